@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "directory.sorted_ids",
             "session.ledger",
             "rooms.history",
+            "rooms.policy",
         ),
         *("directory.registry", "directory.registrations"),
     },
@@ -69,7 +70,7 @@ NO_TWISTED = {
     "session": "candidates delivery diagram effects floor ledger peer_messages paths"
     " punches session state",
     "relay": "pairing tickets",
-    "rooms": "answers raw_text moderation effects guard history lobby plain_view room"
+    "rooms": "answers raw_text moderation effects guard history lobby plain_view policy room"
     " speaker_limiter",
     "server": "commands replicas room_feed shared_lobby unanswered",
     "transfer": "context effects incoming names offer outgoing progress rates receiving records sending "

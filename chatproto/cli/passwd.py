@@ -14,9 +14,9 @@ from chatproto.accounts.passwords import Passwords, hashed, load
 from chatproto.cli.asking import piped_password, typed_password
 from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
 from chatproto.cli.options import WrongOption, local_option, say_wrong
-from chatproto.directory.id_owners import fold
 from chatproto.wire.bcp2_common import USER
 from chatproto.wire.errors import CannotStart
+from chatproto.wire.fields import fold
 
 PROGRAM = "chatserver passwd"
 ACTIONS = ("add", "remove", "list")

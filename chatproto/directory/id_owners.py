@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import fold
 from chatproto.wire.limits import ServerLimits
 
 RESERVE = 10
@@ -12,13 +13,6 @@ RESERVE = 10
 
 RESERVED = "server"
 """The server's terminal speaks in rooms by this name (`rooms.lobby.OPERATOR`): no new client gets it."""
-
-
-def fold(client_id: str) -> str:
-    """Fold an id so that ids which look alike become equal: lower case, 0 = o, 1 = i = l, rn = m."""
-    return (
-        client_id.lower().replace("0", "o").replace("1", "l").replace("i", "l").replace("rn", "m")
-    )
 
 
 class IdOwners(Protocol):

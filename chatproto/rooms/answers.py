@@ -9,16 +9,26 @@ from heapq import nsmallest
 
 from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import date_of
-from chatproto.rooms.effects import Effect, Show, Spread, Talk, TellMember
+from chatproto.rooms.effects import (
+    Effect,
+    LookAgain,
+    PutOut,
+    Show,
+    Spread,
+    Talk,
+    TellMember,
+)
 from chatproto.rooms.guard import RoomGuard
-from chatproto.rooms.history import RoomRecord, RoomStore
-from chatproto.rooms.lobby import OPERATOR, look_alike
-from chatproto.rooms.moderation import Actor, Decision, Moderation
-from chatproto.rooms.room import LOBBY, Member, Role, Room, hashed, subject
+from chatproto.rooms.history import RoomStore
+from chatproto.rooms.lobby import OPERATOR
+from chatproto.rooms.moderation import NO_TARGET, Actor, Decision, Moderation, TargetClient
+from chatproto.rooms.policy import OVER, RoomPolicy, hashed, subject
+from chatproto.rooms.room import LOBBY, Member, Room
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.actions import marked
 from chatproto.wire.bcp2_common import LINES, Bcp2Message, Error
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
+from chatproto.wire.fields import fold
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 from chatproto.wire.room_fields import Listed, Occupant
 
@@ -68,12 +78,15 @@ class RoomAnswers:
         self._by_owner: dict[str, set[str]] = {}
         self._told: list[Effect] = []  # to owners and ops, of guesses
         self._stays: dict[Member, _Stay] = {}
-        self._chair = Moderation(limits, owner_of, find, history.keep, moment, sees)
+        self._owner_of = owner_of
+        self._find = find
+        self._sees = sees
+        self._moderation = Moderation(limits, moment)
         for kept in history.rooms():
             # Somebody may have been in it when the server ended.
-            self._add(Room(replace(kept, used=max(kept.used, now)), limits))
+            self._add(Room(replace(kept, used=max(kept.used, now))))
         if LOBBY not in self._rooms:
-            self._add(Room(RoomRecord(LOBBY), limits))
+            self._add(Room(RoomPolicy(LOBBY)))
         self._number(LOBBY, now)
 
     @property
@@ -109,9 +122,9 @@ class RoomAnswers:
         if room is None:
             guard.count_new(guest.host, now)
             return []
-        if not room.secret or room.invited_only:
+        if not room.policy.secret or room.policy.invited_only:
             return []
-        if not room.is_guess(guest, message.secret, now):
+        if not room.policy.is_guess(guest.key, message.secret, now):
             if message.secret:
                 guard.check_guesses(room.name, guest.key, guest.host, now)
                 guard.was_right(room.name, guest.key)
@@ -138,9 +151,11 @@ class RoomAnswers:
         if room is None:
             raise RemoteError(404, "there is no such room")
         if isinstance(message, bcp2_rooms.Say):
-            number = self._history.append(room.name, OPERATOR, now, message.text, room.history)
+            number = self._history.append(
+                room.name, OPERATOR, now, message.text, room.policy.history
+            )
             return [Talk(room, number, OPERATOR, now, message.text)]
-        return self._settle(room, self._chair.act(message, room, Actor(Role.OPERATOR), now), now)
+        return self._moderate(message, room, Actor(operator=True), None, now)
 
     def settle(self) -> None:
         """See that what was said is kept. Raises StoreTrouble: nothing of it was said, then."""
@@ -173,7 +188,9 @@ class RoomAnswers:
         """
         lines = self._history.expire(now - self.limits.room_history_age, most)
         before = now - self.limits.keep_rooms
-        old = [one for one in self._rooms.values() if one.used < before and self._is_empty(one)]
+        old = [
+            one for one in self._rooms.values() if one.policy.used < before and self._is_empty(one)
+        ]
         for room in old[:most]:
             self._forget(room)
         return lines >= most or len(old) > most
@@ -186,8 +203,8 @@ class RoomAnswers:
         """Describe each room in one line, for the operator."""
         for room in sorted(self._rooms.values(), key=lambda one: one.name):
             number = len(room)
-            topic = f", {room.topic}" if room.topic else ""
-            closed = "" if room.is_open else ", not open to all"
+            topic = f", {room.policy.topic}" if room.policy.topic else ""
+            closed = "" if room.policy.is_open else ", not open to all"
             yield f"{room.name}: {number} member{'' if number == 1 else 's'}{closed}{topic}"
 
     def all(self) -> tuple[Room, ...]:
@@ -220,12 +237,12 @@ class RoomAnswers:
 
     def may_speak(self, name: str, now: float) -> bool:
         """Return True unless `name` is muted in the lobby."""
-        return not self.lobby.is_muted(subject(name, ""), now)
+        return not self.lobby.policy.is_muted(subject(name, ""), now)
 
     def heard(self, name: str, text: str, now: float) -> list[Effect]:
         """Store a lobby message of `name`, and pass it on. Raises StoreTrouble."""
         lobby = self.lobby
-        number = self._history.append(LOBBY, name, now, text, lobby.history)
+        number = self._history.append(LOBBY, name, now, text, lobby.policy.history)
         return [Talk(lobby, number, name, now, text)]
 
     def admits(self, name: str, host: str, now: float) -> bool:
@@ -233,7 +250,7 @@ class RoomAnswers:
         lobby = self.lobby
         if lobby.has_member_like(name):
             return False
-        return not lobby.is_banned(name, "", host, now)
+        return not lobby.policy.is_banned(name, "", host, now)
 
     # Requests.
 
@@ -268,17 +285,14 @@ class RoomAnswers:
                 members = self._occupants(room, after, limit, now)
                 ack = bcp2_rooms.NamesAck(cseq, name, len(room), *members)
                 return [TellMember(guest, ack)]
-        actor = Actor(room.role(guest.key, now), client_id, guest)
-        return before + self._settle(room, self._chair.act(message, room, actor, now), now)
+        actor = Actor(client_id, guest.key)
+        return before + self._moderate(message, room, actor, guest, now)
 
     def _say(self, message: bcp2_rooms.Say, guest: Member, stay: _Stay, now: float) -> list[Effect]:
         room = self._inside(message.room, stay)
-        if room.is_muted(guest.key, now):
-            raise RemoteError(403, "muted")
-        if not message.text:
-            raise RemoteError(400, "nothing is said")
+        room.policy.check_say(guest.key, message.text, now)
         sender, text = stay.client_id, marked(message.text, message.kind)
-        number = self._history.append(room.name, sender, now, text, room.history)
+        number = self._history.append(room.name, sender, now, text, room.policy.history)
         return [Talk(room, number, sender, now, text, guest, message.cseq)]
 
     def _join(
@@ -290,7 +304,9 @@ class RoomAnswers:
         room = self._rooms.get(name)
         if room is None:
             room = self._open(message, guest, now)
-        room.check_entry(guest, client_id, message.secret, now)
+        room.policy.check_entry(client_id, guest.key, guest.host, message.secret, now)
+        if len(room) >= self.limits.room_members and client_id not in room.members:
+            raise RemoteError(503, "the room is full")
         if room.has_plain_like(client_id):
             raise RemoteError(409, "somebody in bare text has that name")
         former = room.members.get(client_id)
@@ -302,7 +318,7 @@ class RoomAnswers:
         last = self._history.last(name)
         next_id, members = self._occupants(room, "", None, now)
         ack = bcp2_rooms.JoinAck(
-            message.cseq, name, len(room), last, role, room.topic, next_id, members
+            message.cseq, name, len(room), last, role, room.policy.topic, next_id, members
         )
         effects: list[Effect] = [TellMember(guest, ack)]
         if former is None:
@@ -312,16 +328,16 @@ class RoomAnswers:
     def _open(self, message: bcp2_rooms.Join, guest: Member, now: float) -> Room:
         """A new room. Raises RemoteError 409, 413, 503."""
         name = message.room
-        if look_alike(name) in self._alike:
+        if fold(name) in self._alike:
             raise RemoteError(409, "a room looks like that")
         if len(self._by_owner.get(guest.key, ())) >= self.limits.rooms_per_owner:
             raise RemoteError(413, "too many rooms of one key")
         if len(self._rooms) >= self.limits.rooms:
             self._make_room(guest)
-        kept = RoomRecord(name, guest.key, secret=hashed(name, message.secret), used=now)
-        self._history.keep(kept)
+        policy = RoomPolicy(name, guest.key, secret=hashed(name, message.secret), used=now)
+        self._history.keep(policy)
         self._number(name, now)
-        room = Room(kept, self.limits)
+        room = Room(policy)
         self._add(room)
         return room
 
@@ -331,8 +347,13 @@ class RoomAnswers:
         Raises RemoteError 503 if there is none: what others own and have said stays.
         """
         empty = [one for one in self._rooms.values() if self._is_empty(one)]
-        for room in nsmallest(EXAMINED, empty, key=lambda one: (one.owner != guest.key, one.used)):
-            if room.owner == guest.key or not self._history.page(room.name, None, None, 1, 1).lines:
+        for room in nsmallest(
+            EXAMINED, empty, key=lambda one: (one.policy.owner != guest.key, one.policy.used)
+        ):
+            if (
+                room.policy.owner == guest.key
+                or not self._history.page(room.name, None, None, 1, 1).lines
+            ):
                 self._forget(room)
                 return
         raise RemoteError(503, "too many rooms")
@@ -356,7 +377,7 @@ class RoomAnswers:
         }
         seen = sorted(mine.union(self._names[begin : begin + most + 1]))
         rooms = [self._rooms[name] for name in seen[:most]]
-        listed = tuple(Listed(room.name, len(room), room.topic) for room in rooms)
+        listed = tuple(Listed(room.name, len(room), room.policy.topic) for room in rooms)
         return bcp2_rooms.RoomsAck(message.cseq, rooms[-1].name if len(seen) > most else "", listed)
 
     # How it follows.
@@ -374,22 +395,78 @@ class RoomAnswers:
         found = tuple(room.occupants(after, most + 1, now))
         return (found[most - 1].id if len(found) > most else ""), found[:most]
 
-    def _settle(self, room: Room, ruling: Decision, now: float) -> list[Effect]:
-        """Apply a decision: remove those whom it puts out of the room."""
-        self._order(room)
-        for client_id in ruling.out:
-            guest = room.members.get(client_id)
-            if guest is not None:
-                del self._stays[guest].rooms[room.name]
-            self._put_out(room, client_id, now)
-        return ruling.effects
+    def _moderate(
+        self, message: Bcp2Message, room: Room, actor: Actor, guest: Member | None, now: float
+    ) -> list[Effect]:
+        """Carry out a moderation request of `guest`, or of the operator if that is None."""
+        target = self._target(getattr(message, "peer_id", ""), room, actor)
+        decision = self._moderation.decide(message, room.policy, actor, target, now)
+        if decision.policy is not room.policy:
+            self._history.keep(decision.policy)
+            room.policy = decision.policy
+            self._order(room)
+        told: list[Effect] = [TellMember(guest, decision.ack)] if guest is not None else []
+        invited = self._find(decision.invited) if decision.invited else None
+        if invited is not None:
+            told.append(TellMember(invited, bcp2_rooms.Invited(room.name, actor.client_id)))
+        if decision.news is None:
+            return told
+        return told + self._spread(room, decision, decision.news, actor, guest, now)
+
+    def _target(self, client_id: str, room: Room, actor: Actor) -> TargetClient:
+        """Look up the client that a request names; "" if it names none."""
+        if not client_id:
+            return NO_TARGET
+        member = room.members.get(client_id)
+        if member is not None:
+            return TargetClient(member.key, inside=True)
+        inside = client_id in room.plain
+        key = "" if inside else self._owner_of(client_id) or ""
+        return TargetClient(key, inside, actor.operator or self._sees(actor.key, client_id))
+
+    def _spread(
+        self,
+        room: Room,
+        decision: Decision,
+        news: bcp2_rooms.Changed,
+        actor: Actor,
+        guest: Member | None,
+        now: float,
+    ) -> list[Effect]:
+        """Remove those whom a decision puts out, and tell them and all others but `guest`."""
+        gone = [decision.kicked] if decision.kicked else []
+        ban, policy = decision.ban, room.policy
+        if ban is not None:
+            over = OVER[actor.role(policy, now)]
+            gone = sorted(
+                one
+                for one in room.covered(ban, now)
+                if one not in room.members or policy.role(room.members[one].key, now) in over
+            )
+        effects: list[Effect] = []
+        parted = [
+            bcp2_rooms.Parted(room.name, one, "kicked" if ban is None else "banned") for one in gone
+        ]
+        for one in parted:
+            member = room.members.get(one.peer_id)
+            if member is None:
+                effects.append(PutOut(one.peer_id))
+            else:
+                effects += [TellMember(member, news), TellMember(member, one)]
+                del self._stays[member].rooms[room.name]
+            self._put_out(room, one.peer_id, now)
+        effects.append(Spread(room, news, guest))
+        effects += [Spread(room, one) for one in parted]
+        if ban is not None and ban.kind == "address" and room.name == LOBBY:
+            effects.append(LookAgain())
+        return effects
 
     def _put_out(self, room: Room, client_id: str, now: float) -> None:
         room.put_out(client_id)
         if not room.members:
-            room.used = now
+            room.policy = replace(room.policy, used=now)
             try:
-                self._history.keep(room.kept())
+                self._history.keep(room.policy)
             except StoreTrouble:
                 pass  # nobody asked for it; the store says what is wrong
 
@@ -404,25 +481,25 @@ class RoomAnswers:
 
     def _add(self, room: Room) -> None:
         self._rooms[room.name] = room
-        self._alike[look_alike(room.name)] = room.name
-        self._by_owner.setdefault(room.owner, set()).add(room.name)
+        self._alike[fold(room.name)] = room.name
+        self._by_owner.setdefault(room.policy.owner, set()).add(room.name)
         self._order(room)
 
     def _forget(self, room: Room) -> None:
         self._history.forget(room.name)
         del self._rooms[room.name]
-        del self._alike[look_alike(room.name)]
+        del self._alike[fold(room.name)]
         self._order(room)
-        owned = self._by_owner[room.owner]
+        owned = self._by_owner[room.policy.owner]
         owned.remove(room.name)
         if not owned:
-            del self._by_owner[room.owner]
+            del self._by_owner[room.policy.owner]
 
     def _order(self, room: Room) -> None:
         """Have `room` among the names that all may know of, or not, as it is now."""
         at = bisect_left(self._names, room.name)
         there = at < len(self._names) and self._names[at] == room.name
-        wanted = room.is_open and room.name in self._rooms
+        wanted = room.policy.is_open and room.name in self._rooms
         if wanted and not there:
             self._names.insert(at, room.name)
         elif there and not wanted:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from math import ceil
 
 from chatproto.net.rate_limiter import RateLimiters
-from chatproto.rooms.room import network
+from chatproto.rooms.policy import network
 from chatproto.wire.errors import Later, RemoteError
 from chatproto.wire.limits import ServerLimits
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from chatproto.wire.values import distinct, value_class
+from chatproto.rooms.policy import RoomPolicy
+from chatproto.wire.values import distinct
 
-FOREVER = float("inf")
 NUMBERS_A_SECOND = 2**20
 """A room's first number, and that of a room whose last one is not known, comes from the time, so that
 none comes back that was given before a restart or to an earlier room of that name."""
@@ -29,42 +29,6 @@ class HistoryPage(NamedTuple):
 
     lines: tuple[RoomLine, ...]
     more: bool = False
-
-
-@distinct
-class BanRecord(NamedTuple):
-    """Ban of an id, a key or an address from a room.
-
-    `kind` is "id", "key" or "address". For an id, `value` is its folded form and `key` the key that
-    had it. `until` is in seconds since 1970.
-    """
-
-    kind: str
-    value: str
-    until: float = FOREVER
-    key: str = ""
-
-
-@value_class
-class RoomRecord:
-    """Settings of a room that outlast its members.
-
-    `owner` and the first items of the pairs are keys; the second items of `ops`, `mutes` and
-    `invited` are the times at which each ends. `secret` is the hash of the room's key, or "".
-    `used` is the last time that the room had a member.
-    """
-
-    name: str
-    owner: str = ""
-    topic: str = ""
-    secret: str = ""
-    invited_only: bool = False
-    history: bool = True
-    used: float = 0.0
-    ops: tuple[tuple[str, float], ...] = ()
-    mutes: tuple[tuple[str, float], ...] = ()
-    invited: tuple[tuple[str, float], ...] = ()
-    bans: tuple[BanRecord, ...] = ()
 
 
 def next_number(last: int, at: float) -> int:
@@ -104,10 +68,10 @@ class RoomStore(Protocol):
     def expire(self, before: float, most: int = 1_000_000) -> int:
         """Forget what was said before `before`, at most `most` lines; return how many went."""
 
-    def rooms(self) -> Iterable[RoomRecord]:
+    def rooms(self) -> Iterable[RoomPolicy]:
         """List the stored rooms, as they were stored last."""
 
-    def keep(self, room: RoomRecord) -> None:
+    def keep(self, room: RoomPolicy) -> None:
         """The room `room.name` is like that."""
 
     def forget(self, room: str) -> None:

@@ -12,7 +12,7 @@ from itertools import chain, islice
 
 from chatproto.stdio.printable import printable
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.fields import ID
+from chatproto.wire.fields import ID, fold
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 from chatproto.wire.values import value_class
 
@@ -72,12 +72,6 @@ class CloseMember:
 Effect = ToOne | ToOthers | CloseMember
 
 
-def look_alike(name: str) -> str:
-    """Fold a name so that names which look alike become equal (PROTOCOL.md, rooms)."""
-    folded = name.lower().replace("0", "o").replace("1", "l").replace("i", "l")
-    return folded.replace("rn", "m")
-
-
 class LobbyMembers:
     """Members of the raw-text lobby and their names; a member is a number.
 
@@ -116,7 +110,7 @@ class LobbyMembers:
 
     def member_called(self, name: str) -> int | None:
         """The member of that name, as it is spelled."""
-        member = self._taken.get(look_alike(name))
+        member = self._taken.get(fold(name))
         return member if member is not None and self._names[member] == name else None
 
     def join(self) -> tuple[int, list[Effect]]:
@@ -129,7 +123,7 @@ class LobbyMembers:
         member = self._last
         others = len(self._names) + len(self._others())
         self._names[member] = name
-        self._taken[look_alike(name)] = member
+        self._taken[fold(name)] = member
         here = {0: "nobody else is", 1: "1 other is"}.get(others, f"{others} others are")
         greeting = f"* welcome, {name}: {here} here; /help lists commands"
         return member, [
@@ -157,7 +151,7 @@ class LobbyMembers:
         name = self._names.pop(member, None)
         if name is None:
             return []
-        del self._taken[look_alike(name)]
+        del self._taken[fold(name)]
         line = f"* {name} left ({reason})" if reason else f"* {name} left"
         return [ToOthers(member, line, (Went(name, reason),))]
 
@@ -167,7 +161,7 @@ class LobbyMembers:
         return [ToOne(member, f"* disconnected: {error.detail}"), CloseMember(member), *left]
 
     def _is_free(self, name: str) -> bool:
-        taken = look_alike(name) in self._taken or look_alike(name) == look_alike(OPERATOR)
+        taken = fold(name) in self._taken or fold(name) == fold(OPERATOR)
         return not taken and not self._owned(name)
 
     def _nick(self, member: int, name: str) -> list[Effect]:
@@ -176,16 +170,16 @@ class LobbyMembers:
         old = self._names[member]
         if name == old:
             return [ToOne(member, f"* you are {name}")]
-        operators = look_alike(name) == look_alike(OPERATOR)
-        if self._taken.get(look_alike(name), member) != member or self._owned(name) or operators:
+        operators = fold(name) == fold(OPERATOR)
+        if self._taken.get(fold(name), member) != member or self._owned(name) or operators:
             return [
                 ToOne(
                     member,
                     f'* the name "{name}", or one that looks like it, is taken: choose another',
                 )
             ]
-        del self._taken[look_alike(old)]
-        self._taken[look_alike(name)] = member
+        del self._taken[fold(old)]
+        self._taken[fold(name)] = member
         self._names[member] = name
         renamed = Went(old, f"is now {name}"), Came(name)
         line = f"* {old} is now {name}"

@@ -47,7 +47,7 @@ def picture(replica: Replica) -> Picture:
             for guest in room.members.values()
             if isinstance(guest, ClientConnection)
         ],
-        **replica.shared.picture(named, [room.kept() for room in rules.all()]),
+        **replica.shared.picture(named, [room.policy for room in rules.all()]),
     }
 
 

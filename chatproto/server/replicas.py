@@ -10,7 +10,8 @@ from chatproto.directory.classic_registration import Origin
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.registrations import ClientConnection
 from chatproto.directory.registry import Registry
-from chatproto.rooms.history import RoomRecord, RoomStore
+from chatproto.rooms.history import RoomStore
+from chatproto.rooms.policy import RoomPolicy
 
 Picture = dict[str, list[Any]]
 """All of it, as values of JSON, by what they are."""
@@ -31,7 +32,7 @@ class Shared(Protocol):
     def clear(self) -> None:
         """Begin with nothing."""
 
-    def picture(self, named: Callable[[Origin], Any], rooms: Iterable[RoomRecord]) -> Picture:
+    def picture(self, named: Callable[[Origin], Any], rooms: Iterable[RoomPolicy]) -> Picture:
         """All of it."""
 
     def load(self, picture: Picture, find: Callable[[Any], Origin]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.rooms.history import BanRecord, RoomRecord
+from chatproto.rooms.policy import BanRecord, RoomPolicy
 from chatproto.wire.bcp2_common import read_key
 from chatproto.wire.errors import WireError
 from chatproto.wire.fields import read_client_id
@@ -28,16 +28,16 @@ def check_key(key: object) -> None:
         raise ValueError("no key") from None
 
 
-def check_room(kept: RoomRecord) -> None:
+def check_room(kept: RoomPolicy) -> None:
     """Raise ValueError unless all that is kept of a room has the types that it should have."""
-    pairs = (*kept.ops, *kept.mutes, *kept.invited)
+    pairs = (*kept.ops.items(), *kept.mutes.items(), *kept.invited.items())
     fine = (
         is_text(kept.name, kept.owner, kept.topic, kept.secret)
         and isinstance(kept.invited_only, bool)
         and isinstance(kept.history, bool)
         and _is_moment(kept.used)
         and all(is_text(who) and _is_moment(until) for who, until in pairs)
-        and all(_is_ban(ban) for ban in kept.bans)
+        and all(_is_ban(ban) for ban in kept.bans.values())
     )
     if not fine:
         raise ValueError("no room")

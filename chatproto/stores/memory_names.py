@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from chatproto.directory.id_owners import fold
+from chatproto.wire.fields import fold
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from chatproto.rooms.history import HistoryPage, RoomLine, RoomRecord, next_number
+from chatproto.rooms.history import HistoryPage, RoomLine, next_number
+from chatproto.rooms.policy import RoomPolicy
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
@@ -50,7 +51,7 @@ class MemoryRooms:
     def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._limits = limits
         self._logs: dict[str, MemoryRoomLog] = {}
-        self._kept: dict[str, RoomRecord] = {}
+        self._kept: dict[str, RoomPolicy] = {}
         self._size = 0
 
     def append(self, room: str, sender: str, at: float, text: str, keep: bool = True) -> int:
@@ -123,10 +124,10 @@ class MemoryRooms:
                 gone += 1
         return gone
 
-    def rooms(self) -> Iterable[RoomRecord]:
+    def rooms(self) -> Iterable[RoomPolicy]:
         return tuple(self._kept.values())
 
-    def keep(self, room: RoomRecord) -> None:
+    def keep(self, room: RoomPolicy) -> None:
         self._kept[room.name] = room
 
     def forget(self, room: str) -> None:

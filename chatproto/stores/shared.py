@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from typing import Any
 
 from chatproto.directory.classic_registration import Origin
 from chatproto.directory.registration_store import ForgottenPresences
-from chatproto.rooms.history import BanRecord, RoomRecord
+from chatproto.rooms.policy import RoomPolicy
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
+from chatproto.stores.policies import policy_fields, read_policy
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 Picture = dict[str, list[Any]]
@@ -38,7 +38,7 @@ class SharedMemory:
 
     def close(self) -> None: ...
 
-    def picture(self, named: Callable[[Origin], Any], rooms: Iterable[RoomRecord]) -> Picture:
+    def picture(self, named: Callable[[Origin], Any], rooms: Iterable[RoomPolicy]) -> Picture:
         """Give everything as JSON values.
 
         Args: named: turns an origin into a value that `find` of `load` recognises. rooms: every room.
@@ -48,7 +48,7 @@ class SharedMemory:
             "names": self.names.image(),
             "hidden": self.names.hidden_image(),
             **self.registry.image(named),
-            "rooms": [asdict(room) for room in rooms],
+            "rooms": [{"name": room.name, **policy_fields(room)} for room in rooms],
             "logs": heads,
             "lines": lines,
         }
@@ -59,14 +59,6 @@ class SharedMemory:
         self.names.load(picture.get("names", []), picture.get("hidden", []))
         self.registry.load(picture, find)
         for room in picture.get("rooms", []):
-            self.rooms.keep(read_room(room))
+            fields = dict(room)
+            self.rooms.keep(read_policy(fields.pop("name"), fields))
         self.rooms.load(picture.get("logs", []), picture.get("lines", []))
-
-
-def read_room(image: dict[str, Any]) -> RoomRecord:
-    """Make a room from its JSON values."""
-    pairs = {
-        name: tuple((who, until) for who, until in image[name])
-        for name in ("ops", "mutes", "invited")
-    }
-    return RoomRecord(**{**image, **pairs, "bans": tuple(BanRecord(*ban) for ban in image["bans"])})

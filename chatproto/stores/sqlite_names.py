@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from chatproto.directory.id_owners import fold
 from chatproto.stores.checks import check_key
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.fields import fold
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 REMEMBERED = 50_000

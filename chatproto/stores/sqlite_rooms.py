@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 
 from chatproto.net.rebase import Shift
-from chatproto.rooms.history import BanRecord, HistoryPage, RoomLine, RoomRecord, next_number
+from chatproto.rooms.history import HistoryPage, RoomLine, next_number
+from chatproto.rooms.policy import RoomPolicy
 from chatproto.stores.checks import check_room, is_line
 from chatproto.stores.memory_rooms import part
+from chatproto.stores.policies import policy_fields, read_policy
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
@@ -160,18 +161,18 @@ class SqliteRooms:
             self._numbers[room] = Numbers(since, numbers.last, oldest)
         return gone
 
-    def rooms(self) -> Iterable[RoomRecord]:
-        return tuple(_kept(*row) for row in self._file.read("SELECT name, kept FROM rooms"))
+    def rooms(self) -> Iterable[RoomPolicy]:
+        rows = self._file.read("SELECT name, kept FROM rooms")
+        return tuple(read_policy(name, json.loads(kept)) for name, kept in rows)
 
     def check(self) -> None:
         """Raise what reading it raises if a row is no room."""
         for kept in self.rooms():
             check_room(kept)
 
-    def keep(self, room: RoomRecord) -> None:
-        fields = asdict(room)
-        name = fields.pop("name")
-        self._file.write("REPLACE INTO rooms VALUES (?, ?)", name, json.dumps(fields))
+    def keep(self, room: RoomPolicy) -> None:
+        kept = json.dumps(policy_fields(room))
+        self._file.write("REPLACE INTO rooms VALUES (?, ?)", room.name, kept)
 
     def forget(self, room: str) -> None:
         self.settle()
@@ -192,14 +193,6 @@ class SqliteRooms:
             if not is_line(*line):
                 raise self._file.damaged()
             yield line
-
-
-def _kept(name: str, text: str) -> RoomRecord:
-    fields = json.loads(text)
-    for pairs in ("ops", "mutes", "invited"):
-        fields[pairs] = tuple((key, until) for key, until in fields[pairs])
-    fields["bans"] = tuple(BanRecord(*ban) for ban in fields["bans"])
-    return RoomRecord(name, **fields)
 
 
 def moved_room(text: str, shift: Shift) -> str:

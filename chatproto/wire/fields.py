@@ -31,6 +31,14 @@ def read_client_id(text: str) -> str:
     return text
 
 
+def fold(name: str) -> str:
+    """Fold an id or a room's name so that names which look alike become equal (PROTOCOL.md, rooms).
+
+    Lower case, 0 = o, 1 = i = l, rn = m. A folded name stays as it is.
+    """
+    return name.lower().replace("0", "o").replace("1", "l").replace("i", "l").replace("rn", "m")
+
+
 def read_number(text: str) -> float:
     """Return `text`, typed by a person, as a number, such as `30` or `0.5`.
 

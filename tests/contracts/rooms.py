@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chatproto.rooms.history import BanRecord, RoomLine, RoomRecord, RoomStore
+from chatproto.rooms.history import RoomLine, RoomStore
+from chatproto.rooms.policy import BanRecord, RoomPolicy
 from chatproto.wire.errors import RemoteError
 from tests.limits import Limits
 
@@ -16,7 +17,7 @@ else:
     Case = object
 
 NOW = 1_790_000_000.125
-TEA = RoomRecord(
+TEA = RoomPolicy(
     "#tea",
     "sha256:A",
     "tea, grün",
@@ -24,10 +25,13 @@ TEA = RoomRecord(
     True,
     False,
     NOW,
-    (("sha256:B", NOW + 5), ("sha256:C", float("inf"))),
-    (("=bob", float("inf")),),
-    (("sha256:D", NOW),),
-    (BanRecord("id", "b0b", NOW, "sha256:E"), BanRecord("address", "10.0.0.1")),
+    {"sha256:B": NOW + 5, "sha256:C": float("inf")},
+    {"=bob": float("inf")},
+    {"sha256:D": NOW},
+    {
+        ("id", "b0b"): BanRecord("id", "b0b", NOW, "sha256:E"),
+        ("address", "10.0.0.1"): BanRecord("address", "10.0.0.1"),
+    },
 )
 ALL = (1000, 2**20)
 
@@ -181,12 +185,12 @@ class RoomsContract(Case):
     def test_keeps_how_rooms_are(self) -> None:
         history = self.history()
         history.keep(TEA)
-        history.keep(RoomRecord("#mud"))
+        history.keep(RoomPolicy("#mud"))
         self.assertEqual(
-            sorted(history.rooms(), key=lambda one: one.name), [RoomRecord("#mud"), TEA]
+            sorted(history.rooms(), key=lambda one: one.name), [RoomPolicy("#mud"), TEA]
         )
-        history.keep(replace(TEA, topic="", ops=(), bans=()))
+        history.keep(replace(TEA, topic="", ops={}, bans={}))
         self.assertEqual({room.topic for room in history.rooms()}, {""})
-        self.assertEqual({room.bans for room in history.rooms()}, {()})
+        self.assertEqual([room.bans for room in history.rooms() if room.bans], [])
         history.forget("#tea")
-        self.assertEqual(list(history.rooms()), [RoomRecord("#mud")])
+        self.assertEqual(list(history.rooms()), [RoomPolicy("#mud")])

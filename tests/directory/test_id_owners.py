@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.id_owners import claim, fold
+from chatproto.directory.id_owners import claim
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import fold
 from tests.contracts.names import ONE, OTHER
 from tests.limits import DEFAULTS
 

@@ -11,7 +11,7 @@ from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.answers import RoomAnswers
 from chatproto.rooms.effects import Effect, Show, Spread, Talk, TellMember
-from chatproto.rooms.history import RoomRecord
+from chatproto.rooms.policy import RoomPolicy
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
@@ -45,7 +45,7 @@ class Failing(MemoryRooms):
         self.check()
         return super().append(room, sender, at, text, keep)
 
-    def keep(self, room: RoomRecord) -> None:
+    def keep(self, room: RoomPolicy) -> None:
         self.check()
         super().keep(room)
 

@@ -104,8 +104,8 @@ class GuardTests(Rooms):
         self.assertEqual(names, {"#lobby", "#old", "#m1", "#n"})
 
     def test_an_unlisted_person_cannot_be_found_by_an_invitation(self) -> None:
-        self.rooms._chair._sees = lambda key, client_id: client_id != "away"
+        self.rooms._sees = lambda key, client_id: client_id != "away"
         self.assert_refused(404, self.alice, bcp2_rooms.Invite(1, "#tea", "away"))
         self.assert_refused(404, self.alice, bcp2_rooms.Op(1, "#tea", "away"))
-        self.rooms._chair._sees = lambda key, client_id: True
+        self.rooms._sees = lambda key, client_id: True
         self.assertEqual(self.status(self.alice, bcp2_rooms.Invite(1, "#tea", "away"))[0], 0)

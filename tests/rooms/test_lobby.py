@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.rooms.lobby import CloseMember, LobbyMembers, ToOne, ToOthers, look_alike
+from chatproto.rooms.lobby import CloseMember, LobbyMembers, ToOne, ToOthers
 from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import fold
 from tests.limits import Limits
 
 
@@ -192,7 +193,7 @@ class LobbyMachine(RuleBasedStateMachine):
     def names_are_apart(self) -> None:
         names = self.lobby.names()
         assert len(names) == len(self.members) == len(self.lobby)
-        assert len({look_alike(name) for name in names}) == len(names)
+        assert len({fold(name) for name in names}) == len(names)
         assert all(self.lobby.member_called(name) in self.members for name in names)
 
 

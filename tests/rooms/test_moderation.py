@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.effects import PutOut, Spread
+from chatproto.rooms.moderation import NO_TARGET, Actor, Moderation, TargetClient
+from chatproto.rooms.policy import FOREVER, BanRecord, RoomPolicy
 from chatproto.rooms.room import LOBBY
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.room_fields import Occupant
+from tests.limits import DEFAULTS
 from tests.rooms.hall import LONG_AGO, NOW, Person, Rooms
 from tests.wire.bcp2_samples import KEY
 
@@ -282,3 +287,63 @@ class TheLobby(Rooms):
         self.does(self.bob, bcp2_rooms.Part(2, LOBBY))
         self.rooms.due(self.now + 1e9)
         self.does(self.bob, bcp2_rooms.Join(2, LOBBY))
+
+
+class ADecision(SynchronousTestCase):
+    """Decisions over values: no store, no members, and nothing that is changed."""
+
+    def setUp(self) -> None:
+        self.decide = Moderation(DEFAULTS).decide
+        self.room = RoomPolicy("#tea", "A", ops={"B": FOREVER}, version=3)
+        self.owner, self.op = Actor("alice", "A"), Actor("bob", "B")
+
+    def test_has_the_next_version_of_the_policy(self) -> None:
+        kept = repr(self.room)
+        made = self.decide(bcp2_rooms.Topic(1, "#tea", "hot"), self.room, self.op, NO_TARGET, NOW)
+        self.assertEqual((made.policy.topic, made.policy.version), ("hot", 4))
+        self.assertEqual(made.ack, bcp2_rooms.TopicAck(1, "#tea"))
+        self.assertEqual(made.news, bcp2_rooms.Changed("#tea", "topic", "bob", text="hot"))
+        self.assertEqual(repr(self.room), kept)
+
+    def test_has_the_same_policy_if_nothing_changes(self) -> None:
+        for message, target in (
+            (bcp2_rooms.Topic(1, "#tea", ""), NO_TARGET),
+            (bcp2_rooms.Kick(1, "#tea", "carol"), TargetClient("C", inside=True)),
+            (bcp2_rooms.Settings(1, "#tea"), NO_TARGET),
+            (bcp2_rooms.Op(1, "#tea", "bob"), TargetClient("B", inside=True)),
+        ):
+            made = self.decide(message, self.room, self.owner, target, NOW)
+            self.assertIs(made.policy, self.room, message)
+
+    def test_names_those_who_leave_and_who_is_invited(self) -> None:
+        carol = TargetClient("C", inside=True)
+        made = self.decide(bcp2_rooms.Kick(1, "#tea", "carol"), self.room, self.op, carol, NOW)
+        self.assertEqual((made.kicked, made.ban), ("carol", None))
+        made = self.decide(bcp2_rooms.Ban(1, "#tea", "Carol"), self.room, self.op, carol, NOW)
+        self.assertEqual((made.kicked, made.ban), ("", BanRecord("id", "carol", FOREVER, "C")))
+        for until, invited in (("", "carol"), (LONG_AGO, "")):
+            invite = bcp2_rooms.Invite(1, "#tea", "carol", until)
+            made = self.decide(invite, self.room, self.op, carol, NOW)
+            self.assertEqual(made.invited, invited)
+
+    def test_is_a_refusal_by_role_before_anything_else(self) -> None:
+        for message, actor, target, status in (
+            (bcp2_rooms.Topic(1, "#tea", "x" * 999), Actor("carol", "C"), NO_TARGET, 403),
+            (bcp2_rooms.Op(1, "#tea", "carol"), self.op, TargetClient("C"), 403),
+            (bcp2_rooms.Kick(1, "#tea", "carol"), self.op, TargetClient("C"), 404),
+            (bcp2_rooms.Kick(1, "#tea", "alice"), self.op, TargetClient("A", inside=True), 403),
+            (bcp2_rooms.Op(1, "#tea", "carol"), self.owner, TargetClient("C", known=False), 404),
+            (bcp2_rooms.Op(1, "#tea", "carol"), self.owner, TargetClient(), 404),
+            (bcp2_rooms.Say(1, "#tea", "x"), self.owner, NO_TARGET, 405),
+        ):
+            error = self.assertRaises(
+                RemoteError, self.decide, message, self.room, actor, target, NOW
+            )
+            self.assertEqual(error.status, status, message)
+
+    def test_follows_the_policy_that_it_is_asked_with(self) -> None:
+        """A store that finds the room changed asks again with what it has become."""
+        message = bcp2_rooms.Topic(1, "#tea", "hot")
+        later = self.room.with_ban(BanRecord("key", "B"), NOW, 9)
+        self.decide(message, self.room, self.op, NO_TARGET, NOW)
+        self.assertRaises(RemoteError, self.decide, message, later, self.op, NO_TARGET, NOW)

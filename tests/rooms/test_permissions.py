@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.rooms.room import OVER, TABLE, Act, Role
+from chatproto.rooms.policy import OVER, TABLE, Act, Role
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import RemoteError

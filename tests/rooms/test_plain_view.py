@@ -7,12 +7,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.effects import Talk
-from chatproto.rooms.history import RoomRecord
 from chatproto.rooms.plain_view import shown_line
+from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.room import Room
 from chatproto.wire.actions import ACTION, marked
 from chatproto.wire.bcp2_rooms import Changed, Joined, Parted
-from tests.limits import DEFAULTS
 
 NOW = 1_000_000.0
 LATER, NO_MORE = date_of(Wall(NOW + 60)), date_of(Wall(NOW))
@@ -45,6 +44,6 @@ class ShownLineTests(SynchronousTestCase):
             self.assertEqual(shown_line(message, Wall(NOW)), f"* {line}")
 
     def test_an_action_of_a_member_with_a_key_is_legible(self) -> None:
-        room = Room(RoomRecord("#lobby"), DEFAULTS)
+        room = Room(RoomPolicy("#lobby"))
         said = Talk(room, 1, "bob", NOW, marked("waves\x07", ACTION))
         self.assertEqual(shown_line(said, Wall(NOW)), "bob: * waves␇")

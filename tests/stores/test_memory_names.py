@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.id_owners import IdOwners, fold
+from chatproto.directory.id_owners import IdOwners
 from chatproto.stores.memory_names import MemoryNames
+from chatproto.wire.fields import fold
 from tests.contracts.names import NamesContract, key
 from tests.limits import Limits
 

@@ -13,7 +13,7 @@ from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.net import rebase as module
 from chatproto.net.clock import Wall
 from chatproto.net.rebase import OFF_COUNTS, Seen, Shift, rebase
-from chatproto.rooms.history import FOREVER, BanRecord, RoomRecord
+from chatproto.rooms.policy import FOREVER, BanRecord, RoomPolicy
 from chatproto.session.delivery import Delivery
 from chatproto.session.ledger import DELIVERED, MSG, StreamEntry
 from chatproto.stores.sqlite import SqliteStore
@@ -84,9 +84,10 @@ class StoreTests(SynchronousTestCase):
         store.names.keep("alice", key(1), now)
         source = Origin("192.0.2.1", 1, False, alive=False)
         store.registry.keep(ClassicRegistration("carol", "192.0.2.1", 3000, source), now)
-        bans = (BanRecord("id", "eve", now + 600.0), BanRecord("id", "mal", FOREVER))
+        both = (BanRecord("id", "eve", now + 600.0), BanRecord("id", "mal", FOREVER))
+        bans = {(ban.kind, ban.value): ban for ban in both}
         store.rooms.keep(
-            RoomRecord("#tea", key(1), used=now, mutes=((key(2), now + 60.0),), bans=bans)
+            RoomPolicy("#tea", key(1), used=now, mutes={key(2): now + 60.0}, bans=bans)
         )
         store.rooms.append("#tea", "alice", now, "hello")
         store.rooms.settle()
@@ -101,8 +102,8 @@ class StoreTests(SynchronousTestCase):
         [(used,)] = db.execute("SELECT used FROM names").fetchall()
         db.close()
         moments = used, store.registry.heard_at("carol"), room.used, line.at
-        ends = room.bans[0].until, room.mutes[0][1]
-        self.assertEqual(room.bans[1].until, FOREVER)
+        ends = room.bans["id", "eve"].until, room.mutes[key(2)]
+        self.assertEqual(room.bans["id", "mal"].until, FOREVER)
         store.close()
         return tuple(round(one - now, 3) for one in (*moments, *ends))
 

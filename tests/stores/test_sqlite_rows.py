@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.net.clock import Wall
-from chatproto.rooms.history import RoomRecord
+from chatproto.rooms.policy import RoomPolicy
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.wire.errors import StoreTrouble
@@ -53,7 +53,7 @@ class RowTests(StoreCase):
         source = Origin("198.41.0.4", 5, False)
         store.registry.keep(ClassicRegistration("bob", "127.0.0.1", 3000, source), 1000.0)
         store.presences.keep(presence("alice", 1))
-        store.rooms.keep(RoomRecord("#tea", key(1)))
+        store.rooms.keep(RoomPolicy("#tea", key(1)))
         store.rooms.append("#tea", "alice", 1000.0, "hello")
         store.rooms.settle()
         self.close()

@@ -1,0 +1,261 @@
+"""RoomPolicy of a room: its settings, roles, mutes, invitations and bans, as one immutable value.
+
+A change makes another policy with the next version and leaves the old one as it was, so that a store can
+commit it only if nobody else has changed the room meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import field, replace
+from enum import Enum, IntEnum, auto
+from ipaddress import ip_address, ip_network
+from typing import Any, NamedTuple
+
+from chatproto.wire.bcp2_common import plain_ip
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import fold
+from chatproto.wire.values import distinct, value_class
+
+FOREVER = float("inf")
+
+
+class Role(IntEnum):
+    """Role of a client in a room; OPERATOR is the server's operator, in every room."""
+
+    OUTSIDER = 0
+    MEMBER = 1
+    OP = 2
+    OWNER = 3
+    OPERATOR = 4
+
+
+class Act(Enum):
+    """Action in a room that needs a permission."""
+
+    SAY = auto()
+    HISTORY = auto()
+    NAMES = auto()
+    PART = auto()
+    TOPIC = auto()
+    KICK = auto()
+    BAN = auto()
+    UNBAN = auto()
+    MUTE = auto()
+    INVITE = auto()
+    OP = auto()
+    SETTINGS = auto()
+
+
+_ALL_INSIDE = frozenset({Role.MEMBER, Role.OP, Role.OWNER, Role.OPERATOR})
+_OPS = frozenset({Role.OP, Role.OWNER, Role.OPERATOR})
+_OWNERS = frozenset({Role.OWNER, Role.OPERATOR})
+TABLE: dict[Act, frozenset[Role]] = {
+    Act.SAY: _ALL_INSIDE,
+    Act.HISTORY: _ALL_INSIDE,
+    Act.NAMES: _ALL_INSIDE,
+    Act.PART: _ALL_INSIDE,
+    Act.TOPIC: _OPS,
+    Act.KICK: _OPS,
+    Act.BAN: _OPS,
+    Act.UNBAN: _OPS,
+    Act.MUTE: _OPS,
+    Act.INVITE: _OPS,
+    Act.OP: _OWNERS,
+    Act.SETTINGS: _OWNERS,
+}
+"""Who may do what."""
+OVER: dict[Role, frozenset[Role]] = {
+    Role.OUTSIDER: frozenset(),
+    Role.MEMBER: frozenset(),
+    Role.OP: frozenset({Role.OUTSIDER, Role.MEMBER}),
+    Role.OWNER: frozenset({Role.OUTSIDER, Role.MEMBER, Role.OP}),
+    Role.OPERATOR: frozenset({Role.OUTSIDER, Role.MEMBER, Role.OP, Role.OWNER}),
+}
+"""To whom each may do what is done to somebody."""
+
+
+@distinct
+class BanRecord(NamedTuple):
+    """Ban of an id, a key or an address from a room.
+
+    `kind` is "id", "key" or "address". For an id, `value` is its folded form and `key` the key that
+    had it. `until` is in seconds since 1970.
+    """
+
+    kind: str
+    value: str
+    until: float = FOREVER
+    key: str = ""
+
+    def covers(self, client_id: str, key: str, host: str, now: float) -> bool:
+        """Return True if the ban is in force for the id, the key or the address."""
+        if self.until <= now:
+            return False
+        if self.kind == "id":
+            return fold(client_id) == self.value or (bool(key) and key == self.key)
+        if self.kind == "key":
+            return self.value == key
+        return bool(host) and self.value == network(host)
+
+
+@value_class
+class RoomPolicy:
+    """Settings of a room that outlast its members.
+
+    Args: owner: key of the owner, "" for the lobby. secret: hash of the room's key, or "". history:
+    whether lines are stored. used: last time that the room had a member, in seconds. ops, mutes,
+    invited: the end of each, in seconds, by key; for raw-text members of the lobby, by `subject`.
+    bans: by kind and value. version: number of changes since it was made or read; no file holds it.
+    """
+
+    name: str
+    owner: str = ""
+    topic: str = ""
+    secret: str = ""
+    invited_only: bool = False
+    history: bool = True
+    used: float = 0.0
+    ops: Mapping[str, float] = field(default_factory=dict)
+    mutes: Mapping[str, float] = field(default_factory=dict)
+    invited: Mapping[str, float] = field(default_factory=dict)
+    bans: Mapping[tuple[str, str], BanRecord] = field(default_factory=dict)
+    version: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """True if anybody may join; only such rooms are listed."""
+        return not self.secret and not self.invited_only
+
+    # Who may what.
+
+    def role(self, key: str, now: float, inside: bool = True) -> Role:
+        """Return the role of the owner of `key`; `inside`: whether it is a member now."""
+        if key and key == self.owner:
+            return Role.OWNER
+        if self.ops.get(key, 0.0) > now:
+            return Role.OP
+        return Role.MEMBER if inside else Role.OUTSIDER
+
+    def is_muted(self, who: str, now: float) -> bool:
+        """Return True if `who` (see `subject`) is muted."""
+        return bool(self.mutes) and self.mutes.get(who, 0.0) > now
+
+    def is_invited(self, key: str, now: float) -> bool:
+        """Return True if the owner of `key` has an invitation."""
+        return self.invited.get(key, 0.0) > now
+
+    def is_banned(self, client_id: str, key: str, host: str, now: float) -> bool:
+        """Return True if a ban in force covers the id, the key or the address."""
+        return any(ban.covers(client_id, key, host, now) for ban in self.bans.values())
+
+    def is_guess(self, key: str, secret: str, now: float) -> bool:
+        """Return True if the owner of `key` needs the room's key alone, and `secret` is not that key."""
+        if not self.secret or self.invited_only or self.role(key, now, False) >= Role.OP:
+            return False
+        return not self.is_invited(key, now) and not self._opens(secret)
+
+    def check_entry(self, client_id: str, key: str, host: str, secret: str, now: float) -> None:
+        """Check that a client may join. Raises RemoteError: 403 if not."""
+        if self.role(key, now, inside=False) >= Role.OP:
+            return
+        if self.is_banned(client_id, key, host, now):
+            raise RemoteError(403, "banned")
+        if self.is_invited(key, now):
+            return
+        if self.invited_only:
+            raise RemoteError(403, "only who is invited")
+        if self.secret and not self._opens(secret):
+            raise RemoteError(403, "the room's key is another")
+
+    def check_say(self, key: str, text: str, now: float) -> None:
+        """Check that a member may say `text`. Raises RemoteError: 403 if muted, 400 for no text."""
+        if self.is_muted(key, now):
+            raise RemoteError(403, "muted")
+        if not text:
+            raise RemoteError(400, "nothing is said")
+
+    def _opens(self, secret: str) -> bool:
+        return hmac.compare_digest(self.secret, hashed(self.name, secret))
+
+    # Changes. An end that has passed takes back.
+
+    def changed(self, **fields: Any) -> RoomPolicy:
+        """Return the next version, with `fields`; this one if they are as they were."""
+        if all(getattr(self, name) == value for name, value in fields.items()):
+            return self
+        return replace(self, version=self.version + 1, **fields)
+
+    def with_op(self, key: str, until: float, now: float, most: int) -> RoomPolicy:
+        """Make the owner of `key` an operator until `until`. Raises RemoteError 413 for over `most`."""
+        return self.changed(ops=_put(self.ops, key, until, now, most))
+
+    def with_mute(self, who: str, until: float, now: float, most: int) -> RoomPolicy:
+        """Mute `who` (see `subject`) until `until`. Raises RemoteError 413 for over `most`."""
+        return self.changed(mutes=_put(self.mutes, who, until, now, most))
+
+    def with_invited(self, key: str, until: float, now: float, most: int) -> RoomPolicy:
+        """Invite the owner of `key` until `until`. Raises RemoteError 413 for over `most`."""
+        return self.changed(invited=_put(self.invited, key, until, now, most))
+
+    def with_ban(self, ban: BanRecord, now: float, most: int) -> RoomPolicy:
+        """Add or replace a ban; its target loses operator role and invitation.
+
+        Raises: RemoteError: 413 for more than `most` bans.
+        """
+        place = ban.kind, ban.value
+        bans = {at: one for at, one in self.bans.items() if one.until > now and at != place}
+        if len(bans) >= most:
+            raise RemoteError(413, "too many bans")
+        if ban.until <= now:
+            return self.changed(bans=bans)
+        bans[place] = ban
+        keys = {ban.key, ban.value}
+        ops, invited = _without(self.ops, keys), _without(self.invited, keys)
+        return self.changed(bans=bans, ops=ops, invited=invited)
+
+    def without_ban(self, kind: str, value: str) -> RoomPolicy:
+        """Lift a ban. Raises RemoteError 404 if there is none."""
+        place = kind, value
+        if place not in self.bans:
+            raise RemoteError(404, "no such ban")
+        return self.changed(bans={at: ban for at, ban in self.bans.items() if at != place})
+
+
+def hashed(room: str, secret: str) -> str:
+    """Hash the key of a room for the store; "" stays ""."""
+    return hashlib.sha256(f"{room}\n{secret}".encode()).hexdigest() if secret else ""
+
+
+def network(host: str) -> str:
+    """Return the address that a ban covers: an IPv4 address, or the /64 of an IPv6 address.
+
+    Raises: RemoteError: 400 if `host` is not an address.
+    """
+    address = ip_address(plain_ip(host))
+    return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))
+
+
+def subject(client_id: str, key: str) -> str:
+    """Key of the role tables: the client's key, or without one its folded name."""
+    return key or f"={fold(client_id)}"
+
+
+def _put(
+    some: Mapping[str, float], who: str, until: float, now: float, most: int
+) -> dict[str, float]:
+    """Return `some` with the end of `who`, and without those that have ended."""
+    left = {one: end for one, end in some.items() if end > now and one != who}
+    if until > now:
+        if len(left) >= most:
+            raise RemoteError(413, "too many")
+        left[who] = until
+    return left
+
+
+def _without(some: Mapping[str, float], keys: set[str]) -> Mapping[str, float]:
+    if some.keys().isdisjoint(keys):
+        return some
+    return {one: end for one, end in some.items() if one not in keys}
