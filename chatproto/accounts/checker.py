@@ -1,4 +1,4 @@
-"""`--auth argon2:FILE`: a checker of twisted.cred for a file of hashes."""
+"""Check passwords against argon2id hashes: the checker of `--auth argon2:FILE` and `redis`."""
 
 from __future__ import annotations
 
@@ -14,39 +14,56 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from chatproto.accounts.files import Reread
-from chatproto.accounts.passwords import hasher, is_right, load, nobodys
+from chatproto.accounts.passwords import hasher, is_hash, is_right, load, nobodys
 
 InThread = Callable[[Callable[[], bool]], Deferred[bool]]
 """Does the work that it is given in another thread."""
+HashOf = Callable[[str], Deferred[str | None]]
+"""Gives the hash of a user's password, or None if there is no such account."""
 
 
 @implementer(ICredentialsChecker)
-class Argon2Checker:
-    """Knows the users in the file `path`, which may change meanwhile. Raises AccountTrouble.
+class PasswordChecker:
+    """Checks passwords of the users that `hash_of` knows. Raises AccountTrouble without argon2-cffi.
 
-    `in_thread` does the work where nobody waits for it; until it is set, it is done at once. Somebody
-    who is not in the file takes as long as somebody whose password is wrong.
+    `in_thread` does the work where nobody waits for it; until it is set, it is done at once. A user
+    without an account takes as long as one whose password is wrong. Whatever `hash_of` fails with is
+    the result of the check.
     """
 
     credentialInterfaces = (IUsernamePassword,)
     log = Logger()
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, hash_of: HashOf) -> None:
         hasher()  # rather now than at the first login
-        self.passwords = Reread(path, load, lambda why: self.log.error("{why}", why=why))
+        self._hash_of = hash_of
         self._nobodys = nobodys()
         self.in_thread: InThread = maybeDeferred
 
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
         """The user's name, or UnauthorizedLogin."""
+        return Deferred.fromCoroutine(self._check(credentials))
+
+    async def _check(self, credentials: Any) -> bytes | tuple[()]:
         username: bytes = credentials.username
         password: str = credentials.password.decode()
         user = username.decode("ascii", "replace")
-        known = self.passwords.value().hash_of(user)
+        known = await self._hash_of(user)
+        if known is not None and not is_hash(known):
+            self.log.error("the account of {user} has no usable hash: it is skipped", user=user)
+            known = None
+        right = await self.in_thread(lambda: is_right(password, known or self._nobodys))
+        if known is None or not right:
+            raise UnauthorizedLogin
+        return username
 
-        def judge(right: bool) -> bytes | tuple[()]:
-            if known is None or not right:
-                raise UnauthorizedLogin
-            return username
 
-        return self.in_thread(lambda: is_right(password, known or self._nobodys)).addCallback(judge)
+class Argon2Checker(PasswordChecker):
+    """Checks passwords of the users in the file `path`, which may change meanwhile.
+
+    Raises: AccountTrouble: the file cannot be read or used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.passwords = Reread(path, load, lambda why: self.log.error("{why}", why=why))
+        super().__init__(lambda user: maybeDeferred(self.passwords.value().hash_of, user))

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 8 * 1024 * 1024
 HASH = re.compile(
-    r"\$argon2id\$v=19\$m=\d{1,9},t=\d{1,4},p=\d{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
+    r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=\d{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
 )
+MOST_MEMORY, MOST_PASSES = 1024 * 1024, 100  # KiB, times: of a hash that is checked
 MEMORY, PASSES, LANES = 64 * 1024, 3, 4  # KiB, times, threads
 SALT_BYTES, HASH_BYTES = 16, 32
 
@@ -63,6 +64,12 @@ def nobodys() -> str:
 
     parameters = f"m={MEMORY},t={PASSES},p={LANES}"
     return f"$argon2id$v=19${parameters}${coded(SALT_BYTES)}${coded(HASH_BYTES)}"
+
+
+def is_hash(text: str) -> bool:
+    """Return True for a hash of argon2id that takes at most 1 GiB and 100 passes to check."""
+    match = HASH.fullmatch(text)
+    return match is not None and int(match[1]) <= MOST_MEMORY and int(match[2]) <= MOST_PASSES
 
 
 def is_right(password: str, known: str) -> bool:

@@ -14,17 +14,22 @@ from twisted.cred.strcred import (
     UnsupportedInterfaces,
     makeChecker,
 )
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from chatproto.cli.options import ProgramOptions, WrongOption, local_option
+from chatproto.cli.redis_options import SCHEMES
 from chatproto.net.private_files import make_private
 from chatproto.wire.errors import CannotStart
 from chatproto.wire.limits import ServerLimits
 
 if TYPE_CHECKING:
+    from chatproto.accounts.checker import PasswordChecker
     from chatproto.accounts.files import Reread
     from chatproto.server.login_side import LoginSide
 
+REDIS = "redis"
+"""Value of `--auth` for the accounts in the Redis of `--store`."""
 REQUIREMENTS = ("none", "tls", "login")
 
 
@@ -52,7 +57,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         self["auth"] = []
 
     def opt_auth(self, text: str) -> None:
-        """Accounts: argon2:FILE or another of --help-auth (may be repeated)"""
+        """Accounts: argon2:FILE, redis (of --store), or another of --help-auth (may be repeated)"""
         self["auth"].append(text)
 
     def parseArgs(self, *arguments: str) -> None:
@@ -106,7 +111,9 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         """Build the login rules from `--auth`, `--require` and `--allow-keys`."""
         from chatproto.server.login_side import EVERYBODY, LoginSide
 
-        checkers, allowed = self.get("credCheckers"), self["allowed"]
+        checkers, allowed = [*self.get("credCheckers", ())], self["allowed"]
+        if REDIS in self["auth"]:
+            checkers.append(self._redis_checker(reactor))
         if not checkers:
             return EVERYBODY if allowed is None else LoginSide(allowed=allowed)
         from twisted.internet.threads import deferToThreadPool
@@ -121,6 +128,14 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         logins = Logins(portal(checkers), reactor, limits)
         return LoginSide(logins, self["require"] == "login", allowed)
 
+    def _redis_checker(self, reactor: Any) -> PasswordChecker:
+        """Make the checker of the accounts in the Redis of `--store`."""
+        from chatproto.accounts.checker import PasswordChecker
+        from chatproto.stores.redis.accounts import RedisAccounts
+
+        accounts = RedisAccounts(reactor, self["redis"])
+        return PasswordChecker(lambda user: Deferred.fromCoroutine(accounts.hash_of(user)))
+
     def _complain(self, why: str) -> None:
         self.log.error("{why}", why=why)
 
@@ -128,6 +143,12 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         from chatproto.accounts.files import AccountTrouble
 
         kind, _, name = text.partition(":")
+        if kind == REDIS:
+            if name or not self["store"].startswith(SCHEMES):
+                raise WrongOption(
+                    "--auth redis uses the Redis of --store: add --store redis://HOST"
+                )
+            return
         if kind == "file":
             if not name:
                 raise WrongOption("--auth file: needs the name of a file after the colon")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from grp import getgrnam
@@ -12,7 +11,6 @@ from typing import Any
 
 import platformdirs
 
-from chatproto.cli.asking import password_in
 from chatproto.cli.auth import AuthOptions
 from chatproto.cli.options import (
     WrongOption,
@@ -21,13 +19,19 @@ from chatproto.cli.options import (
     endpoint_text,
     local_option,
 )
-from chatproto.net.private_files import OTHERS, make_private, make_private_folder
+from chatproto.cli.redis_options import (
+    REDIS_FILES,
+    REDIS_PARAMETERS,
+    SCHEMES,
+    redis_secrets,
+    redis_url,
+    refuse_redis_options,
+)
+from chatproto.net.private_files import make_private_folder
 from chatproto.wire.errors import CannotStart, RemoteError
 from chatproto.wire.fields import read_host_port, read_number
 from chatproto.wire.limits import CLIENT_DEFAULTS, SERVER_DEFAULTS, ServerLimits
 from chatproto.wire.reasons import CodedError, Reason
-
-REDIS_FILES = ("redis-password-file", "redis-ca", "redis-certificate")
 
 
 def seconds(text: str) -> float:
@@ -79,14 +83,7 @@ class ServerOptions(AuthOptions):
             "sqlite:PATH (default: in the home), redis[s]://HOST:PORT/DB for several servers, "
             "memory: (nothing is kept)",
         ],
-        ["redis-password-file", None, None, "File with the password of Redis in its first line"],
-        ["redis-ca", None, None, "PEM file of the CA for rediss:// (default: the platform's)"],
-        [
-            "redis-certificate",
-            None,
-            None,
-            "PEM file with the client certificate for rediss:// and its key",
-        ],
+        *REDIS_PARAMETERS,
         ["home", None, None, "Folder for key and log (default: the platform's, chatproto/server)"],
         [
             "classic-lease",
@@ -194,20 +191,15 @@ class ServerOptions(AuthOptions):
                 self["advertise"] = read_host_port(self["advertise"])
         except RemoteError as error:
             raise WrongOption(f"--advertise takes host:port: {error.detail}") from None
-        if self["store"].startswith(("redis:", "rediss:")):
-            if find_spec("txredisapi") is None:
-                raise WrongOption("--store redis: needs txredisapi: pip install 'chatproto[redis]'")
+        if self["store"].startswith(SCHEMES):
             if self["durable"]:
                 raise WrongOption(
                     "--durable needs --store sqlite:, a Redis store has settings of its own"
                 )
-            self["redis"] = self["store"]
+            self["redis"] = redis_url(self, self["store"])
             self["store"] = None
-            self._redis()
             return
-        for option in REDIS_FILES:
-            if self[option] is not None:
-                raise WrongOption(f"--{option} needs --store redis://")
+        refuse_redis_options(self)
         from chatproto.stores.open import sqlite_path
 
         try:
@@ -218,27 +210,6 @@ class ServerOptions(AuthOptions):
             raise WrongOption(
                 "--durable needs --store sqlite:, --store memory: keeps nothing on disk"
             )
-
-    def _redis(self) -> None:
-        """Read what is needed to log in to Redis. Raises WrongOption or CannotStart."""
-        from chatproto.stores.redis.url import PASSWORD_VARIABLE, USER_VARIABLE, RedisUrl
-
-        password = os.environ.pop(PASSWORD_VARIABLE, None)
-        user = os.environ.get(USER_VARIABLE)
-        try:
-            self["redis"] = RedisUrl(self["redis"], user, *self._redis_secrets(password))
-        except ValueError as error:
-            raise WrongOption(f"--store: {error}") from None
-
-    def _redis_secrets(self, password: str | None) -> tuple[str | None, bytes | None, bytes | None]:
-        """Return password (by default `password`), CA and certificate for Redis, from their files.
-
-        Raises WrongOption or CannotStart.
-        """
-        file = self["redis-password-file"]
-        if file is not None:
-            password = password_in(Path(file).expanduser())
-        return password, self._pem("redis-ca"), self._pem("redis-certificate", OTHERS)
 
     def read_again(self) -> Iterator[str]:
         """Read accounts, allowed keys and the secrets for Redis again; yield a sentence for each.
@@ -258,7 +229,7 @@ class ServerOptions(AuthOptions):
         secrets = [self[name] for name in REDIS_FILES if self[name] is not None]
         if secrets:
             try:
-                self["redis"].renew(*self._redis_secrets(self["redis"].password))
+                self["redis"].renew(*redis_secrets(self, self["redis"].password))
                 yield f"read again, for the next connection to Redis: {', '.join(secrets)}"
             except (CannotStart, ValueError, WrongOption) as error:
                 troubles.append(f"{error}: the former secrets for Redis still apply")
@@ -266,17 +237,6 @@ class ServerOptions(AuthOptions):
             yield "there is nothing to read again: no option names accounts, keys or secrets"
         if troubles:
             raise CodedError("; ".join(troubles), Reason.FILE_TROUBLE)
-
-    def _pem(self, option: str, others: int = 0) -> bytes | None:
-        """The content of the file of `option`, if there is one. Raises CannotStart."""
-        if self[option] is None:
-            return None
-        path = Path(self[option]).expanduser()
-        try:
-            make_private(path, others)
-            return path.read_bytes()
-        except OSError as error:
-            raise CannotStart(f"cannot read {path}: {error.strerror}") from None
 
     def _check_metrics(self) -> None:
         """Check `--metrics`; a bare number is a loopback port, because the metrics are for operators."""

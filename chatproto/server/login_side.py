@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from chatproto.accounts.files import Reread
     from chatproto.accounts.logins import Logins
 
+RETRY_AFTER = 2
+"""Seconds after which to try again while the store of the accounts is away."""
+
 
 class LoginSide:
     """`logins`: the accounts, or None. `required`: nothing but LOGIN and PING before a login.
@@ -102,7 +105,9 @@ class LoginSide:
                 host=visitor.host,
                 why=error,
             )
-            return Error(error.status, cseq)
+            return Error(
+                error.status, cseq, retry_after=RETRY_AFTER if error.status == 503 else None
+            )
         except Exception:
             self.log.failure("a password could not be checked")
             return Error(500, cseq)

@@ -111,6 +111,10 @@ class AuthOptionTests(SynchronousTestCase):
         self.assertRaises(CodedError, next, options.read_again())
         self.assertEqual(options["redis"].password, "other")
 
+    def test_accounts_may_be_in_the_redis_of_the_store(self) -> None:
+        options = self.parsed("--auth", "redis", "--store", "redis://h", "--require", "login")
+        self.assertTrue(options.login_side(Threaded(), DEFAULTS).has_accounts)
+
     def test_impossible_options_are_one_line(self) -> None:
         for arguments, why in (
             (("--require", "keys"), "--require is one of none, tls, login"),
@@ -119,6 +123,8 @@ class AuthOptionTests(SynchronousTestCase):
             (("--auth", "argon2:"), "argon2:FILE"),
             (("--auth", "memory:alice"), "--auth memory:"),
             (("--auth", "anonymous"), "does not check passwords"),
+            (("--auth", "redis"), "add --store redis://HOST"),
+            (("--auth", "redis:file", "--store", "redis://h"), "add --store redis://HOST"),
         ):
             self.assertIn(why, self.refused(1, *arguments))
 

@@ -130,6 +130,10 @@ class OtherTests(Case):
             ("add", "alice", "--auth", "argon2:"),
             ("add", "alice", "--file", name, "--auth", f"argon2:{name}"),
             ("add", "alice", "--password", "x"),
+            ("add", "alice", "--store", "sqlite:x"),
+            ("add", "alice", "--store", "redis://h", "--file", name),
+            ("add", "alice", "--store", "redis://h/x"),
+            ("add", "alice", "--file", name, "--redis-ca", name),
         ):
             self.assertTrue(self.fails(*words).startswith("chatserver passwd: "), words)
 

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from chatproto.cli import server_options
+from chatproto.cli import redis_options, server_options
 from chatproto.cli.server_options import ServerOptions, seconds
 from chatproto.cli.server_program import ChatServerProgram
 from chatproto.rooms.lobby_port import LobbyPort
@@ -114,7 +114,7 @@ class ServerOptionsTests(SynchronousTestCase):
         self.assertEqual(str(options["redis"]), "redis://cache:6379/2")
         self.assertEqual(options["advertise"], ("chat.example.org", 5555))
         self.assertIsNone(self.parsed()["redis"])
-        self.patch(server_options, "find_spec", lambda name: None)
+        self.patch(redis_options, "find_spec", lambda name: None)
         wrong = self.refused("--store", "redis://cache/2")
         self.assertIn("pip install 'chatproto[redis]'", wrong)
 

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from chatproto.identity.keys import new_identity
 from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Error
 from tests.e2e.dialects.test_lobby import Member
 from tests.e2e.harness import LIMIT, Stage
 from tests.e2e.roamer import Ear
 from tests.e2e.several import Several
+from tests.e2e.test_accounts import passwd
 from tests.e2e.test_server_process import REGISTER, ask, run
 from tests.redis_process import Redis
 
@@ -298,3 +300,26 @@ def test_a_server_that_stops_says_so_to_the_others(two: Several, tmp_path: Path)
     two.servers[0].wait()
     assert bob.push(bcp2_rooms.Parted).peer_id == "alice"
     assert time.monotonic() - begun < 8
+
+
+def test_accounts_are_one_list_for_all_servers(stage: Stage, redis: Redis, tmp_path: Path) -> None:
+    store = ("--store", redis.url)
+    assert passwd("add", "alice", *store, typed="wonderland\n") == "account added: alice\n"
+    several = Several(stage, redis, 2, "--auth", "redis", "--require", "login")
+    identity = new_identity()
+
+    def login(number: int, word: str) -> Any:
+        ear = Ear(several.ports[number], tmp_path, identity)
+        answer = ear.ask(bcp2_server.Login(1, "alice", word))
+        ear.close()
+        return answer
+
+    assert isinstance(login(0, "wonderland"), bcp2_server.LoginAck)
+    assert isinstance(login(1, "wonderland"), bcp2_server.LoginAck)
+    assert login(0, "guess").status == 403
+    assert passwd("list", *store) == "alice\n"
+    redis.kill()
+    assert is_away(login(0, "wonderland"))
+    redis.start()
+    assert passwd("remove", "alice", *store) == "account removed: alice\n"
+    assert login(0, "wonderland").status == 403

@@ -1,0 +1,40 @@
+"""Run the reactor for one piece of work, in commands that end when it is done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from chatproto.net.resolver import use_system_resolver
+
+T = TypeVar("T")
+
+
+def run_reactor(work: Callable[[Any], Coroutine[Deferred[Any], Any, T]]) -> T:
+    """Run the reactor until `work(reactor)` is done; return its result, or raise what it raises.
+
+    The reactor runs once in a process.
+    """
+    from twisted.internet import reactor
+
+    running: Any = reactor
+    use_system_resolver(running)
+    results: list[Any] = []
+
+    def done(result: Any) -> None:
+        results.append(result)
+        running.stop()
+
+    running.callWhenRunning(lambda: Deferred.fromCoroutine(work(running)).addBoth(done))
+    running.run()
+    if not results:  # a signal has stopped it
+        sys.exit(130)
+    [result] = results
+    if isinstance(result, Failure):
+        result.raiseException()
+    found: T = result
+    return found

@@ -1,0 +1,79 @@
+"""Options that name a Redis, and how to log in there: of the server and of `chatserver passwd`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chatproto.cli.asking import password_in
+from chatproto.cli.options import WrongOption
+from chatproto.net.private_files import OTHERS, make_private
+from chatproto.wire.errors import CannotStart
+
+if TYPE_CHECKING:
+    from chatproto.stores.redis.url import RedisUrl
+
+SCHEMES = ("redis:", "rediss:")
+REDIS_PARAMETERS: list[list[Any]] = [
+    ["redis-password-file", None, None, "File with the password of Redis in its first line"],
+    ["redis-ca", None, None, "PEM file of the CA for rediss:// (default: the platform's)"],
+    [
+        "redis-certificate",
+        None,
+        None,
+        "PEM file with the client certificate for rediss:// and its key",
+    ],
+]
+REDIS_FILES = tuple(name for name, *_ in REDIS_PARAMETERS)
+
+
+def redis_url(options: Mapping[str, Any], text: str) -> RedisUrl:
+    """Read the URL `text`, and what `options` and the environment say of how to log in.
+
+    Raises: WrongOption or CannotStart, with one sentence that repeats no password.
+    """
+    if find_spec("txredisapi") is None:
+        raise WrongOption("--store redis: needs txredisapi: pip install 'chatproto[redis]'")
+    from chatproto.stores.redis.url import PASSWORD_VARIABLE, USER_VARIABLE, RedisUrl
+
+    password = os.environ.pop(PASSWORD_VARIABLE, None)
+    user = os.environ.get(USER_VARIABLE)
+    try:
+        return RedisUrl(text, user, *redis_secrets(options, password))
+    except ValueError as error:
+        raise WrongOption(f"--store: {error}") from None
+
+
+def redis_secrets(
+    options: Mapping[str, Any], password: str | None
+) -> tuple[str | None, bytes | None, bytes | None]:
+    """Return password (by default `password`), CA and certificate for Redis, from their files.
+
+    Raises WrongOption or CannotStart.
+    """
+    file = options["redis-password-file"]
+    if file is not None:
+        password = password_in(Path(file).expanduser())
+    return password, _pem(options["redis-ca"]), _pem(options["redis-certificate"], OTHERS)
+
+
+def refuse_redis_options(options: Mapping[str, Any]) -> None:
+    """Raise WrongOption if an option of Redis is given without one."""
+    for option in REDIS_FILES:
+        if options[option] is not None:
+            raise WrongOption(f"--{option} needs --store redis://")
+
+
+def _pem(file: str | None, others: int = 0) -> bytes | None:
+    """Return the content of `file`, if it is given. Raises CannotStart."""
+    if file is None:
+        return None
+    path = Path(file).expanduser()
+    try:
+        make_private(path, others)
+        return path.read_bytes()
+    except OSError as error:
+        raise CannotStart(f"cannot read {path}: {error.strerror}") from None
