@@ -92,17 +92,17 @@ class Directory:
 
     def _register(self, message: ClassicRegister, source: Origin, now: float) -> Message:
         """Store the registration, or refuse it with 409 if another client holds the id."""
+        if self.registry.confirm(message, source, now):
+            return ClassicRegAck(*message)
         client_id, ip, port = message
         if ip == source.server and not source.local:
             ip = source.host  # some take the server's address for their own
         lease = self.registry.find(client_id)
-        if lease is None or not lease.confirmed_by(message, source):
-            if lease is not None and self._is_held(lease, source, now):
-                return ClassicError(409)
-            if self._names is not None and self._names.owner(client_id) is not None:
-                return ClassicError(409)
-            lease = ClassicRegistration(client_id, ip, port, source)
-        self.registry.keep(lease, now)
+        if lease is not None and self._is_held(lease, source, now):
+            return ClassicError(409)
+        if self._names is not None and self._names.owner(client_id) is not None:
+            return ClassicError(409)
+        self.registry.keep(ClassicRegistration(client_id, ip, port, source), now)
         return ClassicRegAck(client_id, message.ip, port)
 
     def _is_held(self, lease: ClassicRegistration, source: Origin, now: float) -> bool:
@@ -145,8 +145,7 @@ class Directory:
         """Format the terminal's line for a request and its reply, as the assignment prescribes."""
         match message, reply:
             case ClassicRegister(), ClassicRegAck():
-                where = host_port(message.ip, message.port)
-                return f"REGISTER: {message.client_id} from {where} received"
+                return register_line(message)
             case ClassicBridge(), ClassicBridgeAck():
                 lease = self.registry.find(message.client_id)
                 host, port = (lease.ip, lease.port) if lease else (source.host, source.port)
@@ -164,3 +163,8 @@ class Directory:
         for lease in self.registry.listed(len(self.registry)):
             one = lease.contact()
             yield f"{one.client_id} {host_port(one.host, one.port)}"
+
+
+def register_line(message: ClassicRegister) -> str:
+    """Format the terminal's line for a registration."""
+    return f"REGISTER: {message.client_id} from {host_port(message.ip, message.port)} received"

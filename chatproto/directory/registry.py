@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from chatproto.directory.classic_registration import ClassicRegistration
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
+from chatproto.wire.classic import ClassicRegister
 
 
 class Registry(Protocol):
@@ -24,6 +25,12 @@ class Registry(Protocol):
 
     def heard_at(self, client_id: str) -> float:
         """Return the time of the last request from the client; minus infinity without a registration."""
+
+    def confirm(self, message: ClassicRegister, source: Origin, now: float) -> bool:
+        """Keep the lease that `message` repeats, as `keep` does; False if it says anything new.
+
+        Short cut: a registry that always returns False answers the same.
+        """
 
     def keep(self, lease: ClassicRegistration, now: float) -> None:
         """Register: put `lease` in, or in the place of the former of that id. It is heard of, and

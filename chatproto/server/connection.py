@@ -15,6 +15,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.directory.answers import register_line
 from chatproto.directory.classic_registration import Origin, is_loopback
 from chatproto.net.classic_receiver import ClassicReceiver
 from chatproto.net.sniff import FirstBytes, hand_over, sniff
@@ -23,6 +24,7 @@ from chatproto.server.work_queue import PIECE, Use
 from chatproto.wire.classic import ClassicError, ClassicRegAck, ClassicRegister, Message
 from chatproto.wire.codec import encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
+from chatproto.wire.fast import write_confirmation
 from chatproto.wire.fields import host_port, plain_host
 from chatproto.wire.plain_blocks import TO_SERVER
 
@@ -208,22 +210,30 @@ class ChatConnection(ClassicReceiver):
         out: list[str] = []
         size, look = 0, LOOK
         registered = self._registered
+        confirm = factory.directory.registry.confirm
+        quick = tally is None and trace is None  # nobody else wants to see the answer
         for message in messages:
-            if isinstance(message, RemoteError):
-                reply: Message = ClassicError(message.status)
-            else:
-                reply = answer(message, source, now)
-                if say is not None:
-                    line = factory.directory.line(message, reply, source)
-                    if line is not None:
-                        say(line)
-            if not registered and reply.__class__ is ClassicRegAck:
+            if quick and message.__class__ is ClassicRegister and confirm(message, source, now):
                 registered = True
-            if tally is not None:
-                tally.answered("classic", message, reply)
-            if trace is not None:
-                self._trace(trace, message, reply)
-            text = encode_text(reply)
+                text = write_confirmation(message)
+                if say is not None:
+                    say(register_line(message))
+            else:
+                if isinstance(message, RemoteError):
+                    reply: Message = ClassicError(message.status)
+                else:
+                    reply = answer(message, source, now)
+                    if say is not None:
+                        line = factory.directory.line(message, reply, source)
+                        if line is not None:
+                            say(line)
+                if not registered and reply.__class__ is ClassicRegAck:
+                    registered = True
+                if tally is not None:
+                    tally.answered("classic", message, reply)
+                if trace is not None:
+                    self._trace(trace, message, reply)
+                text = encode_text(reply)
             out.append(text)
             size += len(text)
             if size > look:

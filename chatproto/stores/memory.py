@@ -15,6 +15,7 @@ from chatproto.directory.classic_registration import (
     network,
 )
 from chatproto.directory.sorted_ids import SortedIds
+from chatproto.wire.classic import ClassicRegister
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
@@ -103,6 +104,15 @@ class MemoryRegistry:
     def heard_at(self, client_id: str) -> float:
         entry = self._entries.get(client_id)
         return entry.heard if entry else float("-inf")
+
+    def confirm(self, message: ClassicRegister, source: Origin, now: float) -> bool:
+        client_id = message.client_id
+        entry = self._entries.get(client_id)
+        if entry is None or not entry.lease.confirmed_by(message, source):
+            return False
+        self._free[client_id] = entry
+        self._hear(entry, now)
+        return True
 
     def keep(self, lease: ClassicRegistration, now: float) -> None:
         client_id = lease.client_id

@@ -19,9 +19,11 @@ from chatproto.wire.values import distinct
 _REQUEST = re.compile(
     rf"(?:REGISTER\r\nclientID: ({ID.pattern})"
     rf"\r\nIP: ({IPV4.pattern})\r\nPort: ([1-9][0-9]{{0,3}}|[1-5][0-9]{{4}})"
-    rf"|BRIDGE\r\nclientID: ({ID.pattern}))\r\n\r\n"
+    rf"|BRIDGE\r\nclientID: ({ID.pattern}))\r\n\r\n|([\s\S]+)"
 )
-"""The two requests as the assignment writes them; ports from 60000 up are left to the parser."""
+"""The two requests as the assignment writes them, or all that follows the last of these.
+
+Ports from 60000 up are left to the parser."""
 _LINE, _BLOCK, _HEADERS = 80, 160, 3
 """No such request has a longer line, a longer block or more headers."""
 
@@ -42,14 +44,22 @@ def take_requests(data: bytes, found: list[Message | RemoteError]) -> int:
         text = data.decode("ascii")
     except UnicodeDecodeError:
         return 0
-    at = 0
-    while (match := _REQUEST.match(text, at)) is not None:
-        client_id, ip, port, asker = match.groups()
-        found.append(
-            ClassicBridge(asker) if client_id is None else ClassicRegister(client_id, ip, int(port))
-        )
-        at = match.end()
-    return at
+    for client_id, ip, port, asker, rest in _REQUEST.findall(text):
+        if client_id:
+            found.append(ClassicRegister(client_id, ip, int(port)))
+        elif asker:
+            found.append(ClassicBridge(asker))
+        else:
+            return len(text) - len(rest)
+    return len(text)
+
+
+def write_confirmation(message: ClassicRegister) -> str:
+    """Write the REGACK that answers a registration which was read from the wire and is in force."""
+    return _CONFIRMATION % message
+
+
+_CONFIRMATION = "REGACK\r\nclientID: %s\r\nIP: %s\r\nPort: %d\r\nStatus: registered\r\n\r\n"
 
 
 _DATA = re.compile(

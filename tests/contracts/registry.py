@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.directory.registry import Registry
+from chatproto.wire.classic import ClassicRegister
 from chatproto.wire.errors import RemoteError
 from tests.limits import Limits
 
@@ -67,6 +68,22 @@ class RegistryContract(Case):
         self.assertEqual(registry.heard_at("alice"), 5.0)
         self.assertEqual(registry.heard_at("bob"), float("-inf"))
         self.assertEqual(len(registry), 1)
+
+    def test_confirms_what_says_nothing_new(self) -> None:
+        registry = self.registry()
+        here = Origin("192.0.2.1", 40000, False)
+        message = ClassicRegister("alice", "192.0.2.1", 3000)
+        self.assertFalse(registry.confirm(message, here, 1.0))
+        registry.keep(ClassicRegistration("alice", "192.0.2.1", 3000, here), 1.0)
+        registry.keep(lease("bob"), 2.0)
+        registry.pair("alice", "bob")
+        self.assertTrue(registry.confirm(message, here, 3.0))
+        self.assertEqual(registry.heard_at("alice"), 3.0)
+        free = registry.last_free("bob")
+        self.assertEqual(free and free.client_id, "alice")
+        self.assertFalse(registry.confirm(message._replace(port=3001), here, 4.0))
+        self.assertFalse(registry.confirm(message, Origin("192.0.2.2", 40000, False), 4.0))
+        self.assertEqual(registry.heard_at("alice"), 3.0)
 
     def test_has_its_ids_in_order(self) -> None:
         registry = self.registry()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.classic_receiver import ClassicReceiver
 from chatproto.wire import fast
-from chatproto.wire.classic import Message, Sender
+from chatproto.wire.classic import ClassicRegAck, ClassicRegister, Message, Sender
+from chatproto.wire.codec import encode_text
 from chatproto.wire.errors import RemoteError
 from tests.limits import DEFAULTS
 from tests.net.library_lines import cut_by_twisted
-from tests.wire.test_codec import streams, told
+from tests.wire.test_codec import ids, ips, ports, streams, told
 
 
 def by_the_parser(data: bytes) -> list[object]:
@@ -36,6 +38,14 @@ class RequestTests(SynchronousTestCase):
             self.assertEqual(fast.take_requests(request * 2, found), 2 * len(request))
             self.assertEqual(told(found), by_the_parser(request * 2))
             self.assertEqual(fast.take_requests(request[:-1], []), 0)
+
+    @given(st.builds(ClassicRegister, ids, ips, ports))
+    def test_confirmation_is_the_answer_that_the_writer_writes(
+        self, message: ClassicRegister
+    ) -> None:
+        self.assertEqual(
+            fast.write_confirmation(message), encode_text(ClassicRegAck(*message, "registered"))
+        )
 
 
 class LibraryTests(SynchronousTestCase):
