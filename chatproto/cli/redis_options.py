@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatproto.cli.asking import password_in
-from chatproto.cli.options import WrongOption
+from chatproto.cli.options import WrongOption, local_option
 from chatproto.net.private_files import OTHERS, make_private
 from chatproto.wire.errors import CannotStart
 
@@ -56,8 +55,8 @@ def redis_secrets(
     """
     file = options["redis-password-file"]
     if file is not None:
-        password = password_in(Path(file).expanduser())
-    return password, _pem(options["redis-ca"]), _pem(options["redis-certificate"], OTHERS)
+        password = password_in(local_option("redis-password-file", file))
+    return password, _pem(options, "redis-ca"), _pem(options, "redis-certificate", OTHERS)
 
 
 def refuse_redis_options(options: Mapping[str, Any]) -> None:
@@ -67,11 +66,11 @@ def refuse_redis_options(options: Mapping[str, Any]) -> None:
             raise WrongOption(f"--{option} needs --store redis://")
 
 
-def _pem(file: str | None, others: int = 0) -> bytes | None:
-    """Return the content of `file`, if it is given. Raises CannotStart."""
-    if file is None:
+def _pem(options: Mapping[str, Any], name: str, others: int = 0) -> bytes | None:
+    """Return the content of the file of option `name`, if it is given. Raises CannotStart."""
+    if options[name] is None:
         return None
-    path = Path(file).expanduser()
+    path = local_option(name, options[name])
     try:
         make_private(path, others)
         return path.read_bytes()

@@ -85,6 +85,7 @@ class ServerOptions(AuthOptions):
         ],
         *REDIS_PARAMETERS,
         ["home", None, None, "Folder for key and log (default: the platform's, chatproto/server)"],
+        ["key", None, None, "PEM file of the server's key (default: key.pem in the home)"],
         [
             "classic-lease",
             None,
@@ -180,6 +181,8 @@ class ServerOptions(AuthOptions):
         self.check_auth()
         self["limits"] = limits
         self["home"] = server_home(self["home"])
+        if self["key"] is not None:
+            self["key"] = local_option("key", self["key"])
         self._check_store()
         if self["blur"]:
             blur_log()
@@ -275,10 +278,11 @@ class ServerOptions(AuthOptions):
             make_private_folder(home)
         except OSError as error:
             raise CannotStart(f"cannot use --home {home}: {error.strerror}") from None
-        from chatproto.identity.keys import KeyTrouble, open_identity
+        from chatproto.identity.keys import KeyTrouble, open_identity, read_identity
 
+        key = self["key"]
         try:
-            self["identity"] = open_identity(home)
+            self["identity"] = open_identity(home) if key is None else read_identity(key)
         except KeyTrouble as error:
             raise CannotStart(str(error)) from None
         self.open_auth()

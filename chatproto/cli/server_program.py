@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from chatproto.cli.hang_up import HangUp, has_terminal
 from chatproto.cli.interrupt import Interrupt
+from chatproto.cli.notify import notifier
 from chatproto.cli.options import cannot_start, descriptor
 from chatproto.cli.server_options import ServerOptions
 from chatproto.directory.classic_registration import is_loopback
@@ -34,6 +35,7 @@ from chatproto.server.counters import Counters
 from chatproto.server.ctl import Ctl, CtlService
 from chatproto.server.draining import Draining
 from chatproto.server.flusher import Flusher
+from chatproto.server.listening import place_shown
 from chatproto.server.lobby_service import LobbyService
 from chatproto.server.port_service import PortService
 from chatproto.server.relay_side import RelaySide
@@ -76,6 +78,7 @@ class ChatServerProgram(MultiService):
         self._limits: ServerLimits = options["limits"]
         self._tally = Counters()
         self._collector = BoundedCollector()
+        self._notifier = notifier()
 
     def startService(self) -> None:
         """Open the ports, then read what the operator types."""
@@ -102,8 +105,12 @@ class ChatServerProgram(MultiService):
             whom = "clients on this machine only" if is_loopback_only(address[0]) else "clients"
             line = f"for {whom}: --server {host_port(*address)}/{key}"
         self.log.info("{line}", line=line)
+        self._notifier.ready(self._where())
         if not self._options["quiet"]:
             self._write(f"* {line}")
+
+    def _where(self) -> str:
+        return f"listening on {', '.join(place_shown(one) for one in self._server.addresses)}"
 
     def _address(self) -> tuple[str, int] | None:
         """Return the address to announce to clients; None without a TCP port."""
@@ -114,6 +121,7 @@ class ChatServerProgram(MultiService):
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
         """Stop what was started; what there was to print gets a little time to be printed."""
+        self._notifier.stopping()
         self._input.stop()
         yield maybeDeferred(super().stopService)
         self._store.close()
@@ -152,9 +160,13 @@ class ChatServerProgram(MultiService):
         return self._server.free(client_id)
 
     def reload(self) -> Iterable[str]:
-        for sentence in self._options.read_again():
-            self.log.info("{sentence}", sentence=sentence)
-            yield sentence
+        self._notifier.reloading()
+        try:
+            for sentence in self._options.read_again():
+                self.log.info("{sentence}", sentence=sentence)
+                yield sentence
+        finally:
+            self._notifier.ready(self._where())
 
     def drain(self, time: str) -> str:
         try:
@@ -167,6 +179,7 @@ class ChatServerProgram(MultiService):
             f" have closed, after {most:.12g} s at the latest"
         )
         self.log.info("{line}", line=line)
+        self._notifier.status(line)
         return line
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ a new certificate is made at every start.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from datetime import UTC, datetime
@@ -74,6 +75,14 @@ def open_identity(home: Path) -> Identity:
     path = home / KEY_FILE
     data = _read(path)
     return _first(path) if data is None else _load(path, data)
+
+
+def read_identity(path: Path) -> Identity:
+    """Return the identity whose key is the file `path`. Raises KeyTrouble."""
+    data = _read(path)
+    if data is None:
+        raise KeyTrouble(f"cannot read the key {path}: {os.strerror(errno.ENOENT)}")
+    return _load(path, data)
 
 
 def _read(path: Path) -> bytes | None:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""Variable with the folder of what systemd hands over by `LoadCredential=`."""
+_CREDENTIAL = (f"${CREDENTIALS}/", f"${{{CREDENTIALS}}}/")
 
 
 def local_path(text: str) -> Path:
     """`text` as a path; `~` and `~name` at its beginning are home folders.
 
-    Raises ValueError with one sentence: empty, a NUL in it, or no such home folder.
+    `$CREDENTIALS_DIRECTORY` at its beginning is the folder of that name in the environment: systemd
+    does not put it into options that come from a file.
+
+    Raises ValueError with one sentence: empty, a NUL in it, no such home folder, or no credentials.
     """
     if not text:
         raise ValueError("a path is wanted, and there is none")
     if "\0" in text:
         raise ValueError("a path has no NUL in it")
+    if text.startswith(_CREDENTIAL):
+        folder = os.environ.get(CREDENTIALS)
+        if not folder:
+            raise ValueError(f"there is no ${CREDENTIALS}: systemd sets it for LoadCredential=")
+        return Path(folder) / text.partition("/")[2]
     try:
         return Path(text).expanduser()
     except (RuntimeError, KeyError):

@@ -11,6 +11,8 @@ import os
 import stat
 from pathlib import Path
 
+from chatproto.net.paths import CREDENTIALS
+
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 ROOT = 0
@@ -68,16 +70,29 @@ def make_private_folder(path: Path) -> None:
 def make_private(path: Path, others: int = OTHERS) -> None:
     """Take the permission bits `others` from the file `path`.
 
-    Only a regular file is looked at: a pipe or a terminal has no reader but us. Raises NotPrivate if
-    the file is not ours to change, or OSError if it does not exist.
+    Only a regular file is looked at: a pipe or a terminal has no reader but us. A credential of
+    systemd's stays as it is: root owns it, and its group bits stand for an access list that has
+    nobody but us. Raises NotPrivate if the file is not ours to change, or OSError if it does not exist.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode) or not found.st_mode & others:
+        return
+    if _is_credential(path, found):
         return
     try:
         path.chmod(stat.S_IMODE(found.st_mode) & ~others)
     except OSError:
         raise NotPrivate(_open_to_others(found.st_mode & others), path) from None
+
+
+def _is_credential(path: Path, found: os.stat_result) -> bool:
+    """Return True if root put `path` into $CREDENTIALS_DIRECTORY, and only its group can read it."""
+    folder = os.environ.get(CREDENTIALS)
+    if not folder or path.resolve().parent != Path(folder).resolve():
+        return False
+    about = Path(folder).stat()
+    private = not found.st_mode & (stat.S_IRWXO | WRITABLE) and not about.st_mode & WRITABLE
+    return private and found.st_uid == about.st_uid == ROOT
 
 
 def _open_to_others(mode: int) -> str:

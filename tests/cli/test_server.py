@@ -21,6 +21,7 @@ from zope.interface import implementer
 from chatproto.cli import redis_options, server_options
 from chatproto.cli.server_options import ServerOptions, seconds
 from chatproto.cli.server_program import ChatServerProgram
+from chatproto.identity.keys import open_identity
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.factory import Refusal
 from chatproto.wire.limits import SERVER_DEFAULTS
@@ -90,6 +91,22 @@ class ServerOptionsTests(SynchronousTestCase):
         ):
             self.refused(*arguments)
         self.assertEqual(self.errors.getvalue().count("\n"), 11)
+
+    def test_the_key_may_be_elsewhere_but_must_be_there(self) -> None:
+        other = Path(self.mktemp())
+        other.mkdir(mode=0o700)
+        key = open_identity(other)
+        options = self.parsed("--key", str(other / "key.pem"))
+        self.assertEqual(options["identity"].name, key.name)
+        self.assertFalse((self.home / "key.pem").exists())
+        with self.assertRaises(SystemExit) as caught:
+            self.parsed("--key", str(other / "none"))
+        self.assertEqual(caught.exception.code, 2)
+        self.assertIn("cannot read the key", self.errors.getvalue())
+
+    def test_credentials_without_systemd_are_one_line(self) -> None:
+        self.patch(os, "environ", {})
+        self.assertIn("LoadCredential", self.refused("--key", "$CREDENTIALS_DIRECTORY/key.pem"))
 
     def test_a_group_for_ctl_is_a_name_or_a_number(self) -> None:
         self.assertIsNone(self.parsed()["ctl-group"])

@@ -19,6 +19,7 @@ from chatproto.cli.options import RotatedLog
 from chatproto.client.home import Home, HomeTrouble
 from chatproto.identity.keys import KEY_FILE, KeyTrouble, open_identity
 from chatproto.identity.pins import PinFile, PinTrouble
+from chatproto.net.paths import local_path
 from chatproto.net.private_files import (
     NotPrivate,
     check_owner,
@@ -212,6 +213,35 @@ class ReadableTests(Case):
         with self.assertRaises(AccountTrouble) as caught:
             load(path)
         self.assertIn("chmod go-rwx", str(caught.exception))
+
+    @AS_ROOT
+    def test_a_credential_of_systemd_stays_as_it_is(self) -> None:
+        self.patch(os, "environ", {"CREDENTIALS_DIRECTORY": str(self.folder)})
+        self.folder.chmod(0o755)
+        path = self.file("password", "secret\n", 0o440)
+        self.assertEqual(password_in(path), "secret")
+        self.assertEqual(mode(path), 0o440)
+        for bits in (0o444, 0o460):  # not how systemd has them
+            path.chmod(bits)
+            make_private(path)
+            self.assertEqual(mode(path), bits & 0o700)
+        path.chmod(0o440)
+        self.folder.chmod(0o777)
+        make_private(path)
+        self.assertEqual(mode(path), 0o400)
+        self.folder.chmod(0o755)
+        path.chmod(0o440)
+        os.chown(path, NOBODY, 0)
+        make_private(path)
+        self.assertEqual(mode(path), 0o400)
+
+    def test_a_credential_is_found_by_its_variable(self) -> None:
+        self.patch(os, "environ", {"CREDENTIALS_DIRECTORY": "/run/credentials/x"})
+        for text in ("$CREDENTIALS_DIRECTORY/key.pem", "${CREDENTIALS_DIRECTORY}/key.pem"):
+            self.assertEqual(local_path(text), Path("/run/credentials/x/key.pem"))
+        self.assertEqual(local_path("$CREDENTIALS_DIRECTORYx/k"), Path("$CREDENTIALS_DIRECTORYx/k"))
+        self.patch(os, "environ", {})
+        self.assertRaisesRegex(ValueError, "LoadCredential", local_path, "$CREDENTIALS_DIRECTORY/k")
 
 
 def _refused(path: Path, mode: int) -> None:
