@@ -32,6 +32,7 @@ TYPES: dict[Any, tuple[str, Any]] = {
     values.any_text: ("string, perhaps empty", "hello"),
     values.number: ("number from 1", 3),
     values.asker: ("string, or the number of a file", "bob"),
+    values.folder: ("absolute path", "/srv/in"),
     values.flag: ("boolean", True),
     values.paths: ("list of strings", ["/tmp/notes.txt"]),
     room_arguments.duration: ("seconds, or a string such as 30m", "30m"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from chatproto.api.errors import Refused
@@ -85,6 +87,12 @@ def refusal(done: Fields) -> Refused | None:
     """Return the error for which `done`, the event that ends a command, stands; None if all went well."""
     error = refused(done)
     return None if error.code in WELL else error
+
+
+def accepting(offer: str | int, folder: str | os.PathLike[str] | None = None) -> Form:
+    """Return the command that accepts an offer; a relative `folder` is one of this program."""
+    where = {} if folder is None else {"folder": str(Path(folder).absolute())}
+    return {"do": "accept", "id": offer, **where}
 
 
 def nothing(outcome: Outcome) -> None:

@@ -8,7 +8,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatproto.api.asking import WAIT, Asker, Fields, Outcome, Sending, nothing, sending
+from chatproto.api.asking import (
+    WAIT,
+    Asker,
+    Fields,
+    Outcome,
+    Sending,
+    accepting,
+    nothing,
+    sending,
+)
 from chatproto.api.events import FileChanged, Message, parse
 
 Progress = Callable[[FileChanged], object]
@@ -60,9 +69,14 @@ class Commands(Asker):
         absolute = [str(Path(path).absolute()) for path in paths]
         return self.ask({"do": "send", "to": to, "paths": absolute}, nothing, wait, moved)
 
-    def accept(self, offer: str | int) -> Awaitable[None]:
-        """Take the call or invitation of an id, or a file by its number."""
-        return self.ask({"do": "accept", "id": offer}, nothing)
+    def accept(
+        self, offer: str | int, folder: str | os.PathLike[str] | None = None
+    ) -> Awaitable[None]:
+        """Take the call or invitation of an id, or a file by its number.
+
+        Args: folder: for this one file, instead of the client's folder for downloads.
+        """
+        return self.ask(accepting(offer, folder), nothing)
 
     def decline(self, offer: str | int) -> Awaitable[None]:
         """Refuse the call or invitation of an id, or a file by its number."""

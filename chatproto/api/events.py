@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from chatproto.api.asking import Asker, Fields, Sending, nothing, sending
+from chatproto.api.asking import Asker, Fields, Sending, accepting, nothing, sending
 
 _NOTHING: Mapping[str, Any] = {}
 Needed = TypeVar("Needed")
@@ -147,9 +148,12 @@ class FileOffered(Event):
     size: int
     files: int | None = None
 
-    def accept(self) -> Awaitable[None]:
-        """Take it into the client's folder for downloads; `FileChanged` tells when it is complete."""
-        return self._me().ask({"do": "accept", "id": self.id}, nothing)
+    def accept(self, folder: str | os.PathLike[str] | None = None) -> Awaitable[None]:
+        """Take it; `FileChanged` tells when it is complete.
+
+        Args: folder: for this file, instead of the client's folder for downloads.
+        """
+        return self._me().ask(accepting(self.id, folder), nothing)
 
     def decline(self) -> Awaitable[None]:
         """Refuse it."""

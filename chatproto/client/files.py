@@ -13,6 +13,7 @@ from chatproto.client.context import Context
 from chatproto.client.events import CommandOutput, Event, Failed, FileChanged
 from chatproto.client.trust_store import TrustStore
 from chatproto.net.clock import Monotonic
+from chatproto.net.paths import what_is_in_the_way
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.transfer.context import DiskWorker, TransferNews, TransferTrouble
 from chatproto.transfer.rates import byte_rate
@@ -22,7 +23,7 @@ from chatproto.transfer.state import ACTIVE, ENDED, TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
-from chatproto.wire.reasons import NO_TRANSFER, Cause, Reason, reason_of
+from chatproto.wire.reasons import FOLDER_IN_THE_WAY, NO_TRANSFER, Cause, Reason, reason_of
 
 if TYPE_CHECKING:
     from chatproto.transfer.transfers import Transfers
@@ -118,11 +119,15 @@ class Files:
 
     # What the person asks for.
 
-    def accept(self, number: int) -> bool:
-        """Take what is offered as `number`; False if nothing is. Raises LocalError."""
-        return self._each(
-            lambda one: one.transfers.accept(number, self._context.clock.seconds()), number
-        )
+    def accept(self, number: int, folder: Path | None = None) -> bool:
+        """Take what is offered as `number`; False if nothing is. Raises LocalError.
+
+        Args: folder: for this file; None: that for downloads.
+        """
+        if folder is not None and (wrong := what_is_in_the_way(folder)) is not None:
+            raise LocalError(400, FOLDER_IN_THE_WAY(folder=folder, file=wrong))
+        now = self._context.clock.seconds()
+        return self._each(lambda one: one.transfers.accept(number, now, folder), number)
 
     def decline(self, number: int) -> bool:
         """Refuse it; False if nothing is offered as `number`. Raises LocalError."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.conversations import Conversations
 from chatproto.client.files import Files
+from chatproto.wire.errors import LocalError
+from chatproto.wire.reasons import FOLDER_FOR_NO_FILE
 
 
 class Questions:
@@ -21,13 +25,15 @@ class Questions:
         self._talk = talk
         self._files = files
 
-    def accept(self, what: str = "") -> None:
-        """Say yes."""
+    def accept(self, what: str = "", folder: str = "") -> None:
+        """Say yes. Args: folder: absolute path for an offered file, instead of the usual one."""
         number = self._offered(what)
         if self._files is None or number is None:
+            if folder:
+                raise LocalError(400, FOLDER_FOR_NO_FILE())
             self._talk.accept(what.removeprefix("@"))
         else:
-            self._files.accept(number)
+            self._files.accept(number, Path(folder) if folder else None)
 
     def decline(self, what: str = "") -> None:
         """Say no."""

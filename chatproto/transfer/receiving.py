@@ -59,10 +59,10 @@ class Receiving:
         """The folder, and the name in it that was chosen, or empty."""
         return self._folder, self._sink.local
 
-    def take_over(self, place: tuple[Path, str]) -> None:
-        """Go on from what another transfer has left there."""
-        self._folder, local = place
-        self._sink = Sink(self._folder, self.machine.offer, local)
+    def receive_to(self, folder: Path, local: str = "") -> None:
+        """Receive into `folder`; `local`: go on from what another transfer has left there."""
+        self._folder = folder
+        self._sink = Sink(folder, self.machine.offer, local)
 
     def news(self, text: str = "") -> TransferNews:
         """Describe the transfer for the user."""

@@ -32,6 +32,7 @@ from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import (
+    FOLDER_STAYS,
     NO_TRANSFER,
     NOT_ACCEPTABLE,
     NOT_DECLINABLE,
@@ -105,8 +106,11 @@ class Transfers:
             # In the context of who asked, so that the first news of it can be told to them.
             self._finding.do(job, partial(copy_context().run, partial(self._found, str(path))))
 
-    def accept(self, number: int, now: float) -> None:
-        """Take what is offered as `number`, or go on with it. Raises LocalError."""
+    def accept(self, number: int, now: float, folder: Path | None = None) -> None:
+        """Take what is offered as `number`, or go on with it. Raises LocalError.
+
+        Args: folder: for this one; None: the usual one.
+        """
         self._desk.now = now
         one = self._numbered(number)
         if not isinstance(one, Receiving) or one.machine.state not in {
@@ -114,8 +118,12 @@ class Transfers:
             TransferState.STALLED,
         }:
             raise LocalError(400, NOT_ACCEPTABLE(number=number))
+        if folder is not None and folder != one.place[0]:
+            if one.place[1]:
+                raise LocalError(400, FOLDER_STAYS(number=number, folder=one.place[0]))
+            one.receive_to(folder)
         if one.machine.state is TransferState.OFFERED:
-            self._take_over(one)
+            self._take_over(one, anywhere=folder is None)
         one.run(one.machine.accept())
         if not self._desk.connected:
             one.run(one.machine.lost())
@@ -376,15 +384,19 @@ class Transfers:
         self._over.pop(message.id, None)
         one.run(machine.accept() if other else [TransferChanged()])
 
-    def _take_over(self, one: Receiving) -> None:
-        """Continue `one` from the part that a cancelled transfer of the same content left."""
+    def _take_over(self, one: Receiving, anywhere: bool) -> None:
+        """Continue `one` from the part that a cancelled transfer of the same content left.
+
+        Args: anywhere: in another folder as well.
+        """
         for id, other in tuple(self._over.items()):
             if (
                 other.machine.state is TransferState.CANCELLED
                 and other.place[1]
+                and (anywhere or other.place[0] == one.place[0])
                 and same_content(other.machine.offer, one.machine.offer)
             ):
-                one.take_over(other.place)
+                one.receive_to(*other.place)
                 other.run([Forget()])
                 del self._over[id]
                 return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 from chatproto.net.paths import local_path
 
@@ -58,6 +59,17 @@ def asker(rest: str, read_text: ReadText) -> tuple[str, ...]:
     return (f"@{name}",) if name.isdecimal() and words[0].startswith("@") else (name,)
 
 
+def accepted(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """Read as `asker`, and perhaps the folder for an offered file; `~` at its beginning is a home folder."""
+    words = split_words(rest)
+    if len(words) < 2:
+        return asker(rest, read_text)
+    if len(words) > 2 or not words[0] or not words[1]:
+        raise Misused("takes one name and an optional folder")
+    who = words[0] if words[0].removeprefix("@").isdecimal() else words[0].removeprefix("@")
+    return who, str(Path(_expanded(words[1])).absolute())
+
+
 def number(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """A number from 1 on."""
     words = split_words(rest)
@@ -81,7 +93,7 @@ def _expanded(path: str) -> str:
     try:
         found = local_path(path)
     except ValueError as wrong:
-        raise Misused(f"cannot send {shortened(path)}: {wrong}") from None
+        raise Misused(f"cannot use {shortened(path)}: {wrong}") from None
     return str(found) if path.startswith("~") else path
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from chatproto.ui.arguments import NUMBER, Misused, shortened
@@ -112,6 +113,13 @@ def paths(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise Misused("must be a list of paths")
     return tuple(_path(one) for one in value)
+
+
+def folder(value: object) -> tuple[str, ...]:
+    """Read the absolute path of a folder: this program knows no current folder of who asks."""
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        raise Misused("must be an absolute path")
+    return (_path(value),)
 
 
 def _path(value: object) -> str:

@@ -547,6 +547,11 @@ NO_FILES_YET = Sentence(
 )
 NO_TRANSFER = Sentence(Reason.NOT_FOUND, "no transfer {number}: /files lists them")
 NOT_ACCEPTABLE = Sentence(Reason.MALFORMED, "transfer {number} is not waiting for /accept")
+FOLDER_FOR_NO_FILE = Sentence(
+    Reason.MALFORMED, "a folder is given, but no file is offered: /files lists the offers"
+)
+FOLDER_IN_THE_WAY = Sentence(Reason.FILE_TROUBLE, "cannot use {folder}: {file} is not a folder")
+FOLDER_STAYS = Sentence(Reason.MALFORMED, "transfer {number} has begun in {folder} and stays there")
 NOT_DECLINABLE = Sentence(
     Reason.MALFORMED, "transfer {number} is not waiting for an answer: /cancel {number} ends it"
 )

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 from typing import Any, cast
 
 from hypothesis import given
@@ -196,8 +197,18 @@ class ActTests(SynchronousTestCase):
         )
         asker, offer = self.event(event="file", **{"from": "bob"}, id=3, name="a", size=1, ask=True)
         asyncio.run(offer.accept())
+        asyncio.run(offer.accept(folder="/srv/in"))
+        asyncio.run(offer.accept(folder=Path("in")))
         asyncio.run(offer.decline())
-        self.assertEqual(asker.forms, [{"do": "accept", "id": 3}, {"do": "decline", "id": 3}])
+        self.assertEqual(
+            asker.forms,
+            [
+                {"do": "accept", "id": 3},
+                {"do": "accept", "id": 3, "folder": "/srv/in"},
+                {"do": "accept", "id": 3, "folder": str(Path.cwd() / "in")},
+                {"do": "decline", "id": 3},
+            ],
+        )
         asker, invitation = self.event(event="room", room="#tea", change="invited", own=True)
         asyncio.run(invitation.accept())
         self.assertEqual(asker.forms, [{"do": "join", "room": "#tea"}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,7 +23,7 @@ class Offered:
     def __init__(self, node: Any) -> None:
         self._node = node
         self.waiting: dict[int, str] = {}
-        self.answers: list[tuple[int, bool]] = []
+        self.answers: list[tuple[int, bool | Path]] = []
 
     def comes(self, name: str) -> int:
         number: int = self._node.calls.all.new_number()
@@ -35,8 +36,8 @@ class Offered:
     def offered(self, name: str = "") -> list[int]:
         return [number for number, who in self.waiting.items() if name in ("", who)]
 
-    def accept(self, number: int) -> bool:
-        self.answers.append((number, True))
+    def accept(self, number: int, folder: Path | None = None) -> bool:
+        self.answers.append((number, True if folder is None else folder))
         return True
 
     def decline(self, number: int) -> bool:
@@ -85,6 +86,14 @@ class QuestionsTests(SynchronousTestCase):
         self.assertEqual(self.files.answers, [(first, True)])
         self.questions.decline(str(first + 1))
         self.assertEqual(self.states(), {})
+
+    def test_a_folder_is_for_a_file_only(self) -> None:
+        number = self.files.comes("bob")
+        self.questions.accept("bob", "/srv/in")
+        self.assertEqual(self.files.answers, [(number, Path("/srv/in"))])
+        self.rings("carol")
+        self.assertRaises(LocalError, self.questions.accept, "carol", "/srv/in")
+        self.assertEqual(self.states(), {"carol": SessionState.RINGING})
 
     def test_where_there_are_no_files_it_is_a_call(self) -> None:
         self.rings("bob")

@@ -544,6 +544,46 @@ class RefusedTests(Case):
         self.pair.run()
         self.assert_whole(a=noise(30 * CHUNK))
 
+    def test_one_file_is_received_into_a_folder_of_its_own(self) -> None:
+        self.offered()
+        there = self.folder / "elsewhere" / "new"
+        self.b.transfers.accept(1, self.b.now, there)
+        self.until(20)
+        self.pair.cut()
+        with self.assertRaises(LocalError):
+            self.b.transfers.accept(1, self.b.now, self.folder / "third")
+        self.b.settle()
+        self.b.start()  # anew, from the record
+        self.pair.connect()
+        self.pair.run()
+        self.assertEqual((there / "a").read_bytes(), noise(30 * CHUNK))
+        self.assertEqual(self.b.landed, {})
+
+    def test_in_such_a_folder_a_name_is_made_safe_and_nothing_is_overwritten(self) -> None:
+        self.pair.connect()
+        there = self.folder / "elsewhere"
+        there.mkdir()
+        (there / "x").write_bytes(b"mine")
+        self.b.hear(Offer(1, "../x", 4, "2026-01-01T00:00:00Z", "a/b"))
+        self.b.transfers.accept(1, 0.0, there)
+        self.b.settle()
+        self.assertEqual(sorted(path.name for path in there.iterdir()), ["x", "x (2).part"])
+        self.assertEqual((there / "x").read_bytes(), b"mine")
+        self.assertFalse((self.folder / "x").exists())
+
+    def test_a_part_in_another_folder_is_no_use_where_one_is_given(self) -> None:
+        self.offered()
+        self.b.transfers.accept(1, self.b.now)
+        self.until(20)
+        self.b.transfers.cancel(1, self.b.now)
+        self.pair.run()
+        self.a.offer(self.folder / "src/a")
+        self.pair.run()
+        there = self.folder / "elsewhere"
+        self.b.transfers.accept(2, self.b.now, there)
+        self.pair.run()
+        self.assertEqual((there / "a").read_bytes(), noise(30 * CHUNK))
+
     def test_missing_paths_and_non_files_are_reported(self) -> None:
         os.mkfifo(self.folder / "pipe")
         self.pair.connect()

@@ -79,8 +79,8 @@ class AskedPart:
     def leave(self, room: str = "") -> None:
         self.asked.append(("leave", room))
 
-    def accept(self, what: str = "") -> None:
-        self.asked.append(("accept", what))
+    def accept(self, what: str = "", folder: str = "") -> None:
+        self.asked.append(("accept", what, folder) if folder else ("accept", what))
 
     def decline(self, what: str = "") -> None:
         self.asked.append(("decline", what))

@@ -109,6 +109,8 @@ WRITTEN: dict[str, tuple[object, ...]] = {
     "/accept": ("accept", ""),
     "/accept bob": ("accept", "bob"),
     "/accept 3": ("accept", "3"),
+    "/accept 3 '/srv/a b'": ("accept", "3", "/srv/a b"),
+    "/accept @bob /srv": ("accept", "bob", "/srv"),
     "/decline": ("decline", ""),
     "/decline bob": ("decline", "bob"),
     "/who": ("who",),
