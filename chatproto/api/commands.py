@@ -82,9 +82,9 @@ class Commands(Asker):
         """Refuse the call or invitation of an id, or a file by its number."""
         return self.ask({"do": "decline", "id": offer}, nothing)
 
-    def leave(self, room: str) -> Awaitable[None]:
-        """Leave a room."""
-        return self.ask({"do": "part", "room": room}, nothing)
+    def leave(self, of: str) -> Awaitable[None]:
+        """Leave a room, or the conversation with a peer."""
+        return self.ask({"do": "leave", "room" if of.startswith("#") else "to": of}, nothing)
 
     def info(self, prefix: str | None = None) -> Awaitable[tuple[Contact, ...]]:
         """Return the registered clients, of which the id begins with `prefix`."""

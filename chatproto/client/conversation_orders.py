@@ -218,6 +218,13 @@ class ConversationOrders:
         conversation.perform(conversation.session.leave())
         return True
 
+    def leave(self, to: str) -> None:
+        """Leave the conversation with `to`. Raises LocalError if there is none."""
+        conversation = self._calls.all.known(to)
+        if conversation is None:
+            raise LocalError(404, reasons.CANNOT_SWITCH(peer=to))
+        conversation.perform(conversation.session.leave())
+
     def send(self, paths: list[str], to: str = "") -> None:
         """Send files to `to`, or to the one of the current conversation."""
         files = self._files

@@ -111,10 +111,15 @@ class Program:
         if not ended or (self._context.settings.plain and not len(self._calls.all)):
             self.stop()
 
-    def leave(self, room: str = "") -> None:
-        """Leave `room`, or the current conversation or room. Raises LocalError outside of both."""
-        if room or self._calls.all.room:
-            self._rooms.part(room)
+    def leave(self, what: str = "") -> None:
+        """Leave the conversation or room `what`, or the current one.
+
+        Raises: LocalError: there is none.
+        """
+        if what.startswith("#") or (not what and self._calls.all.room):
+            self._rooms.part(what)
+        elif what:
+            self._talk.leave(what)
         elif not self._talk.quit_current():
             raise LocalError(404, "you are in no conversation and no room: /quit ends the program")
 

@@ -42,7 +42,6 @@ from chatproto.ui.arguments import (
     text_or_none,
 )
 from chatproto.ui.common_words import ALIASES, BARE, ours
-from chatproto.ui.room_arguments import room_or_none
 from chatproto.ui.room_commands import ROOM_ROWS
 from chatproto.ui.row import CommandRow
 from chatproto.ui.topics import FIRST, TOPICS
@@ -236,12 +235,15 @@ ROWS: dict[str, CommandRow] = {
         ),
         CommandRow(
             "leave",
-            "/leave [#room]",
+            "/leave [id|#room]",
             "leave the conversation or room, not the program",
-            room_or_none,
+            one_or_none,
             lambda client, given: client.program.leave(*given),
+            more="With an id: the conversation with this peer, wherever you type.",
+            ids="",
             rooms="",
-            fields=(Field("room", name),),
+            fields=(Field("room", name, missing=()), Field("to", name, missing=())),
+            arrange=lambda found: found["room"] or found["to"] or ("",),
             target=0,
         ),
         CommandRow(

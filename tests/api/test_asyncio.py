@@ -132,6 +132,7 @@ def test_each_method_asks_for_its_command(tmp_path: Path) -> None:
         await room.mute("bob", 0)
         await room.op("bob")
         await room.leave()
+        await me.leave("bob")
         await me.who("bob")
         await me.info("b")
 
@@ -149,7 +150,8 @@ def test_each_method_asks_for_its_command(tmp_path: Path) -> None:
         {"do": "unban", **tea, "id": "bob"},
         {"do": "mute", **tea, "id": "bob", "time": 0},
         {"do": "op", **tea, "id": "bob"},
-        {"do": "part", **tea},
+        {"do": "leave", **tea},
+        {"do": "leave", "to": "bob"},
         {"do": "who", "id": "bob"},
         {"do": "info", "prefix": "b"},
     ]

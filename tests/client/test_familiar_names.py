@@ -32,6 +32,14 @@ class PeopleTests(Case):
         self.assertIn("no conversation and no room", self.texts(Failed)[-1])
         self.assertEqual(self.codes, [])
 
+    def test_leave_ends_the_conversation_with_the_peer_that_is_named(self) -> None:
+        bob, carol = self.called("bob"), self.called("carol")
+        self.node.leave("carol")
+        self.net.wait(1)
+        self.assertEqual((bob.left, carol.left), (False, True))
+        self.node.leave("carol")
+        self.assertIn('no conversation with "carol"', self.texts(Failed)[-1])
+
 
 class RoomNamesTests(room_ends.Case):
     def test_members_and_rooms_that_we_are_in_and_that_were_listed(self) -> None:

@@ -76,8 +76,8 @@ class AskedPart:
     def quit(self) -> None:
         self.asked.append(("quit",))
 
-    def leave(self, room: str = "") -> None:
-        self.asked.append(("leave", room))
+    def leave(self, what: str = "") -> None:
+        self.asked.append(("leave", what))
 
     def accept(self, what: str = "", folder: str = "") -> None:
         self.asked.append(("accept", what, folder) if folder else ("accept", what))

@@ -72,6 +72,8 @@ WRITTEN: list[tuple[str, dict[str, Any]]] = [
     ("/away", {"do": "away"}),
     ("/me waves", {"do": "me", "text": "waves"}),
     ("/leave #den", {"do": "leave", "room": "#den"}),
+    ("/leave", {"do": "leave"}),
+    ("/leave bob", {"do": "leave", "to": "bob"}),
     ("/rooms", {"do": "rooms"}),
     ("/names #den", {"do": "names", "room": "#den"}),
     ("/topic", {"do": "topic"}),
