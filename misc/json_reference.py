@@ -66,7 +66,7 @@ A command may have a `ref`: a number, or a string of at most {LONGEST} character
   if the server, the peer or the client ends.
 - Events can follow `done`: `delivered` of a message that was queued, `session` of a call. They carry
   the `ref` too.
-- An `error` has `code`, and `to` or `room` if the command named one.
+- An `error` has `code`, the `command` that was asked, and `to` or `room` if it named one.
 - At most {MOST} commands with a `ref` may be open; another one fails at once. One whose `ref` is in use
   is an `error` without `done`.
 

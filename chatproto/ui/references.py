@@ -47,7 +47,7 @@ ENDS: dict[str, dict[str, str]] = {
 """Codes of commands that did not fail, besides `ok`, and what each means; `me` has those of `msg`."""
 Reference = str | int
 Marks = Mapping[str, Reference]
-"""Fields of an event besides its own: `ref`, and of whom an error is."""
+"""Fields of an event besides its own: `ref`, and of an error which command failed and for whom."""
 NO_MARKS: Marks = {}
 
 
@@ -151,7 +151,10 @@ class _Referenced(Asked):
 
     def marks(self, event: Event) -> Marks:
         """Return what an event of this command has besides its own fields."""
-        return {"ref": self.ref, **(self._about if isinstance(event, Failed) else {})}
+        if not isinstance(event, Failed):
+            return {"ref": self.ref}
+        # What failed may be a part of the command: a call, for the message to who was to be called.
+        return {"ref": self.ref, **self._about, "command": self.command}
 
 
 def command_in(given: Values) -> str:

@@ -140,7 +140,7 @@ def json_object(
                 value, kind = split_mark(value)
                 found |= {"kind": kind} if kind else {}
             found[field.name.rstrip("_")] = date_of(value) if field.name == "said" else value
-    return found
+    return {**found, **marks}
 
 
 def _address(host: str, port: int) -> str:

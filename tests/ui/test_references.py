@@ -91,9 +91,9 @@ class MessageTests(Case):
     def test_a_refusal_ends_it_with_its_code(self) -> None:
         self.script.ask("msg", 1, to="zoe", text="hi")
         self.assertEqual(self.script.of(1), ["error", "done not-found"])
-        self.assertEqual(
-            (self.script.written[-2]["to"], self.script.written[-2]["ref"]), ("zoe", 1)
-        )
+        error, done = self.script.written[-2:]
+        self.assertEqual((error["to"], error["ref"]), ("zoe", 1))
+        self.assertEqual((error["command"], done["command"]), ("msg", "msg"))
         self.script.ask("msg", 2, text="")
         self.assertEqual(self.script.of(2), ["error", "done malformed"])
         self.script.ask("nonsense", 3)
