@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "client.events",
             "client.conversations",
             "client.familiar_names",
+            "client.targets",
         ),
         *("stdio.output", "stdio.printable", "stdio.typed", "stdio.unexpected"),
     },

@@ -19,7 +19,7 @@ from chatproto.client.calls.secure_dialer import Redials, SecureDialer
 from chatproto.client.contact_keys import ContactKeys
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversation_orders import ConversationOrders
-from chatproto.client.conversations import Conversations, Target
+from chatproto.client.conversations import Conversations
 from chatproto.client.deliveries import Deliveries
 from chatproto.client.familiar_names import FamiliarNames, familiar_names
 from chatproto.client.files import Files
@@ -41,6 +41,7 @@ from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.server.server_queries import ServerQueries
 from chatproto.client.status_report import StatusReport
 from chatproto.client.strangers import Strangers
+from chatproto.client.targets import Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
 from chatproto.identity.pins import NO_SERVER as NO_SERVER_KEY
@@ -114,11 +115,11 @@ class Client:
     status: StatusReport
 
     @property
-    def target(self) -> Target:
+    def target(self) -> Target | None:
         """Recipient of the next typed line; the value is equal only to itself."""
         return self.calls.all.target
 
-    def why_not_for(self, intended: Target) -> str:
+    def why_not_for(self, intended: Target | None) -> str:
         """Return why a line that was typed for `intended`, an earlier `target`, must not be sent to
         the present one; empty if they are the same.
         """

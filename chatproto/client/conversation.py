@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,13 @@ from twisted.internet.interfaces import IDelayedCall
 from chatproto.client.asked import current, take_part, telling
 from chatproto.client.calls.rendezvous import path_of
 from chatproto.client.context import Context, Signal
-from chatproto.client.events import Bye, Failed, SessionChanged
+from chatproto.client.events import Bye, Event, Failed, SessionChanged
 from chatproto.client.message_news import MessageNews
 from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.targets import EndedTarget, Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import OpenPeer, Recipient
+from chatproto.net.clock import Monotonic
 from chatproto.net.timers import Timers
 from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
@@ -110,7 +112,7 @@ class ConversationSignals:
         """The session closed, for this reason."""
 
 
-class Conversation:
+class Conversation(Target):
     """A session with a recipient, whom the person calls `name` here, at an address.
 
     `number` counts the calls since the start, so that `/accept 3` can name one. `recipient` is whom
@@ -180,6 +182,28 @@ class Conversation:
         return self._was_open
 
     @property
+    def person(self) -> Recipient | None:
+        return self.recipient
+
+    @property
+    def log_key(self) -> str | None:
+        return self.key
+
+    @property
+    def latest(self) -> Target:
+        return self.merged_into.latest if self.merged_into is not None else self
+
+    def conversation(self, find: Callable[[Recipient], Conversation | None]) -> Conversation | None:
+        return self
+
+    def settled(self, running: Container[object], now: Monotonic) -> Target:
+        return self if self in running else self.merged_into or EndedTarget(self.name, now)
+
+    def show_current(self, publish: Signal[Event]) -> None:
+        self.quiet = False
+        self.show(current=True)
+
+    @property
     def id(self) -> str:
         """Peer's id at the server; `name` may have marks of ours."""
         return self.client_id or self.called.rstrip("?")
@@ -193,6 +217,11 @@ class Conversation:
     def open_peer(self) -> OpenPeer:
         """The recipient that it may have in plain text."""
         return OpenPeer(self.number)
+
+    @property
+    def in_plain_text(self) -> bool:
+        """True if its recipient is the peer of a call in plain text."""
+        return self.recipient == self.open_peer
 
     @property
     def state(self) -> SessionState:
@@ -427,7 +456,7 @@ class Conversation:
 
     def speak_plainly(self, dialect: Dialect) -> None:
         """Call them in plain text instead, with what waits; `recipient` is an OpenPeer already."""
-        assert self.recipient == self.open_peer
+        assert self.in_plain_text
         before = self.session
         self.session = PeerSession(dialect, half=before.half, limits=self._context.limits)
         self.session.call()

@@ -12,48 +12,15 @@ from typing import Any, TypeVar
 
 from chatproto.client.context import Signal
 from chatproto.client.conversation import Conversation
+from chatproto.client.targets import AwayContact, EndedTarget, Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.names import NameBook
 from chatproto.identity.pins import Pins
-from chatproto.identity.recipient import KeyedPerson, Recipient
+from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.session.state import SessionState
 from chatproto.wire import reasons
 from chatproto.wire.errors import LocalError
-from chatproto.wire.values import value_class
-
-
-@value_class
-class RoomTarget:
-    """A room, by its name with the `#`."""
-
-    name: str
-
-
-@value_class
-class AwayContact:
-    """A contact with a pinned key who may be away; `name` is what the person calls them."""
-
-    recipient: KeyedPerson
-    name: str
-
-
-@value_class
-class EndedTarget:
-    """A target that ended by itself; `at` is when, on the reactor's clock."""
-
-    name: str
-    at: float
-
-
-Target = Conversation | RoomTarget | AwayContact | EndedTarget | None
-
-TAKEOVER = 60.0
-"""Seconds for which nobody who calls becomes the target by themselves after one has ended.
-
-The person may be typing a line for the one before. Only on a terminal, and not with --plain.
-"""
-
 
 NO_PINS = Pins()
 """The pins of a program without keys (--plain)."""
@@ -83,7 +50,7 @@ class Conversations:
         self.moved: Signal[Target] = Signal()
         self.typed = typed
         self._seconds = seconds
-        self._target: Target = None
+        self._target: Target | None = None
         self._all: list[Conversation] = []
         self._number = 0
 
@@ -99,33 +66,31 @@ class Conversations:
         return self._number
 
     @property
-    def target(self) -> Target:
+    def target(self) -> Target | None:
         """Recipient of the next line; see `move_to`."""
         return self._target
 
-    def move_to(self, target: Target) -> bool:
+    def move_to(self, target: Target | None) -> bool:
         """Let the next line go to `target`. Returns True if the person was told, as of another one."""
         before, self._target = self._target, target
-        told = target != before and _is_live(before) and _is_live(target)
+        if before is None or target is None or target == before:
+            return False
+        told = before.is_live and target.is_live
         if told:
             self.moved(target)
         return told
 
-    def swap(self, target: Target) -> Target:
+    def swap(self, target: Target | None) -> Target | None:
         """Put `target` in the place of the one that is there, and return that: nobody is told."""
-        if isinstance(target, Conversation) and target not in self._all:
-            target = target.merged_into or EndedTarget(target.name, self._seconds())
+        if target is not None:
+            target = target.settled(self._all, self._seconds())
         before, self._target = self._target, target
         return before
 
     @property
     def current(self) -> Conversation | None:
         """The conversation that gets the next line, also with a contact who was away and is back."""
-        target = self._target
-        if isinstance(target, AwayContact):
-            found = self.with_recipient(target.recipient)
-            return found if found is not None and found.state is SessionState.OPEN else None
-        return target if isinstance(target, Conversation) else None
+        return self._target.conversation(self.with_recipient) if self._target is not None else None
 
     def is_current(self, conversation: Conversation) -> bool:
         """Return True if the next line goes to `conversation`."""
@@ -134,58 +99,51 @@ class Conversations:
     @property
     def room(self) -> str:
         """The room that gets the next line, or an empty string."""
-        return self._target.name if isinstance(self._target, RoomTarget) else ""
+        return self._target.room if self._target is not None else ""
 
     @property
     def away(self) -> AwayContact | None:
         """The contact for whom the next line is queued, unless there is a conversation with them."""
-        return self._target if isinstance(self._target, AwayContact) else None
+        return self._target.away if self._target is not None else None
 
     @property
     def vacant(self) -> bool:
         """Return True if a new caller becomes the target: there is none, and none ended a moment ago."""
-        target = self._target
-        if isinstance(target, EndedTarget) and self.typed:
-            return self._seconds() >= target.at + TAKEOVER
-        return target is None or isinstance(target, EndedTarget)
+        return self._target is None or self._target.gives_way(self._seconds(), self.typed)
 
     @property
     def target_name(self) -> str:
         """The name of whoever gets the next line; empty if nobody does."""
-        return self._target.name if self._target is not None and _is_live(self._target) else ""
+        return self._target.name if self._target is not None and self._target.is_live else ""
 
-    def why_not_for(self, intended: Target) -> str:
+    def why_not_for(self, intended: Target | None) -> str:
         """Return why a line that was typed for `intended` must not be sent; empty if the target is
         still the same, or the same person.
         """
-        while isinstance(intended, Conversation) and intended.merged_into is not None:
-            intended = intended.merged_into
         now = self._target
-        if now == intended or (_person(now) is not None and _person(now) == _person(intended)):
-            return ""
-        if now is not None and _is_live(now):
-            if intended is None:
-                return reasons.NOT_SENT_NOW_TO(now=now.name)
-            return reasons.NOT_SENT_TYPED_FOR(target=intended.name, now=now.name)
         if intended is None:
+            return reasons.NOT_SENT_NOW_TO(now=now.name) if now is not None and now.is_live else ""
+        intended = intended.latest
+        if now == intended:
             return ""
-        room = isinstance(intended, RoomTarget)
-        says = reasons.NOT_SENT_LEFT if room else reasons.NOT_SENT_ENDED
-        return says(target=intended.name, hint=reasons.CALL_HINT)
+        if now is not None:
+            if now.person is not None and now.person == intended.person:
+                return ""
+            if now.is_live:
+                return reasons.NOT_SENT_TYPED_FOR(target=intended.name, now=now.name)
+        return intended.why_gone(reasons.CALL_HINT)
 
     def nobody(self, hint: str = reasons.CALL_HINT) -> LocalError:
         """Return why a line goes to nobody; from then on the target before is forgotten."""
-        target, why = self._target, reasons.NO_CURRENT(hint=hint)
-        if isinstance(target, EndedTarget):
-            self._target = None
-            room = target.name.startswith("#")
-            says = reasons.NOT_SENT_LEFT if room else reasons.NOT_SENT_ENDED
-            why = says(target=target.name, hint=hint)
-        return LocalError(404, why)
+        target = self._target
+        if target is None or target.is_live:
+            return LocalError(404, reasons.NO_CURRENT(hint=hint))
+        self._target = None
+        return LocalError(404, target.why_gone(hint))
 
-    def ended(self, target: Conversation | RoomTarget, own: bool) -> None:
+    def ended(self, target: Target, own: bool) -> None:
         """Note that `target` is over; `own`: by what the person did."""
-        if self._target == target or self._was_away(target):
+        if self._target is not None and self._target.ends_with(target):
             self.move_to(None if own else EndedTarget(target.name, self._seconds()))
 
     def begin(self, make: Callable[[int], Conversation]) -> Conversation:
@@ -193,13 +151,6 @@ class Conversations:
         conversation = make(self.new_number())
         self._all.append(conversation)
         return conversation
-
-    def _was_away(self, target: Conversation | RoomTarget) -> bool:
-        """Return True if `target` is a conversation with the contact who was away, and has been open."""
-        now = self._target
-        if not isinstance(now, AwayContact) or not isinstance(target, Conversation):
-            return False
-        return target.was_open and target.recipient == now.recipient
 
     def end(self, conversation: Conversation, own: bool = False) -> None:
         """Forget it; `own`: it was ended by the person."""
@@ -330,14 +281,6 @@ class Conversations:
         ]
 
 
-def _person(target: Target) -> Recipient | None:
-    return target.recipient if isinstance(target, Conversation | AwayContact) else None
-
-
-def _is_live(target: Target) -> bool:
-    return target is not None and not isinstance(target, EndedTarget)
-
-
 Result = TypeVar("Result")
 
 
@@ -346,7 +289,7 @@ class ActiveTarget:
 
     def __init__(self, all: Conversations) -> None:
         self._all = all
-        self._target: Target = None
+        self._target: Target | None = None
 
     def run(self, what: Callable[[], Result]) -> Result:
         """Do `what` with our own target in place of that of the person."""

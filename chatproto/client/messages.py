@@ -5,14 +5,14 @@ from __future__ import annotations
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.outgoing import OutgoingCalls
 from chatproto.client.context import Context
-from chatproto.client.conversation import Conversation
 from chatproto.client.conversation_orders import ConversationOrders
-from chatproto.client.conversations import ActiveTarget, AwayContact, RoomTarget, Target
+from chatproto.client.conversations import ActiveTarget
 from chatproto.client.events import MessageReceived
 from chatproto.client.outbox import Outbox
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.rooms.room_orders import RoomOrders
 from chatproto.client.server.introducers import Introducer
+from chatproto.client.targets import Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import FirstContact
 from chatproto.wire import reasons
@@ -81,19 +81,13 @@ class Messages:
         else:
             self._outbox.history(int(most), who)
 
-    def last(self, target: Target, most: int) -> tuple[MessageReceived, ...]:
+    def last(self, target: Target | None, most: int) -> tuple[MessageReceived, ...]:
         """Return the latest `most` messages with `target` that our own log has, the oldest first.
 
         Nothing is asked of a server, and nothing is published; an unreadable log has none.
         """
-        match target:
-            case RoomTarget(name):
-                return self._outbox.last(name, most)
-            case AwayContact(recipient):
-                return self._outbox.last(recipient.key, most)
-            case Conversation(key=str(key)):
-                return self._outbox.last(key, most)
-        return ()
+        key = target.log_key if target is not None else None
+        return self._outbox.last(key, most) if key is not None else ()
 
     def list_waiting(self) -> None:
         """Show which messages are queued."""

@@ -60,6 +60,16 @@ class Mismatch(CodedError):
         super().__init__(reason.sentence, reason)
 
 
+def may_be(recipient: Recipient, key: str) -> bool:
+    """Return True if whoever proves `key` may be `recipient`: nothing is known of a typed address."""
+    match recipient:
+        case Dialled():
+            return True
+        case KeyedPerson(known):
+            return known == key
+    return False
+
+
 def answered(
     recipient: Recipient, asked: str, client_id: str, key: str | None, open_peer: OpenPeer | None
 ) -> Recipient:

@@ -13,8 +13,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from chatproto.client.app import Client
-from chatproto.client.conversations import Target
 from chatproto.client.events import CommandOutput, Event, Failed
+from chatproto.client.targets import Target
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui import values
 from chatproto.ui.arguments import (
@@ -551,7 +551,7 @@ def _meant(said: TypedText | Command | None, client: Client) -> TypedText | Comm
     return said
 
 
-def carry_out_for(intended: Target, line: str | TypedText, client: Client) -> Event | None:
+def carry_out_for(intended: Target | None, line: str | TypedText, client: Client) -> Event | None:
     """Carry out a line, or a text as it is, that was typed while `intended` was `client.target`.
 
     If the target has changed or ended since then, a text and a command that acts on the target are not

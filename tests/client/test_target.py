@@ -9,7 +9,7 @@ from functools import partial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatproto.client.conversations import TAKEOVER, ActiveTarget, Target
+from chatproto.client.conversations import ActiveTarget
 from chatproto.client.events import (
     CommandOutput,
     Event,
@@ -20,6 +20,7 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.outbox import LISTED
+from chatproto.client.targets import TAKEOVER, Target
 from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of
 from chatproto.session.state import SessionState

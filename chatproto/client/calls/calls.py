@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversation import Conversation, ConversationSignals
-from chatproto.client.conversations import AwayContact, Conversations, Target
-from chatproto.client.events import Failed, Notice, SessionChanged
+from chatproto.client.conversations import Conversations
+from chatproto.client.events import Failed, Notice
 from chatproto.client.files import Files
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
@@ -13,6 +13,7 @@ from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.requests import Requests
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.strangers import Strangers
+from chatproto.client.targets import AwayContact
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
@@ -73,7 +74,7 @@ class Calls:
         self.signals.carried.listen(self._carried)
         self.signals.keyed.listen(self._pin)
         self.signals.ended.listen(lambda ended: self._ended(*ended))
-        conversations.moved.listen(self._tell_target)
+        conversations.moved.listen(lambda target: target.show_current(context.publish))
         events.came.listen(self._came)
 
     # What others need of it.
@@ -242,16 +243,7 @@ class Calls:
         """Queue what is typed next for the owner of `key`, until there is a conversation with them."""
         target = AwayContact(KeyedPerson(key), self.name_of(key))
         if not self.all.move_to(target):
-            self._tell_target(target)
-
-    def _tell_target(self, target: Target) -> None:
-        """Say where the next line goes."""
-        match target:
-            case Conversation():
-                target.quiet = False
-                target.show(current=True)
-            case AwayContact(_, name):
-                self._context.publish(SessionChanged(name, "closed", current=True))
+            target.show_current(self._context.publish)
 
     def _carried(self, conversation: Conversation) -> None:
         """Attach the peer's files to an open secure connection, or detach them."""

@@ -22,12 +22,11 @@ from chatproto.client.requests import Requests
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.pins import KEY
 from chatproto.identity.recipient import (
-    Dialled,
     FirstContact,
     KeyedPerson,
-    OpenPeer,
     Recipient,
     carried,
+    may_be,
 )
 from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.secure_connection import SecurePeerConnection
@@ -126,7 +125,7 @@ class CallDialer:
     def _in_plain_text(self, conversation: Conversation, contact: Contact) -> Conversation | None:
         """The conversation in plain text that `contact`, at the same machine, has with us already."""
         known = self._calls.all.named(contact.client_id)
-        if known is conversation or (known is not None and not _is_open(known)):
+        if known is conversation or (known is not None and not known.in_plain_text):
             known = None
         if known is not None and known.peer_host in (None, contact.host):
             return known
@@ -155,9 +154,9 @@ class CallDialer:
         self, link: SecurePeerConnection, conversation: Conversation
     ) -> Conversation | None:
         """Another conversation with whoever is at the end of `link`, which was made for this one."""
-        shown = KeyedPerson(link.key)
-        if not isinstance(conversation.recipient, Dialled) and conversation.recipient != shown:
+        if not may_be(conversation.recipient, link.key):
             return None
+        shown = KeyedPerson(link.key)
         found = (one for one in self._calls.all if one is not conversation)
         return next((one for one in found if one.recipient == shown), None)
 
@@ -275,11 +274,6 @@ class CallDialer:
                 known.say(text)
             if part is not None:
                 part.end()
-
-
-def _is_open(conversation: Conversation) -> bool:
-    """Return True for a call in plain text."""
-    return isinstance(conversation.recipient, OpenPeer)
 
 
 class OutgoingCalls:

@@ -14,7 +14,6 @@ from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import IncomingCallEvent, Notice
 from chatproto.directory.classic_registration import network, shown_ip
-from chatproto.identity.recipient import OpenPeer
 from chatproto.session.plain_connection import PlainPeerConnection, PlainPeerOwner
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS
@@ -189,7 +188,7 @@ class PlainCalls:
                 if not one.session.dialect.numbered  # inside TLS nobody calls in plain text
                 and one.called == opened.client_id
                 and one.named
-                and isinstance(one.recipient, OpenPeer)
+                and one.in_plain_text
                 and one.peer_host in (None, link.host)
                 and self._may_be_another_of(one, opened)
             ),

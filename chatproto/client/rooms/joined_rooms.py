@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from chatproto.client.context import Context
-from chatproto.client.conversations import Conversations, RoomTarget, Target
+from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, RoomChanged
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.requests import Requests
@@ -19,6 +19,7 @@ from chatproto.client.rooms.room_news import changed, joined
 from chatproto.client.rooms.room_outbox import RoomOutbox
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.strangers import Strangers
+from chatproto.client.targets import RoomTarget, Target
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
@@ -221,8 +222,8 @@ class JoinedRooms:
                 self._enter_again(membership)
 
     def _moved(self, target: Target) -> None:
-        if isinstance(target, RoomTarget):
-            self.tell_current(target.name)
+        if target.room:
+            self.tell_current(target.room)
 
     def _lost(self, again: bool) -> None:
         """The connection to the server has ended; `again`: it is made again."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 
 from chatproto.client.app import Client
-from chatproto.client.conversations import ActiveTarget, Target
+from chatproto.client.conversations import ActiveTarget
 from chatproto.client.events import (
     Bridged,
     Delivered,
@@ -24,6 +24,7 @@ from chatproto.client.events import (
     SessionChanged,
     Undelivered,
 )
+from chatproto.client.targets import Target
 from chatproto.net.clock import Wall
 from chatproto.ui.commands import TypedText, carry_out, carry_out_for
 from chatproto.ui.completion import Completion, completions
@@ -105,7 +106,7 @@ class FullInterface:
         self._saying: OwnLine | None = None
         self._catching = False  # a text is being said, and a refusal of it keeps it in the prompt
         self._refusal: Failed | None = None
-        self._intended: Target = None
+        self._intended: Target | None = None
         self._typing = False
         self._asked_for = ""  # the long text about which the person was asked
         self._held = False  # no more may be said for now
