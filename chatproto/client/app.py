@@ -233,8 +233,10 @@ def build_client(
         lambda: trust.here if trust is not None else NO_SERVER_KEY,
     )
     in_room = RoomOrders(context, requests, rooms)
-    talk = ConversationOrders(context, trust, place, calls, files, outbox.leave_for)
-    messages = Messages(context, trust, server, calls, outgoing, talk, rooms, in_room, outbox)
+    talk = ConversationOrders(context, trust, calls, files)
+    messages = Messages(
+        context, place, trust, server, calls, outgoing, talk, rooms, in_room, outbox
+    )
     program = Program(
         context,
         place,
@@ -246,6 +248,7 @@ def build_client(
         connections,
         rendezvous,
         talk,
+        messages,
         rooms,
         files,
         outbox,

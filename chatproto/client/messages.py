@@ -1,23 +1,44 @@
-"""Texts that the person says: in a conversation, in a room, or to a contact who is away."""
+"""Texts that the person says: in a conversation, in a room, or to a contact who is away.
+
+A text that finds no room is held, and with it all further input.
+"""
 
 from __future__ import annotations
 
+from chatproto.client.asked import AskedPart, note_failure, take_part, telling
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.outgoing import OutgoingCalls
 from chatproto.client.context import Context
+from chatproto.client.conversation import Conversation
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.conversations import ActiveTarget
-from chatproto.client.events import MessageReceived
+from chatproto.client.events import MessageReceived, Undelivered
 from chatproto.client.outbox import Outbox
+from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.rooms.room_orders import RoomOrders
 from chatproto.client.server.introducers import Introducer
 from chatproto.client.targets import Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import FirstContact
+from chatproto.session.ledger import LedgerTrouble
+from chatproto.session.state import SessionState
 from chatproto.wire import reasons
 from chatproto.wire.actions import ACTION, marked
+from chatproto.wire.dialects import RAW, Dialect
 from chatproto.wire.errors import LocalError
+from chatproto.wire.reasons import Cause, Reason
+
+MEANT = {
+    **dict.fromkeys(("help", "?", "h", "man", "commands"), "/help"),
+    **dict.fromkeys(("quit", "exit", "q", ":q", ":q!", "bye", "logout", "close", "end"), "/quit"),
+    **dict.fromkeys(("who", "users", "list", "info"), "/info"),
+}
+"""Words that are meant as commands where nobody is there to hear them."""
+
+
+ON_THE_WAY = (SessionState.CALLING, SessionState.ASKING, SessionState.OPEN, SessionState.BROKEN)
+"""States of a conversation in which there will be room again, or an end."""
 
 
 class Messages:
@@ -26,6 +47,7 @@ class Messages:
     def __init__(
         self,
         context: Context,
+        place: OwnAddresses,
         trust: TrustStore | None,
         server: Introducer | None,
         calls: Calls,
@@ -35,15 +57,18 @@ class Messages:
         in_room: RoomOrders,
         outbox: Outbox,
     ) -> None:
-        self._settings = context.settings
+        self._context = context
+        self._place = place
         self._trust = trust
         self._server = server
+        self._calls = calls
         self._conversations = calls.all
         self._outgoing = outgoing
         self._talk = talk
         self._rooms = rooms
         self._in_room = in_room
         self._outbox = outbox
+        self._held: tuple[Conversation, str, AskedPart | None] | None = None  # that finds no room
 
     def say(self, text: str, to: str = "") -> None:
         """Send `text` to `to`, an id or `#room`; without it, where typed lines go."""
@@ -53,7 +78,124 @@ class Messages:
         if to and self._rooms.rows() and self._is_stranger(to):
             # A member of a room is called for it; typed lines go where they went before.
             ActiveTarget(self._conversations).run(lambda: self._outgoing.chat(to))
-        self._talk.say(text, to)
+        self._say_to_peer(text, to)
+
+    def _say_to_peer(self, text: str, to: str) -> None:
+        """Say `text` in the current conversation, or in the one with `to`, or leave it for `to`.
+
+        A message that finds no room is held, and with it all further input, until there is some: a
+        pipe may be faster than the peer reads.
+        """
+        conversation = self._conversations.whom(to)
+        if conversation is not None:
+            if self._held is None and self._is_full(conversation):
+                self._held = conversation, text, take_part()
+                self._context.hold_input(True)
+            else:
+                self._say_in(conversation, text)
+            return
+        if not to:
+            meant = MEANT.get(text.strip().lower())
+            hint = f"did you mean {meant}?" if meant else reasons.CALL_HINT
+            away = self._conversations.away
+            if away is None:
+                raise self._conversations.nobody(hint)
+            if meant:
+                raise LocalError(400, reasons.MEANT_COMMAND(peer=away.name, command=meant))
+            if self._outbox.leave_for(away.recipient, text):
+                return
+            raise LocalError(404, reasons.AWAY_WITHOUT_LOG(peer=away.name))
+        if self._outbox.leave_for(self._calls.names.resolve(to), text):
+            return
+        if self._conversations.called(to) is not None:
+            raise LocalError(404, reasons.UNCONFIRMED_NAME(peer=to))
+        raise LocalError(404, reasons.NOT_IN_CONVERSATION(peer=to))
+
+    def _say_in(self, conversation: Conversation, text: str) -> None:
+        if conversation.session.post is None and self._calls.lasts(conversation):
+            self._calls.attach(conversation)
+        if len(text.encode()) > self._context.limits.message:
+            raise LocalError(413, reasons.MESSAGE_TOO_LARGE(most=self._context.limits.message))
+        session = conversation.session
+        words = session.dialect.farewells
+        if session.dialect is RAW:
+            words = words | frozenset(self._context.settings.farewells)
+        self._refuse_too_long(conversation, text)
+        if text in words and conversation.state is SessionState.OPEN:
+            conversation.perform(session.leave(text))
+        elif conversation.unsent >= self._context.limits.waiting_messages:
+            raise LocalError(
+                429, reasons.QUEUE_FULL(count=conversation.unsent), Reason.RATE_LIMITED
+            )
+        else:
+            conversation.say(text)
+
+    def _refuse_too_long(self, conversation: Conversation, text: str) -> None:
+        """Warn before a message that ends the chat with a program that reads a frame at once.
+
+        Raises LocalError 413; the same text once more is said all the same.
+        """
+        dialect = conversation.session.dialect
+        if not isinstance(dialect, Dialect) or not dialect.longest:
+            return
+        size = len(dialect.frame(self._place.me, text, b""))
+        if size > dialect.longest and conversation.warned_of != text:
+            conversation.warned_of = text
+            raise LocalError(
+                413,
+                reasons.FRAME_TOO_LARGE(size=size, dialect=dialect.name, most=dialect.longest),
+            )
+        conversation.warned_of = ""
+
+    def _is_full(self, conversation: Conversation) -> bool:
+        """Return True if too many messages are queued; only acknowledged ones are known to make room."""
+        acknowledged = conversation.session.dialect.acknowledged
+        full = conversation.unsent >= self._context.limits.waiting_messages
+        return acknowledged and full and conversation.state in ON_THE_WAY
+
+    def go_on(self) -> None:
+        """Say the message that is held, if there is room now or its conversation is over."""
+        if self._held is None:
+            return
+        conversation, text, part = self._held
+        other = self._conversations.with_recipient(conversation.recipient)
+        if conversation.state is SessionState.CLOSED and other is not None:
+            conversation = other
+            self._held = other, text, part
+        if conversation.state is SessionState.CLOSED:
+            self._held = None
+            with telling(part):
+                self._leave_held(conversation, text)
+        elif conversation.unsent < self._context.limits.waiting_messages:
+            self._held = None
+            with telling(part):
+                self._say_in(conversation, text)
+        else:
+            return
+        if part is not None:
+            part.end()
+        self._context.hold_input(False)
+
+    def _leave_held(self, conversation: Conversation, text: str) -> None:
+        """Queue `text`, whose conversation is over, if there is room for it; or report it."""
+        reason = reasons.OVER_BEFORE()
+        try:
+            if self._outbox.leave_for(conversation.recipient, text):
+                return
+        except (LocalError, LedgerTrouble) as error:
+            reason = Cause(error.reason, str(error))
+        note_failure(reason.reason, None, reason)
+        self._context.publish(Undelivered(conversation.name, reason, text=text))
+
+    def stop(self) -> None:
+        """Report the message that is held, because the program ends."""
+        held, self._held = self._held, None
+        if held is not None:
+            conversation, text, part = held
+            with telling(part):
+                self._context.publish(
+                    Undelivered(conversation.name, Cause(Reason.STOPPING), text=text)
+                )
 
     def msg(self, text: str, to: str = "", word: str = "") -> None:
         """Send `text` as `say` does, unless `to` was probably forgotten.
@@ -61,7 +203,7 @@ class Messages:
         `word`: the first of several words typed without `to`. With `--plain` the command is a plain
         text of the assignment, whoever is named.
         """
-        if word and not self._settings.plain and self._is_name(word):
+        if word and not self._context.settings.plain and self._is_name(word):
             here = self._conversations.target_name
             without = f", without /msg the line goes to {here}" if here else ""
             raise LocalError(
@@ -95,7 +237,7 @@ class Messages:
 
     def resend(self, peer: str) -> None:
         """Send `peer` the texts that were for a key that they had before."""
-        self._outbox.resend(peer, lambda text: self._talk.say(text, peer))
+        self._outbox.resend(peer, lambda text: self._say_to_peer(text, peer))
 
     def switch(self, what: str) -> None:
         """Make another conversation or room the one that typed lines go to."""
@@ -103,7 +245,7 @@ class Messages:
 
     def _is_stranger(self, name: str) -> bool:
         """Return True if `name` is unknown here and can be reached through the server."""
-        if self._trust is None or self._server is None or self._settings.plain:
+        if self._trust is None or self._server is None or self._context.settings.plain:
             return False
         recipient = self._conversations.names.resolve(name)
         known = self._conversations.with_recipient(recipient)

@@ -11,6 +11,7 @@ from chatproto.client.context import Context, Signal
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.events import Exited, Notice, Running
 from chatproto.client.files import Files
+from chatproto.client.messages import Messages
 from chatproto.client.nearby import Neighbours
 from chatproto.client.outbox import Outbox
 from chatproto.client.own_addresses import OwnAddresses
@@ -40,6 +41,7 @@ class Program:
         connections: Connections,
         rendezvous: RendezvousTable,
         talk: ConversationOrders,
+        messages: Messages,
         rooms: JoinedRooms,
         files: Files | None,
         outbox: Outbox,
@@ -56,6 +58,7 @@ class Program:
         self._connections = connections
         self._rendezvous = rendezvous
         self._talk = talk
+        self._messages = messages
         self._rooms = rooms
         self._files = files
         self._outbox = outbox
@@ -89,7 +92,7 @@ class Program:
         self._exit_code = code
         if self._input_ended is not None and self._input_ended.active():
             self._input_ended.cancel()
-        self._talk.stop()
+        self._messages.stop()
         self._outbox.stop()
         if self._files is not None:
             self._files.stop()
@@ -145,7 +148,7 @@ class Program:
 
     def _settle(self, _: None = None) -> None:
         """Go on with held input; if the input has ended and nothing is left to do, end."""
-        self._talk.go_on()
+        self._messages.go_on()
         if self._input_ended is None or len(self._requests):
             return
         if not self._calls.all.unsent and not self._rooms.unsent:
