@@ -18,10 +18,9 @@ from zope.interface import implementer
 from chatproto.net.fast_tcp import start_tls
 from chatproto.net.fast_tls import let_go
 from chatproto.net.handshake import Handshake
-from chatproto.net.keepalive import Keepalive
 from chatproto.net.sniff import hand_over
 from chatproto.net.strict_receiver import StrictReceiver
-from chatproto.net.timers import Timers
+from chatproto.net.timers import Keepalive, Timers
 from chatproto.wire.bcp2_common import Bcp2Message, PingAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError

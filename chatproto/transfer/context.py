@@ -94,7 +94,7 @@ class TransferContext:
         self.now = 0.0
         self.connected = False
         self.changed = False
-        """True after an effect: other transfers may go on, or one has ended."""
+        """True after an effect or finished work: other transfers may go on, or one has ended."""
         self.waiting: deque[Bcp2Message] = deque()
         self.settle = settle
 
@@ -127,4 +127,5 @@ class SerialQueue:
             self._busy = False
             if self._waiting:
                 self.do(*self._waiting.popleft())
-        self._desk.settle()
+        if self._desk.changed:
+            self._desk.settle()

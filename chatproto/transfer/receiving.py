@@ -152,6 +152,7 @@ class Receiving:
 
     def _work(self, job: Callable[[], Any], then: Callable[[Any], list[Effect]]) -> None:
         def done(result: Any) -> None:
+            self._desk.changed = True
             if isinstance(result, BaseException):
                 self.run(self.machine.trouble(str(result)))
             else:

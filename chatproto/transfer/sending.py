@@ -126,6 +126,7 @@ class Sending:
 
     def _work(self, job: Callable[[], Any], then: Callable[[Any], list[Effect]]) -> None:
         def done(result: Any) -> None:
+            self._desk.changed = True
             if isinstance(result, SourceChanged):
                 self.run(self.machine.changed())
             elif isinstance(result, BaseException):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.keepalive import Keepalive
-from chatproto.net.timers import Timers
+from chatproto.net.timers import Keepalive, Timers
 
 
 class KeepaliveTests(SynchronousTestCase):
