@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import re
 import signal
+import socket
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -17,6 +22,28 @@ from tests.e2e.scripts import Person
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ECHO = EXAMPLES / "echo.py"
+
+
+def example(stage: Stage, name: str, *words: str) -> Program:
+    """Start one of the examples."""
+    line = [sys.executable, str(EXAMPLES / name), *words]
+    stage.programs.append(program := Program(line, stage.place(name), []))
+    return program
+
+
+def play(talk: Iterable[str], made: socket.socket) -> None:
+    """Have a talk of netcat.txt: type its lines, and read on until each answer has come."""
+    made.settimeout(LIMIT)
+    heard = made.makefile("r", encoding="utf-8")
+    for line in talk:
+        mark, text = line[:1], line[2:]
+        if mark == ">":
+            made.sendall(f"{text}\n".encode())
+        elif mark == "<":
+            wanted = re.compile(".*".join(map(re.escape, text.split("…"))))
+            assert any(wanted.fullmatch(one.rstrip("\r\n")) for one in heard), (
+                f"{text} did not come"
+            )
 
 
 def test_an_echo_bot_answers_in_a_room_and_the_rest_of_the_library_works(stage: Stage) -> None:
@@ -49,13 +76,8 @@ def test_an_echo_bot_answers_in_a_room_and_the_rest_of_the_library_works(stage: 
             await me.send("nobody", "hi")
         assert refused.value.code == "not-found"
 
-    def bot(name: str, *words: str) -> Program:
-        line = [sys.executable, str(EXAMPLES / name), *words]
-        stage.programs.append(program := Program(line, stage.place(name), []))
-        return program
-
     async def talk_with_twisted(me: Client) -> None:
-        other = bot("echo_twisted.py", f"127.0.0.1:{port}", "#den")
+        other = example(stage, "echo_twisted.py", f"127.0.0.1:{port}", "#den")
         await me.join("#den")
         async for event in me.events():
             if isinstance(event, Joined) and event.id == "echo":
@@ -70,7 +92,7 @@ def test_an_echo_bot_answers_in_a_room_and_the_rest_of_the_library_works(stage: 
     async def main() -> None:
         async with asyncio.timeout(LIMIT), await attach(home=bob.home) as me:
             await begin(me)
-            echo = bot("echo.py", str(alice.home), "#tea")
+            echo = example(stage, "echo.py", str(alice.home), "#tea")
             async for event in me.events():
                 if isinstance(event, Joined) and event.id == "alice":
                     break
@@ -82,3 +104,33 @@ def test_an_echo_bot_answers_in_a_room_and_the_rest_of_the_library_works(stage: 
             assert (await me.send("alice", "later")).queued
 
     asyncio.run(main())
+
+
+def test_the_other_examples(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, port = stage.server()
+    bob = Person(stage, "bob", port)
+    his = bob.client()
+
+    moderator = example(stage, "moderator.py", f"127.0.0.1:{port}", "#quiet", "spam")
+    moderator.expect("moderating #quiet")
+    for said, change in ((["buy SPAM"], "kicked"), ([f"line {n}" for n in range(5)], "muted")):
+        his.send_line("/join quiet")
+        his.event("room", room="#quiet", change="joined", own=True)
+        for text in said:
+            his.send_line(json.dumps({"do": "msg", "to": "#quiet", "text": text}))
+        his.event("room", room="#quiet", change=change, by="moderator")
+
+    make = stage.place("bin") / "make"
+    make.write_text("#!/bin/sh\nexit 3\n")
+    make.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{make.parent}{os.pathsep}{os.environ['PATH']}")
+    notify = example(stage, "make_notify.py", str(bob.home), "#ci", "test")
+    assert notify.wait() == 3
+    assert his.event("sent", room="#ci")["text"].startswith("make test failed with exit code 3")
+
+    _, classic, by_json = (EXAMPLES / "netcat.txt").read_text(encoding="utf-8").split("\n$ nc ")
+    with socket.create_connection(("127.0.0.1", port)) as made:
+        play(classic.splitlines(), made)
+    with socket.socket(socket.AF_UNIX) as made:
+        made.connect(str(bob.home / "control.sock"))
+        play(by_json.splitlines(), made)
