@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ from chatproto.ui.references import References, ask
 from chatproto.ui.view import json_object
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Offer
-from tests.client.keyed_program import BOB, Case
+from tests.client.keyed_program import BOB, BOB_HOST, SERVER_HOST, Case, key_of
 from tests.client.rooms import room_ends
 
 
@@ -38,6 +38,10 @@ class Asking:
         shown = self.references.carry_out({"ref": ref, "do": do, **values}, self.client)
         if shown is not None:
             self._write(shown, {})
+
+    def ends_of(self, refs: list[int]) -> list[int]:
+        """The number of ends of each."""
+        return [sum(one.startswith("done") for one in self.of(ref)) for ref in refs]
 
     def of(self, ref: Any) -> list[str]:
         """The events with that reference; an end with its code."""
@@ -219,10 +223,68 @@ class MessageTests(Case):
         self.node.program.interrupted()
         self.node.program.interrupted()
         self.net.wait(60)
+        asked = [ref for ref, step in enumerate(steps) if step in ("msg", "chat")]
+        self.assertEqual(self.script.ends_of(asked), [1] * len(asked))
+
+
+class ServerTests(Case):
+    """The server answers, is silent, or goes, while commands are not over."""
+
+    server = True
+    commands: ClassVar[dict[str, dict[str, Any]]] = {
+        "known": {"do": "msg", "to": "bob", "text": "hi"},
+        "unknown": {"do": "msg", "to": "zoe", "text": "hi"},
+        "call": {"do": "chat", "to": "carol"},
+        "info": {"do": "info"},
+        "bridge": {"do": "bridge"},
+        "register": {"do": "register"},
+        "path": {"do": "path", "id": "bob"},
+    }
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [*commands, "server goes", "server is silent", "a dial", "no dial", "wait"]
+            ),
+            max_size=14,
+        )
+    )
+    def test_whatever_the_server_does_each_has_exactly_one_end(self, steps: list[str]) -> None:
+        self.begin()
+        script = Asking(self.node.client)
         for ref, step in enumerate(steps):
-            if step in ("msg", "chat"):
-                ends = [one for one in self.script.of(ref) if one.startswith("done")]
-                self.assertEqual(len(ends), 1, (ref, step, self.script.of(ref)))
+            match step:
+                case "server goes":
+                    self.directory.cut()
+                case "server is silent":
+                    self.directory.deaf = True
+                case "a dial" | "no dial" if self.net.under_way:
+                    self.dialled(step == "a dial")
+                case "wait":
+                    self.net.wait(7)
+                case _ if step in self.commands:
+                    script.ask(ref=ref, **self.commands[step])
+            self.net.settle()
+        asked = [ref for ref, step in enumerate(steps) if step in self.commands]
+        for _ in range(100):  # and not because the program ends
+            if all(script.ends_of(asked)):
+                break
+            while self.net.under_way:
+                self.dialled(taken=False)
+            self.net.wait(5, 5)
+        self.assertEqual(script.ends_of(asked), [1] * len(asked))
+
+    def dialled(self, taken: bool) -> None:
+        """Let the next dial that is under way come about, or be refused."""
+        while self.net.connectors[self.net.answered].stoppedConnecting:
+            self.net.answered += 1
+        host, *_ = self.net.tcpClients[self.net.answered]
+        if not taken:
+            self.net.refuse()
+        elif host == SERVER_HOST:
+            self.at_server().knows("bob", key_of("bob"), (BOB_HOST, 5002))
+        else:
+            self.person()
 
 
 class RoomTests(room_ends.Case):
@@ -245,3 +307,38 @@ class RoomTests(room_ends.Case):
         self.hall.settle()
         self.assertEqual(script.of(1)[0], "undelivered")
         self.assertEqual(len([one for one in script.of(1) if one.startswith("done")]), 1)
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                ["join", "msg", "topic", "part", "rooms", "breaks", "comes", "restarts", "settle"]
+            ),
+            max_size=14,
+        )
+    )
+    def test_whatever_the_server_does_each_has_exactly_one_end(self, steps: list[str]) -> None:
+        self.setUp()
+        script = Asking(self.node.client)
+        connected, asked = True, []
+        for ref, step in enumerate(steps):
+            match step:
+                case "breaks" if connected:
+                    connected = False
+                    self.alice.breaks()
+                case "comes" if not connected:
+                    connected = True
+                    self.alice.comes()
+                case "restarts":
+                    self.hall.restart()
+                case "settle":
+                    self.hall.settle()
+                case "join" | "msg" | "topic" | "part" | "rooms":
+                    given = {"text": "one"} if step in ("msg", "topic") else {}
+                    where = {"to": "#den"} if step == "msg" else {"room": "#den"}
+                    script.ask(step, ref, **given, **({} if step == "rooms" else where))
+                    asked.append(ref)
+        self.hall.settle()
+        if not connected:
+            self.alice.breaks(again=False)
+        self.hall.settle()
+        self.assertEqual(script.ends_of(asked), [1] * len(asked))
