@@ -47,9 +47,9 @@ _EVERYBODY = ip_address("255.255.255.255")
 MOST_FORMAT = 32
 """Characters of --time-format, and of a time in it."""
 COLORS = ("auto", "always", "never")
-OF_INTERFACE = ("ui", "color", "no-bell", "time", "time-format", "rejoin", "autojoin")
+OF_INTERFACE = ("ui", "color", "no-bell", "time", "time-format", "rejoin", "autojoin", "irc")
 """Options that one-shot commands leave to the file."""
-INTERFACES = ("auto", "full", "plain", "json")
+INTERFACES = ("auto", "full", "plain", "json", "none")
 PATHS = tuple(mode.value for mode in PathMode)
 
 
@@ -98,7 +98,13 @@ class Options(ProgramOptions):
             "ui",
             None,
             "auto",
-            "full, plain, json, or auto: full on a terminal, plain elsewhere and with --plain",
+            "full, plain, json, none, or auto: full on a terminal, plain elsewhere and with --plain",
+        ],
+        [
+            "irc",
+            None,
+            None,
+            "Serve IRC clients of this machine: a port of 127.0.0.1, or unix:PATH",
         ],
         [
             "color",
@@ -154,6 +160,7 @@ class Options(ProgramOptions):
         super().__init__()
         self["allow"] = []
         self["announce"] = []
+        self["irc-socket"] = None
         self["autojoin"] = {}
         self["farewell"] = []
         self["server"] = []
@@ -279,6 +286,7 @@ class Options(ProgramOptions):
         self["dialect"] = self["dialect"] or "canon"
         self._one_of("dialect", tuple(DIALECTS))
         self._interface()
+        self._irc()
         self._one_of("color", COLORS)
         self._time_format()
         self._one_of("answer", ANSWERS)
@@ -291,6 +299,8 @@ class Options(ProgramOptions):
         """
         self._one_of("ui", INTERFACES)
         if not self.interactive:
+            return
+        if self["ui"] == "none":
             return
         parent: Any = self.parent
         if parent is not None and not (parent.get("nodaemon", True) or parent.get("debug")):
@@ -309,6 +319,19 @@ class Options(ProgramOptions):
         self["ui"] = "plain"
         if any_terminal():
             say_wrong(f"{self.program}: plain interface, because {missing}")
+
+    def _irc(self) -> None:
+        """Read where IRC clients connect: `irc` becomes a port, or `irc-socket` a path."""
+        text = self["irc"]
+        if text is None:
+            return
+        if text.startswith("unix:"):
+            self["irc-socket"] = local_option("irc", text.removeprefix("unix:"))
+            self["irc"] = None
+        elif text.isascii() and text.isdecimal() and int(text) < 65536:
+            self["irc"] = int(text)
+        else:
+            raise WrongOption(f"--irc takes a port or unix:PATH, not {text!r}")
 
     def _folders(self) -> None:
         """Resolve the paths of downloads, home and password; ask the platform only for missing ones."""

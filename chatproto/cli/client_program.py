@@ -44,6 +44,7 @@ from chatproto.transfer.threads import Threads
 from chatproto.ui.control import Control, ControlSocket
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
 from chatproto.ui.plain import PlainInterface
+from chatproto.ui.quiet import QuietInterface
 from chatproto.ui.references import References
 from chatproto.ui.screen.glyphs import encoding_for
 from chatproto.wire.limits import CLIENT_DEFAULTS
@@ -187,8 +188,24 @@ def client_program(options: Options) -> IService:
             f"chatclient: some classic programs refuse the id {options['id']}, --id chooses another",
             file=sys.stderr,
         )
-    make = _with_screen if options["ui"] == "full" else _with_lines
-    return make(reactor, options)
+    match options["ui"]:
+        case "full":
+            return _with_screen(reactor, options)
+        case "none":
+            return _with_nothing(reactor, options)
+    return _with_lines(reactor, options)
+
+
+def _with_nothing(reactor: Any, options: Options) -> IService:
+    """Make the client without an interface, for scripts and IRC clients."""
+    printed = Output(reactor, descriptor(sys.__stdout__, os.O_WRONLY))
+    ui = QuietInterface(printed.write_line, wall)
+    client = make_client(
+        reactor, options, flushed=printed.flush, remembered=remembered_rooms(options)
+    )
+    program = _program(reactor, options, client, ui.tell, ui, printed)
+    Interrupt(reactor, client.program.interrupted).setServiceParent(program)
+    return program
 
 
 def _with_lines(reactor: Any, options: Options) -> IService:
@@ -223,7 +240,6 @@ def _with_lines(reactor: Any, options: Options) -> IService:
         ui = PlainInterface(
             client, screen.write_line, wall, clock, lambda: keyboard.pending, times, form
         )
-    scripts = shown(client, ui.tell)
 
     def failed(sentence: str) -> None:
         ui.tell(Failed(sentence, status=500, code=Reason.INTERNAL))
@@ -237,7 +253,7 @@ def _with_lines(reactor: Any, options: Options) -> IService:
         on_line = _password_again(client, options, typed_in, ui).on_line
     keyboard = LineInput(reactor, typed_in, on_line, ui.on_end, ui.on_refused, most, errors, failed)
     context.hold_input.listen(lambda held: keyboard.pause() if held else keyboard.resume())
-    program = _program(reactor, options, client, scripts, keyboard, screen)
+    program = _program(reactor, options, client, ui.tell, keyboard, screen)
     Interrupt(reactor, ui.on_interrupt).setServiceParent(program)
     return program
 
@@ -290,10 +306,9 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         encoding_for(os.environ),
         keymap,
     )
-    scripts = shown(client, ui.tell)
     if options["user"] is not None:
         _ask_password_again(client, options, terminal.ask_secret)
-    program = _program(reactor, options, client, scripts, terminal, terminal)
+    program = _program(reactor, options, client, ui.tell, terminal, terminal)
 
     def end_at_once(code: int) -> None:
         terminal.restore()
@@ -316,12 +331,18 @@ def _program(
     reactor: Any,
     options: Options,
     client: Client,
-    scripts: Control,
+    tell: Callable[[Event], None],
     keyboard: LineSource,
     screen: LineSink,
 ) -> MultiService:
-    """Join the parts of the program, whatever its interface is."""
+    """Join the parts of the program, whatever its interface is; events are shown by `tell`."""
     unix: Any = reactor  # as every reactor is where there are such sockets
+    program = MultiService()
+    if options["irc"] is not None or options["irc-socket"] is not None:
+        from chatproto.cli.irc import serve_irc  # only here: most programs have none
+
+        tell = serve_irc(reactor, options, client, tell, program)
+    scripts = shown(client, tell)
     service = ChatClient(
         reactor,
         client,
@@ -333,6 +354,5 @@ def _program(
         reactor.stop,
         ControlSocket(unix, options["home"], scripts),
     )
-    program = MultiService()
     service.setServiceParent(program)
     return program

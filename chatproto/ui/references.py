@@ -58,7 +58,7 @@ def ask(client: Client, given: Values) -> Deferred[CommandOver]:
     """
     over: Deferred[CommandOver] = Deferred()
     asked = Asked(command_in(given), lambda one: over.callback(_done(one)))
-    _begin(asked, lambda: carry_out_values(given, client), client.context.publish)
+    begin(asked, lambda: carry_out_values(given, client), client.context.publish)
     return over
 
 
@@ -96,7 +96,7 @@ class References:
             self._tell(end, asked.marks(end))
             return None
         self._open[ref] = asked
-        _begin(
+        begin(
             asked,
             lambda: carry_out_values(values, client),
             lambda event: self._tell(event, asked.marks(event)),
@@ -162,8 +162,8 @@ def command_in(given: Values) -> str:
     return shortened(str(given["do"]).removeprefix("/"))
 
 
-def _begin(asked: Asked, work: Callable[[], Event | None], tell: Callable[[Event], object]) -> None:
-    """Carry out a request's command, and `tell` the event that it answers with at once."""
+def begin(asked: Asked, work: Callable[[], Event | None], tell: Callable[[Event], object]) -> None:
+    """Carry out the command of `asked`, and `tell` the event that `work` answers with at once."""
     part = asked.part()
     with telling(part):
         event = work()

@@ -193,6 +193,9 @@ class ClientLimits(Limits):
     seek_wait: float = 2.0  # for beacons, where somebody has asked for them
     control_connections: int = 16  # to a client's control.sock at once
     control_line: int = 512 * 1024  # a command on one
+    irc_connections: int = 16  # IRC clients of one client at once
+    irc_wait: float = 60.0  # for an IRC client to register
+    irc_requests: int = 200  # of one that are not over; then nothing more is read from it
     dial_wait: float = 30.0  # for a connection to a person
     waiting_messages: int = 500  # to one person or room
     history_lines: int = 1000  # shown at once

@@ -349,6 +349,9 @@ FORGOT_AT = Sentence(
     Reason.MALFORMED, 'not sent: "{peer}" is a name. /msg @{peer} TEXT writes to {peer}{otherwise}'
 )
 
+NICK_UNKNOWN = Sentence(Reason.UNKNOWN_NAME, "nobody is called {nick}")
+NICK_GONE = Sentence(Reason.UNKNOWN_NAME, "nobody you know has the key of {nick} any more{now}")
+
 # A message.
 
 MESSAGE_TOO_LARGE = Sentence(Reason.TOO_LARGE, "a message has at most {most} bytes: use /send")

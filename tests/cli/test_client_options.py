@@ -59,11 +59,18 @@ class WaysTests(SynchronousTestCase):
     def test_plain_means_the_plain_interface_unless_another_is_named(self) -> None:
         for words, ui in {
             (): "plain", ("--plain",): "plain", ("--plain", "--ui", "json"): "json",
-            ("--ui", "json"): "json",
+            ("--ui", "json"): "json", ("--ui", "none", "--irc", "0"): "none",
         }.items():  # fmt: skip
             options = self.parsed(*words)
             self.assertEqual(options["ui"], ui)
             options["opened"].close()
+
+    def test_irc_takes_a_port_or_a_socket(self) -> None:
+        self.assertEqual(self.parsed("--irc", "6667")["irc"], 6667)
+        options = self.parsed("--home", str(self.home / "b"), "--irc", "unix:/tmp/irc")
+        self.assertEqual((options["irc"], options["irc-socket"]), (None, Path("/tmp/irc")))
+        for wrong in ("65536", "-1", "0.0.0.0:6667", "tcp:6667", "", "unix:"):
+            self.assertIn("--irc", self.refused("--irc", wrong))
 
     def test_a_time_format_that_shows_no_time(self) -> None:
         for wrong in ("%n", "%H" * 17, "%c" * 9, "\x1b[2J", "x" * 33):

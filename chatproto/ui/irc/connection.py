@@ -1,0 +1,223 @@
+"""Speak IRC with one client program: registration, then a command a line."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from chatproto.client.conversations import ActiveTarget
+from chatproto.net.bounded_output import BoundedOutput
+from chatproto.net.script_connection import ScriptConnection
+from chatproto.ui.irc import numerics
+from chatproto.ui.irc.answers import Answer
+from chatproto.ui.irc.capabilities import ClientCapabilities
+from chatproto.ui.irc.lines import FACE, Batch, fail, reply
+from chatproto.wire.irc import LINE_BYTES, TAG_BYTES, BadIrcLine, IrcLine, read_line, write_line
+from chatproto.wire.limits import ClientLimits
+from chatproto.wire.values import value_class
+
+
+@value_class
+class Owner:
+    """Face that has connections, as each of them sees it. Each function is called with the connection.
+
+    `entered` is called with the nickname too that the client has chosen; `take` with each line of a
+    client that has registered. `password`: what PASS must give; empty: nothing is asked for.
+    """
+
+    clock: IReactorTime
+    password: str
+    own_nick: str
+    made: Callable[[IrcConnection], None]
+    entered: Callable[[IrcConnection, str], None]
+    take: Callable[[IrcConnection, IrcLine, Answer], None]
+    lost: Callable[[IrcConnection], None]
+
+
+class IrcConnection(ScriptConnection):
+    """One IRC client, dropped when it leaves more than `limits.unsent` bytes unread.
+
+    `standing`: where its commands to `*chat` go that name nobody.
+    """
+
+    def __init__(self, owner: Owner, standing: ActiveTarget, limits: ClientLimits) -> None:
+        super().__init__(TAG_BYTES + LINE_BYTES, BoundedOutput(limits.unsent))
+        self.capabilities = ClientCapabilities()
+        self.standing = standing
+        self.registered = False
+        self._owner = owner
+        self._limits = limits
+        self._given = ""
+        self._nick = ""
+        self._user = False
+        self._under_way = 0
+        self._held = False
+        self._batches = 0
+        self._timeout: IDelayedCall | None = None
+
+    # What it is told.
+
+    def write(self, line: IrcLine | Batch) -> None:
+        """Write a line or a batch, with those tags only that the client knows."""
+        match line:
+            case Batch():
+                self._write_batch(line)
+            case IrcLine():
+                self.tell(write_line(self.capabilities.allowed(line)))
+
+    def write_all(self, lines: Iterable[IrcLine]) -> None:
+        """Write lines."""
+        for line in lines:
+            self.write(line)
+
+    def _write_batch(self, batch: Batch) -> None:
+        if "batch" not in self.capabilities:
+            self.write_all(batch.lines)
+            return
+        self._batches += 1
+        number = str(self._batches)
+        begin = (f"+{number}", batch.kind, *batch.parameters)
+        self.write(IrcLine("BATCH", begin, batch.tags, FACE))
+        for line in batch.lines:
+            tags = {**line.tags, "batch": number}
+            self.write(IrcLine(line.command, line.parameters, tags, line.source))
+        self.write(IrcLine("BATCH", (f"-{number}",), source=FACE))
+
+    def write_past(self, lines: Iterable[IrcLine], target: str = "") -> None:
+        """Write messages of the past; a client that knows no times is told them in the texts.
+
+        `target`: all of them are of that room or person.
+        """
+        if "server-time" not in self.capabilities:
+            lines = [_with_time(line) for line in lines]
+        if target:
+            self.write(Batch("chathistory", tuple(lines), parameters=(target,)))
+        else:
+            self.write_all(lines)
+
+    def close(self, why: str) -> None:
+        """Say why it ends, and end it when that is written."""
+        if self._output.finished:
+            return
+        self.write(IrcLine("ERROR", (f"Closing link: {why}",)))
+        self.finish()
+
+    # How much is read from it.
+
+    def begun(self) -> None:
+        """Count a request; a client with too many is not read until some have ended."""
+        self._under_way += 1
+        self._flow()
+
+    def ended(self) -> None:
+        """Count a request less."""
+        self._under_way -= 1
+        self._flow()
+
+    def hold(self, held: bool) -> None:
+        """Read nothing for now, or go on."""
+        self._held = held
+        self._flow()
+
+    def _flow(self) -> None:
+        full = self._held or self._under_way >= self._limits.irc_requests
+        if full and not self.paused:
+            self.pauseProducing()
+        elif not full and self.paused:
+            self.resumeProducing()
+
+    def refuse(self, why: str) -> None:
+        self.write(IrcLine("ERROR", (f"Closing link: {why}",)))
+
+    # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._timeout = self._owner.clock.callLater(self._limits.irc_wait, self._too_late)
+        self._owner.made(self)
+
+    def lineReceived(self, line: bytes) -> None:
+        try:
+            read = read_line(line)
+        except BadIrcLine as wrong:
+            self._complain(wrong)
+            return
+        if read is None:
+            return
+        if self.registered:
+            label = "labeled-response" in self.capabilities
+            answer = Answer(self.write, read.tags.get("label", "") if label else "")
+            self._owner.take(self, read, answer)
+            answer.end()
+        else:
+            self._register(read)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self._stop_timeout()
+        self._owner.lost(self)
+
+    def _complain(self, wrong: BadIrcLine) -> None:
+        nick = self._nick or "*"
+        if wrong.code == "INPUT_TOO_LONG":
+            self.write(reply(nick, numerics.TOO_LONG, str(wrong)))
+        else:
+            self.write(fail("*", wrong.code, str(wrong)))
+
+    # Registration.
+
+    def _register(self, line: IrcLine) -> None:
+        first = line.parameters[0] if line.parameters else ""
+        match line.command:
+            case "CAP":
+                self.write_all(self.capabilities.take(line, self._nick or "*"))
+            case "PASS":
+                self._given = first
+            case "NICK" if first:
+                self._nick = first
+            case "NICK":
+                self.write(reply("*", numerics.NO_NICK, "No nickname given"))
+            case "USER":
+                self._user = True
+            case "PING":
+                self.write(IrcLine("PONG", (FACE, first), source=FACE))
+            case "QUIT":
+                self.close("you left")
+                return
+            case _:
+                self.write(reply(self._nick or "*", numerics.NOT_REGISTERED, "Register first"))
+        if self._nick and self._user and not self.capabilities.open:
+            self._admit()
+
+    def _admit(self) -> None:
+        wanted = self._owner.password
+        if wanted and not hmac.compare_digest(self._given.encode(), wanted.encode()):
+            self.write(reply(self._nick, numerics.WRONG_PASSWORD, "Password incorrect"))
+            self.close("the password is wrong or missing")
+            return
+        self._stop_timeout()
+        self.registered = True
+        asked, self._nick = self._nick, self._owner.own_nick
+        self._owner.entered(self, asked)
+
+    def _too_late(self) -> None:
+        self._timeout = None
+        self.close(f"no registration within {self._limits.irc_wait:g} s")
+
+    def _stop_timeout(self) -> None:
+        if self._timeout is not None and self._timeout.active():
+            self._timeout.cancel()
+        self._timeout = None
+
+
+def _with_time(line: IrcLine) -> IrcLine:
+    """Return a message with its moment (UTC) before the text."""
+    at = line.tags.get("time", "")
+    if line.command != "PRIVMSG" or not at:
+        return line
+    target, text = line.parameters
+    shown = f"[{at[:10]} {at[11:16]}Z] "
+    text = f"{text[:8]}{shown}{text[8:]}" if text.startswith("\x01ACTION ") else shown + text
+    return IrcLine(line.command, (target, text), line.tags, line.source)

@@ -1,0 +1,187 @@
+"""Say in lines of IRC what the client tells: messages, what becomes of them, calls, files, rooms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from chatproto.client.events import (
+    Bye,
+    Delivered,
+    Event,
+    Failed,
+    FileChanged,
+    IncomingCallEvent,
+    MessageReceived,
+    Notice,
+    PresenceChanged,
+    Registered,
+    RoomChanged,
+    Running,
+    Sent,
+    SessionChanged,
+    Uncertain,
+    Undelivered,
+)
+from chatproto.net.clock import Wall
+from chatproto.ui.commands import ROWS
+from chatproto.ui.irc.channels import Channels
+from chatproto.ui.irc.lines import CHAT, CHAT_SOURCE, moment, said
+from chatproto.ui.irc.people import People
+from chatproto.ui.view import plain_lines
+from chatproto.wire.irc import IrcLine
+from chatproto.wire.values import value_class
+
+OF_NOBODY = (None, "register", "log", "call", "file")
+"""Commands in a `Failed` that nobody gave: something went wrong by itself."""
+_HINT = re.compile(r"(?<![\w/])/([a-z]+)(?=[\s,:;.)]|$)")
+
+
+@value_class
+class Told:
+    """Lines for clients. `own`: one's own message, which whoever wrote it hears with echo-message only."""
+
+    lines: tuple[IrcLine, ...]
+    own: bool = False
+    message: bool = False
+
+
+def with_hints(text: str) -> str:
+    """Return a sentence with our commands as they are written to `*chat`."""
+    return _HINT.sub(
+        lambda found: f"/msg {CHAT} {found[1]}" if found[1] in ROWS else found[0], text
+    )
+
+
+class EventLines:
+    """Lines about events, for the people and channels of one client. `now` returns the time of day."""
+
+    def __init__(self, people: People, channels: Channels, now: Callable[[], Wall]) -> None:
+        self._people = people
+        self._channels = channels
+        self._now = now
+        self._last: dict[str, int] = {}  # the highest number of a message, by room
+
+    def of(self, event: Event) -> list[Told]:
+        """Return what all clients are told of `event`; nothing of what is an answer to one of them."""
+        match event:
+            case MessageReceived(history=None):
+                return self._message(event)
+            case MessageReceived(room=str(room), id=int(id)) if id > self._last.get(room, 0):
+                return self._message(event)  # it was said while the server was lost
+            case MessageReceived():
+                return []
+            case Sent():
+                return self._sent(event)
+            case Delivered(text=None):
+                return []
+            case Delivered() | Uncertain() | Undelivered():
+                return self._about(event.to, event)
+            case Notice(to=str(to)):
+                return self._about(to, event)
+            case SessionChanged():
+                return self._session(event)
+            case Bye() | PresenceChanged():
+                return self._about(event.id, event)
+            case FileChanged():
+                return self._about(event.to or event.from_ or "", event)
+            case IncomingCallEvent(ask=True):
+                return self._call(event)
+            case RoomChanged(change="joined", own=True):
+                return [Told(tuple(self._channels.entered(event)))]
+            case RoomChanged():
+                return [Told(tuple(self._channels.changed(event, self._now())))]
+            case Failed(command=command) if command not in OF_NOBODY:
+                return []
+            case Failed() | Notice() | Registered() | Running():
+                return [self.chat(event)]
+        return []
+
+    def chat(self, event: Event) -> Told:
+        """Return `event` as notices of `*chat`."""
+        return Told(self._notices(event, CHAT_SOURCE, self._people.own_id))
+
+    def said(self, event: MessageReceived | Sent) -> list[Told]:
+        """Return a message as its sender says it, whenever that was."""
+        match event:
+            case MessageReceived():
+                return self._message(event)
+            case Sent():
+                return self._sent(event)
+
+    def _message(self, event: MessageReceived) -> list[Told]:
+        own = self._people.own_id
+        at = event.said if event.said is not None else self._now()
+        tags = {"time": moment(at)}
+        if event.id is not None:
+            tags["msgid"] = _msgid(event.id, at, "r")
+        if event.room is not None:
+            nick, before = self._channels.member(event.room, event.from_)
+            if isinstance(event.id, int):
+                self._last[event.room] = max(event.id, self._last.get(event.room, 0))
+            source = self._people.own_source if nick == own else self._people.source(nick)
+            lines = said(source, "PRIVMSG", event.room, event.text, tags)
+            return [*([Told(tuple(before))] if before else []), Told(lines, message=True)]
+        if event.to is not None:
+            nick = self._people.of_name(event.to)
+            lines = said(self._people.own_source, "PRIVMSG", nick, event.text, tags)
+            return [Told(lines, message=True)]
+        nick = self._people.of_name(event.from_)
+        account = self._people.account(nick)
+        tags |= {"account": account} if account else {}
+        lines = said(self._people.source(nick), "PRIVMSG", own, event.text, tags)
+        return [Told(lines, message=True)]
+
+    def _sent(self, event: Sent) -> list[Told]:
+        at = event.said if event.said is not None else self._now()
+        tags = {"time": moment(at)}
+        if event.id is not None:
+            tags["msgid"] = _msgid(event.id, at, "r" if event.room is not None else "s")
+        if event.room is not None and isinstance(event.id, int):
+            self._last[event.room] = max(event.id, self._last.get(event.room, 0))
+        target = event.room or self._people.of_name(event.to or "?")
+        lines = said(self._people.own_source, "PRIVMSG", target, event.text, tags)
+        return [Told(lines, own=True, message=True)]
+
+    def _session(self, event: SessionChanged) -> list[Told]:
+        renamed: list[Told] = []
+        if event.was is not None:
+            before, now = self._people.of_name(event.was), self._people.of_name(event.id)
+            if before != now:
+                self._channels.renamed(before, now)
+                line = IrcLine("NICK", (now,), source=self._people.source(before))
+                renamed = [Told((line,))]
+        if event.current and event.dialect is None and event.path is None:
+            return renamed  # where a line without a name goes, which IRC has not
+        # A line always names its recipient here, so that nothing is current.
+        return [*renamed, *self._about(event.id, replace(event, current=None))]
+
+    def _call(self, event: IncomingCallEvent) -> list[Told]:
+        nick = self._people.of_name(event.id)
+        told = self._notices(event, CHAT_SOURCE, self._people.own_id, last=1)
+        how = f"/msg {CHAT} accept {nick}, or /msg {CHAT} decline {nick}"
+        more = said(CHAT_SOURCE, "NOTICE", self._people.own_id, how)
+        return [Told((*told, *more))]
+
+    def _about(self, name: str, event: Event) -> list[Told]:
+        """Return `event` as notices where one talks with `name`, an id or a room."""
+        if name.startswith("#"):
+            return [Told(self._notices(event, CHAT_SOURCE, name))]
+        source = self._people.source(self._people.of_name(name)) if name else CHAT_SOURCE
+        return [Told(self._notices(event, source, self._people.own_id))]
+
+    def _notices(
+        self, event: Event, source: str, target: str, last: int | None = None
+    ) -> tuple[IrcLine, ...]:
+        texts: Iterable[str] = plain_lines(event, self._now())[:last]
+        return tuple(
+            line
+            for text in texts
+            for line in said(source, "NOTICE", target, with_hints(text.removeprefix("* ")))
+        )
+
+
+def _msgid(id: int | str, at: Wall, whose: str) -> str:
+    """Return what tells a message from all others: its number, its moment, and who counts."""
+    return re.sub(r"[^A-Za-z0-9-]", "_", f"{id}-{round(float(at) * 1000):x}-{whose}")

@@ -1,0 +1,281 @@
+"""Show one client to any number of IRC clients, and carry out what they ask."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+
+from chatproto.client.app import Client
+from chatproto.client.asked import Asked, current
+from chatproto.client.conversations import ActiveTarget
+from chatproto.client.events import (
+    Bridged,
+    CommandOutput,
+    Contacts,
+    Event,
+    Exited,
+    Failed,
+    MessageReceived,
+    Notice,
+    RoomChanged,
+    Running,
+    Sent,
+)
+from chatproto.ui.control import for_others
+from chatproto.ui.irc.answers import Answer
+from chatproto.ui.irc.channels import Channels
+from chatproto.ui.irc.connection import IrcConnection, Owner
+from chatproto.ui.irc.events import EventLines, Told
+from chatproto.ui.irc.lines import Batch
+from chatproto.ui.irc.past import past
+from chatproto.ui.irc.people import People
+from chatproto.ui.irc.welcome import greeting
+from chatproto.ui.references import begin
+from chatproto.wire.irc import IrcLine
+from chatproto.wire.reasons import CodedError
+from chatproto.wire.values import value_class
+
+MISSED = 1000
+"""Messages that are kept for the next client while there is none; the oldest goes first."""
+
+FailedLines = Callable[[Failed], Iterable[IrcLine]]
+AnswerLines = Callable[[Event], Iterable[IrcLine]]
+EndedLines = Callable[[Asked], Iterable[IrcLine]]
+
+
+def no_lines(_: object) -> Iterable[IrcLine]:
+    """Return no lines, about an answer or an end that needs none."""
+    return ()
+
+
+@value_class
+class Request:
+    """Command that is not over: who gave it, and how failures, answers and its end are told."""
+
+    connection: IrcConnection
+    answer: Answer
+    failed: FailedLines
+    ended: EndedLines
+    answered: AnswerLines
+
+
+class IrcFace(Factory):
+    """Every IRC client of one program.
+
+    Args: take: carries out the line of a client. password: what PASS must give; empty: none. where: one
+    sentence about how to connect, told once the program runs.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        client: Client,
+        people: People,
+        take: Callable[[IrcFace, IrcConnection, IrcLine, Answer], None],
+        password: str,
+        where: Callable[[], str],
+    ) -> None:
+        self.client = client
+        self.people = people
+        self.channels = Channels(people)
+        self.events = EventLines(people, self.channels, client.context.now)
+        self._where = where
+        self._connections: dict[IrcConnection, None] = {}
+        self._asked: dict[Asked, Request] = {}
+        self._missed: deque[MessageReceived | Sent] = deque(maxlen=MISSED)
+        self._any_before = False
+        self._held = False
+        self._owner = Owner(
+            client.context.clock,
+            password,
+            people.own_id,
+            self._made,
+            self._entered,
+            lambda connection, line, answer: take(self, connection, line, answer),
+            self._lost,
+        )
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def buildProtocol(self, addr: IAddress | None) -> IrcConnection | None:
+        if len(self._connections) >= self.client.context.limits.irc_connections:
+            return None
+        standing = ActiveTarget(self.client.calls.all)
+        return IrcConnection(self._owner, standing, self.client.context.limits)
+
+    # What an IRC client asks.
+
+    def ask(
+        self,
+        connection: IrcConnection,
+        answer: Answer,
+        command: str,
+        work: Callable[[], Event | None],
+        failed: FailedLines,
+        ended: EndedLines = no_lines,
+        answered: AnswerLines = no_lines,
+    ) -> None:
+        """Carry out `command` by `work`, with what comes of it as the `answer`.
+
+        `failed`: the lines about each failure. `ended`: the lines at the end. `answered`: those about
+        what the command shows.
+        """
+        asked = Asked(command, self._over)
+        self._asked[asked] = Request(connection, answer, failed, ended, answered)
+        answer.parts += 1
+        connection.begun()
+        connection.standing.run(lambda: begin(asked, work, self.tell))
+
+    def _over(self, asked: Asked) -> None:
+        request = self._asked.pop(asked)
+        request.answer.tell(request.ended(asked))
+        request.answer.end()
+        request.connection.ended()
+
+    def beside(self, screen: Callable[[Event], None]) -> Callable[[Event], None]:
+        """Return what tells `screen` all events but the answers to IRC clients."""
+
+        def tell(event: Event) -> None:
+            shown = for_others(event) if self._request() is not None else event
+            if shown is not None:
+                screen(shown)
+
+        return tell
+
+    def hold(self, held: bool) -> None:
+        """Read nothing from any client for now, or go on."""
+        self._held = held
+        for connection in tuple(self._connections):
+            connection.hold(held)
+
+    # What the client tells.
+
+    def tell(self, event: Event) -> None:
+        """Show `event` to those whom it is for."""
+        request = self._request()
+        match event:
+            case CommandOutput() | Contacts() | Bridged():
+                if request is not None:
+                    request.answer.tell(request.answered(event))
+            case MessageReceived(history=True) if current() is not None and request is not None:
+                self._show_past(request.connection, event)
+            case Failed() if request is not None:
+                request.answer.tell(request.failed(event))
+            case Failed() if current() is not None:
+                pass  # an answer to another front end
+            case Exited():
+                for connection in tuple(self._connections):
+                    connection.close("the program ends")
+            case _:
+                self._publish(event, request)
+
+    def _publish(self, event: Event, request: Request | None) -> None:
+        """Show `event` to all clients."""
+        registered = [one for one in self._connections if one.registered]
+        shown = self.events.of(event)
+        for told in shown:
+            for connection in registered:
+                self._show(connection, told, request)
+        match event:
+            case MessageReceived() | Sent() if shown and not registered:
+                self._missed.append(event)
+            case RoomChanged(room=room, change="joined", own=True, again=again):
+                self._ask_names(room, again=bool(again))
+            case Running():
+                self.client.context.publish(Notice(self._where()))
+
+    def _show(self, connection: IrcConnection, told: Told, request: Request | None) -> None:
+        if told.own and request is not None and request.connection is connection:
+            if "echo-message" in connection.capabilities:
+                request.answer.tell(told.lines)
+        elif told.message and len(told.lines) > 1:
+            connection.write(Batch("chatproto/message", told.lines))
+        else:
+            connection.write_all(told.lines)
+
+    def _show_past(self, connection: IrcConnection, event: MessageReceived) -> None:
+        for told in self.events.said(event):
+            connection.write_past(told.lines)
+
+    def _ask_names(self, room: str, *, again: bool) -> None:
+        """Ask the server who is in `room` with which role, and show it."""
+
+        async def work() -> None:
+            try:
+                found = await self.client.rooms.client.names(room)
+            except CodedError:
+                lines = []  # the members without their roles are shown then
+            else:
+                lines = self.channels.named(room, [(one.id, one.role) for one in found])
+            channel = self.channels.get(room)
+            if channel is not None:
+                # A channel that is new is shown whole, another with what has changed.
+                shown = lines if again else self.channels.names(channel)
+                for connection in self._connections:
+                    if connection.registered:
+                        connection.write_all(shown)
+
+        Deferred.fromCoroutine(work())
+
+    def _request(self) -> Request | None:
+        """Return the request of an IRC client of which the event comes that is told now."""
+        part = current()
+        return self._asked.get(part.asked) if part is not None else None
+
+    # What a connection tells.
+
+    def _made(self, connection: IrcConnection) -> None:
+        self._connections[connection] = None
+        if self._held:
+            connection.hold(True)
+
+    def _lost(self, connection: IrcConnection) -> None:
+        self._connections.pop(connection, None)
+
+    def _entered(self, connection: IrcConnection, asked: str) -> None:
+        """Greet a client that has registered, and show it how everything stands."""
+        own = self.people.own_id
+        connection.write_all(greeting(asked, self.client.context.limits))
+        if asked != own:
+            connection.write(IrcLine("NICK", (own,), source=f"{asked}!{own}@chat"))
+        for channel in self.channels:
+            connection.write_all(self.channels.opening(channel))
+            connection.write_all(self.channels.names(channel))
+        alone = not any(one.registered for one in self._connections if one is not connection)
+        missed, again = tuple(self._missed), self._any_before and alone
+        self._any_before = True
+        if alone:
+            self._missed.clear()
+        if again:
+            self._show_missed(connection, missed)
+        else:
+            known = self._show_log(connection)
+            fresh = [one for one in missed if (one.id, one.text) not in known]
+            self._show_missed(connection, fresh)
+
+    def _show_log(self, connection: IrcConnection) -> set[tuple[object, str]]:
+        """Show the latest messages of our own log; return their numbers and texts."""
+        known: set[tuple[object, str]] = set()
+        for target, lines in past(self.client, self.people, self.channels):
+            shown: list[IrcLine] = []
+            for event in lines:
+                known.add((event.id, event.text))
+                for told in self.events.said(event):
+                    shown += told.lines
+            if shown:
+                connection.write_past(shown, target)
+        return known
+
+    def _show_missed(
+        self, connection: IrcConnection, missed: Iterable[MessageReceived | Sent]
+    ) -> None:
+        """Show messages that came while no client was there."""
+        for event in missed:
+            for told in self.events.said(event):
+                connection.write_past(told.lines)

@@ -1,0 +1,41 @@
+"""Choose what a client that has connected is shown of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chatproto.client.app import Client
+from chatproto.client.events import MessageReceived
+from chatproto.client.targets import AwayContact, RoomTarget
+from chatproto.identity.recipient import KeyedPerson
+from chatproto.net.clock import Wall
+from chatproto.ui.irc.channels import Channels
+from chatproto.ui.irc.people import People
+
+LINES = 50
+"""Messages of one room or person."""
+CONTACTS = 10
+"""People whose messages are shown."""
+LOOKED = 200
+"""People in whose messages is looked, those who were given a nickname last."""
+DAYS = 2
+"""Age of messages of people at most; those of rooms are as old as the log."""
+
+
+def past(
+    client: Client, people: People, channels: Channels
+) -> Iterator[tuple[str, tuple[MessageReceived, ...]]]:
+    """Yield each room and nickname with the latest messages that our own log has, the oldest first."""
+    for channel in channels:
+        yield channel.name, client.messages.last(RoomTarget(channel.name), LINES)
+    oldest = client.context.now() - DAYS * 86400
+    found: list[tuple[Wall, str, AwayContact]] = []
+    for nick, key in people.keyed()[:LOOKED]:
+        target = AwayContact(KeyedPerson(key), nick)
+        for last in client.messages.last(target, 1):
+            if last.said is not None and last.said > oldest:
+                found.append((last.said, nick, target))
+    latest = sorted(found, key=lambda one: one[0])[-CONTACTS:]
+    for _, nick, target in latest:
+        lines = client.messages.last(target, LINES)
+        yield nick, tuple(one for one in lines if one.said is None or one.said > oldest)

@@ -1,0 +1,179 @@
+"""One IRC client: registration, password, capabilities, limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chatproto.wire.irc import LINE_BYTES, TAG_BYTES
+from tests.client.rooms.room_ends import Case
+from tests.limits import DEFAULTS
+from tests.net.library_lines import cut_by_twisted
+from tests.ui.irc.ends import CAPS, IrcClient, face_of
+
+WELCOME = ["001", "002", "003", "004", "005", "005", "375", "372", "372", "372", "376"]
+
+
+class RegistrationTests(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.face = face_of(self.node.client)
+
+    def test_nick_and_user_are_enough(self) -> None:
+        self.assertEqual(IrcClient(self.face).commands(), WELCOME)
+
+    def test_the_nickname_is_the_id_whatever_was_asked(self) -> None:
+        one = IrcClient(self.face, "foo")
+        lines = one.read()
+        self.assertEqual(lines[0], ":chat 001 foo :Welcome to chatproto, foo")
+        self.assertEqual(lines[-1], ":foo!alice@chat NICK alice")
+        self.assertEqual(one.asks("NICK zed"), [":alice!alice@chat NICK alice"])
+
+    def test_it_waits_for_the_end_of_capabilities(self) -> None:
+        one = IrcClient(self.face, nick="")
+        one.say("CAP LS 302", "NICK alice", "USER me 0 * :Me")
+        (offer,) = one.read()
+        self.assertIn(" LS :account-tag batch cap-notify echo-message", offer)
+        self.assertEqual(
+            one.asks("CAP REQ :batch nonsense")[0], ":chat CAP alice NAK :batch nonsense"
+        )
+        self.assertEqual(one.asks("CAP REQ :batch server-time")[0][:20], ":chat CAP alice ACK ")
+        self.assertEqual(one.asks("CAP LIST")[0].split(" :")[1], "batch cap-notify server-time")
+        self.assertEqual(one.asks("CAP REQ -batch")[0], ":chat CAP alice ACK -batch")
+        self.assertEqual(one.asks("CAP X")[0].split(" ")[1], "410")
+        one.say("CAP END")
+        self.assertEqual(one.commands(), WELCOME)
+
+    def test_nothing_else_is_done_before(self) -> None:
+        one = IrcClient(self.face, nick="")
+        self.assertEqual(one.asks("JOIN #den", "PING x", "NICK")[0].split(" ")[1], "451")
+        self.assertEqual(self.alice.changes(), [])
+        one.say("QUIT")
+        self.assertTrue(one.transport.disconnecting)
+
+    def test_once_is_enough(self) -> None:
+        one = IrcClient(self.face)
+        one.read()
+        self.assertEqual(
+            [line.split(" ")[1] for line in one.asks("USER a 0 * b", "PASS x")], ["462"] * 2
+        )
+
+    def test_a_client_that_does_not_register_is_closed(self) -> None:
+        slow, good = IrcClient(self.face, nick=""), IrcClient(self.face)
+        self.hall.clock.advance(DEFAULTS.irc_wait)
+        self.assertIn("no registration within 60 s", slow.read()[0])
+        self.assertTrue(slow.transport.disconnecting)
+        self.assertFalse(good.transport.disconnecting)
+
+    def test_only_so_many_clients(self) -> None:
+        clients = [IrcClient(self.face) for _ in range(DEFAULTS.irc_connections)]
+        self.assertIsNone(self.face.buildProtocol(None))
+        clients[0].end()
+        self.assertIsNotNone(self.face.buildProtocol(None))
+
+
+class PasswordTests(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.face = face_of(self.node.client, password="geheim é")
+
+    def test_lets_in_who_has_it(self) -> None:
+        one = IrcClient(self.face, nick="")
+        one.say("PASS :geheim é", "NICK alice", "USER me 0 * :Me")
+        self.assertEqual(one.commands(), WELCOME)
+
+    def test_nobody_else_learns_anything(self) -> None:
+        self.alice.joins()
+        for before in ((), ("PASS wrong",), ("PASS :geheim ",), ("PASS",)):
+            one = IrcClient(self.face, nick="")
+            one.say(*before, "NICK alice", "USER me 0 * :Me", "PRIVMSG #den :hi")
+            self.assertEqual([line.split(" ")[1] for line in one.read()], ["464", ":Closing"])
+            self.assertTrue(one.transport.disconnecting)
+            one.end()
+
+
+class LineTests(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.face = face_of(self.node.client)
+        self.irc = IrcClient(self.face, caps=CAPS)
+        self.irc.read()
+
+    def test_bytes_that_are_not_utf8_are_refused(self) -> None:
+        self.irc.send("PRIVMSG #den :café\r\n".encode("latin-1"))
+        self.assertEqual(self.irc.read(), [":chat FAIL * INVALID_UTF8 :a line must be UTF-8"])
+
+    def test_a_line_that_is_too_long_is_refused_and_one_far_too_long_is_the_end(self) -> None:
+        self.irc.say("PRIVMSG #den :" + "x" * LINE_BYTES)
+        self.assertEqual(self.irc.commands(), ["417"])
+        self.irc.send(b"x" * (TAG_BYTES + LINE_BYTES + 1))
+        self.assertEqual(self.irc.commands(), ["ERROR"])
+        self.assertTrue(self.irc.transport.disconnecting)
+
+    def test_unknown_commands_and_missing_parameters_have_numerics(self) -> None:
+        self.irc.say("NONSENSE", "JOIN", "PRIVMSG", "PRIVMSG bob", "PRIVMSG bob :", "MOTD", "")
+        self.assertEqual(
+            self.irc.commands(),
+            ["421", "461", "461", "412", "412", "375", "372", "372", "372", "376"],
+        )
+
+    def test_a_label_is_answered_once(self) -> None:
+        self.assertEqual(self.irc.asks("@label=a PING x"), ["@label=a :chat PONG chat x"])
+        self.assertEqual(self.irc.asks("@label=b PONG x"), ["@label=b :chat ACK"])
+        begin, *lines, end = self.irc.asks("@label=c MOTD")
+        self.assertEqual(
+            (begin, end), ("@label=c :chat BATCH +1 labeled-response", ":chat BATCH -1")
+        )
+        self.assertTrue(all(line.startswith("@batch=1 :chat 37") for line in lines))
+        too_long = f"@label={'x' * 65} PING x"
+        self.assertEqual(self.irc.asks(too_long), [":chat PONG chat x"])
+
+    def test_it_does_not_matter_how_lines_are_cut(self) -> None:
+        data = b"PING a\r\nPING b\nNAMES #den\r\n"
+        for byte in data:
+            self.irc.send(bytes([byte]))
+        whole = self.irc.read()
+        self.irc.send(data)
+        self.assertEqual(self.irc.read(), whole)
+        cut_by_twisted(self)
+        other = IrcClient(self.face, caps=CAPS)
+        other.read()
+        other.send(data)
+        self.assertEqual(other.read(), whole)
+
+    def test_a_client_that_does_not_read_is_dropped(self) -> None:
+        self.irc.transport.producer.pauseProducing()
+        size = DEFAULTS.unsent // len(":chat PONG chat x\r\n")
+        self.irc.say(*["PING x"] * (size - 10))
+        self.assertFalse(self.irc.transport.disconnecting)
+        self.irc.say(*["PING x"] * 20)
+        self.assertTrue(self.irc.transport.disconnecting)
+
+    def test_nothing_is_read_while_input_is_held(self) -> None:
+        self.face.hold(True)
+        self.assertEqual(self.irc.asks("PING x"), [])
+        late = IrcClient(self.face)
+        self.assertEqual(late.read(), [])
+        self.face.hold(False)
+        self.assertEqual(self.irc.commands(), ["PONG"])
+        self.assertEqual(late.commands(), WELCOME)
+
+    def test_a_client_with_many_requests_is_not_read_until_some_are_over(self) -> None:
+        limits = replace(DEFAULTS, irc_requests=3)
+        carol = self.hall.person("carol", limits=limits)
+        self.irc = IrcClient(face_of(carol.node.client), "carol", CAPS)
+        carol.joins()
+        self.irc.read()
+        self.irc.say(*[f"PRIVMSG #den :{number}" for number in range(20)], "PING end")
+        self.assertEqual(self.irc.commands(), [])
+        for _ in range(60):
+            self.hall.settle()
+            self.hall.clock.advance(1)
+        commands = self.irc.commands()
+        self.assertEqual(commands.count("PRIVMSG"), 20)
+        self.assertGreaterEqual(commands.index("PONG"), 18)
+
+    def test_the_end_of_the_program_is_told(self) -> None:
+        self.node.program.stop()
+        self.hall.clock.advance(DEFAULTS.exit_wait)
+        self.assertEqual(self.irc.read()[-1], "ERROR :Closing link: the program ends")
+        self.assertTrue(self.irc.transport.disconnecting)
