@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from itertools import count
 from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
 from hypothesis import settings
+from twisted.trial.unittest import SynchronousTestCase
 
 NO_NAMESPACES = "no network namespaces here"
 
@@ -29,6 +31,17 @@ def pytest_configure(config: pytest.Config) -> None:
     # would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def folders_of_trial(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let the `mktemp` of trial's test cases make names in pytest's folder, not in the checkout."""
+    base, numbers = tmp_path_factory.mktemp("trial"), count()
+
+    def mktemp(self: SynchronousTestCase) -> str:
+        return str(base / str(next(numbers)))
+
+    SynchronousTestCase.mktemp = mktemp  # type: ignore[method-assign]  # trial's own is relative
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
