@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.accounts import passwords
 from chatproto.accounts.files import AccountTrouble
-from chatproto.accounts.passwords import Passwords, hashed, is_right, load, nobodys
+from chatproto.accounts.passwords import Passwords, hashed, is_hash, is_right, load, nobodys
 
 users = st.from_regex(r"[!-9;-~]{1,64}", fullmatch=True).filter(lambda user: user[0] != "#")
 changes = st.lists(st.tuples(st.sampled_from(["put", "remove"]), users), max_size=30)
@@ -33,6 +33,14 @@ class HashTests(SynchronousTestCase):
 
     def test_a_damaged_hash_is_nobodys(self) -> None:
         self.assertFalse(is_right("x", "$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA"))
+
+    def test_hash_that_costs_too_much_memory_or_time_is_none(self) -> None:
+        def costs(memory: int, passes: int) -> bool:
+            return is_hash(f"$argon2id$v=19$m={memory},t={passes},p=1$AAAA$AAAA")
+
+        self.assertTrue(costs(1024 * 1024, 100))
+        self.assertFalse(costs(1024 * 1024 + 1, 100))
+        self.assertFalse(costs(1024 * 1024, 101))
 
 
 class FileTests(SynchronousTestCase):

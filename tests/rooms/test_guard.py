@@ -59,6 +59,17 @@ class GuardTests(Rooms):
         self.now += 21
         self.assertEqual(self.status(mallory, bcp2_rooms.Join(1, "#vault", "right")), (0, None))
 
+    def test_wrong_keys_are_told_to_operators_and_to_no_other_member(self) -> None:
+        self.locked()
+        for person in (self.bob, self.carol):
+            self.does(person, bcp2_rooms.Join(1, "#vault", "right"))
+        self.does(self.alice, bcp2_rooms.Op(1, "#vault", "bob"))
+        mallory = self.stranger(1)
+        heard = set[str | None]()
+        for _ in range(3):
+            heard |= {name for name, _ in self.gets(mallory, bcp2_rooms.Join(1, "#vault", "guess"))}
+        self.assertEqual(heard, {"alice", "bob", mallory.client_id})
+
     def test_fresh_keys_of_one_address_guess_no_faster(self) -> None:
         self.locked()
         guesses = [

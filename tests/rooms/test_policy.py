@@ -110,6 +110,14 @@ class PolicyTests(SynchronousTestCase):
             self.assertEqual(getattr(room, of), {"B": FOREVER})
             self.assertEqual(getattr(change(room, "B", 5.0, 5.0, 9), of), {})
 
+    def test_only_who_needs_the_key_can_guess_it(self) -> None:
+        room = policy(secret=hashed("#tea", "sesame"), ops={"B": 10.0}, invited={"C": 10.0})
+        guesses = {key: room.is_guess(key, "open", 9.9) for key in "ABCD"}
+        self.assertEqual(guesses, {"A": False, "B": False, "C": False, "D": True})
+        self.assertEqual([room.is_guess(key, "open", 10.0) for key in "ABCD"], [False] + [True] * 3)
+        self.assertFalse(room.is_guess("D", "sesame", 9.9))
+        self.assertFalse(room.changed(invited_only=True).is_guess("D", "open", 9.9))
+
     def test_a_change_makes_the_next_version_and_leaves_the_former_as_it_was(self) -> None:
         former = policy(BanRecord("key", "X"), ops={"B": FOREVER}, version=7)
         for change in (
