@@ -21,6 +21,7 @@ from chatproto.wire.classic import TABLE, Grammar
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.reasons import Reason
 from chatproto.wire.statuses import STATUS_WORDS
+from misc import manual
 from tests.limits import DEFAULTS
 
 ROOT = Path(__file__).parent.parent
@@ -165,6 +166,33 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(readme.count("```sh"), 2)
         self.assertIn("chatserver", commands[0])
         self.assertIn("pytest", commands[1])
+
+
+class ManualTests(SynchronousTestCase):
+    """docs/reference.md and the manual pages."""
+
+    def test_they_are_made_from_this_code(self) -> None:
+        made = manual.files()
+        for path, text in made.items():
+            there = path.read_text(encoding="utf-8") if path.exists() else ""
+            self.assertEqual(there, text, f"{path.name}: python misc/manual.py makes it anew")
+        self.assertEqual(set(manual.FOLDER.iterdir()), set(made) - {manual.PAGE})
+
+    def test_each_command_has_a_summary_and_its_options(self) -> None:
+        every = {command.name: command for command in manual.commands()}
+        self.assertIn("chatserver ctl", every)
+        for command in every.values():
+            self.assertTrue(command.synopsis and command.about and command.options, command.name)
+        self.assertIn("/drain [TIME]", dict(every["chatserver"].commands))
+        self.assertNotIn("--home=", dict(every["chatclient send"].options))
+
+    def test_roff_leaves_no_line_that_is_a_request(self) -> None:
+        requests = {".TH", ".SH", ".PP", ".TP", ".BR", ".br"}
+        for path in manual.FOLDER.iterdir():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                self.assertFalse(line.startswith("'"), line)
+                if line.startswith("."):
+                    self.assertIn(line.split()[0], requests)
 
 
 class ChangelogTests(SynchronousTestCase):

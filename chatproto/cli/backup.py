@@ -18,12 +18,18 @@ from chatproto.wire.errors import StoreTrouble
 ABOUT = "Copy the store of a server to a new file. The server may be running."
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The exit code; what there is to say is one line. Raises SystemExit for a wrong option."""
+def make_parser() -> Parser:
+    """Return the parser of the command line."""
     parser = Parser("chatserver backup", description=ABOUT, allow_abbrev=False)
     parser.add_argument("path", metavar="PATH", help="file to create")
     parser.add_argument("--home", help="home folder of the server, as its --home")
     parser.add_argument("--store", default="sqlite:", help="store of the server, as its --store")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code; what there is to say is one line. Raises SystemExit for a wrong option."""
+    parser = make_parser()
     options = parser.parse_args(arguments)
     if options.store.startswith(("redis:", "rediss:")):
         parser.error(

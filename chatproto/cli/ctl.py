@@ -78,11 +78,8 @@ class CtlClient:
         self._socket.close()
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Return the exit code: that of the last command that failed, or 0.
-
-    Raises SystemExit for a wrong option.
-    """
+def make_parser() -> Parser:
+    """Return the parser of the command line."""
     parser = Parser(
         "chatserver ctl",
         usage="%(prog)s [--home HOME] [--json] [COMMAND ...]",
@@ -92,6 +89,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--home", help="home folder of the server, as its --home")
     parser.add_argument("--json", action="store_true", help="print a JSON object per line")
     parser.add_argument("command", metavar="COMMAND", nargs=REMAINDER, help="such as: kick bob")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return the exit code: that of the last command that failed, or 0.
+
+    Raises SystemExit for a wrong option.
+    """
+    parser = make_parser()
     options = parser.parse_args(arguments)
     command = " ".join(options.command)
     if "\n" in command:

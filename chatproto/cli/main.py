@@ -67,7 +67,7 @@ def chatclient() -> None:
     _run("chatclient")
 
 
-_USAGE = """Usage: chatproto server [options]   the same as chatserver
+CHATPROTO_USAGE = """Usage: chatproto server [options]   the same as chatserver
        chatproto client [options]   the same as chatclient
        chatproto --version"""
 
@@ -88,10 +88,12 @@ def chatproto() -> None:
         from importlib.metadata import version
 
         with _help_may_fail():
-            print(f"chatproto {version('chatproto')}" if command == "--version" else _USAGE)
+            print(
+                f"chatproto {version('chatproto')}" if command == "--version" else CHATPROTO_USAGE
+            )
             sys.stdout.flush()
     else:
-        raise SystemExit(_USAGE)
+        raise SystemExit(CHATPROTO_USAGE)
 
 
 def _complete(program: str) -> None:

@@ -13,6 +13,18 @@ from chatproto.wire.reasons import CodedError, Reason
 
 HELD_LINES = 100
 """Lines that wait while a list is written."""
+USAGES = {
+    "/info": "/info [prefix]: list registered clients and their addresses",
+    "/rooms": "/rooms: list the rooms",
+    "/kick": "/kick ID [ROOM]: disconnect a client, or remove it from one room",
+    **{command: usage for command, usage in USAGE.items() if command != "/kick"},
+    "/free": "/free ID: free an id, so that another key can register it",
+    "/reload": "/reload: read accounts, keys and passwords again",
+    "/drain": "/drain [TIME]: take no new connections, end when all have closed or after TIME",
+    "/quit": "/quit: end the server",
+    "/help": "/help: show this list",
+}
+"""Each command, with its arguments and what it does."""
 
 
 class Operated(Protocol):
@@ -70,26 +82,16 @@ class Terminal:
         self._done = done
         self._listing = False  # a list is being written
         self._held: deque[str] = deque()
-        self._commands: dict[str, tuple[str, Callable[[str], bool]]] = {
-            "/info": ("/info [prefix]: list registered clients and their addresses", self._info),
-            "/rooms": ("/rooms: list the rooms", self._rooms),
-            "/kick": (
-                "/kick ID [ROOM]: disconnect a client, or remove it from one room",
-                self._kick,
-            ),
-            **{
-                command: (usage, self._order(command))
-                for command, usage in USAGE.items()
-                if command != "/kick"
-            },
-            "/free": ("/free ID: free an id, so that another key can register it", self._free),
-            "/reload": ("/reload: read accounts, keys and passwords again", self._reload),
-            "/drain": (
-                "/drain [TIME]: take no new connections, end when all have closed or after TIME",
-                self._drain,
-            ),
-            "/quit": ("/quit: end the server", self._quit),
-            "/help": ("/help: show this list", self._help),
+        self._commands: dict[str, Callable[[str], bool]] = {
+            **{command: self._order(command) for command in USAGE},
+            "/info": self._info,
+            "/rooms": self._rooms,
+            "/kick": self._kick,
+            "/free": self._free,
+            "/reload": self._reload,
+            "/drain": self._drain,
+            "/quit": self._quit,
+            "/help": self._help,
         }
 
     def on_line(self, line: str) -> None:
@@ -111,7 +113,7 @@ class Terminal:
         try:
             if found is None:
                 raise CodedError(self._unknown(command), Reason.MALFORMED)
-            if found[1](argument.strip()):
+            if found(argument.strip()):
                 self._done(None)
         except CodedError as error:
             self._refuse(error)
@@ -218,6 +220,6 @@ class Terminal:
         return True
 
     def _help(self, _: str) -> bool:
-        for text, _action in self._commands.values():
+        for text in USAGES.values():
             self._say(text)
         return True

@@ -252,7 +252,7 @@ ROWS: dict[str, CommandRow] = {
             "accept the latest call, file or invitation",
             accepted,
             lambda client, given: client.questions.accept(*given),
-            more="With an id: that of this peer; with a number: that file. A folder is for this one file.",
+            more="With an id: that of this peer. With a number: that file. A folder is for this one file.",
             ids="",
             fields=(Field("id", values.asker), Field("folder", values.folder)),
         ),
