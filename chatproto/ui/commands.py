@@ -8,7 +8,7 @@ help, Tab and the nearest name follow.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -87,8 +87,8 @@ class Command:
 
 LIKE = 0.7
 """Similarity from which a mistyped name gets a hint: `/regster`, not `/me` for `/mute`."""
-_HELP_COLUMN = 16
-"""Characters for what is typed in /help; a longer usage pushes its help to the right."""
+_HELP_COLUMN = 24
+"""Characters at most for what is typed in /help; a longer usage pushes its help to the right."""
 
 
 def help_answer(asked: str = "") -> CommandOutput:
@@ -101,13 +101,16 @@ def help_answer(asked: str = "") -> CommandOutput:
     data: dict[str, Any] = {}
     if not asked:
         rows = list(ROWS.values())
-        lines = [*map(_help_line, (ROWS[name] for name in FIRST)), *_FIRST_SCREEN]
+        pairs = [(ROWS[name].usage, ROWS[name].help) for name in FIRST]
+        pairs += [(f"/help {name}", topic.about) for name, topic in TOPICS.items()]
+        lines = _aligned([*pairs, ("/help COMMAND", "how a command is used")])
+        lines.insert(len(FIRST), _ANY_LINE)
         data["topics"] = {name: list(topic.commands) for name, topic in TOPICS.items()}
     elif asked.lower() in TOPICS:
         data["topic"] = asked.lower()
         topic = TOPICS[asked.lower()]
         rows = [ROWS[name] for name in topic.commands]
-        lines = [*map(_help_line, rows), *topic.lines]
+        lines = [*_aligned([(row.usage, row.help) for row in rows]), *topic.lines]
     else:
         rows = [_row(asked.removeprefix("/"), "help")]
         lines = [line for line in (rows[0].usage, rows[0].help, rows[0].more) if line]
@@ -115,16 +118,14 @@ def help_answer(asked: str = "") -> CommandOutput:
     return CommandOutput("help", tuple(lines), {"commands": commands, **data})
 
 
-def _help_line(row: CommandRow) -> str:
-    return f"{row.usage:{_HELP_COLUMN}}  {row.help}"
+def _aligned(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what is typed and what it does in two columns."""
+    column = max((len(usage) for usage, _ in pairs if len(usage) <= _HELP_COLUMN), default=0)
+    return [f"{usage:{column}}  {about}" for usage, about in pairs]
 
 
-_FIRST_SCREEN = (
-    "any other line goes to the current conversation or room, //text sends /text",
-    *(f"{f'/help {name}':{_HELP_COLUMN}}  {topic.about}" for name, topic in TOPICS.items()),
-    f"{'/help COMMAND':{_HELP_COLUMN}}  how a command is used",
-)
-"""Lines behind the commands on the first screen of /help."""
+_ANY_LINE = "any other line goes to the current conversation or room, //text sends /text"
+"""Line behind the commands on the first screen of /help."""
 
 
 def _verify(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -228,7 +229,7 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "quit",
             "/quit",
-            "end the conversation, leave the room, or end the program",
+            "leave the conversation or room, else end the program",
             nothing,
             lambda client, given: client.program.quit(),
             target=0,
@@ -259,9 +260,10 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "decline",
             "/decline [id|n]",
-            "decline the latest call, file or invitation, or that of id",
+            "decline the latest call, file or invitation",
             asker,
             lambda client, given: client.questions.decline(*given),
+            more="With an id: that of this peer. With a number: that file.",
             ids="",
             fields=(Field("id", values.asker),),
         ),

@@ -57,6 +57,9 @@ OURS: dict[str, str] = {
     ),
     **dict.fromkeys(("version", "about"), "chatclient --version shows it"),
     **dict.fromkeys(("stats", "state"), "/status"),
+    **dict.fromkeys(("buffer", "window", "win", "b"), "Alt-1 to Alt-9, or /switch id"),
+    **dict.fromkeys(("clear", "cls"), "Ctrl-L clears the screen"),
+    **dict.fromkeys(("set", "option", "bind"), "options and keys are set in client.toml"),
 }
 """By the word behind the slash, in small letters: one of our commands, or what to do instead."""
 

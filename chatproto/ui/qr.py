@@ -8,7 +8,7 @@ from chatproto.client.events import CommandOutput, Event
 
 BORDER = 2
 """Light modules around the code; readers need some."""
-MISSING = "no QR code: pip install 'chatproto[qr]' adds what draws it"
+MISSING = "no QR code: pip install 'chatproto[qr]' adds it"
 _HALVES = {(True, True): " ", (True, False): "▄", (False, True): "▀", (False, False): "█"}
 """Two modules, one above the other (True: dark), as a character that draws the light ones."""
 

@@ -93,7 +93,7 @@ class Reason(Enum):
     # A server.
     LOGIN_REFUSED = "login-refused", None, "login refused"
     SERVER_UNREACHABLE = "server-unreachable", None, "the server cannot be reached"
-    SERVER_STOPPING = "server-stopping", None, "the server is restarting"
+    SERVER_STOPPING = "server-stopping", None, "shutting down"
     NO_SERVER = "no-server", None, "no server"
     REPLACED = (
         "replaced",
@@ -338,7 +338,9 @@ NO_CALL_OF = Sentence(Reason.NOT_FOUND, '"{what}" is not calling')
 NOT_IN_CONVERSATION = Sentence(
     Reason.NOT_FOUND, 'no conversation with "{peer}": start one with /chat {peer}'
 )
-CANNOT_SWITCH = Sentence(Reason.NOT_FOUND, 'no conversation with "{peer}": /who lists yours')
+CANNOT_SWITCH = Sentence(
+    Reason.NOT_FOUND, 'no conversation with "{peer}": /chat {peer} calls, /who lists yours'
+)
 UNCONFIRMED_NAME = Sentence(
     Reason.NOT_FOUND,
     "{peer}? may be another person: /msg @{peer}? TEXT writes to them, /chat {peer} calls {peer}",
@@ -422,11 +424,9 @@ REGISTER_LATER = Sentence(
 )
 SERVER_SLOW = Sentence(Reason.NOT_TLS, "the server {server} does not answer yet")
 SERVER_NOT_YET = Sentence(Reason.SERVER_UNREACHABLE, "not connected to the server at {server} yet")
-SERVER_NOT_NOW = Sentence(
-    Reason.SERVER_UNREACHABLE, "not connected to the server at {server} at the moment"
-)
+SERVER_NOT_NOW = Sentence(Reason.SERVER_UNREACHABLE, "no connection to the server at {server}")
 SERVER_NOT_NOW_WHY = Sentence(
-    Reason.SERVER_UNREACHABLE, "not connected to the server{where} at the moment: {why}"
+    Reason.SERVER_UNREACHABLE, "no connection to the server{where}: {why}"
 )
 SERVER_GIVEN_UP = Sentence(
     Reason.SERVER_UNREACHABLE, "the server at {server} is no longer used: /register tries again"
@@ -439,7 +439,7 @@ CONNECTION_TO_SERVER_LOST = Sentence(
 )
 WRONG_ANSWER_TYPE = Sentence(
     Reason.SERVER_UNREACHABLE,
-    "the server at {server} answered {method}, which is no answer to that",
+    "the server at {server} gave an answer that does not fit ({method})",
 )
 LIST_ENDLESS = Sentence(
     Reason.SERVER_UNREACHABLE, "the server did not end its list within {seconds:g} s"
@@ -500,14 +500,14 @@ RELAY_REFUSED = Sentence(Reason.UNREACHABLE, "the relay refused: {why}")
 
 # A room.
 
-NO_ROOMS = Sentence(Reason.NOT_ALLOWED, "rooms need a server, and not --plain")
+NO_ROOMS = Sentence(Reason.NOT_ALLOWED, "rooms need a server, and do not work with --plain")
 BAD_ROOM_NAME = Sentence(
     Reason.MALFORMED, "a room's name is # and at most 64 of A-Z, a-z, 0-9, dot, dash and underscore"
 )
 WHICH_ROOM = Sentence(Reason.NOT_FOUND, "name a room: /join #room enters one")
 NOT_A_MEMBER = Sentence(Reason.NOT_FOUND, "you are not in {room}: /join {room}")
 TOO_MANY_ROOMS = Sentence(Reason.TOO_LARGE, "you are in {count} rooms: /part leaves one")
-NOT_ASKED = Sentence(Reason.TOO_MANY, "too many requests are waiting")
+NOT_ASKED = Sentence(Reason.TOO_MANY, "too many requests are waiting: try again in a moment")
 SERVER_GONE = Sentence(Reason.SERVER_UNREACHABLE, "the server is no longer used")
 PUT_OUT = Sentence(Reason.NOT_IN_ROOM, "you were removed")
 TOPIC_OF_ROOM = Sentence(
@@ -536,7 +536,7 @@ ROOM_NOT_STORED = Sentence(
 )
 NOT_MODERATOR = Sentence(Reason.REFUSED, "you may not do that here, or not to them")
 NOT_IN_THIS_ROOM = Sentence(Reason.NOT_FOUND, "no such member, or you are not in that room")
-ROOM_TOO_MUCH = Sentence(Reason.TOO_LARGE, "too long, or too many of them already")
+ROOM_TOO_MUCH = Sentence(Reason.TOO_LARGE, "that is too long, or the room's list is full")
 ROOM_STORE = Sentence(Reason.UNAVAILABLE, "the server can store nothing now: try again in a moment")
 
 # A file.

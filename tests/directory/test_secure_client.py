@@ -307,7 +307,7 @@ class RequestTests(Case):
         self.says(bcp2_server.WatchAck(self.wrote()[0].cseq, "Bob"))
         self.assertEqual(
             self.unreachable(asked),
-            "the server at 127.0.0.1:5555 answered WATCHACK, which is no answer to that",
+            "the server at 127.0.0.1:5555 gave an answer that does not fit (WATCHACK)",
         )
 
     def test_one_that_is_not_answered_drops_the_line(self) -> None:
@@ -344,9 +344,7 @@ class RequestTests(Case):
             self.server.bridge("bob"),
             self.server.ask(bcp2_server.Observe, bcp2_server.ObserveAck),
         ):
-            self.assertEqual(
-                self.unreachable(asked), f"not connected to the server at the moment: {why}"
-            )
+            self.assertEqual(self.unreachable(asked), f"no connection to the server: {why}")
 
     def test_while_it_does_not_register_us_it_is_said_for_how_long(self) -> None:
         self.server.start(ALICE)
@@ -361,8 +359,8 @@ class RequestTests(Case):
         self.assertNotIn("429", self.unreachable(self.server.bridge("bob")))
 
     def test_without_a_line_there_is_no_asking(self) -> None:
-        self.assertIn("not connected", self.unreachable(self.server.bridge("Bob")))
-        self.assertIn("not connected", self.unreachable(self.server.register()))
+        self.assertIn("no connection", self.unreachable(self.server.bridge("Bob")))
+        self.assertIn("no connection", self.unreachable(self.server.register()))
 
 
 class PushTests(Case):
@@ -628,7 +626,7 @@ class ComingBackTests(Case):
         wire = self.started()
         self.says(bcp2_server.Closing(20))
         wire.ends()
-        self.assertEqual(self.news.lost, ["the server is restarting"])
+        self.assertEqual(self.news.lost, ["shutting down"])
         self.net.advance(20.4)  # and not just then, with all others who were told the same
         self.assertEqual(self.net.dialled, 0)
         self.net.advance(0.2)
@@ -646,7 +644,7 @@ class ComingBackTests(Case):
         self.come()
         self.net.wait(60)
         self.assertEqual((len(self.net.wanted), self.news.refused), (2, []))
-        self.assertEqual(self.news.lost, ["the server is restarting"])
+        self.assertEqual(self.news.lost, ["shutting down"])
         self.assertTrue(self.server.registered)
 
     def test_a_line_that_was_given_up_has_nothing_more_to_say(self) -> None:

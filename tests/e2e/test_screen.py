@@ -66,7 +66,9 @@ def test_typed_half_line_survives_what_arrives(stage: Stage) -> None:
         # Their going leaves the line that was begun for them in the prompt.
         alice.type("for bob only")
         bob.send_line("/quit")
-        alice.wait_for(lambda: "has left>" in alice.prompt, "the end of the conversation")
+        alice.wait_for(
+            lambda: "to nobody (was bob)>" in alice.prompt, "the end of the conversation"
+        )
         alice.type("\r")
         alice.expect("not sent")
         alice.settle()

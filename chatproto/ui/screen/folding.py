@@ -24,7 +24,7 @@ def question(text: str) -> str:
 
 
 def folded(lines: list[str], glyphs: Glyphs) -> list[str]:
-    """Return the first lines of one's own message and how many there are besides."""
+    """Return the first lines of a long message and how many there are besides."""
     if len(lines) <= ASK:
         return lines
     return [*lines[:SHOWN], f"{glyphs.more} {len(lines) - SHOWN} more lines"]

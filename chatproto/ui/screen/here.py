@@ -10,6 +10,14 @@ from chatproto.ui.screen.styles import Line, person_style
 from chatproto.ui.view import path_words
 from chatproto.wire.values import value_class
 
+_STATES = {
+    "calling": "calling",
+    "asking": "ringing",
+    "ringing": "calls",
+    "broken": "reconnecting",
+}
+"""Words for the states of a session in which no line is written at once."""
+
 
 @value_class
 class Here:
@@ -72,7 +80,8 @@ def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> L
     if here.kind == "nobody":
         return (("dim", "waiting to be called> " if here.waiting else "to nobody> "),)
     if here.kind == "ended":
-        return (("warn", f"{cut(name(here.name), 16, glyphs.more)} has left> "),)
+        was = cut(name(here.name), 16, glyphs.more)
+        return (("dim", "to nobody "), ("warn", f"(was {was})"), ("dim", "> "))
     style = person_style(here.name)
     head: Line = (
         ("", "to "),
@@ -82,7 +91,6 @@ def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> L
         return (*head, (style, "> "))
     if here.kind == "away":
         return (*head, ("warn", " away"), (style, "> "))
-    word = {"calling": "calling", "asking": "ringing", "ringing": "calls", "broken": "broken"}
     note: Line = ()
     if here.security == "open":
         note = (("warn", " open"),)
@@ -90,8 +98,8 @@ def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> L
         note = (("", f" {glyphs.lock}"),)
     elif here.security == "verified":
         note = (("good", f" {glyphs.lock}{glyphs.tick}"),)
-    if here.state in word:
-        note += (("warn", f" {word[here.state]}"),)
+    if here.state in _STATES:
+        note += (("warn", f" {_STATES[here.state]}"),)
     elif here.turn == "mine":
         note += (("good", " your turn"),)
     elif here.turn == "theirs":
@@ -120,7 +128,7 @@ def standing(here: Here, glyphs: Glyphs, columns: int) -> Line:
     else:
         parts[0] = (*parts[0], *_lock(here, glyphs))
         if here.state != "open":
-            parts.append((("warn", here.state),))
+            parts.append((("warn", _STATES.get(here.state, here.state)),))
         if here.path and not brief:
             parts.append((("", path_words(here.path)),))
         if here.turn != "both":

@@ -229,7 +229,7 @@ class FullInterface:
                     self._waiting = False
                     self._tabs.open(event.id)
                 elif event.state == "closed":
-                    self._tabs.close(event.id)
+                    self._tabs.close(event.id, never_open=event.encrypted is None)
             case Bridged():
                 self._waiting = event.id is None
             case RoomChanged(change="joined", own=True):

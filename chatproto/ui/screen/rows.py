@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from chatproto.ui.screen.cells import cut, width, wrap
@@ -92,16 +93,35 @@ def rule(text: str, columns: int, glyphs: Glyphs, style: str = "dim") -> Line:
 
 
 def plain_rows(lines: Sequence[str], columns: int) -> list[Line]:
-    """Return the answer of a command: as it is, indented, and wrapped only where it must be."""
-    found: list[Line] = []
-    for line in lines:
-        if width(line) <= columns - 2:
-            found.append((("", f"  {line}"),))
-            continue
-        indent = len(line) - len(line.lstrip(" "))
-        for number, piece in enumerate(wrap(line, max(columns - 4 - indent, 2))):
-            found.append((("", ("  " if not number else "    " + " " * indent) + piece),))
-    return found
+    """Return the answer of a command: as it is, indented, and wrapped only where it must be.
+
+    Where a line has two columns, such as those of /help, the second one is wrapped in itself; if there
+    is no room for it, it begins below the first.
+    """
+    return [(("", f"  {row}"),) for line in lines for row in _answer_rows(line, columns - 2)]
+
+
+_FIRST_COLUMN = re.compile(r" *\S(?: ?\S)* {2,}(?=\S)")
+"""First of two columns, up to the second one."""
+
+
+def _answer_rows(line: str, columns: int) -> list[str]:
+    if width(line) <= columns:
+        return [line]
+    indent = len(line) - len(line.lstrip(" ")) + 2
+    first = _FIRST_COLUMN.match(line)
+    if first is None:
+        head, *rest = wrap(line, max(columns - indent, 2))
+        return [head, *(" " * indent + piece for piece in rest)]
+    begin = width(first[0])
+    if columns - begin >= LEAST - 4:
+        head, *rest = wrap(line[first.end() :], columns - begin)
+        return [first[0] + head, *(" " * begin + piece for piece in rest)]
+    below = wrap(line[first.end() :], max(columns - indent, 2))
+    return [
+        *wrap(first[0].rstrip(" "), max(columns, 2)),
+        *(" " * indent + piece for piece in below),
+    ]
 
 
 def _wrapped(line: str, first: int, after: int) -> list[str]:

@@ -81,6 +81,8 @@ class Scrollback:
                     return shown
                 left = self._height() - len(shown) - BELOW
                 code = qr_lines(event, self._columns(), left)
+                if len(code) == 1:  # why there is none
+                    return shown + plain_rows(code, self._columns())
                 return shown + [(("", line),) for line in code]
             case Sent() | Delivered() | Exited():
                 return []  # own_lines.py follows them
@@ -144,7 +146,7 @@ class Scrollback:
             if number == first or (not number and first < 0):
                 count = f"{unread} unread"
                 found.append(rule(count, self._columns(), self._glyphs, "warn"))
-            found += self._message(event, now)
+            found += self._message(event, now, fold=True)
         return found
 
     # How an entry is made.
@@ -152,7 +154,7 @@ class Scrollback:
     def _plain(self, event: Event, now: Wall) -> list[str]:
         return [line.removeprefix("* ") for line in plain_lines(event, now, form=self._format)]
 
-    def _message(self, event: MessageReceived, now: Wall) -> list[Line]:
+    def _message(self, event: MessageReceived, now: Wall, fold: bool = False) -> list[Line]:
         at = now
         if event.said is not None and (event.history or now - PAST <= event.said <= now):
             at = event.said
@@ -163,7 +165,9 @@ class Scrollback:
             room = room_name(event.room)
             parts.insert(0, (person_style(room), room))
         mark = self._past_mark(event.state) if own else None
-        return self._entry(at, label(parts, self._glyphs), split(spoken(event.text)), mark)
+        lines = split(spoken(event.text))
+        shown = folded(lines, self._glyphs) if fold else lines
+        return self._entry(at, label(parts, self._glyphs), shown, mark)
 
     def _entry(
         self,
@@ -191,7 +195,7 @@ class Scrollback:
         if state == "delivered":
             return ("good", self._glyphs.tick)
         words = {
-            "waiting": "[waits]",
+            "waiting": "[queued]",
             "uncertain": "[may not have arrived]",
             "undelivered": "[not delivered]",
         }
@@ -202,7 +206,7 @@ class Scrollback:
             case "delivered":
                 return ("good", self._glyphs.tick)
             case "waits":
-                return ("warn", f"[waits, /unsend {line.id}]" if line.id else "[waits]")
+                return ("warn", f"[queued, /unsend {line.id}]" if line.id else "[queued]")
             case "held":
                 return ("warn", "[held until your turn]")
             case "failed":

@@ -24,7 +24,7 @@ def completed(text: str, candidates: Sequence[Completion]) -> str:
 
 def listing(candidates: Sequence[Completion], columns: int) -> list[str]:
     """Return what the `candidates` complete to in columns, in at most `ROWS` rows."""
-    words = [printable(one.shown) for one in candidates]
+    words = sorted(printable(one.shown) for one in candidates)
     size = min(max(map(width, words), default=1) + 2, max(columns - 2, 1))
     across = max(1, (columns - 2) // size)
     rows = [words[at : at + across] for at in range(0, len(words), across)]

@@ -74,11 +74,13 @@ class Tabs:
         if self._current == was:
             self._current = name
 
-    def close(self, name: str) -> None:
-        """Forget `name`, unless it has unread lines or is the current one."""
-        self._all = [
-            tab for tab in self._all if tab.name != name or tab.unread or name == self._current
-        ]
+    def close(self, name: str, never_open: bool = False) -> None:
+        """Forget `name`, unless it has unread lines or is the current one.
+
+        `never_open`: a call that was not taken up is forgotten all the same, if nothing is unread.
+        """
+        stays = name == self._current and not never_open
+        self._all = [tab for tab in self._all if tab.name != name or tab.unread or stays]
 
     def look_at(self, name: str) -> int:
         """Make `name` the current one; return how many of its lines were unread."""

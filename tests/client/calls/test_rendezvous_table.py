@@ -243,7 +243,7 @@ class PathTests(Case):
         self.alice.node.path("zoe")
         texts = [getattr(one, "text", "") for one in self.events(self.alice)[-2:]]
         self.assertIn("you are in no conversation", texts[0])
-        self.assertEqual(texts[1], 'no conversation with "zoe": /who lists yours')
+        self.assertEqual(texts[1], 'no conversation with "zoe": /chat zoe calls, /who lists yours')
 
 
 class PunchTests(Case):

@@ -32,7 +32,7 @@ class HereTests(SynchronousTestCase):
         )
         self.assertEqual(self.prompt(kind="peer", name="bob", state="calling"), "to bob calling> ")
         self.assertEqual(self.prompt(kind="away", name="bob"), "to bob away> ")
-        self.assertEqual(self.prompt(kind="ended", name="bob"), "bob has left> ")
+        self.assertEqual(self.prompt(kind="ended", name="bob"), "to nobody (was bob)> ")
         self.assertEqual(self.prompt(kind="room", name="#tea"), "to #tea> ")
 
     def test_open_is_a_word_and_a_warning_also_without_colours(self) -> None:

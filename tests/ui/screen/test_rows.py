@@ -26,6 +26,10 @@ def plain(line: Line) -> str:
     return "".join(text for _, text in line)
 
 
+def texts(lines: list[Line]) -> list[str]:
+    return [plain(line) for line in lines]
+
+
 class CellTests(SynchronousTestCase):
     """Text measured in columns."""
 
@@ -114,6 +118,29 @@ class RowTests(SynchronousTestCase):
     def test_answer_of_a_command_stays_as_it_is_where_it_fits(self) -> None:
         self.assertEqual([plain(one) for one in plain_rows(["/help  more"], 40)], ["  /help  more"])
         self.assertEqual(len(plain_rows(["word " * 20], 40)), 3)
+
+    def test_second_column_of_an_answer_is_wrapped_in_itself(self) -> None:
+        line = "/switch id|#room  send what you type to another conversation or room"
+        self.assertEqual(texts(plain_rows([line], 80)), [f"  {line}"])
+        self.assertEqual(
+            texts(plain_rows([line], 40)),
+            [
+                "  /switch id|#room  send what you type",
+                "                    to another",
+                "                    conversation or room",
+            ],
+        )
+        long = "/chat [--as DIALECT] [id | host:port]  call a peer"
+        self.assertEqual(
+            texts(plain_rows([long], 40)),
+            ["  /chat [--as DIALECT] [id | host:port]", "    call a peer"],
+        )
+
+    @given(st.text(st.sampled_from("ab  漢/"), max_size=60), st.integers(20, 60))
+    def test_answers_fit_and_keep_every_word(self, line: str, columns: int) -> None:
+        found = texts(plain_rows([line], columns))
+        self.assertTrue(all(width(row) <= columns for row in found), found)
+        self.assertEqual("".join(found).replace(" ", ""), line.replace(" ", ""))
 
     def test_rule_fits(self) -> None:
         self.assertLessEqual(width(plain(rule("x" * 200, 40, UNICODE))), 40)

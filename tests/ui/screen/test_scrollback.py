@@ -52,6 +52,12 @@ class ScrollbackTests(SynchronousTestCase):
         usual = [text(row) for row in made().event(help_answer("keys"), EPOCH)]
         self.assertEqual(usual, [f"  {line}" for line in help_answer("keys").lines])
 
+    def test_last_lines_of_a_conversation_are_folded(self) -> None:
+        said = MessageReceived("bob", "\n".join(map(str, range(1000))), said=EPOCH, history=True)
+        shown = [text(row) for row in made().last([said], 0, "bob: last lines", EPOCH)]
+        self.assertIn("… 997 more lines", shown[-1])
+        self.assertEqual(len(made().event(said, EPOCH)), 1001)
+
     def test_every_time_has_the_chosen_format(self) -> None:
         muted = RoomChanged("#tea", "muted", id="bob", by="carol", until="1970-01-01T00:00:30Z")
         *_, row = made().event(muted, EPOCH)

@@ -60,6 +60,11 @@ class TabTests(SynchronousTestCase):
         self.tabs.close("bob")
         self.assertEqual(self.tabs.names(), ["bob", "ann"])
 
+    def test_call_that_was_not_taken_up_leaves_no_tab(self) -> None:
+        self.tabs.look_at("carl")
+        self.tabs.close("carl", never_open=True)
+        self.assertNotIn("carl", self.tabs.names())
+
     def test_tabs_are_bounded(self) -> None:
         for number in range(2 * MOST):
             self.tabs.heard(f"stranger{number}")
