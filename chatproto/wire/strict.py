@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
-from chatproto.wire.bcp2_common import Bcp2Message, read_count
+from chatproto.wire.bcp2_common import Bcp2Message, Body, read_count
 from chatproto.wire.bcp2_files import Data, Piece
 from chatproto.wire.bcp2_peer import FROM_PEER
 from chatproto.wire.bcp2_server import FROM_CLIENT, FROM_SERVER
@@ -66,14 +65,20 @@ def encode_apart(message: Bcp2Message, limits: Limits = DEFAULTS) -> tuple[bytes
         usual = write_data_head(message)
         if usual is not None:
             return usual, message.data
-    body = _body_of(message)
-    if message.body is not None and len(body) > getattr(limits, message.body.limit):
-        raise LocalError(413, f"a body of {len(body)} bytes")
+    body = b""
     lines = [message.method]
     for header, text in _values_of(message):
-        _check(header, text)
+        if CONTROL.search(text) or text != text.strip(" \t"):
+            raise LocalError(400, f"cannot be sent: {text!r}")
+        try:
+            header.read(text)  # the other side reads it as it is
+        except RemoteError as error:
+            raise LocalError(error.status, f"{header.name}: {error.detail}") from None
         lines.append(f"{header.name}: {text}")
     if message.body is not None:
+        body = _body_of(message, message.body)
+        if len(body) > getattr(limits, message.body.limit):
+            raise LocalError(413, f"a body of {len(body)} bytes")
         lines.append(f"Content-Length: {len(body)}")
     try:
         head = [line.encode() for line in lines]
@@ -91,38 +96,29 @@ def shown(message: Bcp2Message) -> str:
     for header, text in _values_of(message):
         lines.append(f"{header.name}: {'…' if header.secret else text}")
     if message.body is not None:
-        secret = message.body.secret
-        lines.append(f"Content-Length: {'…' if secret else len(_body_of(message))}")
+        length = "…" if message.body.secret else len(_body_of(message, message.body))
+        lines.append(f"Content-Length: {length}")
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode()
         for one in " | ".join(lines)
     )
 
 
-def _values_of(message: Bcp2Message) -> Iterator[tuple[Header, str]]:
-    """The headers that `message` is sent with, and their values as text. Raises LocalError."""
+def _values_of(message: Bcp2Message) -> list[tuple[Header, str]]:
+    """List the headers that `message` is sent with, and their values as text. Raises LocalError."""
     defaults = ABSENT[message.__class__]
+    found = []
     for header in message.headers:
         value = getattr(message, header.attribute)
         if header.needed or value != defaults.get(header.attribute, MISSING):
-            yield header, header.write(value) if header.write else str(value)
+            found.append((header, header.write(value) if header.write else str(value)))
+    return found
 
 
-def _check(header: Header, text: str) -> None:
-    """Raises LocalError if the other side would not read `text` as it is."""
-    if CONTROL.search(text) or text != text.strip(" \t"):
-        raise LocalError(400, f"cannot be sent: {text!r}")
+def _body_of(message: Bcp2Message, body: Body) -> bytes:
+    """Return the body of `message` as it is sent. Raises LocalError for what is no text."""
     try:
-        header.read(text)
-    except RemoteError as error:
-        raise LocalError(error.status, f"{header.name}: {error.detail}") from None
-
-
-def _body_of(message: Bcp2Message) -> bytes:
-    if message.body is None:
-        return b""
-    try:
-        return message.body.write(getattr(message, message.body.attribute))
+        return body.write(getattr(message, body.attribute))
     except UnicodeEncodeError:
         raise LocalError(400, "a text is not Unicode text") from None
 
@@ -221,7 +217,7 @@ class StrictParser:
         """
         if self._block.lines:
             return 0
-        if self._files and (end := self._take_data(data, at)):
+        if self._files and data.startswith(b"DATA", at) and (end := self._take_data(data, at)):
             return end
         limits = self._limits
         end = data.find(b"\r\n\r\n", at, at + limits.header_block)

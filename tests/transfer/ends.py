@@ -75,6 +75,7 @@ class End:
         self.numbers = 0
         self.held = False
         self.woken = 0
+        self.may_pull = False  # woken, and `pull` has had something each time since
         self.now = 1000.0
         self.start()
 
@@ -93,6 +94,7 @@ class End:
 
     def transfer_wake(self) -> None:
         self.woken += 1
+        self.may_pull = True
 
     def transfer_hold(self, held: bool) -> None:
         self.held = held
@@ -111,7 +113,9 @@ class End:
             pass
 
     def pull(self) -> Bcp2Message | None:
-        return self.transfers.pull(self.now)
+        message = self.transfers.pull(self.now)
+        self.may_pull = message is not None
+        return message
 
     def hear(self, message: Bcp2Message) -> None:
         """Take it as the other sent it, through its bytes."""
@@ -146,6 +150,13 @@ class End:
         }
 
 
+def _is_asked(news: TransferNews | TransferTrouble) -> bool:
+    """Return True for an offer that was received and waits for the person."""
+    return (
+        isinstance(news, TransferNews) and not news.outgoing and news.state is TransferState.OFFERED
+    )
+
+
 class Pair:
     """Two ends; `a` sends, `b` agrees to what it is offered."""
 
@@ -177,14 +188,15 @@ class Pair:
         went = False
         for end, other in ((self.a, self.b), (self.b, self.a)):
             went |= end.work.step()
-            if not other.held and (message := end.pull()) is not None:
+            if end.may_pull and not other.held and (message := end.pull()) is not None:
                 self.seen.append(message)
                 other.hear(message)
                 went = True
         if self.accept and len(self.b.told) != self.looked_at:
+            fresh = self.b.told[self.looked_at :]
             self.looked_at = len(self.b.told)
-            for news in self.b.transfers.listing(self.b.now):
-                if not news.outgoing and news.state is TransferState.OFFERED:
+            if any(_is_asked(news) for news in fresh):
+                for news in filter(_is_asked, self.b.transfers.listing(self.b.now)):
                     self.b.transfers.accept(news.number, self.b.now)
                     went = True
         return went
