@@ -353,6 +353,7 @@ def _program(
         cannot_start,
         reactor.stop,
         ControlSocket(unix, options["home"], scripts),
+        bool(options["beacon"]),
     )
     service.setServiceParent(program)
     return program

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chatproto.net.addresses import is_address, source_address
+from chatproto.net.shared_address import is_loopback_only
 from chatproto.session.candidates import LEAST_PORT, worth_dialling, worth_telling
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Me
@@ -78,6 +79,11 @@ def own_hosts(towards: Address | None = None) -> tuple[str, ...]:
     first = [source_address(*one) for one in ways if is_address(one[0])]
     found = dict.fromkeys([*(one for one in first if one is not None), *_ipv4(), *_ipv6()])
     return tuple(found)
+
+
+def local_host() -> str:
+    """Return an address of this machine in its network; loopback if it is in none."""
+    return next((one for one in own_hosts() if not is_loopback_only(one)), "127.0.0.1")
 
 
 def own_addresses(

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from chatproto.client.app import Client
 from chatproto.client.calls.plain_calls import Door
 from chatproto.client.home import Home
+from chatproto.client.own_addresses import local_host
 from chatproto.client.shared_port import SharedPort
 from chatproto.net.addresses import is_address
 from chatproto.net.resolver import host_towards
@@ -59,7 +60,8 @@ class ChatClient(Service):
     """Open the port, then start the client and its input; end when either the client or twistd does.
 
     What others are told is what is announced, or our address on the way to the server. `over` is called
-    when the client has ended by itself.
+    when the client has ended by itself. `nearby`: peers are on the local network, so that without a
+    server an address there is told.
     """
 
     def __init__(
@@ -73,7 +75,9 @@ class ChatClient(Service):
         cannot_start: Callable[[CannotStart], None],
         over: Callable[[], None],
         socket: Socket | None = None,
+        nearby: bool = False,
     ) -> None:
+        self._nearby = nearby
         self._reactor = reactor
         self._client = client
         self._endpoint = endpoint
@@ -139,6 +143,9 @@ class ChatClient(Service):
             return
         if own.host not in ("0.0.0.0", "::", ""):
             self._begin(own.host, own.port)
+            return
+        if place.server is None and self._nearby:
+            self._begin(local_host(), own.port)
             return
         host, far = place.server or ("127.0.0.1", 9)
         if is_address(host):

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from chatproto.client import own_addresses
 from chatproto.client.events import Event, Exited, Running
 from chatproto.client.home import Home
 from chatproto.client.service import ChatClient
@@ -86,6 +87,7 @@ class Case(SynchronousTestCase):
         outcome: Deferred[Any] | None = None,
         server: tuple[str, int] | None = None,
         announced: tuple[tuple[str, int], ...] = (),
+        nearby: bool = False,
     ) -> ChatClient:
         self.net = Net()
         self.events: list[Event] = []
@@ -108,6 +110,7 @@ class Case(SynchronousTestCase):
             self.screen,
             self.cannot_start,
             self.net.stop,
+            nearby=nearby,
         )
         return self.chat
 
@@ -154,6 +157,15 @@ class StartTests(Case):
     def test_without_a_server_it_is_loopback(self) -> None:
         self.service("0.0.0.0").startService()
         self.assertEqual(self.events, [Running("alice", "127.0.0.1", 5001, None)])
+
+    def test_without_a_server_and_with_peers_nearby_it_is_the_address_in_the_network(self) -> None:
+        for hosts, told in (
+            (("127.0.0.1", "::1", "10.7.0.1"), "10.7.0.1"),
+            (("::1",), "127.0.0.1"),
+        ):
+            self.patch(own_addresses, "own_hosts", lambda hosts=hosts: hosts)
+            self.service("0.0.0.0", nearby=True).startService()
+            self.assertEqual(self.events, [Running("alice", told, 5001, None)])
 
     def test_towards_nowhere_it_is_loopback(self) -> None:
         self.assertEqual(host_towards("127.0.0.1", 9), "127.0.0.1")
