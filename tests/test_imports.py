@@ -64,7 +64,7 @@ NO_TWISTED = {
     "stdio": "printable typed",
     "accounts": "allowed files passwords tries",
     "directory": "addresses answer answers bridge_result introductions keyed"
-    " classic_registration listing id_owners pairing places registration_store sorted_ids"
+    " classic_registration group listing id_owners pairing places registration_store sorted_ids"
     " client_registration registry registrations watchers",
     "identity": "pins safety trust",
     "nearby": "messages table",

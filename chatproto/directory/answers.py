@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from chatproto.directory.classic_registration import ClassicRegistration, Origin
+from chatproto.directory.classic_registration import Origin
+from chatproto.directory.group import Group
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.pairing import bridge
 from chatproto.directory.registry import Registry
@@ -98,21 +99,12 @@ class Directory:
         if ip == source.server and not source.local:
             ip = source.host  # some take the server's address for their own
         lease = self.registry.find(client_id)
-        if lease is not None and self._is_held(lease, source, now):
-            return ClassicError(409)
-        if self._names is not None and self._names.owner(client_id) is not None:
-            return ClassicError(409)
-        self.registry.keep(ClassicRegistration(client_id, ip, port, source), now)
+        owner = self._names.owner(client_id) if self._names is not None else None
+        group = Group(owner, classic={client_id: lease} if lease is not None else {})
+        heard, wait = self.registry.heard_at(client_id), self.limits.takeover_wait
+        made = group.decide_classic(client_id, ip, port, source, heard, now, wait)
+        self.registry.keep(made, now)
         return ClassicRegAck(client_id, message.ip, port)
-
-    def _is_held(self, lease: ClassicRegistration, source: Origin, now: float) -> bool:
-        """Return True if `lease` keeps its id against a registration from `source`."""
-        if lease.key is not None:
-            return True
-        if lease.source.is_where(source):
-            return False
-        heard = self.registry.heard_at(lease.client_id)
-        return lease.source.alive or heard > now - self.limits.takeover_wait
 
     def _bridge(self, message: ClassicBridge, source: Origin, now: float) -> Message:
         """Introduce a peer; counts as a request of the asker if it comes from its own address."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from chatproto.wire.errors import RemoteError
+from chatproto.directory.group import KeyIds
 from chatproto.wire.fields import fold
 from chatproto.wire.limits import ServerLimits
 
 RESERVE = 10
 """One of so many places is kept for addresses that own no id."""
 
-RESERVED = "server"
-"""The server's terminal speaks in rooms by this name (`rooms.lobby.OPERATOR`): no new client gets it."""
-
 
 class IdOwners(Protocol):
-    """Store of id owners. One key owns all ids that look alike (see `fold`).
+    """Store of id owners. One key owns all ids that look alike (see `wire.fields.fold`).
 
     A persistent store has written a change when the call returns. Any method may raise StoreTrouble and
     then has changed nothing; only `expire` frees no id instead.
@@ -62,44 +59,23 @@ class IdOwners(Protocol):
         """
 
 
-def is_reserved(client_id: str) -> bool:
-    """Return True if `client_id` could be taken for the server itself."""
-    return fold(client_id) == fold(RESERVED)
+def ids_of(names: IdOwners, key: str, client_id: str, host: str, limits: ServerLimits) -> KeyIds:
+    """Load the ids of `key`, which asks for `client_id` from the address `host`.
 
-
-def is_new(names: IdOwners, client_id: str, key: str) -> bool:
-    """Return True if `client_id` would be another id that is owned, and by `key`."""
-    return client_id not in names.owned(key)
-
-
-def claim(
-    names: IdOwners,
-    client_id: str,
-    key: str,
-    now: float,
-    limits: ServerLimits,
-    own: bool = False,
-    host: str = "",
-    trial: bool = False,
-) -> list[str]:
-    """Let `key` use `client_id`; which other ids, that look like it, another key has lost by that.
-
-    `own`: it is the name of the account that `key` has logged in to, and may be taken from another
-    key; but not for another id's sake that looks like it. `host`, `trial`: see `IdOwners.keep`. Raises
-    RemoteError: 409 if another key owns it or what looks like it, 403 if `key` owns as many as it may,
-    503 if there is no room for a new one: what is owned is never given to somebody else. The last tenth
-    of the room is for addresses that own none.
+    The last tenth of the room is for addresses that own none: one that is owned is never given to
+    somebody else.
     """
-    owner = names.owner(client_id)
-    others = names.owned(owner) if owner is not None and owner != key else ()
-    if owner not in (None, key) and not (own and client_id in others):
-        raise RemoteError(409, "another key owns that id")
     owned = names.owned(key)
-    if client_id not in owned and len(owned) >= limits.names_per_key:
-        raise RemoteError(403, f"a key has at most {limits.names_per_key} ids")
-    if client_id not in owned:
-        reserve = limits.names // RESERVE if names.has_from(host) else 0
-        if len(names) >= limits.names - reserve:
-            raise RemoteError(503, "there is no room for another id")
-    names.keep(client_id, key, now, host, trial)
-    return [one for one in others if one != client_id and fold(one) == fold(client_id)]
+    if client_id in owned:
+        return KeyIds(owned)
+    reserve = limits.names // RESERVE if names.has_from(host) else 0
+    return KeyIds(owned, len(names) < limits.names - reserve)
+
+
+def owned_alike(names: IdOwners, client_id: str) -> tuple[str | None, tuple[str, ...]]:
+    """Load the owner of `client_id`, and those of its ids that look like that one."""
+    owner = names.owner(client_id)
+    if owner is None:
+        return None, ()
+    same = fold(client_id)
+    return owner, tuple(one for one in names.owned(owner) if fold(one) == same)

@@ -10,7 +10,8 @@ from math import ceil
 
 from chatproto.directory.addresses import told
 from chatproto.directory.classic_registration import Origin, is_loopback, network
-from chatproto.directory.id_owners import IdOwners, claim, is_new, is_reserved
+from chatproto.directory.group import Group
+from chatproto.directory.id_owners import IdOwners, ids_of, owned_alike
 from chatproto.directory.introductions import Introductions
 from chatproto.directory.listing import Listing
 from chatproto.directory.registration_store import ForgottenPresences, RegistrationStore
@@ -140,11 +141,10 @@ class KeyedDirectory:
 
     def resume(self, now: float) -> None:
         """Continue after a restart of the server: clients connected then count as away from `now` on."""
-        for presence in self._presences.all():
-            latest = now + presence.expires
-            presence.until = latest if presence.until is None else min(presence.until, latest)
+        for stored in self._presences.all():
+            presence = stored.resumed(now)
             self._keep(presence)
-            self._absent.append((presence.until, presence.client_id))
+            self._absent.append((presence.until or now, presence.client_id))
         self._presences.all_left(now)
         heapify(self._absent)
 
@@ -208,7 +208,7 @@ class KeyedDirectory:
         self._watchers.lost(visitor)
         presence = self._of(visitor)
         if presence is not None and presence.connected:
-            presence.until = now + presence.expires
+            presence = self._present[presence.client_id] = presence.left(now)
             self._presences.left(presence)
             self._leaving[presence.client_id] = now + self.limits.presence_grace
             self._listing.left(presence)
@@ -216,7 +216,7 @@ class KeyedDirectory:
             self._open.pop(presence.client_id, None)
             self._use(presence, now)
             self._used.pop(presence.client_id, None)
-            heappush(self._absent, (presence.until, presence.client_id))
+            heappush(self._absent, (presence.until or now, presence.client_id))
 
     def due(self, now: float, most: int = 1_000_000) -> list[Effect]:
         """Apply the passing of time: presences that ended, registrations and names that expired.
@@ -248,8 +248,8 @@ class KeyedDirectory:
             client_id, used = next(iter(self._used.items()))
             if used > now - min(limits.keep_names, limits.keep_unused) / 2:
                 break
-            presence = self._present[client_id]
-            presence.proven = True  # connected for half a day: somebody wants that id
+            # Connected for half a day: somebody wants that id.
+            presence = self._present[client_id] = self._present[client_id].used()
             self._use(presence, now)
         self.names.expire(now - limits.keep_names, now - limits.keep_unused)
         return effects
@@ -264,7 +264,7 @@ class KeyedDirectory:
         """Note that `visitor` does more with its id than to register it: it is kept for long then."""
         presence = self._of(visitor)
         if presence is not None and not presence.proven:
-            presence.proven = True
+            presence = self._present[presence.client_id] = presence.used()
             self._use(presence, now)
 
     def is_on_trial(self, visitor: ClientConnection) -> bool:
@@ -375,49 +375,27 @@ class KeyedDirectory:
                 PushTo(visitor, bcp2_server.RegAck(message.cseq, client_id, 0, visitor.address)),
                 *effects,
             ]
-        classic = self.registry.find(client_id)
-        if classic is not None and classic.key is None:
-            raise RemoteError(409, "a classic client holds that id")
-        former, own = self._present.get(client_id), visitor.user == client_id
-        if former is not None and former.connected and former.key != visitor.key and not own:
-            raise RemoteError(409, "another key is here with that id")
-        if former is not None and former.connected and former.visitor.came_after(visitor):
+        group = self._group(client_id, *owned_alike(self.names, client_id))
+        host = network(visitor.host)
+        ids = ids_of(self.names, visitor.key, client_id, host, limits)
+        new = client_id not in ids.owned
+        if not group.admits(client_id, visitor, new):
             # What was on its way for long comes from a connection that its own program has left.
             return [Dismiss(visitor, bcp2_server.Replaced())]
-        if former is not None and former.key != visitor.key and not own:
-            raise RemoteError(409, "another key's registration of that id has not ended")
-        new = is_new(self.names, client_id, visitor.key)
-        if new and not own and is_reserved(client_id):
-            raise RemoteError(409, "the server itself speaks by that name")
         if new and self._new_ids is not None:
             count_new_id(self._new_ids, visitor.host, now)
-        # Who comes back with it on another connection uses it.
-        trial = new or (visitor.client_id == client_id and former is not None and not former.proven)
-        lost = claim(
-            self.names, client_id, visitor.key, now, limits, own, network(visitor.host), trial
-        )
-        granted = limits.lease if message.expires is None else message.expires
-        granted = min(max(granted, limits.lease_least), limits.lease_most)
-        presence = Registration(
-            client_id,
-            visitor.key,
-            message.port,
-            message.addresses,
-            granted,
-            message.listed,
-            message.allow,
-            visitor,
-            away=message.away,
-        )
+        decision = group.decide_register(message, visitor, ids, limits)
+        presence = decision.presence
+        self.names.keep(client_id, visitor.key, now, host, trial=not presence.proven)
         self.names.hide(client_id, None if message.listed else message.allow)
         self._presences.keep(presence)
         if visitor.client_id not in (None, client_id):
             self._presences.forget(visitor.client_id or "")
         replaced: list[Effect] = []
-        if former is not None and former.connected and former.visitor is not visitor:
-            former.visitor.client_id = None
-            replaced = [Dismiss(former.visitor, bcp2_server.Replaced())]
-        for other in lost:
+        if decision.replaced is not None:
+            decision.replaced.client_id = None
+            replaced = [Dismiss(decision.replaced, bcp2_server.Replaced())]
+        for other in decision.lost:
             replaced += self.expel(other)
         if visitor.client_id not in (None, client_id):
             replaced += self._tell(visitor.client_id or "", "offline")
@@ -425,10 +403,9 @@ class KeyedDirectory:
         self._forget(client_id)
         visitor.client_id, visitor.listens = client_id, message.port
         visitor.open = message.open
-        presence.proven = not trial
         self._keep(presence)
         self._used[client_id] = now
-        answer = bcp2_server.RegAck(message.cseq, client_id, granted, visitor.address)
+        answer = bcp2_server.RegAck(message.cseq, client_id, presence.expires, visitor.address)
         return [PushTo(visitor, answer), *replaced, *self._tell(client_id, "online")]
 
     def _keep(self, presence: Registration) -> None:
@@ -443,19 +420,15 @@ class KeyedDirectory:
         visitor = caller.visitor
         if not message.peer_id:
             return self._anybody(message, caller, now)
-        callee = self._present.get(message.peer_id)
-        if callee is None or not callee.lets(caller.key):
-            classic = self.registry.find(message.peer_id)
-            if callee is None and classic is not None and classic.key is None:
-                there = classic.contact()
-                addresses = ((there.host, there.port),)
-                answer = bcp2_server.BridgeAck(message.cseq, there.client_id, addresses=addresses)
-                return [PushTo(visitor, answer)]
+        try:
+            callee = self._group(message.peer_id).decide_bridge(message.peer_id, caller.key)
+        except RemoteError:
             self._introductions.count_in_vain(caller.key, now)
-            raise RemoteError(404, "no such client")
-        if not callee.connected:
-            self._introductions.count_in_vain(caller.key, now)
-            raise RemoteError(480, "they are away")
+            raise
+        if isinstance(callee, Contact):
+            addresses = ((callee.host, callee.port),)
+            answer = bcp2_server.BridgeAck(message.cseq, callee.client_id, addresses=addresses)
+            return [PushTo(visitor, answer)]
         return self._introduce(message.cseq, caller, callee, now)
 
     def _anybody(
@@ -528,6 +501,16 @@ class KeyedDirectory:
         if presence is None:
             raise RemoteError(401, "register first")
         return presence
+
+    def _group(self, client_id: str, owner: str | None = None, ids: tuple[str, ...] = ()) -> Group:
+        """Load who is registered as `client_id`; `owner`, `ids`: who owns it, if that matters."""
+        presence, lease = self._present.get(client_id), self.registry.find(client_id)
+        return Group(
+            owner,
+            ids,
+            {client_id: presence} if presence is not None else {},
+            {client_id: lease} if lease is not None else {},
+        )
 
     def _of(self, visitor: ClientConnection) -> Registration | None:
         presence = self._present.get(visitor.client_id or "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from chatproto.wire.bcp2_common import Address, Bcp2Message
@@ -67,7 +67,7 @@ class Dismiss:
 Effect = PushTo | Dismiss
 
 
-@dataclass(slots=True, eq=False)
+@value_class
 class Registration:
     """Registration of a keyed client; without a connection, requests for it are answered 480.
 
@@ -97,6 +97,19 @@ class Registration:
     def connected(self) -> bool:
         """True while the client has a connection."""
         return self.until is None
+
+    def left(self, now: float) -> Registration:
+        """Return the registration after its connection has ended: it stays for `expires` seconds."""
+        return replace(self, until=now + self.expires)
+
+    def resumed(self, now: float) -> Registration:
+        """Return the registration after a restart of the server, with which all connections ended."""
+        latest = now + self.expires
+        return replace(self, until=latest if self.until is None else min(self.until, latest))
+
+    def used(self) -> Registration:
+        """Return the registration of an id that was used for more than its registration."""
+        return replace(self, proven=True)
 
     def lets(self, key: str) -> bool:
         """Return True if the owner of `key` may see this client."""

@@ -12,7 +12,6 @@ from twisted.logger import Logger
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.classic_registration import Origin
-from chatproto.directory.id_owners import is_new
 from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
 from chatproto.directory.registrations import ClientConnection
 from chatproto.rooms.answers import RoomAnswers
@@ -199,7 +198,7 @@ class Replica:
     def is_new(self, message: bcp2_server.Register, visitor: ClientConnection) -> bool:
         """Return True if `message` would give `visitor` an id that it does not own yet."""
         names = self._shared.names
-        return message.expires != 0 and is_new(names, message.client_id, visitor.key)
+        return message.expires != 0 and message.client_id not in names.owned(visitor.key)
 
     def owned(self, client_id: str) -> bool:
         """Return True if a key owns the id."""

@@ -77,9 +77,7 @@ class PresencesContract(Case):
         presences = self.make()
         for name, expires in (("alice", 60), ("bob", 90), ("carol", 60)):
             presences.keep(presence(name, expires=expires))
-        away = presence("carol")
-        away.until = 7.0
-        presences.left(away)
+        presences.left(presence("carol", until=7.0))
         presences.all_left(100.0)
         ends = {one.client_id: one.until for one in presences.all()}
         self.assertEqual(ends, {"alice": 160.0, "bob": 190.0, "carol": 7.0})

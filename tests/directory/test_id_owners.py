@@ -6,8 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.id_owners import claim
+from chatproto.directory.group import Group
+from chatproto.directory.id_owners import ids_of, owned_alike
+from chatproto.directory.registrations import ClientConnection
 from chatproto.stores.memory_names import MemoryNames
+from chatproto.wire.bcp2_server import Register
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import fold
 from tests.contracts.names import ONE, OTHER
@@ -44,7 +47,11 @@ class AClaim(SynchronousTestCase):
         self.names = MemoryNames()
 
     def claim(self, client_id: str, key: str, now: float = 0.0) -> None:
-        claim(self.names, client_id, key, now, DEFAULTS)
+        group = Group(*owned_alike(self.names, client_id))
+        ids = ids_of(self.names, key, client_id, "", DEFAULTS)
+        visitor = ClientConnection(key, "192.0.2.1", 1)
+        group.decide_register(Register(1, client_id, 1), visitor, ids, DEFAULTS)
+        self.names.keep(client_id, key, now)
 
     def refused(self, client_id: str, key: str) -> int:
         before = self.names.owned(key)

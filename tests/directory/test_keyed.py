@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatproto.directory.id_owners import RESERVED
+from chatproto.directory.group import RESERVED
 from chatproto.directory.registrations import ClientConnection, Dismiss
 from chatproto.rooms.lobby import OPERATOR
 from chatproto.wire import bcp2_server

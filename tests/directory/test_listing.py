@@ -47,9 +47,8 @@ class ListingTests(SynchronousTestCase):
         self.assertEqual(list(listing.ids()), ["bob"])
 
     def test_clients_away_before_the_start_are_not_called(self) -> None:
-        listing, alice = Listing(), presence("alice")
-        alice.until = 100.0
-        listing.add(alice)
+        listing = Listing()
+        listing.add(presence("alice").left(40.0))
         self.assertEqual((list(listing.ids()), list(listing.newest())), ([], []))
 
     @given(st.sets(IDS), IDS | st.just(""), IDS | st.just(""))

@@ -1,0 +1,167 @@
+"""Decide about the ids that look alike: who owns them, who is registered (PROTOCOL.md, 2 and 3).
+
+Everything here is a function of values. A store may load them, decide, and decide again if somebody
+else has changed them meanwhile; nothing is changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
+from chatproto.directory.registrations import ClientConnection, Registration
+from chatproto.wire import bcp2_server
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import Contact, fold
+from chatproto.wire.limits import ServerLimits
+from chatproto.wire.values import value_class
+
+RESERVED = "server"
+"""The server's terminal speaks in rooms by this name (`rooms.lobby.OPERATOR`): no new client gets it."""
+
+
+@value_class
+class KeyIds:
+    """Ids that one key owns; `room`: whether the server has room for another one from its address."""
+
+    owned: tuple[str, ...] = ()
+    room: bool = True
+
+
+@value_class
+class RegisterDecision:
+    """Outcome of a keyed REGISTER.
+
+    Args: presence: the registration from now on. lost: other ids that look like it, which another key
+    has lost. replaced: connection that was registered with the id, and has to end.
+    """
+
+    presence: Registration
+    lost: tuple[str, ...] = ()
+    replaced: ClientConnection | None = None
+
+
+@value_class
+class Group:
+    """All ids that fold to one look-alike.
+
+    Args: owner: key that owns all of them, or None. ids: those that it owns, as they are spelled.
+    presences, classic: registrations by id, with a key and without.
+    """
+
+    owner: str | None = None
+    ids: tuple[str, ...] = ()
+    presences: Mapping[str, Registration] = field(default_factory=dict)
+    classic: Mapping[str, ClassicRegistration] = field(default_factory=dict)
+
+    def admits(self, client_id: str, visitor: ClientConnection, new: bool) -> bool:
+        """Return True unless a newer connection of the same program has the id already.
+
+        Args: new: the key of `visitor` does not own the id yet. Raises: RemoteError: 409 if somebody
+        else uses the id.
+        """
+        if self._classic_at(client_id) is not None:
+            raise RemoteError(409, "a classic client holds that id")
+        former, own = self.presences.get(client_id), visitor.user == client_id
+        if former is not None and former.key != visitor.key and not own:
+            raise RemoteError(409, "another key's registration of that id has not ended")
+        if former is not None and former.connected and former.visitor.came_after(visitor):
+            return False
+        if new and not own and fold(client_id) == fold(RESERVED):
+            raise RemoteError(409, "the server itself speaks by that name")
+        return True
+
+    def decide_register(
+        self,
+        message: bcp2_server.Register,
+        visitor: ClientConnection,
+        ids: KeyIds,
+        limits: ServerLimits,
+    ) -> RegisterDecision:
+        """Give an id that is free to the key of `visitor`. `ids`: those that the key owns.
+
+        The name of the visitor's account may be taken from another key; but not for another id's sake
+        that looks like it.
+
+        Raises: RemoteError: 409 if another key owns it or what looks like it, 403 if the key owns as
+        many as it may, 503 if there is no room for a new one.
+        """
+        client_id, key = message.client_id, visitor.key
+        others = self.ids if self.owner not in (None, key) else ()
+        if self.owner not in (None, key) and not (
+            visitor.user == client_id and client_id in others
+        ):
+            raise RemoteError(409, "another key owns that id")
+        new = client_id not in ids.owned
+        if new and len(ids.owned) >= limits.names_per_key:
+            raise RemoteError(403, f"a key has at most {limits.names_per_key} ids")
+        if new and not ids.room:
+            raise RemoteError(503, "there is no room for another id")
+        former = self.presences.get(client_id)
+        # A client that comes back with an id on another connection uses it.
+        trial = new or (visitor.client_id == client_id and former is not None and not former.proven)
+        granted = limits.lease if message.expires is None else message.expires
+        presence = Registration(
+            client_id,
+            key,
+            message.port,
+            message.addresses,
+            min(max(granted, limits.lease_least), limits.lease_most),
+            message.listed,
+            message.allow,
+            visitor,
+            proven=not trial,
+            away=message.away,
+        )
+        replaced = None
+        if former is not None and former.connected and former.visitor is not visitor:
+            replaced = former.visitor
+        lost = tuple(one for one in others if one != client_id)
+        return RegisterDecision(presence, lost, replaced)
+
+    def decide_bridge(self, peer_id: str, key: str) -> Registration | Contact:
+        """Return the peer to introduce to the owner of `key`: a client with a key, or a classic one.
+
+        Raises: RemoteError: 404 for no such client or an unlisted one, 480 for one that is away.
+        """
+        callee, classic = self.presences.get(peer_id), self._classic_at(peer_id)
+        if callee is None and classic is not None:
+            return classic.contact()
+        if callee is None or not callee.lets(key):
+            raise RemoteError(404, "no such client")
+        if not callee.connected:
+            raise RemoteError(480, "they are away")
+        return callee
+
+    def _classic_at(self, client_id: str) -> ClassicRegistration | None:
+        lease = self.classic.get(client_id)
+        return lease if lease is not None and lease.key is None else None
+
+    # REGISTER without a key.
+
+    def decide_classic(
+        self,
+        client_id: str,
+        ip: str,
+        port: int,
+        source: Origin,
+        heard: float,
+        now: float,
+        takeover_wait: float,
+    ) -> ClassicRegistration:
+        """Register a classic client at `ip` and `port`.
+
+        Args: heard: time of the last request of the client that holds the id. takeover_wait: seconds for
+        which the id stays with it after that, if its connection has ended.
+        Raises: RemoteError: 409 if another client holds the id, or a key owns what looks like it.
+        """
+        held = self.classic.get(client_id)
+        if held is not None:
+            elsewhere = not held.source.is_where(source)
+            fresh = held.source.alive or heard > now - takeover_wait
+            if held.key is not None or (elsewhere and fresh):
+                raise RemoteError(409, "another client holds that id")
+        if self.owner is not None:
+            raise RemoteError(409, "a key owns that id")
+        return ClassicRegistration(client_id, ip, port, source)
