@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.identity import pins as module
-from chatproto.identity.pins import NO_SERVER, SERVER, Pin, PinFile, Pins, PinTrouble
+from chatproto.identity.pins import NO_SERVER, SERVER, Ignored, Pin, PinFile, Pins, PinTrouble
 
 
 def key(letter: str) -> str:
@@ -55,6 +55,25 @@ class LineTests(SynchronousTestCase):
         pins = Pins(FILE)
         pins.put(Pin(HOME, "carol", key("C")))
         self.assertEqual(pins.text(), f"{FILE}{HOME} carol {key('C')}\n")
+
+    def test_a_key_that_was_replaced_has_no_ids(self) -> None:
+        pins = Pins(FILE)
+        pins.put(Pin(HOME, "alice", MALLORY))
+        self.assertEqual(pins.ids_of(ALICE), [])
+        self.assertEqual([pin.name for pin in pins.ids_of(MALLORY)], ["alice", "bob"])
+        pins.put(Pin(SERVER, "chat.example:5555", ALICE))
+        self.assertEqual(
+            [pins.address_of(one) for one in (HOME, ALICE)], [None, "chat.example:5555"]
+        )
+
+    def test_an_ignored_id_is_that_of_one_server_and_an_ignored_key_any_name(self) -> None:
+        here, there = Ignored("bob", server=HOME), Ignored("bob", server=NO_SERVER)
+        self.assertTrue(here.same(Ignored("bob", server=HOME)))
+        self.assertFalse(here.same(there))
+        self.assertFalse(here.same(Ignored("alice", server=HOME)))
+        self.assertTrue(Ignored("bob", ALICE).same(Ignored("carol", ALICE)))
+        self.assertFalse(Ignored("bob", ALICE).same(Ignored("bob", MALLORY)))
+        self.assertFalse(Ignored("bob", ALICE).same(here))
 
     def test_another_key_takes_the_line_of_the_first_and_is_not_verified(self) -> None:
         pins = Pins(FILE)
