@@ -53,3 +53,16 @@ class AnAddress(SynchronousTestCase):
             table.leave(host)
             self.assertLessEqual(len(table), 5)
         self.assertFalse(table.admit(HOST, 0.0))
+
+    def test_that_was_unseen_for_longest_is_forgotten_first(self) -> None:
+        self.patch(addresses, "MOST_KNOWN", 3)
+        table = Addresses(Limits(new_burst=1, new_rate=0))
+        one, two, three, four = (f"198.51.100.{number}" for number in range(4))
+        for host in (one, two, three):
+            self.assertTrue(table.admit(host, 0.0))
+            table.leave(host)
+        # All three are remembered, and the first is the one seen last.
+        self.assertEqual([table.admit(host, 0.0) for host in (two, three, one)], [False] * 3)
+        self.assertTrue(table.admit(four, 0.0))
+        self.assertFalse(table.admit(one, 0.0))
+        self.assertTrue(table.admit(two, 0.0))

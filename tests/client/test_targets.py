@@ -1,0 +1,59 @@
+"""Each kind of target of typed lines answers for itself."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.client.targets import TAKEOVER, AwayContact, EndedTarget, RoomTarget, Target
+from chatproto.identity.recipient import KeyedPerson, Recipient
+
+BOB = KeyedPerson("sha256:" + "B" * 52)
+
+
+class Talk(Target):
+    """A conversation with `person`, as far as other targets look at one."""
+
+    def __init__(self, person: Recipient, was_open: bool) -> None:
+        self.name = "bob"
+        self._person = person
+        self._was_open = was_open
+
+    @property
+    def person(self) -> Recipient:
+        return self._person
+
+    @property
+    def was_open(self) -> bool:
+        return self._was_open
+
+
+class TargetTests(SynchronousTestCase):
+    def test_contact_who_was_away_ends_with_an_open_conversation_with_them(self) -> None:
+        away = AwayContact(BOB, "bob")
+        self.assertTrue(away.ends_with(Talk(BOB, was_open=True)))
+        self.assertFalse(away.ends_with(Talk(BOB, was_open=False)))
+        self.assertFalse(away.ends_with(Talk(KeyedPerson("another"), was_open=True)))
+        self.assertFalse(away.ends_with(RoomTarget("#den")))
+        self.assertTrue(away.ends_with(AwayContact(BOB, "bob")))
+
+    def test_ended_target_gives_way_to_a_caller_after_a_while(self) -> None:
+        ended = EndedTarget("bob", 100.0)
+        for seconds, way in ((0.0, False), (TAKEOVER - 0.1, False), (TAKEOVER, True)):
+            self.assertEqual(ended.gives_way(100.0 + seconds, typed=True), way)
+        self.assertTrue(ended.gives_way(100.0, typed=False))
+        self.assertFalse(RoomTarget("#den").gives_way(1e9, typed=False))
+
+    def test_only_an_ended_target_takes_no_lines(self) -> None:
+        targets = (RoomTarget("#den"), AwayContact(BOB, "bob"), EndedTarget("bob", 0.0))
+        self.assertEqual([one.is_live for one in targets], [True, True, False])
+        self.assertEqual([one.room for one in targets], ["#den", "", ""])
+        self.assertEqual([one.log_key for one in targets], ["#den", BOB.key, None])
+        self.assertEqual([one.person for one in targets], [None, BOB, None])
+
+    def test_line_for_a_target_that_is_gone_says_whether_it_was_left_or_ended(self) -> None:
+        self.assertEqual(
+            RoomTarget("#den").why_gone("hint"), EndedTarget("#den", 0.0).why_gone("hint")
+        )
+        self.assertNotEqual(
+            EndedTarget("den", 0.0).why_gone("hint"), EndedTarget("#den", 0.0).why_gone("hint")
+        )
