@@ -52,7 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("stdio.output", "stdio.printable", "stdio.typed", "stdio.unexpected"),
     },
     "api": {
-        *("wire", "net.clock", "cli.embedded", "client.conversations", "client.events"),
+        *("wire", "net.clock", "net.text_connection", "cli.client_options", "cli.embedded"),
+        *("client.conversations", "client.events"),
         *("ui.jsonlines", "ui.references", "ui.view"),
     },
     "cli": EVERYTHING,

@@ -11,18 +11,10 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
-
-from platformdirs import user_data_path
 
 from chatproto.api.asking import WAIT, Fields, Form, Outcome, Result
-from chatproto.api.connection import Connection, Listening
-from chatproto.api.errors import closed, no_client, too_late, too_long
-
-ATTACH_WAIT = 10.0
-"""Seconds for the running client to answer for the first time."""
-LONGEST = 16 * 1024 * 1024
-"""Bytes of one event: a list of many clients is long."""
+from chatproto.api.connection import ATTACH_WAIT, LONGEST, Connection, Listening, control_socket
+from chatproto.api.errors import closed, no_client, not_json, too_late, too_long
 
 
 async def attach(
@@ -36,18 +28,14 @@ async def attach(
     Args: wait: seconds. longest: bytes of one event; a longer one ends the connection.
     Raises: Refused: `not-found` if no client runs there. ValueError: neither or both are given.
     """
-    if (home is None) == (id is None):
-        raise ValueError("give either home or id")
-    where = Path(home) if home is not None else user_data_path("chatproto") / str(id)
+    path = control_socket(home, id)
     try:
         async with asyncio.timeout(wait):
-            reader, writer = await asyncio.open_unix_connection(
-                str(where / "control.sock"), limit=longest
-            )
+            reader, writer = await asyncio.open_unix_connection(str(path), limit=longest)
     except TimeoutError:
         raise too_late(wait) from None
     except OSError as error:
-        raise no_client(where, error) from None
+        raise no_client(path.parent, error) from None
     client = Client(reader, writer, longest)
     try:
         await client.ask({"do": "id"}, lambda outcome: None, wait)
@@ -138,7 +126,7 @@ class Client(Connection):
                 try:
                     fields = json.loads(line)
                 except (ValueError, RecursionError):
-                    why = closed("the client sent a line that is no JSON")
+                    why = not_json()
                     break
                 self.tell(fields)
         except ValueError:  # of readline: the line is too long

@@ -6,24 +6,43 @@ Both kinds of client share this; each adds how it reaches the client, and how a 
 from __future__ import annotations
 
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
+
+from platformdirs import user_data_path
 
 from chatproto.api.asking import Fields, Form, Outcome, refusal
 from chatproto.api.commands import Commands
-from chatproto.api.errors import Refused, too_long, too_many
+from chatproto.api.errors import Refused, too_long, too_many, too_old
 from chatproto.api.events import Event, Message, parse
 from chatproto.api.queue import EventQueue
 from chatproto.wire.limits import CLIENT_DEFAULTS
 
+ATTACH_WAIT = 10.0
+"""Seconds for a running client to answer for the first time."""
+LONGEST = 16 * 1024 * 1024
+"""Bytes of one event: a list of many clients is long."""
 MOST_OPEN = 1000
 """Requests that are not over."""
 ANSWERS = ("answer", "contacts", "error", "done")
 """Events that only the request sees of which they come."""
 Over = Callable[[Outcome, BaseException | None], object]
 """Called at the end of a request: what came of it, and the error if it failed."""
+
+
+def control_socket(home: str | os.PathLike[str] | None, id: str | None) -> Path:
+    """Return the socket of the client in `home`, or in the usual home of `id`.
+
+    Raises: ValueError: neither or both are given.
+    """
+    if (home is None) == (id is None):
+        raise ValueError("give either home or id")
+    where = Path(home) if home is not None else user_data_path("chatproto") / str(id)
+    return where / "control.sock"
 
 
 class Request:
@@ -89,9 +108,13 @@ class Listening(ABC):
 
 
 class Connection(Commands):
-    """A client that a program uses: its requests that are not over, and its loops."""
+    """A client that a program uses: its requests that are not over, and its loops.
 
-    def __init__(self) -> None:
+    Args: known: the client is of this version; otherwise its first answer shows that it knows `ref`.
+    """
+
+    def __init__(self, known: bool = False) -> None:
+        self._known = known
         self._gone: Refused | None = None
         self._references = 0
         self._open: dict[int, Request] = {}
@@ -105,6 +128,11 @@ class Connection(Commands):
     @abstractmethod
     def write(self, line: str) -> None:
         """Give the client one line of the JSON interface."""
+
+    @property
+    def why_gone(self) -> Refused | None:
+        """The error of whatever is asked now, if the client is gone."""
+        return self._gone
 
     def events(self) -> AsyncGenerator[Event, None]:
         """Yield all events, until the client is gone.
@@ -177,9 +205,15 @@ class Connection(Commands):
         if not isinstance(fields, dict) or not isinstance(fields.get("event"), str):
             return
         ref = fields.get("ref")
-        if isinstance(ref, int) and ref in self._open:
-            self._open[ref].tell(fields)
-        if ref is None or fields["event"] not in ANSWERS:
+        if ref is not None:
+            self._known = True
+        elif not self._known and (fields["event"], fields.get("status")) == ("error", 400):
+            self.end(too_old())
+        request = self._open.get(ref) if isinstance(ref, int) else None
+        if request is not None:
+            request.tell(fields)
+        late = request is None and fields["event"] == "error"  # it came after the end
+        if ref is None or late or fields["event"] not in ANSWERS:
             event = parse(fields, self)
             for listening in tuple(self._listening):
                 listening.put(event)

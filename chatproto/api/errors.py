@@ -43,9 +43,20 @@ def too_long(most: int) -> Refused:
     return _of(Reason.TOO_LARGE, f"a line has at most {most} bytes")
 
 
-def no_client(home: Path, error: OSError) -> Refused:
+def not_json() -> Refused:
+    """Return the error of a client that sends anything but JSON."""
+    return _of(Reason.INTERNAL, "the running client sent invalid JSON: restart it")
+
+
+def too_old() -> Refused:
+    """Return the error of a running client that does not know `ref`."""
+    return _of(Reason.NOT_ALLOWED, "the running client is an older version: restart it")
+
+
+def no_client(home: Path, error: Exception) -> Refused:
     """Return the error of a home in which no client can be reached."""
-    return _of(Reason.NOT_FOUND, f"no client runs in {home} ({error.strerror or error})")
+    why = getattr(error, "strerror", None) or error
+    return _of(Reason.NOT_FOUND, f"no client runs in {home} ({why})")
 
 
 def too_many(most: int) -> Refused:
@@ -56,6 +67,11 @@ def too_many(most: int) -> Refused:
 def not_started(why: str) -> Refused:
     """Return the error of a client whose home or port cannot be used."""
     return _of(Reason.HOME_TROUBLE, why)
+
+
+def home_taken(why: str) -> Refused:
+    """Return the error of a home that another client uses."""
+    return _of(Reason.BUSY, why)
 
 
 def wrong_option(why: str) -> Refused:

@@ -1,4 +1,4 @@
-"""Be a client, inside a program of Twisted.
+"""Be a client inside a program of Twisted, or use one that runs.
 
 async with Client(reactor, id="echo", server="chat.example:5555") as me:
     room = await me.join("#tea")
@@ -9,28 +9,26 @@ async with Client(reactor, id="echo", server="chat.example:5555") as me:
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Callable
-from typing import Any, NoReturn
+import os
+from pathlib import Path
+from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
+from twisted.internet.error import ConnectError
 from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 
-from chatproto.api.asking import WAIT, Fields, Form, Outcome, Result, refused
-from chatproto.api.connection import Connection, Listening
-from chatproto.api.errors import Refused, closed, not_started, too_late, wrong_option
-from chatproto.cli.embedded import EmbeddedOptions, Value, embedded_client
-from chatproto.client.conversations import ActiveTarget
-from chatproto.client.events import Event, Exited
-from chatproto.net.clock import wall
-from chatproto.ui.jsonlines import carry_out_json
-from chatproto.ui.references import NO_MARKS, Marks, References
-from chatproto.ui.view import json_object
-from chatproto.wire.errors import CannotStart
+from chatproto.api.asking import nothing
+from chatproto.api.connection import ATTACH_WAIT, LONGEST, control_socket
+from chatproto.api.deferred import DeferredConnection
+from chatproto.api.errors import closed, no_client, not_json, too_long, wrong_option
+from chatproto.api.inside import InsideClient
+from chatproto.cli.embedded import EmbeddedOptions, Value
+from chatproto.net.text_connection import TextConnection
 
 
-class Client(Connection):
+class Client(InsideClient):
     """A client in this program, from `start` to `close`; both are called by `async with`.
 
     Args: id, server, home: as the options of chatclient; a server is `host:port` or `host:port/KEY`, or
@@ -49,210 +47,89 @@ class Client(Connection):
         home: Value = None,
         **options: Value,
     ) -> None:
-        super().__init__()
-        self._reactor = reactor
         try:
-            self._options = EmbeddedOptions({"id": id, "server": server, "home": home, **options})
+            known = EmbeddedOptions({"id": id, "server": server, "home": home, **options})
         except UsageError as error:
             raise wrong_option(str(error)) from None
-        self._running: _Running | None = None
+        super().__init__(reactor, known)
 
-    async def __aenter__(self) -> Client:
-        await self.start()
+
+def attach(
+    reactor: Any,
+    home: str | os.PathLike[str] | None = None,
+    id: str | None = None,
+    wait: float | None = ATTACH_WAIT,
+) -> Deferred[AttachedClient]:
+    """Connect to the client that runs in `home`, or in the usual home of `id`.
+
+    Args: wait: seconds, None for no limit. Fails: Refused: `not-found` if no client runs there.
+    Raises: ValueError: neither or both are given.
+    """
+    return Deferred.fromCoroutine(_attached(reactor, control_socket(home, id), wait))
+
+
+async def _attached(reactor: Any, path: Path, wait: float | None) -> AttachedClient:
+    client = AttachedClient(reactor)
+    try:
+        await connectProtocol(UNIXClientEndpoint(reactor, str(path)), client.line)
+    except ConnectError as error:
+        raise no_client(path.parent, error) from None
+    try:
+        await client.ask({"do": "id"}, nothing, wait)
+    except BaseException:  # cancelled as well: nobody else can close it
+        await client.close()
+        raise
+    return client
+
+
+class AttachedClient(DeferredConnection):
+    """A connection to a running client, made by `attach`. It ends with `close`, or with the client."""
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__(reactor)
+        self.line = _ControlLine(self)
+
+    async def __aenter__(self) -> AttachedClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def start(self, wait: float = WAIT) -> Deferred[None]:
-        """Begin; over when the server knows this client, or is said to be out of reach.
-
-        Args: wait: seconds. Fails: Refused: the home or the port cannot be used, or the server refuses
-        to register the client.
-        """
-        return Deferred.fromCoroutine(self._start(wait))
-
-    async def _start(self, wait: float) -> None:
-        if self._running is not None or self._gone is not None:
-            raise closed("a client starts once")
-        try:
-            self._running = _Running(self._reactor, self._options, self._heard)
-        except CannotStart as error:
-            raise not_started(str(error)) from None
-        except UsageError as error:  # the file of the password has none
-            raise wrong_option(str(error)) from None
-        try:
-            await self._limited(self._running.start(), wait)
-        except BaseException:  # cancelled as well: the home must not stay locked
-            await self.close()
-            raise
-
     def close(self) -> Deferred[None]:
-        """Leave every conversation and end the client, and whatever is asked.
-
-        The Deferred fires when the home can be used again.
-        """
-        self.end(closed("the client was closed"))
-        return succeed(None) if self._running is None else self._running.stop()
-
-    def ask(
-        self,
-        form: Form,
-        read: Callable[[Outcome], Result],
-        wait: float | None = WAIT,
-        progress: Callable[[Fields], object] | None = None,
-    ) -> Deferred[Result]:
-        """As `Asker.ask`; any command of docs/json.md is possible. Time that is over stops no command."""
-        result: Deferred[Outcome] = Deferred()
-
-        def over(outcome: Outcome, error: BaseException | None) -> None:
-            if not result.called:
-                result.callback(outcome) if error is None else result.errback(error)
-
-        def forgotten(result: Outcome | Failure) -> Outcome | Failure:
-            forget()
-            return result
-
-        try:
-            forget = self.begin(form, over, progress)
-        except Refused as error:
-            return fail(error)
-        return self._limited(result, wait).addBoth(forgotten).addCallback(read)
-
-    def settled(self) -> Deferred[None]:
+        """End the connection, and whatever is asked. The client itself goes on."""
+        self.end(closed())
+        self.line.loseConnection()
         return succeed(None)
 
-    def new_listening(self) -> Listening:
-        return _Listening()
-
     def write(self, line: str) -> None:
-        if self._running is None:
-            raise closed("the client has not been started")
-        self._running.carry_out(line)
-
-    def _heard(self, fields: Fields) -> None:
-        self.tell(fields)
-        if fields["event"] == "exit":
-            self.end(closed("the client has ended"))
-
-    def _limited(self, result: Deferred[Result], wait: float | None) -> Deferred[Result]:
-        """Have `result` fail after `wait` seconds."""
-
-        def late(_: object, seconds: float) -> NoReturn:
-            raise too_late(seconds)
-
-        return result if wait is None else result.addTimeout(wait, self._reactor, late)
+        self.line.sendLine(line.encode("ascii"))
 
 
-class _Listening(Listening):
-    """Events for one loop of a coroutine of Twisted."""
+class _ControlLine(TextConnection):
+    """Lines of the JSON interface."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiting: Deferred[None] | None = None
+    MAX_LENGTH = LONGEST
 
-    def wake(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None and not waiting.called:
-            waiting.callback(None)
+    def __init__(self, client: AttachedClient) -> None:
+        self._client = client
 
-    async def wait(self) -> None:
-        self._waiting = Deferred()
-        await self._waiting
+    def lineReceived(self, line: bytes) -> None:
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError):
+            self._client.end(not_json())
+            self.loseConnection()
+        else:
+            self._client.tell(fields)
 
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self._client.end(too_long(LONGEST))
+        self.loseConnection()
 
-class _Running:
-    """The client itself.
+    def loseConnection(self) -> None:
+        """Close the connection, if there is one."""
+        if self.transport is not None:
+            self.transport.loseConnection()
 
-    `tell` gets its events as JSON objects, after the turn in which they happened, so that what a program
-    does then never meets the client in the middle of its work. Raises: CannotStart.
-    """
-
-    def __init__(
-        self, reactor: Any, options: EmbeddedOptions, tell: Callable[[Fields], object]
-    ) -> None:
-        self._reactor = reactor
-        self._tell = tell
-        self._told: deque[Fields] = deque()
-        self._held = False
-        self._lines: deque[str] = deque()
-        self._references = References(self._note)
-        self._client, self._service = embedded_client(
-            reactor,
-            options,
-            lambda event: self._note(event, self._references.of_current(event)),
-            lambda why: self._ready_or(not_started(str(why))),
-        )
-        self._client.context.hold_input.listen(self._hold)
-        self._target = ActiveTarget(self._client.calls.all)
-        self._asks_server = options["server"] is not None and not options["plain"]
-        self._ready: Deferred[None] | None = Deferred()
-        self._ended: Deferred[None] | None = None
-        self._trigger: Any = None
-
-    def start(self) -> Deferred[None]:
-        """Begin. Returns: fires when the server knows the client or cannot; fails with Refused."""
-        assert self._ready is not None
-        ready = self._ready
-        self._trigger = self._reactor.addSystemEventTrigger("before", "shutdown", self._shut_down)
-        self._service.startService()
-        return ready
-
-    def stop(self) -> Deferred[None]:
-        """End. Returns: fires when the home is free."""
-        if self._ended is None:
-            trigger, self._trigger = self._trigger, None
-            if trigger is not None:
-                self._reactor.removeSystemEventTrigger(trigger)
-            self._ended = self._service.stopService()
-        waiter: Deferred[None] = Deferred()
-        self._ended.addBoth(lambda _: waiter.callback(None))
-        return waiter
-
-    def carry_out(self, line: str) -> None:
-        """Carry out a command, at once or when the client takes input again."""
-        if self._held:
-            self._lines.append(line)  # at most as many as requests are open
-            return
-        shown = self._target.run(lambda: carry_out_json(line, self._client, self._references))
-        if shown is not None:
-            self._note(shown, NO_MARKS)
-
-    def _hold(self, held: bool) -> None:
-        self._held = held
-        if not held and self._lines:
-            self._reactor.callLater(0, self._go_on)
-
-    def _go_on(self) -> None:
-        while self._lines and not self._held:
-            self.carry_out(self._lines.popleft())
-
-    def _shut_down(self) -> Deferred[None]:
-        """The reactor stops: leave first."""
-        self._trigger = None
-        return self.stop()
-
-    def _note(self, event: Event, marks: Marks) -> None:
-        if isinstance(event, Exited):
-            self._references.stop()
-        self._told.append(json.loads(json.dumps(json_object(event, wall(), marks), default=str)))
-        if len(self._told) == 1:
-            self._reactor.callLater(0, self._tell_all)
-
-    def _tell_all(self) -> None:
-        told, self._told = self._told, deque()
-        for fields in told:
-            self._tell(fields)
-            match fields:
-                case {"event": "running"} if not self._asks_server:
-                    self._ready_or(None)
-                case {"event": "registered"} | {"event": "notice", "code": str()}:
-                    self._ready_or(None)
-                case {"event": "error", "command": "register"}:
-                    self._ready_or(refused(fields))
-
-    def _ready_or(self, error: Refused | None) -> None:
-        """Have `start` be over, the first time."""
-        ready, self._ready = self._ready, None
-        if ready is not None and not ready.called:
-            ready.callback(None) if error is None else ready.errback(error)
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self._client.end(closed())

@@ -76,35 +76,39 @@ class NoScreen:
         return succeed(None)
 
 
-def embedded_client(
-    reactor: Any,
-    options: EmbeddedOptions,
-    tell: Callable[[Event], None],
-    cannot_start: Callable[[CannotStart], None],
-) -> tuple[Client, ChatClient]:
-    """Open the home, and build the client that `options` want; the service is not started.
+class Embedded:
+    """A client in its opened home, and the service that runs it, which is not started.
 
-    Args: tell: gets every event. cannot_start: called if the port cannot be opened.
-    Raises: CannotStart: the home cannot be used. WrongOption: the file of the password has none.
+    Args: serves: scripts may use it by control.sock. tell: gets every event. cannot_start: called if the
+    port cannot be opened. Raises: CannotStart: the home cannot be used. WrongOption: the file of the
+    password has none.
     """
-    use_monotonic_time(reactor)
-    use_system_resolver(reactor)
-    try:
-        options.prepare()
-    except BaseException:
-        options["opened"].close()
-        raise
-    client = make_client(reactor, options, remembered=remembered_rooms(options))
-    scripts = shown(client, tell)
-    service = ChatClient(
-        reactor,
-        client,
-        own_port(reactor, options),
-        options["opened"],
-        NoKeyboard(),
-        NoScreen(),
-        cannot_start,
-        lambda: None,
-        ControlSocket(reactor, options["home"], scripts),
-    )
-    return client, service
+
+    def __init__(
+        self,
+        reactor: Any,
+        options: Options,
+        serves: bool,
+        tell: Callable[[Event], None],
+        cannot_start: Callable[[CannotStart], None],
+    ) -> None:
+        use_monotonic_time(reactor)
+        use_system_resolver(reactor)
+        try:
+            options.prepare()
+        except BaseException:
+            options["opened"].close()
+            raise
+        self.client: Client = make_client(reactor, options, remembered=remembered_rooms(options))
+        self.scripts = shown(self.client, tell)
+        self.service = ChatClient(
+            reactor,
+            self.client,
+            own_port(reactor, options),
+            options["opened"],
+            NoKeyboard(),
+            NoScreen(),
+            cannot_start,
+            lambda: None,
+            ControlSocket(reactor, options["home"], self.scripts) if serves else None,
+        )

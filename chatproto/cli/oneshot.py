@@ -12,15 +12,18 @@ from getopt import GetoptError, gnu_getopt
 from pathlib import Path
 from typing import Any, ClassVar
 
+from twisted.logger import globalLogBeginner
+
 from chatproto.cli.client_options import Options
 from chatproto.cli.collector import without_collector
 from chatproto.cli.exit_codes import COULD_NOT_START
-from chatproto.cli.options import WrongOption
+from chatproto.cli.options import RotatedLog, WrongOption, log_observer
 from chatproto.identity.pins import KEY
 from chatproto.net.clock import use_monotonic_time
 from chatproto.net.resolver import use_system_resolver
 from chatproto.ui.oneshot import SendText, Work
 from chatproto.ui.oneshot_files import ListRegistered, Receive, SendFiles
+from chatproto.wire.errors import CannotStart
 from chatproto.wire.fields import ID, read_number
 from chatproto.wire.limits import DEFAULTS
 
@@ -88,7 +91,18 @@ class OneShotOptions(Options):
         else:
             self["timeout"] = self.wait
         self["unread"] = True
+        self["ui"], self["autojoin"], self["rejoin"] = "json", {}, False  # it joins no rooms
         self.work = self.asked(*self["arguments"])
+
+    def prepare(self) -> Path:
+        """Open the home, and log there. Raises CannotStart."""
+        home = super().prepare()
+        RotatedLog.path = home.absolute() / self.logs_to
+        try:
+            globalLogBeginner.beginLoggingTo([log_observer()], redirectStandardIO=False)
+        except OSError as error:
+            raise CannotStart(str(error)) from None
+        return home
 
     def asked(self, *arguments: str) -> Work:
         """The work that `arguments` name. Raises WrongOption."""

@@ -5,90 +5,41 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import globalLogBeginner
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.cli.client_options import InUse, Options
-from chatproto.cli.client_program import control, make_client, own_port
-from chatproto.cli.embedded import NoKeyboard
+from chatproto.api.asking import Fields, nothing
+from chatproto.api.connection import ANSWERS
+from chatproto.api.errors import Refused
+from chatproto.api.inside import InsideClient
+from chatproto.api.twisted import AttachedClient, attach
+from chatproto.cli.client_options import Options
 from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
-from chatproto.cli.options import RotatedLog, WrongOption, descriptor, log_observer
-from chatproto.client.app import Client
+from chatproto.cli.options import descriptor
 from chatproto.client.events import Event
-from chatproto.client.service import ChatClient
 from chatproto.net.clock import wall
-from chatproto.net.text_connection import TextConnection
 from chatproto.stdio.output import Output
-from chatproto.ui.commands import carry_out_values
-from chatproto.ui.control import NAME, Control, ControlSocket
-from chatproto.ui.oneshot import DONE, NOT_DONE, AtServer, Over, Said, Step, Work
-from chatproto.ui.oneshot_files import ListRegistered, Receive
+from chatproto.ui.control import NAME
+from chatproto.ui.oneshot import DONE, NOT_DONE, REFUSED, Over, Said, Step, Work
+from chatproto.ui.oneshot_files import Receive
 from chatproto.ui.plain import dropped
 from chatproto.ui.progress import ProgressLines
 from chatproto.ui.values import Values
 from chatproto.ui.view import json_object
-from chatproto.wire.errors import CannotStart
+from chatproto.wire.limits import CLIENT_DEFAULTS
+from chatproto.wire.reasons import Reason
 
-LONGEST = 4 * 1024 * 1024
-"""Bytes of an event of our own client; a list of transfers may be long."""
+log = Logger()
 HOME_WAIT, LOOK_AGAIN = 30.0, 0.2
 """Seconds for another one-shot command to be done with the home, and between two looks at it."""
 PROGRESS_AFTER, PROGRESS_AGAIN = 2.0, 3.0
 """Seconds until it is told what is waited for, and between two looks."""
-OLDER = "the running client is an older version: restart it"
 LINE, ROWS = 80, 24
 """Columns and rows of a terminal that says nothing of its size; of a wider one no more are used."""
-
-
-class ControlSocketClient(TextConnection):
-    """Our connection to the client that runs.
-
-    `lost` is called at its end, and with one sentence if that client cannot be used.
-    """
-
-    MAX_LENGTH = LONGEST
-
-    def __init__(self, told: Callable[[Said], None], lost: Callable[[str], None]) -> None:
-        self._told = told
-        self._lost = lost
-        self._understood = False
-
-    def command(self, given: Values) -> None:
-        """Have it carried out."""
-        self.sendLine(json.dumps(given).encode("ascii"))
-
-    def lineReceived(self, line: bytes) -> None:
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            self._lost("the running client sent invalid JSON: restart it")
-            return
-        match event:
-            case {"event": "answer" | "contacts"}:
-                self._understood = True
-            case {"event": "error", "command": "say"} if not self._understood:
-                self._lost(
-                    OLDER
-                )  # it took our first command for a text, and there is nobody to say it to
-                return
-        match event:
-            case {"event": "error" | "undelivered" | "bye"} | {
-                "event": "session",
-                "state": "closed",
-                "reason": _,
-            } if "code" not in event:
-                self._lost(OLDER)  # its ends and failures are sentences only
-                return
-        self._told(event)
-
-    def connectionLost(self, reason: Failure | None = None) -> None:
-        self._lost("")
 
 
 class OneShotRunner:
@@ -103,10 +54,9 @@ class OneShotRunner:
         self._progress = ProgressLines(simple=os.environ.get("TERM", "dumb") == "dumb")
         self._code: int | None = None
         self._began = 0.0
-        self._guest: ControlSocketClient | None = None
-        self._client: Client | None = None
-        self._service: ChatClient | None = None
-        self._control: Control | None = None
+        self._me: InsideClient | AttachedClient | None = None
+        self._inside = False  # the client is this program
+        self._begun = False
         self._stopped = False
         self._screen = Output(
             reactor,
@@ -150,103 +100,99 @@ class OneShotRunner:
         if not there:
             self._be_one()
             return
-        guest = ControlSocketClient(self._told, self._left_alone)
-        found = connectProtocol(UNIXClientEndpoint(self._reactor, str(path)), guest)
-        found.addCallbacks(self._found, lambda _: self._be_one())
+        found = attach(self._reactor, self._options["home"].absolute(), wait=None)
+        found.addCallbacks(self._found, self._not_found)
 
-    def _found(self, guest: ControlSocketClient) -> None:
-        self._guest = guest
-        self._do(self._work.begin())
+    def _found(self, me: AttachedClient) -> None:
+        """A client runs there."""
+        self._follow(me)
+        self._begin()
 
-    def _left_alone(self, why: str) -> None:
-        """The client that ran has ended, or, for the reason `why`, cannot do it."""
-        guest, self._guest = self._guest, None
-        if self._code is not None:
-            return
-        if why:
-            assert guest is not None and guest.transport is not None
-            guest.transport.loseConnection()
-            self._end(Over(COULD_NOT_START, why))
-            return
-        if isinstance(self._work, Receive):
-            self._find()  # what is not there yet will come to whoever is there next
+    def _not_found(self, failure: Failure) -> None:
+        error = failure.value
+        assert isinstance(error, Refused)
+        if error.code == Reason.NOT_FOUND.code:
+            self._be_one()
+        elif error.code == Reason.STOPPING.code:
+            self._left_alone(error)
         else:
-            self._stop("the client has stopped")
+            self._end(Over(COULD_NOT_START, error.text))
 
     def _be_one(self) -> None:
         if self._code is not None:
             return
-        options = self._options
-        try:
-            RotatedLog.path = options.prepare().absolute() / options.logs_to
-            globalLogBeginner.beginLoggingTo([log_observer()], redirectStandardIO=False)
-        except InUse as error:
-            if self._reactor.seconds() - self._began < HOME_WAIT:
-                self._reactor.callLater(LOOK_AGAIN, self._find)
-            else:
-                self._end(Over(COULD_NOT_START, f"cannot start: {error}"))
-            return
-        except WrongOption as error:
-            self._end(Over(WRONG_OPTIONS, str(error)))
-            return
-        except (CannotStart, OSError) as error:
-            self._end(Over(COULD_NOT_START, f"cannot start: {error}"))
-            return
-        self._start()
+        # One that receives may last: others can have it do their work.
+        me = InsideClient(self._reactor, self._options, isinstance(self._work, Receive))
+        self._inside = True
+        self._follow(me)
+        me.start(None).addCallbacks(lambda _: self._begin(), self._not_begun)
 
-    def _start(self) -> None:
-        options = self._options
-        client = make_client(self._reactor, options)
-        client.program.finished.listen(self._finished)
-        socket: ControlSocket | None = None
-        if isinstance(self._work, Receive):  # which may last: others can have it do their work
-            self._control = control(client, self._heard)
-            socket = ControlSocket(self._reactor, options["home"], self._control)
-        client.context.publish.listen(
-            self._control.tell if self._control is not None else self._heard
-        )
-        self._service = ChatClient(
-            self._reactor,
-            client,
-            own_port(self._reactor, options),
-            options["opened"],
-            NoKeyboard(),
-            self._screen,
-            self._cannot_start,
-            self._reactor.stop,
-            socket,
-        )
-        self._client = client
-        if options["server"] is not None:
-            # Who only asks need not be known to the server.
-            when = ("running",) if isinstance(self._work, ListRegistered) else ()
-            self._work = AtServer(self._work, *when)
-        self._service.startService()
-        self._do(self._work.begin())
+    def _not_begun(self, failure: Failure) -> None:
+        """Our own client could not start."""
+        error = failure.value
+        assert isinstance(error, Refused)
+        taken = error.code == Reason.BUSY.code
+        if taken and self._reactor.seconds() - self._began < HOME_WAIT:
+            self._me, self._inside = None, False
+            self._reactor.callLater(LOOK_AGAIN, self._find)
+        elif error.code == Reason.MALFORMED.code:
+            self._end(Over(WRONG_OPTIONS, error.text))
+        else:
+            self._end(Over(COULD_NOT_START, f"cannot start: {error.text}"))
 
-    def _cannot_start(self, error: CannotStart) -> None:
-        self._client = None
-        self._end(Over(COULD_NOT_START, f"cannot start: {error}"))
+    def _follow(self, me: InsideClient | AttachedClient) -> None:
+        """Hear what `me` tells from now on."""
+        self._me = me
+
+        async def listen() -> None:
+            async for event in me.events():
+                if event.fields:
+                    self._told(event.fields)
+            if me is self._me and self._begun:
+                self._left_alone(me.why_gone)
+
+        Deferred.fromCoroutine(listen()).addErrback(self._mistaken)
+
+    def _left_alone(self, why: Refused | None) -> None:
+        """The client has ended, or cannot be used any more."""
+        if self._code is not None:
+            return
+        if not self._inside:
+            self._me, self._begun = None, False
+        if why is not None and why.code != Reason.STOPPING.code:
+            self._end(Over(COULD_NOT_START, why.text))
+        elif isinstance(self._work, Receive) and not self._inside:
+            self._find()  # what is not there yet will come to whoever is there next
+        else:
+            self._stop("the client has stopped")
 
     # What is said and done.
 
-    def _heard(self, event: Event) -> None:
-        """Our own client's news; what follows comes after it has done what it is doing."""
-        self._reactor.callLater(0, self._told, json_object(event, wall()))
+    def _begin(self) -> None:
+        if self._code is None:
+            self._begun = True
+            self._do(self._work.begin())
 
-    def _told(self, event: Said) -> None:
+    def _told(self, event: Fields) -> None:
         if self._code is not None:
             return
-        if self._json and event["event"] != "exit":
-            self._screen.write_line(json.dumps(event, default=str))
-        if self._shows and event["event"] == "file" and self._work.concerns(event):
-            self._show(event)
-        if self._looking is not None and (event["event"], event.get("command")) == (
-            "answer",
-            "who",
-        ):
-            self._tell_progress(event)
-        self._do(self._work.heard(event))
+        said = {name: value for name, value in event.items() if name != "ref"}
+        if self._json and said["event"] != "exit":
+            self._screen.write_line(json.dumps(said))
+        if self._inside and (said["event"], said.get("command")) == ("error", "register"):
+            self._end(Over(REFUSED, said["text"]))
+        if not self._begun or self._code is not None:
+            return
+        if self._shows and said["event"] == "file" and self._work.concerns(said):
+            self._show(said)
+        if self._looking is not None and (said["event"], said.get("command")) == ("answer", "who"):
+            self._tell_progress(said)
+        self._do(self._work.heard(said))
+
+    def _answered(self, event: Fields) -> None:
+        """Hear what only we are told; the rest comes to `_follow` as well."""
+        if event["event"] in ANSWERS:
+            self._told(event)
 
     def _do(self, step: Step) -> None:
         for command in step.commands:
@@ -277,12 +223,11 @@ class OneShotRunner:
             self._say(doing)
 
     def _command(self, given: Values) -> None:
-        if self._guest is not None:
-            self._guest.command(given)
-        elif self._client is not None:
-            answer = carry_out_values(given, self._client)
-            if answer is not None:
-                self._heard(answer)
+        if self._me is not None:
+            asked = self._me.ask(given, nothing, None, self._answered)
+            # Why it failed is an event too, and the work decides by that.
+            asked.addErrback(lambda failure: failure.trap(Refused) and None)
+            asked.addErrback(self._mistaken)
 
     def _show(self, event: Said) -> None:
         """Write the progress of a file over the line of before."""
@@ -310,7 +255,7 @@ class OneShotRunner:
     def _stop(self, why: str) -> None:
         """End the command early, because of a timeout or a signal."""
         if self._code is None:
-            self._end(self._work.stopped(why, goes_on=self._guest is not None))
+            self._end(self._work.stopped(why, goes_on=not self._inside and self._me is not None))
 
     def _end(self, how: Over) -> None:
         if self._code is not None:
@@ -330,27 +275,25 @@ class OneShotRunner:
     def _close(self) -> None:
         if self._stopped:
             return
-        if self._client is not None:
-            self._wait_for_guests(self._reactor.seconds() + self._client.context.limits.end_wait)
-            return
-        self._flush().addBoth(lambda _: self._leave())
+        wait = CLIENT_DEFAULTS.end_wait if self._inside else 0.0
+        self._wait_for_scripts(self._reactor.seconds() + wait)
 
-    def _wait_for_guests(self, until: float) -> None:
+    def _wait_for_scripts(self, until: float) -> None:
         """Give scripts that use our control socket some time to finish, then stop."""
-        assert self._client is not None
-        if self._control is not None and len(self._control) and self._reactor.seconds() < until:
-            self._reactor.callLater(LOOK_AGAIN, self._wait_for_guests, until)
+        me = self._me
+        scripts = me.scripts if isinstance(me, InsideClient) else 0
+        if scripts and self._reactor.seconds() < until:
+            self._reactor.callLater(LOOK_AGAIN, self._wait_for_scripts, until)
         else:
-            self._client.program.stop(self._code or 0)
+            self._closed().addBoth(lambda _: self._leave())
 
-    def _finished(self, code: int) -> None:
-        """The client has ended by itself, or because we said so."""
-        self._stop("the client has stopped")
-        self._stopped = True
+    async def _close_and_flush(self) -> None:
+        if self._me is not None:
+            await self._me.close()
+        await self._screen.flush().addTimeout(2.0, self._reactor)
 
-    def _flush(self) -> Deferred[None]:
-        shown = self._screen.flush()
-        return shown.addTimeout(2.0, self._reactor)
+    def _closed(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._close_and_flush())
 
     def _leave(self) -> None:
         if not self._stopped:
@@ -361,9 +304,12 @@ class OneShotRunner:
         """An interrupt, or all is over."""
         self._stopped = True
         self._stop("interrupted")
-        if self._service is None or self._client is None:
-            return self._flush().addErrback(lambda _: None)
-        return self._service.stopService()
+        return self._closed().addErrback(lambda _: None)  # of the flush: it had its time
+
+    def _mistaken(self, failure: Failure) -> None:
+        """End because of a mistake of ours."""
+        log.failure("a one-shot command", failure)
+        self._end(Over(NOT_DONE, "internal error, the log has details"))
 
 
 def _now() -> str:

@@ -79,7 +79,7 @@ def connect(
     )
     server.pushed = events.pushed
     server.is_known = lambda: wanted is not None or known.server_pin(server.name) is not None
-    server.silent = lambda why: context.publish(Notice(why))
+    server.silent = lambda why: context.publish(Notice(why, code=reasons.reason_of(why)))
     server.own_port = lambda: place.own_port
     introducer = SecureIntroducer(
         server,

@@ -86,46 +86,6 @@ class Work(Protocol):
         """Return True if `event` reports progress of a file of this work."""
 
 
-class AtServer:
-    """Begins `work` when a server knows us, or cannot be reached; ends it if the server refuses us.
-
-    `when`: the events after which it begins.
-    """
-
-    def __init__(self, work: Work, *when: str) -> None:
-        self._work = work
-        self._when = when or ("registered", "notice")
-        self._begun = False
-
-    def begin(self) -> Step:
-        return NOTHING
-
-    def heard(self, event: Said) -> Step:
-        match event:
-            case {"event": "error", "command": "register"}:
-                return over(REFUSED, event["text"])
-            case {"event": str(name)} if name in self._when and not self._begun:
-                self._begun = True
-                return self._work.begin()
-        return self._work.heard(event) if self._begun else NOTHING
-
-    @property
-    def calls(self) -> bool:
-        return self._work.calls
-
-    def again(self) -> Step:
-        return self._work.again()
-
-    def doing(self, event: Said) -> str:
-        return self._work.doing(event) if self._begun else ""
-
-    def stopped(self, why: str, goes_on: bool) -> Over:
-        return self._work.stopped(why, goes_on)
-
-    def concerns(self, event: Said) -> bool:
-        return self._work.concerns(event)
-
-
 @value_class
 class Unreached:
     """Why there is no conversation: a code (docs/operations.md, Codes) and a sentence."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ConnectionRefusedError
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.api import events
 from chatproto.api.asking import WAIT, nothing
+from chatproto.api.connection import LONGEST
 from chatproto.api.errors import Refused
 from chatproto.api.queue import MOST
-from chatproto.api.twisted import Client
+from chatproto.api.twisted import AttachedClient, Client, attach
 from chatproto.client.events import Notice
 from chatproto.identity.keys import new_identity
 from chatproto.wire import bcp2_server
@@ -157,7 +161,7 @@ class StartTests(Case):
 
     def test_a_home_in_use_is_refused_until_it_is_free(self) -> None:
         me = self.started()
-        self.assertEqual(self.refusal(self.client().start()).code, "home-trouble")
+        self.assertEqual(self.refusal(self.client().start()).code, "busy")
         self.closed(me)
         self.started()
 
@@ -314,3 +318,70 @@ class EndTests(Case):
         lagged = self.next_of(loop)
         assert isinstance(lagged, events.Lagged)
         self.assertGreaterEqual(lagged.count, 3)
+
+
+class AttachTests(SynchronousTestCase):
+    """The connection to a client that runs."""
+
+    def setUp(self) -> None:
+        self.reactor = Reactor()
+        self.me = AttachedClient(self.reactor)
+        self.transport = StringTransport()
+        self.me.line.makeConnection(self.transport)
+
+    def says(self, *events: dict[str, Any]) -> None:
+        for event in events:
+            self.me.line.dataReceived(json.dumps(event).encode() + b"\n")
+
+    def ended(self, asked: Any) -> str:
+        failure = self.failureResultOf(asked, Refused)
+        assert isinstance(failure.value, Refused)
+        return failure.value.code
+
+    def test_a_command_is_a_line_and_ends_with_done(self) -> None:
+        asked = self.me.ask({"do": "id"}, lambda outcome: outcome.field("answer", "id"))
+        self.assertEqual(json.loads(self.transport.value()), {"do": "id", "ref": 1})
+        self.says({"event": "answer", "ref": 1, "id": "bob"})
+        self.assertNoResult(asked)
+        self.says({"event": "done", "ref": 1, "code": "ok"})
+        self.assertEqual(self.successResultOf(asked), "bob")
+
+    def test_all_ends_with_the_connection_or_because_of_what_comes(self) -> None:
+        ends: tuple[tuple[str, Callable[[], object]], ...] = (
+            ("stopping", lambda: self.me.line.connectionLost()),
+            ("stopping", lambda: self.me.close()),
+            ("internal-error", lambda: self.me.line.dataReceived(b"hello\n")),
+            ("too-large", lambda: self.me.line.dataReceived(b"x" * (LONGEST + 2))),
+        )
+        for code, end in ends:
+            self.setUp()
+            asked = self.me.ask({"do": "id"}, nothing, None)
+            end()
+            self.assertEqual(self.ended(asked), code)
+            self.assertEqual(self.ended(self.me.who()), code)
+
+    def test_a_client_that_does_not_know_ref_is_too_old(self) -> None:
+        asked = self.me.ask({"do": "id"}, nothing)
+        self.says({"event": "error", "status": 400, "command": "id", "code": "malformed"})
+        self.assertEqual(self.ended(asked), "not-allowed")
+
+    def test_an_error_of_another_does_not_make_it_old(self) -> None:
+        asked = self.me.ask({"do": "id"}, nothing)
+        self.says({"event": "done", "ref": 1, "code": "ok"})
+        self.successResultOf(asked)
+        self.says({"event": "error", "status": 400, "command": "register", "code": "malformed"})
+        self.assertNoResult(self.me.ask({"do": "id"}, nothing))
+
+    def test_an_error_after_the_end_of_its_command_is_an_event(self) -> None:
+        loop = self.me.events()
+        self.says({"event": "error", "ref": 9, "code": "away", "text": "gone"})
+        event = self.successResultOf(Deferred.fromCoroutine(anext(loop)))
+        self.assertEqual(event, events.Failed("away", "gone"))
+
+    def test_where_no_client_runs_it_fails(self) -> None:
+        asked = attach(self.reactor, home="/nowhere")
+        _, factory, *_ = self.reactor.unixClients[0]
+        factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+        self.assertEqual(self.ended(asked), "not-found")
+        with self.assertRaises(ValueError):
+            attach(self.reactor)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.client.events import Event, MessageReceived
 from chatproto.net.clock import Wall
 from chatproto.ui.commands import carry_out_values
-from chatproto.ui.oneshot import DONE, AtServer, Over, SendText, Step
+from chatproto.ui.oneshot import DONE, Over, SendText, Step
 from chatproto.ui.view import json_object
 from chatproto.wire.errors import RemoteError
 from tests.limits import DEFAULTS
@@ -28,7 +28,8 @@ class OneShot:
     def __init__(self, world: worlds.World, person: Person, to: str, text: str) -> None:
         self.over: Over | None = None
         self.notes: list[str] = []
-        self._work = AtServer(SendText(to, text))
+        self._work = SendText(to, text)
+        self._begun = False
         self._world = world
         person.start()
         assert person.node is not None
@@ -36,7 +37,6 @@ class OneShot:
         self._reactor = self._node.reactor
         self._node.publish.listen(self._tell)
         world.books.begin(person.name, to, text, pinned=True)
-        self._do(self._work.begin())
         world.books.end(text)
 
     def run(self, seconds: float) -> float:
@@ -57,8 +57,11 @@ class OneShot:
         self._reactor.callLater(0, lambda: self._told(told))
 
     def _told(self, event: dict[str, Any]) -> None:
-        if self.over is None:
+        if self._begun and self.over is None:
             self._do(self._work.heard(event))
+        elif event["event"] in ("registered", "notice"):
+            self._begun = True
+            self._do(self._work.begin())
 
     def _do(self, step: Step) -> None:
         self.notes += step.notes

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.ui.oneshot import AtServer, Over, SendText, Step, Work
+from chatproto.ui.oneshot import Over, SendText, Step, Work
 from chatproto.ui.oneshot_files import ListRegistered, Receive, SendFiles
 from chatproto.ui.values import Values
 from chatproto.wire.reasons import Reason
@@ -268,9 +268,8 @@ class SendTextTests(WorkTests):
         for work in (
             SendText("bob", "hi"),
             SendFiles("bob", ["/a"]),
-            AtServer(SendText("bob", "x")),
         ):
-            self.feed(work, *([event("registered")] if isinstance(work, AtServer) else []), who())
+            self.feed(work, who())
             self.assertEqual(work.doing(who("calling")), "calling bob …")
             self.assertIn("waiting for bob", work.doing(who("asking")))
             self.assertEqual(work.doing(who("asking", id="carol")), "")
@@ -500,24 +499,3 @@ class InfoTests(WorkTests):
             "error", command="register", text="refused: its key sha256:B is not the one"
         )
         self.assertIn("its key", self.ends(ListRegistered(), 3, refused))
-
-
-class AtServerTests(WorkTests):
-    def test_begins_when_a_server_knows_us_or_is_not_there(self) -> None:
-        for first in (event("registered"), event("notice", text="it is tried again")):
-            self.assertEqual(
-                self.feed(AtServer(ListRegistered()), event("running"), first),
-                [do("info", prefix="")],
-            )
-            self.feed(AtServer(ListRegistered()), first, first, event("contacts", list=[]))
-            self.assertEqual(self.over, Over(0))
-
-    def test_ends_when_it_refuses_us(self) -> None:
-        taken = event(
-            "error", command="register", text="the server x refused: that id belongs to another key"
-        )
-        self.assertIn("another key", self.ends(AtServer(ListRegistered()), 3, taken))
-        self.ends(AtServer(ListRegistered()), 3, event("registered"), taken)
-
-    def test_hears_nothing_before(self) -> None:
-        self.assertEqual(AtServer(ListRegistered()).heard(event("contacts", list=[])), Step())

@@ -1,0 +1,76 @@
+"""Ask a client from a program of Twisted, whichever way the client is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from chatproto.api.asking import WAIT, Fields, Form, Outcome, Result
+from chatproto.api.connection import Connection, Listening
+from chatproto.api.errors import Refused, too_late
+
+
+class DeferredConnection(Connection):
+    """A client whose commands return Deferreds."""
+
+    def __init__(self, reactor: Any, known: bool = False) -> None:
+        super().__init__(known)
+        self._reactor = reactor
+
+    def ask(
+        self,
+        form: Form,
+        read: Callable[[Outcome], Result],
+        wait: float | None = WAIT,
+        progress: Callable[[Fields], object] | None = None,
+    ) -> Deferred[Result]:
+        """As `Asker.ask`; any command of docs/json.md is possible. Time that is over stops no command."""
+        result: Deferred[Outcome] = Deferred()
+
+        def over(outcome: Outcome, error: BaseException | None) -> None:
+            if not result.called:
+                result.callback(outcome) if error is None else result.errback(error)
+
+        def forgotten(result: Outcome | Failure) -> Outcome | Failure:
+            forget()
+            return result
+
+        try:
+            forget = self.begin(form, over, progress)
+        except Refused as error:
+            return fail(error)
+        return self.limited(result, wait).addBoth(forgotten).addCallback(read)
+
+    def settled(self) -> Deferred[None]:
+        return succeed(None)
+
+    def new_listening(self) -> Listening:
+        return _Listening()
+
+    def limited(self, result: Deferred[Result], wait: float | None) -> Deferred[Result]:
+        """Have `result` fail after `wait` seconds."""
+
+        def late(_: object, seconds: float) -> NoReturn:
+            raise too_late(seconds)
+
+        return result if wait is None else result.addTimeout(wait, self._reactor, late)
+
+
+class _Listening(Listening):
+    """Events for one loop of a coroutine of Twisted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: Deferred[None] | None = None
+
+    def wake(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.called:
+            waiting.callback(None)
+
+    async def wait(self) -> None:
+        self._waiting = Deferred()
+        await self._waiting
