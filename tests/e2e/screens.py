@@ -1,4 +1,4 @@
-"""One client with the full interface on a pty, seen through a terminal emulator (pyte).
+"""A program on a pty, such as a client with the full interface, seen through a terminal emulator (pyte).
 
 Nothing sleeps: every wait is for something on the screen, with a generous limit.
 """
@@ -14,7 +14,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ def _own_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-class ScreenClient:
-    """`twistd -n chatclient` on a terminal of `columns` by `rows`.
+class ScreenProgram:
+    """`command` on a terminal of `columns` by `rows`, in the folder `home`.
 
     `screen` is what a person sees, `raw` every byte that was written.
     """
@@ -45,10 +45,9 @@ class ScreenClient:
     def __init__(
         self,
         home: Path,
-        *options: str,
+        command: Sequence[str],
         columns: int = 80,
         rows: int = 24,
-        launcher: tuple[str, ...] = (*TWISTD, "-n"),
         environment: dict[str, str] | None = None,
     ) -> None:
         self.screen = pyte.HistoryScreen(columns, rows, history=5000, ratio=0.5)
@@ -61,7 +60,7 @@ class ScreenClient:
         variables |= {"HOME": str(home), "TERM": "xterm-256color", "LANG": "C.UTF-8", "TZ": "UTC"}
         variables |= environment or {}
         self._process = subprocess.Popen(
-            [*launcher, "chatclient", "--home", str(home), *options],
+            command,
             cwd=home,
             env=variables,
             stdin=self._theirs,
@@ -196,3 +195,19 @@ class ScreenClient:
                 raise
         if self._ours >= 0:
             self.hang_up()
+
+
+class ScreenClient(ScreenProgram):
+    """`twistd -n chatclient` on a terminal."""
+
+    def __init__(
+        self,
+        home: Path,
+        *options: str,
+        columns: int = 80,
+        rows: int = 24,
+        launcher: tuple[str, ...] = (*TWISTD, "-n"),
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        command = (*launcher, "chatclient", "--home", str(home), *options)
+        super().__init__(home, command, columns, rows, environment)

@@ -35,6 +35,8 @@ from chatproto.wire.values import value_class
 
 OF_NOBODY = (None, "register", "log", "call", "file")
 """Commands in a `Failed` that nobody gave: something went wrong by itself."""
+CALLS = 1000
+"""Conversations whose nickname is remembered; the oldest is forgotten first."""
 _HINT = re.compile(r"(?<![\w/])/([a-z]+)(?=[\s,:;.)]|$)")
 
 
@@ -62,6 +64,7 @@ class EventLines:
         self._channels = channels
         self._now = now
         self._last: dict[str, int] = {}  # the highest number of a message, by room
+        self._calls: dict[int, str] = {}  # nicknames of conversations, by their numbers
 
     def of(self, event: Event) -> list[Told]:
         """Return what all clients are told of `event`; nothing of what is an answer to one of them."""
@@ -145,20 +148,29 @@ class EventLines:
         return [Told(lines, own=True, message=True)]
 
     def _session(self, event: SessionChanged) -> list[Told]:
-        renamed: list[Told] = []
-        if event.was is not None:
-            before, now = self._people.of_name(event.was), self._people.of_name(event.id)
-            if before != now:
-                self._channels.renamed(before, now)
-                line = IrcLine("NICK", (now,), source=self._people.source(before))
-                renamed = [Told((line,))]
+        renamed = self._renamed(event)
         if event.current and event.dialect is None and event.path is None:
             return renamed  # where a line without a name goes, which IRC has not
         # A line always names its recipient here, so that nothing is current.
         return [*renamed, *self._about(event.id, replace(event, current=None))]
 
+    def _renamed(self, event: SessionChanged) -> list[Told]:
+        """Return the new nickname of a conversation that was shown under another one before."""
+        now, call = self._people.of_name(event.id), self._people.call_of(event.id)
+        before = self._people.of_name(event.was) if event.was is not None else now
+        if call is not None:
+            before = self._calls.pop(call, before)
+            self._calls[call] = now
+            if len(self._calls) > CALLS:
+                del self._calls[next(iter(self._calls))]
+        if before == now:
+            return []
+        self._channels.renamed(before, now)
+        return [Told((IrcLine("NICK", (now,), source=self._people.source(before)),))]
+
     def _call(self, event: IncomingCallEvent) -> list[Told]:
-        nick = self._people.of_name(event.id)
+        claimed = event.encrypted and not event.confirmed
+        nick = self._people.of_name(f"{event.id}?" if claimed else event.id)
         told = self._notices(event, CHAT_SOURCE, self._people.own_id, last=1)
         how = f"/msg {CHAT} accept {nick}, or /msg {CHAT} decline {nick}"
         more = said(CHAT_SOURCE, "NOTICE", self._people.own_id, how)

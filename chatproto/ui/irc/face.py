@@ -31,7 +31,7 @@ from chatproto.ui.irc.channels import Channels
 from chatproto.ui.irc.connection import IrcConnection, Owner
 from chatproto.ui.irc.events import EventLines, Told
 from chatproto.ui.irc.lines import Batch
-from chatproto.ui.irc.past import past
+from chatproto.ui.irc.past import past, past_of_room
 from chatproto.ui.irc.people import People
 from chatproto.ui.irc.welcome import greeting
 from chatproto.ui.references import begin
@@ -186,6 +186,8 @@ class IrcFace(Factory):
             case MessageReceived() | Sent() if shown and not registered:
                 self._missed.append(event)
             case RoomChanged(room=room, change="joined", own=True, again=again):
+                if not again:
+                    self._show_log(registered, room, past_of_room(self.client, room))
                 self._ask_names(room, again=bool(again))
             case Running():
                 self.client.context.publish(Notice(self._where()))
@@ -255,22 +257,21 @@ class IrcFace(Factory):
         if again:
             self._show_missed(connection, missed)
         else:
-            known = self._show_log(connection)
+            known: set[tuple[object, str]] = set()
+            for target, lines in past(self.client, self.people, self.channels):
+                self._show_log([connection], target, lines)
+                known |= {(one.id, one.text) for one in lines}
             fresh = [one for one in missed if (one.id, one.text) not in known]
             self._show_missed(connection, fresh)
 
-    def _show_log(self, connection: IrcConnection) -> set[tuple[object, str]]:
-        """Show the latest messages of our own log; return their numbers and texts."""
-        known: set[tuple[object, str]] = set()
-        for target, lines in past(self.client, self.people, self.channels):
-            shown: list[IrcLine] = []
-            for event in lines:
-                known.add((event.id, event.text))
-                for told in self.events.said(event):
-                    shown += told.lines
-            if shown:
+    def _show_log(
+        self, connections: Iterable[IrcConnection], target: str, lines: Iterable[MessageReceived]
+    ) -> None:
+        """Show messages of our own log with `target`, a room or a nickname."""
+        shown = [line for event in lines for told in self.events.said(event) for line in told.lines]
+        if shown:
+            for connection in connections:
                 connection.write_past(shown, target)
-        return known
 
     def _show_missed(
         self, connection: IrcConnection, missed: Iterable[MessageReceived | Sent]

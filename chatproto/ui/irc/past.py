@@ -22,12 +22,17 @@ DAYS = 2
 """Age of messages of people at most; those of rooms are as old as the log."""
 
 
+def past_of_room(client: Client, room: str) -> tuple[MessageReceived, ...]:
+    """Return the latest messages of `room` that our own log has, the oldest first."""
+    return client.messages.last(RoomTarget(room), LINES)
+
+
 def past(
     client: Client, people: People, channels: Channels
 ) -> Iterator[tuple[str, tuple[MessageReceived, ...]]]:
     """Yield each room and nickname with the latest messages that our own log has, the oldest first."""
     for channel in channels:
-        yield channel.name, client.messages.last(RoomTarget(channel.name), LINES)
+        yield channel.name, past_of_room(client, channel.name)
     oldest = client.context.now() - DAYS * 86400
     found: list[tuple[Wall, str, AwayContact]] = []
     for nick, key in people.keyed()[:LOOKED]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from chatproto.client.app import Client
-from chatproto.identity.recipient import FirstContact, KeyedPerson, OpenPeer
+from chatproto.identity.recipient import Dialled, FirstContact, KeyedPerson, OpenPeer
 from chatproto.ui.irc.lines import CHAT, CHAT_SOURCE, FACE
 from chatproto.ui.irc.nick_file import NickFile
 from chatproto.ui.irc.nicks import NOBODY, Given, Nicks, folded, is_id, wanted
@@ -57,6 +57,11 @@ class People:
         who = self._who(client_id if server is None else f"{client_id}@{server}")
         self._shown.setdefault(who, client_id)
         return self._nicks.of(who, client_id, lambda owner: self._passes(owner, who))
+
+    def call_of(self, name: str) -> int | None:
+        """Return the number of the conversation that is shown as `name`, None if there is none."""
+        found = self._client.calls.all.named(name)
+        return found.number if found is not None else None
 
     def source(self, nick: str) -> str:
         """Return `nick` as the source of a line."""
@@ -190,9 +195,11 @@ class People:
         return name
 
     def _passes(self, owner: Hashable, who: Hashable) -> bool:
-        """Return True if a nickname passes from an id at a server to the key that has it there."""
+        """Return True if a nickname passes from an id at a server, or an address, to the key there."""
         trust = self._client.trust
         match owner, who:
+            case Dialled(), KeyedPerson():  # who has answered there
+                return self._who(self._shown.get(owner, "")) == who
             case FirstContact(server, client_id), KeyedPerson(key) if trust is not None:
                 here = server in (None, trust.server_key)
                 if here and trust.was_introduced(client_id, key):

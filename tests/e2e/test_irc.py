@@ -1,0 +1,225 @@
+"""Real IRC clients as the interface: weechat and irssi, and hostile bytes of a client of our own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import LIMIT, Program, Stage, free_port
+from tests.e2e.screens import ScreenProgram
+from tests.long import some
+
+SECRET = "the-text-of-a-query"
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("weechat") is None or shutil.which("irssi") is None,
+    reason="weechat and irssi are not installed",
+)
+
+
+class RawIrc:
+    """IRC client that writes what a test wants, and keeps every line that it reads."""
+
+    def __init__(self, port: int, password: str, *caps: str) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), LIMIT)
+        self._data = b""
+        self.lines: list[str] = []
+        for line in (
+            *([f"CAP REQ :{' '.join(caps)}", "CAP END"] if caps else []),
+            f"PASS {password}",
+            "NICK raw",
+            "USER raw 0 * :Raw",
+        ):
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        self.send(f"{line}\r\n".encode())
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def expect(self, pattern: str) -> str:
+        """Read until one of all lines fits; return it."""
+        seen = 0
+        while True:
+            for at in range(seen, len(self.lines)):
+                if re.search(pattern, self.lines[at]):
+                    return self.lines[at]
+            seen = len(self.lines)
+            try:
+                data = self._socket.recv(65536)
+            except TimeoutError:
+                data = b""
+            assert data, f"{pattern} did not come: {self.lines[-20:]}"
+            *whole, self._data = (self._data + data).split(b"\r\n")
+            self.lines += [line.decode() for line in whole]
+
+    def rest(self) -> str:
+        """Read to the end of the connection."""
+        while data := self._socket.recv(65536):
+            self._data += data
+        return self._data.decode()
+
+    def end(self) -> None:
+        self._socket.close()
+
+
+class Face:
+    """Alice's client with --ui none, and the port for IRC clients."""
+
+    def __init__(self, stage: Stage, server: int, home: Path, port: int) -> None:
+        self.home = home
+        self.program: Program = stage.start(
+            "chatclient",
+            *("--id", "alice", "--server", f"127.0.0.1:{server}", "--ui", "none"),
+            *("--port", "tcp:0:interface=127.0.0.1", "--irc", str(port)),
+            *("--downloads", str(home / "downloads")),
+            home=home,
+        )
+        self.port = port
+        self.program.expect(re.compile(r"^\* registered with "))
+        self.password = (home / "irc_password").read_text().strip()
+
+    def weechat(self, folder: Path) -> ScreenProgram:
+        commands = (
+            "/set weechat.look.paste_max_lines -1",
+            "/set buflist.look.enabled off",
+            "/set weechat.startup.display_logo off",
+            f"/server add chat 127.0.0.1/{self.port} -notls -password={self.password}",
+            "/set irc.server.chat.anti_flood_prio_high 0",
+            "/set irc.server.chat.autoreconnect_delay 1",
+            "/connect chat",
+        )
+        words = [word for command in commands for word in ("-r", command)]
+        return ScreenProgram(folder, ["weechat", "-d", str(folder / "w"), *words], 100, 30)
+
+    def irssi(self, folder: Path) -> ScreenProgram:
+        (folder / "config").write_text(
+            'servers = ( { address = "127.0.0.1"; chatnet = "chat"; '
+            f'port = "{self.port}"; password = "{self.password}"; autoconnect = "yes"; }} );\n'
+            'chatnets = { chat = { type = "IRC"; }; };\n'
+            'settings = { core = { real_name = "x"; user_name = "x"; nick = "x"; };\n'
+            '  "fe-common/core" = { term_charset = "UTF-8"; }; };\n'
+        )
+        command = ["irssi", f"--home={folder}", f"--config={folder / 'config'}"]
+        return ScreenProgram(folder, command, 100, 30)
+
+
+@pytest.fixture
+def screens() -> Iterator[list[ScreenProgram]]:
+    """Programs on terminals, which end with the test."""
+    started: list[ScreenProgram] = []
+    yield started
+    for one in started:
+        one.signal(signal.SIGKILL)
+        one.wait()
+        one.end()
+
+
+@pytest.mark.parametrize("many", some(1, [500, 5000]))
+def test_weechat_and_irssi_show_one_client(
+    stage: Stage, screens: list[ScreenProgram], many: int
+) -> None:
+    server_home, server_port, irc_port = stage.place("server"), free_port(), free_port()
+    address = ("--port", f"tcp:{server_port}:interface=127.0.0.1")
+    server = stage.start("chatserver", *address, "--trace", home=server_home)
+    server.expect(re.compile("^Server listening on"))
+    bob = stage.open_client("bob", f"127.0.0.1:{server_port}", "--answer", "all")
+    home = stage.place("alice")
+    face = Face(stage, server_port, home, irc_port)
+    bob.event("registered")
+    bob.send_line("/join #tea")
+    bob.event("room", change="joined", own=True)
+
+    wrong = RawIrc(irc_port, "wrong")
+    assert " 464 " in wrong.rest()
+    wrong.end()
+    weechat = face.weechat(stage.place("weechat"))
+    screens.append(weechat)
+    irssi = face.irssi(stage.place("irssi"))
+    screens.append(irssi)
+    weechat.expect("End of the message of the day")
+    irssi.expect("End of the message of the day")
+
+    # A room: both see it when one joins, and what one says.
+    weechat.enter("/join #tea")
+    bob.event("room", change="joined", id="alice")
+    weechat.expect("alice (alice@chat) has joined #tea")
+    irssi.enter("/window goto #tea")
+    irssi.expect("#tea")
+    weechat.enter("hello from weechat")
+    bob.event("message", room="#tea", text="hello from weechat")
+    irssi.expect("hello from weechat")
+    irssi.enter("hello from irssi é")
+    bob.event("message", room="#tea", text="hello from irssi é")
+    weechat.expect("hello from irssi é")
+    bob.send_line('"hostile \\u001b[31m \\u0001VERSION\\u0001 \\u202e end"')
+    weechat.expect("hostile ␛[31m ␁VERSION␁")
+    irssi.expect("hostile ␛[31m ␁VERSION␁")
+
+    # A query, encrypted from end to end: the server has nothing of it.
+    weechat.enter("/query bob")
+    weechat.enter(SECRET)
+    bob.event("message", from_="alice", text=SECRET)
+    weechat.expect("talking with bob")
+    bob.send_line(f"/msg @alice re: {SECRET}")
+    weechat.expect(f"re: {SECRET}")
+    irssi.expect("bob")
+    irssi.enter("/query bob")
+    irssi.expect(f"re: {SECRET}")
+    for path in server_home.rglob("*"):
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes(), path
+    assert SECRET not in "\n".join(server.output.lines)
+
+    # A file and a command by *chat.
+    sent = stage.place("files") / "notes.txt"
+    sent.write_text("some notes")
+    bob.send_line(f"/switch alice\n/send {sent}")
+    weechat.expect("notes.txt")
+    weechat.enter("/query *chat")
+    weechat.enter("accept")
+    bob.event("file", state="done")
+    assert (home / "downloads" / "notes.txt").read_text() == "some notes"
+    weechat.enter("status")
+    weechat.expect(f"server 127.0.0.1:{server_port}, registered")
+
+    # Bytes that are no text, and many lines at once.
+    raw = RawIrc(irc_port, face.password)
+    raw.send("PRIVMSG bob :caf\xe9\r\n".encode("latin-1"))
+    raw.expect("FAIL . INVALID_UTF8")
+    bob.forget()
+    raw.send(b"".join(b"PRIVMSG bob :line %d\r\n" % number for number in range(many)))
+    raw.say("PING after")
+    raw.expect("PONG chat after")
+    bob.wait_for(lambda: len(bob.heard()) >= many, "all lines", 3 * LIMIT)
+    assert bob.heard() == [f"line {number}" for number in range(many)]
+    raw.end()
+
+    # The server is lost and comes again: the room goes on.
+    server.end()
+    weechat.enter("/buffer #tea")
+    server = stage.start("chatserver", *address, home=server_home)
+    bob.event("room", change="joined", own=True, again=True)
+    face.program.wait_for(
+        lambda: len(re.findall("registered with", "\n".join(face.program.lines))) > 1, "registered"
+    )
+    bob.send_line("/msg @#tea after the restart")
+    weechat.expect("after the restart")
+    bob.send_line("/msg @alice good night")
+    irssi.expect("good night")
+
+    # The client starts again: what was said is shown from its log.
+    face.program.end()
+    again = Face(stage, server_port, home, irc_port)
+    late = RawIrc(irc_port, again.password, "server-time", "batch")
+    late.expect("^@.*time=20.* :bob!bob@chat PRIVMSG #tea :after the restart$")
+    late.expect("^@.*time=20.* PRIVMSG alice :good night$")
+    late.end()
+    weechat.expect("alice (alice@chat) has joined #tea")

@@ -1,0 +1,287 @@
+"""People as nicknames: queries, calls, files, and who a nickname is when names are claimed or change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chatproto.client.events import CommandOutput, Event, Failed, Notice
+from chatproto.identity.pins import Pin, PinFile
+from chatproto.wire.actions import ACTION
+from chatproto.wire.bcp2_files import Offer
+from chatproto.wire.bcp2_peer import Msg
+from tests.client.keyed_program import BOB, IDENTITIES, Case, key_of
+from tests.client.tls_net import DATE
+from tests.ui.irc.ends import CAPS, IrcClient, bare, face_of
+
+ALICE = ":alice!alice@chat"
+BOB_SAYS = ":bob!bob@chat"
+
+
+class IrcCase(Case):
+    pins: tuple[tuple[str, str, str], ...] = ()
+    """Further pins: of which server, under which id, whose key."""
+
+    def begin(self, *given: Any, **settings: Any) -> Any:
+        file = PinFile(self.home / "known_peers")
+        for server, name, whose in self.pins:
+            file.put(Pin(key_of(server), name, key_of(whose)))
+        node = super().begin(*given, **settings)
+        self.face = face_of(node.client, self.home / "irc_nicks")
+        self.irc = IrcClient(self.face, caps=CAPS)
+        self.irc.read()
+        return node
+
+    def asks(self, *lines: str) -> list[str]:
+        """Write lines; return what comes when all has arrived, without tags."""
+        self.irc.say(*lines)
+        self.work()
+        return bare(self.irc.read())
+
+
+class QueryTests(IrcCase):
+    def test_texts_go_both_ways(self) -> None:
+        bob = self.talking()
+        self.irc.read()
+        self.irc.say("@label=5 PRIVMSG bob :hello")
+        self.net.settle()
+        self.assertEqual(bob.texts, ["hello"])
+        (line,) = self.irc.read()
+        self.assertRegex(line, r"^@time=[^;]+;msgid=1-[0-9a-f]+-s;label=5 :alice!alice@chat PRIV")
+        bob.says("hi\nthere", "\x01ACTION waves")
+        self.assertEqual(
+            bare(self.irc.read()),
+            [
+                ":chat BATCH +1 chatproto/message",
+                f"{BOB_SAYS} PRIVMSG alice hi",
+                f"{BOB_SAYS} PRIVMSG alice there",
+                ":chat BATCH -1",
+                f"{BOB_SAYS} PRIVMSG alice :\x01ACTION waves\x01",
+            ],
+        )
+        told = self.asks("PRIVMSG BOB :\x01ACTION nods\x01")
+        self.assertEqual(told, [f"{ALICE} PRIVMSG bob :\x01ACTION nods\x01"])
+        self.assertEqual((bob.texts[-1], bob.heard(Msg)[-1].kind), ("nods", ACTION))
+
+    def test_ctcp_of_other_kinds_goes_nowhere_and_formats_are_taken_off(self) -> None:
+        bob = self.talking()
+        self.irc.read()
+        self.asks("PRIVMSG bob :\x01VERSION\x01", "PRIVMSG bob :a\x02b\x0304,1c", "NOTICE bob :d")
+        self.assertEqual(bob.texts, ["abc", "d"])
+        self.assertEqual(self.asks("PRIVMSG bob :\x02"), [":chat 412 alice :No text to send"])
+
+    def test_hostile_texts_and_names_end_no_line(self) -> None:
+        bob = self.talking()
+        self.irc.read()
+        bob.says("a\r:eve!eve@chat PRIVMSG alice :b\0c\x1b[2J\x01VERSION\x01\u202e")
+        (line,) = bare(self.irc.read())
+        self.assertEqual(
+            line, f"{BOB_SAYS} PRIVMSG alice :a␍:eve!eve@chat PRIVMSG alice :b␀c␛[2J␁VERSION␁\ufffd"
+        )
+        bob.tell(Offer(1, "x :eve PRIVMSG alice :y\u202e", 5, DATE, "text/plain"))
+        told = self.asks()
+        self.assertTrue(all(line.startswith(BOB_SAYS) for line in told), told)
+        self.assertNotIn("\u202e", "".join(told))
+
+    def test_to_a_contact_who_is_away_it_waits_and_arrives_later(self) -> None:
+        self.irc.say("@label=1 PRIVMSG bob :later")
+        kept, ack = self.irc.read()
+        self.assertIn(f"{BOB_SAYS} NOTICE alice :message 1 is queued for bob (/msg *chat un", kept)
+        self.assertEqual(ack, "@label=1 :chat ACK")
+        bob = self.talking()
+        self.net.settle()
+        self.assertEqual(bob.texts, ["later"])
+        told = self.asks()
+        self.assertIn(f"{ALICE} PRIVMSG bob later", told)
+        self.assertIn(f"{BOB_SAYS} NOTICE alice :delivered to bob: later", told)
+
+    def test_who_cannot_be_reached_is_told_with_the_text(self) -> None:
+        self.asks("PRIVMSG *chat :chat 10.0.0.77:5000", "PRIVMSG 10.0.0.77_5000 :hello")
+        self.net.refuse()
+        told = self.asks()
+        source = ":10.0.0.77_5000!10.0.0.77_5000@chat NOTICE alice :"
+        self.assertTrue(any(line.startswith(f"{source}not delivered to") for line in told), told)
+
+    def test_nobody_has_401(self) -> None:
+        for nick in ("zoe", "zoe_open", "a b", "x" * 90, "é", "_", "sha256:AAAA"):
+            numerics = {line.split(" ")[1] for line in self.asks(f"PRIVMSG {nick} :hi")}
+            self.assertTrue(numerics <= {"401", "FAIL", "NOTICE"}, (nick, numerics))
+
+    def test_every_client_sees_what_another_says(self) -> None:
+        bob = self.talking()
+        self.irc.read()
+        other = IrcClient(self.face)
+        other.read()
+        other.say("PRIVMSG bob :from the other")
+        self.net.settle()
+        self.assertEqual(bob.texts, ["from the other"])
+        self.assertEqual(other.read(), [])
+        self.assertEqual(bare(self.irc.read()), [f"{ALICE} PRIVMSG bob :from the other"])
+
+    def test_five_thousand_lines_at_once_arrive_in_their_order(self) -> None:
+        bob = self.talking()
+        self.irc.read()
+        self.irc.say(*[f"PRIVMSG bob :{number}" for number in range(5000)], "PING end")
+        self.net.settle()
+        self.assertEqual(bob.texts, [str(number) for number in range(5000)])
+        lines = self.irc.read()
+        self.assertEqual(len(lines), 5001)
+        self.assertEqual(self.held, [])
+
+    def test_a_broken_and_a_closed_conversation_are_told(self) -> None:
+        bob = self.talking()
+        self.irc.read()
+        bob.leaves()
+        self.assertEqual(self.asks(), [f"{BOB_SAYS} NOTICE alice :bob left"])
+
+
+class KnownNameTests(IrcCase):
+    pins = (("carol", "dave", "carol"),)
+
+    def test_an_unconfirmed_caller_has_another_nickname(self) -> None:
+        self.asks("PRIVMSG dave :for the real one")
+        self.assertEqual(self.kept(), ["for the real one"])
+        eve = self.called("dave", IDENTITIES["eve"])
+        self.assertIn("/msg *chat accept dave_unconfirmed", self.asks()[1])
+        self.asks("PRIVMSG *chat :accept dave_unconfirmed")
+        eve.says("it is me")
+        self.assertEqual(self.asks(), [":dave_unconfirmed!dave@chat PRIVMSG alice :it is me"])
+        self.asks("PRIVMSG dave :still for him", "PRIVMSG dave_unconfirmed :who are you?")
+        self.assertEqual(eve.texts, ["who are you?"])
+        self.assertEqual(self.kept(), ["for the real one", "still for him"])
+
+    def test_a_changed_pin_under_an_open_query(self) -> None:
+        bob = self.talking()
+        self.irc.read()
+        bob.leaves()
+        told = self.asks(f"PRIVMSG *chat :trust bob {key_of('eve')}")
+        self.assertTrue(told)
+        refused = self.asks("PRIVMSG bob :a secret")
+        self.assertEqual(
+            refused,
+            [
+                ":chat 401 alice bob :nobody you know has the key of bob any more: they are bob_2 now"
+            ],
+        )
+        self.assertEqual(self.kept(), [])
+        self.asks("PRIVMSG bob_2 :to the new key")
+        self.assertEqual(self.ledger.waiting()[0][0], key_of("eve"))
+        eve = self.called("bob", IDENTITIES["eve"])
+        eve.says("new phone")
+        self.assertIn(":bob_2!bob@chat PRIVMSG alice :new phone", self.asks())
+
+    def test_nicknames_stay_in_the_next_run(self) -> None:
+        for run, name in enumerate(("eve", "server", "eve")):
+            far = self.called("zoe", IDENTITIES[name])
+            self.asks("PRIVMSG *chat :accept")
+            far.says("hi")
+            expected = "zoe_unconfirmed_2" if name == "server" else "zoe_unconfirmed"
+            self.assertIn(f":{expected}!zoe@chat PRIVMSG alice hi", self.asks(), run)
+            self.begin()
+
+    def test_a_verified_one_has_an_account(self) -> None:
+        bob = self.talking()
+        self.irc.read()
+        self.asks("PRIVMSG *chat :verify bob yes")
+        bob.says("hi")
+        (line,) = self.irc.read()
+        self.assertIn(";account=bob ", line)
+        self.assertIn(":chat 330 alice bob bob :is verified as", self.asks("WHOIS bob"))
+        self.assertIn(":chat 671 alice bob :is using a secure connection", self.asks("WHOIS bob"))
+
+
+class TwoServersTests(IrcCase):
+    pins = (("carol", "bobby", "eve"), ("eve", "bobby", "server"))
+
+    def test_bob_at_two_servers_is_two_people(self) -> None:
+        (refused,) = self.asks("PRIVMSG bobby :hi")
+        self.assertIn(" 401 alice bobby :", refused)
+        self.assertIn("several servers", refused)
+        far = [self.called("bobby", IDENTITIES[name]) for name in ("eve", "server")]
+        nicks = []
+        for one in far:
+            self.asks("PRIVMSG *chat :accept")
+            one.says("hi")
+            nicks += [line[1:].split("!")[0] for line in self.asks() if "PRIVMSG alice hi" in line]
+        self.assertEqual(len(set(nicks)), 2, nicks)
+        for nick in nicks:
+            self.asks(f"PRIVMSG {nick} :{nick}")
+        self.assertEqual([one.texts for one in far], [[nick] for nick in nicks])
+
+
+class ChatTests(IrcCase):
+    """Commands to `*chat`."""
+
+    def test_an_incoming_call_is_asked_about_and_accepted(self) -> None:
+        eve = self.called("eve", IDENTITIES["eve"])
+        first, how = self.asks()
+        self.assertIn(":*chat!chat@chat NOTICE alice :Incoming chat request from eve?", first)
+        self.assertIn("/msg *chat accept eve_unconfirmed", how)
+        told = self.asks("PRIVMSG *chat :accept eve_unconfirmed")
+        self.assertIn(":eve_unconfirmed!eve@chat NOTICE alice :talking with eve?", told[0])
+        eve.says("hi")
+        self.assertIn(":eve_unconfirmed!eve@chat PRIVMSG alice hi", self.asks())
+
+    def test_files_come_and_go(self) -> None:
+        bob = self.talking()
+        self.irc.read()
+        path = self.home / "a file.txt"
+        path.write_text("hello")
+        told = self.asks(f"PRIVMSG *chat :send @bob '{path}'")
+        self.assertEqual([one.name for one in bob.heard(Offer)], ["a file.txt"])
+        self.assertIn("a file.txt", told[0])
+        bob.tell(Offer(1, "theirs.txt", 5, DATE, "text/plain"))
+        offered = self.asks()
+        self.assertIn("theirs.txt", offered[0])
+        self.assertTrue(any("/msg *chat accept" in line for line in offered), offered)
+        self.assertEqual(
+            self.asks("PRIVMSG *chat :send @nobody x")[0][:28], ":*chat!chat@chat NOTICE alic"
+        )
+        self.assertIn("needs a path", self.asks("PRIVMSG *chat :send @bob")[0])
+
+    def test_commands_are_answered_to_who_asked_only(self) -> None:
+        other = IrcClient(self.face)
+        other.read()
+        (line,) = self.asks("@label=9 PRIVMSG *chat :/who")
+        self.assertEqual(line, ":*chat!chat@chat NOTICE alice :no conversations")
+        self.assertIn("unknown command /nonsense", self.asks("PRIVMSG *chat :nonsense")[0])
+        self.assertGreater(len(self.asks("PRIVMSG *chat help")), 10)
+        self.assertEqual(other.read(), [])
+
+    def test_the_screen_beside_hears_no_answers_but_all_else(self) -> None:
+        screen: list[Event] = []
+        self.node.publish.listen(self.face.beside(screen.append))
+        self.asks("PRIVMSG *chat :who", "PRIVMSG *chat :leave", "PRIVMSG bob :kept")
+        self.assertEqual([type(event) for event in screen], [Notice])
+        self.node.status()
+        self.node.leave()
+        self.assertEqual([type(event) for event in screen[1:]], [CommandOutput, Failed])
+        self.assertEqual(self.asks(), [])
+
+    def test_a_target_is_each_clients_own(self) -> None:
+        self.talking()
+        self.node.switch("carol")
+        before = self.node.target
+        self.asks("PRIVMSG *chat :switch bob", "PRIVMSG bob :hi")
+        self.assertIs(self.node.target, before)
+
+    def test_history_is_shown_where_it_was_said(self) -> None:
+        bob = self.talking()
+        self.asks("PRIVMSG bob :one")
+        bob.says("two")
+        other = IrcClient(self.face)
+        other.read()
+        self.irc.read()
+        self.assertEqual(
+            self.asks("PRIVMSG *chat :history bob 5"),
+            [f"{ALICE} PRIVMSG bob one", f"{BOB_SAYS} PRIVMSG alice two"],
+        )
+        self.assertEqual(other.read(), [])
+
+    def test_away_is_for_a_server(self) -> None:
+        self.assertEqual(self.asks("AWAY :lunch")[0][:17], ":chat FAIL AWAY N")
+
+    def test_a_call_by_address_becomes_a_person(self) -> None:
+        self.asks(f"PRIVMSG *chat :chat {BOB}")
+        self.person()
+        told = self.asks()
+        self.assertIn(":10.0.0.2_5002!10.0.0.2_5002@chat NICK bob", told)
