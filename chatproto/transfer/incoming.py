@@ -204,6 +204,12 @@ class IncomingTransfer:
             TransferChanged(reason),
         ]
 
+    def spoiled(self, reason: str) -> list[Effect]:
+        """Fail, since the disk has lost data and the part is gone."""
+        self._writing = False
+        ended = self._end(TransferInput.FAIL, reason)
+        return [SendMessage(Error(500, about="DATA", id=self.id)), *ended] if ended else []
+
     def cancelled(self) -> list[Effect]:
         """Handle the sender's CANCEL."""
         agreed = self.agreed

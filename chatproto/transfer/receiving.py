@@ -24,7 +24,7 @@ from chatproto.transfer.incoming import IncomingTransfer
 from chatproto.transfer.offer import AnyOffer, list_bytes
 from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
-from chatproto.transfer.sinks import Sink, There
+from chatproto.transfer.sinks import DataLost, Sink, There
 from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_files import Piece
 
@@ -153,7 +153,9 @@ class Receiving:
     def _work(self, job: Callable[[], Any], then: Callable[[Any], list[Effect]]) -> None:
         def done(result: Any) -> None:
             self._desk.changed = True
-            if isinstance(result, BaseException):
+            if isinstance(result, DataLost):
+                self.run(self.machine.spoiled(str(result)))
+            elif isinstance(result, BaseException):
                 self.run(self.machine.trouble(str(result)))
             else:
                 self.run(then(result))

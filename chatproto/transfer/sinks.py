@@ -16,8 +16,9 @@ from pathlib import Path
 
 from chatproto.transfer.names import PART, free_name
 from chatproto.transfer.offer import AnyOffer, FolderOffer
+from chatproto.transfer.write_back import WriteBack
 from chatproto.wire.bcp2_files import Piece
-from chatproto.wire.reasons import CodedError, Reason
+from chatproto.wire.reasons import DISK_LOST_DATA, CodedError, Reason
 from chatproto.wire.values import value_class
 
 HASHED = 1024 * 1024
@@ -35,6 +36,10 @@ class SinkTrouble(CodedError):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, Reason.FILE_TROUBLE)
+
+
+class DataLost(SinkTrouble):
+    """The disk has lost data that were written; the part is removed, for it reads as if they were there."""
 
 
 @value_class
@@ -64,6 +69,7 @@ class Sink:
         self._index = 0  # of the entry that is open or comes next
         self._left = 0  # in the open one
         self._offset = 0
+        self._write_back = WriteBack()
 
     @property
     def part(self) -> Path:
@@ -105,7 +111,7 @@ class Sink:
     def write(self, pieces: tuple[Piece, ...]) -> None:
         """Put `pieces` behind what is there; together they go no further than the end.
 
-        Raises SinkTrouble; what is there is then found out by `begin`.
+        Raises SinkTrouble; what is there is then found out by `begin`. DataLost: nothing is.
         """
         try:
             # As few releases of the interpreter as can be: each has to wait for its return.
@@ -116,7 +122,11 @@ class Sink:
                 if self._file is None:
                     self._open()
                 assert self._file is not None
-                count = os.write(self._file, rest[: self._left])
+                file, count = self._file, os.write(self._file, rest[: self._left])
+                try:
+                    self._write_back.wrote(file, count)
+                except OSError as error:
+                    raise self._lost(error) from None
                 self._advance(count)
                 rest = rest[count:]
         except OSError as error:
@@ -125,14 +135,18 @@ class Sink:
     def finish(self, sha256: str) -> str:
         """Give it its name if it is whole; where it lies then, or empty if the hash differs.
 
-        It is on the disk before it has its name. Raises SinkTrouble.
+        It is on the disk before it has its name. Raises SinkTrouble; DataLost if it cannot get there.
         """
         if self._offset != self._offer.size or self._hash.hexdigest() != sha256:
             return ""
         try:
             self._open_empty()
-            self.close()
-            self._flush()
+            self._shut()
+            try:
+                self._write_back.wait()
+                self._flush()
+            except OSError as error:
+                raise self._lost(error) from None
             return self._rename()
         except OSError as error:
             raise _trouble(error, self.part) from None
@@ -147,10 +161,28 @@ class Sink:
             raise _trouble(error, self.part) from None
 
     def close(self) -> None:
-        """Let go of the file that is open."""
+        """Let go of the file that is open; if the disk has lost some of it, of the whole part."""
+        self._shut()
+        try:
+            self._write_back.wait()
+        except OSError as error:
+            self._lost(error)
+
+    def _shut(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+
+    def _lost(self, error: OSError) -> DataLost:
+        """Remove the part, whose data may be in memory only. Return the trouble."""
+        self._shut()
+        self._write_back = WriteBack()
+        if self.local:
+            try:
+                self._remove()
+            except OSError as trouble:
+                error = trouble
+        return DataLost(DISK_LOST_DATA(path=self.part, why=error.strerror))
 
     # The stream of the entries.
 
@@ -180,7 +212,7 @@ class Sink:
         self._left -= count
         if not self._left:
             if self._entries[self._index][1]:
-                self.close()
+                self._shut()
             self._index += 1
 
     def _open_entry(self, root: Path, components: tuple[str, ...], flags: int) -> int:
@@ -329,7 +361,7 @@ class Sink:
     def _check_room(self) -> None:
         free = shutil.disk_usage(self._folder).free
         if self._offer.size - self._offset > free:
-            self.close()
+            self._shut()
             if not self._offset:
                 self._remove()
             raise SinkTrouble(

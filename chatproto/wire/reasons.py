@@ -568,6 +568,10 @@ OFFER_UNANSWERED = Sentence(Reason.CANCELLED, "the peer did not answer the offer
 KEEPS_CHANGING = Sentence(
     Reason.FILE_TROUBLE, "{name} keeps changing: send it when nothing writes to it"
 )
+DISK_LOST_DATA = Sentence(
+    Reason.FILE_TROUBLE,
+    "the disk has lost data of {path} ({why}): check it before the file is sent again",
+)
 PEER_REFUSED_FILE = Sentence(Reason.REFUSED, "the peer refused it: {why}")
 
 # Commands.
