@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
+from chatproto.transfer.hashes import OWN
 from chatproto.transfer.records import Records
 from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -85,6 +86,7 @@ class TransferContext:
         limits: ClientLimits,
         key: str,
         settle: Callable[[], None],
+        hashes: tuple[str, ...] = OWN,
     ) -> None:
         self.owner = owner
         self.worker = worker
@@ -97,6 +99,8 @@ class TransferContext:
         """True after an effect or finished work: other transfers may go on, or one has ended."""
         self.waiting: deque[Bcp2Message] = deque()
         self.settle = settle
+        self.hashes = hashes
+        """Hash functions besides SHA-256 that this program has."""
 
     def send(self, message: Bcp2Message) -> None:
         """Say it next; where there is no connection, nobody hears it."""

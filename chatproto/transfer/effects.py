@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatproto.transfer.hashes import SHA_256
 from chatproto.transfer.offer import AnyOffer
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Piece
@@ -41,9 +42,10 @@ class Release:
 
 @value_class
 class Begin:
-    """Sending: go to `offset` in the source and hash what lies before it; then `begun`."""
+    """Sending: go to `offset` in the source and hash what lies before it with `hash`; then `begun`."""
 
     offset: int
+    hash: str = SHA_256
 
 
 @value_class
@@ -63,11 +65,13 @@ class Look:
 class Open:
     """Receiving: open the part and hash what is there; then `opened`.
 
-    `sha256`: what the whole should have, where it is known; `anew`: what is there is of no use.
+    `hash`: the function. `digest`: what the whole should have, where it is known; `anew`: what is
+    there is of no use.
     """
 
     offer: AnyOffer
-    sha256: str = ""
+    hash: str = SHA_256
+    digest: str = ""
     anew: bool = False
 
 
@@ -84,7 +88,7 @@ class Write:
 class Finish:
     """Receiving: if the whole has this hash, give it its name; then `finished`."""
 
-    sha256: str
+    digest: str
 
 
 @value_class

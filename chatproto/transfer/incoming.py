@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from chatproto.transfer.effects import (
     Discard,
     Effect,
@@ -16,11 +14,12 @@ from chatproto.transfer.effects import (
     TransferChanged,
     Write,
 )
+from chatproto.transfer.hashes import SHA_256, choose, function_of
 from chatproto.transfer.offer import AnyOffer, same_content
 from chatproto.transfer.sinks import There
 from chatproto.transfer.state import ENDED, RECEIVING, TransferInput, TransferState
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.bcp2_files import Cancel, DoneAck, OfferAck, Piece
+from chatproto.wire.bcp2_files import Cancel, DoneAck, Piece, offer_ack
 from chatproto.wire.reasons import (
     CANCELLED_BY_PEER,
     HASH_WRONG_TWICE,
@@ -29,16 +28,14 @@ from chatproto.wire.reasons import (
     Reason,
 )
 
-NOTHING = hashlib.sha256().hexdigest()
-"""The hash of no bytes."""
-
 
 class IncomingTransfer:
     """Incoming transfer: the rules of receiving one file or folder. Pure; returns effects.
 
     `id`: the sender's number. `offset`: bytes received. `pending`: bytes received but not yet written.
-    `sha256`: hash of the whole, once the sender has given it. `path`: where the finished file is.
-    `agreed`: the user has accepted it, once and for all.
+    `digest`: hash of the whole, once the sender has given it. `path`: where the finished file is.
+    `agreed`: the user has accepted it, once and for all. `hash`: function that the part was begun with,
+    or "". `hashes`: those besides SHA-256 that both ends have.
     """
 
     def __init__(
@@ -46,16 +43,20 @@ class IncomingTransfer:
         id: int,
         offer: AnyOffer,
         state: TransferState = TransferState.OFFERED,
-        sha256: str = "",
+        digest: str = "",
         path: str = "",
+        hash: str = "",
+        hashes: tuple[str, ...] = (),
     ) -> None:
         self.id = id
         self.offer = offer
         self.state = state
         self.offset = offer.size if path else 0
         self.pending = 0
-        self.sha256 = sha256
+        self.digest = digest
         self.path = path
+        self.hash = hash
+        self._hashes = hashes
         self.agreed = state is not TransferState.OFFERED
         self._pieces: list[Piece] = []
         self._written_to = 0
@@ -85,12 +86,15 @@ class IncomingTransfer:
             return []
         return [SendMessage(Error(603, about="OFFER", id=self.id)), Forget(), TransferChanged()]
 
-    def offered_again(self, offer: AnyOffer) -> list[Effect]:
+    def offered_again(self, offer: AnyOffer, hashes: tuple[str, ...] = ()) -> list[Effect]:
         """Handle a repeated OFFER: after a lost connection, or because the source has changed."""
+        self._hashes = hashes
         if self.state is TransferState.CANCELLED:
             return [SendMessage(Cancel(self.id, "OFFER"))]
         if self.state is TransferState.DONE:
-            return [SendMessage(OfferAck(self.id, self.offer.size, self.sha256))]
+            if function_of(self.digest) not in (SHA_256, *hashes):
+                return [SendMessage(DoneAck(self.id))]  # the sender lost the function since
+            return [SendMessage(offer_ack(self.id, self.offer.size, self.digest))]
         if self.state in ENDED:
             return [SendMessage(Error(603, about="OFFER", id=self.id))]
         changed = offer != self.offer
@@ -100,7 +104,7 @@ class IncomingTransfer:
         if not self.agreed:
             return [TransferChanged(note)] if changed else []
         if changed:
-            self.sha256 = ""
+            self.digest = ""
         if self.state in {TransferState.BROKEN, TransferState.STALLED}:
             self._may(TransferInput.TAKE)
             return [Keep(), TransferChanged(note)]
@@ -116,7 +120,7 @@ class IncomingTransfer:
             return []
         self._useless = False
         self.offset = self._written_to = there.offset
-        answer = SendMessage(OfferAck(self.id, there.offset, there.sha256))
+        answer = SendMessage(offer_ack(self.id, there.offset, there.digest))
         if there.path:
             self._may(TransferInput.WHOLE)
             self.path = there.path
@@ -141,15 +145,17 @@ class IncomingTransfer:
         self.pending += len(piece)
         return self._write()
 
-    def done(self, sha256: str) -> list[Effect]:
-        """Handle DONE: everything was sent, and `sha256` is the hash of the whole."""
+    def done(self, digest: str) -> list[Effect]:
+        """Handle DONE: everything was sent, and `digest` is the hash of the whole."""
         if self.state is TransferState.DONE:
-            if sha256 != self.sha256:
+            if digest != self.digest:
                 return [SendMessage(Error(460, about="DONE", id=self.id))]
             return [Keep((SendMessage(DoneAck(self.id)),))]
+        if (self.state, TransferInput.END) in RECEIVING and function_of(digest) != self.hash:
+            return self._fail(WRONG_DATA(), 400, "DONE")
         if not self._may(TransferInput.END):
             return []
-        self.sha256 = sha256
+        self.digest = digest
         return [Keep(), TransferChanged(), *self._write()]
 
     def written(self) -> list[Effect]:
@@ -180,7 +186,7 @@ class IncomingTransfer:
             ]
         self._again = True
         self._may(TransferInput.DIFFERS)
-        self.sha256 = ""
+        self.digest = ""
         self.offset = self._written_to = 0
         self._anew = True
         return [
@@ -244,7 +250,10 @@ class IncomingTransfer:
     def _open(self) -> list[Effect]:
         self._drop()
         self._writing = True
-        return [Open(self.offer, self.sha256, self._useless), TransferChanged()]
+        self.hash = choose(self.hash, self._hashes)
+        if function_of(self.digest) != self.hash:
+            self.digest = ""
+        return [Open(self.offer, self.hash, self.digest, self._useless), TransferChanged()]
 
     def _write(self) -> list[Effect]:
         """Write the next pieces; once all are written and DONE has come, check the hash."""
@@ -258,7 +267,7 @@ class IncomingTransfer:
             return [Write(offset, pieces, anew)]
         if self.state is TransferState.VERIFYING:
             self._writing = True
-            return [Finish(self.sha256)]
+            return [Finish(self.digest)]
         return []
 
     def _drop(self) -> None:

@@ -47,9 +47,9 @@ class FolderOffer:
 AnyOffer = FileOffer | FolderOffer
 
 
-def to_wire(id: int, offer: AnyOffer) -> wire.Offer:
-    """The message that offers it."""
-    return wire.Offer(id, offer.name, offer.size, offer.modified, offer.type, offer.files)
+def to_wire(id: int, offer: AnyOffer, hashes: tuple[str, ...] = ()) -> wire.Offer:
+    """The message that offers it; `hashes`: functions besides SHA-256 that may prove it."""
+    return wire.Offer(id, offer.name, offer.size, offer.modified, offer.type, offer.files, hashes)
 
 
 def from_wire(message: wire.Offer, limits: ClientLimits) -> AnyOffer:

@@ -15,16 +15,18 @@ from chatproto.transfer.effects import (
     SendMessage,
     TransferChanged,
 )
+from chatproto.transfer.hashes import SHA_256, function_of
 from chatproto.transfer.offer import AnyOffer, to_wire
 from chatproto.transfer.sources import Pieces
 from chatproto.transfer.state import ENDED, SENDING, TransferInput, TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_files import Cancel, Data, Done, Piece
+from chatproto.wire.bcp2_files import Cancel, Data, Piece, done
 from chatproto.wire.reasons import (
     CANCELLED_BY_PEER,
     HASH_WRONG_TWICE,
     KEEPS_CHANGING,
     PEER_REFUSED_FILE,
+    WRONG_DATA,
     Cause,
     Reason,
 )
@@ -40,20 +42,27 @@ class Outgoing:
     """Outgoing transfer: the rules of sending one file or folder. Pure; returns effects.
 
     `id`: our number. `offset`: bytes handed out to be sent. `offer`: name, size and date as of now.
+    `hashes`: functions besides SHA-256 that the receiver may pick.
     """
 
     def __init__(
-        self, id: int, offer: AnyOffer, state: TransferState = TransferState.QUEUED
+        self,
+        id: int,
+        offer: AnyOffer,
+        state: TransferState = TransferState.QUEUED,
+        hashes: tuple[str, ...] = (),
     ) -> None:
         self.id = id
         self.offer = offer
         self.state = state
         self.offset = 0
+        self._hashes = hashes
+        self._hash = SHA_256  # the function that they picked
         self._theirs = ""  # the hash of what they have
         self._pieces: deque[Piece] = deque()
         self._read_to = 0
         self._reading = False
-        self._sha256 = ""
+        self._digest = ""
         self._again = False
         self._changes = 0
 
@@ -63,21 +72,23 @@ class Outgoing:
         """Send the offer: for the first time, or again after a lost connection."""
         if not self._may(TransferInput.OFFER):
             return []
-        return [SendMessage(to_wire(self.id, self.offer)), TransferChanged()]
+        return [SendMessage(to_wire(self.id, self.offer, self._hashes)), TransferChanged()]
 
-    def taken(self, offset: int, sha256: str) -> list[Effect]:
+    def taken(self, offset: int, digest: str) -> list[Effect]:
         """Handle OFFERACK: the peer accepts, and has `offset` bytes with this hash."""
+        if not digest or function_of(digest) not in (SHA_256, *self._hashes):
+            return self._end(TransferInput.FAIL, WRONG_DATA(), [SendMessage(Cancel(self.id))])
         if not self._may(TransferInput.TAKE):
             return []
-        self._theirs = sha256
+        self._hash, self._theirs = function_of(digest), digest
         return [*self._begin(offset if offset <= self.offer.size else 0), TransferChanged()]
 
-    def begun(self, sha256: str) -> list[Effect]:
-        """The source stands where it should; `sha256` is of what lies before."""
+    def begun(self, digest: str) -> list[Effect]:
+        """The source stands where it should; `digest` is of what lies before."""
         self._reading = False
         if self.state is not TransferState.CHECKING:
             return []
-        if self._theirs and sha256 != self._theirs:
+        if self._theirs and digest != self._theirs:
             self._theirs = ""
             return [
                 *self._begin(0),
@@ -93,7 +104,7 @@ class Outgoing:
             return []
         self._pieces.extend(batch.pieces)
         self._read_to += sum(map(len, batch.pieces))
-        self._sha256 = batch.sha256
+        self._digest = batch.digest
         return self._next()
 
     def changed(self) -> list[Effect]:
@@ -182,9 +193,9 @@ class Outgoing:
             message = Data(self.id, self.offset, piece)
             self.offset += len(piece)
             return message
-        if self._sha256 and not self._reading:
+        if self._digest and not self._reading:
             self._may(TransferInput.END)
-            return Done(self.id, self._sha256)
+            return done(self.id, self._digest)
         return None
 
     def more(self) -> list[Effect]:
@@ -195,7 +206,7 @@ class Outgoing:
     def ready(self) -> bool:
         """True if there is a message to pull."""
         return self.state is TransferState.MOVING and bool(
-            self._pieces or (self._sha256 and not self._reading)
+            self._pieces or (self._digest and not self._reading)
         )
 
     # How it follows.
@@ -215,11 +226,11 @@ class Outgoing:
         self._drop()
         self.offset = self._read_to = offset
         self._reading = True
-        return [Begin(offset)]
+        return [Begin(offset, self._hash)]
 
     def _next(self) -> list[Effect]:
         waiting = self._read_to - self.offset
-        if self._reading or self._sha256 or waiting > BATCH:
+        if self._reading or self._digest or waiting > BATCH:
             return []
         self._reading = True
         return [Read(self._read_to, BATCH)]
@@ -227,7 +238,7 @@ class Outgoing:
     def _drop(self) -> None:
         """Discard what was read and not yet sent."""
         self._pieces.clear()
-        self._sha256 = ""
+        self._digest = ""
 
     def _end(
         self, how: TransferInput, text: str = "", before: list[Effect] | None = None

@@ -21,7 +21,7 @@ from chatproto.transfer.effects import (
     Write,
 )
 from chatproto.transfer.incoming import IncomingTransfer
-from chatproto.transfer.offer import AnyOffer, list_bytes
+from chatproto.transfer.offer import list_bytes
 from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import DataLost, Sink, There
@@ -93,8 +93,9 @@ class Receiving:
             None,
             str(self._folder),
             self._sink.local,
-            machine.sha256,
+            machine.digest,
             machine.path,
+            machine.hash,
         )
 
     def run(self, effects: Iterable[Effect]) -> None:
@@ -128,17 +129,17 @@ class Receiving:
                 self._lane.do(sink.close, self._recorded)
             case Discard():
                 self._lane.do(sink.discard, self._recorded)
-            case Open(offer, sha256, anew):
-                self._open(offer, sha256, anew)
+            case Open():
+                self._open(effect)
             case Write(_, pieces, anew):
                 self._work(lambda: _write(sink, pieces, anew), lambda _: self.machine.written())
-            case Finish(sha256):
-                self._work(lambda: sink.finish(sha256), self.machine.finished)
+            case Finish(digest):
+                self._work(lambda: sink.finish(digest), self.machine.finished)
 
-    def _open(self, offer: AnyOffer, sha256: str, anew: bool) -> None:
+    def _open(self, todo: Open) -> None:
         """The name is in the record before it is on the disk: no part is ever forgotten."""
         record, before = self.record(), self._sink
-        sink = self._sink = Sink(self._folder, offer)
+        sink = self._sink = Sink(self._folder, todo.offer, hash=todo.hash)
 
         def chosen() -> None:
             self._desk.records.save(replace(record, local=sink.local))
@@ -146,7 +147,7 @@ class Receiving:
         def begin() -> There:
             before.close()
             sink.local = before.local
-            return sink.begin(sha256, anew, chosen)
+            return sink.begin(todo.digest, todo.anew, chosen)
 
         self._work(begin, self.machine.opened)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from chatproto.net.clock import Monotonic
 from chatproto.net.rebase import Seen, rebase
+from chatproto.transfer.hashes import SHA_256
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer
 from chatproto.transfer.sinks import Sink, SinkTrouble
 from chatproto.transfer.sources import Found
@@ -33,7 +34,8 @@ class Record:
     """Stored record of one transfer with the owner of `key`.
 
     `at`: time of writing, seconds since the epoch. Sending: `found`, without its offer. Receiving:
-    `folder` and `local`, the folder and name of the file; `sha256` and `path` as in `IncomingTransfer`.
+    `folder` and `local`, the folder and name of the file; `digest`, `path` and `hash` as in
+    `IncomingTransfer`.
     """
 
     key: str
@@ -45,8 +47,9 @@ class Record:
     found: Found | None = None
     folder: str = ""
     local: str = ""
-    sha256: str = ""
+    digest: str = ""
     path: str = ""
+    hash: str = ""
 
 
 class Records:
@@ -148,6 +151,7 @@ def _as_json(record: Record) -> dict[str, object]:
     plain = asdict(replace(record, offer=FileOffer("", 0, ""), found=None))
     offer, found = record.offer, record.found
     plain["state"] = record.state.name
+    plain["sha256"] = plain.pop("digest")  # its name when there was no other function
     plain["offer"] = {
         "name": offer.name,
         "size": offer.size,
@@ -174,6 +178,8 @@ def _from_json(plain: dict[str, object]) -> Record:
         offer = FolderOffer(name, modified, tuple((int(s), str(p)) for s, p in about["files"]))
     else:
         offer = FileOffer(name, int(about["size"]), modified, str(about["type"]))
+    values["digest"] = values.pop("sha256")
+    values.setdefault("hash", SHA_256)
     values["state"] = TransferState[str(plain["state"])]
     values["offer"] = offer
     if plain["found"] is not None:

@@ -44,7 +44,7 @@ class Sending:
     ) -> None:
         self.number = number
         self.found = found
-        self.machine = Outgoing(id, found.offer, state)
+        self.machine = Outgoing(id, found.offer, state, desk.hashes)
         self.forgotten = False
         self.kept = state is not TransferState.QUEUED
         self.offered_at: Monotonic = 0.0
@@ -116,8 +116,8 @@ class Sending:
                 self._lane.do(lambda: records.remove(record), self._recorded)
             case Release():
                 self._lane.do(source.close, self._recorded)
-            case Begin(offset):
-                self._work(lambda: source.begin(offset), self.machine.begun)
+            case Begin(offset, hash):
+                self._work(lambda: source.begin(offset, hash), self.machine.begun)
             case Read(_, size):
                 self._work(lambda: source.read(size), self._read)
             case Look():

@@ -7,13 +7,13 @@ the download folder is opened, and no link in it is followed.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from chatproto.transfer.hashes import SHA_256, Hasher
 from chatproto.transfer.names import PART, free_name
 from chatproto.transfer.offer import AnyOffer, FolderOffer
 from chatproto.transfer.write_back import WriteBack
@@ -47,24 +47,25 @@ class There:
     """Bytes of a transfer that are on the disk, and their hash; `path` if it is complete."""
 
     offset: int
-    sha256: str
+    digest: str
     path: str = ""
 
 
 class Sink:
     """File or folder being received. Must be closed.
 
-    `local`: the name chosen for it before, or ""; known after `begin`.
+    `local`: the name chosen for it before, or ""; known after `begin`. `hash`: the hash function.
     """
 
-    def __init__(self, folder: Path, offer: AnyOffer, local: str = "") -> None:
+    def __init__(self, folder: Path, offer: AnyOffer, local: str = "", hash: str = SHA_256) -> None:
         self.local = local
         self._folder = folder
         self._offer = offer
         self._entries: list[tuple[int, tuple[str, ...]]] = [(offer.size, ())]
         if isinstance(offer, FolderOffer):
             self._entries = [(size, tuple(path.split("/"))) for size, path in offer.files]
-        self._hash = hashlib.sha256()
+        self._function = hash
+        self._hash = Hasher(hash)
         self._file: int | None = None
         self._index = 0  # of the entry that is open or comes next
         self._left = 0  # in the open one
@@ -78,13 +79,13 @@ class Sink:
 
     def begin(
         self,
-        sha256: str = "",
+        digest: str = "",
         anew: bool = False,
         chosen: Callable[[], None] = lambda: None,
     ) -> There:
         """Make or open the part and read what is there of it.
 
-        `sha256`: what the whole should have, if that is known: it may have got its name before the
+        `digest`: what the whole should have, if that is known: it may have got its name before the
         program was ended. `anew`: what is there is of no use. `chosen` is called when a name is chosen
         and nothing has it yet. Raises SinkTrouble, also if there is not room enough.
         """
@@ -92,7 +93,7 @@ class Sink:
             self.close()
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._unlink_twin()
-            if sha256 and self.local and not anew and (there := self._named_before(sha256)):
+            if digest and self.local and not anew and (there := self._named_before(digest)):
                 return there
             if anew and self.local:
                 self._remove()
@@ -102,7 +103,7 @@ class Sink:
         except OSError as error:
             self.close()
             raise _trouble(error, self.part) from None
-        return There(self._offset, self._hash.hexdigest())
+        return There(self._offset, self._hash.digest())
 
     def restart(self) -> None:
         """Throw away what is there and begin anew. Raises SinkTrouble."""
@@ -132,12 +133,12 @@ class Sink:
         except OSError as error:
             raise _trouble(error, self.part) from None
 
-    def finish(self, sha256: str) -> str:
+    def finish(self, digest: str) -> str:
         """Give it its name if it is whole; where it lies then, or empty if the hash differs.
 
         It is on the disk before it has its name. Raises SinkTrouble; DataLost if it cannot get there.
         """
-        if self._offset != self._offer.size or self._hash.hexdigest() != sha256:
+        if self._offset != self._offer.size or self._hash.digest() != digest:
             return ""
         try:
             self._open_empty()
@@ -237,7 +238,7 @@ class Sink:
 
     def _resume(self) -> None:
         """Hash what is there and stand behind it."""
-        self._hash, self._index, self._left, self._offset = hashlib.sha256(), 0, 0, 0
+        self._hash, self._index, self._left, self._offset = Hasher(self._function), 0, 0, 0
         while self._index < len(self._entries):
             self._left, components = self._entries[self._index]
             try:
@@ -340,12 +341,12 @@ class Sink:
         except FileNotFoundError:
             pass
 
-    def _named_before(self, sha256: str) -> There | None:
+    def _named_before(self, digest: str) -> There | None:
         """Return the finished file under its own name, if it exists and its hash is right."""
         final = self._folder / self.local
         if os.path.lexists(self.part) or not os.path.lexists(final):
             return None
-        whole = hashlib.sha256()
+        whole = Hasher(self._function)
         try:
             for size, components in self._entries:
                 file = self._open_entry(final, components, os.O_RDONLY | os.O_NOFOLLOW)
@@ -356,7 +357,7 @@ class Sink:
                         whole.update(data)
         except OSError:
             return None
-        return There(self._offer.size, sha256, str(final)) if whole.hexdigest() == sha256 else None
+        return There(self._offer.size, digest, str(final)) if whole.digest() == digest else None
 
     def _check_room(self) -> None:
         free = shutil.disk_usage(self._folder).free

@@ -6,13 +6,13 @@ Every method blocks on the disk: they run in threads, one at a time (`threads.py
 from __future__ import annotations
 
 import errno
-import hashlib
 import mimetypes
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from chatproto.transfer.hashes import SHA_256, Hasher
 from chatproto.transfer.names import safe_name
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer, safe_files, written_date
 from chatproto.wire.bcp2_files import Piece
@@ -62,10 +62,10 @@ class Found:
 
 @value_class
 class Pieces:
-    """Some pieces of the stream; `sha256`: of the whole, once its end is among them."""
+    """Some pieces of the stream; `digest`: of the whole, once its end is among them."""
 
     pieces: tuple[Piece, ...]
-    sha256: str = ""
+    digest: str = ""
 
 
 def find(path: Path, limits: ClientLimits, home: Path | None = None) -> Found:
@@ -154,22 +154,22 @@ class FileStream:
         self._paths = [os.path.join(found.path, part) for part in found.parts] or (  # noqa: PTH118
             [found.path] if not isinstance(found.offer, FolderOffer) else []
         )
-        self._hash = hashlib.sha256()
+        self._hash = Hasher()
         self._file: int | None = None
         self._index = 0  # of the file that is open or comes next
         self._left = 0  # in the open one
 
-    def begin(self, offset: int) -> str:
-        """Go to `offset`; the hash of what lies before it. Raises SourceChanged, SourceTrouble."""
+    def begin(self, offset: int, hash: str = SHA_256) -> str:
+        """Go to `offset`; the `hash` of what lies before it. Raises SourceChanged, SourceTrouble."""
         self.close()
-        self._hash, self._index, self._left = hashlib.sha256(), 0, 0
+        self._hash, self._index, self._left = Hasher(hash), 0, 0
         while offset:
             data = self._read(min(offset, HASHED))
             if not data:
                 raise SourceChanged
             self._hash.update(data)
             offset -= len(data)
-        return self._hash.hexdigest()
+        return self._hash.digest()
 
     def read(self, size: int) -> Pieces:
         """The next `size` bytes or what there is, in pieces of a chunk. Raises as `begin`."""
@@ -185,7 +185,7 @@ class FileStream:
         pieces = tuple(view[at : at + chunk] for at in range(0, len(block), chunk))
         if self._left or self._index < len(self._paths):
             return Pieces(pieces)
-        return Pieces(pieces, self._hash.hexdigest())
+        return Pieces(pieces, self._hash.digest())
 
     def close(self) -> None:
         """Let go of the file that is open."""

@@ -58,7 +58,13 @@ SENDING: dict[tuple[TransferState, TransferInput], TransferState] = {
     (state, happened): after
     for state, row in {
         S.QUEUED: {I.OFFER: S.OFFERED, **_ALWAYS},
-        S.OFFERED: {I.OFFER: S.OFFERED, I.TAKE: S.CHECKING, I.DECLINE: S.DECLINED, **_CONNECTED},
+        S.OFFERED: {
+            I.OFFER: S.OFFERED,
+            I.TAKE: S.CHECKING,
+            I.WHOLE: S.DONE,
+            I.DECLINE: S.DECLINED,
+            **_CONNECTED,
+        },
         S.LOOKING: {I.OFFER: S.OFFERED, I.LOSE: S.BROKEN, **_ALWAYS},
         S.CHECKING: {I.CHECKED: S.MOVING, I.DECLINE: S.DECLINED, **_CONNECTED},
         S.MOVING: {I.END: S.VERIFYING, I.DECLINE: S.DECLINED, **_CONNECTED},

@@ -19,6 +19,7 @@ from chatproto.transfer.context import (
     TransferTrouble,
 )
 from chatproto.transfer.effects import Effect, Forget, Keep, TransferChanged
+from chatproto.transfer.hashes import OWN
 from chatproto.transfer.incoming import IncomingTransfer
 from chatproto.transfer.offer import AnyOffer, from_wire, list_bytes, same_content
 from chatproto.transfer.rates import RoundRobin, byte_rate
@@ -54,7 +55,8 @@ class Transfers:
 
     `downloads`: folder for received files. `kept`: stored records. `limiter`: rate limit for sending.
     `room`: bytes that the lists of unanswered folder offers may still take, of all peers together.
-    `home`: this program's folder, whose secrets are never sent. The owner calls `resumed` when a session
+    `home`: this program's folder, whose secrets are never sent. `hashes`: functions besides SHA-256 that
+    this program has. The owner calls `resumed` when a session
     is open, then forwards each message, and sends what `pull` returns whenever the connection takes more
     and no chat message is queued.
     """
@@ -71,8 +73,9 @@ class Transfers:
         limiter: RateLimiter | None = None,
         room: Callable[[], int] | None = None,
         home: Path | None = None,
+        hashes: tuple[str, ...] = OWN,
     ) -> None:
-        self._desk = TransferContext(owner, worker, records, limits, key, self._settle)
+        self._desk = TransferContext(owner, worker, records, limits, key, self._settle, hashes)
         self._finding = SerialQueue(self._desk)
         self._downloads = downloads
         self._limiter = limiter or byte_rate(0)
@@ -188,9 +191,9 @@ class Transfers:
             case wire.Data():
                 self.piece(message, now)
                 return True
-            case wire.Done(id, sha256):
+            case wire.Done(id):
                 if (incoming := self._known(id)) is not None:
-                    incoming.run(incoming.machine.done(sha256))
+                    incoming.run(incoming.machine.done(wire.digest_of(message)))
                 else:
                     self._desk.send(Error(400, about="DONE", id=id))
             case wire.Cancel(id, ""):
@@ -279,7 +282,9 @@ class Transfers:
         if record.found is not None:
             self._send(Sending(self._desk, number, record.id, record.found, state))
             return
-        machine = IncomingTransfer(record.id, record.offer, state, record.sha256, record.path)
+        machine = IncomingTransfer(
+            record.id, record.offer, state, record.digest, record.path, record.hash
+        )
         folder = Path(record.folder)
         known = self._over if state in ENDED else self._receiving
         known[record.id] = Receiving(self._desk, number, machine, folder, record.local)
@@ -362,6 +367,7 @@ class Transfers:
         if isinstance(offer, RemoteError):
             self._desk.send(Error(offer.status, about="OFFER", id=message.id))
             return
+        hashes = tuple(name for name in message.hashes if name in self._desk.hashes)
         # Changed after it had come whole, it is another file.
         other = (
             known is not None
@@ -369,7 +375,7 @@ class Transfers:
             and offer != known.machine.offer
         )
         if known is not None and not other:
-            known.run(known.machine.offered_again(offer))
+            known.run(known.machine.offered_again(offer, hashes))
             return
         here = [one.machine.state for one in self._receiving.values()]
         if (
@@ -378,7 +384,7 @@ class Transfers:
         ):
             self._desk.send(Error(429, about="OFFER", id=message.id))
             return
-        machine = IncomingTransfer(message.id, offer)
+        machine = IncomingTransfer(message.id, offer, hashes=hashes)
         number = self._desk.owner.transfer_number()
         one = self._receiving[message.id] = Receiving(self._desk, number, machine, self._downloads)
         self._over.pop(message.id, None)
@@ -409,8 +415,8 @@ class Transfers:
             return
         effects: list[Effect] = []
         match message:
-            case wire.OfferAck(_, offset, sha256):
-                effects = one.machine.taken(offset, sha256)
+            case wire.OfferAck(_, offset):
+                effects = one.machine.taken(offset, wire.digest_of(message))
             case wire.DoneAck():
                 effects = one.machine.kept()
             case wire.Cancel():

@@ -24,7 +24,10 @@ FOLDER = "folder"
 TYPE = re.compile(
     r"folder|[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
 )
-SHA_256 = re.compile(r"[0-9a-f]{64}")
+DIGEST = re.compile(r"[0-9a-f]{64}")
+NAMES = re.compile(r"[A-Za-z0-9-]{1,32}(?: [A-Za-z0-9-]{1,32}){0,7}")
+BLAKE3_TAG = "blake3:"
+"""Beginning of a digest that BLAKE3 made; one of SHA-256 has none."""
 BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """What no path may hold: it would end its line, or be obeyed by a terminal."""
 
@@ -90,7 +93,18 @@ def as_it_is(data: bytes) -> bytes:
 
 FILE = ID._replace(read=read_number)
 OFFSET = Header("Offset", "offset", read_count)
-HASH = Header("SHA-256", "sha256", matching(SHA_256, "hash"))
+HASHES = (
+    Header("SHA-256", "sha256", matching(DIGEST, "hash"), needed=False),
+    Header("BLAKE3", "blake3", matching(DIGEST, "hash"), needed=False),
+)
+"""One of these is there: the function is the one that OFFERACK picked."""
+
+
+def read_hashes(text: str) -> tuple[str, ...]:
+    """Names of hash functions, with blanks between them. Raises RemoteError 400."""
+    if NAMES.fullmatch(text) is None:
+        raise RemoteError(400, f"no names of hash functions: {text[:40]!r}")
+    return tuple(text.split(" "))
 
 
 @value_class
@@ -103,11 +117,13 @@ class Offer(Bcp2Message):
         Size: 5
         Modified: 2026-11-21T05:00:00Z
         Type: text/plain
+        Hashes: BLAKE3
         Content-Length: 0
 
-    `Size` is the number of bytes in all, `Modified` the newest date. A folder is sent as one
-    stream of its files in the order of the list. An offer may be repeated with the same ID, after
-    a break or because the file has changed. Answered by OFFERACK, or ERROR 603 (declined).
+    `Size` is the number of bytes in all, `Modified` the newest date. `Hashes` names hash functions
+    besides SHA-256 that the sender has, the preferred one first. A folder is sent as one stream of its
+    files in the order of the list. An offer may be repeated with the same ID, after a break or because
+    the file has changed. Answered by OFFERACK, or ERROR 603 (declined).
     """
 
     method = "OFFER"
@@ -117,6 +133,7 @@ class Offer(Bcp2Message):
         Header("Size", "size", read_count),
         Header("Modified", "modified", read_date),
         Header("Type", "type", matching(TYPE, "type")),
+        Header("Hashes", "hashes", read_hashes, " ".join, needed=False),
     )
     body = Body("files", read_files, write_files, "offer")
     id: int
@@ -125,6 +142,7 @@ class Offer(Bcp2Message):
     modified: str
     type: str
     files: tuple[Listed, ...] = ()
+    hashes: tuple[str, ...] = ()
 
 
 @value_class
@@ -136,14 +154,16 @@ class OfferAck(Bcp2Message):
         Offset: 65536
         SHA-256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
 
-    `SHA-256` is the hash of the bytes before it, which the receiver has already.
+    `SHA-256`, or a function that the offer names, such as `BLAKE3`, is the hash of the bytes before
+    it, which the receiver has already. So the receiver picks the function for this transfer.
     """
 
     method = "OFFERACK"
-    headers = (FILE, OFFSET, HASH)
+    headers = (FILE, OFFSET, *HASHES)
     id: int
     offset: int
-    sha256: str
+    sha256: str = ""
+    blake3: str = ""
 
 
 @value_class
@@ -170,7 +190,7 @@ class Data(Bcp2Message):
 
 @value_class
 class Done(Bcp2Message):
-    """Tell that all chunks were sent; `SHA-256` is the hash of the whole.
+    """Tell that all chunks were sent; `SHA-256` (or `BLAKE3`, as OFFERACK) is the hash of the whole.
 
         DONE
         ID: 7
@@ -180,9 +200,10 @@ class Done(Bcp2Message):
     """
 
     method = "DONE"
-    headers = (FILE, HASH)
+    headers = (FILE, *HASHES)
     id: int
-    sha256: str
+    sha256: str = ""
+    blake3: str = ""
 
 
 @value_class
@@ -215,6 +236,28 @@ class Cancel(Bcp2Message):
     headers = (FILE, Header("For", "about", matching(re.compile("OFFER"), "method"), needed=False))
     id: int
     about: str = ""
+
+
+def digest_of(message: OfferAck | Done) -> str:
+    """Return the digest that `message` carries, tagged; "" unless it is exactly one."""
+    if message.sha256 and message.blake3:
+        return ""
+    return message.sha256 or (message.blake3 and BLAKE3_TAG + message.blake3)
+
+
+def offer_ack(id: int, offset: int, digest: str) -> OfferAck:
+    """Make an OFFERACK with a tagged digest."""
+    return OfferAck(id, offset, **_attribute(digest))
+
+
+def done(id: int, digest: str) -> Done:
+    """Make a DONE with a tagged digest."""
+    return Done(id, **_attribute(digest))
+
+
+def _attribute(digest: str) -> dict[str, str]:
+    plain = digest.removeprefix(BLAKE3_TAG)
+    return {"sha256" if plain == digest else "blake3": plain}
 
 
 FILES: tuple[type[Bcp2Message], ...] = (Offer, OfferAck, Data, Done, DoneAck, Cancel)

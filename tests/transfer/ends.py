@@ -12,6 +12,7 @@ from typing import Any
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.transfer.context import TransferNews, TransferTrouble
+from chatproto.transfer.hashes import OWN
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.state import TransferState
 from chatproto.transfer.transfers import Transfers
@@ -71,6 +72,7 @@ class End:
         self.limits = limits
         self.limiter = limiter
         self.records = Records(home / "transfers")
+        self.hashes = OWN
         self.told: list[TransferNews | TransferTrouble] = []
         self.numbers = 0
         self.held = False
@@ -85,7 +87,15 @@ class End:
         kept = of(self.records.load(), KEY) if kept is None else kept
         self.held = False
         self.transfers = Transfers(
-            self, self.work, self.records, self.limits, KEY, self.downloads, kept, self.limiter
+            self,
+            self.work,
+            self.records,
+            self.limits,
+            KEY,
+            self.downloads,
+            kept,
+            self.limiter,
+            hashes=self.hashes,
         )
         self.decoder = StrictReceiver(Sender.PEER, self.limits)
 

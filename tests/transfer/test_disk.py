@@ -157,7 +157,7 @@ class SinkTests(Case):
         sink, at = Sink(root, offer), 0
         for cut in sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4))):
             there = sink.begin()
-            self.assertEqual((there.offset, there.sha256), (at, sha(stream[:at])))
+            self.assertEqual((there.offset, there.digest), (at, sha(stream[:at])))
             sink.write((stream[at:cut],))
             sink.close()
             sink, at = Sink(root, offer, sink.local), cut
@@ -180,7 +180,7 @@ class SourceTests(Case):
         source = self.source(self.folder)
         self.assertEqual(source.begin(1), sha(b"a"))
         batch = source.read(100)
-        self.assertEqual((batch.pieces, batch.sha256), ((b"bcde", b"fg"), sha(b"abcdefg")))
+        self.assertEqual((batch.pieces, batch.digest), ((b"bcde", b"fg"), sha(b"abcdefg")))
 
     def test_any_change_is_noticed(self) -> None:
         path = self.folder / "a"

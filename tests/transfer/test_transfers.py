@@ -315,7 +315,7 @@ class ResumeTests(Case):
             self.b.work.step()
         self.b.work.step()
         kept = self.b.records.load()
-        self.assertTrue(kept[0].sha256)
+        self.assertTrue(kept[0].digest)
         if not (self.b.downloads / "a").exists():
             os.link(self.b.downloads / "a.part", self.b.downloads / "a")
         else:

@@ -34,13 +34,15 @@ class ValueTests(SynchronousTestCase):
         for text in (
             OFFER.replace("ID: 1", "ID: 0"), OFFER.replace("Name: a", "Name: "),
             OFFER.replace("Size: 5", "Size: -5"), OFFER.replace("text/plain", "text"),
-            OFFER.replace("text/plain", "folder/"), OFFER.replace(DATE, "yesterday"),
+            OFFER.replace("text/plain", "folder/"), f"{OFFER}Hashes: a, b\r\n",
+            OFFER.replace(DATE, "yesterday"),
         ):  # fmt: skip
             found = read(f"{text}Content-Length: 0\r\n\r\n")
             assert isinstance(found, RemoteError), text
             self.assertEqual(found.status, 400)
         for text in (
-            "OFFERACK\r\nID: 1\r\nOffset: 0\r\n", f"OFFERACK\r\nID: 1\r\nSHA-256: {HASH}\r\n",
+            f"OFFERACK\r\nID: 1\r\nOffset: 0\r\nBLAKE3: {HASH}0\r\n",
+            f"OFFERACK\r\nID: 1\r\nSHA-256: {HASH}\r\n",
             f"DONE\r\nID: 1\r\nSHA-256: {HASH.upper()}\r\n", f"DONE\r\nID: 1\r\nSHA-256: {HASH}0\r\n",
             "DATA\r\nID: 1\r\nOffset: 0\r\n", "CANCEL\r\nID: 1\r\nFor: DATA\r\n", "DONEACK\r\n",
         ):  # fmt: skip

@@ -1,0 +1,53 @@
+"""Hash functions that prove a file: SHA-256, which every program has, and BLAKE3 where it is installed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from chatproto.wire.bcp2_files import BLAKE3_TAG, Piece
+
+try:
+    import blake3
+except ImportError:  # the extra of that name is not installed
+    IS_INSTALLED = False
+else:
+    IS_INSTALLED = True
+
+SHA_256 = "SHA-256"
+BLAKE3 = "BLAKE3"
+OWN: tuple[str, ...] = (BLAKE3,) if IS_INSTALLED else ()
+"""Functions besides SHA-256 that this program has, the quickest first."""
+
+
+class Hasher:
+    """Hash bytes with the function `name`."""
+
+    def __init__(self, name: str = SHA_256) -> None:
+        self._name = name
+        self._hash: Any = hashlib.sha256() if name == SHA_256 else blake3.blake3()
+
+    def update(self, data: Piece) -> None:
+        """Add `data`."""
+        self._hash.update(data)
+
+    def digest(self) -> str:
+        """Return the hex digits of all bytes so far, after `blake3:` if they are of BLAKE3."""
+        tag = "" if self._name == SHA_256 else BLAKE3_TAG
+        return f"{tag}{self._hash.hexdigest()}"
+
+
+def function_of(digest: str) -> str:
+    """Return the name of the function that made `digest`."""
+    return BLAKE3 if digest.startswith(BLAKE3_TAG) else SHA_256
+
+
+def choose(begun: str, common: tuple[str, ...]) -> str:
+    """Return the function for a part.
+
+    Args: begun: the one that it was begun with, or "". common: those besides SHA-256 that both ends
+    have, the quickest first.
+    """
+    if begun == SHA_256 or begun in common:
+        return begun
+    return common[0] if common else SHA_256
