@@ -1,0 +1,92 @@
+"""What the tutorial and the how-tos show is what happens."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.e2e.harness import Stage, free_port
+from tests.e2e.pages import Page
+
+PORTS = ("5555", "5556", "5557", "12345", "3000")
+
+
+def page(stage: Stage, name: str) -> Page:
+    return Page(stage, name, {number: free_port() for number in PORTS})
+
+
+def test_the_tutorial(stage: Stage) -> None:
+    tutorial = page(stage, "tutorial.md")
+    server = tutorial.run("chatserver").rest()
+    grace = tutorial.run("nc", requests=True).rest()
+    server.go_on(tutorial.block("REGISTER: grace")).rest()
+    grace.go_on(tutorial.block("HELLO"), requests=True).rest()
+    server.go_on(tutorial.block("127.0.0.1:38028 -> (")).rest()
+
+    plain = tutorial.block("$ chatclient --plain --id heidi")
+    heidi = tutorial.open(plain).rest()
+    server.go_on(tutorial.block("REGISTER: heidi")).rest()
+    netcat = tutorial.run("nc -l", "hello heidi, this is netcat", "go on")
+    said = ("hello grace", "nice to meet you", "and one more thing")
+    heidi.go_on(tutorial.block("/chat"), *said).until("grace> hello")
+    netcat.until("nice")
+    heidi.until("grace> go on")
+    netcat.until("and one more")
+    heidi.rest()
+    netcat.rest()
+    assert heidi.program.wait() == 0
+
+    netcat_lines = tutorial.block("$ nc")
+    heidi = tutorial.open([plain[0], *tutorial.block("heidi running")], "so I see").until("Inc")
+    netcat = tutorial.open(netcat_lines, *set(netcat_lines) - {"so I see"}).until("so I see")
+    heidi.until("* grace left")
+    netcat.rest()
+    assert heidi.rest().program.wait() == 0
+
+    netcat_lines = tutorial.block("$ nc")
+    heidi_lines = [*plain[:2], *tutorial.block("Incoming")]
+    heidi = tutorial.open(heidi_lines, "words will do").until("Incoming")
+    netcat = tutorial.open(netcat_lines, "no opener, just words", "over").until("words will do")
+    heidi.until("* 127.0.0.1:38534 left")
+    netcat.rest()
+    heidi.rest().program.send_line("/quit")
+    assert heidi.program.wait() == 0
+
+    server.go_on(tutorial.block("/info")).rest()
+    tutorial.run("nc", requests=True).rest()
+    server.go_on(tutorial.block("127.0.0.1:50688 -> UNREG")).rest()
+
+    one = tutorial.run("nc", "anybody here?").until("* guest-2 joined")
+    other = tutorial.run("nc", "I am", "quit").until("guest-1: anybody")
+    one.until("heidi: I am")
+    other.rest()
+    one.rest().program.signal(signal.SIGINT)
+
+    lobby = tutorial.block("#lobby <-")
+    heidi_start = tutorial.block("$ chatclient --id heidi")
+    ivan_start = tutorial.block("$ chatclient --id ivan")
+    server.go_on(lobby).rest()
+    heidi = tutorial.open(heidi_start, "hello ivan").until("Incoming")
+    ivan = tutorial.open(ivan_start, "hello heidi").until("* talking")
+    heidi.until("ivan> hello")
+    ivan.until("heidi> hello")
+    heidi.until("* ivan left")
+    for client in (ivan.rest(), heidi.rest()):
+        client.program.send_line("/quit")
+        assert client.program.wait() == 0
+    server.go_on(tutorial.block("127.0.0.1:")).rest()
+
+    heidi_lines = [*heidi_start[:3], *tutorial.block("/join tea")]
+    heidi = tutorial.open(heidi_lines, "cream first").until("* #tea ivan joined")
+    ivan_lines = [*ivan_start[:3], *tutorial.block("/join tea")]
+    ivan = tutorial.open(ivan_lines, "jam", "jam first", "nearly").until("#tea heidi> cream")
+    heidi.until("/mute")
+    ivan.until("* #tea heidi muted")
+    heidi.rest()
+    ivan.until("* #lobby guest-3 joined")
+    server.find(tutorial.block("127.0.0.1:43156 -> SAY"))
+    netcat = tutorial.run("nc", "is this where the tea is?").until("ivan: nearly")
+    ivan.rest()
+    netcat.rest()
+    server.program.send_line("/quit")
+    assert server.program.wait() == 0
+    assert list(tutorial.left.values()) == ["PATH=$PWD/.venv/bin:$PATH"]
