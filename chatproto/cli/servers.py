@@ -76,11 +76,11 @@ def connect(
         others,
         registers=not options.get("only-asks"),
         renewed=partial(_renewed, options),
+        pushed=events.pushed,
+        own_port=lambda: place.own_port,
+        is_known=lambda: wanted is not None or known.server_pin(server.name) is not None,
+        silent=lambda why: context.publish(Notice(why, code=reasons.reason_of(why))),
     )
-    server.pushed = events.pushed
-    server.is_known = lambda: wanted is not None or known.server_pin(server.name) is not None
-    server.silent = lambda why: context.publish(Notice(why, code=reasons.reason_of(why)))
-    server.own_port = lambda: place.own_port
     introducer = SecureIntroducer(
         server,
         not options["unlisted"],

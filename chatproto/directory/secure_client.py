@@ -72,6 +72,10 @@ class SecureServer:
     or Refused. `login` makes the LOGIN that each connection begins with. Without `registers` it is
     only asked, and never told who asks. `renewed` is called before a login that was refused is tried
     again, and returns why the next one would be the same; empty if it is another.
+
+    Args: pushed: takes what the server says of rooms. own_port: returns the address that connections
+    are bound to. is_known: returns True if a server of our kind was there before. silent: told why it
+    may be a classic server.
     """
 
     def __init__(
@@ -87,14 +91,15 @@ class SecureServer:
         others: Sequence[Address] = (),
         registers: bool = True,
         renewed: Callable[[], str] = lambda: "",
+        *,
+        pushed: Callable[[Bcp2Message], None] = _unheard,
+        own_port: Callable[[], Any] = lambda: None,
+        is_known: Callable[[], bool] = lambda: True,
+        silent: Callable[[str], None] = lambda why: None,
     ) -> None:
         self.key: str | None = None
         self.registered = False
         self.watched: dict[str, None] = {}  # in the order in which it was asked
-        self.pushed: Callable[[Bcp2Message], None] = _unheard  # what it says of rooms
-        self.own_port: Callable[[], Any] = lambda: None  # what its connections are bound to
-        self.is_known: Callable[[], bool] = lambda: True  # one of our kind was there before
-        self.silent: Callable[[str], None] = lambda why: None  # it may be a classic server
         self.observed: Address | None = None  # where it sees us
         self.near = False  # whether the connection to it does not leave this machine
         self._reactor = reactor
@@ -106,6 +111,10 @@ class SecureServer:
         self._login = login
         self._registers = registers
         self._renewed = renewed
+        self._pushed = pushed
+        self._own_port = own_port
+        self._is_known = is_known
+        self._silent = silent
         self.login_refused = False
         """Return True if the server refused our user or the password."""
         self._may_ask = False  # where nothing is registered: the login is over
@@ -275,7 +284,7 @@ class SecureServer:
             case Error(status):
                 self._refuse(self._dismissal(status), status)
             case _:
-                self.pushed(push)
+                self._pushed(push)
 
     def connection_lost(self, connection: ServerConnection | None, why: str, final: bool) -> None:
         """Handle the end of a connection; `final`: a further try would fail as well."""
@@ -302,17 +311,17 @@ class SecureServer:
         A connection closed at the hello is no such sign: a proxy in front of a server that is down
         does the same.
         """
-        if self.key is not None or self.is_known():
+        if self.key is not None or self._is_known():
             return False
         return sign in (Sign.SILENT, Sign.PLAIN)
 
     def _wait_for_hello(self) -> None:
         """Say soon that a server of which no key is known does not answer TLS."""
-        if self.key is None and not self.is_known():
+        if self.key is None and not self._is_known():
             self._timers.after("slow", self._limits.hello_wait, self._is_slow)
 
     def _is_slow(self) -> None:
-        self.silent(reasons.MAYBE_CLASSIC.around(reasons.SERVER_SLOW(server=self.name)))
+        self._silent(reasons.MAYBE_CLASSIC.around(reasons.SERVER_SLOW(server=self.name)))
 
     def _stop_waiting(self) -> None:
         self._timers.cancel("slow")
@@ -332,7 +341,7 @@ class SecureServer:
             self, self._reactor, self._handshake(), self._limits
         )
         self._dialling = connect(
-            self._reactor, *self._places.current, wait, connection, self.own_port()
+            self._reactor, *self._places.current, wait, connection, self._own_port()
         )
 
         def over(result: Any) -> None:

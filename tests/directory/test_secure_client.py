@@ -93,6 +93,8 @@ class Case(SynchronousTestCase):
 
     def begin(self, jitter: float = 0.5, refusal: str | None = None) -> None:
         self.net, self.news = Net(), News()
+        self.said: list[str] = []
+        self.known = True
         self.tried: list[float] = []
         self.failed: list[float] = []
         self.news.then = lambda: self.failed.append(self.net.seconds())
@@ -112,6 +114,8 @@ class Case(SynchronousTestCase):
             handshake,
             self.news,
             lambda: jitter,
+            is_known=lambda: self.known,
+            silent=lambda why: self.said.append(why),
         )
 
     def accept(self) -> Wire:
@@ -516,10 +520,7 @@ class ClassicServerTests(Case):
 
     def begin(self, jitter: float = 0.5, refusal: str | None = None) -> None:
         super().begin(jitter, refusal)
-        self.said: list[str] = []
         self.known = False
-        self.server.is_known = lambda: self.known
-        self.server.silent = self.said.append
 
     def later(self) -> int:
         """Count the tries within the next minute."""

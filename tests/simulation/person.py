@@ -219,8 +219,14 @@ class Person:
 
         news = ServerNews(context, known, people, place, events, address)
         server = SecureServer(
-            reactor, self.server, PORT, lambda: known.handshake(judge), news, random.random, LIMITS
+            reactor,
+            self.server,
+            PORT,
+            lambda: known.handshake(judge),
+            news,
+            random.random,
+            LIMITS,
+            pushed=events.pushed,
+            own_port=lambda: ("", PEOPLE_PORT),
         )
-        server.pushed = events.pushed
-        server.own_port = lambda: ("", PEOPLE_PORT)
         return ServerAccess(SecureIntroducer(server), RoomClient(server, LIMITS))

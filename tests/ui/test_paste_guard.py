@@ -118,6 +118,10 @@ class PasteGuardTests(Case):
         self.assertEqual(self.said(), ["one"])
         self.assertIn("pasted for another conversation", self.lines[-1])
 
+    def test_as_many_as_can_be_held_are_asked_about(self) -> None:
+        self.paste("one", *["/quit"] * MOST_LINES)
+        self.assertIn(f"{MOST_LINES} pasted lines begin with /", self.lines[-1])
+
     def test_more_than_can_be_held_are_forgotten(self) -> None:
         self.paste("one", *["/quit"] * (MOST_LINES + 100))
         self.assertEqual(self.node.asked, [("say", "one")])
