@@ -55,8 +55,10 @@ class QuestionQueue:
         match event:
             case IncomingCallEvent(ask=True):
                 how = "encrypted" if event.encrypted else "open, not encrypted"
-                doubt = "" if event.confirmed or not event.encrypted else ", not confirmed"
-                return self._ask("call", event.id, f"{name(event.id)} calls ({how}{doubt})", now)
+                unsure = event.encrypted and not event.confirmed
+                doubt = ", not confirmed" if unsure else ""
+                about = f"{event.id}?" if unsure else event.id  # as the conversation is called
+                return self._ask("call", about, f"{name(event.id)} calls ({how}{doubt})", now)
             case SessionChanged() if event.state not in ("ringing", "calling"):
                 self._drop("call", event.was or event.id, now)
                 self._drop("call", event.id, now)

@@ -1,0 +1,267 @@
+"""The screen as a person sees it: keys, questions, marks, and lines that arrive."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+from chatproto.client.events import FileChanged, Undelivered
+from chatproto.ui.screen.attention import BETWEEN
+from chatproto.ui.screen.keymap import read_keymap
+from chatproto.ui.screen.questions import STANDS
+from tests.client.keyed_program import BOB
+from tests.client.tls_net import FarPerson
+from tests.ui.screen.memory_screen import ScreenCase
+
+DAY = "── Friday, 2 January 2026 ──"
+"""Of the messages that the far ends send."""
+
+
+class TalkTests(ScreenCase):
+    """Alice at her terminal; bob and carol are known to her, eve is not."""
+
+    def with_bob(self) -> FarPerson:
+        """Have bob call; alice's program takes the call of a contact."""
+        bob = self.called("bob")
+        self.expect_prompt("to bob 🔒>")
+        return bob
+
+    def test_a_half_line_stays_whatever_arrives(self) -> None:
+        bob = self.with_bob()
+        self.type("half a line")
+        for number in range(100):
+            bob.says(f"message {number} \x1b[2J\x9b2J\u202e")
+        self.expect("message 99 ␛[2J")
+        self.settle()
+        self.expect_prompt("to bob 🔒> half a line")
+        self.assertEqual(sum("message" in row for row in self.text.split("\n")), 100)
+        self.assertNotIn(b"\x1b[2J", self.raw)
+
+    def test_own_lines_have_their_mark(self) -> None:
+        bob = self.with_bob()
+        self.enter("hello bob")
+        self.expect("you          hello bob ✓")
+        bob.acknowledges = False
+        self.enter("are you there?")
+        self.pass_time(1.0)
+        self.assertIn("you          are you there?\n", self.text)
+        self.node.publish(Undelivered("bob", "connection lost", 2, "are you there?"))
+        self.expect("not delivered to bob: are you there? (connection lost)")
+        bob.leaves()
+        self.expect_prompt("to nobody (was bob)>")
+        self.enter("/switch bob")
+        self.expect_prompt("to bob away>")
+        self.enter("until later")
+        self.expect("until later [queued, /unsend ")
+
+    def test_a_line_for_somebody_who_left_stays(self) -> None:
+        bob = self.with_bob()
+        self.type("for bob only")
+        bob.leaves()
+        self.wait_for(lambda: "(was bob)> for bob only" in self.prompt, "the end")
+        self.type("\r")
+        self.expect("not sent: the conversation with bob has ended")
+        self.assertTrue(self.prompt.endswith("for bob only"))
+        self.assertEqual(bob.texts, [])
+
+    def test_switching_shows_what_is_unread(self) -> None:
+        self.with_bob()
+        carol = self.called("carol")
+        carol.says("one", "two", "three")
+        self.expect("[2:carol 3]")
+        self.expect_prompt("to bob 🔒>")
+        self.assertNotEqual(self.style_of("carol        three"), "default")
+        self.type("\x1bn")
+        self.expect_prompt("to carol 🔒>")
+        self.expect(DAY)
+        rows = self.display
+        begin = rows.index("── carol: last lines ──")
+        self.assertEqual(rows[begin + 1 : begin + 3], ["── 3 unread ──", DAY])
+        self.assertRegex(rows[begin + 3], r"^\d\d:\d\d carol +one$")
+        self.assertIn("[1:bob]", rows[self.screen.cursor.y - 1])
+        self.type("\x1b1")
+        self.expect_prompt("to bob 🔒>")
+
+    def test_no_typed_letter_answers_a_question(self) -> None:
+        self.with_bob()
+        self.pass_time(BETWEEN)  # the bell has just rung
+        eve = self.called("eve")
+        asked = "? eve calls (encrypted, not confirmed):"
+        self.expect(asked)
+        self.assertIn(b"\a\x1b]9;eve calls\x1b\\", self.raw)
+        for letter in "add a valid advert":
+            self.type(letter)
+            self.pass_time(STANDS)
+        self.expect_prompt("to bob 🔒> add a valid advert")
+        self.type("\r")
+        self.expect("add a valid advert ✓")  # Enter answers nothing
+        self.type("a")
+        self.expect_prompt("to bob 🔒> a")
+        self.type("\x7f\x1bv")
+        self.expect("if eve? sees the same digits")
+        self.pass_time(STANDS)
+        self.assertTrue(any(asked in row for row in self.display))
+        self.type("d")
+        self.wait_for(lambda: not any(asked in row for row in self.display), "no question")
+        self.expect_prompt("to bob 🔒>")
+        self.assertTrue(eve.messages)
+
+    def test_a_question_goes_when_the_caller_does(self) -> None:
+        self.with_bob()
+        eve = self.called("eve")
+        self.expect("? eve calls (encrypted, not confirmed):")
+        eve.leaves()
+        self.wait_for(lambda: not any("? eve calls" in row for row in self.display), "no question")
+
+    def test_accepting_while_typing_leaves_the_target(self) -> None:
+        self.with_bob()
+        self.called("eve")
+        self.expect("? eve calls")
+        self.type("half\x1ba")
+        self.expect("[2:eve")
+        self.expect_prompt("to bob 🔒> half")
+
+    def test_keys_of_the_line(self) -> None:
+        bob = self.with_bob()
+        for line in ("first line", "second line"):
+            self.enter(line)
+        self.type("\x1b[A\x1b[A")
+        self.expect_prompt("to bob 🔒> first line")
+        self.type("\x03")
+        self.expect("Ctrl-C once more quits")
+        self.expect_prompt("to bob 🔒>")
+        self.type("\x12")
+        self.type("second")
+        self.expect("I-search backward: second")
+        self.type("\r")
+        self.expect_prompt("to bob 🔒> second line")
+        self.type("\x03")
+        for key in ("one", "\x1b\r", "two"):
+            self.type(key)
+            self.pass_time(0.2)
+        self.expect_prompt("two")
+        self.type("\r")
+        self.wait_for(lambda: "one\ntwo" in bob.texts, "a message of two lines")
+        self.expect("┊ two ✓")
+        kept = [json.loads(line) for line in self.history.read_text().splitlines()]
+        self.assertEqual(kept, ["first line", "second line", "one\ntwo"])
+        self.assertEqual(stat.S_IMODE(self.history.stat().st_mode), 0o600)
+
+    def test_the_line_is_written_in_an_editor(self) -> None:
+        editor = self.home / "editor"
+        editor.write_text('#!/bin/sh\nprintf "%s and more" "$(cat "$1")" >"$1"\n')
+        editor.chmod(0o700)
+        self.patch(os, "environ", {**os.environ, "VISUAL": str(editor)})
+        bob = self.with_bob()
+        self.type("half\x18\x05")
+        self.expect_prompt("to bob 🔒> half and more")
+        self.assertEqual(bob.texts, [])
+
+    def test_a_paste_is_text_and_asked_about_once(self) -> None:
+        bob = self.with_bob()
+        pasted = "\n".join(["/quit", *(f"line {number}" for number in range(999))])
+        self.type(f"\x1b[200~{pasted}\x1b[201~")
+        self.type("\r")
+        self.expect("send 1000 lines as one message? Enter sends, Esc takes back")
+        self.type("\x1b")
+        self.wait_for(lambda: "Esc takes back" not in self.text, "no question")
+        self.type("\r")
+        self.expect("Esc takes back")
+        self.type("\r")
+        self.expect("… 997 more lines ✓")
+        self.assertEqual(bob.texts, [pasted])
+        self.assertEqual(self.codes, [])
+
+    def test_tab_completes_and_lists(self) -> None:
+        self.with_bob()
+        self.type("/sw\t")
+        self.expect_prompt("to bob 🔒> /switch")
+        self.type("c\t")
+        self.expect_prompt("to bob 🔒> /switch carol")
+        self.type("\x15/m\t\t")
+        self.expect("/me    /mode  /msg   /mute")
+        (self.home / "my file.txt").touch()
+        self.type(f"\x15/send {self.home}/my\t")
+        self.expect("my\\ file.txt")
+
+    def test_a_secret_is_typed_unseen(self) -> None:
+        got: list[str] = []
+        self.terminal.ask_secret("password for ann at the server", got.append)
+        self.wait_for(lambda: self.prompt.startswith("password for ann"), "the question")
+        self.type("geheim")
+        self.assertNotIn("geheim", self.text)
+        self.type("\r")
+        self.expect_prompt("to nobody>")
+        self.assertEqual(got, ["geheim"])
+        self.assertNotIn("geheim", self.history.read_text() if self.history.exists() else "")
+
+    def test_a_file_has_a_bar_while_it_moves_and_one_line_at_its_end(self) -> None:
+        self.with_bob()
+        moving = FileChanged(3, "notes.txt", "moving", 630, 1000, to="bob", rate=100, left=4)
+        self.node.publish(moving)
+        self.expect("notes.txt to bob")
+        self.expect("files 1: 63%")
+        self.node.publish(FileChanged(3, "notes.txt", "done", 1000, 1000, to="bob"))
+        self.wait_for(lambda: "files 1:" not in self.text, "no bar")
+        self.assertEqual(self.text.count("bob received notes.txt"), 1)
+
+    def test_ctrl_c_twice_ends_the_program(self) -> None:
+        self.type("something\x03\x03")
+        self.wait_for(lambda: self.codes == [0], "the end of the program")
+
+    def test_ctrl_d_ends_the_program_on_an_empty_line_only(self) -> None:
+        self.type("x\x01\x04\x04")  # it deletes the letter, and then there is none
+        self.wait_for(lambda: self.codes == [0], "the end of the program")
+
+    def test_the_first_help_fits_the_screen(self) -> None:
+        self.enter("/help")
+        self.expect("/help COMMAND")
+        self.assertIn("/chat", "\n".join(self.display))
+        self.assertLessEqual(sum(row.startswith("  ") for row in self.display), 20)
+
+
+class NarrowTests(ScreenCase):
+    """A terminal of 40 by 24, and keys that were chosen."""
+
+    columns = 40
+    keys = read_keymap({"accept": "f5"})
+
+    def test_everything_fits_on_40_columns(self) -> None:
+        bob = self.called("bob")
+        self.expect_prompt("to bob 🔒>")
+        bob.says("漢字" * 30 + " end", "a sentence that is longer than forty columns, and goes on")
+        self.expect("goes on")
+        self.assertEqual(self.text.count("漢"), 30)
+        self.assertTrue(self.display[self.screen.cursor.y - 1].startswith("── bob 🔒encrypted"))
+        self.enter("/verify")
+        self.expect("if bob sees the same digits")
+        groups = [row.split() for row in self.text.split("\n") if row.strip()[:5].isdigit()]
+        digits = [group for row in groups for group in row if group.isdigit() and len(group) == 5]
+        self.assertEqual(len(digits), 12)
+        self.called("eve")
+        self.expect("F5 accept")
+        self.type("\x1b[15~")
+        self.expect_prompt("to eve? 🔒>")
+
+    def test_a_resize_leaves_one_prompt(self) -> None:
+        bob = self.called("bob")
+        self.expect_prompt("to bob 🔒>")
+        self.type("half a line")
+        for number, columns in enumerate((80, 120, 40, 60)):
+            bob.says(f"line {number}")
+            self.resize(columns)
+            self.settle()
+        self.expect_prompt("to bob 🔒> half a line")
+        self.assertEqual(self.text.count("to bob 🔒>"), 1)
+
+
+class CallTests(ScreenCase):
+    """Calls that are placed from the screen."""
+
+    def test_the_prompt_follows_a_call(self) -> None:
+        self.enter(f"/chat {BOB}")
+        self.wait_for(lambda: self.prompt.endswith(" calling>"), "a call")
+        self.person("bob", takes=False)
+        self.wait_for(lambda: "ringing>" in self.prompt, "a call that rings")
+        self.assertIn("· ringing", self.display[self.screen.cursor.y - 1])
