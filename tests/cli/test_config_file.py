@@ -119,6 +119,13 @@ class ConfigTests(SynchronousTestCase):
         }.items():
             self.assertIn(words, self.refused(text), text[:40])
 
+    def test_as_much_as_may_be_is_read(self) -> None:
+        text = f"server = {[str(one) for one in range(MOST_VALUES)]}\n"
+        self.file.write_text(text + "#" * (MOST_BYTES - len(text)))
+        found = read_config(self.file, {"server": True}, needed=True)
+        assert found is not None
+        self.assertEqual(len(found.values["server"]), MOST_VALUES)
+
     def test_what_cannot_be_read_ends_the_start(self) -> None:
         self.assertIn("no such file", self.refused("", "--config", "nothing.toml", code=2))
         os.mkfifo(self.folder / "pipe")

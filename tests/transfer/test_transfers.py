@@ -742,6 +742,24 @@ class PressureTests(Case):
         b.work.step()
         self.assertFalse(b.held)
 
+    def test_a_held_connection_goes_on_once_half_is_written(self) -> None:
+        b = End(self.folder / "slow")
+        b.transfers.resumed(0.0)
+        for id in (1, 2):
+            b.hear(Offer(id, f"x{id}", 400 * CHUNK, "2026-01-01T00:00:00Z", "a/b"))
+            b.transfers.accept(id, 0.0)
+        b.settle()
+        most = DEFAULTS.unwritten // CHUNK
+        less = most // 2 - 2
+        for id, pieces in ((1, less), (2, most - less)):
+            for piece in range(1 + pieces):  # the first is being written
+                b.hear(Data(id, piece * CHUNK, bytes(CHUNK)))
+        self.assertTrue(b.held)
+        b.work.step()
+        self.assertTrue(b.held)  # more than half is left, of the second file
+        b.work.step()
+        self.assertFalse(b.held)
+
     def test_a_reader_who_does_not_read_is_not_read_ahead_for(self) -> None:
         self.pair.connect()
         self.a.offer(self.file("a", noise(8 * BATCH)))
