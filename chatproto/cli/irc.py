@@ -48,4 +48,4 @@ def serve_irc(
     listener.setServiceParent(program)
     client.context.publish.listen(face.tell)
     client.context.hold_input.listen(face.hold)
-    return face.beside(tell)
+    return face.beside(tell, spoken=options["ui"] == "plain")

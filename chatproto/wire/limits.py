@@ -195,6 +195,7 @@ class ClientLimits(Limits):
     control_line: int = 512 * 1024  # a command on one
     irc_connections: int = 16  # IRC clients of one client at once
     irc_wait: float = 60.0  # for an IRC client to register
+    irc_unsent: int = 8 * 1024 * 1024  # waiting to be sent to one: a list of all rooms is long
     irc_requests: int = 200  # of one that are not over; then nothing more is read from it
     dial_wait: float = 30.0  # for a connection to a person
     waiting_messages: int = 500  # to one person or room

@@ -38,13 +38,13 @@ class Owner:
 
 
 class IrcConnection(ScriptConnection):
-    """One IRC client, dropped when it leaves more than `limits.unsent` bytes unread.
+    """One IRC client, dropped when it leaves more than `limits.irc_unsent` bytes unread.
 
     `standing`: where its commands to `*chat` go that name nobody.
     """
 
     def __init__(self, owner: Owner, standing: ActiveTarget, limits: ClientLimits) -> None:
-        super().__init__(TAG_BYTES + LINE_BYTES, BoundedOutput(limits.unsent))
+        super().__init__(TAG_BYTES + LINE_BYTES, BoundedOutput(limits.irc_unsent))
         self.capabilities = ClientCapabilities()
         self.standing = standing
         self.registered = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred
@@ -31,16 +30,15 @@ from chatproto.ui.irc.channels import Channels
 from chatproto.ui.irc.connection import IrcConnection, Owner
 from chatproto.ui.irc.events import EventLines, Told
 from chatproto.ui.irc.lines import Batch
+from chatproto.ui.irc.missed import MissedMessages
 from chatproto.ui.irc.past import past, past_of_room
 from chatproto.ui.irc.people import People
 from chatproto.ui.irc.welcome import greeting
 from chatproto.ui.references import begin
+from chatproto.wire.actions import spoken as said_as_text
 from chatproto.wire.irc import IrcLine
 from chatproto.wire.reasons import CodedError
 from chatproto.wire.values import value_class
-
-MISSED = 1000
-"""Messages that are kept for the next client while there is none; the oldest goes first."""
 
 FailedLines = Callable[[Failed], Iterable[IrcLine]]
 AnswerLines = Callable[[Event], Iterable[IrcLine]]
@@ -87,7 +85,7 @@ class IrcFace(Factory):
         self._where = where
         self._connections: dict[IrcConnection, None] = {}
         self._asked: dict[Asked, Request] = {}
-        self._missed: deque[MessageReceived | Sent] = deque(maxlen=MISSED)
+        self._missed = MissedMessages()
         self._any_before = False
         self._held = False
         self._owner = Owner(
@@ -138,13 +136,24 @@ class IrcFace(Factory):
         request.answer.end()
         request.connection.ended()
 
-    def beside(self, screen: Callable[[Event], None]) -> Callable[[Event], None]:
-        """Return what tells `screen` all events but the answers to IRC clients."""
+    def beside(
+        self, screen: Callable[[Event], None], spoken: bool = False
+    ) -> Callable[[Event], None]:
+        """Return what tells `screen` all events but the answers to IRC clients.
+
+        `spoken`: a message that an IRC client sends is told as a notice, because the screen shows none
+        of our own messages.
+        """
 
         def tell(event: Event) -> None:
-            shown = for_others(event) if self._request() is not None else event
-            if shown is not None:
-                screen(shown)
+            asked = self._request() is not None
+            shown = for_others(event) if asked else event
+            match shown:
+                case None:
+                    return
+                case Sent(text=text) if asked and spoken:
+                    shown = Notice(f"you to {shown.room or shown.to}: {said_as_text(text)}")
+            screen(shown)
 
         return tell
 
@@ -184,7 +193,7 @@ class IrcFace(Factory):
                 self._show(connection, told, request)
         match event:
             case MessageReceived() | Sent() if shown and not registered:
-                self._missed.append(event)
+                self._missed.add(event)
             case RoomChanged(room=room, change="joined", own=True, again=again):
                 if not again:
                     self._show_log(registered, room, past_of_room(self.client, room))
@@ -250,10 +259,8 @@ class IrcFace(Factory):
             connection.write_all(self.channels.opening(channel))
             connection.write_all(self.channels.names(channel))
         alone = not any(one.registered for one in self._connections if one is not connection)
-        missed, again = tuple(self._missed), self._any_before and alone
-        self._any_before = True
-        if alone:
-            self._missed.clear()
+        missed = self._missed.take() if alone else ()
+        again, self._any_before = self._any_before and alone, True
         if again:
             self._show_missed(connection, missed)
         else:

@@ -141,11 +141,14 @@ class LineTests(Case):
         self.assertEqual(other.read(), whole)
 
     def test_a_client_that_does_not_read_is_dropped(self) -> None:
+        limits = replace(DEFAULTS, irc_unsent=1000)
+        carol = self.hall.person("carol", limits=limits)
+        self.irc = IrcClient(face_of(carol.node.client), "carol")
         self.irc.transport.producer.pauseProducing()
-        size = DEFAULTS.unsent // len(":chat PONG chat x\r\n")
-        self.irc.say(*["PING x"] * (size - 10))
+        enough = limits.irc_unsent // len(":chat PONG chat x\r\n")
+        self.irc.say(*["PING x"] * (enough - 1))
         self.assertFalse(self.irc.transport.disconnecting)
-        self.irc.say(*["PING x"] * 20)
+        self.irc.say(*["PING x"] * 5)
         self.assertTrue(self.irc.transport.disconnecting)
 
     def test_nothing_is_read_while_input_is_held(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatproto.client.events import CommandOutput, Event, Failed, Notice
+from chatproto.client.events import CommandOutput, Event, Failed, Notice, Sent
 from chatproto.identity.pins import Pin, PinFile
 from chatproto.wire.actions import ACTION
 from chatproto.wire.bcp2_files import Offer
@@ -256,6 +256,18 @@ class ChatTests(IrcCase):
         self.node.leave()
         self.assertEqual([type(event) for event in screen[1:]], [CommandOutput, Failed])
         self.assertEqual(self.asks(), [])
+
+    def test_a_screen_without_own_messages_is_told_what_irc_says(self) -> None:
+        self.talking()
+        told: list[Event] = []
+        self.node.publish.listen(self.face.beside(told.append, spoken=True))
+        self.asks("PRIVMSG bob :\x01ACTION waves\x01")
+        self.node.switch("bob")
+        self.node.say("typed there")
+        self.assertEqual(
+            [one.text for one in told if isinstance(one, Notice)], ["you to bob: * waves"]
+        )
+        self.assertEqual([one.text for one in told if isinstance(one, Sent)], ["typed there"])
 
     def test_a_target_is_each_clients_own(self) -> None:
         self.talking()
