@@ -11,6 +11,8 @@ from chatproto.wire.bcp2_files import Offer
 from chatproto.wire.bcp2_peer import Msg
 from tests.client.keyed_program import BOB, IDENTITIES, Case, key_of
 from tests.client.tls_net import DATE
+from tests.limits import DEFAULTS
+from tests.long import LONG
 from tests.ui.irc.ends import CAPS, IrcClient, bare, face_of
 
 ALICE = ":alice!alice@chat"
@@ -117,14 +119,20 @@ class QueryTests(IrcCase):
         self.assertEqual(other.read(), [])
         self.assertEqual(bare(self.irc.read()), [f"{ALICE} PRIVMSG bob :from the other"])
 
-    def test_five_thousand_lines_at_once_arrive_in_their_order(self) -> None:
+    def test_many_lines_at_once_arrive_in_their_order(self) -> None:
+        self.at_once(3 * DEFAULTS.irc_requests)
+
+    @LONG
+    def test_five_thousand_lines_at_once_do_too(self) -> None:
+        self.at_once(5000)
+
+    def at_once(self, count: int) -> None:
         bob = self.talking()
         self.irc.read()
-        self.irc.say(*[f"PRIVMSG bob :{number}" for number in range(5000)], "PING end")
+        self.irc.say(*[f"PRIVMSG bob :{number}" for number in range(count)], "PING end")
         self.net.settle()
-        self.assertEqual(bob.texts, [str(number) for number in range(5000)])
-        lines = self.irc.read()
-        self.assertEqual(len(lines), 5001)
+        self.assertEqual(bob.texts, [str(number) for number in range(count)])
+        self.assertEqual(len(self.irc.read()), count + 1)
         self.assertEqual(self.held, [])
 
     def test_a_broken_and_a_closed_conversation_are_told(self) -> None:
