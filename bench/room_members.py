@@ -48,6 +48,7 @@ class Member:
 
     def enter(self, request: bytes, answer: bytes) -> None:
         """Ask for `request`, and wait for what has `answer` in it."""
+        self.wire.setblocking(True)
         self.wire.sendall(request)
         data = b""
         while answer not in data:
@@ -75,9 +76,13 @@ class Member:
 class Ours(Member):
     """A member of a BCP/2 server."""
 
+    def register(self) -> None:
+        """Register an id, as those must who join a room."""
+        self.enter(encode(bcp2_server.Register(1, f"m{self.number}", 5000)), b"REGACK")
+
     def join(self) -> None:
-        register = bcp2_server.Register(1, f"m{self.number}", 5000)
-        self.enter(encode(register) + encode(bcp2_rooms.Join(2, "#bench")), b"JOINACK")
+        self.register()
+        self.enter(encode(bcp2_rooms.Join(2, "#bench")), b"JOINACK")
 
     def say(self, text: str) -> None:
         self.wire.sendall(encode(bcp2_rooms.Say(3, "#bench", text)))
@@ -105,10 +110,11 @@ class Bare(Member):
 
 
 class Room:
-    """The members of one server's room, and the load on them."""
+    """The members of one server's room, or of several with `audience` members each, and the load on them."""
 
-    def __init__(self, members: list[Member]) -> None:
+    def __init__(self, members: list[Member], audience: int | None = None) -> None:
         self.members = members
+        self._audience = len(members) if audience is None else audience
         self.deliveries = 0
         self.late: list[float] = []
         self._said: dict[bytes, tuple[float, int]] = {}  # by mark: when, and by whom
@@ -125,7 +131,7 @@ class Room:
         self._next += 1
         mark = b"%d" % self._next
         self._said[mark] = (time.perf_counter(), sender)
-        self._missing[mark] = len(self.members) - 1
+        self._missing[mark] = self._audience - 1
         self.members[sender].say(f"@@{self._next} {'x' * 60};")
 
     def keep_saying(self, senders: int, in_flight: int, seconds: float) -> None:

@@ -8,9 +8,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from bench import __main__ as report
 from bench import requests as module
 from bench.measure import CannotMeasure, Subject, built_loadgen, run_loadgen
 from bench.requests import LOADS, REGISTER
@@ -27,7 +29,7 @@ needs_compiler = pytest.mark.skipif(
 
 
 def requests(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "bench/requests.py", "--seconds", "0.1", "--rounds", "1"]
+    command = [sys.executable, "bench/requests.py", "--seconds", "0.1", "--rounds", "1", "--cold"]
     return subprocess.run(
         [*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
@@ -195,3 +197,45 @@ def test_the_screen_is_measured_in_every_part(tmp_path: Path) -> None:
     assert set(measured) == {"start", "10", "50", "memory"}
     assert measured["10"]["median"] > 0
     assert 10 < measured["memory"]["after"] < 500
+
+
+def test_table_of_a_benchmark_is_replaced_in_its_section() -> None:
+    page = "# Benchmarks\n\n## rooms.py\n\nWhat it is.\n\n## files.py\n\nOther.\n"
+    once = report.replaced(page, "rooms", "today", "a  1\nb  2\n", False)
+    assert once.replace(
+        "<!-- table of rooms -->\ntoday:\n\n    a  1\n    b  2\n", ""
+    ) == page.replace("What it is", "<!-- end of rooms -->\n\nWhat it is")
+    assert report.replaced(once, "rooms", "today", "a  1\nb  2\n", False) == once
+    with pytest.raises(ValueError, match="no section for face"):
+        report.replaced(page, "face", "today", "", True)
+
+
+def test_picture_has_a_bar_for_each_median() -> None:
+    figures = {"ours": {"own": [3.0, 1.0, 2.0], "kept": [4.0]}, "<theirs>": {"own": [4.0]}}
+    bars = report.leaves(figures)
+    assert bars == [("ours, own", 2.0), ("ours, kept", 4.0), ("<theirs>, own", 4.0)]
+    drawn = ElementTree.fromstring(report.picture("title", bars))
+    widths = [one.get("width") for one in drawn.iter() if one.tag.endswith("rect")]
+    assert widths == ["180", "360", "360"]
+    assert report.leaves([[1.0, 5.0], [3.0, 7.0]], "x") == [("x, 1", 2.0), ("x, 2", 6.0)]
+
+
+@LONG
+@needs_compiler
+def test_growth_is_measured(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, "bench/growth.py", "--seconds", "0.1", "--rounds", "1"]
+    done = subprocess.run(
+        [*command, "--most", "100", "--json", str(figures)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(figures.read_text())["figures"]
+    assert {part: list(costs) for part, costs in measured.items()} == {
+        "ids": ["100"],
+        "rooms": ["10", "100"],
+    }
