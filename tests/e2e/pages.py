@@ -1,7 +1,8 @@
 """Run the commands that a page of docs/ shows, and compare what they print with the page.
 
-A block is a piece of indented text: one terminal. A test takes the blocks in the order of the page
-and says which lines a person types; all others must be printed, these and no more, in this order.
+A block is a piece of indented text, or a part of it that begins with a `$`: one terminal. A test
+takes the blocks in the order of the page and says which lines a person types; all others must be
+printed, these and no more up to the last one shown, in this order.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ from tests.e2e.harness import Program, Stage
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"(?:^(?: {4,}.*)?\n)+", re.MULTILINE)
+PASSWORD = "correct horse battery"
+"""Typed where a page says that a password is asked for."""
 NETCAT = [sys.executable, str(Path(__file__).with_name("netcat.py"))]
+KEY = re.compile(r"sha256:[A-Z2-7]{52}")
 MASKS = (
+    (r"for clients:", r"for clients(?: on this machine only)?:"),
     (r"sha256:[A-Z2-7]{52}", r"sha256:[A-Z2-7]{52}"),
     (r"sha256:[A-Z2-7]{4}…", r"sha256:[A-Z2-7]{52}"),
     (r"10\.77\.0\.\d|0\.0\.0\.0|\[::\]", r"\S+"),
@@ -43,11 +48,11 @@ MASKS = (
 
 
 def blocks(text: str) -> Iterator[list[str]]:
-    """Yield the lines of each indented block, without the indent."""
+    """Yield the lines of each indented block, without the indent; each `$` begins another."""
     for found in BLOCK.finditer(text):
-        lines = dedent(found[0]).strip("\n").split("\n")
-        if lines != [""]:
-            yield [line.rstrip() for line in lines]
+        for part in re.split(r"^(?=\$ )", dedent(found[0]).strip("\n"), flags=re.MULTILINE):
+            if part:
+                yield [line.rstrip() for line in part.rstrip("\n").split("\n")]
 
 
 def commands(text: str) -> list[str]:
@@ -93,6 +98,10 @@ class Shown:
             self._step(self._lines.pop(0))
         return self
 
+    def key(self) -> str:
+        """Return the key in the line of a server for its clients."""
+        return next(found[0] for line in self.program.lines if (found := KEY.search(line)))
+
     def find(self, lines: list[str]) -> None:
         """Wait for these lines, in this order, among others."""
         for line in lines:
@@ -128,10 +137,12 @@ class Page:
             text = re.sub(rf"\b{number}\b", str(port), text)
         self.left = dict(zip(commands(text), shown, strict=True))
         """The commands that were not run, as they were changed and as the page has them."""
+        self.key = ""
+        """The server's key, which stands in commands for that on the page."""
+        self.folder = stage.place(name)
         self._stage = stage
-        self._server = numbers["5555"]
+        self.server = numbers["5555"]
         self._blocks = blocks(text)
-        self._folder = stage.place(name)
 
     def block(self, begin: str) -> list[str]:
         """Return the next block of the page whose first line begins so."""
@@ -149,23 +160,25 @@ class Page:
         """
         command = lines[0].removeprefix("$ ")
         self.left.pop(command, None)
-        shown = Shown(self._start(command.replace("10.77.0.1", "127.0.0.1")), [], ())
+        command = re.sub(r"sha256:\w+|KEY", self.key, command.replace("10.77.0.1", "127.0.0.1"))
+        shown = Shown(self._start(command), [], ())
         return shown.go_on(lines[1:], *typed, requests=requests)
 
     def _start(self, command: str) -> Program:
         program, *words = shlex.split(command)
         if program == "chatclient" and "--server" not in words:
-            words += ["--server", f"127.0.0.1:{self._server}"]  # where the page has the default
+            words += ["--server", f"127.0.0.1:{self.server}"]  # where the page has the default
         scripts = Path(sys.executable).parent
         known = NETCAT if program == "nc" else [str(scripts / program)]
-        data = self._folder / "data"
+        data = self.folder / "data"
         ours = [
             "env",
+            f"CHATPROTO_PASSWORD={PASSWORD}",
             f"XDG_DATA_HOME={data}",
-            f"HOME={self._folder}",
+            f"HOME={self.folder}",
             f"PATH={scripts}:{os.defpath}",
         ]
-        started = Program([*ours, *known, *words], self._folder, [self._folder])
+        started = Program([*ours, *known, *words], self.folder, [self.folder])
         self._stage.programs.append(started)
         if words[0] == "-l":
             started.wait_for(lambda: bool(started.errors.lines), "that it listens")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 from tests.e2e.harness import Stage, free_port
-from tests.e2e.pages import Page
+from tests.e2e.pages import DOCS, PASSWORD, Page, commands
 
 PORTS = ("5555", "5556", "5557", "12345", "3000")
 
@@ -90,3 +91,74 @@ def test_the_tutorial(stage: Stage) -> None:
     server.program.send_line("/quit")
     assert server.program.wait() == 0
     assert list(tutorial.left.values()) == ["PATH=$PWD/.venv/bin:$PATH"]
+
+
+def test_a_friend_on_another_machine(stage: Stage) -> None:
+    friend = page(stage, "how-to-friend.md")
+    server = friend.run("chatserver").rest()
+    friend.key = server.key()
+    dora = friend.open(["$ chatclient --id dora"])
+    dora.program.expect(re.compile("registered"))
+    emil = friend.run("chatclient").rest()
+    emil.program.send_line("/chat dora")
+    dora.program.expect(re.compile(r"/accept"))
+    dora.program.send_line("/accept")
+    talking = friend.block("* talking")
+    dora.find(talking)
+    emil.find([line.replace("emil", "dora") for line in talking])
+    (friend.folder / "notes.txt").write_text("half past eight")
+    emil.program.send_line("/send notes.txt")
+    dora.program.expect(re.compile(r"/accept"))
+    dora.program.send_line("/accept")
+    dora.program.expect(re.compile("notes.txt.*received|received.*notes.txt"))
+    assert not friend.left
+
+
+def test_a_class(stage: Stage) -> None:
+    lesson = page(stage, "how-to-class.md")
+    server = lesson.run("chatserver").rest()
+    gil = lesson.run("nc", "hello class").rest()
+    fay = lesson.run("chatclient").rest()
+    server.program.send_line("/say welcome")
+    gil.program.expect("server> welcome")
+    assert fay.program.running
+    assert not lesson.left
+
+
+def test_a_club(stage: Stage) -> None:
+    club = page(stage, "how-to-club.md")
+    add = club.block("$ chatserver passwd add")
+    club.open([add[0], PASSWORD, *add[1:]], PASSWORD).rest().program.wait()
+    assert club.run("chatserver passwd list").rest().program.wait() == 0
+    server = club.run("chatserver --port")
+    server.program.expect(re.compile("for clients"))
+    club.key = server.key()
+    member = club.block("$ chatclient")
+    member[0] = member[0].replace("HOST:PORT", f"127.0.0.1:{club.server}")
+    nora = club.open(member)
+    nora.program.expect(re.compile("^. registered with"))
+    club.left = {key: shown for key, shown in club.left.items() if "nora --user" not in shown}
+    assert club.run("chatserver backup").rest().program.wait() == 0
+    assert not club.left
+
+
+def test_a_bot(stage: Stage) -> None:
+    bots = page(stage, "how-to-bots.md")
+    (bots.folder / "echo_bot.py").write_text("\n".join(bots.block("import json")))
+    server = bots.run("chatserver")
+    server.program.expect(re.compile("for clients"))
+    bots.run("python")
+    server.program.expect(re.compile("^REGISTER: echo"))
+    otto = bots.run("chatclient", "ping")
+    otto.rest()
+    assert not bots.left
+
+
+def test_commands_that_are_not_run_are_these() -> None:
+    """Several servers on Redis and forwarded ports have tests of their own."""
+    for name in ("how-to-nat.md", "how-to-redis.md"):
+        shown = commands((DOCS / name).read_text(encoding="utf-8"))
+        assert shown, name
+    tested = {"tutorial", "how-to-friend", "how-to-class", "how-to-club", "how-to-bots"}
+    others = {path.stem for path in DOCS.glob("how-to-*.md")} - tested
+    assert others == {"how-to-nat", "how-to-redis"}
