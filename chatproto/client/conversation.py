@@ -61,8 +61,11 @@ from chatproto.wire.values import value_class
 
 @dataclass(slots=True)
 class RedialState:
-    """`broke` is when it did, `dials` how often was dialled since, `failures` how often in vain of late;
-    `next` is the try that is due, `elsewhere` that they came again and where was not asked since.
+    """Tries to reach the peer of a broken conversation again.
+
+    Args: broke: when the connection broke, on the reactor's clock. dials: number of dials since then.
+    failures: number of failed dials since the last success. next: the timer of the next dial.
+    elsewhere: the peer registered anew, and the server was not asked since where.
     """
 
     broke: float = 0.0
@@ -72,11 +75,11 @@ class RedialState:
     elsewhere: bool = False
 
     def stop(self) -> None:
-        """No other try: it is open again, or over."""
+        """Cancel the next dial: the conversation is open again, or over."""
         self.wait_for(None)
 
     def wait_for(self, call: IDelayedCall | None) -> None:
-        """`call` is the next try, in place of the one that was due."""
+        """Replace the timer of the next dial by `call`."""
         due, self.next = self.next, call
         if due is not None:
             due.cancel()
@@ -84,7 +87,7 @@ class RedialState:
 
 @value_class
 class LoneFrame:
-    """A frame of a dialect that dials back: it needs a connection of its own.
+    """Frame of a dialect that sends each one on a connection of its own.
 
     `text`: the message in it, None for a farewell.
     """
@@ -113,7 +116,7 @@ class ConversationSignals:
 
 
 class Conversation(Target):
-    """A session with a recipient, whom the person calls `name` here, at an address.
+    """Session with a recipient, whom the person calls `name`, at an address.
 
     `number` counts the calls since the start, so that `/accept 3` can name one. `recipient` is whom
     everything that is said here is for; only `Calls` changes it, by the rules of `identity.recipient`.
@@ -205,17 +208,17 @@ class Conversation(Target):
 
     @property
     def id(self) -> str:
-        """Peer's id at the server; `name` may have marks of ours."""
+        """Peer's id at the server; `name` may end in `?` or `~2` besides."""
         return self.client_id or self.called.rstrip("?")
 
     @property
     def key(self) -> str | None:
-        """The key of the one whom it is for, if that is known."""
+        """Key of the recipient; None while it is not known."""
         return self.recipient.key
 
     @property
     def open_peer(self) -> OpenPeer:
-        """The recipient that it may have in plain text."""
+        """Recipient that the conversation has if it is carried in plain text."""
         return OpenPeer(self.number)
 
     @property
@@ -237,13 +240,13 @@ class Conversation(Target):
 
     @property
     def peer_host(self) -> str | None:
-        """The address of their machine, as seen on a connection; before there is one, as told."""
+        """Address of the peer, as seen on the connection; without one, as the server told it."""
         links = self.session.connections
         return links[0].host if links else self.host
 
     @property
     def peer_port(self) -> int | None:
-        """The port there."""
+        """Port of the peer, likewise."""
         links = self.session.connections
         return links[0].port if links else self.port
 
@@ -272,7 +275,7 @@ class Conversation(Target):
         self.perform(effects)
 
     def perform(self, effects: list[Effect]) -> None:
-        """Carry out what the session wants, in its order."""
+        """Apply the effects of the session, in order."""
         self._to_say += sum(isinstance(effect, Speak) for effect in effects)
         for effect in effects:
             self._to_say -= isinstance(effect, Speak)
@@ -282,7 +285,7 @@ class Conversation(Target):
             self._context.settled(None)
 
     def show(self, state: str | None = None, **changes: object) -> None:
-        """Tell how it stands, with `changes` of the event's fields."""
+        """Publish the state of the conversation; `changes` are fields of the event."""
         if self.quiet:
             return
         self._shown = True
@@ -296,7 +299,7 @@ class Conversation(Target):
             self._context.publish(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]  # by name
 
     def _safety(self) -> dict[str, object]:
-        """From when it is open on, every event says how safe it is."""
+        """Return the event's fields about encryption, from the time that the conversation was open."""
         if (
             self.state not in (SessionState.OPEN, SessionState.BROKEN, SessionState.CLOSED)
             or not self._was_open
@@ -309,7 +312,7 @@ class Conversation(Target):
         self.perform(self.session.unsend(number))
 
     def move(self, link: SecurePeerConnection) -> None:
-        """Go on with it on `link`, a better way that we made."""
+        """Continue on `link`, a better path that we dialled."""
         self.perform(self.session.move(link))
 
     def current(self) -> bool:
@@ -435,12 +438,12 @@ class Conversation(Target):
                 self._signals.ended((self, reason))
 
     def spoke(self, text: str) -> None:
-        """`text` was written, to one whose messages have no number."""
+        """Report that `text` was written, in a dialect whose messages have no numbers."""
         self.said_any = True
         self.news.written(self.name, text, self._context.now())
 
     def writes(self, entry: StreamEntry) -> bool:
-        """A connection takes `entry` now; False: it was taken back. Raises LedgerTrouble."""
+        """Note that a connection writes `entry` now; False: it was taken back. Raises LedgerTrouble."""
         exchange = self.session.exchange
         if exchange is None or not exchange.still_says(entry):
             return False
@@ -455,7 +458,7 @@ class Conversation(Target):
         self.news.waited(post.unsettled)
 
     def speak_plainly(self, dialect: Dialect) -> None:
-        """Call them in plain text instead, with what waits; `recipient` is an OpenPeer already."""
+        """Call in plain text instead, keeping the queued messages; `recipient` is an OpenPeer already."""
         assert self.in_plain_text
         before = self.session
         self.session = PeerSession(dialect, half=before.half, limits=self._context.limits)
@@ -475,7 +478,7 @@ class Conversation(Target):
             self.news.wait(self.name, self.key, post.queued)
 
     def _see_path(self) -> bool:
-        """Keep how the connection goes; whether that is another way than before."""
+        """Note the path of the connection; return True if it is another one than before."""
         links, before = self.session.connections, self.path
         if links:
             self.path = path_of(links[0].host, links[0].relayed, links[0].both_dialled)
@@ -493,7 +496,7 @@ class Conversation(Target):
 
     @property
     def _dialect(self) -> Dialect:
-        """The dialect of one to whom each message has a connection of its own."""
+        """Dialect of a peer that gets each message on a connection of its own."""
         assert isinstance(self.session.dialect, Dialect)
         return self.session.dialect
 

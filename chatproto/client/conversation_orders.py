@@ -30,7 +30,7 @@ class ConversationOrders:
         self._files = files
 
     def accept(self, what: str) -> None:
-        """Take a call that rings; the conversation becomes the current one."""
+        """Accept a ringing call, and make its conversation the current one."""
         conversation = self._calls.all.ringing(what)
         self._calls.all.move_to(conversation)
         self._calls.take(conversation)
@@ -56,14 +56,14 @@ class ConversationOrders:
         raise LocalError(404, reasons.CANNOT_SWITCH(peer=what))
 
     def set_half(self, half: bool) -> None:
-        """Take turns in the current conversation, or no more."""
+        """Switch the current conversation to half-duplex or full-duplex mode."""
         conversation = self._calls.all.need_current()
         effects = conversation.session.set_half(half, self._context.now())
         conversation.show(mode="half" if half else "full")
         conversation.perform(effects)
 
     def over(self) -> None:
-        """Pass the turn."""
+        """Pass the turn to the peer of the current conversation."""
         conversation = self._calls.all.need_current()
         conversation.perform(conversation.session.over(self._context.now()))
 

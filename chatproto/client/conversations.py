@@ -61,7 +61,7 @@ class Conversations:
         return len(self._all)
 
     def new_number(self) -> int:
-        """A number for something that a person may be asked about, higher than all before."""
+        """Return the next number for a call or file that the person can name in a command."""
         self._number += 1
         return self._number
 
@@ -147,18 +147,18 @@ class Conversations:
             self.move_to(None if own else EndedTarget(target.name, self._seconds()))
 
     def begin(self, make: Callable[[int], Conversation]) -> Conversation:
-        """Keep what `make` makes of the number of this call."""
+        """Add the conversation that `make` returns for its new number."""
         conversation = make(self.new_number())
         self._all.append(conversation)
         return conversation
 
     def end(self, conversation: Conversation, own: bool = False) -> None:
-        """Forget it; `own`: it was ended by the person."""
+        """Remove `conversation`; `own`: the person ended it."""
         self.ended(conversation, own)
         self._all.remove(conversation)
 
     def named(self, name: str) -> Conversation | None:
-        """The one with `name`."""
+        """Return the conversation named `name`, if there is one."""
         return next((one for one in self._all if one.name == name), None)
 
     def recipient_of(self, name: str) -> Recipient | None:
@@ -167,7 +167,7 @@ class Conversations:
         return found.recipient if found is not None else None
 
     def with_recipient(self, recipient: Recipient) -> Conversation | None:
-        """The conversation with `recipient`."""
+        """Return the conversation with `recipient`, if there is one."""
         return next((one for one in self._all if one.recipient == recipient), None)
 
     def whom(self, to: str) -> Conversation | None:
@@ -181,15 +181,15 @@ class Conversations:
         return self.with_recipient(self.away.recipient) if self.away is not None else self.current
 
     def known(self, what: str) -> Conversation | None:
-        """As `whom`; `bob` may mean `bob?` here, for nothing is said by this."""
+        """Return what `whom` does, or the conversation named `what?`: for commands that send nothing."""
         return self.whom(what) or self.called(what)
 
     def called(self, name: str) -> Conversation | None:
-        """The one with `name`, or with `name?`, where there is a doubt that it is them."""
+        """Return the conversation named `name`, or else `name?`, whose id is not confirmed."""
         return self.named(name) or self.named(f"{name}?")
 
     def need_current(self) -> Conversation:
-        """The current one. Raises LocalError."""
+        """Return the current conversation. Raises LocalError 404 if there is none."""
         if self.current is None:
             raise LocalError(
                 404,
@@ -202,7 +202,7 @@ class Conversations:
         return self.current
 
     def rings(self, what: str = "") -> list[Conversation]:
-        """Every call that rings, or those of `what`, a name or a number; the oldest first."""
+        """List the calls that ring, the oldest first; with `what`, a name or a number, only those."""
         return [
             one
             for one in self._all
@@ -219,16 +219,16 @@ class Conversations:
         return sum(one.state is SessionState.RINGING and one.known for one in self._all)
 
     def ringing(self, what: str = "") -> Conversation:
-        """The call that rang last, or the one of `what`, a name or a number. Raises LocalError."""
+        """Return the last call that rings, of `what` (a name or number) if given. Raises LocalError 404."""
         rings = self.rings(what)
         if not rings:
             raise LocalError(404, reasons.NO_CALL_OF(what=what) if what else reasons.NO_CALLS())
         return rings[-1]
 
     def rename(self, conversation: Conversation, wanted: str, *, named: bool) -> None:
-        """Call it `wanted`, or, where that means somebody else, `wanted~2` and so on.
+        """Name it `wanted`, or `wanted~2` and so on if another peer has that name.
 
-        `named`: it is an id that they told or a server gave, not an address.
+        `named`: the name is an id that the peer or a server gave, not an address.
         """
         taken = {one.name for one in self._all if one.recipient != conversation.recipient}
         name = self.names.name_for(conversation.recipient, wanted, taken.__contains__)
@@ -240,10 +240,10 @@ class Conversations:
             session.post.name = name
 
     def one_way(self, host: str, *, dialled: bool) -> Conversation | None:
-        """The one in bare text with somebody at `host` that goes one way only, if there is just one.
+        """Return the raw conversation with `host` that is used in one direction, if there is exactly one.
 
-        Some programs never answer on a connection that they accepted but make one of their own.
-        `dialled`: we made the connection, and they have not said anything on it.
+        Some programs never answer on a connection that they accepted, but make one of their own.
+        `dialled`: we made the connection, and the peer has sent nothing on it.
         """
         found = [
             one
@@ -260,7 +260,7 @@ class Conversations:
         return sum(conversation.unsent for conversation in self._all)
 
     def unwritten(self) -> list[tuple[str, str]]:
-        """To whom and what was said that waits, where the outbox does not have it."""
+        """List name and text of each queued message that is not in the outbox."""
         return [(one.name, text) for one in self._all for text in one.session.waiting]
 
     def rows(self) -> list[dict[str, Any]]:
@@ -285,14 +285,14 @@ Result = TypeVar("Result")
 
 
 class ActiveTarget:
-    """A target of one's own: what a script opens is not where a person types."""
+    """Target of a script's lines, apart from that of the person at the terminal."""
 
     def __init__(self, all: Conversations) -> None:
         self._all = all
         self._target: Target | None = None
 
     def run(self, what: Callable[[], Result]) -> Result:
-        """Do `what` with our own target in place of that of the person."""
+        """Call `what` while this target replaces that of the person."""
         theirs = self._all.swap(self._target)
         try:
             return what()

@@ -40,7 +40,7 @@ class TransferNews:
 
 @value_class
 class TransferTrouble:
-    """Something did not work that is no transfer yet, or is about its record; `text`: one sentence.
+    """Failure before a transfer exists, or of its record on the disk; `text`: one sentence.
 
     `path`: what was to be sent, as it was named.
     """
@@ -53,20 +53,20 @@ class TransferOwner(Protocol):
     """Owner of the transfers: tells the user and has the connection."""
 
     def transfer_told(self, news: TransferNews | TransferTrouble) -> None:
-        """A transfer has changed."""
+        """Tell the user that a transfer has changed."""
 
     def transfer_wake(self) -> None:
         """Note that there is a message to pull."""
 
     def transfer_hold(self, held: bool) -> None:
-        """Read nothing more from them, or go on."""
+        """Stop reading from the peer, or go on."""
 
     def transfer_number(self) -> int:
-        """A number that no other transfer of this program has."""
+        """Return a number that no other transfer of this program has."""
 
 
 class DiskWorker(Protocol):
-    """Does what waits for the disk."""
+    """Worker for jobs that wait for the disk."""
 
     def do(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Call `job` in a thread, then `done` with what it returned or raised, where all else runs.
@@ -103,13 +103,13 @@ class TransferContext:
         """Hash functions besides SHA-256 that this program has."""
 
     def send(self, message: Bcp2Message) -> None:
-        """Say it next; where there is no connection, nobody hears it."""
+        """Queue `message` to be sent next; without a connection it is dropped."""
         if self.connected:
             self.waiting.append(message)
 
 
 class SerialQueue:
-    """The work of one transfer, one piece after the other."""
+    """Disk work of one transfer, one job after the other."""
 
     def __init__(self, desk: TransferContext) -> None:
         self._desk = desk
@@ -117,7 +117,7 @@ class SerialQueue:
         self._busy = False
 
     def do(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Have `job` done after all others, and `done` called with what it returned or raised."""
+        """Run `job` after all earlier ones, then call `done` with its result or exception."""
         if self._busy:
             self._waiting.append((job, done))
             return

@@ -137,7 +137,7 @@ class Receiving:
                 self._work(lambda: sink.finish(digest), self.machine.finished)
 
     def _open(self, todo: Open) -> None:
-        """The name is in the record before it is on the disk: no part is ever forgotten."""
+        """Open the part; its name is recorded before the file exists, so that no part is forgotten."""
         record, before = self.record(), self._sink
         sink = self._sink = Sink(self._folder, todo.offer, hash=todo.hash)
 

@@ -95,7 +95,7 @@ class Transfers:
     # What the person wants.
 
     def offer(self, paths: Iterable[Path], now: float) -> None:
-        """Send these files and folders, in this order; what cannot be is told.
+        """Send files and folders, in this order; each failure is told to the owner.
 
         Unconnected, they are offered later.
         """
@@ -110,7 +110,7 @@ class Transfers:
             self._finding.do(job, partial(copy_context().run, partial(self._found, str(path))))
 
     def accept(self, number: int, now: float, folder: Path | None = None) -> None:
-        """Take what is offered as `number`, or go on with it. Raises LocalError.
+        """Accept the offer `number`, or retry a stalled transfer. Raises LocalError.
 
         Args: folder: for this one; None: the usual one.
         """
@@ -133,7 +133,7 @@ class Transfers:
         self._settle()
 
     def decline(self, number: int) -> None:
-        """Do not take what is offered as `number`. Raises LocalError."""
+        """Decline the offer `number`. Raises LocalError 400."""
         one = self._numbered(number)
         if not isinstance(one, Receiving) or one.machine.state is not TransferState.OFFERED:
             raise LocalError(400, NOT_DECLINABLE(number=number))
@@ -141,7 +141,7 @@ class Transfers:
         self._settle()
 
     def cancel(self, number: int, now: float) -> None:
-        """End it, whichever way it goes; what there is of it stays for a while. Raises LocalError."""
+        """Cancel a transfer in either direction; its part stays for `keep_parts`. Raises LocalError 400."""
         self._desk.now = now
         one = self._numbered(number)
         if one.machine.state in ENDED:
@@ -235,7 +235,7 @@ class Transfers:
         return piece
 
     def wait(self, now: float) -> float | None:
-        """Seconds until `pull` has something: 0 for now, None if nobody knows (`transfer_wake` tells)."""
+        """Return the seconds until `pull` has a message: 0 for now, None until `transfer_wake` is called."""
         if self._desk.waiting:
             return 0.0
         if self._desk.connected and any(one.machine.ready for one in self._turns):
@@ -313,12 +313,12 @@ class Transfers:
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes of the lists of folders that we have not agreed to, or not looked at yet."""
+        """Bytes of the file lists of folder offers that are not accepted, or not examined yet."""
         named = sum(list_bytes(one.files) for one in self._named.values())
         return named + sum(one.list_bytes for one in self._receiving.values() if _is_asked(one))
 
     def _offered(self, message: wire.Offer) -> None:
-        """Look at an offer: of a long list a thread does, for one takes up to seconds."""
+        """Examine an offer; a long list is examined in a thread, since it can take seconds."""
         if len(message.files) <= FEW_FILES:
             self._looked_at(message, self._safe(message))
         elif self._has_room(message):
@@ -426,7 +426,7 @@ class Transfers:
         one.run(effects)
 
     def _settle(self) -> None:
-        """After anything: whose turn it is, what can go, what is over."""
+        """Start what may start now and remove what has ended; called after each change."""
         desk = self._desk
         while desk.changed:
             desk.changed = False
@@ -483,7 +483,7 @@ class Transfers:
                 room -= 1
 
     def _hold(self) -> None:
-        """Read no more while too much waits for the disk or for them; half of it, and it goes on."""
+        """Hold the connection while too much waits for the disk or the peer, until half is done."""
         unwritten = sum(one.machine.pending for one in self._receiving.values())
         full = self._desk.limits.unwritten * (0.5 if self._held else 1.0)
         held = self._desk.connected and (
