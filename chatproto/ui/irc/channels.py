@@ -11,6 +11,7 @@ from chatproto.ui.irc import numerics
 from chatproto.ui.irc.lines import CHAT_SOURCE, FACE, packed, reply
 from chatproto.ui.irc.people import People
 from chatproto.ui.irc.welcome import PREFIXES
+from chatproto.ui.legible import inline
 from chatproto.ui.room_view import room_lines
 from chatproto.wire.irc import IrcLine
 
@@ -65,11 +66,11 @@ class Channels:
         known = self._all.get(event.room)
         if known is not None:
             roles = {id: one.role for id, one in known.members.items()}
-            known.topic = event.text or ""
+            known.topic = inline(event.text or "")
             if (event.count or 0) > len(found):
                 return []  # the rest comes with the answer to NAMES
             return self.named(event.room, [(id, roles.get(id, role)) for id, role in found])
-        channel = self._all[event.room] = Channel(event.room, event.text or "")
+        channel = self._all[event.room] = Channel(event.room, inline(event.text or ""))
         own = self._people.own_id
         for id, role in [*found, (own, event.role or "member")]:
             channel.members[id] = Present(self._people.of_member(id), role)
@@ -152,7 +153,7 @@ class Channels:
                 known = event.id in channel.members
                 return [self._leaves(channel, event.id or "", event.reason or "")] if known else []
             case "topic":
-                channel.topic = event.text or ""
+                channel.topic = inline(event.text or "")
                 return [IrcLine("TOPIC", (channel.name, channel.topic), source=by)]
             case "kicked":
                 return self._kicked(channel, event, by)
@@ -203,4 +204,5 @@ class Channels:
 
 
 def _part(channel: Channel, source: str, reason: str) -> IrcLine:
+    reason = inline(reason)
     return IrcLine("PART", (channel.name, reason) if reason else (channel.name,), source=source)
