@@ -47,6 +47,7 @@ from chatproto.ui.plain import PlainInterface
 from chatproto.ui.quiet import QuietInterface
 from chatproto.ui.references import References
 from chatproto.ui.screen.glyphs import encoding_for
+from chatproto.wire.errors import CannotStart
 from chatproto.wire.limits import CLIENT_DEFAULTS
 from chatproto.wire.reasons import Reason
 
@@ -336,14 +337,34 @@ def _program(
     screen: LineSink,
 ) -> MultiService:
     """Join the parts of the program, whatever its interface is; events are shown by `tell`."""
-    unix: Any = reactor  # as every reactor is where there are such sockets
     program = MultiService()
     if options["irc"] is not None or options["irc-socket"] is not None:
         from chatproto.cli.irc import serve_irc  # only here: most programs have none
 
         tell = serve_irc(reactor, options, client, tell, program)
     scripts = shown(client, tell)
-    service = ChatClient(
+    service = chat_service(
+        reactor, options, client, scripts, keyboard, screen, cannot_start, reactor.stop
+    )
+    service.setServiceParent(program)
+    return program
+
+
+def chat_service(
+    reactor: Any,
+    options: Options,
+    client: Client,
+    scripts: Control | None,
+    keyboard: LineSource,
+    screen: LineSink,
+    cannot_start: Callable[[CannotStart], None],
+    over: Callable[[], None],
+) -> ChatClient:
+    """Return the service that runs `client`, with the arguments of `ChatClient`.
+
+    Args: scripts: those who may use the client by control.sock; None: nobody.
+    """
+    return ChatClient(
         reactor,
         client,
         own_port(reactor, options),
@@ -351,9 +372,7 @@ def _program(
         keyboard,
         screen,
         cannot_start,
-        reactor.stop,
-        ControlSocket(unix, options["home"], scripts),
+        over,
+        None if scripts is None else ControlSocket(reactor, options["home"], scripts),
         bool(options["beacon"]),
     )
-    service.setServiceParent(program)
-    return program

@@ -10,14 +10,12 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python import usage
 
 from chatproto.cli.client_options import OF_INTERFACE, Options
-from chatproto.cli.client_program import make_client, own_port, remembered_rooms, shown
+from chatproto.cli.client_program import chat_service, make_client, remembered_rooms, shown
 from chatproto.cli.options import WrongOption
 from chatproto.client.app import Client
 from chatproto.client.events import Event
-from chatproto.client.service import ChatClient
 from chatproto.net.clock import use_monotonic_time
 from chatproto.net.resolver import use_system_resolver
-from chatproto.ui.control import ControlSocket
 from chatproto.wire.errors import CannotStart
 
 Value = str | int | float | os.PathLike[str] | Sequence[str] | None
@@ -101,14 +99,13 @@ class Embedded:
             raise
         self.client: Client = make_client(reactor, options, remembered=remembered_rooms(options))
         self.scripts = shown(self.client, tell)
-        self.service = ChatClient(
+        self.service = chat_service(
             reactor,
+            options,
             self.client,
-            own_port(reactor, options),
-            options["opened"],
+            self.scripts if serves else None,
             NoKeyboard(),
             NoScreen(),
             cannot_start,
             lambda: None,
-            ControlSocket(reactor, options["home"], self.scripts) if serves else None,
         )

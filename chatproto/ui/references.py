@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from twisted.internet.defer import Deferred
-
 from chatproto.client.app import Client
 from chatproto.client.asked import Asked, current, note_failure, telling
 from chatproto.client.events import CommandOver, Event, Failed
@@ -49,17 +47,6 @@ Reference = str | int
 Marks = Mapping[str, Reference]
 """Fields of an event besides its own: `ref`, and of an error which command failed and for whom."""
 NO_MARKS: Marks = {}
-
-
-def ask(client: Client, given: Values) -> Deferred[CommandOver]:
-    """Carry out a command that is given as an object with `do`; the Deferred fires at its end.
-
-    It never fails: `code` of the event says what came of it. Why it could not even begin is published.
-    """
-    over: Deferred[CommandOver] = Deferred()
-    asked = Asked(command_in(given), lambda one: over.callback(_done(one)))
-    begin(asked, lambda: carry_out_values(given, client), client.context.publish)
-    return over
 
 
 class References:

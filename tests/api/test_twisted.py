@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError, ConnectionRefusedError
 from twisted.internet.testing import StringTransport
@@ -27,6 +29,18 @@ from chatproto.wire.bcp2_common import Error
 from tests.client.tls_net import FarServer, TlsNet
 
 SERVER = new_identity()
+
+
+STEPS = [
+    *("server goes", "server is silent", "closed", "quit", "time"),
+    '{"do": "msg", "to": "bob", "text": "hi"}',
+    '{"do": "chat", "to": "zoe"}',
+    '{"do": "chat", "to": "10.0.0.5:5000"}',
+    '{"do": "info"}',
+    '{"do": "join", "room": "#tea"}',
+    '{"do": "register"}',
+    '{"do": "nonsense"}',
+]
 
 
 class Reactor(TlsNet):
@@ -318,6 +332,45 @@ class EndTests(Case):
         lagged = self.next_of(loop)
         assert isinstance(lagged, events.Lagged)
         self.assertGreaterEqual(lagged.count, 3)
+
+
+class PropertyTests(Case):
+    @settings(max_examples=30)
+    @given(st.lists(st.sampled_from(STEPS), max_size=10))
+    def test_whatever_is_asked_ends_once(self, steps: list[str]) -> None:
+        """Also if the server goes, and if the client ends by itself or is closed."""
+        self.setUp()
+        me = self.client(server="10.0.0.9:5555")
+        begun = me.start()
+        self.reactor.settle()
+        server = FarServer(self.reactor, self.reactor.accept(), SERVER)
+        self.reactor.settle()
+        self.successResultOf(begun)
+        asked: list[Any] = []
+        ends: list[int] = []
+        for step in steps:
+            match step:
+                case "server goes":
+                    server.cut()
+                case "server is silent":
+                    server.deaf = True
+                case "closed":
+                    me.close()
+                case "quit":
+                    asked.append(me.ask({"do": "quit"}, nothing, None))
+                case "time":
+                    self.reactor.wait(20, 5)
+                case _:
+                    asked.append(me.ask(json.loads(step), nothing, None))
+        for number, one in enumerate(asked):
+            one.addErrback(lambda failure: failure.trap(Refused))
+            one.addCallback(lambda _, number=number: ends.append(number))
+        while self.reactor.under_way:
+            self.reactor.refuse()
+            self.reactor.settle()
+        self.closed(me)
+        self.assertEqual(sorted(ends), list(range(len(asked))))
+        self.doCleanups()
 
 
 class AttachTests(SynchronousTestCase):

@@ -9,12 +9,19 @@ from hypothesis import strategies as st
 
 from chatproto.net.clock import Wall
 from chatproto.ui import references
-from chatproto.ui.references import References, ask
+from chatproto.ui.references import References
 from chatproto.ui.view import json_object
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Offer
 from tests.client.keyed_program import BOB, BOB_HOST, SERVER_HOST, Case, key_of
 from tests.client.rooms import room_ends
+from tests.client.tls_net import TlsNet
+
+
+def pass_over_given_up(net: TlsNet) -> None:
+    """Have the next dial be one that is under way."""
+    while net.connectors[net.answered].stoppedConnecting:
+        net.answered += 1
 
 
 class Asking:
@@ -196,10 +203,6 @@ class MessageTests(Case):
         self.work()
         self.assertEqual(self.script.of(1), ["error", "done file-trouble"])
 
-    def test_a_part_of_the_program_asks_the_same_way(self) -> None:
-        over = ask(self.node.client, {"do": "msg", "to": "bob", "text": "hi"})
-        self.assertEqual(self.successResultOf(over).code, "queued")
-
     @given(st.lists(st.sampled_from(["msg", "chat", "cut", "open", "wait", "leave"]), max_size=12))
     def test_whatever_happens_each_has_exactly_one_end(self, steps: list[str]) -> None:
         self.begin()
@@ -211,7 +214,8 @@ class MessageTests(Case):
                     self.script.ask("msg", ref, to="bob", text=f"text {ref}")
                 case "chat":
                     self.script.ask("chat", ref, to=BOB)
-                case "open" if self.net.dialled:
+                case "open" if self.net.under_way:
+                    pass_over_given_up(self.net)
                     far.append(self.person())
                 case "cut" if far:
                     far.pop().cut()
@@ -276,8 +280,7 @@ class ServerTests(Case):
 
     def dialled(self, taken: bool) -> None:
         """Let the next dial that is under way come about, or be refused."""
-        while self.net.connectors[self.net.answered].stoppedConnecting:
-            self.net.answered += 1
+        pass_over_given_up(self.net)
         host, *_ = self.net.tcpClients[self.net.answered]
         if not taken:
             self.net.refuse()
