@@ -23,6 +23,10 @@ LARGE = {
     *("prometheus_client", "twisted.internet.endpoints", "twisted.internet.reactor"),
     *("chatproto.client.app", "chatproto.server.factory", "chatproto.transfer.transfers"),
 }
+AT_FIRST_USE = {
+    *("chatproto.transfer.transfers", "chatproto.nearby.ports", "prompt_toolkit", "curses"),
+}
+"""What a client loads with the first peer, with --beacon, or for the full interface."""
 
 COLLECTOR = """
 import gc
@@ -68,6 +72,7 @@ class LoadingTests(SynchronousTestCase):
         ).split()
         ours = [one for one in loaded if one.startswith("chatproto.server.")]
         self.assertEqual(ours, ["chatproto.server.blur"])
+        self.assertEqual(set(loaded) & AT_FIRST_USE, set())
 
     def test_the_names_of_one_shot_commands_are_known_before_they_are_loaded(self) -> None:
         self.assertEqual(ONE_SHOTS, tuple(COMMANDS))

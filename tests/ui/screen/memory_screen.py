@@ -37,10 +37,13 @@ ROUNDS = 20
 
 
 class ScreenCase(Case):
-    """Alice at a terminal of `columns` by `rows`; `history`: the file of typed lines."""
+    """Alice at a terminal of `columns` by `rows`, with `colours`; `history`: the file of typed lines."""
 
     columns, rows = 80, 24
     keys: Keymap = USUAL_KEYS
+    colours = 256
+    glyphs = UNICODE
+    encoding = "utf-8"
 
     def setUp(self) -> None:
         super().setUp()
@@ -73,7 +76,7 @@ class ScreenCase(Case):
             lambda: Wall(self.net.seconds()),
             lambda: self.columns,
             lambda: self.rows,
-            UNICODE,
+            self.glyphs,
             Attention("alice", on=True),
             lambda: self.terminal.changed(),
             lambda full: None,
@@ -85,9 +88,10 @@ class ScreenCase(Case):
             self.stdout,
             self.output,
             self.ui,
-            Styles(256),
+            Styles(self.colours),
             TypedHistory(self.history),
             self.ui.candidates,
+            self.encoding,
             keymap=self.keys,
         )
         self.node.publish.listen(self.ui.tell)

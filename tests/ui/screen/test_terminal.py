@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 
 from chatproto.client.events import FileChanged, Undelivered
 from chatproto.ui.screen.attention import BETWEEN
+from chatproto.ui.screen.glyphs import ASCII
 from chatproto.ui.screen.keymap import read_keymap
 from chatproto.ui.screen.questions import STANDS
 from tests.client.keyed_program import BOB
@@ -254,6 +256,50 @@ class NarrowTests(ScreenCase):
             self.settle()
         self.expect_prompt("to bob 🔒> half a line")
         self.assertEqual(self.text.count("to bob 🔒>"), 1)
+
+
+class WideTests(ScreenCase):
+    """A terminal of 120 by 40."""
+
+    columns, rows = 120, 40
+
+    def test_the_prompt_says_whose_turn_it_is(self) -> None:
+        self.called("bob")
+        self.enter("/mode half")
+        self.expect_prompt("to bob 🔒 your turn>")
+        self.enter("mine")
+        self.expect_prompt("to bob 🔒 their turn, held>")
+        self.assertIn("their turn: your lines are held", self.display[self.screen.cursor.y - 1])
+        self.enter("later")
+        self.expect("later [held until your turn]")
+
+    def test_names_stand_in_a_column_of_sixteen(self) -> None:
+        bob = self.called("bob")
+        bob.says("first\nlines")
+        self.expect("┊ lines")
+        shown = [row for row in self.display if "first" in row or "┊" in row]
+        self.assertEqual(
+            [row.index(word) for row, word in zip(shown, ("first", "┊"), strict=True)], [23, 23]
+        )
+
+
+class BareTests(ScreenCase):
+    """A terminal without colours and without UTF-8."""
+
+    colours = 0
+    glyphs = ASCII
+    encoding = "ascii"
+
+    def test_meaning_needs_neither_colours_nor_signs(self) -> None:
+        bob = self.called("bob")
+        self.expect_prompt("to bob>")
+        self.assertIn("-- bob encrypted - same network --", self.display)
+        bob.says("grüße 漢")
+        self.expect("gr??e ?")
+        self.enter("hello")
+        self.expect("hello ok")
+        self.assertTrue(self.raw.isascii())
+        self.assertEqual(re.findall(rb"\x1b\[[0-9;]*[34][0-9][0-9;]*m", self.raw), [])
 
 
 class CallTests(ScreenCase):
