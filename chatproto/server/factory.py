@@ -20,7 +20,7 @@ from chatproto.server.counters import Counters
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.timer_wheel import TimerWheel
-from chatproto.server.work_queue import WorkQueue
+from chatproto.server.work_queue import EACH_TURN, WorkQueue
 from chatproto.wire import fast
 from chatproto.wire.classic import ClassicError
 from chatproto.wire.codec import encode
@@ -215,10 +215,16 @@ class ChatFactory(Factory):
 
     def _tick(self) -> None:
         self._ticking = None
-        for connection in self.wheel.expire(self.seconds()):
+        now = self.seconds()
+        for connection in self.wheel.expire(now, EACH_TURN):
             connection.too_late()
-        if self.wheel and self._ticking is None:
-            self._ticking = self.clock.callLater(self.wheel.grain, self._tick)
+        if not self.wheel:
+            return
+        wait = 0 if self.wheel.is_due(now) else self.wheel.grain
+        if self._ticking is None:
+            self._ticking = self.clock.callLater(wait, self._tick)
+        else:  # somebody who was too late is watched again
+            self._ticking.reset(wait)
 
     def rest(self) -> None:
         """Leave no timer behind."""
@@ -228,9 +234,26 @@ class ChatFactory(Factory):
             self._ticking = None
 
     def close_all(self, abort: bool = False) -> None:
-        """End every connection, after what waits to be sent to it or at once."""
-        for connection in [*self.silent, *self.passing, *self.spoken]:
+        """End every connection, after what waits to be sent to it or at once; a few in each turn."""
+        told: set[Any] = set()
+
+        def end(connection: Any) -> None:
+            if not self._is_here(connection):
+                return
+            told.add(connection)
             if abort:
                 connection.transport.abortConnection()
             else:
                 connection.close()
+
+        def go_on() -> None:
+            # Some may have turned from plain text to TLS meanwhile, and are others now.
+            everybody = [*self.silent, *self.passing, *self.spoken]
+            left = [one for one in everybody if one not in told]
+            if left:
+                self.turns.each(left, end, go_on)
+
+        go_on()
+
+    def _is_here(self, connection: Any) -> bool:
+        return any(connection in some for some in (self.silent, self.passing, self.spoken))

@@ -12,7 +12,7 @@ from chatproto.identity.tls import Tls
 from chatproto.server.login_side import EVERYBODY, LoginSide
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure import SecureConnection
-from chatproto.server.work_queue import Chore, WorkQueue
+from chatproto.server.work_queue import Chore, Round, WorkQueue
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_server import Closing, Presence
 from chatproto.wire.fields import plain_host
@@ -94,14 +94,33 @@ class SecureSide:
         return bool(self._pushes)
 
     def put_out(self) -> None:
-        """Dismiss who is let in no more."""
-        for visitor, connection in tuple(self.connections.items()):
-            if not self.logins.lets(visitor.key):
-                connection.dismiss(Error(403))
+        """Dismiss those who are let in no more, a few in each turn."""
+        self._each(self._put_out)
 
-    def close(self, retry_after: Callable[[], int]) -> None:
-        """Tell everybody to come back after `retry_after()` seconds, each after another while."""
+    def _put_out(self, visitor: ClientConnection) -> None:
+        if not self.logins.lets(visitor.key):
+            self.connections[visitor].dismiss(Error(403))
+
+    def close(self, retry_after: Callable[[], int], then: Callable[[], object]) -> None:
+        """Tell everybody to come back after `retry_after()` seconds, a few in each turn; then call `then`."""
         if self.rooms is not None:
             self.rooms.close()
-        for connection in tuple(self.connections.values()):
-            connection.dismiss(Closing(retry_after()))
+        self._each(lambda one: self.connections[one].dismiss(Closing(retry_after())), then)
+
+    def _each(
+        self,
+        work: Callable[[ClientConnection], object],
+        then: Callable[[], object] | None = None,
+    ) -> None:
+        """Do `work` with each client that is still connected when its turn comes."""
+
+        def with_one(visitor: ClientConnection) -> None:
+            if visitor in self.connections:
+                work(visitor)
+
+        if self.turns is not None:
+            self.turns.each(self.connections, with_one, then)
+            return
+        everybody = Round(self.connections, with_one, then)
+        while everybody.take_turn(lambda: False):
+            pass

@@ -126,11 +126,10 @@ class ChatServer(MultiService):
         for loop in (self._expiry, self._presence):
             if loop.running:
                 loop.stop()
-        self.send_away()
         waits: list[Deferred[Any]] = [self._close_ports()]
         if len(self.factory):
             waits.append(self._emptied())
-            self.factory.close_all()
+        self.send_away(self.factory.close_all)
         waits.append(maybeDeferred(super().stopService))
         return DeferredList(waits).addCallback(lambda _: self.factory.rest())
 
@@ -139,12 +138,14 @@ class ChatServer(MultiService):
         self.draining = True
         self._close_ports()
 
-    def send_away(self) -> None:
-        """Tell every keyed client when to come back, and close its connection."""
-        if self.factory.secure is not None:
-            # Not all at once: they come back spread over a time that grows with their number.
-            times = come_back_times(len(self.factory))
-            self.factory.secure.close(lambda: secrets.choice(times))
+    def send_away(self, then: Callable[[], object] = lambda: None) -> None:
+        """Tell every keyed client when to come back, and close its connection; then call `then`."""
+        if self.factory.secure is None:
+            then()
+            return
+        # Not all at once: they come back spread over a time that grows with their number.
+        times = come_back_times(len(self.factory))
+        self.factory.secure.close(lambda: secrets.choice(times), then)
 
     def _close_ports(self) -> Deferred[Any]:
         ports, self._ports = self._ports, []

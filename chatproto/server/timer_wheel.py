@@ -43,11 +43,19 @@ class TimerWheel(Generic[Key]):
         if slot is not None:
             self._slots[slot].discard(key)
 
-    def expire(self, now: float) -> list[Key]:
-        """Take out and return the keys whose deadline has passed, the earliest first."""
+    def expire(self, now: float, most: int = 1_000_000) -> list[Key]:
+        """Take out and return the keys whose deadline has passed, at most `most`, the earliest first."""
         due: list[Key] = []
-        while self._order and self._order[0] * self.grain <= now:
-            for key in self._slots.pop(heappop(self._order)):
+        while self.is_due(now) and len(due) < most:
+            slot = self._slots[self._order[0]]
+            while slot and len(due) < most:
+                key = slot.pop()
                 del self._slot_of[key]
                 due.append(key)
+            if not slot:
+                del self._slots[heappop(self._order)]
         return due
+
+    def is_due(self, now: float) -> bool:
+        """Return True if a step has passed that `expire` has not emptied."""
+        return bool(self._order) and self._order[0] * self.grain <= now

@@ -7,16 +7,17 @@ the least time lately. So a client that asks for much waits for itself, and not 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.logger import Logger
 
 from chatproto.directory.classic_registration import is_loopback, network
 
+Item = TypeVar("Item")
 PIECE = 2048
 """Bytes of input that are decoded at once."""
 SLICE = 0.002
@@ -29,6 +30,8 @@ PAUSE = 0.001
 """Seconds without a look at the clock after which the reactor must have waited for its sockets."""
 HALF_LIFE = 5.0
 """Seconds in which what an asker has used counts for half."""
+EACH_TURN = 200
+"""Connections that one turn ends, tells or cuts off at most, where all are meant."""
 MOST_ADDRESSES = 65_536
 """Addresses whose use is remembered; the longest unseen are forgotten."""
 
@@ -66,6 +69,42 @@ class Chore:
 
     def failed(self) -> None:
         """Continue: the next request tries again."""
+
+
+class Round(Generic[Item]):
+    """Work of the server's own with each of many things, at most `EACH_TURN` of them in one turn.
+
+    Args: items: they are taken now; work must tell by itself which have ended meanwhile. then: called
+    after the last one.
+    """
+
+    host = ""
+
+    def __init__(
+        self,
+        items: Iterable[Item],
+        work: Callable[[Item], object],
+        then: Callable[[], object] | None = None,
+    ) -> None:
+        self.use = Use()
+        self._items = deque(items)
+        self._work = work
+        self._then = then
+
+    def take_turn(self, over: Callable[[], bool]) -> bool:
+        for _ in range(min(EACH_TURN, len(self._items))):
+            self._work(self._items.popleft())
+            if over():
+                break
+        if self._items:
+            return True
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+        return False
+
+    def failed(self) -> None:
+        """End: what went wrong with one of them is logged."""
 
 
 class Use:
@@ -127,6 +166,17 @@ class WorkQueue:
             return
         if not self.is_free or worker is self._working or self._work(worker):
             self.later(worker)
+
+    def each(
+        self,
+        items: Iterable[Item],
+        work: Callable[[Item], object],
+        then: Callable[[], object] | None = None,
+    ) -> None:
+        """Do `work` with each of `items`, `EACH_TURN` at once and as many in each later turn; then `then`."""
+        everything = Round(items, work, then)
+        if self._work(everything):
+            self.later(everything)
 
     def later(self, worker: SlicedWork) -> None:
         """Have `worker` do its work in a later turn."""

@@ -277,7 +277,7 @@ class RoomsTests(Served):
         alice, bob, _ = await self.all_in()
         bob.send(bcp2_rooms.Say(3, "#tea", "last words"))
         await self.calm()
-        self.side.close(lambda: 1)
+        self.side.close(lambda: 1, lambda: None)
         await self.heard(alice, count=2)
         self.assertEqual([type(one) for one in alice.got], [bcp2_rooms.Said, bcp2_server.Closing])
 

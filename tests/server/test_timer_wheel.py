@@ -23,6 +23,16 @@ class AWheel(SynchronousTestCase):
         self.assertEqual(wheel.expire(5.0), ["a", "b"])
         self.assertEqual((len(wheel), "c" in wheel), (1, True))
 
+    def test_gives_back_a_few_at_a_time(self) -> None:
+        wheel: TimerWheel[int] = TimerWheel()
+        for number in range(5):
+            wheel.set(number, 1.0)
+        wheel.set(9, 2.0)
+        first = wheel.expire(5.0, 3)
+        self.assertEqual((len(first), wheel.is_due(5.0), len(wheel)), (3, True, 3))
+        self.assertEqual(wheel.expire(5.0, 3)[-1], 9)
+        self.assertEqual((wheel.is_due(5.0), len(wheel)), (False, 0))
+
     def test_moves_and_drops(self) -> None:
         wheel: TimerWheel[str] = TimerWheel()
         wheel.set("a", 1.0)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.classic_registration import Origin
+from chatproto.directory.keyed import KeyedDirectory
+from chatproto.directory.registrations import ClientConnection
 from chatproto.server.connection import ChatConnection
 from chatproto.server.factory import ChatFactory
+from chatproto.server.secure_side import SecureSide
 from chatproto.server.work_queue import (
     BRIEF,
+    EACH_TURN,
     HALF_LIFE,
     MOST_ADDRESSES,
     PAUSE,
@@ -22,6 +27,7 @@ from chatproto.server.work_queue import (
     WorkQueue,
 )
 from chatproto.stores.memory import MemoryRegistry
+from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire.classic import ClassicRegister, Message
 from tests.server.ends import End, connect
 
@@ -255,3 +261,115 @@ class PipelineTests(SynchronousTestCase):
         client, _ = self.come()
         client.dataReceived(b"INFO\r\n\r\n")
         self.assertGreater(client.use.seconds(self.clock.seconds()), 0)
+
+
+class TurnClock(Clock):
+    """A clock whose calls can be taken one turn of the reactor at a time."""
+
+    def turn(self) -> None:
+        """Make the calls that are due, and not those that they ask for."""
+        calls: Any = self.getDelayedCalls()
+        due = [call for call in calls if call.getTime() <= self.seconds()]
+        for call in due:
+            self.calls.remove(call)
+            call.called = 1
+            call.func(*call.args, **call.kw)
+
+
+class ARound(SynchronousTestCase):
+    """Work with each of many things: counted by turn, on a clock that stands still."""
+
+    def setUp(self) -> None:
+        self.clock = TurnClock()
+        self.queue = WorkQueue(self.clock)
+        self.done: list[int] = []
+
+    def turns(
+        self,
+        items: Iterable[int],
+        work: Callable[[int], object],
+        then: Callable[[], object] | None = None,
+    ) -> list[int]:
+        """Return how much each turn did, the one that asked first."""
+        counts, before = [], 0
+        self.queue.each(items, work, then)
+        while len(self.done) > before:
+            counts.append(len(self.done) - before)
+            before = len(self.done)
+            self.clock.turn()
+        return counts
+
+    def test_does_so_much_in_a_turn_in_order_and_then_tells(self) -> None:
+        told: list[int] = []
+        everything = range(2 * EACH_TURN + 1)
+        counts = self.turns(everything, self.done.append, lambda: told.append(len(self.done)))
+        self.assertEqual(counts, [EACH_TURN, EACH_TURN, 1])
+        self.assertEqual((self.done, told), ([*everything], [len(everything)]))
+
+    def test_of_nothing_tells_at_once(self) -> None:
+        told: list[bool] = []
+        self.turns((), self.done.append, lambda: told.append(True))
+        self.assertEqual(told, [True])
+
+    def test_ends_its_turn_when_its_time_is_used_up(self) -> None:
+        def work(number: int) -> None:
+            self.done.append(number)
+            self.clock.rightNow += SLICE
+
+        self.assertEqual(self.turns(range(3), work), [1, 1, 1])
+
+
+class MassEnds(SynchronousTestCase):
+    """All connections at once: ended, or cut off for silence."""
+
+    def setUp(self) -> None:
+        self.clock = TurnClock()
+        self.factory = ChatFactory(self.clock, Directory(MemoryRegistry()))
+        self.factory.most = 10 * EACH_TURN
+        self.count = 2 * EACH_TURN + 1
+        self.ends = [End() for _ in range(self.count)]
+        for end in self.ends:
+            connect(self.factory, end).dataReceived(b"REGISTER\r\n")
+
+    def counts(self, ended: Callable[[End], bool]) -> list[int]:
+        """Return how many connections have ended after this turn and each of the next two."""
+        counts = []
+        for _ in range(3):
+            counts.append(sum(map(ended, self.ends)))
+            self.clock.turn()
+        return counts
+
+    def test_close_a_few_in_each_turn(self) -> None:
+        self.factory.close_all(abort=True)
+        wanted = [EACH_TURN, 2 * EACH_TURN, self.count]
+        self.assertEqual(self.counts(lambda end: end.aborted), wanted)
+
+    def test_are_cut_off_for_silence_a_few_in_each_turn(self) -> None:
+        self.assertEqual(len(self.factory.wheel), self.count)
+        self.clock.rightNow += self.factory.limits.line_wait + 1
+        self.clock.turn()
+        wanted = [EACH_TURN, 2 * EACH_TURN, self.count]
+        self.assertEqual(self.counts(lambda end: bool(end.value())), wanted)
+
+    def test_of_clients_with_keys_are_told_a_few_in_each_turn_and_the_rest_ends_after_them(
+        self,
+    ) -> None:
+        told: list[object] = []
+
+        class Connection:
+            def dismiss(self, message: object) -> None:
+                told.append(message)
+
+        tls: Any = None
+        directory = KeyedDirectory(MemoryNames(), MemoryRegistry(), str)
+        side = SecureSide(tls, directory, turns=self.factory.turns)
+        connections: Any = side.connections
+        for number in range(self.count):
+            connections[ClientConnection("key", "192.0.2.1", number)] = Connection()
+        side.close(lambda: 1, lambda: told.append("then"))
+        self.assertEqual(len(told), EACH_TURN)
+        gone = next(reversed(connections))
+        del connections[gone]
+        self.clock.turn()
+        self.clock.turn()
+        self.assertEqual((len(told), told[-1]), (self.count, "then"))
