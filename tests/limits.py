@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from chatproto.wire.limits import ClientLimits, ServerLimits
+from chatproto.wire.values import mixed_value_class
 
 
-@dataclass(frozen=True)
+@mixed_value_class
 class Limits(ServerLimits, ClientLimits):
     """Every limit of a server and of a client."""
 

@@ -6,13 +6,14 @@ Bytes are bytes, times are seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Self
 
 from chatproto.wire.fields import read_number
+from chatproto.wire.values import mixed_value_class
 
 
-@dataclass(frozen=True)
+@mixed_value_class
 class Limits:
     """The limits that server and client have in common: messages, handshakes, what is unsent."""
 
@@ -70,7 +71,7 @@ class Limits:
         return {field.name: type(getattr(self, field.name)) for field in fields(self)}
 
 
-@dataclass(frozen=True)
+@mixed_value_class
 class ServerLimits(Limits):
     """The limits of a server; `chatserver --limits NAME=VALUE` sets one."""
 
@@ -145,7 +146,7 @@ class ServerLimits(Limits):
     relay_rate_all: float = 8 * 1024.0 * 1024  # and through all; 0: as they come
 
 
-@dataclass(frozen=True)
+@mixed_value_class
 class ClientLimits(Limits):
     """The limits of a client, which no option sets."""
 

@@ -26,7 +26,17 @@ def value_class(kind: type[Value]) -> type[Value]:
 
     Equality, hash and text are those of a frozen dataclass, but not compiled anew for each class.
     """
-    made: Any = dataclass(frozen=FROZEN, slots=True, eq=False, repr=False)(kind)
+    return _made(kind, slots=True)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def mixed_value_class(kind: type[Value]) -> type[Value]:
+    """Make `kind` a value class without slots, so that a class may inherit from several of them."""
+    return _made(kind, slots=False)
+
+
+def _made(kind: type[Value], slots: bool) -> type[Value]:
+    made: Any = dataclass(frozen=FROZEN, slots=slots, eq=False, repr=False)(kind)
     _compare(made, [one.name for one in fields(made) if one.compare])
     made.__repr__ = _show([one.name for one in fields(made) if one.repr])
     return made  # type: ignore[no-any-return]
