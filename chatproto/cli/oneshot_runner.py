@@ -101,7 +101,7 @@ class OneShotRunner:
             self._be_one()
             return
         found = attach(self._reactor, self._options["home"].absolute(), wait=None)
-        found.addCallbacks(self._found, self._not_found)
+        found.addCallbacks(self._found, self._not_found).addErrback(self._mistaken)
 
     def _found(self, me: AttachedClient) -> None:
         """A client runs there."""
@@ -109,8 +109,8 @@ class OneShotRunner:
         self._begin()
 
     def _not_found(self, failure: Failure) -> None:
-        error = failure.value
-        assert isinstance(error, Refused)
+        failure.trap(Refused)
+        error: Any = failure.value
         if error.code == Reason.NOT_FOUND.code:
             self._be_one()
         elif error.code == Reason.STOPPING.code:
@@ -125,12 +125,13 @@ class OneShotRunner:
         me = InsideClient(self._reactor, self._options, isinstance(self._work, Receive))
         self._inside = True
         self._follow(me)
-        me.start(None).addCallbacks(lambda _: self._begin(), self._not_begun)
+        begun = me.start(None)
+        begun.addCallbacks(lambda _: self._begin(), self._not_begun).addErrback(self._mistaken)
 
     def _not_begun(self, failure: Failure) -> None:
         """Our own client could not start."""
-        error = failure.value
-        assert isinstance(error, Refused)
+        failure.trap(Refused)
+        error: Any = failure.value
         taken = error.code == Reason.BUSY.code
         if taken and self._reactor.seconds() - self._began < HOME_WAIT:
             self._me, self._inside = None, False
