@@ -11,6 +11,7 @@ import os
 import pty
 import select
 import signal
+import termios
 import time
 from collections.abc import Callable
 from typing import Any
@@ -61,6 +62,7 @@ class ScreenCase(Case):
         self._ours = ours
         self.stdin = os.fdopen(theirs, "r")
         self.stdout = os.fdopen(os.dup(theirs), "w")
+        self.before = termios.tcgetattr(theirs)
         self.addCleanup(self.stdout.close)
         self.addCleanup(self.stdin.close)
         self.addCleanup(os.close, ours)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import termios
 
 from chatproto.client.events import FileChanged, Undelivered
 from chatproto.ui.screen.attention import BETWEEN
@@ -215,6 +216,14 @@ class TalkTests(ScreenCase):
     def test_ctrl_d_ends_the_program_on_an_empty_line_only(self) -> None:
         self.type("x\x01\x04\x04")  # it deletes the letter, and then there is none
         self.wait_for(lambda: self.codes == [0], "the end of the program")
+
+    def test_the_terminal_is_given_back_at_once_when_the_program_crashes(self) -> None:
+        self.type("half a line")
+        self.assertNotEqual(termios.tcgetattr(self.stdin), self.before)
+        self.terminal.restore()  # at the end of the process, however it ends
+        self.assertEqual(termios.tcgetattr(self.stdin), self.before)
+        self.wait_for(lambda: self.raw.endswith(b"\x1b[?7h"), "its usual modes")
+        self.assertGreater(self.raw.rindex(b"\x1b[?2004l"), self.raw.rindex(b"\x1b[?2004h"))
 
     def test_the_first_help_fits_the_screen(self) -> None:
         self.enter("/help")
