@@ -341,8 +341,11 @@ def _program(
     if options["irc"] is not None or options["irc-socket"] is not None:
         from chatproto.cli.irc import serve_irc  # only here: most programs have none
 
-        tell = serve_irc(reactor, options, client, tell, program)
-    scripts = shown(client, tell)
+        face = serve_irc(reactor, options, client, program)
+        scripts = shown(client, face.beside(tell, spoken=options["ui"] == "plain"))
+        face.listen()
+    else:
+        scripts = shown(client, tell)
     service = chat_service(
         reactor, options, client, scripts, keyboard, screen, cannot_start, reactor.stop
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -10,7 +9,6 @@ from twisted.application.service import MultiService
 from chatproto.cli.client_options import Options
 from chatproto.cli.options import cannot_start
 from chatproto.client.app import Client
-from chatproto.client.events import Event
 from chatproto.ui.irc.commands import take
 from chatproto.ui.irc.face import IrcFace
 from chatproto.ui.irc.listening import PortListener, SocketListener, read_password
@@ -19,14 +17,8 @@ from chatproto.ui.irc.people import People
 from chatproto.wire.errors import CannotStart
 
 
-def serve_irc(
-    reactor: Any,
-    options: Options,
-    client: Client,
-    tell: Callable[[Event], None],
-    program: MultiService,
-) -> Callable[[Event], None]:
-    """Add the IRC face to `program`; return what shows events to the other interface beside it."""
+def serve_irc(reactor: Any, options: Options, client: Client, program: MultiService) -> IrcFace:
+    """Add to `program` where IRC clients connect; return the face, which listens to no event yet."""
     home, path = options["home"], options["irc-socket"]
     people = People(client, NickFile(None if options["plain"] else home / NAME))
     password = ""
@@ -46,6 +38,4 @@ def serve_irc(
     else:
         listener = SocketListener(reactor, path, face, complain)
     listener.setServiceParent(program)
-    client.context.publish.listen(face.tell)
-    client.context.hold_input.listen(face.hold)
-    return face.beside(tell, spoken=options["ui"] == "plain")
+    return face

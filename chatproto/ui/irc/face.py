@@ -98,6 +98,11 @@ class IrcFace(Factory):
             self._lost,
         )
 
+    def listen(self) -> None:
+        """Hear the events of the client from now on."""
+        self.client.context.publish.listen(self.tell)
+        self.client.context.hold_input.listen(self.hold)
+
     def __len__(self) -> int:
         return len(self._connections)
 

@@ -22,8 +22,7 @@ def face_of(client: Client, path: Path | None = None, password: str = "") -> Irc
     """Return the face of `client`, which hears all of its events."""
     people = People(client, NickFile(path))
     face = IrcFace(client, people, take, password, lambda: "here")
-    client.context.publish.listen(face.tell)
-    client.context.hold_input.listen(face.hold)
+    face.listen()
     return face
 
 
