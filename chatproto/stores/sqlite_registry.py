@@ -7,7 +7,7 @@ from itertools import islice, takewhile
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.stores.checks import check_lease
-from chatproto.stores.memory import MemoryRegistry
+from chatproto.stores.memory import LeaseEntry, MemoryRegistry
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
@@ -26,13 +26,13 @@ class SqliteRegistry(MemoryRegistry):
     def __init__(self, file: SqliteFile, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         super().__init__(limits)
         self._file = file
-        self._written = float("-inf")  # what was heard of before is in the file, or in `_behind`
-        self._behind: list[str] = []
+        self._heard: dict[str, None] = {}  # clients heard from since that was written
         self._load()
 
     def forget(self, client_id: str) -> bool:
         if client_id in self._entries:
             self._file.write("DELETE FROM leases WHERE client_id = ?", client_id)
+            self._heard.pop(client_id, None)
         return super().forget(client_id)
 
     def expire(self, before: float, most: int = 1_000_000) -> int:
@@ -50,16 +50,16 @@ class SqliteRegistry(MemoryRegistry):
             except StoreTrouble:
                 return 0
         for client_id in ended:
+            self._heard.pop(client_id, None)
             super().forget(client_id)
         return len(ended)
 
     def write_behind(self, *, everything: bool = False) -> None:
         """Write when leases were heard of, `BATCH` of them or all; what fails is tried again."""
-        if everything or not self._behind:
-            self._behind += self._heard_since()
-        most = len(self._behind) if everything else BATCH
-        batch, self._behind = self._behind[:most], self._behind[most:]
-        known = [entry for one in batch if (entry := self._entries.get(one)) is not None]
+        batch = list(islice(self._heard, None if everything else BATCH))
+        for client_id in batch:
+            del self._heard[client_id]
+        known = [self._entries[one] for one in batch]
         if not known:
             return
         try:
@@ -68,20 +68,11 @@ class SqliteRegistry(MemoryRegistry):
                 [(entry.heard, entry.lease.client_id) for entry in known],
             )
         except StoreTrouble:
-            self._behind += batch
+            self._heard.update(dict.fromkeys(batch))
 
-    def _heard_since(self) -> list[str]:
-        """List the clients heard from since the last call, including those at that very moment.
-
-        Writing an unchanged row again is harmless.
-        """
-        if not self._silent:
-            return []
-        newest = next(reversed(self._silent.values())).heard
-        since = min(self._written, newest)  # the clock may have been set back
-        self._written = newest
-        heard = takewhile(lambda entry: entry.heard >= since, reversed(self._silent.values()))
-        return [entry.lease.client_id for entry in heard]
+    def _hear(self, entry: LeaseEntry, now: float) -> None:
+        super()._hear(entry, now)
+        self._heard[entry.lease.client_id] = None
 
     def _changes(
         self, former: ClassicRegistration | None, lease: ClassicRegistration, now: float
@@ -106,8 +97,6 @@ class SqliteRegistry(MemoryRegistry):
         )
         with closing(rows):
             self.restore(_lease(*row) for row in rows)
-        if self._silent:
-            self._written = next(reversed(self._silent.values())).heard
 
 
 def _lease(

@@ -235,7 +235,7 @@ class PipelineTests(SynchronousTestCase):
         answered = 0
         while self.factory.turns.is_free and answered < 100:
             client, _ = self.come()
-            client.dataReceived(REGISTER)
+            client.dataReceived(REGISTER.replace(b"alice", b"user%d" % answered))
             answered += 1
         self.assertTrue(TURN <= 1e-9 + answered * self.directory.cost <= TURN + SLICE)
         client, end = self.come()
