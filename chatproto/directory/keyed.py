@@ -141,11 +141,14 @@ class KeyedDirectory:
 
     def resume(self, now: float) -> None:
         """Continue after a restart of the server: clients connected then count as away from `now` on."""
-        for stored in self._presences.all():
-            presence = stored.resumed(now)
-            self._keep(presence)
-            self._absent.append((presence.until or now, presence.client_id))
         self._presences.all_left(now)
+        for stored in self._presences.all():
+            latest = now + stored.expires
+            presence = stored
+            if stored.until is None or stored.until > latest:  # the store could not write it
+                presence = stored.resumed(now)
+            self._keep(presence)
+            self._absent.append((presence.until or latest, presence.client_id))
         heapify(self._absent)
 
     @property

@@ -26,7 +26,7 @@ class RegistrationStore(Protocol):
         """Note that the connection has ended; `presence.until` is set."""
 
     def all_left(self, now: float) -> None:
-        """Note that the server ended with every connection; each `until` is `now + expires`."""
+        """Note that the server ended with every connection; each `until` is `now + expires` at most."""
 
     def forget(self, client_id: str) -> None:
         """Take that one out, if it is in."""

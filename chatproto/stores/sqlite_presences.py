@@ -65,7 +65,11 @@ class SqlitePresences:
         )
 
     def all_left(self, now: float) -> None:
-        self._later("UPDATE presences SET until = ? + expires WHERE until IS NULL", now)
+        self._later(
+            "UPDATE presences SET until = ? + expires WHERE until IS NULL OR until > ? + expires",
+            now,
+            now,
+        )
 
     def forget(self, client_id: str) -> None:
         self._file.write("DELETE FROM presences WHERE client_id = ?", client_id)
@@ -86,7 +90,9 @@ def _presence(row: Row) -> Registration:
         client_id,
         key,
         port,
-        tuple((host, number) for host, number in json.loads(addresses)),
+        tuple((host, number) for host, number in json.loads(addresses))
+        if addresses != NONE
+        else (),
         expires,
         bool(listed),
         tuple(json.loads(allow)) if allow != NONE else (),

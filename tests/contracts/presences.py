@@ -77,10 +77,12 @@ class PresencesContract(Case):
         presences = self.make()
         for name, expires in (("alice", 60), ("bob", 90), ("carol", 60)):
             presences.keep(presence(name, expires=expires))
+        presences.keep(presence("dave", expires=60))
         presences.left(presence("carol", until=7.0))
+        presences.left(presence("dave", until=7000.0))  # by a clock that was ahead
         presences.all_left(100.0)
         ends = {one.client_id: one.until for one in presences.all()}
-        self.assertEqual(ends, {"alice": 160.0, "bob": 190.0, "carol": 7.0})
+        self.assertEqual(ends, {"alice": 160.0, "bob": 190.0, "carol": 7.0, "dave": 160.0})
 
     def test_expire_when_their_time_has_come_unless_they_are_connected(self) -> None:
         presences = self.make()
