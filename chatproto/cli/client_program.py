@@ -144,12 +144,11 @@ def control(client: Client, screen: Callable[[Event], None]) -> Control:
     return Control(screen, new_speaker, wall, client.context.limits)
 
 
-def _password_again(
-    client: Client, options: Options, terminal: int, ui: PlainInterface
-) -> SecretLine:
-    """Ask at the terminal for the password again after the server has refused it."""
-    got: Signal[str] = Signal()
-    secret = SecretLine(terminal, ui.on_line, got)
+def _password_again(client: Client, options: Options, secret: SecretLine, got: Signal[str]) -> None:
+    """Ask at the terminal for the password again after the server has refused it.
+
+    To be called after `_program`, so that the refusal is shown before the question.
+    """
 
     def ask(sentence: str, typed: Callable[[str], None]) -> None:
         client.context.publish(Notice(f"{sentence} (it is not shown, and an empty line gives up)"))
@@ -157,7 +156,6 @@ def _password_again(
 
     got.listen(_ask_password_again(client, options, ask))
     client.program.finished.listen(lambda code: secret.stop())
-    return secret
 
 
 def _ask_password_again(
@@ -249,12 +247,15 @@ def _with_lines(reactor: Any, options: Options) -> IService:
         most, errors = context.limits.control_line, "surrogateescape"
     else:
         most, errors = context.limits.message, "strict"
-    on_line = ui.on_line
-    if isinstance(ui, PlainInterface) and options["user"] is not None and typed:
-        on_line = _password_again(client, options, typed_in, ui).on_line
+    password: Signal[str] = Signal()
+    secret = SecretLine(typed_in, ui.on_line, password)
+    asks = isinstance(ui, PlainInterface) and options["user"] is not None and typed
+    on_line = secret.on_line if asks else ui.on_line
     keyboard = LineInput(reactor, typed_in, on_line, ui.on_end, ui.on_refused, most, errors, failed)
     context.hold_input.listen(lambda held: keyboard.pause() if held else keyboard.resume())
     program = _program(reactor, options, client, ui.tell, keyboard, screen)
+    if asks:
+        _password_again(client, options, secret, password)
     Interrupt(reactor, ui.on_interrupt).setServiceParent(program)
     return program
 
@@ -307,9 +308,9 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         encoding_for(os.environ),
         keymap,
     )
+    program = _program(reactor, options, client, ui.tell, terminal, terminal)
     if options["user"] is not None:
         _ask_password_again(client, options, terminal.ask_secret)
-    program = _program(reactor, options, client, ui.tell, terminal, terminal)
 
     def end_at_once(code: int) -> None:
         terminal.restore()

@@ -32,7 +32,7 @@ class SecretLine:
                 self._before = None  # none of ours; it is asked for all the same
 
     def on_line(self, line: str) -> None:
-        """Return the typed line."""
+        """Take a typed line: the secret if it is awaited, else a command or text."""
         if not self._waits:
             self._on_line(line)
             return
