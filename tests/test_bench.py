@@ -35,6 +35,7 @@ def requests(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@LONG
 @needs_compiler
 def test_requests_are_measured_in_every_mode(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"

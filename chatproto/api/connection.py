@@ -207,8 +207,10 @@ class Connection(Commands):
         ref = fields.get("ref")
         if ref is not None:
             self._known = True
-        elif not self._known and (fields["event"], fields.get("status")) == ("error", 400):
-            self.end(too_old())
+        elif not self._known and fields["event"] == "error":
+            # Version 0.2.0 does not know `ref`; an older one took the whole line for a text.
+            if fields.get("status") == 400 or fields.get("command") == "say":
+                self.end(too_old())
         request = self._open.get(ref) if isinstance(ref, int) else None
         if request is not None:
             request.tell(fields)

@@ -52,7 +52,7 @@ class InsideClient(DeferredConnection):
         return Deferred.fromCoroutine(self._start(wait))
 
     async def _start(self, wait: float | None) -> None:
-        if self._running is not None or self._gone is not None:
+        if self._running is not None or self.why_gone is not None:
             raise closed("a client starts once")
         try:
             self._running = _Running(self._reactor, self._options, self._serves, self._heard)

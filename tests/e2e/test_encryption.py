@@ -197,12 +197,12 @@ def test_only_who_was_accepted_before_is_answered_at_once(stage: Stage) -> None:
     carol.event("session", id="bob", state="closed", code="declined")
 
 
-def test_calls_that_cross_are_one_conversation(stage: Stage) -> None:
+def test_calls_that_cross_are_one_conversation(stage: Stage, pytestconfig: pytest.Config) -> None:
     """So often that the two dials, from the ports on which they listen, meet as one connection too."""
     _, port = stage.server("--limits", "introductions-from=1000")
     alice = person(stage, "alice", port, "--answer", "all")
     bob = person(stage, "bob", port, "--answer", "all")
-    for number in range(60):
+    for number in range(60 if pytestconfig.getoption("--long") else 25):
         for one in (alice, bob):
             one.forget()
         alice.send_line("/chat bob")

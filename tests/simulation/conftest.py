@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-SEEDS = 200
-CHUNK = 25
+SEEDS = 100
+CHUNK = 20
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -16,15 +16,18 @@ from tests.simulation.world import Rules
 
 RULES = Rules(faults=True, outbox=True, lies=True, short=True)
 LONG_RULES = Rules(faults=True, outbox=True, lies=True)
+PARTS = 10
+"""Tests that the seeds are divided into, so that several processes share them."""
 SEEDS, LONG_SEEDS = 500, 5000
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 def test_what_is_said_for_a_key_is_heard_by_its_owner_or_by_nobody(
-    pytestconfig: pytest.Config,
+    pytestconfig: pytest.Config, part: int
 ) -> None:
     long = pytestconfig.getoption("--long")
     rules = LONG_RULES if long else RULES
-    for seed in range(LONG_SEEDS if long else SEEDS):
+    for seed in range(part, LONG_SEEDS if long else SEEDS, PARTS):
         outcome = run(seed, rules)
         if outcome.failure is not None:
             pytest.fail(shrunk(outcome, rules).text(), pytrace=False)
