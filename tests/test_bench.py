@@ -140,6 +140,7 @@ def test_how_far_a_machine_goes_is_measured_in_every_part(tmp_path: Path) -> Non
     assert all(part in done.stdout for part in measured)
 
 
+@LONG
 @needs_compiler
 def test_names_that_last_are_there_at_the_next_start() -> None:
     done = scale("names", "--names", "500", "--store", "sqlite:")

@@ -20,6 +20,7 @@ from chatproto.wire.classic import Sender
 from chatproto.wire.strict import encode
 from tests.e2e.harness import LIMIT, TWISTD, JsonClient, Stage
 from tests.e2e.tls_wires import dial
+from tests.long import LONG
 
 PASSWORD = "correct horse battery"
 
@@ -104,6 +105,7 @@ def test_client_without_account_is_accepted_if_none_is_required(stage: Stage, fi
     classic.event("registered")
 
 
+@LONG
 def test_an_account_takes_its_name_over_with_a_new_key(stage: Stage, file: Path) -> None:
     _, port = stage.server("--auth", f"argon2:{file}")
     former = person(stage, "alice", port)
@@ -120,6 +122,7 @@ def test_an_account_takes_its_name_over_with_a_new_key(stage: Stage, file: Path)
     assert bob.event("bridged", id="alice")["key"] == key_of(alice) != key_of(former)
 
 
+@LONG
 def test_three_wrong_passwords_are_enough_for_a_minute(stage: Stage, file: Path) -> None:
     _, port = stage.server("--auth", f"argon2:{file}")
     identity = new_identity()
@@ -153,6 +156,7 @@ def test_a_new_account_needs_no_restart_and_one_that_is_gone_is_gone(
     assert alice.event("error")["status"] == 403
 
 
+@LONG
 def test_only_the_keys_in_the_file_are_let_in(stage: Stage, tmp_path: Path) -> None:
     allowed = tmp_path / "keys"
     home = stage.place("alice-home")
@@ -194,6 +198,7 @@ def test_the_terminal_asks_for_the_password_and_does_not_show_it(stage: Stage, f
     assert "not this one" not in shown.getvalue()
 
 
+@LONG
 def test_the_environment_may_have_the_password(
     stage: Stage, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import JsonClient, Stage, staged
+from tests.long import LONG
 
 
 @pytest.fixture
@@ -66,6 +67,7 @@ def kinds(client: JsonClient) -> list[str]:
     return [str(event["event"]) for event in client.events()]
 
 
+@LONG
 def test_peer_that_just_left_is_reported_when_back(two: Two) -> None:
     two.alice.send_line("/chat bob")
     assert "bob is away" in two.alice.event("error", command="chat")["text"]
@@ -84,6 +86,7 @@ def test_queued_message_is_reported_with_its_text_when_delivered(two: Two) -> No
     assert two.alice.event("delivered", to="bob")["text"] == "while you were away"
 
 
+@LONG
 def test_each_is_told_when_the_other_changes_how_they_talk_and_once(two: Two) -> None:
     two.come()
     two.talk()

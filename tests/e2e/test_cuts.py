@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.harness import Stage, free_port
 from tests.e2e.proxy import Proxy
 from tests.e2e.talker import Person, acquaint, assert_all_arrived
+from tests.long import LONG
 
 SEED = 4
 BURST = 8  # texts that are typed at once, at most
@@ -140,6 +141,7 @@ def test_every_message_survives_the_cuts(meeting: Meeting, pytestconfig: pytest.
     pair.assert_nothing_readable()
 
 
+@LONG
 def test_a_silent_connection_is_noticed_and_left(meeting: Meeting) -> None:
     pair = meeting.pair("--ping", "1")
     pair.alice.say("before the silence")
@@ -157,6 +159,7 @@ def test_a_silent_connection_is_noticed_and_left(meeting: Meeting) -> None:
     pair.assert_one_conversation()
 
 
+@LONG
 def test_a_person_who_cannot_be_reached_for_a_while_is_found_again(meeting: Meeting) -> None:
     pair = meeting.pair()
     pair.proxy.refuse(True)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.harness import JsonClient, Program, Stage, free_port
 from tests.e2e.scripts import CHATCLIENT, LOOPBACK
-from tests.long import some
+from tests.long import LONG, some
 
 KEY = "sha256:" + "A" * 52
 
@@ -61,6 +61,7 @@ def test_missing_server_comes_with_advice(stage: Stage) -> None:
     assert "skip  clock: not checked" in said
 
 
+@LONG
 def test_announced_address_is_named_but_not_confirmed(stage: Stage) -> None:
     _, port = stage.server()
     announced = ("--announce", "192.0.2.9:5000", "--announce", "[2001:db8::9]:5000")
@@ -86,6 +87,7 @@ def test_a_server_with_another_key_is_asked_nothing(stage: Stage) -> None:
     assert "known_peers, line 1" in doctor.found["key"]["text"]
 
 
+@LONG
 def test_other_kind_of_server_is_named(stage: Stage) -> None:
     alice = stage.client("carol")  # speaks plain text only
     doctor = Doctor(stage, "--server", f"127.0.0.1:{alice.port}", "--json")
@@ -104,6 +106,7 @@ def test_a_server_that_lets_in_other_keys_only_says_which_to_let_in(stage: Stage
     assert "sha256:" in doctor.found["address"]["advice"]
 
 
+@LONG
 def test_a_client_with_the_same_home_goes_on(stage: Stage) -> None:
     _, port = stage.server()
     home = stage.place("alice-home")

@@ -17,7 +17,7 @@ from chatproto.wire.bcp2_peer import Chat
 from chatproto.wire.strict import encode
 from tests.e2e.harness import JsonClient, Program, Stage, free_port, staged
 from tests.e2e.tls_wires import MiddleMan, context, dial, recorder
-from tests.long import some
+from tests.long import LONG, some
 
 SECRET = "the-parrot-sings-at-midnight"
 STREAM = "0123456789abcdef"
@@ -169,6 +169,7 @@ def test_an_impostor_is_unconfirmed_never_taken_by_itself_and_never_pinned(
     assert (home / "known_peers").read_text() == before
 
 
+@LONG
 def test_two_clients_in_one_account_have_two_keys(stage: Stage) -> None:
     _, port = stage.server()
     alice, bob = person(stage, "alice", port), person(stage, "bob", port)
@@ -219,7 +220,7 @@ def test_calls_that_cross_are_one_conversation(stage: Stage, pytestconfig: pytes
         bob.event("bye", id="alice")
 
 
-@pytest.mark.parametrize("how", some(1, [signal.SIGKILL, signal.SIGTERM]))
+@pytest.mark.parametrize("how", some(0, [signal.SIGKILL, signal.SIGTERM]))
 def test_clients_come_back_to_a_server_that_was_away(stage: Stage, how: signal.Signals) -> None:
     home = stage.place("server-home")
     port = free_port()
@@ -259,6 +260,7 @@ def test_an_id_belongs_to_its_key(stage: Stage) -> None:
         assert client.event("error", command="register")["status"] == 409
 
 
+@LONG
 def test_the_unlisted_are_found_only_by_those_they_allow(stage: Stage) -> None:
     _, port = stage.server()
     bob = person(stage, "bob", port)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.harness import Stage
 from tests.e2e.movers import MIB, MakeWay, Mover, noise, sha256
-from tests.long import some
+from tests.long import LONG, some
 
 SLOW = ("--rate", "10M")
 SIZE = 16 * MIB
@@ -154,6 +154,7 @@ def test_a_source_that_vanishes_is_said_and_what_came_serves_when_it_is_back(
     way.bob.assert_whole({"big.bin": expected})
 
 
+@LONG
 def test_a_folder_whose_files_come_and_go_meanwhile_arrives_as_it_is_at_last(
     make_way: MakeWay, tmp_path: Path
 ) -> None:

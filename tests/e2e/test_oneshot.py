@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.harness import JsonClient, Program, Stage
 from tests.e2e.scripts import LOOPBACK, Person, meet
-from tests.long import some
+from tests.long import LONG, some
 
 
 @pytest.fixture
@@ -194,6 +194,7 @@ def test_unknown_or_away_peer(people: tuple[Person, Person], tmp_path: Path) -> 
     assert texts == ["when you are back", "me too", "and this"]
 
 
+@LONG
 def test_with_timeout_it_waits_for_the_peer(people: tuple[Person, Person]) -> None:
     alice, bob = people
     his = bob.client("--answer", "all")
@@ -206,6 +207,7 @@ def test_with_timeout_it_waits_for_the_peer(people: tuple[Person, Person]) -> No
     assert waiting.wait() == 0, waiting.transcript()
 
 
+@LONG
 def test_two_at_the_same_time_take_turns_or_share(people: tuple[Person, Person]) -> None:
     alice, bob = people
     his = bob.client("--answer", "all")
@@ -221,6 +223,7 @@ def test_two_at_the_same_time_take_turns_or_share(people: tuple[Person, Person])
     assert taking.wait() == 4
 
 
+@LONG
 def test_messages_received_meanwhile_are_shown_at_the_next_start(
     people: tuple[Person, Person],
 ) -> None:
@@ -277,6 +280,7 @@ def test_each_explains_itself(stage: Stage, command: str) -> None:
     assert any("--timeout" in line for line in program.lines)
 
 
+@LONG
 def test_progress_fits_a_narrow_terminal(people: tuple[Person, Person], tmp_path: Path) -> None:
     alice, bob = people
     bob.client("--answer", "all", "--accept", "known")

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.harness import LIMIT, Program, Stage
 from tests.e2e.movers import MIB, noise, sha256
 from tests.e2e.scripts import Person, meet
-from tests.long import some
+from tests.long import LONG, some
 
 SIZE = 8 * MIB
 SLOW = ("--rate", "4M")
@@ -106,6 +106,7 @@ def test_a_disk_that_takes_no_more_ends_both_and_later_it_goes_on(
     assert {one.name: sha256(one) for one in bob.downloads.iterdir()} == {"big.bin": expected}
 
 
+@LONG
 def test_receive_without_a_file_says_so(people: tuple[Person, Person], tmp_path: Path) -> None:
     alice, bob = people
     code, line = bob.do("receive", "--once", "--timeout", "1")
@@ -119,6 +120,7 @@ def test_receive_without_a_file_says_so(people: tuple[Person, Person], tmp_path:
     )
 
 
+@LONG
 def test_unreadable_files_are_reported_and_the_others_sent(
     people: tuple[Person, Person], tmp_path: Path
 ) -> None:

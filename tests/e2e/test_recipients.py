@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.e2e.harness import JsonClient, Stage
 from tests.e2e.scripts import Person
+from tests.long import LONG
 
 
 def people(stage: Stage, port: int, *names: str) -> list[Person]:
@@ -126,6 +127,7 @@ def test_a_plain_caller_who_claims_a_pinned_id_is_somebody_else(stage: Stage) ->
         assert b"keyed" not in heard
 
 
+@LONG
 def test_after_trust_what_waited_is_reported_and_sent_again_only_when_asked(stage: Stage) -> None:
     server, port = stage.server()
     alice, bob = people(stage, port, "alice", "bob")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.harness import Stage
 from tests.e2e.talker import Person, Talker, acquaint, assert_all_arrived
+from tests.long import LONG
 
 SEED = 9
 KILLS, LONG_KILLS = 4, 20
@@ -139,6 +140,7 @@ def test_killed_programs_go_on_where_they_were(stage: Stage, pytestconfig: pytes
     assert len(alice.lives) + len(bob.lives) == kills + 2
 
 
+@LONG
 def test_unshown_messages_are_shown_after_the_kill(stage: Stage) -> None:
     alice, bob = friends(stage)
     bob.now.output.reading.clear()  # his screen stands still: 64 KiB of a pipe, then nothing more
@@ -195,6 +197,7 @@ def test_message_taken_back_never_arrives(stage: Stage) -> None:
     assert [event["text"] for event in bob.now.read().heard] == ["are you well?", "one more"]
 
 
+@LONG
 def test_so_many_wait_for_one_person_and_the_next_is_refused(stage: Stage) -> None:
     alice, bob = away(stage)
     texts = [f"letter {number}" for number in range(WAITING)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.e2e.harness import JsonClient, Program, Stage, free_port
 from tests.e2e.test_rooms import member
+from tests.long import LONG
 
 
 def searched(client: JsonClient, words: str) -> list[tuple[str, str, str]]:
@@ -38,6 +39,7 @@ def again(stage: Stage, client: JsonClient, server: int, *options: str) -> JsonC
     return back
 
 
+@LONG
 def test_room_messages_are_found_after_a_restart(stage: Stage) -> None:
     _, port = stage.server()
     alice, bob = (member(stage, name, port) for name in ("alice", "bob"))
@@ -70,6 +72,7 @@ def test_with_no_log_nothing_of_it_is_written_down(stage: Stage) -> None:
     assert files and not any(b"confidence" in path.read_bytes() for path in files)
 
 
+@LONG
 def test_history_is_asked_of_the_server_until_a_room_is_not_kept(stage: Stage) -> None:
     _, port = stage.server()
     alice, bob = (member(stage, name, port) for name in ("alice", "bob"))

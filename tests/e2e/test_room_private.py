@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import JsonClient, Program, Stage, staged
+from tests.long import LONG
 
 SECRET = "between-you-and-me"
 
@@ -82,6 +83,7 @@ def test_to_one_who_is_away_it_waits_until_they_are_back(stage: Stage, tmp_path:
     room.assert_in_the_dark()
 
 
+@LONG
 def test_to_one_who_never_took_a_call_and_is_away_it_is_said_not_to_arrive(stage: Stage) -> None:
     room = Room(stage)
     alice, bob = (room.person(name, stage.place(name)) for name in ("alice", "bob"))

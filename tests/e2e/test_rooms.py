@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.dialects.test_lobby import Member
 from tests.e2e.harness import JsonClient, Program, Stage, free_port, other_port
 from tests.e2e.proxy import Proxy
-from tests.long import some
+from tests.long import LONG, some
 
 
 def member(stage: Stage, name: str, server: int, room: str = "#den", **how: Any) -> JsonClient:
@@ -175,6 +175,7 @@ def test_the_lobby_is_one_room_for_netcat_raw_and_classic_clients_and_ours(stage
     rawley.close()
 
 
+@LONG
 def test_a_paste_of_a_hundred_lines_on_a_terminal_is_one_message(stage: Stage) -> None:
     _, port = stage.server()
     bob = member(stage, "bob", port)
@@ -193,6 +194,7 @@ def test_a_paste_of_a_hundred_lines_on_a_terminal_is_one_message(stage: Stage) -
     alice.expect("#den bob> lines")
 
 
+@LONG
 def test_the_plain_interface_shows_rooms_as_lines(stage: Stage) -> None:
     _, port = stage.server()
     bob = member(stage, "bob", port)

@@ -9,6 +9,7 @@ import socket
 import time
 
 from tests.e2e.harness import LIMIT, Program, Stage
+from tests.long import LONG
 
 GRACE = 5.0  # seconds in which a server that is told to end has ended
 
@@ -48,6 +49,7 @@ def test_client_goes_to_its_other_server_when_one_is_killed(stage: Stage) -> Non
     alice.event("bridged", id="bob")
 
 
+@LONG
 def test_closing_sends_clients_to_the_other_server_and_back(stage: Stage) -> None:
     servers, addresses = same_key(stage, 2)
     alice = stage.open_client("alice", addresses[0], "--server", addresses[1])
@@ -76,6 +78,7 @@ def test_a_server_with_another_key_is_left_out_and_told(stage: Stage) -> None:
     assert stranger in told["text"] and "another directory" in told["text"]
 
 
+@LONG
 def test_a_classic_client_asks_the_other(stage: Stage) -> None:
     servers, addresses = same_key(stage, 2)
     alice = stage.open_client("alice", addresses[0], "--plain", "--server", addresses[1])
