@@ -207,10 +207,8 @@ class Connection(Commands):
         ref = fields.get("ref")
         if ref is not None:
             self._known = True
-        elif not self._known and fields["event"] == "error":
-            # Version 0.2.0 does not know `ref`; an older one took the whole line for a text.
-            if fields.get("status") == 400 or fields.get("command") == "say":
-                self.end(too_old())
+        elif not self._known and _is_misread(fields):
+            self.end(too_old())
         request = self._open.get(ref) if isinstance(ref, int) else None
         if request is not None:
             request.tell(fields)
@@ -229,3 +227,12 @@ class Connection(Commands):
             request.end(why)
         for listening in tuple(self._listening):
             listening.end()
+
+
+def _is_misread(fields: Fields) -> bool:
+    """Return True for the answer of a client that does not know `ref`.
+
+    Version 0.2.0 takes `ref` for a wrong field; an older one takes the whole line for a text.
+    """
+    wrong = fields.get("status") == 400 or fields.get("command") == "say"
+    return fields["event"] == "error" and wrong
