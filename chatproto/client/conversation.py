@@ -284,19 +284,20 @@ class Conversation(Target):
             self._timers.again("ack", self._context.limits.ack_wait)
             self._context.settled(None)
 
-    def show(self, state: str | None = None, **changes: object) -> None:
+    def show(self, state: str | None = None, **changes: Any) -> None:
         """Publish the state of the conversation; `changes` are fields of the event."""
         if self.quiet:
             return
         self._shown = True
         self._told_mode = changes.get("mode") or self._told_mode
-        known = {"host": self.host, "port": self.port} | self._safety() | changes
+        known: dict[str, Any] = {"host": self.host, "port": self.port}
+        known |= self._safety() | changes
         if self.was and self.was != self.name:
             known["was"] = self.was
         self.was = ""
         shown = state or ("ringing" if self.state is SessionState.ASKING else self.state.value)
         with telling(self.call_part if self.call_part is not None else current()):
-            self._context.publish(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]  # by name
+            self._context.publish(SessionChanged(self.name, shown, **known))
 
     def _safety(self) -> dict[str, object]:
         """Return the event's fields about encryption, from the time that the conversation was open."""

@@ -66,7 +66,7 @@ TABLE: dict[Act, frozenset[Role]] = {
     Act.OP: _OWNERS,
     Act.SETTINGS: _OWNERS,
 }
-"""Who may do what."""
+"""Roles that may do each act."""
 OVER: dict[Role, frozenset[Role]] = {
     Role.OUTSIDER: frozenset(),
     Role.MEMBER: frozenset(),

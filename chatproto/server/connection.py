@@ -213,8 +213,13 @@ class ChatConnection(ClassicReceiver):
         confirm = factory.directory.registry.confirm
         quick = tally is None and trace is None  # nobody else wants to see the answer
         for message in messages:
-            if quick and message.__class__ is ClassicRegister and confirm(message, source, now):
-                registered = True
+            # A registration is in force while its connection lives: a first request rarely repeats one.
+            if (
+                registered
+                and quick
+                and message.__class__ is ClassicRegister
+                and confirm(message, source, now)
+            ):
                 text = write_confirmation(message)
                 if say is not None:
                     say(register_line(message))

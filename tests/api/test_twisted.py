@@ -263,8 +263,8 @@ class AskTests(Case):
             me.ask({"to": "bob"}, nothing)
 
     def test_commands_wait_while_the_client_takes_no_input(self) -> None:
-        me = self.started()
-        context = me._running._client.context  # type: ignore[union-attr]
+        me: Any = self.started()
+        context = me._running._client.context
         context.hold_input(True)
         asked = [me.ask({"do": "id"}, nothing) for _ in range(3)]
         self.reactor.settle()
@@ -324,10 +324,10 @@ class EndTests(Case):
         self.started()
 
     def test_a_loop_that_is_not_read_misses_the_oldest_events(self) -> None:
-        me = self.started()
+        me: Any = self.started()
         loop = me.events()
         for number in range(MOST + 3):
-            me._running._client.context.publish(Notice(str(number)))  # type: ignore[union-attr]
+            me._running._client.context.publish(Notice(str(number)))
         self.reactor.settle()
         lagged = self.next_of(loop)
         assert isinstance(lagged, events.Lagged)

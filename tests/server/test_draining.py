@@ -72,7 +72,7 @@ class DrainingTests(SynchronousTestCase):
         connect(self.server.factory, End())
         self.side.connections[early] = early  # type: ignore[index, assignment]  # any of them
         self.draining.begin(DEFAULTS.drain_wait)
-        self.side.connections[late] = late  # type: ignore[index, assignment]
+        self.side.connections[late] = late  # type: ignore[index, assignment]  # as above
         self.clock.advance(LOOK_INTERVAL)
         for one in (early, late):
             self.assertIsInstance(one.told[0], Closing)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import txredisapi  # type: ignore[import-untyped]
+import txredisapi  # type: ignore[import-untyped]  # it has no types
 from OpenSSL.SSL import Error as TlsError
 from service_identity import CertificateError, VerificationError
 from twisted.internet.defer import TimeoutError
@@ -28,7 +28,7 @@ LOST = (
 """Exceptions of a Redis that is away, or does not do what it is asked."""
 
 
-class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]
+class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has no types
     """Connection without a factory of txredisapi's. Numbers in replies of text stay text."""
 
     def __init__(self, reactor: Any, url: RedisUrl) -> None:

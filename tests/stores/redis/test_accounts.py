@@ -48,7 +48,8 @@ class RedisAccountsTests(TestCase):
     async def test_names_that_look_alike_are_one(self) -> None:
         await self.accounts.put("bob", "hash")
         refused = ensureDeferred(self.accounts.put("b0b", "other"))
-        self.assertEqual((await self.assertFailure(refused, LooksAlike)).other, "bob")  # type: ignore[attr-defined]
+        error: Any = await self.assertFailure(refused, LooksAlike)
+        self.assertEqual(error.other, "bob")
         self.assertIsNone(await self.accounts.hash_of("b0b"))
         self.assertFalse(await self.accounts.remove("b0b"))
         self.assertEqual(await self.accounts.hash_of("bob"), "hash")
