@@ -12,7 +12,6 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IStreamServerEndpoint,
 )
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -22,7 +21,7 @@ from chatproto.client.home import Home
 from chatproto.client.own_addresses import local_host
 from chatproto.client.shared_port import SharedPort
 from chatproto.net.addresses import is_address
-from chatproto.net.resolver import host_towards
+from chatproto.net.resolver import host_towards, in_lookup_thread
 from chatproto.wire.errors import CannotStart
 from chatproto.wire.fields import host_port
 
@@ -151,8 +150,7 @@ class ChatClient(Service):
         if is_address(host):
             self._begin(host_towards(host, far), own.port)
         else:
-            pool = self._reactor.getThreadPool()
-            found = deferToThreadPool(self._reactor, pool, host_towards, host, far)
+            found = in_lookup_thread(self._reactor, host_towards, host, far)
             found.addErrback(self._no_way).addCallback(self._begin, own.port)
 
     def _no_way(self, failure: Failure) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from threading import Thread
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import (
     IAddress,
@@ -16,6 +19,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from chatproto.net.addresses import source_address
@@ -27,14 +31,43 @@ FAMILIES = {
     frozenset([IPv4Address]): socket.AF_INET,
     frozenset([IPv6Address]): socket.AF_INET6,
 }
+MOST_LOOKUPS = 10
+"""Lookups at a time; more than these wait."""
 
 
-def look_up(host: str, port: int, family: int = 0, kind: int = socket.SOCK_STREAM) -> list[Any]:
-    """Return the addresses that `getaddrinfo` finds, in its order; empty for an invalid name. Blocks."""
+@cache
+def _lookup_threads() -> ThreadPool:
+    """Return threads that nobody waits for at the end of the program.
+
+    The reactor joins its own, and a lookup lasts half a minute where no name server answers.
+    """
+    pool = ThreadPool(0, MOST_LOOKUPS, "lookups")
+    pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]  # a class there
+    pool.start()
+    return pool
+
+
+def in_lookup_thread(
+    reactor: Any, look: Callable[..., Any], *arguments: Any, threads: Any = None
+) -> Deferred[Any]:
+    """Call `look(*arguments)` in a thread that does not hold up the end of the program.
+
+    `threads`: the pool to use; None: that of the process.
+    """
+    return deferToThreadPool(reactor, threads or _lookup_threads(), look, *arguments)
+
+
+def look_up(
+    host: str, port: int, family: int = 0, kind: int = socket.SOCK_STREAM, flags: int = 0
+) -> list[Any]:
+    """Return the addresses that `getaddrinfo` finds, in its order; empty for an invalid name.
+
+    Blocks unless `flags` has AI_NUMERICHOST.
+    """
     try:
         # Python would encode a string, and refuses names that the system may know.
         name = host.encode("ascii") if host.isascii() else host
-        return socket.getaddrinfo(name, port, family, kind)
+        return socket.getaddrinfo(name, port, family, kind, flags=flags)
     except NO_HOST:
         return []
 
@@ -50,13 +83,15 @@ def host_towards(host: str, port: int) -> str:
 
 @implementer(IHostnameResolver)
 class SystemResolver:
-    """Resolve names in the reactor's threads; a name that cannot be one has no address.
+    """Resolve addresses at once and names in threads; a name that cannot be one has no address.
 
-    Twisted's own waits for ever for a name with an empty or a long label (`a..b`).
+    Twisted's own waits for ever for a name with an empty or a long label (`a..b`). `threads`: the
+    pool to use; None: that of the process.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, threads: Any = None) -> None:
         self._reactor = reactor
+        self._threads = threads
 
     def resolveHostName(
         self,
@@ -78,9 +113,12 @@ class SystemResolver:
                 resolutionReceiver.addressResolved(made(how, *address))
             resolutionReceiver.resolutionComplete()
 
-        pool = self._reactor.getThreadPool()
-        asked = deferToThreadPool(self._reactor, pool, look_up, hostName, portNumber, family, kind)
-        asked.addBoth(found)
+        what = hostName, portNumber, family, kind
+        address = look_up(*what, socket.AI_NUMERICHOST)
+        if address:
+            found(address)
+        else:
+            in_lookup_thread(self._reactor, look_up, *what, threads=self._threads).addBoth(found)
         return resolution
 
 

@@ -94,7 +94,8 @@ class Program:
         self.places = [cwd, *places]
         self._changed = threading.Condition()
         self._position = 0
-        environment = dict(os.environ, HOME=str(cwd), TERM="dumb")
+        # SIGABRT makes it say where it stands.
+        environment = dict(os.environ, HOME=str(cwd), TERM="dumb", PYTHONFAULTHANDLER="1")
         if terminal:
             ours, theirs = pty.openpty()
             settings = termios.tcgetattr(theirs)
@@ -225,7 +226,7 @@ class Program:
         return int(match[1]) * 1024
 
     def end(self, timeout: float = LIMIT) -> int:
-        """End it if it still runs, with SIGTERM and at last SIGKILL; its exit code.
+        """End it if it still runs, with SIGTERM and at last SIGABRT; its exit code.
 
         Raises AssertionError if it had to be killed or said or logged a traceback.
         """
@@ -237,7 +238,7 @@ class Program:
                 self._process.wait(timeout)
             except subprocess.TimeoutExpired:
                 killed = True
-                self._process.kill()
+                self._process.send_signal(signal.SIGABRT)
         code = self._process.wait()
         self.output.join()
         self.errors.join()
@@ -247,7 +248,9 @@ class Program:
                     stream.close()
         while self._descriptors:
             os.close(self._descriptors.pop())
-        assert not killed, f"SIGTERM did not end it\n{self.transcript()}"
+        if killed:
+            logs = "\n".join(self.logs(2000))
+            raise AssertionError(f"SIGTERM did not end it\n{self.transcript()}\n{logs}")
         self.assert_no_traceback()
         return code
 

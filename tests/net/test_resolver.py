@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from typing import Any
 
 from hypothesis import given
@@ -15,12 +17,22 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.fast_tcp import AnyHostnameEndpoint
 from chatproto.net.resolver import SystemResolver, endpoint_to, look_up
 
+NEVER = """
+from threading import Event
+from twisted.internet import reactor
+from chatproto.net.resolver import in_lookup_thread
+
+begun = Event()
+in_lookup_thread(reactor, lambda: (begun.set(), Event().wait()))
+begun.wait()
+reactor.callWhenRunning(reactor.stop)
+reactor.run()
+"""
+"""Program that ends while a lookup is under way which never returns."""
+
 
 class Threads:
     """A reactor and its pool, both at once: what is called in a thread is called here."""
-
-    def getThreadPool(self) -> Threads:
-        return self
 
     def callInThreadWithCallback(self, on_result: Any, func: Any, *args: Any) -> None:
         on_result(True, func(*args))
@@ -48,7 +60,8 @@ class Receiver:
 class ResolverTests(SynchronousTestCase):
     def resolve(self, name: str) -> Receiver:
         receiver: Any = Receiver()
-        SystemResolver(Threads()).resolveHostName(receiver, name, 80)
+        threads = Threads()
+        SystemResolver(threads, threads).resolveHostName(receiver, name, 80)
         self.assertEqual(receiver.complete, 1)
         found: Receiver = receiver
         return found
@@ -57,13 +70,21 @@ class ResolverTests(SynchronousTestCase):
         self.assertEqual(self.resolve("127.0.0.1").found, [IPv4Address("TCP", "127.0.0.1", 80)])
         self.assertEqual(self.resolve("::1").found, [IPv6Address("TCP", "::1", 80)])
 
+    def test_an_address_needs_no_thread(self) -> None:
+        receiver: Any = Receiver()
+        SystemResolver(None, threads=object()).resolveHostName(receiver, "127.0.0.1", 80)
+        self.assertEqual(receiver.complete, 1)
+
+    def test_a_lookup_that_never_ends_holds_no_program_up(self) -> None:
+        subprocess.run([sys.executable, "-c", NEVER], check=True, timeout=60)
+
     def test_what_is_no_name_has_no_address(self) -> None:
         for name in ("::1%lo", "a\0b", "", "\ud800", "\u00fc..x"):
             if name:
                 self.assertEqual(self.resolve(name).found, [], name)
 
     def test_names_go_to_the_system_as_they_are(self) -> None:
-        self.patch(socket, "getaddrinfo", lambda host, *_: [host])
+        self.patch(socket, "getaddrinfo", lambda host, *_, **__: [host])
         for name in ("a..b", "x" * 64 + ".example", "my_host", "-x-"):
             self.assertEqual(look_up(name, 1), [name.encode()])
 
@@ -80,6 +101,6 @@ class ResolverTests(SynchronousTestCase):
 
     @given(st.text())
     def test_no_name_raises(self, name: str) -> None:
-        self.patch(socket, "getaddrinfo", lambda host, *_: [])
+        self.patch(socket, "getaddrinfo", lambda host, *_, **__: [])
         look_up(name, 1)
         endpoint_to(MemoryReactorClock(), name, 1, 5)
