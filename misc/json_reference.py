@@ -62,6 +62,8 @@ A command may have a `ref`: a number, or a string of at most {LONGEST} character
     {{"ref": 7, "do": "msg", "to": "bob", "text": "hi"}}
 
 - Each event that comes of the command carries the same `ref`, for the program that gave it only.
+- An answer (`answer`, `contacts`, `bridged`, `error`, and `message` of `history` or `search`) goes only to
+  the program that asked. Each other event goes to all.
 - The command's end is one event `done`, with `"done": true` and a `code`. It comes exactly once, also
   if the server, the peer or the client ends.
 - Events can follow `done`: `delivered` of a message that was queued, `session` of a call. They carry

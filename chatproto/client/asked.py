@@ -22,11 +22,15 @@ class Asked:
     """Request of a front end: `command`, and once it `is_over` its outcome.
 
     `code`: of the first failure, else of the part that ended last, such as `delivered`. `status`,
-    `text`: of the failure. `over` is called once, when the last part has ended.
+    `text`: of the failure. `over` is called once, when the last part has ended. `owner`: who asked, if
+    it was not the screen: the connection of a script or of an IRC client.
     """
 
-    def __init__(self, command: str, over: Callable[[Asked], object]) -> None:
+    def __init__(
+        self, command: str, over: Callable[[Asked], object], owner: object | None = None
+    ) -> None:
         self.command = command
+        self.owner = owner
         self.code = OK
         self.status: int | None = None
         self.text: str | None = None

@@ -1,8 +1,8 @@
 """Serve control.sock: the JSON interface for scripts, beside the user's screen.
 
 Commands (or texts as JSON strings) in, one per line; events out, one object per line; several
-connections at once. The result of a command goes only to the connection that gave it; the screen and
-the other connections receive the events.
+connections at once. The answer to a command goes only to the connection that gave it, whenever it comes;
+the screen and the other connections receive the events.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ from twisted.internet.interfaces import IAddress, IReactorUNIX
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
+from chatproto.client.asked import Asked, current
 from chatproto.client.events import (
+    Bridged,
     CommandOutput,
+    Contacts,
     Event,
     Exited,
     Failed,
+    MessageReceived,
     Notice,
     RoomChanged,
     SessionChanged,
@@ -43,10 +47,30 @@ Speaker = Callable[[str, References], Event | None]
 """Carries out a line; an event is an answer for whoever wrote it."""
 
 
+READING = ("history", "search")
+"""Commands whose answers are messages of the log."""
+
+
+def is_answer(event: Event, asked: Asked | None) -> bool:
+    """Return True if `event` is for the front end alone that gave the command.
+
+    Args: asked: the request of which the event comes; None: of a command of the screen, or of none.
+    """
+    match event:
+        case CommandOutput() | Contacts() | Bridged():
+            return True
+        case Failed():
+            return asked is not None
+        case MessageReceived(history=True):
+            return asked is not None and asked.command.lower() in READING
+    return False
+
+
 def for_others(event: Event) -> Event | None:
-    """Return the event as seen by those who did not give the command; None to hide it."""
-    if isinstance(event, CommandOutput | Failed):
-        return None
+    """Return the event as seen by those whose lines go elsewhere than those of who gave the command.
+
+    None to hide it.
+    """
     if isinstance(event, SessionChanged) and event.current is not None:
         # Where the asker's next line goes; theirs goes where it went before.
         return replace(event, current=None) if event.path is not None else None
@@ -62,7 +86,9 @@ class ControlConnection(ScriptConnection):
         super().__init__(control.limits.control_line, BoundedOutput(control.limits.unsent))
         self._control = control
         self._speaker = speaker
-        self.references = References(lambda event, marks: self.tell(control.line(event, marks)))
+        self.references = References(
+            lambda event, marks: self.tell(control.line(event, marks)), owner=self
+        )
 
     def hold(self, held: bool) -> None:
         """Carry out no more for now, or go on."""
@@ -110,6 +136,7 @@ class Control(Factory):
         self._seconds = seconds
         self._connections: dict[ControlConnection, None] = {}
         self._asking: ControlConnection | None = None
+        """Connection whose command is being carried out, with its own target."""
         self._held = False
 
     def __len__(self) -> int:
@@ -122,21 +149,23 @@ class Control(Factory):
 
     def tell(self, event: Event) -> None:
         """Show `event`, and write it to all connections."""
-        asking = self._asking
+        asking, asked = self._asking, _asked_beside_the_screen()
+        answer = is_answer(event, asked)
         others = event if asking is None else for_others(event)
-        if others is not None:
+        if others is not None and not (answer and asked is not None):
             self._screen(others)
         if not self._connections:
             return
-        line = self.line(event)
-        theirs = line if others is event else b"" if others is None else self.line(others)
+        whole = self.line(event)
+        theirs = (
+            b"" if answer or others is None else whole if others is event else self.line(others)
+        )
         for connection in tuple(self._connections):
             if isinstance(event, Exited):
                 connection.references.stop()
             marks = connection.references.of_current(event)
-            said = line if connection is asking else theirs
-            if marks:
-                said = self.line(event, marks)
+            own = connection is asking or (asked is not None and asked.owner is connection)
+            said = self.line(event, marks) if marks else whole if own else theirs
             if said:
                 connection.tell(said)
 
@@ -174,7 +203,7 @@ class Control(Factory):
         try:
             answer = speaker(typed(line), connection.references)
             if answer is not None:
-                self.tell(answer)
+                connection.tell(self.line(answer))
         except Exception:
             connection.tell(
                 self.line(Failed(unexpected("a command"), status=500, code=Reason.INTERNAL))
@@ -190,6 +219,12 @@ class Control(Factory):
         """Return the line about `event`, with the `marks` for one connection."""
         shown = json.dumps(json_object(event, self._seconds(), marks), default=str)
         return shown.encode("ascii") + b"\n"
+
+
+def _asked_beside_the_screen() -> Asked | None:
+    """Return the request of which the event comes that is told now, if the screen did not make it."""
+    part = current()
+    return part.asked if part is not None and part.asked.owner is not None else None
 
 
 class ControlSocket(PrivateSocket):

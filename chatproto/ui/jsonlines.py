@@ -52,7 +52,8 @@ def carry_out_json(line: str, client: Client, references: References) -> Event |
         return references.carry_out(given, client)
     if not is_unicode(line):
         return Failed(NOT_TEXT, status=400, code=Reason.MALFORMED)
-    return carry_out(line, client, json_text)
+    command = line.partition(" ")[0].removeprefix("/")
+    return references.carry_out_unmarked(command, lambda: carry_out(line, client, json_text))
 
 
 class JsonLines:

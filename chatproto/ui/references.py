@@ -52,10 +52,12 @@ NO_MARKS: Marks = {}
 class References:
     """Commands of one front end that are not over, each with its reference.
 
-    `tell` is called with the event of each end, and with what `of_current` returns for it.
+    `tell` is called with the event of each end, and with what `of_current` returns for it. `owner`: the
+    front end, if it is not the screen.
     """
 
-    def __init__(self, tell: Callable[[Event, Marks], None]) -> None:
+    def __init__(self, tell: Callable[[Event, Marks], None], owner: object | None = None) -> None:
+        self.owner = owner
         self._tell = tell
         self._open: dict[Reference, _Referenced] = {}
 
@@ -70,7 +72,9 @@ class References:
         values = {name: value for name, value in given.items() if name != "ref"}
         ref = given.get("ref")
         if ref is None:
-            return carry_out_values(values, client)
+            return self.carry_out_unmarked(
+                command_in(given), lambda: carry_out_values(values, client)
+            )
         if isinstance(ref, bool) or not isinstance(ref, (str, int)) or len(str(ref)) > LONGEST:
             return Failed.of(CodedError(BAD_REFERENCE(most=LONGEST)), None)
         asked = _Referenced(given, self, ref)
@@ -90,6 +94,14 @@ class References:
         )
         return None
 
+    def carry_out_unmarked(self, command: str, work: Callable[[], Event | None]) -> Event | None:
+        """Carry out a command without a reference; an answer that comes later is this front end's too."""
+        part = Asked(command, lambda _: None, self.owner).part()
+        with telling(part):
+            answer = work()
+        part.end()
+        return answer
+
     def _refuse(self, asked: _Referenced, why: str) -> None:
         error = CodedError(why)
         asked.fail(error.reason, error.status, error.sentence)
@@ -103,7 +115,7 @@ class References:
         """
         part = current()
         asked = part.asked if part is not None else None
-        if isinstance(asked, _Referenced) and asked.owner is self:
+        if isinstance(asked, _Referenced) and asked.references is self:
             return asked.marks(event)
         return NO_MARKS
 
@@ -126,11 +138,11 @@ class References:
 
 
 class _Referenced(Asked):
-    """Request with the reference that `owner` was given for it."""
+    """Request with the reference that its front end gave it."""
 
-    def __init__(self, given: Values, owner: References, ref: Reference) -> None:
-        super().__init__(command_in(given), lambda _: owner.over(self))
-        self.owner = owner
+    def __init__(self, given: Values, references: References, ref: Reference) -> None:
+        super().__init__(command_in(given), lambda _: references.over(self), references.owner)
+        self.references = references
         self.ref = ref
         whom = given.get("room") or given.get("to")
         room = isinstance(whom, str) and whom.startswith("#")

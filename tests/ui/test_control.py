@@ -18,13 +18,23 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.events import CommandOutput, Event, Failed, MessageReceived, SessionChanged
+from chatproto.cli.client_program import control
+from chatproto.client.events import (
+    Bridged,
+    CommandOutput,
+    Contacts,
+    Event,
+    Failed,
+    MessageReceived,
+    SessionChanged,
+)
 from chatproto.net.clock import Wall
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlConnection, ControlSocket, for_others
 from chatproto.ui.jsonlines import json_text
 from chatproto.ui.references import References
 from chatproto.wire.reasons import Reason
+from tests.client.rooms import room_ends
 from tests.limits import DEFAULTS
 from tests.net.library_lines import cut_by_twisted
 from tests.ui.asked import asked_client
@@ -63,9 +73,12 @@ class ControlTests(SynchronousTestCase):
         self.control = Control(self.screen.append, lambda: self.speak, lambda: Wall(1.5), LIMITS)
 
     def speak(self, line: str, references: References) -> Event | None:
-        for event in self.answers:
-            self.control.tell(event)
-        return carry_out(line, self.node, json_text)
+        def work() -> Event | None:
+            for event in self.answers:
+                self.control.tell(event)
+            return carry_out(line, self.node, json_text)
+
+        return references.carry_out_unmarked(line.partition(" ")[0].lstrip("/"), work)
 
     def test_takes_commands_and_json_strings_a_line_each(self) -> None:
         script = Script(self.control)
@@ -101,9 +114,13 @@ class ControlTests(SynchronousTestCase):
         self.answers = [
             CommandOutput("who", ("no conversation",)),
             Failed("you are in no conversation", code=Reason.NOT_FOUND),
+            Contacts(()),
+            Bridged(None, None, None),
+            MessageReceived("bob", "hello", history=True),
         ]
-        one.say(b"/who\n")
-        self.assertEqual([event["event"] for event in one.read()], ["answer", "error"])
+        one.say(b"/search hello\n")
+        events = ["answer", "error", "contacts", "bridged", "message"]
+        self.assertEqual([event["event"] for event in one.read()], events)
         self.assertEqual((self.screen, other.read()), ([], []))
 
     def test_events_caused_by_a_command_go_to_everybody(self) -> None:
@@ -192,6 +209,72 @@ class ControlTestsCutByTwisted(ControlTests):
     def setUp(self) -> None:
         super().setUp()
         cut_by_twisted(self)
+
+
+class LateAnswerTests(room_ends.Case):
+    """Answers that a server gives later, of a whole client in a room."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice.joins()
+        self.hall.person("zoe")
+        client = self.node.client
+        self.screen: list[Event] = []
+        scripts = control(client, self.screen.append)
+        client.context.publish.listen(scripts.tell)
+        self.one, self.other = Script(scripts), Script(scripts)
+
+    def asks(self, line: str) -> list[dict[str, Any]]:
+        """The answer to `line`; nobody else may hear of it."""
+        self.one.say(f"{line}\n".encode())
+        self.hall.settle()
+        self.assertEqual((self.screen, self.other.read()), ([], []), line)
+        return self.one.read()
+
+    def test_late_answers_are_for_who_asked_with_the_reference(self) -> None:
+        self.node.say("one")
+        self.hall.settle()
+        for each in (self.screen.clear, self.one.read, self.other.read):
+            each()
+        forms: dict[str, tuple[str, ...]] = {
+            '{"do": "names", "room": "#den"': ("answer",),
+            '{"do": "rooms"': ("answer",),
+            '{"do": "settings", "room": "#den"': ("answer",),
+            '{"do": "history", "id": "#den"': ("message", "answer"),
+            '{"do": "kick", "room": "#den", "id": "zoe"': ("error",),
+        }
+        for form, events in forms.items():
+            told = self.asks(form + "}")
+            self.assertEqual(
+                [(one["event"], "ref" in one) for one in told], [(e, False) for e in events]
+            )
+            told = self.asks(form + ', "ref": 7}')
+            self.assertEqual(
+                [(one["event"], one["ref"]) for one in told], [(e, 7) for e in (*events, "done")]
+            )
+        self.assertEqual([one["event"] for one in self.asks("/names #den")], ["answer"])
+        self.assertEqual(
+            [one["event"] for one in self.asks("/HISTORY #den 5")], ["message", "answer"]
+        )
+
+    def test_answers_to_the_screen_are_not_for_scripts(self) -> None:
+        self.node.client.in_room.names()
+        self.hall.settle()
+        self.assertEqual([event.event for event in self.screen], ["answer"])
+        self.assertEqual((self.one.read(), self.other.read()), ([], []))
+
+    def test_a_late_answer_to_a_script_that_has_gone_is_for_nobody(self) -> None:
+        self.one.say(b"/names #den\n")
+        self.one.end()
+        self.hall.settle()
+        self.assertEqual((self.screen, self.other.read()), ([], []))
+
+    def test_a_change_that_a_script_makes_is_told_to_all(self) -> None:
+        self.one.say(b'{"do": "topic", "room": "#den", "text": "tea", "ref": 1}\n')
+        self.hall.settle()
+        self.assertEqual([event.event for event in self.screen], ["room"])
+        self.assertEqual([one["event"] for one in self.other.read()], ["room"])
+        self.assertEqual([one["event"] for one in self.one.read()], ["room", "done"])
 
 
 class Sockets:

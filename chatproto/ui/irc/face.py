@@ -24,7 +24,7 @@ from chatproto.client.events import (
     Running,
     Sent,
 )
-from chatproto.ui.control import for_others
+from chatproto.ui.control import for_others, is_answer
 from chatproto.ui.irc.answers import Answer
 from chatproto.ui.irc.channels import Channels
 from chatproto.ui.irc.connection import IrcConnection, Owner
@@ -87,6 +87,7 @@ class IrcFace(Factory):
         self._asked: dict[Asked, Request] = {}
         self._missed = MissedMessages()
         self._any_before = False
+        self._asking = False  # a command is being carried out, with the target of its client
         self._held = False
         self._owner = Owner(
             client.context.clock,
@@ -129,11 +130,15 @@ class IrcFace(Factory):
         `failed`: the lines about each failure. `ended`: the lines at the end. `answered`: those about
         what the command shows.
         """
-        asked = Asked(command, self._over)
+        asked = Asked(command, self._over, connection)
         self._asked[asked] = Request(connection, answer, failed, ended, answered)
         answer.parts += 1
         connection.begun()
-        connection.standing.run(lambda: begin(asked, work, self.tell))
+        self._asking = True
+        try:
+            connection.standing.run(lambda: begin(asked, work, self.tell))
+        finally:
+            self._asking = False
 
     def _over(self, asked: Asked) -> None:
         request = self._asked.pop(asked)
@@ -151,8 +156,11 @@ class IrcFace(Factory):
         """
 
         def tell(event: Event) -> None:
-            asked = self._request() is not None
-            shown = for_others(event) if asked else event
+            part = current()
+            asked = part is not None and part.asked in self._asked
+            if part is not None and asked and is_answer(event, part.asked):
+                return
+            shown = for_others(event) if self._asking else event
             match shown:
                 case None:
                     return
