@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.internet import TimerService
-from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.application.service import IService
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
@@ -24,6 +24,7 @@ from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.identity.tls import Tls
 from chatproto.net.addresses import source_address
+from chatproto.net.bounded_stop import BoundedServices
 from chatproto.net.clock import Times, use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
 from chatproto.net.shared_address import address_to_share, is_loopback_only
@@ -62,7 +63,7 @@ LOOK_INTERVAL = 1.0
 """Seconds between two looks at whether the file of `--allow-keys` has changed."""
 
 
-class ChatServerProgram(MultiService):
+class ChatServerProgram(BoundedServices):
     """The server, its lobby, its terminal; ends with exit code 2 if a port cannot be had.
 
     Everything is put together at the start: `twistd` may have become a daemon by then, with other
@@ -72,7 +73,7 @@ class ChatServerProgram(MultiService):
     log = Logger()
 
     def __init__(self, reactor: Any, options: ServerOptions) -> None:
-        super().__init__()
+        super().__init__(reactor)
         self._reactor = reactor
         self._options = options
         self._limits: ServerLimits = options["limits"]
@@ -123,7 +124,7 @@ class ChatServerProgram(MultiService):
         """Stop what was started; what there was to print gets a little time to be printed."""
         self._notifier.stopping()
         self._input.stop()
-        yield maybeDeferred(super().stopService)
+        yield super().stopService()
         self._store.close()
         printed = self._output.flush()
         printed.addTimeout(self._limits.farewell_wait, self._reactor)
