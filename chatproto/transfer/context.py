@@ -128,8 +128,9 @@ class SerialQueue:
         try:
             done(result)
         finally:
-            self._busy = False
+            self._busy = bool(self._waiting)
             if self._waiting:
-                self.do(*self._waiting.popleft())
+                job, done = self._waiting.popleft()
+                self._desk.worker.do(job, partial(self._finished, done))
         if self._desk.changed:
             self._desk.settle()

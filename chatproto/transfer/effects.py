@@ -25,7 +25,10 @@ class TransferChanged:
 
 @value_class
 class Keep:
-    """Write the transfer's record to the disk, and apply `then` once it is there."""
+    """Write the transfer's record to the disk, and apply `then` once it is there.
+
+    Receiving, without `then`: it may be written together with the work that follows at once.
+    """
 
     then: tuple[Effect, ...] = ()
 
@@ -42,9 +45,12 @@ class Release:
 
 @value_class
 class Begin:
-    """Sending: go to `offset` in the source and hash what lies before it with `hash`; then `begun`."""
+    """Sending: go to `offset` in the source, hash what lies before it with `hash`, and read the next
+    `size` bytes; then `begun`.
+    """
 
     offset: int
+    size: int
     hash: str = SHA_256
 
 
@@ -63,7 +69,8 @@ class Look:
 
 @value_class
 class Open:
-    """Receiving: open the part and hash what is there; then `opened`.
+    """Receiving: write the record, with the name of the part, open the part and hash what is there;
+    then `opened`.
 
     `hash`: the function. `digest`: what the whole should have, where it is known; `anew`: what is
     there is of no use.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from chatproto.wire.bcp2_files import BLAKE3_TAG, Piece
@@ -26,10 +27,8 @@ class Hasher:
     def __init__(self, name: str = SHA_256) -> None:
         self._name = name
         self._hash: Any = hashlib.sha256() if name == SHA_256 else blake3.blake3()
-
-    def update(self, data: Piece) -> None:
-        """Add `data`."""
-        self._hash.update(data)
+        self.update: Callable[[Piece], object] = self._hash.update
+        """Add bytes."""
 
     def digest(self) -> str:
         """Return the hex digits of all bytes so far, after `blake3:` if they are of BLAKE3."""

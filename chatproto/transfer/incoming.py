@@ -124,9 +124,9 @@ class IncomingTransfer:
         if there.path:
             self._may(TransferInput.WHOLE)
             self.path = there.path
-            return [answer, Keep(), Release(), TransferChanged(there.path)]
+            return [answer, Keep(), TransferChanged(there.path)]
         self._may(TransferInput.CHECKED)
-        return [Keep(), answer, TransferChanged()]
+        return [answer, TransferChanged()]
 
     def data(self, offset: int, piece: Piece) -> list[Effect]:
         """A piece of it came."""
@@ -176,7 +176,7 @@ class IncomingTransfer:
             )
             self._may(TransferInput.WHOLE)
             self.path = path
-            return [Keep((*answer, TransferChanged(path))), Release()]
+            return [Keep((*answer, TransferChanged(path)))]
         if self.state is not TransferState.VERIFYING:
             return []
         if self._again:

@@ -53,12 +53,9 @@ def _cleaned(name: str) -> str:
     name = name.lstrip(".- ").rstrip(". ")
     if _DEVICE.fullmatch(name.partition(".")[0].rstrip(" ")):
         name = f"_{name}"
-    return _cut(name, NAME_BYTES) or NAMELESS
-
-
-def _cut(name: str, most: int) -> str:
-    """`name` in at most `most` bytes, its ending kept where that is short."""
-    return name if len(name.encode()) <= most else _joined(*split_suffix(name), most)
+    if len(name.encode()) > NAME_BYTES:  # cut, with its ending kept where that is short
+        name = _joined(*split_suffix(name), NAME_BYTES)
+    return name or NAMELESS
 
 
 def _joined(stem: str, suffix: str, most: int) -> str:

@@ -76,18 +76,19 @@ class Outgoing:
 
     def taken(self, offset: int, digest: str) -> list[Effect]:
         """Handle OFFERACK: the peer accepts, and has `offset` bytes with this hash."""
-        if not digest or function_of(digest) not in (SHA_256, *self._hashes):
+        function = function_of(digest)
+        if not digest or function not in (SHA_256, *self._hashes):
             return self._end(TransferInput.FAIL, WRONG_DATA(), [SendMessage(Cancel(self.id))])
         if not self._may(TransferInput.TAKE):
             return []
-        self._hash, self._theirs = function_of(digest), digest
+        self._hash, self._theirs = function, digest
         return [*self._begin(offset if offset <= self.offer.size else 0), TransferChanged()]
 
-    def begun(self, digest: str) -> list[Effect]:
-        """The source stands where it should; `digest` is of what lies before."""
-        self._reading = False
-        if self.state is not TransferState.CHECKING:
-            return []
+    def begun(self, offset: int, digest: str, batch: Pieces) -> list[Effect]:
+        """The source was read from `offset` on; `digest` is of what lies before that."""
+        if self.state is not TransferState.CHECKING or offset != self.offset:
+            self._reading = False
+            return []  # of an acceptance before a break
         if self._theirs and digest != self._theirs:
             self._theirs = ""
             return [
@@ -95,7 +96,7 @@ class Outgoing:
                 TransferChanged("the peer's part differs, sending from the beginning"),
             ]
         self._may(TransferInput.CHECKED)
-        return [*self._next(), TransferChanged()]
+        return [*self.read(batch), TransferChanged()]
 
     def read(self, batch: Pieces) -> list[Effect]:
         """This was read, next in order."""
@@ -199,8 +200,8 @@ class Outgoing:
         return None
 
     def more(self) -> list[Effect]:
-        """Read on after a message was pulled."""
-        return self._next() if self.state is TransferState.MOVING else []
+        """Read on after a message was pulled, or tell that it was the last."""
+        return self._next() if self.state is TransferState.MOVING else [TransferChanged()]
 
     @property
     def ready(self) -> bool:
@@ -226,7 +227,7 @@ class Outgoing:
         self._drop()
         self.offset = self._read_to = offset
         self._reading = True
-        return [Begin(offset, self._hash)]
+        return [Begin(offset, BATCH, self._hash)]
 
     def _next(self) -> list[Effect]:
         waiting = self._read_to - self.offset

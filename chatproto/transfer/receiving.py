@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ class Receiving:
         self.forgotten = False
         self.list_bytes = list_bytes(machine.offer.files)
         """Cost of a folder's list while its offer is not accepted."""
+        self.unsaved = False
+        """The record is to be written: with the next work for the disk, or by `save`."""
         self.progress = Progress()
         self._desk = desk
         self._lane = SerialQueue(desk)
@@ -100,68 +103,71 @@ class Receiving:
 
     def run(self, effects: Iterable[Effect]) -> None:
         """Apply `effects`."""
+        desk, machine, sink, do = self._desk, self.machine, self._sink, self._lane.do
         for effect in effects:
-            self._desk.changed = True
-            self._apply(effect)
+            desk.changed = True
+            match effect:
+                case SendMessage(message):
+                    desk.send(message)
+                case TransferChanged(text):
+                    if machine.state is TransferState.MOVING:
+                        self.progress.at(desk.now, machine.offset)
+                    desk.owner.transfer_told(self.news(text))
+                case Keep(()):
+                    self.unsaved = True
+                case Keep(then):
+                    self.save(then)
+                case Forget():
+                    self.forgotten, self.unsaved = True, False
+                    do(partial(self._forget, sink, self.record()), self._recorded)
+                case Release():
+                    do(sink.close, self._recorded)
+                case Discard():
+                    do(sink.discard, self._recorded)
+                case Open():
+                    self.unsaved = False
+                    done = partial(self._worked, machine.opened)
+                    do(partial(self._open, sink, effect, self.record()), done)
+                case Write(_, pieces, anew):
+                    done = partial(self._worked, lambda _: machine.written())
+                    do(partial(_write, sink, pieces, anew), done)
+                case Finish(digest):
+                    if self.unsaved:
+                        self.save()  # a file that has its name is found again by its hash
+                    do(partial(sink.finish, digest), partial(self._worked, machine.finished))
 
-    def _apply(self, effect: Effect) -> None:
-        sink, records = self._sink, self._desk.records
-        match effect:
-            case SendMessage(message):
-                self._desk.send(message)
-            case TransferChanged(text):
-                if self.machine.state is TransferState.MOVING:
-                    self.progress.at(self._desk.now, self.machine.offset)
-                self._desk.owner.transfer_told(self.news(text))
-            case Keep(then):
-                # By then work that waits now may have chosen the name.
-                record = self.record()
-                self._lane.do(
-                    lambda: records.save(replace(record, local=sink.local)),
-                    lambda result: self._recorded(result, then),
-                )
-            case Forget():
-                self.forgotten = True
-                record = self.record()
-                self._lane.do(sink.close, self._recorded)
-                self._lane.do(lambda: records.remove(record), self._recorded)
-            case Release():
-                self._lane.do(sink.close, self._recorded)
-            case Discard():
-                self._lane.do(sink.discard, self._recorded)
-            case Open():
-                self._open(effect)
-            case Write(_, pieces, anew):
-                self._work(lambda: _write(sink, pieces, anew), lambda _: self.machine.written())
-            case Finish(digest):
-                self._work(lambda: sink.finish(digest), self.machine.finished)
+    def save(self, then: Iterable[Effect] = ()) -> None:
+        """Write the record to the disk, and apply `then` once it is there."""
+        self.unsaved = False
+        job = partial(self._save, self._sink, self.record())
+        self._lane.do(job, partial(self._recorded, then=then))
 
-    def _open(self, todo: Open) -> None:
+    # In a thread.
+
+    def _save(self, sink: Sink, record: Record) -> None:
+        # By now the name may have been chosen.
+        self._desk.records.save(replace(record, local=sink.local))
+
+    def _forget(self, sink: Sink, record: Record) -> None:
+        sink.close()
+        self._desk.records.remove(record)
+
+    def _open(self, sink: Sink, todo: Open, record: Record) -> There:
         """Open the part; its name is recorded before the file exists, so that no part is forgotten."""
-        record, before = self.record(), self._sink
-        sink = self._sink = Sink(self._folder, todo.offer, hash=todo.hash)
+        sink.expect(todo.offer, todo.hash)
+        return sink.begin(todo.digest, todo.anew, partial(self._save, sink, record))
 
-        def chosen() -> None:
-            self._desk.records.save(replace(record, local=sink.local))
+    # What was done.
 
-        def begin() -> There:
-            before.close()
-            sink.local = before.local
-            return sink.begin(todo.digest, todo.anew, chosen)
-
-        self._work(begin, self.machine.opened)
-
-    def _work(self, job: Callable[[], Any], then: Callable[[Any], list[Effect]]) -> None:
-        def done(result: Any) -> None:
-            self._desk.changed = True
-            if isinstance(result, DataLost):
-                self.run(self.machine.spoiled(str(result)))
-            elif isinstance(result, BaseException):
-                self.run(self.machine.trouble(str(result)))
-            else:
-                self.run(then(result))
-
-        self._lane.do(job, done)
+    def _worked(self, then: Callable[[Any], list[Effect]], result: Any) -> None:
+        """Handle the result of work for the disk, or its exception."""
+        self._desk.changed = True
+        if isinstance(result, DataLost):
+            self.run(self.machine.spoiled(str(result)))
+        elif isinstance(result, BaseException):
+            self.run(self.machine.trouble(str(result)))
+        else:
+            self.run(then(result))
 
     def _recorded(self, result: Any, then: Iterable[Effect] = ()) -> None:
         if isinstance(result, BaseException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,59 +86,51 @@ class Sending:
     def pull(self) -> Bcp2Message | None:
         """The next message with a piece of it, or None."""
         message = self.machine.pull()
-        if message is not None:
-            self.run(self.machine.more())
-            if self.machine.state is TransferState.VERIFYING:
-                self.run([TransferChanged()])
+        if message is not None and (effects := self.machine.more()):
+            self.run(effects)
         return message
 
     def run(self, effects: Iterable[Effect]) -> None:
         """Apply `effects`."""
+        desk, machine, source, do = self._desk, self.machine, self._source, self._lane.do
         for effect in effects:
-            self._desk.changed = True
-            self._apply(effect)
+            desk.changed = True
+            match effect:
+                case SendMessage(message):
+                    desk.send(message)
+                case TransferChanged(text):
+                    if machine.state is TransferState.MOVING:
+                        self.progress.at(desk.now, machine.offset)
+                    desk.owner.transfer_told(self.news(text))
+                case Keep():
+                    do(partial(desk.records.save, self.record()), self._kept)
+                case Forget():
+                    self.forgotten = True
+                    do(partial(self._forget, source, self.record()), self._recorded)
+                case Release():
+                    do(source.close, self._recorded)
+                case Begin(offset, size, hash):
+                    done = partial(self._worked, lambda read: machine.begun(offset, *read))
+                    do(partial(_begin, source, offset, size, hash), done)
+                case Read(_, size):
+                    do(partial(source.read, size), partial(self._worked, machine.read))
+                case Look():
+                    path = Path(self.found.path)
+                    do(partial(find, path, desk.limits), partial(self._worked, self._looked))
 
-    def _apply(self, effect: Effect) -> None:
-        source, records, limits = self._source, self._desk.records, self._desk.limits
-        match effect:
-            case SendMessage(message):
-                self._desk.send(message)
-            case TransferChanged(text):
-                if self.machine.state is TransferState.MOVING:
-                    self.progress.at(self._desk.now, self.machine.offset)
-                self._desk.owner.transfer_told(self.news(text))
-            case Keep():
-                record = self.record()
-                self._lane.do(lambda: records.save(record), self._kept)
-            case Forget():
-                self.forgotten = True
-                record = self.record()
-                self._lane.do(source.close, self._recorded)
-                self._lane.do(lambda: records.remove(record), self._recorded)
-            case Release():
-                self._lane.do(source.close, self._recorded)
-            case Begin(offset, hash):
-                self._work(lambda: source.begin(offset, hash), self.machine.begun)
-            case Read(_, size):
-                self._work(lambda: source.read(size), self._read)
-            case Look():
-                path = Path(self.found.path)
-                self._work(lambda: find(path, limits), self._looked)
+    def _forget(self, source: FileStream, record: Record) -> None:
+        source.close()
+        self._desk.records.remove(record)
 
-    def _work(self, job: Callable[[], Any], then: Callable[[Any], list[Effect]]) -> None:
-        def done(result: Any) -> None:
-            self._desk.changed = True
-            if isinstance(result, SourceChanged):
-                self.run(self.machine.changed())
-            elif isinstance(result, BaseException):
-                self.run(self.machine.unreadable(str(result)))
-            else:
-                self.run(then(result))
-
-        self._lane.do(job, done)
-
-    def _read(self, batch: Pieces) -> list[Effect]:
-        return self.machine.read(batch)
+    def _worked(self, then: Callable[[Any], list[Effect]], result: Any) -> None:
+        """Handle the result of work for the disk, or its exception."""
+        self._desk.changed = True
+        if isinstance(result, SourceChanged):
+            self.run(self.machine.changed())
+        elif isinstance(result, BaseException):
+            self.run(self.machine.unreadable(str(result)))
+        else:
+            self.run(then(result))
 
     def _looked(self, found: Found) -> list[Effect]:
         self.found = found
@@ -152,3 +145,7 @@ class Sending:
         if isinstance(result, BaseException):
             text = f"cannot keep what is known of {self.machine.offer.name}: {result}"
             self._desk.owner.transfer_told(TransferTrouble(text))
+
+
+def _begin(source: FileStream, offset: int, size: int, hash: str) -> tuple[str, Pieces]:
+    return source.begin(offset, hash), source.read(size)

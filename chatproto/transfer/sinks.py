@@ -60,17 +60,20 @@ class Sink:
     def __init__(self, folder: Path, offer: AnyOffer, local: str = "", hash: str = SHA_256) -> None:
         self.local = local
         self._folder = folder
-        self._offer = offer
-        self._entries: list[tuple[int, tuple[str, ...]]] = [(offer.size, ())]
-        if isinstance(offer, FolderOffer):
-            self._entries = [(size, tuple(path.split("/"))) for size, path in offer.files]
-        self._function = hash
-        self._hash = Hasher(hash)
         self._file: int | None = None
         self._index = 0  # of the entry that is open or comes next
         self._left = 0  # in the open one
         self._offset = 0
         self._write_back = WriteBack()
+        self.expect(offer, hash)
+
+    def expect(self, offer: AnyOffer, hash: str = SHA_256) -> None:
+        """Receive `offer`, which may differ from the one before; `begin` follows."""
+        self._offer = offer
+        self._entries: list[tuple[int, tuple[str, ...]]] = [(offer.size, ())]
+        if isinstance(offer, FolderOffer):
+            self._entries = [(size, tuple(path.split("/"))) for size, path in offer.files]
+        self._function = hash
 
     @property
     def part(self) -> Path:
@@ -86,13 +89,14 @@ class Sink:
         """Make or open the part and read what is there of it.
 
         `digest`: what the whole should have, if that is known: it may have got its name before the
-        program was ended. `anew`: what is there is of no use. `chosen` is called when a name is chosen
-        and nothing has it yet. Raises SinkTrouble, also if there is not room enough.
+        program was ended. `anew`: what is there is of no use. `chosen` is called when the name is known,
+        before anything has it if it is new. Raises SinkTrouble, also if there is not room enough.
         """
         try:
             self.close()
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._unlink_twin()
+            if self.local:
+                self._unlink_twin()
             if digest and self.local and not anew and (there := self._named_before(digest)):
                 return there
             if anew and self.local:
@@ -163,7 +167,8 @@ class Sink:
 
     def close(self) -> None:
         """Let go of the file that is open; if the disk has lost some of it, of the whole part."""
-        self._shut()
+        if self._file is not None:
+            self._shut()
         try:
             self._write_back.wait()
         except OSError as error:
@@ -262,13 +267,15 @@ class Sink:
     # Names.
 
     def _taken(self, name: str) -> bool:
-        return self._name_taken(name) or os.path.lexists(self._folder / f"{name}{PART}")
-
-    def _name_taken(self, name: str) -> bool:
-        return os.path.lexists(self._folder / name)
+        return os.path.lexists(self._folder / name) or os.path.lexists(
+            self._folder / f"{name}{PART}"
+        )
 
     def _make(self, chosen: Callable[[], None]) -> None:
-        """The part is there, empty if it is new; a new one is nobody else's."""
+        """Make the part, empty if it is new; a new one is nobody else's."""
+        if self.local:
+            chosen()
+            self._make_part(0)
         while not self.local:
             self.local = free_name(self._offer.name, self._taken)
             chosen()
@@ -276,7 +283,6 @@ class Sink:
                 self._make_part(os.O_EXCL)
             except FileExistsError:
                 self.local = ""
-        self._make_part(0)
 
     def _make_part(self, flags: int) -> None:
         if not isinstance(self._offer, FolderOffer):
@@ -312,7 +318,7 @@ class Sink:
         """From the part to its name, over nothing that is there. Raises OSError."""
         part = self.part
         while True:
-            self.local = free_name(self.local, self._name_taken)
+            self.local = free_name(self.local, lambda name: os.path.lexists(self._folder / name))
             final = self._folder / self.local
             try:
                 if isinstance(self._offer, FolderOffer):
@@ -334,9 +340,7 @@ class Sink:
     def _unlink_twin(self) -> None:
         """The program was ended between a link and the end of the other name."""
         try:
-            if self.local and os.path.samestat(
-                os.lstat(self.part), os.lstat(self._folder / self.local)
-            ):
+            if os.path.samestat(os.lstat(self.part), os.lstat(self._folder / self.local)):
                 self.part.unlink()
         except FileNotFoundError:
             pass

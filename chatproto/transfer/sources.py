@@ -174,7 +174,7 @@ class FileStream:
     def read(self, size: int) -> Pieces:
         """The next `size` bytes or what there is, in pieces of a chunk. Raises as `begin`."""
         blocks = list[bytes]()
-        while size and (data := self._read(size)):
+        while size and self._index < len(self._paths) and (data := self._read(size)):
             blocks.append(data)
             size -= len(data)
         # One large block is not copied, and hashed in one go: each release of the interpreter costs.
@@ -188,7 +188,7 @@ class FileStream:
         return Pieces(pieces, self._hash.digest())
 
     def close(self) -> None:
-        """Let go of the file that is open."""
+        """Close the file that is open."""
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
@@ -234,9 +234,8 @@ class FileStream:
         """Check that the open file is still the one offered. Raises SourceChanged."""
         if self._file is not None:
             status = os.fstat(self._file)
-            if _stamp(status) != self._found.stamps[self._index] or not stat.S_ISREG(
-                status.st_mode
-            ):
+            stamp = status.st_size, status.st_mtime_ns
+            if stamp != self._found.stamps[self._index] or not stat.S_ISREG(status.st_mode):
                 raise SourceChanged
 
     def _trouble(self, error: OSError) -> SourceTrouble:

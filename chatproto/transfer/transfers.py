@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from dataclasses import replace
@@ -22,7 +23,7 @@ from chatproto.transfer.effects import Effect, Forget, Keep, TransferChanged
 from chatproto.transfer.hashes import OWN
 from chatproto.transfer.incoming import IncomingTransfer
 from chatproto.transfer.offer import AnyOffer, from_wire, list_bytes, same_content
-from chatproto.transfer.rates import RoundRobin, byte_rate
+from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.receiving import Receiving
 from chatproto.transfer.records import Record, Records
 from chatproto.transfer.sending import Sending
@@ -46,6 +47,8 @@ ANSWERS = 64
 """With so many short messages waiting nothing more is read: who asks and does not read must wait."""
 FEW_FILES = 50
 """Files of a folder whose names are made safe at once; of more a thread does it."""
+OFFERED_OR_SENT = OPEN - {TransferState.QUEUED, TransferState.BROKEN}
+"""States of those that count among the `offers` that may be open at once."""
 OLD = 8
 """Of one person, so many times `offers` transfers may be broken off, or over, and still be known."""
 
@@ -85,7 +88,8 @@ class Transfers:
         self._named: dict[int, wire.Offer] = {}  # whose names a thread is making safe
         self._room = room
         self._home = home
-        self._turns: RoundRobin[Sending] = RoundRobin()
+        self._turns = deque[Sending]()
+        """Those that are sent, in the order in which they may send their next chunk."""
         self._again: set[int] = set()
         self._held = False
         self._last = 0
@@ -225,14 +229,18 @@ class Transfers:
         self._desk.now = now
         if self._desk.waiting:
             message = self._desk.waiting.popleft()
-            self._hold()
+            if self._held:
+                self._hold()
             return message
-        if not (self._sending and self._desk.connected) or self._limiter.wait(now):
+        if not (self._turns and self._desk.connected) or self._limiter.wait(now):
             return None
-        piece = self._turns.next(Sending.pull)
-        if isinstance(piece, wire.Data):
-            self._limiter.take(now, len(piece.data))
-        return piece
+        for _ in range(len(self._turns)):
+            self._turns.rotate(-1)
+            if (piece := self._turns[-1].pull()) is not None:
+                if isinstance(piece, wire.Data):
+                    self._limiter.take(now, len(piece.data))
+                return piece
+        return None
 
     def wait(self, now: float) -> float | None:
         """Return the seconds until `pull` has a message: 0 for now, None until `transfer_wake` is called."""
@@ -291,7 +299,7 @@ class Transfers:
 
     def _send(self, one: Sending) -> None:
         self._sending[one.machine.id] = one
-        self._turns.add(one)
+        self._turns.append(one)
 
     def _found(self, path: str, found: Any) -> None:
         if isinstance(found, BaseException):
@@ -320,16 +328,19 @@ class Transfers:
     def _offered(self, message: wire.Offer) -> None:
         """Examine an offer; a long list is examined in a thread, since it can take seconds."""
         if len(message.files) <= FEW_FILES:
-            self._looked_at(message, self._safe(message))
+            try:
+                self._looked_at(message, from_wire(message, self._desk.limits))
+            except RemoteError as error:
+                self._looked_at(message, error)
         elif self._has_room(message):
             self._named[message.id] = message
             self._desk.worker.do(
-                lambda: self._safe(message), lambda found: self._named_safely(message, found)
+                partial(from_wire, message, self._desk.limits), partial(self._named_safely, message)
             )
         else:
             self._desk.send(Error(429, about="OFFER", id=message.id))
 
-    def _named_safely(self, message: wire.Offer, offer: AnyOffer | RemoteError) -> None:
+    def _named_safely(self, message: wire.Offer, offer: AnyOffer | BaseException) -> None:
         if self._named.get(message.id) is not message:
             return  # it was taken back, or offered anew, or the connection was lost
         del self._named[message.id]
@@ -337,12 +348,6 @@ class Transfers:
             raise offer
         self._looked_at(message, offer)
         self._settle()
-
-    def _safe(self, message: wire.Offer) -> AnyOffer | RemoteError:
-        try:
-            return from_wire(message, self._desk.limits)
-        except RemoteError as error:
-            return error
 
     def _has_room(self, message: wire.Offer) -> bool:
         """Return True if another list may wait; what was broken off and is not agreed makes room."""
@@ -428,59 +433,60 @@ class Transfers:
     def _settle(self) -> None:
         """Start what may start now and remove what has ended; called after each change."""
         desk = self._desk
-        while desk.changed:
-            desk.changed = False
+        if desk.changed:
             if self._sending:
                 self._advance_sending()
             if self._receiving or self._over:
                 self._advance_receiving()
-        if self._receiving or desk.waiting or self._held:
+            desk.changed = False
+        if self._held or len(desk.waiting) >= ANSWERS:
             self._hold()
-        if desk.waiting or (self._sending and self.wait(desk.now) is not None):
+        if desk.waiting or (
+            desk.connected and any(one.machine.ready for one in self._sending.values())
+        ):
             desk.owner.transfer_wake()
 
     def _advance_sending(self) -> None:
-        if self._desk.connected:
-            self._offer_more()
+        """Remove what has ended, and offer what may be offered now."""
+        desk, may_offer = self._desk, self._desk.connected
+        room = desk.limits.offers - sum(
+            one.machine.state in OFFERED_OR_SENT for one in self._sending.values()
+        )
         for id, one in tuple(self._sending.items()):
+            may_offer = may_offer and one.kept  # in their order, and only what goes on after a kill
             if one.machine.state in ENDED:
-                self._turns.discard(one)
+                if one in self._turns:
+                    self._turns.remove(one)
                 if one.forgotten:
                     self._sending.pop(id, None)
+            elif (
+                may_offer
+                and room > 0
+                and (one.machine.state is TransferState.QUEUED or id in self._again)
+            ):
+                self._again.discard(id)
+                one.offered_at = desk.now
+                one.run(one.machine.offered())
+                room -= 1
 
     def _advance_receiving(self) -> None:
-        if self._desk.connected:
-            self._start_more()
+        """Remove what has ended, and start what may start now."""
+        desk = self._desk
+        room = desk.limits.transfers - sum(
+            one.machine.state in ACTIVE for one in self._receiving.values()
+        )
         for id, one in tuple(self._receiving.items()):
+            if one.machine.state is TransferState.QUEUED and desk.connected and room > 0:
+                one.run(one.machine.start())
+                room -= 1
+            if one.unsaved:
+                one.save()
             if one.machine.state in ENDED:
                 self._receiving.pop(id, None)
                 if not one.forgotten:
                     self._over[id] = one
-        while len(self._over) > OLD * self._desk.limits.offers:
+        while len(self._over) > OLD * desk.limits.offers:
             self._over.pop(min(self._over)).run([Forget()])
-
-    def _offer_more(self) -> None:
-        room = self._desk.limits.offers - sum(
-            one.machine.state in OPEN - {TransferState.QUEUED, TransferState.BROKEN}
-            for one in self._sending.values()
-        )
-        for one in tuple(self._sending.values()):
-            if room <= 0 or not one.kept:
-                return  # in their order, and only what goes on after a kill
-            if one.machine.state is TransferState.QUEUED or one.machine.id in self._again:
-                self._again.discard(one.machine.id)
-                one.offered_at = self._desk.now
-                one.run(one.machine.offered())
-                room -= 1
-
-    def _start_more(self) -> None:
-        room = self._desk.limits.transfers - sum(
-            one.machine.state in ACTIVE for one in self._receiving.values()
-        )
-        for one in tuple(self._receiving.values()):
-            if room > 0 and one.machine.state is TransferState.QUEUED:
-                one.run(one.machine.start())
-                room -= 1
 
     def _hold(self) -> None:
         """Hold the connection while too much waits for the disk or the peer, until half is done."""

@@ -6,7 +6,7 @@ import re
 import socket
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, ClassVar, NamedTuple
 
 from chatproto.wire.classic import HOST_NAME, ClassicMessage, Header, read_status, write_status
@@ -49,19 +49,15 @@ class Body(NamedTuple):
     secret: bool = False
 
 
-def read_count(text: str) -> int:
-    """A number from 0 to 2**53, decimal digits only. Raises RemoteError 400."""
-    if text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= 2**53:
+def read_count(text: str, least: int = 0) -> int:
+    """A number from `least` to 2**53, decimal digits only. Raises RemoteError 400."""
+    if text.isascii() and text.isdigit() and len(text) <= 16 and least <= int(text) <= 2**53:
         return int(text)
-    raise RemoteError(400, f"no number: {text!r}")
+    raise RemoteError(400, f"no number from {least} on: {text!r}")
 
 
-def read_number(text: str) -> int:
-    """A number from 1 to 2**53: a message's place in its stream. Raises RemoteError 400."""
-    number = read_count(text)
-    if number == 0:
-        raise RemoteError(400, "numbers begin with 1")
-    return number
+read_number = partial(read_count, least=1)
+"""Read a number from 1 to 2**53: a message's place in its stream. Raises RemoteError 400."""
 
 
 def read_key(text: str) -> str:

@@ -170,13 +170,13 @@ class StrictParser:
         """Take the next line, without its CRLF."""
         if self.closed:
             return
+        lines = None
         try:
-            if not line and self._block.lines:
-                self._begin()
-            else:
-                self._block.add(line)
+            lines = self._block.add(line)
+            if lines is not None:
+                self._begin(lines)
         except RemoteError as error:
-            self._fail(error)
+            self._fail(error, lines or self._block.take())
 
     def begin_line(self, rest: bytes) -> bytes:
         """Check `rest`, the beginning of a line; return what to keep of it until more comes."""
@@ -185,7 +185,7 @@ class StrictParser:
         try:
             self._block.check(rest.removesuffix(b"\r"))
         except RemoteError as error:
-            self._fail(error)
+            self._fail(error, self._block.take())
             return b""
         return rest
 
@@ -231,11 +231,10 @@ class StrictParser:
             or BAD.search(b"".join(lines))
         ):
             return 0
-        self._block.lines = lines
         try:
-            self._begin()
+            self._begin(lines)
         except RemoteError as error:
-            self._fail(error)
+            self._fail(error, lines)
         end += 4
         return end if self._head is None or end == len(data) else self.body(data, end)
 
@@ -252,14 +251,13 @@ class StrictParser:
         self._missing = head.length
         return head.end if head.end == len(data) else self.body(data, head.end)
 
-    def _fail(self, error: RemoteError) -> None:
-        error.cseq = number(self._block.take())
+    def _fail(self, error: RemoteError, lines: list[bytes]) -> None:
+        error.cseq = number(lines)
         self.found.append(error.as_value())
         self.closed = True
 
-    def _begin(self) -> None:
-        """Read the block that is whole. Raises RemoteError for what cannot be read on."""
-        lines = self._block.lines
+    def _begin(self, lines: list[bytes]) -> None:
+        """Read a block that is whole. Raises RemoteError for what cannot be read on."""
         method, rest = read_start(lines)
         headers, twice = read_headers(rest, Policy.STRICT)
         if "cseq" in twice or "content-length" in twice:
@@ -280,7 +278,7 @@ class StrictParser:
             values = read_values(kind.headers, headers, twice)
         except RemoteError as trouble:
             error = trouble.as_value()
-        self._head = _Head(kind, values, error, self._block.take())
+        self._head = _Head(kind, values, error, lines)
         if not self._missing:
             self._finish(self._head)
 

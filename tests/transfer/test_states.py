@@ -29,6 +29,7 @@ from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, OfferAck
 
 OFFER = FileOffer("a", 10, "2026-01-01T00:00:00Z")
 NONE, SOME, WHOLE = ("0" * 64, "5" * 64, "a" * 64)
+NOTHING = Pieces(())
 
 
 def kinds(effects: list[Effect]) -> list[str]:
@@ -72,7 +73,7 @@ class OutgoingTests(SynchronousTestCase):
         out = Outgoing(1, OFFER)
         out.offered()
         self.assertEqual(kinds(out.taken(4, SOME)), ["Begin"])
-        self.assertEqual(out.begun(SOME)[:1], [Read(4, BATCH)])
+        self.assertEqual(out.begun(4, SOME, NOTHING)[:1], [Read(4, BATCH)])
         return out
 
     def test_it_goes_on_where_they_are_if_the_beginning_is_the_same(self) -> None:
@@ -88,14 +89,26 @@ class OutgoingTests(SynchronousTestCase):
             out = Outgoing(1, OFFER)
             out.offered()
             out.taken(offset, SOME)
-            self.assertEqual(out.begun(NONE)[:1], [Begin(0)])
-            self.assertEqual(out.begun(NONE)[:1], [Read(0, BATCH)])
+            at = out.offset
+            self.assertEqual(out.begun(at, NONE, NOTHING)[:1], [Begin(0, BATCH)])
+            self.assertEqual(out.begun(0, NONE, NOTHING)[:1], [Read(0, BATCH)])
+
+    def test_data_read_for_an_acceptance_before_a_break_is_not_sent(self) -> None:
+        out = Outgoing(1, OFFER)
+        out.offered()
+        out.taken(0, NONE)
+        out.refused("OFFER", 503)
+        out.taken(4, SOME)
+        self.assertEqual(out.begun(0, NONE, Pieces((b"abcdefghij",), WHOLE)), [])
+        self.assertIsNone(out.pull())
+        out.begun(4, SOME, Pieces((b"efghij",), WHOLE))
+        self.assertEqual(out.pull(), Data(1, 4, b"efghij"))
 
     def test_it_reads_one_batch_ahead(self) -> None:
         out = Outgoing(1, FileOffer("a", 10 * BATCH, OFFER.modified))
         out.offered()
         out.taken(0, NONE)
-        out.begun(NONE)
+        out.begun(0, NONE, NOTHING)
         self.assertEqual(out.read(Pieces((bytes(BATCH),))), [Read(BATCH, BATCH)])
         self.assertEqual(out.read(Pieces((bytes(BATCH),))), [])
         out.pull()
@@ -109,7 +122,7 @@ class OutgoingTests(SynchronousTestCase):
         self.assertIsNone(out.pull())
         out.offered()
         out.taken(0, NONE)
-        out.begun(NONE)
+        out.begun(0, NONE, NOTHING)
         self.assertIsNone(out.pull())
 
     def test_a_change_is_looked_at_and_offered_again(self) -> None:
@@ -147,7 +160,7 @@ class OutgoingTests(SynchronousTestCase):
             effects = [
                 out.offered,
                 lambda: out.taken(4, SOME),
-                lambda: out.begun(SOME),
+                lambda: out.begun(4, SOME, NOTHING),
                 out.changed,
                 out.kept,
                 lambda: out.read(Pieces((b"efghij",), WHOLE)),
@@ -238,7 +251,7 @@ class IncomingTests(SynchronousTestCase):
         come = self.moving(10)
         come.done(WHOLE)
         come.lost()
-        self.assertEqual(kinds(come.finished("/d/a")), ["Keep", "Release"])
+        self.assertEqual(kinds(come.finished("/d/a")), ["Keep"])
         self.assertEqual(come.offered_again(OFFER), [SendMessage(OfferAck(1, 10, WHOLE))])
 
     @given(st.lists(st.integers(0, 13), max_size=30))
