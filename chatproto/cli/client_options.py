@@ -151,7 +151,7 @@ class Options(ProgramOptions):
         ["no-bell", None, "Ring no bell and send no notification for messages and calls"],
         ["rejoin", None, "Rejoin the rooms of the last run with --ui json too"],
         ["time", None, "Begin each line with the local time (plain interface)"],
-        ["no-log", None, "Keep no message texts in the log, only delivery state"],
+        ["no-log", None, "Keep neither message texts nor typed lines, only delivery state"],
         ["beacon", None, "Announce yourself on the local network, and find peers there"],
         ["unlisted", None, "Appear in no list, and let only the keys of --allow find you"],
     ]

@@ -101,9 +101,8 @@ def help_answer(asked: str = "") -> CommandOutput:
     data: dict[str, Any] = {}
     if not asked:
         rows = list(ROWS.values())
-        pairs = [(ROWS[name].usage, ROWS[name].help) for name in FIRST]
-        pairs += [(f"/help {name}", topic.about) for name, topic in TOPICS.items()]
-        lines = _aligned([*pairs, ("/help COMMAND", "how a command is used")])
+        pairs = [(f"/help {name}", topic.about) for name, topic in TOPICS.items()]
+        lines = _aligned([*FIRST, *pairs, ("/help COMMAND", "how a command is used")])
         lines.insert(len(FIRST), _ANY_LINE)
         data["topics"] = {name: list(topic.commands) for name, topic in TOPICS.items()}
     elif asked.lower() in TOPICS:
@@ -124,7 +123,7 @@ def _aligned(pairs: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{usage:{column}}  {about}" for usage, about in pairs]
 
 
-_ANY_LINE = "any other line goes to the current conversation or room, //text sends /text"
+_ANY_LINE = "any other line is sent, //x sends /x"
 """Line behind the commands on the first screen of /help."""
 
 

@@ -16,8 +16,18 @@ class HelpTopic:
     """Further lines, about what is no command."""
 
 
-FIRST = ("chat", "msg", "accept", "decline", "join", "send", "switch", "who", "quit")
-"""Commands on the first screen of /help."""
+FIRST = (
+    ("/chat id", "call a peer"),
+    ("/msg @id text", "send a message"),
+    ("/accept", "accept a call or file"),
+    ("/decline", "decline a call or file"),
+    ("/join room", "join or open a room"),
+    ("/send path...", "send files or folders"),
+    ("/switch id", "change conversation"),
+    ("/who", "list conversations"),
+    ("/quit", "leave it, or end the program"),
+)
+"""Commands on the first screen of /help: the usual form of each, short enough for 40 columns."""
 
 _KEY_COLUMN = 18
 """Characters for the names of keys in /help keys; longer ones push their help to the right."""
@@ -45,7 +55,7 @@ def key_lines(keys: Keymap) -> tuple[str, ...]:
 
 TOPICS: dict[str, HelpTopic] = {
     "talk": HelpTopic(
-        "calls, messages and history",
+        "calls and messages",
         (
             *(
                 "chat",
@@ -74,16 +84,16 @@ TOPICS: dict[str, HelpTopic] = {
         ),
     ),
     "rooms": HelpTopic(
-        "rooms, and moderating them",
+        "rooms and moderation",
         (
             *("join", "part", "rooms", "names", "topic", "invite", "kick", "ban", "unban"),
             *("mute", "op", "settings"),
         ),
     ),
     "files": HelpTopic("files and folders", ("send", "files", "cancel")),
-    "keys": HelpTopic("keys of the keyboard, with --ui full", (), key_lines(USUAL_KEYS)),
+    "keys": HelpTopic("keys of the keyboard", (), key_lines(USUAL_KEYS)),
     "more": HelpTopic(
-        "encryption keys, paths and everything else",
+        "safety, paths, the rest",
         ("verify", "trust", "path", "nearby", "id", "register", "status", "drop", "help"),
     ),
 }

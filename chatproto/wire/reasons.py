@@ -471,6 +471,10 @@ DISCONNECTED_BY_OPERATOR = Sentence(
 )
 SERVER_NEWS = Sentence(Reason.SERVER_UNREACHABLE, "server {server}: {why}")
 SERVER_AWAY = Sentence(Reason.SERVER_UNREACHABLE, "{why}, {then}")
+NO_SERVER_YET = Sentence(
+    Reason.SERVER_UNREACHABLE,
+    "chatserver starts one on this machine, --server HOST:PORT names another",
+)
 SERVER_LEFT_OUT = Sentence(Reason.SERVER_UNREACHABLE, "server {server}: {why}, no longer used")
 NO_ACCOUNTS = Sentence(Reason.NOT_ALLOWED, "it has no accounts, start without --user")
 WRONG_PASSWORD = Sentence(Reason.LOGIN_REFUSED, "unknown user or wrong password")

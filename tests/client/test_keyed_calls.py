@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hypothesis import given
 from hypothesis import settings as given_settings
@@ -21,6 +21,7 @@ from chatproto.client.events import (
     SessionChanged,
     Undelivered,
 )
+from chatproto.identity.pins import Pin, PinFile
 from chatproto.net.clock import EPOCH
 from chatproto.session.ledger import LedgerTrouble
 from chatproto.ui.view import plain_lines
@@ -349,6 +350,31 @@ class RoomForMessagesTests(Case):
         self.net.wait(1)
         self.assertEqual([*self.kept(), *self.texts(Undelivered)], ["one", "two"])
         self.assertEqual(self.held, [True, False])
+
+
+class NoServerTests(Case):
+    """No server takes the connection."""
+
+    server = True
+
+    def at_server(self) -> Any:
+        self.net.refuse()
+
+    def test_a_person_is_told_once_how_to_get_one(self) -> None:
+        hint = "chatserver starts one on this machine, --server HOST:PORT names another"
+        self.assertEqual(len(self.texts(Notice)), 1)  # a program is not told
+        self.begin(typed=True)
+        away, told = self.texts(Notice)
+        self.assertEqual(away, "no server at 10.0.0.9:5555 (connection refused), retrying")
+        self.assertEqual(told, hint)
+        self.net.wait(60, 1)
+        self.net.refuse()
+        self.assertEqual(self.texts(Notice), [away, told])
+
+    def test_a_person_who_was_there_before_needs_no_such_hint(self) -> None:
+        PinFile(self.home / "known_peers").put(Pin("server", "10.0.0.9:5555", key_of("server")))
+        self.begin(typed=True)
+        self.assertEqual(len(self.texts(Notice)), 1)
 
 
 class ServerTests(Case):

@@ -334,8 +334,9 @@ class HelpTests(SynchronousTestCase):
         self.assertEqual(sorted(listed), sorted(ROWS))
         answer = help_answer()
         self.assertLessEqual(len(answer.lines), 20)
-        for name in (*FIRST, *(f"help {topic}" for topic in TOPICS)):
-            self.assertTrue(any(line.startswith(f"/{name} ") for line in answer.lines), name)
+        for usage in (*(usage for usage, _ in FIRST), *(f"/help {topic}" for topic in TOPICS)):
+            self.assertTrue(any(line.startswith(f"{usage} ") for line in answer.lines), usage)
+            self.assertIn(usage.split()[0].removeprefix("/"), ROWS)
         self.assertEqual([command["name"] for command in answer.data["commands"]], list(ROWS))
         self.assertEqual(list(answer.data["topics"]), ["talk", "rooms", "files", "keys", "more"])
 

@@ -83,13 +83,19 @@ class ServerNews:
         self._events.registered(None)
 
     def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
-        """The connection is gone, or was not to be had: one line for the first of many tries."""
+        """The connection is gone, or was not to be had: one line for the first of many tries.
+
+        A person who has never been registered there is told what to do about it.
+        """
         if not self._trying:
             self._trying = True
             if server.name not in why:
                 why = reasons.SERVER_NEWS.around(why, server=server.name)
             news = reasons.SERVER_AWAY.around(why, then=self._then)
             self._tell(Notice(news, code=news.reason))
+            if self._context.settings.typed and self._known.server_pin(server.name) is None:
+                hint = reasons.NO_SERVER_YET()
+                self._tell(Notice(hint, code=hint.reason))
         self._events.lost(again)
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:

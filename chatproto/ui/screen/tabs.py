@@ -14,10 +14,15 @@ MOST = 200
 
 @dataclass(slots=True)
 class Tab:
-    """A conversation or room. `unread`: lines said there since it was last the current one."""
+    """A conversation or room.
+
+    `unread`: lines said there since it was last the current one. `begun`: it has been open, or something
+    was said in it; a call that reached nobody never was.
+    """
 
     name: str
     unread: int = 0
+    begun: bool = False
 
 
 class Tabs:
@@ -41,7 +46,12 @@ class Tabs:
         return next((tab.unread for tab in self._all if tab.name == name), 0)
 
     def open(self, name: str) -> Tab:
-        """Return the tab of `name`, a new one behind the others if there is none."""
+        """Return the tab of `name`, which has begun; a new one stands behind the others."""
+        tab = self._tab(name)
+        tab.begun = True
+        return tab
+
+    def _tab(self, name: str) -> Tab:
         for tab in self._all:
             if tab.name == name:
                 return tab
@@ -83,11 +93,15 @@ class Tabs:
         self._all = [tab for tab in self._all if tab.name != name or tab.unread or stays]
 
     def look_at(self, name: str) -> int:
-        """Make `name` the current one; return how many of its lines were unread."""
+        """Make `name` the current one; return how many of its lines were unread.
+
+        With nobody as the current one, a call that reached nobody is forgotten.
+        """
         before, self._current = self._current, name
         if not name:
+            self._all = [tab for tab in self._all if tab.name != before or tab.begun]
             return 0
-        tab = self.open(name)
+        tab = self._tab(name)
         unread, tab.unread = tab.unread, 0
         return unread if before != name else 0
 

@@ -53,6 +53,15 @@ class TabTests(SynchronousTestCase):
         self.tabs.rename("bob", "bob?")
         self.assertEqual(self.tabs.current, "bob?")
 
+    def test_call_that_reached_nobody_leaves_no_tab(self) -> None:
+        self.tabs.look_at("zoe")
+        self.tabs.look_at("")
+        self.assertEqual(self.tabs.names(), ["bob", "#tea", "ann"])
+        self.tabs.look_at("zoe")
+        self.tabs.open("zoe")
+        self.tabs.look_at("")
+        self.assertEqual(self.tabs.names(), ["bob", "#tea", "ann", "zoe"])
+
     def test_ended_conversation_goes_once_it_is_read(self) -> None:
         self.tabs.close("#tea")
         self.tabs.heard("ann")

@@ -255,6 +255,13 @@ class NarrowTests(ScreenCase):
         self.type("\x1b[15~")
         self.expect_prompt("to eve? 🔒>")
 
+    def test_the_first_help_fits_the_screen(self) -> None:
+        self.enter("/help")
+        self.expect("/help COMMAND")
+        rows = [row for row in self.display if row.startswith("  ")]
+        self.assertTrue(rows[0].startswith("  /chat id"))
+        self.assertLessEqual(len(rows), 20)
+
     def test_a_resize_leaves_one_prompt(self) -> None:
         bob = self.called("bob")
         self.expect_prompt("to bob 🔒>")
