@@ -12,6 +12,7 @@ from twisted.application.internet import TimerService
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.error import CannotListenError
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from chatproto.cli.hang_up import HangUp, has_terminal
@@ -125,6 +126,8 @@ class ChatServerProgram(BoundedServices):
         self._notifier.stopping()
         self._input.stop()
         yield super().stopService()
+        while self._store.write_behind():
+            yield deferLater(self._reactor, 0)
         self._store.close()
         printed = self._output.flush()
         printed.addTimeout(self._limits.farewell_wait, self._reactor)

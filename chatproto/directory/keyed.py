@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from heapq import heapify, heappop, heappush, merge
+from heapq import merge
 from itertools import islice
 from math import ceil
 
@@ -14,7 +14,7 @@ from chatproto.directory.group import Group
 from chatproto.directory.id_owners import IdOwners, ids_of, owned_alike
 from chatproto.directory.introductions import Introductions
 from chatproto.directory.listing import Listing
-from chatproto.directory.registration_store import ForgottenPresences, RegistrationStore
+from chatproto.directory.registration_store import MemoryRegistrations, RegistrationStore
 from chatproto.directory.registrations import (
     ClientConnection,
     Dismiss,
@@ -69,7 +69,8 @@ class KeyedDirectory:
 
     `names`: whose id is whose. `registry`: the classic clients, whose ids no key may take.
     `new_tickets` makes two for the relay, of who asks and of whom they ask for, from the asker's key,
-    the call and `now`; or None, and there is no relay for them. `presences`: what outlives the server.
+    the call and `now`; or None, and there is no relay for them. `presences`: every registration; those
+    that are not connected are looked up there when somebody asks for them.
     `date`: the time of day at a moment of `now`.
     """
 
@@ -90,12 +91,13 @@ class KeyedDirectory:
         self._new_call = new_call
         self._new_tickets = new_tickets
         self._date = date
-        self._presences = presences or ForgottenPresences()
-        self._present: dict[str, Registration] = {}
+        self._presences = presences if presences is not None else MemoryRegistrations(names)
+        self._connected: dict[str, Registration] = {}
         self._listing = Listing()
         self._open: OrderedDict[str, None] = OrderedDict()  # called in plain text; the next last
-        self._leaving: OrderedDict[str, float] = OrderedDict()  # grace ends, in that order
-        self._absent: list[tuple[float, str]] = []  # a heap: which registrations end when
+        self._leaving: OrderedDict[str, tuple[float, Registration]] = OrderedDict()
+        """Clients that have left and are online still for those who watch: until when, in that order."""
+        self._more_ended = False  # `due` has not forgotten all that have ended
         self._used: OrderedDict[str, float] = OrderedDict()  # connected: since when `names` knows
         self._watchers = Watchers(limits.watches)
         self._new_ids = new_ids_limiter(limits) if counted else None
@@ -142,49 +144,48 @@ class KeyedDirectory:
     def resume(self, now: float) -> None:
         """Continue after a restart of the server: clients connected then count as away from `now` on."""
         self._presences.all_left(now)
-        for stored in self._presences.all():
-            latest = now + stored.expires
-            presence = stored
-            if stored.until is None or stored.until > latest:  # the store could not write it
-                presence = stored.resumed(now)
-            self._keep(presence)
-            self._absent.append((presence.until or latest, presence.client_id))
-        heapify(self._absent)
 
     @property
     def registered(self) -> int:
         """Number of registrations, connected or away."""
-        return len(self._present)
+        return len(self._presences)
 
     def standing(self) -> list[RegistrationState]:
         """Every registration, in the order in which they were made."""
-        return [
-            RegistrationState(presence, self._used.get(client_id), self._leaving.get(client_id))
-            for client_id, presence in self._present.items()
-        ]
+        found = []
+        for stored in self._presences.all():
+            client_id = stored.client_id
+            until, presence = self._leaving.get(client_id, (None, stored))
+            presence = self._connected.get(client_id, presence)
+            found.append(RegistrationState(presence, self._used.get(client_id), until))
+        return found
 
     def restore(self, standing: Iterable[RegistrationState]) -> None:
-        """Go on exactly where a directory with these registrations is."""
+        """Go on exactly where a directory with these registrations is, the ids of which are owned."""
         known = list(standing)
+        store = MemoryRegistrations(self.names)
+        self._presences = store
         for presence, used, _ in known:
-            self._keep(presence)
+            store.put(presence)
+            if presence.connected:
+                self._keep(presence)
             if used is not None:
                 self._used[presence.client_id] = used
-            if presence.until is not None:
-                heappush(self._absent, (presence.until, presence.client_id))
         for presence, _, until in sorted(known, key=lambda one: one.online_until or 0):
             if until is not None:
-                self._leaving[presence.client_id] = until
+                self._leaving[presence.client_id] = until, presence
         for client_id in sorted(self._used, key=self._used.__getitem__):
             self._used.move_to_end(client_id)
 
     def knows(self, client_id: str) -> bool:
         """Return True if there is a registration of that id, connected or away."""
-        return client_id in self._present
+        return self._find(client_id) is not None
 
     def sees(self, key: str, client_id: str) -> bool:
-        """Return True if the owner of `key` may know whether `client_id` exists."""
-        presence = self._present.get(client_id)
+        """Return True if the owner of `key` may know whether `client_id` exists. Raises StoreTrouble."""
+        return self._sees(key, client_id, self._find(client_id))
+
+    def _sees(self, key: str, client_id: str, presence: Registration | None) -> bool:
         if presence is not None:
             return presence.lets(key)
         allowed = self.names.hidden(client_id)
@@ -199,8 +200,8 @@ class KeyedDirectory:
 
     def find(self, client_id: str) -> ClientConnection | None:
         """Return the connected client with that id, or None."""
-        presence = self._present.get(client_id)
-        return presence.visitor if presence is not None and presence.connected else None
+        presence = self._connected.get(client_id)
+        return presence.visitor if presence is not None else None
 
     def lost(self, visitor: ClientConnection, now: float) -> None:
         """Handle the end of a client's connection.
@@ -210,16 +211,14 @@ class KeyedDirectory:
         """
         self._watchers.lost(visitor)
         presence = self._of(visitor)
-        if presence is not None and presence.connected:
-            presence = self._present[presence.client_id] = presence.left(now)
-            self._presences.left(presence)
-            self._leaving[presence.client_id] = now + self.limits.presence_grace
-            self._listing.left(presence)
-            self._introductions.lost(presence.key)
-            self._open.pop(presence.client_id, None)
-            self._use(presence, now)
-            self._used.pop(presence.client_id, None)
-            heappush(self._absent, (presence.until or now, presence.client_id))
+        if presence is None:
+            return
+        client_id, left = presence.client_id, presence.left(now)
+        self._presences.left(left)
+        self._use(presence, now)
+        self._forget(client_id)
+        self._leaving[client_id] = now + self.limits.presence_grace, left
+        self._introductions.lost(presence.key)
 
     def due(self, now: float, most: int = 1_000_000) -> list[Effect]:
         """Apply the passing of time: presences that ended, registrations and names that expired.
@@ -231,20 +230,12 @@ class KeyedDirectory:
         left = most
         while self._leaving and left:
             left -= 1
-            client_id, at = next(iter(self._leaving.items()))
+            client_id, (at, presence) = next(iter(self._leaving.items()))
             if at > now:
                 break
             del self._leaving[client_id]
-            effects += self._tell(client_id, "offline")
-        left = most
-        if self._absent and self._absent[0][0] <= now:
-            self._presences.expire(now, most)
-        while left and self._absent and self._absent[0][0] <= now:
-            left -= 1
-            until, client_id = heappop(self._absent)
-            presence = self._present.get(client_id)
-            if presence is not None and presence.until == until:  # not renewed meanwhile
-                self._forget(client_id)
+            effects += self._tell(client_id, "offline", presence)
+        self._more_ended = self._presences.expire(now, most)
         left = most
         while self._used and left:
             left -= 1
@@ -252,22 +243,22 @@ class KeyedDirectory:
             if used > now - min(limits.keep_names, limits.keep_unused) / 2:
                 break
             # Connected for half a day: somebody wants that id.
-            presence = self._present[client_id] = self._present[client_id].used()
+            presence = self._connected[client_id] = self._connected[client_id].used()
             self._use(presence, now)
         self.names.expire(now - limits.keep_names, now - limits.keep_unused)
         return effects
 
     def is_due(self, now: float) -> bool:
         """Return True if `due` has more to tell than it did."""
-        if self._leaving and next(iter(self._leaving.values())) <= now:
+        if self._leaving and next(iter(self._leaving.values()))[0] <= now:
             return True
-        return bool(self._absent and self._absent[0][0] <= now)
+        return self._more_ended
 
     def uses(self, visitor: ClientConnection, now: float) -> None:
         """Note that `visitor` does more with its id than to register it: it is kept for long then."""
         presence = self._of(visitor)
         if presence is not None and not presence.proven:
-            presence = self._present[presence.client_id] = presence.used()
+            presence = self._connected[presence.client_id] = presence.used()
             self._use(presence, now)
 
     def is_on_trial(self, visitor: ClientConnection) -> bool:
@@ -289,12 +280,16 @@ class KeyedDirectory:
         return self.names.free(client_id), effects
 
     def expel(self, client_id: str) -> list[Effect]:
-        """End the registration of `client_id`, and its connection."""
-        presence = self._present.get(client_id)
+        """End the registration of `client_id`, and its connection. Raises StoreTrouble."""
+        presence = self._find(client_id)
         if presence is None:
             return []
         self._presences.forget(client_id)
-        effects = self._tell(client_id, "offline")
+        return self._end(client_id, presence)
+
+    def _end(self, client_id: str, presence: Registration) -> list[Effect]:
+        """Do what follows from the end of a registration that is in the store no more."""
+        effects = self._tell(client_id, "offline", presence)
         if presence.connected:
             effects.append(Dismiss(presence.visitor, Error(403)))
             presence.visitor.client_id = None
@@ -305,7 +300,7 @@ class KeyedDirectory:
         """Return the connected and listed clients with ids from `prefix` and after `after`, by id."""
         found: list[Contact] = []
         for client_id in self._listing.ids(prefix, after):
-            presence = self._present[client_id]
+            presence = self._connected[client_id]
             host = presence.visitor.host
             found.append(Contact(client_id, host, presence.port, presence.key))
             if most is not None and len(found) >= most:
@@ -319,9 +314,9 @@ class KeyedDirectory:
         for client_id in merge(self._listing.ids(prefix, after), classic):
             if len(found) >= most:
                 break
-            presence = self._present.get(client_id)
+            presence = self._connected.get(client_id)
             if presence is not None:
-                if presence.connected and presence.listed:
+                if presence.listed:
                     host = presence.visitor.host
                     found.append(Contact(client_id, host, presence.port, presence.key))
                 continue
@@ -353,7 +348,7 @@ class KeyedDirectory:
         return None
 
     def _open_contact(self, client_id: str, source: Origin) -> Contact | None:
-        presence = self._present[client_id]
+        presence = self._connected[client_id]
         seen = presence.visitor
         if not is_loopback(seen.host) or source.local:
             return Contact(client_id, seen.host, presence.port)
@@ -368,10 +363,11 @@ class KeyedDirectory:
     ) -> list[Effect]:
         client_id, limits = message.client_id, self.limits
         if message.expires == 0:
-            if self._registered(visitor).client_id != client_id:
+            presence = self._registered(visitor)
+            if presence.client_id != client_id:
                 raise RemoteError(404, "that is not registered here")
             self._presences.forget(client_id)
-            effects = self._tell(client_id, "offline")
+            effects = self._tell(client_id, "offline", presence)
             self._forget(client_id)
             visitor.client_id = None
             return [
@@ -389,32 +385,34 @@ class KeyedDirectory:
             count_new_id(self._new_ids, visitor.host, now)
         decision = group.decide_register(message, visitor, ids, limits)
         presence = decision.presence
-        self.names.keep(client_id, visitor.key, now, host, trial=not presence.proven)
-        self.names.hide(client_id, None if message.listed else message.allow)
-        self._presences.keep(presence)
-        if visitor.client_id not in (None, client_id):
-            self._presences.forget(visitor.client_id or "")
+        former = self._of(visitor)
+        lost = [(one, self._find(one)) for one in decision.lost]
+        gone = list(decision.lost)
+        if former is not None and former.client_id != client_id:
+            gone.append(former.client_id)
+        self._presences.commit(presence, now, host, gone)
         replaced: list[Effect] = []
         if decision.replaced is not None:
             decision.replaced.client_id = None
             replaced = [Dismiss(decision.replaced, bcp2_server.Replaced())]
-        for other in decision.lost:
-            replaced += self.expel(other)
-        if visitor.client_id not in (None, client_id):
-            replaced += self._tell(visitor.client_id or "", "offline")
-            self._forget(visitor.client_id or "")
+        for other, theirs in lost:
+            if theirs is not None:
+                replaced += self._end(other, theirs)
+        if former is not None and former.client_id != client_id:
+            replaced += self._tell(former.client_id, "offline", former)
+            self._forget(former.client_id)
         self._forget(client_id)
         visitor.client_id, visitor.listens = client_id, message.port
         visitor.open = message.open
         self._keep(presence)
         self._used[client_id] = now
         answer = bcp2_server.RegAck(message.cseq, client_id, presence.expires, visitor.address)
-        return [PushTo(visitor, answer), *replaced, *self._tell(client_id, "online")]
+        return [PushTo(visitor, answer), *replaced, *self._tell(client_id, "online", presence)]
 
     def _keep(self, presence: Registration) -> None:
-        self._present[presence.client_id] = presence
+        self._connected[presence.client_id] = presence
         self._listing.add(presence)
-        if presence.open and presence.listed and presence.connected:
+        if presence.open and presence.listed:
             self._open[presence.client_id] = None
 
     def _bridge(
@@ -439,7 +437,7 @@ class KeyedDirectory:
     ) -> list[Effect]:
         """Introduce the listed client of another key that registered last (BRIDGE without a name)."""
         for client_id in self._listing.newest():  # a key has a few ids at most
-            callee = self._present[client_id]
+            callee = self._connected[client_id]
             if callee.key != caller.key:
                 return self._introduce(message.cseq, caller, callee, now)
         return [PushTo(caller.visitor, self._classic_for(caller, message.cseq))]
@@ -482,8 +480,8 @@ class KeyedDirectory:
 
     def _watch(self, message: bcp2_server.Watch, presence: Registration) -> list[Effect]:
         visitor, peer_id = presence.visitor, message.peer_id
-        watched = self._present.get(peer_id)
-        if not self.sees(visitor.key, peer_id):
+        watched = self._find(peer_id)
+        if not self._sees(visitor.key, peer_id, watched):
             raise RemoteError(404, "no such client")
         if watched is None and self.names.owner(peer_id) is None:
             raise RemoteError(404, "no such client")
@@ -507,7 +505,7 @@ class KeyedDirectory:
 
     def _group(self, client_id: str, owner: str | None = None, ids: tuple[str, ...] = ()) -> Group:
         """Load who is registered as `client_id`; `owner`, `ids`: who owns it, if that matters."""
-        presence, lease = self._present.get(client_id), self.registry.find(client_id)
+        presence, lease = self._find(client_id), self.registry.find(client_id)
         return Group(
             owner,
             ids,
@@ -515,8 +513,12 @@ class KeyedDirectory:
             {client_id: lease} if lease is not None else {},
         )
 
+    def _find(self, client_id: str) -> Registration | None:
+        """Return a registration, connected or away. Raises StoreTrouble."""
+        return self._connected.get(client_id) or self._presences.find(client_id)
+
     def _of(self, visitor: ClientConnection) -> Registration | None:
-        presence = self._present.get(visitor.client_id or "")
+        presence = self._connected.get(visitor.client_id or "")
         return presence if presence is not None and presence.visitor is visitor else None
 
     def _use(self, presence: Registration, now: float) -> None:
@@ -530,12 +532,13 @@ class KeyedDirectory:
         except StoreTrouble:
             pass  # nobody asked for it; the store says what is wrong
 
-    def _tell(self, client_id: str, status: str) -> list[Effect]:
-        """Push a changed status to the watchers that may see it."""
-        return self._watchers.tell(client_id, status, self._present.get(client_id))
+    def _tell(self, client_id: str, status: str, presence: Registration | None) -> list[Effect]:
+        """Push a changed status to the watchers that may see it; `presence`: the registration."""
+        return self._watchers.tell(client_id, status, presence)
 
     def _forget(self, client_id: str) -> None:
-        presence = self._present.pop(client_id, None)
+        """Know nothing more of a registration than its store does."""
+        presence = self._connected.pop(client_id, None)
         self._leaving.pop(client_id, None)
         self._used.pop(client_id, None)
         self._open.pop(client_id, None)

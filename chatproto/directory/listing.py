@@ -22,10 +22,6 @@ class Listing:
             self._sorted.add(presence.client_id)
             self._callable[presence.client_id] = None
 
-    def left(self, presence: Registration) -> None:
-        """Remove a client that is no longer connected."""
-        self.remove(presence)
-
     def remove(self, presence: Registration) -> None:
         """The registration has ended. Twice is once."""
         if presence.client_id in self._callable:

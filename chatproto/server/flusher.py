@@ -17,7 +17,7 @@ class Flusher(Service):
 
     log = Logger()
 
-    def __init__(self, reactor: Any, write_behind: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, write_behind: Callable[[], object]) -> None:
         self._write_behind = write_behind
         self._loop = LoopingCall(self._write)
         self._loop.clock = reactor

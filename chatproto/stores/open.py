@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from chatproto.directory.id_owners import IdOwners
-from chatproto.directory.registration_store import ForgottenPresences, RegistrationStore
+from chatproto.directory.registration_store import MemoryRegistrations, RegistrationStore
 from chatproto.directory.registry import Registry
 from chatproto.net.clock import Monotonic
 from chatproto.net.paths import local_path
@@ -43,8 +43,11 @@ class Store(Protocol):
     def trouble(self) -> str:
         """Why nothing can be kept just now, in one sentence; empty: it can be."""
 
-    def write_behind(self) -> None:
-        """Keep what need not be kept at once; called about once a second."""
+    def write_behind(self) -> bool:
+        """Keep some of what need not be kept at once; called about once a second.
+
+        Returns: True if there is more, which another call would keep.
+        """
 
     def close(self) -> None:
         """Keep the rest and end."""
@@ -56,11 +59,12 @@ class MemoryStore:
     def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self.registry = MemoryRegistry(limits)
         self.names = MemoryNames(limits)
-        self.presences = ForgottenPresences()
+        self.presences = MemoryRegistrations(self.names)
         self.rooms = MemoryRooms(limits)
         self.trouble = ""
 
-    def write_behind(self) -> None: ...
+    def write_behind(self) -> bool:
+        return False
 
     def close(self) -> None: ...
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chatproto.directory.classic_registration import Origin
-from chatproto.directory.registration_store import ForgottenPresences
+from chatproto.directory.registration_store import MemoryRegistrations
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
@@ -23,7 +23,6 @@ class SharedMemory:
 
     def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._limits = limits
-        self.presences = ForgottenPresences()
         self.clear()
 
     trouble = ""
@@ -32,9 +31,11 @@ class SharedMemory:
         """Forget everything."""
         self.registry = MemoryRegistry(self._limits)
         self.names = MemoryNames(self._limits)
+        self.presences = MemoryRegistrations(self.names)
         self.rooms = MemoryRooms(self._limits)
 
-    def write_behind(self) -> None: ...
+    def write_behind(self) -> bool:
+        return False
 
     def close(self) -> None: ...
 

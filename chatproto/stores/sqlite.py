@@ -71,7 +71,7 @@ class SqliteStore:
             with self._file.reading():
                 self.names = SqliteNames(self._file, limits)
                 self.registry = SqliteRegistry(self._file, limits)
-                self.presences = SqlitePresences(self._file)
+                self.presences = SqlitePresences(self._file, self.names)
                 self.rooms = SqliteRooms(self._file, limits)
                 self.rooms.check()
         except BaseException:
@@ -83,15 +83,24 @@ class SqliteStore:
         """Why nothing could be kept when it was last tried; empty: it could."""
         return self._file.trouble
 
-    def write_behind(self) -> None:
-        """Keep what need not be kept at once; what cannot be is tried again."""
-        self.registry.write_behind()
+    def write_behind(self) -> bool:
+        """Keep some of what need not be kept at once; return True if there is more.
+
+        What cannot be kept is tried again the next time.
+        """
+        more = self.registry.write_behind()
+        more = self.presences.write_behind() or more
         if self._now is not None and self._now() >= self._seen_next:
             self._seen(self._now())
+        return more
 
     def close(self) -> None:
-        """Keep the rest, and let another server have the file."""
-        self.registry.write_behind(everything=True)
+        """Keep the rest, and let another server have the file.
+
+        A server with many clients calls `write_behind` before, until there is no more.
+        """
+        while self.write_behind():
+            pass
         try:
             self.rooms.settle()
         except StoreTrouble:

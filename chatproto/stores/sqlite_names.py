@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 from chatproto.stores.checks import check_key
 from chatproto.stores.sqlite_file import SqliteFile
@@ -10,6 +11,7 @@ from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.fields import fold
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
+TOUCH = "UPDATE names SET used = ?, trial = trial AND ? WHERE client_id = ? AND key = ?"
 REMEMBERED = 50_000
 """Answers, in memory: a statement to SQLite costs several system calls."""
 
@@ -25,12 +27,6 @@ class SqliteNames:
         self._file = file
         self._count: int = file.read("SELECT count(*) FROM names")[0][0]
         self._owners: dict[str, str | None] = {}  # by fold: of those asked for lately
-        self._hidden: dict[str, tuple[str, ...]] = {}
-        for client_id, allow in file.read("SELECT client_id, allow FROM hidden"):
-            keys = json.loads(allow)
-            for key in keys:
-                check_key(key)
-            self._hidden[client_id] = tuple(keys)
 
     def __len__(self) -> int:
         return self._count
@@ -56,40 +52,61 @@ class SqliteNames:
     def keep(
         self, client_id: str, key: str, now: float, host: str = "", trial: bool = False
     ) -> None:
-        if self._file.touch(
-            "UPDATE names SET used = ?, trial = trial AND ? WHERE client_id = ? AND key = ?",
-            [(now, trial, client_id, key)],
-        ):
+        if self._file.touch(TOUCH, [(now, trial, client_id, key)]):
             return
-        alike = fold(client_id)
         with self._file.transaction() as db:
-            gone = db.execute(
-                "DELETE FROM names WHERE fold = ? AND key != ?", (alike, key)
-            ).rowcount
-            db.execute(
-                "INSERT INTO names (client_id, fold, key, used, host, trial) VALUES (?, ?, ?, ?, ?, ?)",
-                (client_id, alike, key, now, host, trial),
-            )
-        self._owners.pop(alike, None)
-        self._count += 1 - gone
+            more = self.keep_in(db, client_id, key, now, host, trial)
+        self.kept(client_id, more)
+
+    def keep_in(
+        self, db: sqlite3.Connection, client_id: str, key: str, now: float, host: str, trial: bool
+    ) -> int:
+        """Do what `keep` does, as a part of a transaction; call `kept` after it.
+
+        Returns: how many more ids are owned.
+        """
+        if db.execute(TOUCH, (now, trial, client_id, key)).rowcount:
+            return 0
+        alike = fold(client_id)
+        gone = db.execute("DELETE FROM names WHERE fold = ? AND key != ?", (alike, key)).rowcount
+        db.execute(
+            "INSERT INTO names (client_id, fold, key, used, host, trial) VALUES (?, ?, ?, ?, ?, ?)",
+            (client_id, alike, key, now, host, trial),
+        )
+        return 1 - gone
+
+    def kept(self, client_id: str, more: int) -> None:
+        """Note that a transaction with `keep_in`, which returned `more`, is written."""
+        self._owners.pop(fold(client_id), None)
+        self._count += more
 
     def hide(self, client_id: str, allow: tuple[str, ...] | None) -> None:
-        if allow == self._hidden.get(client_id):
-            return
+        with self._file.transaction() as db:
+            self.hide_in(db, client_id, allow)
+
+    def hide_in(
+        self, db: sqlite3.Connection, client_id: str, allow: tuple[str, ...] | None
+    ) -> None:
+        """Do what `hide` does, as a part of a transaction."""
         if allow is None:
-            self._file.write("DELETE FROM hidden WHERE client_id = ?", client_id)
-            del self._hidden[client_id]
+            db.execute("DELETE FROM hidden WHERE client_id = ?", (client_id,))
         else:
-            text = json.dumps(allow)
-            self._file.write("REPLACE INTO hidden VALUES (?, ?)", client_id, text)
-            self._hidden[client_id] = allow
+            db.execute("REPLACE INTO hidden VALUES (?, ?)", (client_id, json.dumps(allow)))
 
     def hidden(self, client_id: str) -> tuple[str, ...] | None:
-        return self._hidden.get(client_id)
+        rows = self._file.read("SELECT allow FROM hidden WHERE client_id = ?", client_id)
+        if not rows:
+            return None
+        with self._file.reading():
+            keys = json.loads(rows[0][0])
+            for key in keys:
+                check_key(key)
+            return tuple(keys)
 
     def free(self, client_id: str) -> bool:
-        self.hide(client_id, None)
-        gone = self._file.write("DELETE FROM names WHERE client_id = ?", client_id)
+        with self._file.transaction() as db:
+            self.hide_in(db, client_id, None)
+            gone = db.execute("DELETE FROM names WHERE client_id = ?", (client_id,)).rowcount
         self._owners.pop(fold(client_id), None)
         self._count -= gone
         return bool(gone)
@@ -111,12 +128,10 @@ class SqliteNames:
                 return 0
             with self._file.transaction() as db:
                 db.executemany("DELETE FROM names WHERE client_id = ?", rows)
-                hidden = [(one,) for (one,) in rows if one in self._hidden]
-                db.executemany("DELETE FROM hidden WHERE client_id = ?", hidden)
+                db.executemany("DELETE FROM hidden WHERE client_id = ?", rows)
         except StoreTrouble:
             return 0
         for (client_id,) in rows:
             self._owners.pop(fold(client_id), None)
-            self._hidden.pop(client_id, None)
         self._count -= len(rows)
         return len(rows)

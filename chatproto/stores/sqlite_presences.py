@@ -1,51 +1,79 @@
-"""The registrations of clients with keys, in a file of SQLite."""
+"""Keep the registrations of clients with keys in an SQLite file, and read each when it is asked for."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import closing
+from itertools import islice
 
 from chatproto.directory.registrations import ClientConnection, Registration
 from chatproto.stores.checks import check_key, check_lease
 from chatproto.stores.sqlite_file import Row, SqliteFile
+from chatproto.stores.sqlite_names import SqliteNames
 from chatproto.wire.errors import StoreTrouble
 
-EXPIRE = (
-    "DELETE FROM presences WHERE client_id IN"
-    " (SELECT client_id FROM presences WHERE until <= ? LIMIT ?)"
+COLUMNS = "client_id, key, port, addresses, expires, listed, allow, host, host_port, local, until"
+UPDATE = (
+    "UPDATE presences SET key = ?2, port = ?3, addresses = ?4, expires = ?5, listed = ?6, allow = ?7,"
+    " host = ?8, host_port = ?9, local = ?10, until = NULL WHERE client_id = ?1"
 )
-
-
+INSERT = f"INSERT INTO presences ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+DELETE = "DELETE FROM presences WHERE client_id = ?"
+LEFT = "UPDATE presences SET until = ? WHERE client_id = ?"
+ENDED = "SELECT client_id FROM presences WHERE until <= ? LIMIT ?"
+UNENDED = (
+    "SELECT client_id, expires FROM presences WHERE until IS NULL AND client_id > ?"
+    " ORDER BY client_id LIMIT ?"
+)
+BATCH = 2000
+"""Ends that are written behind at once: some 10 ms."""
 NONE = "[]"
 """An empty list, as it is written: most allow nobody in particular."""
 
 
 class SqlitePresences:
-    """A `directory.presences.Presences` in the table `presences`."""
+    """A `directory.registration_store.RegistrationStore` in the table `presences`.
 
-    def __init__(self, file: SqliteFile) -> None:
+    A registration without an end is of a client that is connected, or was when the last server ended.
+    The ends of the latter are computed from `all_left` when one is read, and written behind, as are
+    those of clients that leave.
+    """
+
+    def __init__(self, file: SqliteFile, names: SqliteNames) -> None:
         self._file = file
+        self._names = names
+        self._count: int = file.read("SELECT count(*) FROM presences")[0][0]
+        self._here: set[str] = set()  # connected to this server
+        self._left: dict[str, float] = {}  # ends that are not in the file yet
+        self._began: float | None = None  # when all who are not here had left at the latest
+        self._looked: str | None = (
+            None  # up to which id the ends since then are in the file; None: all
+        )
+        self._now = float("-inf")  # what ended until then is not found
+
+    def __len__(self) -> int:
+        return self._count
+
+    def find(self, client_id: str) -> Registration | None:
+        rows = self._file.read(f"SELECT {COLUMNS} FROM presences WHERE client_id = ?", client_id)
+        with self._file.reading():
+            return self._as_of_now(rows[0]) if rows else None
 
     def all(self) -> Generator[Registration, None, None]:
-        """Read them. Raises StoreTrouble for a row that is no registration."""
-        rows = self._file.each("SELECT * FROM presences ORDER BY client_id")
+        rows = self._file.each(f"SELECT {COLUMNS} FROM presences ORDER BY client_id")
         with self._file.reading(), closing(rows):
             for row in rows:
-                presence = _presence(row)
-                check_lease(presence.client_id, presence.port, presence.visitor.host)
-                check_key(presence.key)
-                for host, port in presence.addresses:
-                    check_lease(presence.client_id, port, host)
-                for key in presence.allow:
-                    check_key(key)
-                yield presence
+                presence = self._as_of_now(row)
+                if presence is not None:
+                    yield presence
 
-    def keep(self, presence: Registration) -> None:
-        visitor = presence.visitor
-        self._file.write(
-            "REPLACE INTO presences VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-            presence.client_id,
+    def commit(
+        self, presence: Registration, now: float, host: str = "", gone: Iterable[str] = ()
+    ) -> None:
+        client_id, visitor, names = presence.client_id, presence.visitor, self._names
+        values = (
+            client_id,
             presence.key,
             presence.port,
             json.dumps(presence.addresses),
@@ -56,46 +84,105 @@ class SqlitePresences:
             visitor.port,
             visitor.local,
         )
+        allow = None if presence.listed else presence.allow
+        more, gone = 0, tuple(gone)
+        with self._file.transaction() as db:
+            owned = names.keep_in(db, client_id, presence.key, now, host, not presence.proven)
+            names.hide_in(db, client_id, allow)
+            for one in gone:
+                more -= db.execute(DELETE, (one,)).rowcount
+            if not db.execute(UPDATE, values).rowcount:
+                more += db.execute(INSERT, values).rowcount
+        names.kept(client_id, owned)
+        self._count += more
+        for one in gone:
+            self._know_nothing(one)
+        self._left.pop(client_id, None)
+        self._here.add(client_id)
 
     def left(self, presence: Registration) -> None:
-        self._later(
-            "UPDATE presences SET until = ? WHERE client_id = ?",
-            presence.until,
-            presence.client_id,
-        )
+        if presence.until is not None:
+            self._here.discard(presence.client_id)
+            self._left[presence.client_id] = presence.until
 
     def all_left(self, now: float) -> None:
-        self._later(
-            "UPDATE presences SET until = ? + expires WHERE until IS NULL OR until > ? + expires",
-            now,
-            now,
-        )
+        self._began, self._looked = now, ""
+        self._here.clear()
+        # The clock was ahead when it was written; those without an end follow.
+        ahead = "UPDATE presences SET until = ? + expires WHERE until > ? + expires"
+        try:
+            while self._left:
+                self._write_left()
+            self._file.touch(ahead, [(now, now)])
+        except StoreTrouble:
+            pass  # the file has told it; they stay longer
 
     def forget(self, client_id: str) -> None:
-        self._file.write("DELETE FROM presences WHERE client_id = ?", client_id)
+        self._count -= self._file.write(DELETE, client_id)
+        self._know_nothing(client_id)
 
-    def expire(self, now: float, most: int = 1_000_000) -> None:
-        self._later(EXPIRE, now, most)
-
-    def _later(self, query: str, *values: str | float | None) -> None:
+    def expire(self, now: float, most: int = 1_000_000) -> bool:
+        self._now = max(self._now, now)
         try:
-            self._file.touch(query, [values])
+            self._write_left()
+            rows = self._file.read(ENDED, now, most)
+            if rows:
+                self._count -= self._file.touch(DELETE, rows)
         except StoreTrouble:
-            pass  # the file has told it; the next server finds them connected, and lets them lapse
+            return False  # the file has told it; they are not found, and go when it can be written
+        return len(rows) >= most
 
+    def write_behind(self) -> bool:
+        """Write some ends that are not in the file yet; return True if there are more.
 
-def _presence(row: Row) -> Registration:
-    client_id, key, port, addresses, expires, listed, allow, host, number, local, until = row
-    return Registration(
-        client_id,
-        key,
-        port,
-        tuple((host, number) for host, number in json.loads(addresses))
-        if addresses != NONE
-        else (),
-        expires,
-        bool(listed),
-        tuple(json.loads(allow)) if allow != NONE else (),
-        ClientConnection(key, host, number, bool(local), client_id, listens=port),
-        until,
-    )
+        What fails is tried again the next time.
+        """
+        try:
+            self._write_left()
+            if self._looked is not None and not self._left:
+                self._write_unended(self._looked)
+        except StoreTrouble:
+            return False
+        return bool(self._left) or self._looked is not None
+
+    def _write_left(self) -> None:
+        batch = list(islice(self._left.items(), BATCH))
+        if batch:
+            self._file.touch(LEFT, [(until, client_id) for client_id, until in batch])
+        for client_id, _ in batch:
+            del self._left[client_id]
+
+    def _write_unended(self, after: str) -> None:
+        """Write the ends of clients that were connected when the last server ended, from `after` on."""
+        began = self._began or 0.0
+        rows = self._file.read(UNENDED, after, BATCH)
+        ends = [(began + expires, one) for one, expires in rows if one not in self._here]
+        if ends:
+            self._file.touch(LEFT, ends)
+        self._looked = rows[-1][0] if len(rows) >= BATCH else None
+
+    def _know_nothing(self, client_id: str) -> None:
+        self._here.discard(client_id)
+        self._left.pop(client_id, None)
+
+    def _as_of_now(self, row: Row) -> Registration | None:
+        """Return the registration in `row`; None if it has ended. Raises ValueError if it is none."""
+        client_id, key, port, addresses, expires, listed, allow, host, number, local, until = row
+        until = self._left.get(client_id, until)
+        if until is None and self._began is not None and client_id not in self._here:
+            until = self._began + expires
+        if until is not None and until <= self._now:
+            return None
+        claimed = (
+            tuple((ip, port) for ip, port in json.loads(addresses)) if addresses != NONE else ()
+        )
+        allowed = tuple(json.loads(allow)) if allow != NONE else ()
+        check_lease(client_id, port, host)
+        for ip, claimed_port in claimed:
+            check_lease(client_id, claimed_port, ip)
+        for one in (key, *allowed):
+            check_key(one)
+        visitor = ClientConnection(key, host, number, bool(local), client_id, listens=port)
+        return Registration(
+            client_id, key, port, claimed, expires, bool(listed), allowed, visitor, until
+        )

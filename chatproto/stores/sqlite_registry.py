@@ -54,14 +54,17 @@ class SqliteRegistry(MemoryRegistry):
             super().forget(client_id)
         return len(ended)
 
-    def write_behind(self, *, everything: bool = False) -> None:
-        """Write when leases were heard of, `BATCH` of them or all; what fails is tried again."""
-        batch = list(islice(self._heard, None if everything else BATCH))
+    def write_behind(self) -> bool:
+        """Write when `BATCH` leases were heard of; return True if there are more.
+
+        What fails is tried again the next time.
+        """
+        batch = list(islice(self._heard, BATCH))
+        if not batch:
+            return False
         for client_id in batch:
             del self._heard[client_id]
         known = [self._entries[one] for one in batch]
-        if not known:
-            return
         try:
             self._file.touch(
                 "UPDATE leases SET heard = ? WHERE client_id = ?",
@@ -69,6 +72,8 @@ class SqliteRegistry(MemoryRegistry):
             )
         except StoreTrouble:
             self._heard.update(dict.fromkeys(batch))
+            return False
+        return bool(self._heard)
 
     def _hear(self, entry: LeaseEntry, now: float) -> None:
         super()._hear(entry, now)

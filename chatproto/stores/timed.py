@@ -67,8 +67,8 @@ class TimedStore:
     def trouble(self) -> str:
         return self._store.trouble
 
-    def write_behind(self) -> None:
-        self._whole.write_behind()
+    def write_behind(self) -> bool:
+        return bool(self._whole.write_behind())
 
     def close(self) -> None:
         self._store.close()

@@ -41,7 +41,7 @@ class ListingTests(SynchronousTestCase):
     def test_a_client_that_has_left_is_no_part_of_it_and_costs_no_reader_anything(self) -> None:
         listing = self.listing("bob", "alice")
         alice = presence("alice")
-        listing.left(alice)
+        listing.remove(alice)
         self.assertEqual((list(listing.ids()), list(listing.newest())), (["bob"], ["bob"]))
         listing.remove(alice)
         self.assertEqual(list(listing.ids()), ["bob"])

@@ -114,7 +114,7 @@ class ItsTime(SynchronousTestCase):
         side.directory.answer(bcp2_server.Register(1, "alice", 5000, expires=60), alice, 0.0)
         side.directory.lost(alice, 0.0)
         clock.advance(61)
-        self.assertEqual(side.directory._present, {})
+        self.assertFalse(side.directory.knows("alice"))
         self.assertEqual(side.directory.names.owner("alice"), key(1))
         clock.advance(side.directory.limits.keep_names)
         self.assertIsNone(side.directory.names.owner("alice"))

@@ -256,7 +256,8 @@ def check_server(side: Any, now: float, keys: dict[str, str]) -> None:
         hold(owner == keys[name], f"{name} is owned by a stranger")
     for contact in directory.contacts():
         hold(contact.client_id in present, f"{contact.client_id} is listed and not connected")
-    for name, presence in directory._present.items():
+    for presence, _, _ in directory.standing():
+        name = presence.client_id
         if presence.until is not None:
             hold(
                 now <= presence.until + LEASE_CHECK,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.directory.id_owners import IdOwners
-from chatproto.directory.registration_store import RegistrationStore
+from chatproto.directory.registration_store import MemoryRegistrations, RegistrationStore
+from chatproto.directory.registrations import Registration
 from chatproto.directory.registry import Registry
 from chatproto.rooms.history import RoomStore
+from chatproto.stores import sqlite_presences
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
@@ -50,8 +53,19 @@ class PresencesInSqliteOfASecondServer(PresencesInSqlite):
         case = self
 
         class Reopened:
+            now = 0.0
+
             def __getattr__(self, name: str) -> Any:
-                return getattr(case.open().presences, name)
+                presences = case.open().presences
+                presences.expire(self.now, 0)
+                return getattr(presences, name)
+
+            def __len__(self) -> int:
+                return len(case.open().presences)
+
+            def expire(self, now: float, most: int = 100) -> bool:
+                self.now = now
+                return case.open().presences.expire(now, most)
 
         return Reopened()
 
@@ -76,7 +90,8 @@ class RoomsInSqliteOfASecondServer(RoomsContract, StoreCase):
         return Reopened()
 
 
-ids = st.sampled_from(["alice", "Alice", "bob", "b0b", "carol", "dave"])
+IDS = ("alice", "Alice", "bob", "b0b", "carol", "dave")
+ids = st.sampled_from(IDS)
 hosts = st.sampled_from(["192.0.2.1", "192.0.2.2", "127.0.0.1"])
 registry_steps = st.lists(
     st.one_of(
@@ -97,6 +112,18 @@ name_steps = st.lists(
     ),
     max_size=30,
 )
+registration_steps = st.lists(
+    st.one_of(
+        st.tuples(
+            *(st.just("commit"), ids, st.integers(1, 2), st.sampled_from([5, 20]), st.booleans()),
+            st.sets(ids, max_size=2),
+        ),
+        st.tuples(st.sampled_from(["left", "left", "forget"]), ids),
+        st.tuples(st.just("expire"), st.sampled_from([0, 3, 20]), st.sampled_from([1, 100])),
+        st.tuples(st.sampled_from(["behind", "behind", "reopen", "kill"])),
+    ),
+    max_size=40,
+)
 room_steps = st.lists(
     st.one_of(
         st.tuples(st.just("say"), st.sampled_from(["#tea", "#mud"]), st.booleans()),
@@ -106,6 +133,16 @@ room_steps = st.lists(
     ),
     max_size=30,
 )
+
+
+def registrations(some: Iterable[Registration]) -> list[tuple[Any, ...]]:
+    """All that a store keeps of them."""
+    return [
+        (one.client_id, one.key, one.port, one.expires, one.listed, one.allow, one.until)
+        for one in some
+    ]
+
+
 LIMITS = Limits(registrations=4, registrations_per_address=2, names=4, room_history=5)
 
 
@@ -164,6 +201,69 @@ class AgreementTests(StoreCase):
             for number in range(1, 4):
                 owned = store.names.owned(key(number)), model.owned(key(number))
                 self.assertEqual(*(sorted(one) for one in owned))
+
+    @settings(deadline=None)
+    @given(registration_steps)
+    def test_of_registrations(self, some: list[tuple[Any, ...]]) -> None:
+        """Whether the server ends or is killed: a kill may only have those who left stay longer."""
+        self.patch(sqlite_presences, "BATCH", 2)
+        store, names, now = self.fresh(), MemoryNames(LIMITS), 0.0
+        model = MemoryRegistrations(names)
+        for what, *how in some:
+            now += 1.0
+            match what:
+                case "commit":
+                    client_id, number, expires, listed, gone = how
+                    for one in (store.presences, model):
+                        made = presence(
+                            client_id, number, expires=expires, listed=listed, allow=(ONE,)
+                        )
+                        one.commit(made, now, gone=gone - {client_id})
+                case "left":
+                    found = model.find(how[0])
+                    if found is not None and found.connected:
+                        for one in (store.presences, model):
+                            one.left(found.left(now))
+                case "forget":
+                    for one in (store.presences, model):
+                        one.forget(how[0])
+                case "expire":
+                    now += how[0]
+                    for one in (store.presences, model):
+                        one.expire(now, how[1])
+                case "behind":
+                    store.write_behind()
+                case "reopen" | "kill":
+                    if what == "kill":
+                        store._file.close()
+                        self.store = None
+                    store = self.open(LIMITS)
+                    store.presences.all_left(now)
+                    model.all_left(now)
+                    if what == "kill":
+                        for longer in tuple(store.presences.all()):
+                            known = model.find(longer.client_id)
+                            if known is not None:
+                                self.assertIsNotNone(known.until)
+                                assert known.until is not None and longer.until is not None
+                                self.assertLessEqual(known.until, longer.until)
+                                self.assertLessEqual(longer.until, now + longer.expires)
+                                model.put(longer)
+                    for one in (store.presences, model):
+                        one.expire(now)
+            everybody = sorted(model.all(), key=lambda one: one.client_id)
+            self.assertEqual(registrations(store.presences.all()), registrations(everybody))
+            for client_id in IDS:
+                same = [one.find(client_id) for one in (store.presences, model)]
+                self.assertEqual(*(registrations([one] if one else []) for one in same))
+                self.assertEqual(store.names.hidden(client_id), names.hidden(client_id))
+                self.assertEqual(store.names.owner(client_id), names.owner(client_id))
+        store.presences.expire(now + 1e6)
+        while store.write_behind():
+            pass
+        connected = [one for one in model.all() if one.connected]
+        store.presences.expire(now + 1e6)
+        self.assertEqual(len(store.presences), len(connected))
 
     @settings(deadline=None)
     @given(room_steps)
@@ -301,7 +401,7 @@ class LastingTests(StoreCase):
         store = self.open()
         store.registry.keep(lease("alice"), 0.0)
         store.names.keep("bob", ONE, 0.0)
-        store.presences.keep(presence("bob"))
+        store.presences.commit(presence("bob"), 0.0)
         store.rooms.keep(TEA)
         store.rooms.append("#tea", "bob", NOW, "hello")
         store.rooms.settle()

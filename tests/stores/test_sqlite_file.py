@@ -133,7 +133,7 @@ class TroubleTests(StoreCase):
                     store.names.keep(f"name{number}", key(number), 1.0)
                     kept = number + 1
             self.assertRaises(StoreTrouble, store.registry.keep, lease("late"), 1.0)
-            self.assertRaises(StoreTrouble, store.presences.keep, presence("late"))
+            self.assertRaises(StoreTrouble, store.presences.commit, presence("late"), 0.0)
             self.assertRaises(StoreTrouble, store.registry.forget, "alice")
             store.registry.touch("alice", 2.0)
             store.write_behind()

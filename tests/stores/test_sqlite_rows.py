@@ -28,13 +28,7 @@ CHANGES = [
     ("names", "used", "yesterday"),
     ("names", "key", b"7"),
     ("presences", "expires", "x"),
-    ("presences", "port", -1),
     ("presences", "until", "never"),
-    ("presences", "addresses", "{}x"),
-    ("presences", "addresses", '[["h"]]'),
-    ("presences", "addresses", DEEP),
-    ("presences", "allow", "[7]"),
-    ("presences", "key", "sha256:none"),
     ("rooms", "kept", "not JSON"),
     ("rooms", "kept", DEEP),
     ("rooms", "kept", '{"ops": 3}'),
@@ -43,6 +37,18 @@ CHANGES = [
     ("room_numbers", "since", 1.5),
     ("meta", "value", b"x"),
 ]
+READ_LATER = [
+    ("presences", "port", -1),
+    ("presences", "addresses", "{}x"),
+    ("presences", "addresses", '[["h"]]'),
+    ("presences", "addresses", DEEP),
+    ("presences", "allow", "[7]"),
+    ("presences", "key", "sha256:none"),
+    ("presences", "client_id", "no id"),
+    ("hidden", "allow", "not JSON"),
+    ("hidden", "allow", '["sha256:none"]'),
+]
+"""Rows that are read when somebody asks for their id."""
 
 
 class RowTests(StoreCase):
@@ -52,7 +58,7 @@ class RowTests(StoreCase):
         store.names.keep("alice", key(1), 1000.0)
         source = Origin("198.41.0.4", 5, False)
         store.registry.keep(ClassicRegistration("bob", "127.0.0.1", 3000, source), 1000.0)
-        store.presences.keep(presence("alice", 1))
+        store.presences.commit(presence("alice", 1, listed=False), 1000.0)
         store.rooms.keep(RoomPolicy("#tea", key(1)))
         store.rooms.append("#tea", "alice", 1000.0, "hello")
         store.rooms.settle()
@@ -71,6 +77,14 @@ class RowTests(StoreCase):
             self.change(table, column, value)
             said = self.refused()
             self.assertIn("damaged", said, (table, column, str(value)[:20]))
+
+    def test_a_wrong_registration_is_a_trouble_when_it_is_asked_for(self) -> None:
+        for table, column, value in READ_LATER:
+            self.change(table, column, value)
+            store, name = self.open(), str(value) if column == "client_id" else "alice"
+            with self.assertRaises(StoreTrouble) as caught:
+                store.presences.find(name) if table == "presences" else store.names.hidden(name)
+            self.assertIn("damaged", str(caught.exception), (table, column))
 
     def test_a_wrong_line_is_a_trouble_when_it_is_read(self) -> None:
         for column, value in (("text", b"x"), ("at", "then"), ("sender", b"3")):

@@ -64,7 +64,7 @@ class TimedStoreTests(StoreCase):
         self.assertEqual(len(store.registry), 0)
         store.registry.keep(lease("alice"), 1.0)
         self.assertEqual(len(store.registry), 1)
-        self.assertTrue(store.presences)
+        self.assertFalse(store.presences)
 
     def test_a_failure_is_counted_and_goes_on_its_way_and_the_trouble_shows_until_it_is_over(
         self,
