@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from configparser import ConfigParser
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
 
@@ -23,12 +23,14 @@ if str(ROOT) not in sys.path:
 from chatproto.cli import backup, ctl  # noqa: E402
 from chatproto.cli.client_options import Options as ClientOptions  # noqa: E402
 from chatproto.cli.doctor import DoctorOptions  # noqa: E402
+from chatproto.cli.limit_help import GROUPS  # noqa: E402
 from chatproto.cli.main import CHATPROTO_USAGE  # noqa: E402
 from chatproto.cli.oneshot import COMMANDS  # noqa: E402
 from chatproto.cli.passwd import PasswdOptions  # noqa: E402
 from chatproto.cli.server_options import ServerOptions  # noqa: E402
 from chatproto.cli.shell_completion import options_of  # noqa: E402
 from chatproto.server.metrics import HELP  # noqa: E402
+from chatproto.server.shared_side import DECIDING  # noqa: E402
 from chatproto.server.terminal import USAGES  # noqa: E402
 from chatproto.ui.commands import ROWS  # noqa: E402
 from chatproto.wire.limits import SERVER_DEFAULTS  # noqa: E402
@@ -41,6 +43,13 @@ HEAD = """# Options and metrics
 
 `python misc/manual.py` makes this page and the manual pages (`man chatserver`) from the code.
 [Running it](operations.md) explains them.
+"""
+LIMITS_HEAD = """## Limits of the server
+
+Nothing that a client sends is kept, counted or waited for without a limit. `--limits NAME=VALUE` sets a
+limit of the server; `chatserver --limits explain` prints these tables. An empty last column means: leave
+it. "Answered 429" and the like are [codes of errors](operations.md#codes) that the client gets.
+[PROTOCOL.md](PROTOCOL.md#6-limits) has the limits of the client.
 """
 
 
@@ -176,16 +185,29 @@ def page() -> str:
         "[monitoring](operations.md#looking-after-it).\n"
     )
     parts.append("| metric | |\n| --- | --- |\n" + _table(rows))
-    parts.append("## Limits of the server\n")
-    parts.append(
-        "`--limits NAME=VALUE` sets one; [PROTOCOL.md](PROTOCOL.md#6-limits) says what each bounds.\n"
-    )
-    limits = (
-        (field.name, getattr(SERVER_DEFAULTS, field.name)) for field in fields(SERVER_DEFAULTS)
-    )
-    rows = [(name.replace("_", "-"), f"{value:.12g}") for name, value in sorted(limits)]
-    parts.append("| limit | default |\n| --- | --- |\n" + _table(rows))
+    parts.append(_limits())
     return "\n".join(parts)
+
+
+def _limits() -> str:
+    """Return the section about the limits, a table for each group."""
+    parts = [LIMITS_HEAD]
+    for group, explained in GROUPS.items():
+        head = "| limit | default | bounds | at the limit | change it |\n| --- | --- | --- | --- | --- |\n"
+        rows = [
+            f"| `{name}` | {_value(name)} {one.unit} | {one.bounds} | {one.reached} | {one.change} |\n"
+            for name, one in explained.items()
+        ]
+        parts.append(f"### {group}\n\n{head}{''.join(rows)}")
+    alike = ", ".join(f"`{name.replace('_', '-')}`" for name in sorted(DECIDING))
+    parts.append(
+        _wrapped(f"[Several servers](operations.md#several-servers) must have the same {alike}.")
+    )
+    return "\n".join(parts) + "\n"
+
+
+def _value(name: str) -> str:
+    return f"{getattr(SERVER_DEFAULTS, name.replace('-', '_')):.12g}"
 
 
 def _table(rows: Rows) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import platformdirs
 
 from chatproto.cli.auth import AuthOptions
+from chatproto.cli.limit_help import explanation
 from chatproto.cli.options import (
     WrongOption,
     blur_log,
@@ -148,10 +149,13 @@ class ServerOptions(AuthOptions):
     opt_p = opt_port
 
     def opt_limits(self, text: str) -> None:
-        """Limit as NAME=VALUE (may be repeated), or list to print all of them"""
+        """Limit as NAME=VALUE (may be repeated); list prints all of them, explain explains them"""
         if text == "list":
             for field in fields(SERVER_DEFAULTS):
                 print(f"{field.name}={getattr(SERVER_DEFAULTS, field.name):.12g}")
+            raise SystemExit(0)
+        if text == "explain":
+            print(*explanation(SERVER_DEFAULTS), sep="\n")
             raise SystemExit(0)
         self["limits"].append(text)
 

@@ -141,6 +141,14 @@ class ServerOptionsTests(SynchronousTestCase):
             self.parsed("--limits", "list")
         self.assertEqual(SERVER_DEFAULTS.with_values(printed.getvalue().split()), SERVER_DEFAULTS)
 
+    def test_limits_are_explained_with_their_values(self) -> None:
+        printed = io.StringIO()
+        with redirect_stdout(printed), self.assertRaises(SystemExit):
+            self.parsed("--limits", "explain")
+        text = printed.getvalue()
+        self.assertIn("  relay-rate=1048576 (bytes per second)\n    One relayed stream, both", text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 96)
+
 
 class ProgramTests(SynchronousTestCase):
     def setUp(self) -> None:
