@@ -27,12 +27,12 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield made
 
 
-def talkers(stage: Stage, columns: int, rows: int) -> tuple[ScreenClient, JsonClient]:
-    """Alice with a screen and bob, in a conversation."""
+def talkers(stage: Stage, columns: int, rows: int, *more: str) -> tuple[ScreenClient, JsonClient]:
+    """Alice with a screen and `more` options, and bob, in a conversation."""
     _, port = stage.server()
     bob = stage.open_client("bob", f"127.0.0.1:{port}", "--answer", "all")
     bob.event("registered")
-    options = ("--id", "alice", "--server", f"127.0.0.1:{port}", *LOOPBACK)
+    options = ("--id", "alice", "--server", f"127.0.0.1:{port}", *LOOPBACK, *more)
     alice = ScreenClient(stage.place("alice"), *options, columns=columns, rows=rows)
     try:
         alice.expect("registered with")
@@ -46,7 +46,7 @@ def talkers(stage: Stage, columns: int, rows: int) -> tuple[ScreenClient, JsonCl
 
 def test_typed_half_line_survives_what_arrives(stage: Stage) -> None:
     columns, rows = 40, 24
-    alice, bob = talkers(stage, columns, rows)
+    alice, bob = talkers(stage, columns, rows, "--no-log")
     try:
         alice.enter("hello bob")
         assert bob.event("message", text="hello bob")
@@ -78,6 +78,12 @@ def test_typed_half_line_survives_what_arrives(stage: Stage) -> None:
         alice.type("\x04")
         assert alice.wait() == 0
         assert alice.modes() == alice.before
+        # With --no-log neither what was said nor what was typed is on the disk.
+        home = stage.folder / "alice"
+        assert not (home / "history").exists()
+        assert all(
+            b"hello bob" not in file.read_bytes() for file in home.iterdir() if file.is_file()
+        )
     finally:
         alice.end()
 

@@ -121,6 +121,10 @@ class JoinedRooms:
         """Return True if this client is in `room`."""
         return room in self._all
 
+    def is_inside(self, room: str) -> bool:
+        """Return True if the server has let us into `room` on the present connection to it."""
+        return room in self._all and self._all[room].entered
+
     def is_member(self, room: str, client_id: str) -> bool:
         """Return True if somebody else with the id `client_id` is known to be in `room`."""
         return room in self._all and client_id in self._all[room].people - {self.own_id}

@@ -49,7 +49,8 @@ def here(client: Client, waiting: bool = False) -> Here:
     all = client.calls.all
     if all.room:
         row = next((one for one in client.rooms.rows() if one["current"]), None)
-        return Here("room", all.room, count=(row or {}).get("count") or 0)
+        outside = "" if client.rooms.is_inside(all.room) else "outside"
+        return Here("room", all.room, state=outside, count=(row or {}).get("count") or 0)
     row = next((one for one in all.rows() if one["current"]), None)
     if row is not None:
         state = str(row["state"])
@@ -119,7 +120,9 @@ def standing(here: Here, glyphs: Glyphs, columns: int) -> Line:
     style = person_style(here.name)
     parts: list[Line] = [((style, name(here.name)),)]
     if here.kind == "room":
-        if here.count:
+        if here.state:
+            parts.append((("warn", "waiting" if brief else "not joined yet: lines wait"),))
+        elif here.count:
             parts.append((("", f"{here.count} here"),))
         if not brief:
             parts.append((("warn", "server can read"),))

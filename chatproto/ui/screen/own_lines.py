@@ -78,6 +78,8 @@ class OwnLines:
             line.mark = "delivered" if event.room else ""
         if event.id is None or event.room:
             self._settle(line)
+        if event.room and line.printed:
+            self._late.append(line)
 
     def queued(self, line: OwnLine | None, to: str, id: int) -> bool:
         """Note that message `id` waits; `line`: the one that is being said. False: it was printed."""

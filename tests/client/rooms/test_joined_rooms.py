@@ -71,6 +71,13 @@ class JoinTests(Case):
         self.bob.joins("#den", "its key")
         self.assertEqual(self.bob.changes(), ["joined"])
 
+    def test_a_room_is_entered_anew_on_each_connection(self) -> None:
+        self.bob.joins()
+        self.assertTrue(self.bob.node.rooms.is_inside("#den"))
+        self.assertFalse(self.bob.node.rooms.is_inside("#tea"))
+        self.bob.breaks()
+        self.assertFalse(self.bob.node.rooms.is_inside("#den"))
+
     def test_so_is_what_waits_for_one_when_the_server_cannot_be_asked(self) -> None:
         self.bob.breaks()
         before: Deferred[None] = Deferred()

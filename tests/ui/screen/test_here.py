@@ -47,6 +47,11 @@ class HereTests(SynchronousTestCase):
             self.status(kind="room", name="#tea", count=4), "#tea · 4 here · server can read"
         )
         self.assertEqual(self.status(40, kind="room", name="#tea", count=4), "#tea · 4 here")
+        outside: dict[str, Any] = {"kind": "room", "name": "#tea", "state": "outside", "count": 4}
+        self.assertEqual(
+            self.status(**outside), "#tea · not joined yet: lines wait · server can read"
+        )
+        self.assertEqual(self.status(40, **outside), "#tea · waiting")
         self.assertEqual(self.status(kind="away", name="bob"), "bob · away: lines are queued")
 
     def test_hostile_name_is_shown_legibly(self) -> None:

@@ -73,6 +73,13 @@ class OwnLineTests(SynchronousTestCase):
         self.own.sent(Sent("hi", 9, room="#tea"), NOW, 0.1)
         self.assertEqual(self.marks(self.own.ready(0.1)), [("hi", "delivered")])
 
+    def test_line_that_waited_for_the_server_of_its_room_is_told_of_later(self) -> None:
+        self.say("hi", "#tea")
+        self.assertEqual(self.marks(self.own.ready(MARK_WAIT)), [("hi", "")])
+        self.own.sent(Sent("hi", 9, room="#tea"), NOW, 9.0)
+        self.assertEqual(self.marks(self.own.late()), [("hi", "delivered")])
+        self.assertEqual(self.own.late(), [])
+
     def test_plain_text_without_numbers_is_printed_when_it_is_written(self) -> None:
         self.say("hi")
         self.sent("hi", None)
