@@ -468,7 +468,7 @@ class Conversation(Target):
 
     def _tell_kept(self, id: int) -> None:
         if self.state is SessionState.OPEN and self.session.floor.half:
-            self.news.kept_for_turn()
+            self.news.kept_for_turn(self.name)
         elif id and self.state is not SessionState.OPEN:
             self.news.kept(self.name, self.key, id)
 

@@ -291,6 +291,10 @@ class ActiveTarget:
         self._all = all
         self._target: Target | None = None
 
+    def choose(self, target: Target) -> None:
+        """Make `target` the one that its commands are about; nobody is told."""
+        self._target = target
+
     def run(self, what: Callable[[], Result]) -> Result:
         """Call `what` while this target replaces that of the person."""
         theirs = self._all.swap(self._target)

@@ -256,7 +256,8 @@ class CommandOutput(Event):
 class Notice(Event):
     """Something worth one line to a person that no other event says (JSON: `notice`).
 
-    Of a message that is kept: `to` whom, and its number `id`. Of a server that is lost: `code`.
+    Of a message that is kept: `to` whom, and its number `id` unless it waits for a turn. Of a server
+    that is lost: `code`.
     """
 
     event: ClassVar[str] = "notice"

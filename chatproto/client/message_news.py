@@ -73,9 +73,9 @@ class MessageNews:
         if part is not None and not id:
             part.end("sent")
 
-    def kept_for_turn(self) -> None:
-        """Report that a message is queued until our turn."""
-        self._tell(Notice("queued until it is your turn (/mode full ends taking turns)"))
+    def kept_for_turn(self, name: str) -> None:
+        """Report that a message for `name` is queued until our turn."""
+        self._tell(Notice("queued until it is your turn (/mode full ends taking turns)", name))
 
     def kept(self, name: str, key: str | None, id: int) -> None:
         """Report that a message is queued until there is a connection."""

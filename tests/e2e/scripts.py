@@ -21,10 +21,10 @@ LOOPBACK = "tcp:0:interface=127.0.0.1"
 class Person:
     """Person with a home, in which a client runs or not."""
 
-    def __init__(self, stage: Stage, name: str, port: int) -> None:
+    def __init__(self, stage: Stage, name: str, port: int, home: Path | None = None) -> None:
         self.stage = stage
         self.name = name
-        self.home = stage.place(f"{name}-home")
+        self.home = home or stage.place(f"{name}-home")
         self.downloads = stage.place(f"{name}-downloads")
         self.port = port
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.harness import LIMIT, Program, Stage, free_port
 from tests.e2e.screens import ScreenProgram
+from tests.e2e.scripts import Person
 from tests.long import some
 
 SECRET = "the-text-of-a-query"
@@ -75,6 +76,7 @@ class Face:
 
     def __init__(self, stage: Stage, server: int, home: Path, port: int) -> None:
         self.home = home
+        self.server = server
         self.program: Program = stage.start(
             "chatclient",
             *("--id", "alice", "--server", f"127.0.0.1:{server}", "--ui", "none"),
@@ -223,3 +225,74 @@ def test_weechat_and_irssi_show_one_client(
     late.expect("^@.*time=20.* PRIVMSG alice :good night$")
     late.end()
     weechat.expect("alice (alice@chat) has joined #tea")
+
+
+def test_a_nickname_is_one_key_whoever_claims_the_name(
+    stage: Stage, screens: list[ScreenProgram]
+) -> None:
+    """Bob at two servers, a third who says that they are bob, and a pin that changes."""
+    (_, here), (_, there) = stage.server(), stage.server()
+    home = stage.place("alice")
+    bob = stage.open_client("bob", f"127.0.0.1:{here}", "--answer", "all")
+    other = stage.open_client("bob", f"127.0.0.1:{there}", "--answer", "all")
+    third = stage.open_client("bob")
+    for one in (bob, other):
+        one.event("registered")
+    assert Person(stage, "alice", there, home).do("send", "bob", "first")[0] == 0
+    face = Face(stage, here, home, free_port())
+    weechat = face.weechat(stage.place("weechat"))
+    screens.append(weechat)
+    weechat.expect("End of the message of the day")
+
+    # The bob of before is bob, and gets nothing here; the bob of this server is another nickname.
+    weechat.enter("/query bob")
+    weechat.enter("for the other bob")
+    weechat.expect("is queued for bob")
+    weechat.enter("/query *chat")
+    bob.send_line("/chat alice")
+    weechat.expect("accept bob_2, or")
+    weechat.enter("accept bob_2")
+    bob.event("session", id="alice", state="open")
+    weechat.enter("/query bob_2")
+    weechat.enter("for you")
+    bob.event("message", text="for you")
+    address = re.compile(r"^alice running on (\S+)$")
+    where = next(found[1] for line in face.program.lines if (found := address.match(line)))
+    other.send_line(f"/chat {where}")
+    other.event("message", text="for the other bob")
+    assert bob.heard() == ["for you"]
+
+    # Another one who says that they are bob is a third nickname.
+    weechat.enter("/query *chat")
+    third.send_line(f"/chat {where}")
+    weechat.expect("accept bob_unconfirmed, or")
+    weechat.enter("accept bob_unconfirmed")
+    third.event("session", state="open")
+    third.send_line("it is me")
+    weechat.enter("/query bob_unconfirmed")
+    weechat.expect("it is me")
+    weechat.enter("who are you?")
+    third.event("message", text="who are you?")
+    weechat.enter("/query bob")
+    weechat.enter("again for the other bob")
+    other.event("message", text="again for the other bob")
+    assert (bob.heard(), third.heard()) == (["for you"], ["who are you?"])
+
+    # The pin changes under the open query, which reaches nobody from then on.
+    other.end()
+    stage.programs.remove(other)
+    weechat.expect("bob left")
+    weechat.enter("/query *chat")
+    weechat.enter(f"trust bob@127.0.0.1:{there} {third.events()[0]['key']}")
+    weechat.expect("is now pinned to")
+    weechat.enter("/query bob")
+    weechat.enter("a secret")
+    weechat.settle()
+    late = RawIrc(face.port, face.password)
+    late.say("PRIVMSG bob :a secret")
+    late.expect("^:chat 401 alice bob :nobody you know has the key of bob any more$")
+    late.expect(r"^:alice!alice@chat PRIVMSG bob :\[.*\] again for the other bob$")
+    third.send_line("still me")
+    late.expect("^:bob_unconfirmed!bob@chat PRIVMSG alice :still me$")
+    assert (bob.heard(), third.heard()) == (["for you"], ["who are you?"])
+    late.end()

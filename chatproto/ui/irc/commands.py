@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from chatproto.client.asked import OK, Asked
-from chatproto.client.events import Event, Failed
+from chatproto.client.events import Event, Failed, Notice
+from chatproto.client.targets import RoomTarget
 from chatproto.ui.arguments import Misused, as_typed, paths
 from chatproto.ui.commands import ROWS, carry_out, carry_out_values
 from chatproto.ui.common_words import ALIASES
@@ -150,11 +151,16 @@ def _say(call: IrcCommand, target: str, text: str) -> None:
                 raise gone
             to = people.address(target)
             stranger = people.is_stranger(to)
+            conversation = call.face.client.calls.all.whom(to)
         except CodedError as error:
             call.tell(numerics.NO_SUCH_NICK, target, with_hints(error.sentence))
             return
+        if conversation is not None:
+            call.who.standing.choose(conversation)
         if stranger:
             call.ask({"do": "chat", "to": to}, partial(_not_said, call, target))
+    elif call.face.channels.get(target) is not None:
+        call.who.standing.choose(RoomTarget(to))
     form = {"do": "me" if kind == ACTION else "msg", "to": to, "text": said}
     call.ask(form, partial(_not_said, call, target))
 
@@ -181,7 +187,12 @@ def _command(call: IrcCommand, text: str) -> None:
             return _send(call, *rest[1:].partition(" ")[::2])
         return carry_out(f"/{name} {_with_names(call, name, rest)}", face.client)
 
-    face.ask(call.who, call.answer, name, work, answered, answered=answered)
+    def ended(asked: Asked) -> Iterable[IrcLine]:
+        if name != "switch" or asked.code != OK:
+            return ()
+        return face.events.chat(Notice(f"commands that name nobody are about {rest.strip()}")).lines
+
+    face.ask(call.who, call.answer, name, work, answered, ended, answered)
 
 
 def _send(call: IrcCommand, nick: str, rest: str) -> Event | None:

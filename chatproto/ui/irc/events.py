@@ -105,15 +105,18 @@ class EventLines:
         """Return `event` as notices of `*chat`."""
         return Told(self._notices(event, CHAT_SOURCE, self._people.own_id))
 
-    def said(self, event: MessageReceived | Sent) -> list[Told]:
-        """Return a message as its sender says it, whenever that was."""
+    def said(self, event: MessageReceived | Sent, peer: str = "") -> list[Told]:
+        """Return a message as its sender says it, whenever that was.
+
+        `peer`: the nickname of the other person in it, if their name may mean another key by now.
+        """
         match event:
             case MessageReceived():
-                return self._message(event)
+                return self._message(event, peer)
             case Sent():
                 return self._sent(event)
 
-    def _message(self, event: MessageReceived) -> list[Told]:
+    def _message(self, event: MessageReceived, peer: str = "") -> list[Told]:
         own = self._people.own_id
         at = event.said if event.said is not None else self._now()
         tags = {"time": moment(at)}
@@ -127,10 +130,10 @@ class EventLines:
             lines = said(source, "PRIVMSG", event.room, event.text, tags)
             return [*([Told(tuple(before))] if before else []), Told(lines, message=True)]
         if event.to is not None:
-            nick = self._people.of_name(event.to)
+            nick = peer or self._people.of_name(event.to)
             lines = said(self._people.own_source, "PRIVMSG", nick, event.text, tags)
             return [Told(lines, message=True)]
-        nick = self._people.of_name(event.from_)
+        nick = peer or self._people.of_name(event.from_)
         account = self._people.account(nick)
         tags |= {"account": account} if account else {}
         lines = said(self._people.source(nick), "PRIVMSG", own, event.text, tags)

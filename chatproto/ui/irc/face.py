@@ -288,7 +288,9 @@ class IrcFace(Factory):
         self, connections: Iterable[IrcConnection], target: str, lines: Iterable[MessageReceived]
     ) -> None:
         """Show messages of our own log with `target`, a room or a nickname."""
-        shown = [line for event in lines for told in self.events.said(event) for line in told.lines]
+        peer = "" if target.startswith("#") else target
+        told = [one for event in lines for one in self.events.said(event, peer)]
+        shown = [line for one in told for line in one.lines]
         if shown:
             for connection in connections:
                 connection.write_past(shown, target)

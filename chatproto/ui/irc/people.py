@@ -169,9 +169,9 @@ class People:
         return _key_of(given.who) if given is not None else None
 
     def keyed(self) -> list[tuple[str, str]]:
-        """Return every nickname that is a key's, with the key, the latest first."""
-        found = [(given.nick, _key_of(given.who)) for given in self._nicks]
-        return [(nick, key) for nick, key in reversed(found) if key is not None]
+        """Return every key that has a nickname, with its latest one; the latest first."""
+        found = {_key_of(given.who): given.nick for given in self._nicks}
+        return [(nick, key) for key, nick in reversed(found.items()) if key is not None]
 
     def _who(self, name: str) -> Hashable:
         """Return whom `name` means: a recipient, or a word for somebody who is only a name."""

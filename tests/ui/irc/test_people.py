@@ -142,6 +142,41 @@ class QueryTests(IrcCase):
         self.assertEqual(self.asks(), [f"{BOB_SAYS} NOTICE alice :bob left"])
 
 
+class TurnTests(IrcCase):
+    def test_two_take_turns(self) -> None:
+        bob = self.talking()
+        self.irc.read()
+        self.asks("PRIVMSG bob :hi")
+        notice = f"{BOB_SAYS} NOTICE alice :"
+        self.assertEqual(
+            self.asks("PRIVMSG *chat :mode half"),
+            [f"{notice}you and bob take turns", f"{notice}your turn"],
+        )
+        told = self.asks("PRIVMSG bob :one")
+        self.assertEqual(told, [f"{ALICE} PRIVMSG bob one", f"{notice}bob's turn"])
+        (kept,) = self.asks("PRIVMSG bob :two")
+        self.assertEqual(
+            kept,
+            f"{notice}queued until it is your turn (/msg *chat mode full ends taking turns)",
+        )
+        self.assertIn("not your turn", self.asks("PRIVMSG *chat :over")[0])
+        self.assertEqual(bob.texts, ["hi", "one"])
+        bob.says("answer")
+        self.assertEqual(
+            self.asks(),
+            [f"{BOB_SAYS} PRIVMSG alice answer", f"{ALICE} PRIVMSG bob two"],
+        )
+        self.assertEqual(bob.texts, ["hi", "one", "two"])
+        self.assertEqual(
+            self.asks("PRIVMSG *chat :mode full"), [f"{notice}you and bob can send at any time"]
+        )
+
+    def test_an_irc_client_passes_its_turn(self) -> None:
+        self.talking()
+        self.asks("PRIVMSG bob :hi", "PRIVMSG *chat :mode half")
+        self.assertEqual(self.asks("PRIVMSG *chat :over"), [f"{BOB_SAYS} NOTICE alice :bob's turn"])
+
+
 class KnownNameTests(IrcCase):
     pins = (("carol", "dave", "carol"),)
 
@@ -159,7 +194,7 @@ class KnownNameTests(IrcCase):
 
     def test_a_changed_pin_under_an_open_query(self) -> None:
         bob = self.talking()
-        self.irc.read()
+        self.asks("PRIVMSG bob :to the old key")
         bob.leaves()
         told = self.asks(f"PRIVMSG *chat :trust bob {key_of('eve')}")
         self.assertTrue(told)
@@ -171,6 +206,9 @@ class KnownNameTests(IrcCase):
             ],
         )
         self.assertEqual(self.kept(), [])
+        past = bare(IrcClient(self.face).read())
+        self.assertTrue(past[-1].endswith(" the old key"), past)
+        self.assertIn(" PRIVMSG bob :[", past[-1])
         self.asks("PRIVMSG bob_2 :to the new key")
         self.assertEqual(self.ledger.waiting()[0][0], key_of("eve"))
         eve = self.called("bob", IDENTITIES["eve"])
@@ -283,6 +321,18 @@ class ChatTests(IrcCase):
         before = self.node.target
         self.asks("PRIVMSG *chat :switch bob", "PRIVMSG bob :hi")
         self.assertIs(self.node.target, before)
+
+    def test_a_command_that_names_nobody_is_about_who_was_written_to_last(self) -> None:
+        self.talking()
+        eve = self.called("eve", IDENTITIES["eve"])
+        self.asks("PRIVMSG *chat :accept", "PRIVMSG eve_unconfirmed :hi", "PRIVMSG bob :hi")
+        self.assertIn("bob", self.asks("PRIVMSG *chat :path")[0])
+        self.assertEqual(
+            self.asks("PRIVMSG *chat :switch eve_unconfirmed"),
+            [":*chat!chat@chat NOTICE alice :commands that name nobody are about eve_unconfirmed"],
+        )
+        self.asks("PRIVMSG *chat :leave")
+        self.assertTrue(eve.over)
 
     def test_history_is_shown_where_it_was_said(self) -> None:
         bob = self.talking()
