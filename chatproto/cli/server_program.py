@@ -27,6 +27,7 @@ from chatproto.identity.tls import Tls
 from chatproto.net.addresses import source_address
 from chatproto.net.bounded_stop import BoundedServices
 from chatproto.net.clock import Times, use_monotonic_time, wall
+from chatproto.net.fast_tcp import bound_turns
 from chatproto.net.resolver import use_system_resolver
 from chatproto.net.shared_address import address_to_share, is_loopback_only
 from chatproto.rooms.lobby import LobbyMembers
@@ -452,6 +453,7 @@ def server_program(options: ServerOptions) -> IService:
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)
+    bound_turns(reactor)
     use_system_resolver(reactor)
 
     return ChatServerProgram(reactor, options)

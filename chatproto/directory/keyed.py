@@ -245,7 +245,8 @@ class KeyedDirectory:
             # Connected for half a day: somebody wants that id.
             presence = self._connected[client_id] = self._connected[client_id].used()
             self._use(presence, now)
-        self.names.expire(now - limits.keep_names, now - limits.keep_unused)
+        names = self.names.expire(now - limits.keep_names, now - limits.keep_unused, most)
+        self._more_ended = self._more_ended or names >= most
         return effects
 
     def is_due(self, now: float) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import tcp
@@ -33,6 +34,8 @@ KNOWN_TWISTED = 26
 """Major version of Twisted whose private names are used here and in `fast_tls`."""
 READ_SIZE = 256 * 1024
 """Bytes that are read from a socket at once: each turn of the reactor costs, however little it reads."""
+EVENTS = 200
+"""Sockets that one turn of the reactor reads or ends at most: their ends take some 20 ms."""
 
 DONE = Failure(CONNECTION_DONE)
 log = Logger()
@@ -60,6 +63,37 @@ def _why_plain() -> str:
 
 WHY_PLAIN = _why_plain()
 """Reason why connections are Twisted's own; empty: they are the faster ones of this file."""
+
+
+class BoundedPoll:
+    """An `epoll` that reports at most `EVENTS` sockets at once; the others have the next turns.
+
+    Twisted asks for all that are ready. Where 20,000 connections break at one moment, that would be one
+    turn of seconds, in which nobody else is served. What is not reported stays ready, and the system
+    reports sockets in turn, so that none is left out.
+    """
+
+    def __init__(self, poller: Any) -> None:
+        self._poll: Callable[[float, int], list[tuple[int, int]]] = poller.poll
+        self.register = poller.register
+        self.modify = poller.modify
+        self.unregister = poller.unregister
+        self.fileno = poller.fileno
+        self.close = poller.close
+
+    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+        """Wait `timeout` seconds for events, at most `most` and `EVENTS`; see `select.epoll.poll`."""
+        return self._poll(timeout, min(most, EVENTS))
+
+
+def bound_turns(reactor: Any) -> None:
+    """Have `reactor` serve at most `EVENTS` sockets in one turn; only Twisted's epoll reactor is changed.
+
+    Call this before the reactor runs. Twice is once.
+    """
+    poller = getattr(reactor, "_poller", None)
+    if not WHY_PLAIN and all(hasattr(poller, name) for name in ("poll", "modify", "fileno")):
+        reactor._poller = poller if isinstance(poller, BoundedPoll) else BoundedPoll(poller)
 
 
 def accept_directly(port: Any) -> None:
