@@ -20,7 +20,6 @@ from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.notify import notifier
 from chatproto.cli.options import cannot_start, descriptor
 from chatproto.cli.server_options import ServerOptions
-from chatproto.directory.classic_registration import is_loopback
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.identity.tls import Tls
@@ -268,7 +267,7 @@ class ChatServerProgram(BoundedServices):
                 self._lobby,
                 limits,
                 self._admit_plain,
-                self._release,
+                self._server.factory.leave,
                 self._sharing.side if self._sharing is not None else rooms,
             )
             rooms.plain = self._lobby_port
@@ -405,18 +404,12 @@ class ChatServerProgram(BoundedServices):
             return True
         return _is_owned(self._store.names, name) or not self._rooms.admits(name)
 
-    def _admit(self, host: str) -> bool:
-        """An address has one count of connections, for the server's ports and the lobby's."""
-        addresses = self._server.factory.addresses
-        return is_loopback(host) or addresses.admit(host, self._reactor.seconds())
-
     def _admit_plain(self, host: str) -> bool:
-        """The same, for the lobby's; from a banned address nobody comes."""
-        return self._rooms.admits("", host) and self._admit(host)
+        """Let a connection into the lobby unless its address is banned or no place is free.
 
-    def _release(self, host: str) -> None:
-        if not is_loopback(host):
-            self._server.factory.addresses.leave(host)
+        The ports of a server share the places, and an address has one count for all of them.
+        """
+        return self._rooms.admits("", host) and self._server.factory.admit(host)
 
 
 def _is_owned(names: IdOwners, name: str) -> bool:

@@ -35,6 +35,8 @@ EXAMINED = 100
 """Silent connections that are looked at for one that makes room."""
 RESERVE = 0.5
 """Share of the places that plain connections without a registration leave to newcomers."""
+BESIDE = 0.5
+"""Share of the places that connections of another port, the lobby's, may have at most."""
 LEAST_IDLE = 10.0
 """Seconds without a request after which a plain connection that is not registered may make room."""
 REFUSALS_AT_ONCE = 100
@@ -104,6 +106,7 @@ class ChatFactory(Factory):
         """Plain connections without a registration, with the time of the last request, oldest first."""
         self.spoken: set[Any] = set()
         """All others."""
+        self._beside = 0  # connections of another port, which need a place too
         self._numbers = count(1)
         self._refusals = RateLimiter(REFUSALS_A_SECOND, REFUSALS_AT_ONCE)
         self.on_empty: Callable[[], None] | None = None
@@ -116,12 +119,8 @@ class ChatFactory(Factory):
         # Who comes by a Unix socket is on this machine.
         unnamed = "127.0.0.1" if isinstance(addr, UNIXAddress) else ""
         host = plain_host(getattr(addr, "host", unnamed))
-        if len(self) >= self.most:
-            longest = self._longest_idle()
-            if longest is None:
-                return self._refusal(503)
-            self.lost(longest)
-            longest.transport.abortConnection()
+        if not self._make_room():
+            return self._refusal(503)
         if not is_loopback(host) and not self.addresses.admit(host, self.seconds()):
             return self._refusal(429)
         connection = ChatConnection(self, host, getattr(addr, "port", 0))
@@ -130,6 +129,40 @@ class ChatFactory(Factory):
         if self.tally is not None:
             self.tally.accepted += 1
         return connection
+
+    @property
+    def taken(self) -> int:
+        """The places that are taken, those of another port's connections too."""
+        return len(self) + self._beside
+
+    def admit(self, host: str) -> bool:
+        """Take a place for a connection of another port until `leave`; return False if there is none.
+
+        Such connections have at most the share BESIDE of all places, and count for their address.
+        """
+        if self._beside >= self.most * BESIDE or not self._make_room():
+            return False
+        if not is_loopback(host) and not self.addresses.admit(host, self.seconds()):
+            return False
+        self._beside += 1
+        return True
+
+    def leave(self, host: str) -> None:
+        """Note the end of a connection that `admit` let in."""
+        self._beside -= 1
+        if not is_loopback(host):
+            self.addresses.leave(host)
+
+    def _make_room(self) -> bool:
+        """Return True if there is a place, if need be that of the client that is idle longest."""
+        if self.taken < self.most:
+            return True
+        longest = self._longest_idle()
+        if longest is None:
+            return False
+        self.lost(longest)
+        longest.transport.abortConnection()
+        return True
 
     def _refusal(self, status: int) -> Refusal | None:
         """Refuse a connection; None, and nothing is said, while too many are refused.

@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
@@ -26,6 +27,8 @@ from chatproto.server.counters import BOUNDS, Counters
 
 IDLE = 60.0
 """Seconds without a request, after which a connection that asks for figures is closed."""
+MOST = 32
+"""Connections that may ask for figures at once; one more puts out the oldest."""
 
 
 class Watched(Protocol):
@@ -166,7 +169,32 @@ class QuietSite(Site):
         """Log nothing."""
 
 
-def metrics_site(reactor: Any, server: Watched) -> Site:
+class BoundedSite(WrappingFactory):
+    """Site of at most MOST connections, so that it leaves the files of the process to the others."""
+
+    noisy = False
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._places: dict[ProtocolWrapper, None] = {}  # the oldest first
+
+    def registerProtocol(self, p: ProtocolWrapper) -> None:
+        """Note that `p` is connected, and close the oldest connection if there are too many."""
+        super().registerProtocol(p)
+        self._places[p] = None
+        if len(self._places) > MOST:
+            oldest = next(iter(self._places))
+            del self._places[oldest]
+            connection: Any = oldest.transport
+            connection.abortConnection()
+
+    def unregisterProtocol(self, p: ProtocolWrapper) -> None:
+        """Note the end of `p`."""
+        super().unregisterProtocol(p)
+        self._places.pop(p, None)
+
+
+def metrics_site(reactor: Any, server: Watched) -> BoundedSite:
     """Build the site that listens on `--metrics`."""
     registry = CollectorRegistry()
     registry.register(ServerCollector(server))
@@ -177,4 +205,4 @@ def metrics_site(reactor: Any, server: Watched) -> Site:
     root.putChild(b"health", HealthPage(server.trouble))
     site = QuietSite(root, timeout=IDLE, reactor=reactor)
     site.displayTracebacks = False
-    return site
+    return BoundedSite(site)

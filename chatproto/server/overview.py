@@ -21,7 +21,7 @@ class ServerOverview:
         """Return the present values."""
         factory = self._server.factory
         found: dict[str, float] = {
-            "connections": len(factory),
+            "connections": factory.taken,
             "connections_most": factory.most,
             "registered_classic": len(self._server.directory.registry),
         }

@@ -6,13 +6,13 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.protocol import ClientCreator, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from chatproto.server.counters import Counters
-from chatproto.server.metrics import HELP, metrics_site
+from chatproto.server.metrics import HELP, MOST, metrics_site
 from chatproto.server.overview import ServerOverview
 from chatproto.server.port_service import PortService
 from chatproto.server.relay_side import RelaySide
@@ -152,6 +152,18 @@ class MetricsTests(Served):
         self.assertEqual(body, f"{self.trouble}\n")
         self.trouble, self.server.running = "", False
         self.assertEqual((await self.get("/health"))[1], "the server is starting or stopping\n")
+
+    async def test_of_too_many_silent_connections_the_oldest_is_closed(self) -> None:
+        self.watched()
+        creator = ClientCreator(reactor, Reader)
+        silent = [await creator.connectTCP("127.0.0.1", self.where) for _ in range(MOST + 2)]
+        self.assertIn(" 200 ", (await self.get("/health"))[0])  # it needs a place, too
+        for one in silent[:2]:
+            self.assertEqual(await one.all, b"")
+        self.assertFalse(silent[-1].all.called)
+        for one in silent:
+            one.transport.abortConnection()
+        await DeferredList([one.all for one in silent])
 
     async def test_there_is_nothing_else(self) -> None:
         self.watched()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
+from chatproto.wire import bcp2_server
 from tests.server.secure_ends import ONE, Served
 from tests.server.test_work_queue import Job
 
@@ -61,6 +62,41 @@ class Places(Served):
         await self.connect()
         await silent.ended
         self.assertFalse(friend.gone)
+
+    async def test_another_port_has_at_most_half_of_the_places_and_they_count_here(self) -> None:
+        factory = self.serve()
+        factory.most = 4
+        self.assertEqual([factory.admit("127.0.0.1") for _ in range(3)], [True, True, False])
+        friends = [await self.come(), await self.come()]
+        self.assertEqual(factory.taken, 4)
+        for number, one in enumerate(friends):  # they are in use, and keep their places
+            one.send(bcp2_server.Register(1, f"friend{number}", 3000))
+        await self.until(lambda: len(factory.spoken) == 2)
+        third = await self.connect()
+        await third.ended
+        factory.leave("127.0.0.1")
+        self.assertTrue(factory.admit("127.0.0.1"))
+        factory.leave("127.0.0.1")
+        fourth = await self.connect()
+        await self.until(lambda: len(factory) == 3)
+        self.assertFalse(fourth.gone)
+
+    async def test_another_port_is_given_the_place_of_a_silent_client(self) -> None:
+        factory = self.serve()
+        factory.most = 2
+        silent = await self.connect()
+        await self.connect()
+        await self.until(lambda: len(factory) == 2)
+        self.assertTrue(factory.admit("127.0.0.1"))
+        await silent.ended
+        self.assertEqual(factory.taken, 2)
+
+    async def test_an_address_has_one_count_for_all_ports(self) -> None:
+        factory = self.serve(connections_per_address=2)
+        self.assertEqual([factory.admit("192.0.2.1") for _ in range(3)], [True, True, False])
+        factory.leave("192.0.2.1")
+        self.assertEqual(factory.taken, 1)
+        self.assertTrue(factory.admit("192.0.2.1"))
 
 
 class Memory(Served):
