@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from chatproto.wire.blocks import Policy, read_headers
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, read_host_port, read_port
+from chatproto.wire.padding import BYTE_ORDER_MARK
 from chatproto.wire.reasons import CodedError, Reason
 from chatproto.wire.statuses import STATUS_WORDS
 from chatproto.wire.values import value_class
@@ -89,6 +90,7 @@ def read_answer(lines: Sequence[bytes], ended: bool) -> ServerAnswer | None:
     if not ended:
         return None
     start, *rest = [line.decode("utf-8", "replace").strip() for line in block]
+    start = start.removeprefix(BYTE_ORDER_MARK)
     if not _METHOD.fullmatch(start):
         raise NoAnswer("is not a chat server, its answer is not of the protocol")
     headers, _ = read_headers(rest, Policy.LOOSE)

@@ -22,6 +22,7 @@ from chatproto.wire.classic import (
 )
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.padding import BYTE_ORDER_MARK
 from chatproto.wire.values import distinct
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -185,12 +186,11 @@ class ClassicParser:
         block = self._block.lines
         if rest or self.closed or len(block) < 2:
             return None
-        if block[0].strip() not in (b"REGISTER", b"BRIDGE"):
-            return None
         try:
-            return read_message(block, self._sender)
+            message = read_message(block, self._sender)
         except RemoteError:
             return None
+        return message if message.method in ("REGISTER", "BRIDGE") else None
 
     def finish(self, rest: bytes) -> None:
         """Take the block without its empty line, because of a timeout or the end of input.
@@ -237,6 +237,7 @@ def read_message(block: list[bytes], sender: Sender) -> Message:
     """
     try:
         start, *lines = [line.decode().strip(" \t") for line in block]
+        start = start.removeprefix(BYTE_ORDER_MARK)
     except UnicodeDecodeError:
         raise RemoteError(400, "not UTF-8") from None
     kind = METHODS[sender].get(start)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 NUL = b"\x00"
+BYTE_ORDER_MARK = "\ufeff"
+"""Byte order mark: programs of Windows begin a stream with it."""
+UTF8_MARK = BYTE_ORDER_MARK.encode()
 
 
 class Unpadder:

@@ -18,6 +18,12 @@ _ID_START = re.compile(rb"[Ii][Dd][ \t]{0,8}:[^\r\n]{0,200}\r?\n")
 _NAME = re.compile(rb"[ \t]{0,8}([A-Za-z]{0,9})[ \t]{0,8}(:?)")
 _BEGINNINGS = (b"CHAT\r\n", b"CHATREQ\r\n", b"QUIT\r\n")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
+_OPENERS = (
+    ("CHAT", {"clientid", "ip", "port"}),
+    ("CHAT", {"type", "clientid", "ip", "port"}),
+    ("ID", {"id", "ip", "port"}),
+)
+"""Start line and headers of the openers that tell an address, with which they end."""
 
 
 class Shape(Enum):
@@ -84,6 +90,13 @@ def read_block(data: bytes) -> HeaderBlock:
         start, lines = "ID", [start, *lines]
     headers, _ = read_headers(lines, Policy.LOOSE)
     return HeaderBlock(start.strip(), headers, lines)
+
+
+def is_opener(data: bytes) -> bool:
+    """Return True if `data`, whole lines, are an opener with an address that lacks only its blank line."""
+    block = read_block(data)
+    told = {name for name, value in block.headers.items() if value}
+    return len(block.lines) == len(told) and (block.start, told) in _OPENERS
 
 
 def _name_of(line: str) -> str:

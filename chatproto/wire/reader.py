@@ -28,8 +28,15 @@ from chatproto.wire.dialects import (
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import ID, read_port
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.padding import Unpadder
-from chatproto.wire.peer_blocks import HeaderBlock, Shape, end_of_block, read_block, shape_of
+from chatproto.wire.padding import UTF8_MARK, Unpadder
+from chatproto.wire.peer_blocks import (
+    HeaderBlock,
+    Shape,
+    end_of_block,
+    is_opener,
+    read_block,
+    shape_of,
+)
 from chatproto.wire.raw_text import parted, whole
 from chatproto.wire.values import value_class
 
@@ -109,7 +116,7 @@ class Reader:
         framed = self.dialect is not None and not self.dialect.bare
         match self._shape():
             case Shape.BLOCK:
-                return False
+                return self._lacks_blank_line()
             case Shape.START:
                 # A person at netcat types an opener slowly; in a bare chat it is a word.
                 return self.dialect is not None and self.dialect.bare
@@ -132,6 +139,8 @@ class Reader:
             return items
         if self._due is not None:
             self._counted(self._due, items, ended=True)
+        elif self._lacks_blank_line():
+            self._complete(items)
         else:
             self._flush(items)
         return items
@@ -168,6 +177,12 @@ class Reader:
         if self._rest and not self._left:
             self._flush(items)
 
+    def _lacks_blank_line(self) -> bool:
+        """Return True for an opener that is whole but for its end, which some programs never send."""
+        if self.dialect is not None or not self._rest.endswith(b"\n"):
+            return False
+        return self._shape() is Shape.BLOCK and is_opener(bytes(self._rest))
+
     def _shape(self) -> Shape:
         if self.dialect is LOBBY:
             return Shape.TEXT  # everything there is somebody's words
@@ -182,6 +197,8 @@ class Reader:
         rest = self._rest
         if self._due is not None:
             return self._counted(self._due, items)
+        if self.dialect is None and rest.startswith(UTF8_MARK):
+            del rest[: len(UTF8_MARK)]
         if rest.startswith((b"\r", b"\n")):
             del rest[: len(rest) - len(rest.lstrip(b"\r\n"))]
         if self._shape() in (Shape.BLOCK, Shape.QUIT):

@@ -41,6 +41,9 @@ class EndOfAnswerTests(SynchronousTestCase):
             self.assertIsNone(read_answer(WHOLE[:end], False), WHOLE[:end])
         self.assertEqual(named(WHOLE), BOB)
 
+    def test_a_byte_order_mark_before_it_is_nothing(self) -> None:
+        self.assertEqual(named(b"\xef\xbb\xbf" + WHOLE), BOB)
+
     def test_text_behind_an_answer_is_ignored(self) -> None:
         self.assertEqual(named(WHOLE + b"Port: 9\r\n\r\n"), BOB)
 

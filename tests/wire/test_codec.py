@@ -306,6 +306,12 @@ class ARequestWithoutItsBlankLine(SynchronousTestCase):
             self.assertEqual(decoder.pending, 0)
             self.assertEqual(told(decoder.read(b"\r\n" + REGISTER)), told([ALICE]))
 
+    def test_is_whole_behind_a_byte_order_mark(self) -> None:
+        decoder = classic_receiver()
+        self.assertEqual(decoder.read(b"\xef\xbb\xbf" + REGISTER[:-2]), [])
+        self.assertTrue(decoder.unfinished)
+        self.assertEqual(told(decoder.read(b"\r\n")), told([ALICE]))
+
     def test_is_not_whole_otherwise(self) -> None:
         for data in (
             REGISTER[:-4],  # the last line lacks its end

@@ -76,6 +76,36 @@ class RecognisingTests(SynchronousTestCase):
         items = reader.feed(row.farewell(ZOE, "", row.end)) + reader.silence()
         self.assertIsInstance(items[-1], Left)
 
+    def test_an_opener_with_an_address_needs_no_blank_line(self) -> None:
+        for name in ("canon", "typeinit", "idhdr"):
+            row = DIALECTS[name]
+            for end in (b"\r\n", b"\n"):
+                reader = Reader()
+                opener = row.opener(ZOE).replace(b"\r\n", end)
+                self.assertEqual(reader.feed(opener[: -len(end)]), [])
+                self.assertTrue(reader.wants_silence)
+                self.assertEqual(reader.silence(), [opened(row)])
+                said = read(reader, [end, row.frame(ZOE, "hello", row.end)])
+                self.assertEqual(said + reader.silence(), [PlainMessage("hello")])
+
+    def test_half_an_opener_needs_more_than_silence(self) -> None:
+        opener = DIALECTS["canon"].opener(ZOE)
+        for part in (opener[:-4], opener[:-5], opener[: opener.index(b"Port")]):
+            reader = Reader()
+            self.assertEqual(reader.feed(part), [])
+            self.assertFalse(reader.wants_silence, part)
+            self.assertEqual(read(reader, [opener[len(part) :]]), [opened(DIALECTS["canon"])])
+
+    def test_a_byte_order_mark_before_the_opener_is_nothing(self) -> None:
+        for row in DIALECTS.values():
+            if row.opening:
+                reader = Reader()
+                items = read(reader, [b"\xef", b"\xbb", b"\xbf", row.opener(ZOE)])
+                self.assertEqual(items, [opened(row)])
+        reader = Reader()
+        reader.feed(b"\xef\xbb\xbfhello\r\n")
+        self.assertEqual(reader.silence()[-1], PlainMessage("hello"))
+
     def test_a_first_message_in_the_openers_segment_is_one(self) -> None:
         for row in DIALECTS.values():
             if row.opening:
@@ -100,10 +130,12 @@ class RecognisingTests(SynchronousTestCase):
 
     def test_an_opener_typed_slowly_is_waited_for(self) -> None:
         reader = Reader()
-        for line in (b"CHAT\r\n", b"clientID: zoe\r\n", b"IP: 10.0.0.9\r\n", b"Port: 3000\r\n"):
+        for line in (b"CHAT\r\n", b"clientID: zoe\r\n", b"IP: 10.0.0.9\r\n", b"Port: 3000"):
             self.assertEqual(reader.feed(line) + reader.silence(), [])
             self.assertFalse(reader.wants_silence)
-        self.assertEqual(reader.feed(b"\r\n"), [opened(DIALECTS["canon"])])
+        self.assertEqual(reader.feed(b"\r\n"), [])
+        self.assertEqual(reader.silence(), [opened(DIALECTS["canon"])])
+        self.assertEqual(reader.feed(b"\r\n") + reader.silence(), [])
 
     def test_an_opener_is_waited_for_only_while_it_can_be_one(self) -> None:
         for text in ("ID: 5\nhow are you", "CHAT\nhello there", "CHAT\nTypewriter", "CHAT \nx:"):
