@@ -74,8 +74,8 @@ NO_TWISTED = {
     " punches session state",
     "relay": "pairing tickets",
     "rooms": "answers raw_text moderation effects guard history lobby plain_view policy room"
-    " speaker_limiter",
-    "server": "commands replicas room_feed shared_lobby unanswered",
+    " room_feed speaker_limiter",
+    "server": "commands replicas shared_lobby unanswered",
     "transfer": "context effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
     "ui": "arguments checkup commands common_words completion topics file_view legible oneshot oneshot_files"

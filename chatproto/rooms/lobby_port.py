@@ -20,12 +20,17 @@ from chatproto.rooms.lobby import (
     Went,
 )
 from chatproto.rooms.lobby_connection import LobbyConnection
+from chatproto.rooms.room_feed import RoomFeed
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
+MEMBERS_AT_ONCE = 200
+"""Members that one turn of the reactor sends what was said; the others are sent it in the next turns."""
 AT_ONCE = 32 * 1024
-"""Bytes that are gathered for all members before they are sent."""
+"""Bytes that are gathered for at most `MEMBERS_AT_ONCE` members before they are sent."""
+WAITING = 1024 * 1024
+"""Bytes that are gathered for more members before they are sent at once to all."""
 
 
 class Beside(Interface):
@@ -70,9 +75,7 @@ class LobbyPort(Factory):
         self._effects: deque[Effect] = deque()
         self._busy = False
         self._gathering: list[LobbyConnection] = []
-        self._lines: list[bytes] = []  # for all who were there when they were said
-        self._but: dict[int, set[int]] = {}  # by member, which of them are not for that one
-        self._size = 0
+        self._feed: RoomFeed[LobbyConnection] = RoomFeed((), self._give)
         self._timed = False
 
     def buildProtocol(self, addr: IAddress | None) -> LobbyConnection | None:
@@ -93,6 +96,7 @@ class LobbyPort(Factory):
         self._share()
         for connection in list(self._members.values()):
             self._lobby.left(connection.number)  # those beside end with the server too
+            self._feed.leave(connection)
             connection.add(line)
             connection.close()
         self._members.clear()
@@ -128,7 +132,6 @@ class LobbyPort(Factory):
     # What a connection tells.
 
     def joined(self, connection: LobbyConnection) -> None:
-        self._share()
         try:
             connection.number, effects = self._lobby.join()
         except RemoteError as error:
@@ -136,6 +139,7 @@ class LobbyPort(Factory):
             connection.close()
             return
         self._members[connection.number] = connection
+        self._feed.join(connection)
         self._carry_out(effects)
 
     def said(self, connection: LobbyConnection, text: str) -> None:
@@ -145,8 +149,8 @@ class LobbyPort(Factory):
         self._carry_out(self._lobby.refused(connection.number, error))
 
     def left(self, connection: LobbyConnection, reason: str) -> None:
-        if connection.number in self._members:
-            self._share()
+        self._feed.catch_up(connection)
+        self._feed.leave(connection)
         if self._members.pop(connection.number, None) is not None:
             self._carry_out(self._lobby.left(connection.number, reason))
 
@@ -169,8 +173,14 @@ class LobbyPort(Factory):
             self.clock.callLater(0, self._flush)
 
     def _flush(self) -> None:
+        """Send what was gathered, of what was said to all to `MEMBERS_AT_ONCE` of them."""
         self._timed = False
-        self._share()
+        for _ in range(MEMBERS_AT_ONCE):
+            if not self._feed.go_on():
+                break
+        else:
+            self._flush_later()
+        self._carry_out(())  # those who are dropped leave
         gathering, self._gathering = self._gathering, []
         for connection in gathering:
             connection.flush()
@@ -189,17 +199,19 @@ class LobbyPort(Factory):
 
     def _do(self, effect: Effect) -> None:
         if isinstance(effect, CloseMember):
-            self._share()
             member = self._members.pop(effect.member, None)
             if member is not None:
+                self._feed.catch_up(member)
+                self._feed.leave(member)
                 member.close()
             return
         line = effect.text.encode()
         if isinstance(effect, ToOne):
-            self._share()
             member = self._members.get(effect.member)
-            if member is not None and not member.add(line):
-                self._drop(member)
+            if member is not None:
+                self._feed.catch_up(member)
+                if effect.member in self._members and not member.add(line):
+                    self._drop(member)
             return
         self._gather(line, effect.member)
         if self._beside is not None:
@@ -216,38 +228,30 @@ class LobbyPort(Factory):
                 beside.heard(name, text)
 
     def _gather(self, line: bytes, but: int) -> None:
-        """Queue `line` for all members but `but`, to be sent at the end of this turn at the latest."""
-        self._but.setdefault(but, set()).add(len(self._lines))
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size > AT_ONCE:
+        """Queue `line` for all members but `but`, to be sent from the end of this turn on."""
+        if not self._members:
+            return
+        speaker = self._members.get(but)
+        self._feed.add(line + b"\n", {speaker: b""} if speaker is not None else None)
+        few = len(self._members) <= MEMBERS_AT_ONCE
+        if self._feed.size > (AT_ONCE if few else WAITING):
             self._share()
         else:
             self._flush_later()
 
     def _share(self) -> None:
-        """Give all members what was gathered for them, before anything else happens to one of them."""
-        while self._lines:  # for those who are dropped leave
-            lines, self._lines, self._size = self._lines, [], 0
-            theirs, self._but = self._but, {}
-            everything = b"\n".join([*lines, b""])
-            slow = []
-            for number, member in self._members.items():
-                data = everything
-                if number in theirs:
-                    data = b"".join(
-                        line + b"\n"
-                        for place, line in enumerate(lines)
-                        if place not in theirs[number]
-                    )
-                if data and not member.give(data):
-                    slow.append(member)
-            for member in slow:
-                self._drop(member)
-            self._carry_out(())
+        """Give all members what was gathered for them."""
+        while self._feed.go_on():
+            pass
+        self._carry_out(())
+
+    def _give(self, member: LobbyConnection, lines: bytes) -> None:
+        if not member.give(lines):
+            self._drop(member)
 
     def _drop(self, member: LobbyConnection) -> None:
         """Disconnect a member that does not read, before its unsent data grows without bound."""
         del self._members[member.number]
+        self._feed.leave(member)
         self._effects.extend(self._lobby.left(member.number, "did not read what was sent"))
         member.abort()

@@ -16,8 +16,8 @@ from chatproto.rooms.history import RoomStore
 from chatproto.rooms.lobby import OPERATOR
 from chatproto.rooms.plain_view import shown_line
 from chatproto.rooms.room import LOBBY, Member, Room
+from chatproto.rooms.room_feed import RoomFeed
 from chatproto.rooms.speaker_limiter import SpeakerLimiter
-from chatproto.server.room_feed import RoomFeed
 from chatproto.server.work_queue import Chore, WorkQueue
 from chatproto.stdio.printable import printable
 from chatproto.wire import bcp2_rooms
@@ -134,7 +134,7 @@ class RoomSide:
         self.ends = False
         """All connections are about to end, and nobody is told of the others' end."""
         self.turns = turns
-        self._feeds: dict[Room, RoomFeed] = {}
+        self._feeds: dict[Room, RoomFeed[Member]] = {}
         self._chore = Chore(self._send_on)
         self._turns: dict[Room, list[Talk]] = {}  # what was said in this turn of the reactor
         self._timer: IDelayedCall | None = None

@@ -9,6 +9,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.rooms import lobby_port
 from chatproto.rooms.lobby import LobbyMembers
 from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.rooms.lobby_port import LobbyPort
@@ -309,6 +310,68 @@ class PortTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.ann.hears(), "* you were removed from the lobby\n")
         self.assertEqual(self.bob.hears(), "* guest-1 left (was removed)\n")
+
+
+class LargeLobbyTests(SynchronousTestCase):
+    """More members than one turn of the reactor sends anything."""
+
+    def setUp(self) -> None:
+        self.patch(lobby_port, "MEMBERS_AT_ONCE", 3)
+        self.clock = Clock()
+        self.port = LobbyPort(self.clock, LobbyMembers(LIMITS), LIMITS)
+        self.members = [Member(self.port) for _ in range(10)]
+        self.clock.pump([0] * 10)
+        self.heard()
+
+    def heard(self) -> list[str]:
+        return [one.hears() for one in self.members]
+
+    def test_a_line_is_sent_to_a_few_in_each_turn(self) -> None:
+        self.members[0].send(b"hello\n")
+        told = []
+        for _ in range(5):
+            for call in self.clock.getDelayedCalls():  # but not those that these ask for
+                call.cancel()
+                call.func(*call.args)
+            told.append(sum(bool(one) for one in self.heard()))
+        self.assertEqual(sum(told), 9)
+        self.assertLessEqual(max(told), 3)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_each_hears_what_was_said_before_anything_is_told_to_it_alone(self) -> None:
+        self.members[0].send(b"one\n/nick ann\n")
+        self.members[1].send(b"two\n")
+        self.members[9].send(b"/msg guest-9 three\nquit\n")
+        self.clock.pump([0] * 10)
+        heard = self.heard()
+        own = "* you are ann\nguest-2: two\n* guest-10 left\n"
+        self.assertEqual(heard[0], own)
+        said = "guest-1: one\n* guest-1 is now ann\nguest-2: two\n"
+        self.assertEqual(heard[8], f"{said}guest-10 (private): three\n* guest-10 left\n")
+        self.assertEqual(heard[9], said)
+        self.assertEqual(heard[2], f"{said}* guest-10 left\n")
+
+    def test_too_much_that_waits_is_sent_at_once(self) -> None:
+        self.patch(lobby_port, "WAITING", 20)
+        self.members[0].send(b"one\n")
+        self.assertEqual("".join(self.heard()), "")
+        self.members[1].send(b"two\n")
+        self.assertEqual("".join(self.heard()).count("guest-2: two\n"), 9)
+
+    def test_those_of_a_banned_address_are_put_out_with_few_writes(self) -> None:
+        self.port.kick_from(lambda host: True)
+        self.clock.pump([0] * 10)
+        self.assertTrue(all(one.transport.half_closed for one in self.members))
+        self.assertLessEqual(max(one.transport.writes for one in self.members), 12)
+
+    def test_nothing_waits_where_nobody_is(self) -> None:
+        for one in self.members:
+            one.goes()
+        self.clock.pump([0] * 10)
+        size = self.port._feed.size
+        for _ in range(100):
+            self.port.show("hello")
+        self.assertEqual(self.port._feed.size, size)
 
 
 class AnySplitTests(SynchronousTestCase):

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.registrations import ClientConnection, PushTo
 from chatproto.net.strict_receiver import StrictReceiver
-from chatproto.server.room_feed import RoomFeed
+from chatproto.rooms.room_feed import RoomFeed
 from chatproto.server.room_side import AT_ONCE, RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.work_queue import TURN, WorkQueue
