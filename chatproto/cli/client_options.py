@@ -27,6 +27,7 @@ from chatproto.cli.options import (
 from chatproto.client.home import Home, HomeTaken, HomeTrouble
 from chatproto.net.addresses import is_address
 from chatproto.net.paths import what_is_in_the_way
+from chatproto.session.candidates import LEAST_PORT
 from chatproto.session.paths import PathMode
 from chatproto.wire.bcp2_common import ADDRESSES, KEY, USER
 from chatproto.wire.dialects import DIALECTS
@@ -389,11 +390,15 @@ class Options(ProgramOptions):
         self["server"] = self["servers"][0] if self["servers"] else None
 
     def _announced(self) -> None:
-        """Check `--announce`: literal addresses, except for `--plain`, which may announce a name."""
+        """Check `--announce`: addresses and ports that keyed peers call, but anything with `--plain`."""
         named = [host for host, _ in self["announce"] if not is_address(host)]
         if named and not self["plain"]:
             raise WrongOption(f"--announce takes an address, not the name {named[0]!r}")
         for host, port in self["announce"]:
+            if port < LEAST_PORT and not self["plain"]:
+                raise WrongOption(
+                    f"--announce {host_port(host, port)!r}: peers never call a port below {LEAST_PORT}"
+                )
             if not port or (is_address(host) and _is_nobodys(ip_address(host))):
                 where = host_port(host, port)
                 raise WrongOption(

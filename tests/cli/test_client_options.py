@@ -13,7 +13,7 @@ from chatproto.cli.client_program import make_client, own_port
 from chatproto.client.shared_port import SharedPort
 from tests.cli.test_servers import Reactor
 
-KNOWN = ("198.41.0.4", 443), ("2606:4700::7", 4000)
+KNOWN = ("198.41.0.4", 4430), ("2606:4700::7", 4000)
 
 
 class WaysTests(SynchronousTestCase):
@@ -35,7 +35,7 @@ class WaysTests(SynchronousTestCase):
         return self.errors.getvalue()
 
     def test_several_addresses_are_announced_in_their_order(self) -> None:
-        told = ("--announce", "198.41.0.4:443", "--announce", "[2606:4700::7]:4000")
+        told = ("--announce", "198.41.0.4:4430", "--announce", "[2606:4700::7]:4000")
         options = self.parsed(*told, "--path", "direct", "--server", "10.0.0.1:5555")
         node = make_client(Reactor(), options)
         self.assertEqual((node.place.announced, node.context.settings.announce), (KNOWN, KNOWN))
@@ -51,10 +51,15 @@ class WaysTests(SynchronousTestCase):
         self.assertIn("not the name 'chat.example'", self.refused("--announce", "chat.example:80"))
 
     def test_an_address_that_nobody_has_is_not_announced(self) -> None:
-        for place in ("0.0.0.0:5", "[::]:5", "224.0.0.1:5", "[fe80::1]:5", "255.255.255.255:5"):
+        for host in ("0.0.0.0", "[::]", "224.0.0.1", "[fe80::1]", "255.255.255.255"):
+            place = f"{host}:5000"
             self.assertIn("cannot be reached by peers", self.refused("--announce", place))
         self.assertIn("--announce", self.refused("--announce", "10.0.0.1:0"))
-        self.parsed("--announce", "127.0.0.1:5", "--announce", "[fd00::2]:5")
+        self.parsed("--announce", "127.0.0.1:5000", "--announce", "[fd00::2]:5000")
+
+    def test_a_port_that_keyed_peers_never_call_is_not_announced(self) -> None:
+        self.assertIn("a port below 1024", self.refused("--announce", "198.41.0.4:1023"))
+        self.parsed("--announce", "198.41.0.4:1024")
 
     def test_plain_means_the_plain_interface_unless_another_is_named(self) -> None:
         for words, ui in {

@@ -12,17 +12,24 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
 
+from tests import redis_process
 from tests.e2e.harness import Program, Stage
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"(?:^(?: {4,}.*)?\n)+", re.MULTILINE)
 PASSWORD = "correct horse battery"
 """Typed where a page says that a password is asked for."""
-NETCAT = [sys.executable, str(Path(__file__).with_name("netcat.py"))]
+FOUND = {
+    "nc": [sys.executable, str(Path(__file__).with_name("netcat.py"))],
+    "redis-server": [redis_process.FOUND or "redis-server"],
+    "mkdir": ["mkdir"],
+    "cp": ["cp"],
+}
+"""Programs of pages that are not our own, and how they are started here."""
 KEY = re.compile(r"sha256:[A-Z2-7]{52}")
 MASKS = (
     (r"for clients:", r"for clients(?: on this machine only)?:"),
@@ -42,6 +49,7 @@ MASKS = (
     (r"(?<=Call: )[0-9a-f]+", r"[0-9a-f]+"),
     (r"(?<=Date: )\S+", r"\S+"),
     (r"\(\d+ bytes\)", r"\(\d+ bytes\)"),
+    (r"within \d+ ms", r"within \d+ ms"),
     (r"…", r".*"),
 )
 """Parts of a shown line that differ from run to run, and what may stand there instead."""
@@ -128,13 +136,24 @@ class Shown:
 
 
 class Page:
-    """A page whose blocks are taken one after the other; `numbers` stand for the ports on it."""
+    """A page whose blocks are taken one after the other.
 
-    def __init__(self, stage: Stage, name: str, numbers: Mapping[str, int]) -> None:
+    Args: numbers: the ports on it, with those that stand for them. hosts: likewise its addresses.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        name: str,
+        numbers: Mapping[str, int],
+        hosts: Mapping[str, str] | None = None,
+    ) -> None:
         text = (DOCS / name).read_text(encoding="utf-8")
         shown = commands(text)
         for number, port in numbers.items():
             text = re.sub(rf"\b{number}\b", str(port), text)
+        for host, ours in (hosts or {}).items():
+            text = re.sub(rf"\b{re.escape(host)}\b", ours, text)
         self.left = dict(zip(commands(text), shown, strict=True))
         """The commands that were not run, as they were changed and as the page has them."""
         self.key = ""
@@ -148,28 +167,33 @@ class Page:
         """Return the next block of the page whose first line begins so."""
         return next(block for block in self._blocks if block[0].startswith(begin))
 
-    def run(self, begin: str, *typed: str, requests: bool = False) -> Shown:
+    def run(
+        self, begin: str, *typed: str, requests: bool = False, before: Sequence[str] = ()
+    ) -> Shown:
         """Run the command of the next block that begins with `$ ` and `begin`."""
-        return self.open(self.block(f"$ {begin}"), *typed, requests=requests)
+        return self.open(self.block(f"$ {begin}"), *typed, requests=requests, before=before)
 
-    def open(self, lines: list[str], *typed: str, requests: bool = False) -> Shown:
+    def open(
+        self, lines: list[str], *typed: str, requests: bool = False, before: Sequence[str] = ()
+    ) -> Shown:
         """Run the command of a block, its first line.
 
         Args: typed: its lines that are typed, besides those that begin with `/`. requests: every
-        other paragraph is typed, with the empty line that ends it.
+        other paragraph is typed, with the empty line that ends it. before: a command that runs the
+        rest of its line, such as one that enters another network.
         """
         command = lines[0].removeprefix("$ ")
         self.left.pop(command, None)
         command = re.sub(r"sha256:\w+|KEY", self.key, command.replace("10.77.0.1", "127.0.0.1"))
-        shown = Shown(self._start(command), [], ())
+        shown = Shown(self._start(command, before), [], ())
         return shown.go_on(lines[1:], *typed, requests=requests)
 
-    def _start(self, command: str) -> Program:
+    def _start(self, command: str, before: Sequence[str]) -> Program:
         program, *words = shlex.split(command)
         if program == "chatclient" and "--server" not in words:
             words += ["--server", f"127.0.0.1:{self.server}"]  # where the page has the default
         scripts = Path(sys.executable).parent
-        known = NETCAT if program == "nc" else [str(scripts / program)]
+        known = FOUND.get(program) or [str(scripts / program)]
         data = self.folder / "data"
         ours = [
             "env",
@@ -178,7 +202,7 @@ class Page:
             f"HOME={self.folder}",
             f"PATH={scripts}:{os.defpath}",
         ]
-        started = Program([*ours, *known, *words], self.folder, [self.folder])
+        started = Program([*before, *ours, *known, *words], self.folder, [self.folder])
         self._stage.programs.append(started)
         if words[0] == "-l":
             started.wait_for(lambda: bool(started.errors.lines), "that it listens")

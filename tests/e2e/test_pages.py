@@ -6,7 +6,8 @@ import re
 import signal
 
 from tests.e2e.harness import Stage, free_port
-from tests.e2e.pages import DOCS, PASSWORD, Page, commands
+from tests.e2e.pages import DOCS, PASSWORD, Page
+from tests.redis_process import needed
 
 PORTS = ("5555", "5556", "5557", "12345", "3000")
 
@@ -154,11 +155,26 @@ def test_a_bot(stage: Stage) -> None:
     assert not bots.left
 
 
-def test_commands_that_are_not_run_are_these() -> None:
-    """Several servers on Redis and forwarded ports have tests of their own."""
-    for name in ("how-to-nat.md", "how-to-redis.md"):
-        shown = commands((DOCS / name).read_text(encoding="utf-8"))
-        assert shown, name
+def test_several_servers_on_redis(stage: Stage) -> None:
+    needed()
+    ports = (*PORTS, "6379")
+    redis = Page(stage, "how-to-redis.md", {number: free_port() for number in ports})
+    store = redis.run("redis-server")
+    store.program.expect(re.compile("Ready to accept connections"))
+    one = redis.run("chatserver").rest()
+    assert redis.run("mkdir").program.wait() == 0
+    assert redis.run("cp").program.wait() == 0
+    redis.run("chatserver").rest()
+    otto = redis.run("chatclient").rest()
+    redis.run("chatclient", "hello from the second server").rest()
+    otto.find(redis.block("* #tea pia joined"))
+    one.program.signal(signal.SIGINT)
+    otto.find(redis.block("* server"))
+    assert not redis.left
+
+
+def test_every_how_to_is_run() -> None:
+    """The page about routers has its test in tests/nat."""
     tested = {"tutorial", "how-to-friend", "how-to-class", "how-to-club", "how-to-bots"}
     others = {path.stem for path in DOCS.glob("how-to-*.md")} - tested
     assert others == {"how-to-nat", "how-to-redis"}

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import count
@@ -49,8 +50,11 @@ NAT_RULES = {
 }
 
 
-def router_rules(kind: Kind, wide: str, lan: str) -> str:
-    """The nft rules of a router of `kind`; its ends are `out` with address `wide` and `in` with `lan`.1."""
+def router_rules(kind: Kind, wide: str, lan: str, forwards: Mapping[int, int]) -> str:
+    """The nft rules of a router of `kind`; its ends are `out` with address `wide` and `in` with `lan`.1.
+
+    `forwards`: a port of the router, and the port of the first host that it leads to.
+    """
     outwards, to_router, through = NAT_RULES[kind]
     opened, back = "", ""
     if kind is Kind.CONE:
@@ -61,6 +65,9 @@ def router_rules(kind: Kind, wide: str, lan: str) -> str:
             for host, port in enumerate(PORTS)
         )
         back = f"ip saddr {lan}.0/24 oif in masquerade"
+    for outer, inner in forwards.items():
+        opened += f"; iif out tcp dport {outer} dnat to {lan}.2:{inner}"
+        through = f"ct status dnat accept; iif out {through}"
     return f"""
         table ip nat {{
             chain pre {{ type nat hook prerouting priority dstnat; {opened}; }}
@@ -131,8 +138,13 @@ class Rig:
             subprocess.run(["ip", "netns", "delete", name], capture_output=True)
         self._made = []
 
-    def home(self, kind: Kind, beside: Home | None = None) -> Home:
-        """A new home behind a router of `kind`; with `beside`, another host in that one's home."""
+    def home(
+        self, kind: Kind, beside: Home | None = None, forwards: Mapping[int, int] | None = None
+    ) -> Home:
+        """A new home behind a router of `kind`; with `beside`, another host in that one's home.
+
+        `forwards`: ports of the router that lead to the host, and to which of its ports.
+        """
         self._homes += 1
         number = 10 + self._homes
         host = self._namespace(f"host{self._homes}")
@@ -147,7 +159,7 @@ class Rig:
             self._bridge(router, "in")
             forward = "echo 1 > /proc/sys/net/ipv4/ip_forward"
             self._in(router, f"ip address add {lan}.1/24 dev in && {forward}")
-            self._nft(router, router_rules(kind, f"{WIRE}.{number}", lan))
+            self._nft(router, router_rules(kind, f"{WIRE}.{number}", lan, forwards or {}))
             return self._in_home(host, router, lan, 0, kind)
         self._plug(host, "out")
         hosts = self._address(

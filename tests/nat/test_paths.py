@@ -27,9 +27,7 @@ class Street:
     def __init__(self, rig: Rig, stage: Stage, *options: str) -> None:
         self._rig = rig
         self._stage = stage
-        server = stage.start(
-            "chatserver", "--port", str(PORT), *options, before=_within(rig.server)
-        )
+        server = stage.start("chatserver", "--port", str(PORT), *options, before=within(rig.server))
         server.expect(re.compile(r"^Server listening on "))
 
     def person(self, name: str, home: Home, *options: str) -> JsonClient:
@@ -38,7 +36,7 @@ class Street:
         client: JsonClient = self._stage.start(
             "chatclient", "--id", name, "--port", str(home.port), "--server", f"{host}:{PORT}",
             "--ui", "json", "--answer", "all", *options,
-            kind=JsonClient, before=_within(home.name),
+            kind=JsonClient, before=within(home.name),
         )  # fmt: skip
         client.start()
         client.event("registered")
@@ -50,7 +48,8 @@ def street(rig: Rig, stage: Stage) -> Callable[..., Street]:
     return lambda *options: Street(rig, stage, *options)
 
 
-def _within(name: str) -> list[str]:
+def within(name: str) -> list[str]:
+    """Return the command that runs the rest of its line in the namespace `name`."""
     return ["ip", "netns", "exec", name]
 
 
