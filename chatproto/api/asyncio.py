@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
+from typing import Self
 
 from chatproto.api.asking import WAIT, Fields, Form, Outcome, Result
 from chatproto.api.connection import ATTACH_WAIT, LONGEST, Connection, Listening, control_socket
@@ -72,7 +73,7 @@ class Client(Connection):
         self._longest = longest
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.usage import UsageError
@@ -36,7 +36,7 @@ class InsideClient(DeferredConnection):
         self._serves = serves
         self._running: _Running | None = None
 
-    async def __aenter__(self) -> InsideClient:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 

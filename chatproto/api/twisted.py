@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
@@ -89,7 +89,7 @@ class AttachedClient(DeferredConnection):
         super().__init__(reactor)
         self.line = _ControlLine(self)
 
-    async def __aenter__(self) -> AttachedClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +29,7 @@ from chatproto.api.asking import (
 from chatproto.api.events import READERS, Event, OtherEvent, parse
 from chatproto.client import events as told
 from chatproto.net.clock import EPOCH, Wall
+from chatproto.transfer.state import TransferState
 from chatproto.ui.references import ENDS
 from chatproto.ui.view import json_object
 from chatproto.wire.reasons import Cause, Reason
@@ -221,6 +222,17 @@ class ActTests(SynchronousTestCase):
     def test_an_event_without_a_client_says_so(self) -> None:
         with self.assertRaises(ValueError):
             events.Message("bob", "hi").reply("no")
+
+
+class PageTests(SynchronousTestCase):
+    def test_the_page_has_the_fields_of_each_event(self) -> None:
+        page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+        for kind in Event.__subclasses__():
+            names = [one.name for one in fields(kind) if one.name not in ("fields", "_asker")]
+            row = f"| `{kind.__name__}` | {', '.join(f'`{name}`' for name in names)} |"
+            self.assertIn(row, page)
+        for state in TransferState:
+            self.assertIn(f"`{state.value}`", page)
 
 
 class RefusalTests(SynchronousTestCase):

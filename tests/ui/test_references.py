@@ -13,6 +13,7 @@ from chatproto.ui.references import References
 from chatproto.ui.view import json_object
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Offer
+from misc import json_reference
 from tests.client.keyed_program import BOB, BOB_HOST, SERVER_HOST, Case, key_of
 from tests.client.rooms import room_ends
 from tests.client.tls_net import TlsNet
@@ -231,11 +232,26 @@ class MessageTests(Case):
         self.assertEqual(self.script.ends_of(asked), [1] * len(asked))
 
 
+FORMS: dict[str, dict[str, Any]] = {
+    **{f"{name}, all": example for name, _, _, example in json_reference.commands()},
+    **{
+        f"{name}, least": {
+            "do": name,
+            **{one: example[one] for one, _, needed in fields if needed},
+        }
+        for name, _, fields, example in json_reference.commands()
+    },
+}
+"""Every command of the table, with all of its fields and with those only that must be there."""
+del FORMS["quit, all"], FORMS["quit, least"]  # which is the last
+
+
 class ServerTests(Case):
     """The server answers, is silent, or goes, while commands are not over."""
 
     server = True
     commands: ClassVar[dict[str, dict[str, Any]]] = {
+        **FORMS,
         "known": {"do": "msg", "to": "bob", "text": "hi"},
         "unknown": {"do": "msg", "to": "zoe", "text": "hi"},
         "call": {"do": "chat", "to": "carol"},
@@ -243,42 +259,56 @@ class ServerTests(Case):
         "bridge": {"do": "bridge"},
         "register": {"do": "register"},
         "path": {"do": "path", "id": "bob"},
+        "address": {"do": "chat", "to": BOB},
     }
 
     @given(
         st.lists(
             st.sampled_from(
-                [*commands, "server goes", "server is silent", "a dial", "no dial", "wait"]
+                [
+                    *commands,
+                    *["server goes", "server is silent", "a dial", "no dial", "wait", "cut"] * 6,
+                ]
             ),
             max_size=14,
-        )
+        ),
+        st.booleans(),
     )
-    def test_whatever_the_server_does_each_has_exactly_one_end(self, steps: list[str]) -> None:
+    def test_whatever_happens_each_command_has_exactly_one_end(
+        self, steps: list[str], quits: bool
+    ) -> None:
         self.begin()
         script = Asking(self.node.client)
+        far: list[Any] = []
         for ref, step in enumerate(steps):
             match step:
+                case "cut" if far:
+                    far.pop().cut()
                 case "server goes":
                     self.directory.cut()
                 case "server is silent":
                     self.directory.deaf = True
                 case "a dial" | "no dial" if self.net.under_way:
-                    self.dialled(step == "a dial")
+                    self.dialled(step == "a dial", far)
                 case "wait":
                     self.net.wait(7)
                 case _ if step in self.commands:
                     script.ask(ref=ref, **self.commands[step])
-            self.net.settle()
+            self.work()
         asked = [ref for ref, step in enumerate(steps) if step in self.commands]
+        if quits:
+            script.ask("quit", -1)
+            asked.append(-1)
         for _ in range(100):  # and not because the program ends
             if all(script.ends_of(asked)):
                 break
             while self.net.under_way:
-                self.dialled(taken=False)
+                self.dialled(False, far)
             self.net.wait(5, 5)
+            self.work()
         self.assertEqual(script.ends_of(asked), [1] * len(asked))
 
-    def dialled(self, taken: bool) -> None:
+    def dialled(self, taken: bool, far: list[Any]) -> None:
         """Let the next dial that is under way come about, or be refused."""
         pass_over_given_up(self.net)
         host, *_ = self.net.tcpClients[self.net.answered]
@@ -287,7 +317,7 @@ class ServerTests(Case):
         elif host == SERVER_HOST:
             self.at_server().knows("bob", key_of("bob"), (BOB_HOST, 5002))
         else:
-            self.person()
+            far.append(self.person())
 
 
 class RoomTests(room_ends.Case):
@@ -313,14 +343,13 @@ class RoomTests(room_ends.Case):
 
     @given(
         st.lists(
-            st.sampled_from(
-                ["join", "msg", "topic", "part", "rooms", "breaks", "comes", "restarts", "settle"]
-            ),
+            st.sampled_from([*FORMS, *["join, all", "breaks", "comes", "restarts", "settle"] * 8]),
             max_size=14,
         )
     )
     def test_whatever_the_server_does_each_has_exactly_one_end(self, steps: list[str]) -> None:
         self.setUp()
+        self.hall.person("bob")
         script = Asking(self.node.client)
         connected, asked = True, []
         for ref, step in enumerate(steps):
@@ -335,10 +364,8 @@ class RoomTests(room_ends.Case):
                     self.hall.restart()
                 case "settle":
                     self.hall.settle()
-                case "join" | "msg" | "topic" | "part" | "rooms":
-                    given = {"text": "one"} if step in ("msg", "topic") else {}
-                    where = {"to": "#den"} if step == "msg" else {"room": "#den"}
-                    script.ask(step, ref, **given, **({} if step == "rooms" else where))
+                case _ if step in FORMS:
+                    script.ask(ref=ref, **FORMS[step])
                     asked.append(ref)
         self.hall.settle()
         if not connected:
