@@ -196,7 +196,7 @@ def typed_line() -> Journey:
     """Trace a line from the keyboard until it is written to the peer's socket, encrypted."""
     with set_up(_Case()) as case:
         bob = case.talking()
-        screen = PlainInterface(case.node, lambda line: None, lambda: Wall(0.0))
+        screen = PlainInterface(case.node.client, lambda line: None, lambda: Wall(0.0))
         screen.on_line("the first, after which nothing is new")
         case.net.wait(1.0)
         bob.wire.writes = EndOfJourney(bob.wire.writes)

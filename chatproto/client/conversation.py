@@ -266,12 +266,9 @@ class Conversation(Target):
 
     def say(self, text: str) -> None:
         """Say `text` now, or as soon as can be. Raises LocalError, LedgerTrouble."""
-        post = self.session.post
-        before = post.last if post is not None else 0
         effects = self.session.say(text, self._context.now())
         post = self.session.post
-        id = post.last if post is not None and post.last > before else 0
-        self.news.asked(self.key, id)
+        self.news.asked(self.key, post.last if post is not None else 0)
         self.perform(effects)
 
     def perform(self, effects: list[Effect]) -> None:
@@ -341,7 +338,7 @@ class Conversation(Target):
             case AcceptCall(connection, opening):
                 connection.answer(me, opening)
             case SendEntry(connection, entry):
-                connection.write_entry(entry)
+                connection.write_entry(entry, self.writes)
             case Acknowledge(connection, id):
                 connection.acknowledge(id)
             case Refuse(connection, status):
@@ -446,7 +443,7 @@ class Conversation(Target):
     def writes(self, entry: StreamEntry) -> bool:
         """Note that a connection writes `entry` now; False: it was taken back. Raises LedgerTrouble."""
         exchange = self.session.exchange
-        if exchange is None or not exchange.still_says(entry):
+        if exchange is None or not exchange.post.waits(entry.id):
             return False
         if exchange.spoke(entry) and entry.kind == MSG:
             self.news.written(self.name, entry.text, entry.at, self.key, entry.id)

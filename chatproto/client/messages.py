@@ -88,11 +88,12 @@ class Messages:
         """
         conversation = self._conversations.whom(to)
         if conversation is not None:
-            if self._held is None and self._is_full(conversation):
+            unsent = conversation.unsent
+            if self._held is None and self._makes_room(conversation, unsent):
                 self._held = conversation, text, take_part()
                 self._context.hold_input(True)
             else:
-                self._say_in(conversation, text)
+                self._say_in(conversation, text, unsent)
             return
         if not to:
             meant = MEANT.get(text.strip().lower())
@@ -111,7 +112,8 @@ class Messages:
             raise LocalError(404, reasons.UNCONFIRMED_NAME(peer=to))
         raise LocalError(404, reasons.NOT_IN_CONVERSATION(peer=to))
 
-    def _say_in(self, conversation: Conversation, text: str) -> None:
+    def _say_in(self, conversation: Conversation, text: str, unsent: int) -> None:
+        """Say `text` in `conversation`, which has `unsent` messages."""
         if conversation.session.post is None and self._calls.lasts(conversation):
             self._calls.attach(conversation)
         if len(text.encode()) > self._context.limits.message:
@@ -123,10 +125,8 @@ class Messages:
         self._refuse_too_long(conversation, text)
         if text in words and conversation.state is SessionState.OPEN:
             conversation.perform(session.leave(text))
-        elif conversation.unsent >= self._context.limits.waiting_messages:
-            raise LocalError(
-                429, reasons.QUEUE_FULL(count=conversation.unsent), Reason.RATE_LIMITED
-            )
+        elif unsent >= self._context.limits.waiting_messages:
+            raise LocalError(429, reasons.QUEUE_FULL(count=unsent), Reason.RATE_LIMITED)
         else:
             conversation.say(text)
 
@@ -147,11 +147,11 @@ class Messages:
             )
         conversation.warned_of = ""
 
-    def _is_full(self, conversation: Conversation) -> bool:
-        """Return True if too many messages are queued; only acknowledged ones are known to make room."""
+    def _makes_room(self, conversation: Conversation, unsent: int) -> bool:
+        """Return True if too many messages are queued, and it is known when one has gone."""
+        full = unsent >= self._context.limits.waiting_messages
         acknowledged = conversation.session.dialect.acknowledged
-        full = conversation.unsent >= self._context.limits.waiting_messages
-        return acknowledged and full and conversation.state in ON_THE_WAY
+        return full and acknowledged and conversation.state in ON_THE_WAY
 
     def go_on(self) -> None:
         """Say the message that is held, if there is room now or its conversation is over."""
@@ -166,10 +166,10 @@ class Messages:
             self._held = None
             with telling(part):
                 self._leave_held(conversation, text)
-        elif conversation.unsent < self._context.limits.waiting_messages:
+        elif (unsent := conversation.unsent) < self._context.limits.waiting_messages:
             self._held = None
             with telling(part):
-                self._say_in(conversation, text)
+                self._say_in(conversation, text, unsent)
         else:
             return
         if part is not None:

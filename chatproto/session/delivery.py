@@ -9,7 +9,7 @@ acknowledged, so a program that is killed continues where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from chatproto.net.clock import Wall
@@ -81,7 +81,8 @@ class Delivery:
         assert standing is not None
         self.stream = standing.stream
         self.turn = standing.turn
-        self._last = standing.last
+        self.last = standing.last
+        """The highest id given so far."""
         self._written = standing.written
         self._may_have = standing.written  # no higher number of ours can have arrived
         self._theirs = standing.their_stream
@@ -113,28 +114,23 @@ class Delivery:
         most = self._limits.waiting_messages
         if (kind == MSG and len(self) >= most) or len(self._entries) >= 2 * most:
             raise LocalError(429, QUEUE_FULL(count=len(self)))
-        entry = StreamEntry(self._last + 1, kind, at, text)
+        entry = StreamEntry(self.last + 1, kind, at, text)
         moved = self._ledger.add(self.key, self.name, entry)
         entry = replace(entry, moved=moved) if moved else entry
-        self._last = entry.id
+        self.last = entry.id
         self._entries[entry.id] = entry
         return entry
 
     @property
-    def next(self) -> StreamEntry | None:
-        """Return the first entry that waits to be released."""
-        return next(self._unreleased(), None)
+    def unreleased(self) -> list[StreamEntry]:
+        """Return the entries that wait to be released, in order."""
+        return [
+            one for one in self._entries.values() if one.id > self._released and not one.withdrawn
+        ]
 
-    @property
-    def mode_waits(self) -> bool:
-        """Return True if a change of mode waits; entries before it need no turn."""
-        return any(one.kind == MODE for one in self._unreleased())
-
-    def release(self) -> StreamEntry:
-        """Release the first waiting entry: it may go out now."""
-        entry = next(self._unreleased())
+    def release(self, entry: StreamEntry) -> None:
+        """Release `entry`, the first of those that wait: it may go out now."""
         self._released = entry.id
-        return entry
 
     @property
     def released(self) -> tuple[StreamEntry, ...]:
@@ -145,11 +141,6 @@ class Delivery:
         return tuple(
             one for one in self._entries.values() if one.id <= self._released and not one.withdrawn
         )
-
-    @property
-    def last(self) -> int:
-        """Return the highest id given so far."""
-        return self._last
 
     def turn_in_flight(self, after: int) -> bool:
         """Return True if an entry above `after` that passes the turn is on its way."""
@@ -278,11 +269,6 @@ class Delivery:
 
     # How it follows.
 
-    def _unreleased(self) -> Iterator[StreamEntry]:
-        return (
-            one for one in self._entries.values() if one.id > self._released and not one.withdrawn
-        )
-
     def _settle(self, ids: list[int], state: str) -> list[MessageOutcome]:
         if not ids:
             return []
@@ -401,10 +387,6 @@ class Exchange:
 
     # What becomes of it, and what they say.
 
-    def still_says(self, entry: StreamEntry) -> bool:
-        """Return True if `entry`, queued on a connection, is still to be written."""
-        return self.post.waits(entry.id)
-
     def spoke(self, entry: StreamEntry) -> bool:
         """Note that a connection takes `entry` now. Returns True the first time. Raises LedgerTrouble."""
         first = self.post.wrote(entry.id)
@@ -472,16 +454,20 @@ class Exchange:
 
     def _speak(self) -> list[Effect]:
         effects: list[Effect] = []
-        post = self.post
-        while self.connection is not None and post.next is not None:
-            free = post.mode_waits  # of a change of mode that was made after this was said
-            if not free and not self.floor.may_speak:
+        if self.connection is None:
+            return effects
+        waiting = self.post.unreleased
+        modes = sum(one.kind == MODE for one in waiting)
+        for entry in waiting:
+            # What was said before a change of mode that waits needs no turn.
+            if not modes and self.floor.turn is TurnHolder.THEIRS:
                 break
-            entry = post.release()
+            self.post.release(entry)
             effects.append(SendEntry(self.connection, entry))
             if entry.kind == MODE:
+                modes -= 1
                 self.floor.set_half(entry.text == "half")
-            elif not free:
+            elif not modes:
                 self.floor.said()
         return effects
 

@@ -47,6 +47,9 @@ OFFER_COST = 20
 """Cost of an offer of a file, in short messages."""
 
 
+Writes = Callable[[StreamEntry], bool]
+
+
 class SecurePeerOwner(Protocol):
     """Receiver of what happens on a connection to a peer."""
 
@@ -55,9 +58,6 @@ class SecurePeerOwner(Protocol):
 
     def secure_heard(self, link: SecurePeerConnection, news: PeerEvent) -> None:
         """Handle `news` of the peer."""
-
-    def secure_spoke(self, link: SecurePeerConnection, entry: StreamEntry) -> bool:
-        """Return True to write `entry` now, False if it was taken back. Raises LedgerTrouble."""
 
     def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
         """Handle the end of the connection, `reason` in a sentence for a person."""
@@ -102,7 +102,8 @@ class SecurePeerConnection(TimedTlsConnection):
         self.host = ""
         self.port = 0
         self._owner = owner
-        self._waiting: deque[StreamEntry | int] = deque()  # an acknowledgement is a number
+        self._waiting: deque[tuple[StreamEntry, Writes] | int] = deque()
+        """Entries to be written; an acknowledgement is a number."""
         self.source: Callable[[], Bcp2Message | None] | None = None
         """Returns the next message to send when nothing else waits; None: there is none before `more`."""
         self.sink: Callable[[Data], None] | None = None
@@ -149,9 +150,13 @@ class SecurePeerConnection(TimedTlsConnection):
         self._send(Error(status, about="CHAT"))
         self._close()
 
-    def write_entry(self, entry: StreamEntry) -> None:
-        """Send `entry` once all entries before it are written."""
-        self._waiting.append(entry)
+    def write_entry(self, entry: StreamEntry, writes: Writes) -> None:
+        """Send `entry` once all entries before it are written.
+
+        Args: writes: called when it is about to be written; False: it was taken back. May raise
+        LedgerTrouble, which ends the connection.
+        """
+        self._waiting.append((entry, writes))
         self._flush()
 
     def acknowledge(self, id: int) -> None:
@@ -335,7 +340,8 @@ class SecurePeerConnection(TimedTlsConnection):
 
     def _send(self, message: Bcp2Message) -> None:
         if not self._leaving and not self._gone:
-            self._tell_ack()
+            if self._ack:
+                self._tell_ack()
             if isinstance(message, Data):
                 self.transport.writeSequence(encode_apart(message))
             else:
@@ -353,13 +359,14 @@ class SecurePeerConnection(TimedTlsConnection):
         while self._waiting and self._writable and not (self._leaving or self._parting):
             if self._gone:
                 return
-            entry = self._waiting.popleft()
-            if isinstance(entry, int):
-                self._ack = entry
+            due = self._waiting.popleft()
+            if isinstance(due, int):
+                self._ack = due
                 self._tell_ack()
                 continue
+            entry, writes = due
             try:
-                wanted = self._owner.secure_spoke(self, entry)
+                wanted = writes(entry)
             except LedgerTrouble as error:
                 self._reason = error.cause
                 self._close()

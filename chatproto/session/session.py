@@ -105,6 +105,7 @@ class PeerSession:
         self.dialect = dialect
         self.state = SessionState.NEW
         self.exchange: Exchange | None = None  # the numbered messages, once the key is known
+        self.post: Delivery | None = None  # the outbox towards that key
         self.waiting: deque[str] = deque()  # messages that are not numbered, or not yet
         self.caller = True  # we made the connection that carries it, or the one before it broke
         self._roles: dict[Connection, ConnectionRole] = {}
@@ -123,11 +124,6 @@ class PeerSession:
     def half(self) -> bool:
         """Return True if the user wants turns even if the dialect does not require them."""
         return self._half if self.exchange is None else self.exchange.half
-
-    @property
-    def post(self) -> Delivery | None:
-        """Return the outbox towards the peer's key, once that is known."""
-        return self.exchange.post if self.exchange is not None else None
 
     @property
     def unsent(self) -> int:
@@ -208,7 +204,7 @@ class PeerSession:
         """Keep messages in `post` from now on: the peer's key is known. `at`: date of those that wait."""
         if self.exchange is not None:
             return []
-        self.exchange = Exchange(post, self.floor, self._half)
+        self.exchange, self.post = Exchange(post, self.floor, self._half), post
         effects: list[Effect] = []
         while self.waiting:
             text = self.waiting.popleft()

@@ -64,7 +64,8 @@ class Coming(SynchronousTestCase):
         self.post.take_back(1)
         self.deliveries.came("bob")
         self.post.say(MSG, "again", Wall(0.0))
-        self.post.wrote(self.post.release().id)
+        (entry,) = self.post.unreleased
+        self.post.wrote(entry.id)
         self.post.arrived(2)
         self.deliveries.came("bob")
         self.assertEqual(self.called, [])

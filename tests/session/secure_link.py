@@ -73,7 +73,7 @@ class Owner:
         if self.then is not None:
             self.then(news)
 
-    def secure_spoke(self, link: SecurePeerConnection, entry: StreamEntry) -> bool:
+    def writes(self, entry: StreamEntry) -> bool:
         if self.trouble is not None:
             raise self.trouble
         if entry.id in self.taken_back:
@@ -98,6 +98,10 @@ class Case(SynchronousTestCase):
         if done:
             self.l.handshakeCompleted()
         return self.wire
+
+    def write_entry(self, entry: StreamEntry) -> None:
+        """Have the link send `entry`, as the owner says."""
+        self.l.write_entry(entry, self.owner.writes)
 
     def talk(self) -> Wire:
         """A link on which our call was taken."""

@@ -33,6 +33,13 @@ WEEK = DEFAULTS.outbox_age
 FEW = replace(DEFAULTS, waiting_messages=3)
 
 
+def release(post: Delivery) -> StreamEntry:
+    """Release the first entry of `post` that waits, and return it."""
+    entry = post.unreleased[0]
+    post.release(entry)
+    return entry
+
+
 class Case(SynchronousTestCase):
     """A correspondence with Bob."""
 
@@ -56,7 +63,7 @@ class Case(SynchronousTestCase):
         """Say them, and hand them to a connection."""
         for text in texts:
             self.say(text)
-            self.post.wrote(self.post.release().id)
+            self.post.wrote(release(self.post).id)
 
     def states(self) -> dict[str, str]:
         """Return the state of every message according to the log."""
@@ -93,10 +100,9 @@ class OursTests(Case):
     def test_it_is_released_in_its_order(self) -> None:
         self.say("one")
         self.say("two")
-        self.assertEqual(self.post.release().text, "one")
+        self.assertEqual(release(self.post).text, "one")
         self.assertEqual([one.text for one in self.post.released], ["one"])
-        assert self.post.next is not None
-        self.assertEqual(self.post.next.text, "two")
+        self.assertEqual(self.post.unreleased[0].text, "two")
 
     def test_only_the_first_connection_writes_for_the_first_time(self) -> None:
         self.write("one")
@@ -116,7 +122,7 @@ class OursTests(Case):
 
     def test_turns_arrive_without_news(self) -> None:
         self.post.say(TURN, "", Wall(0))
-        self.post.wrote(self.post.release().id)
+        self.post.wrote(release(self.post).id)
         self.assertEqual((self.post.arrived(1), self.ledger.entries(KEY)), ([], ()))
 
     def test_what_was_never_written_cannot_arrive(self) -> None:
@@ -129,17 +135,13 @@ class OursTests(Case):
         self.say("two")
         self.post = self.again()
         self.assertEqual([one.text for one in self.post.released], ["one"])
-        assert self.post.next is not None
-        self.assertEqual(self.post.next.text, "two")
+        self.assertEqual(self.post.unreleased[0].text, "two")
 
     def test_a_change_of_mode_is_seen_waiting_and_under_way(self) -> None:
         self.say("one")
-        self.assertFalse(self.post.mode_waits)
         self.post.say(MODE, "half", Wall(0))
-        self.assertTrue(self.post.mode_waits)
-        self.post.release()
-        self.post.release()
-        self.assertFalse(self.post.mode_waits)
+        release(self.post)
+        release(self.post)
         self.assertTrue(self.post.mode_in_flight(0))
         self.assertFalse(self.post.mode_in_flight(2))
         self.assertTrue(self.post.turn_in_flight(0))
@@ -317,8 +319,8 @@ class ModelTests(Case):
                         pass
                 case "turn" if len(self.ledger.entries(KEY)) < 2 * FEW.waiting_messages:
                     self.post.say(TURN, "", Wall(0))
-                case "release" if self.post.next is not None:
-                    self.post.release()
+                case "release" if self.post.unreleased:
+                    release(self.post)
                 case "write":
                     for entry in self.post.released:
                         self.post.wrote(entry.id)
@@ -372,7 +374,7 @@ class ModelTests(Case):
         self.assertFalse(self.post.beyond(written))
         self.assertTrue(self.post.beyond((self.post.stream, standing.written + 1)))
         waiting = [*other.released]
-        while other.next is not None:
-            waiting.append(other.release())
+        while other.unreleased:
+            waiting.append(release(other))
         entries = [one for one in self.ledger.entries(KEY) if not one.withdrawn]
         self.assertEqual(waiting, entries)

@@ -194,7 +194,7 @@ class SayingTests(SynchronousTestCase):
             TurnPassed(TurnHolder.MINE),
         ]
         self.assertEqual(exchange.unsend(1), wanted)
-        self.assertFalse(exchange.still_says(StreamEntry(1, MSG, Wall(0.0), "hi")))
+        self.assertFalse(exchange.post.waits(1))
         self.assertRaises(LocalError, exchange.unsend, 1)
 
     def test_what_others_put_into_the_outbox_goes_out_too(self) -> None:
@@ -320,7 +320,7 @@ class TwoTests(SynchronousTestCase):
         def perform(who: int, effects: list[Effect]) -> None:
             for effect in effects:
                 match effect:
-                    case SendEntry(_, entry) if sides[who].still_says(entry):
+                    case SendEntry(_, entry) if sides[who].post.waits(entry.id):
                         sides[who].spoke(entry)
                         flying[who].append(effect)
                     case Acknowledge():

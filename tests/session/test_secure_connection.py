@@ -126,7 +126,7 @@ class BeginningTests(Case):
         self.link(called=True)
         self.says(CALL)
         self.l.answer(ME, OURS)
-        self.l.write_entry(says(1, "hello"))
+        self.write_entry(says(1, "hello"))
         self.assertEqual([type(one) for one in self.wrote()], [ChatAck])
         self.clock.advance(0)
         self.assertEqual(self.wrote(), [Msg(1, DATE, "hello")])
@@ -201,7 +201,7 @@ class EndingTests(Case):
 
     def test_what_arrived_is_heard_of_after_our_farewell(self) -> None:
         self.talk()
-        self.l.write_entry(says(1, "one"))
+        self.write_entry(says(1, "one"))
         self.l.write_farewell(ME, "")
         self.says(MsgAck(1))
         self.assertEqual(self.owner.news, [Arrived(1)])
@@ -222,11 +222,11 @@ class EndingTests(Case):
     def test_what_was_not_written_before_the_farewell_stays_unsaid(self) -> None:
         wire = self.link()
         wire.full = True
-        self.l.write_entry(says(1, "one"))
-        self.l.write_entry(says(2, "two"))
+        self.write_entry(says(1, "one"))
+        self.write_entry(says(2, "two"))
         self.l.write_farewell(ME, "")
         wire.drain()
-        self.l.write_entry(says(3, "three"))
+        self.write_entry(says(3, "three"))
         self.assertEqual(self.wrote(), [Msg(1, DATE, "one"), Quit()])
         self.assertEqual([one.id for one in self.owner.spoken], [1])
 
@@ -245,7 +245,7 @@ class EndingTests(Case):
         self.link()
         self.l.drop()
         self.says(Msg(1, DATE, "wait"))
-        self.l.write_entry(says(1, "no"))
+        self.write_entry(says(1, "no"))
         self.assertEqual((self.wrote(), self.owner.news, self.owner.spoken), ([], [], []))
 
     def test_what_comes_behind_an_ending_word_is_not_taken(self) -> None:

@@ -21,8 +21,8 @@ class SpeakingTests(Case):
 
     def test_messages_keep_their_number_and_their_moment(self) -> None:
         self.talk()
-        self.l.write_entry(says(3, "one"))
-        self.l.write_entry(StreamEntry(7, MSG, Wall(AT + 1), "two\nlines"))
+        self.write_entry(says(3, "one"))
+        self.write_entry(StreamEntry(7, MSG, Wall(AT + 1), "two\nlines"))
         first, second = self.wrote()
         self.assertEqual(first, Msg(3, DATE, "one"))
         self.assertEqual((second.id, second.text), (7, "two\nlines"))
@@ -31,8 +31,8 @@ class SpeakingTests(Case):
 
     def test_turns_and_modes_are_part_of_the_numbering(self) -> None:
         self.talk()
-        self.l.write_entry(StreamEntry(1, TURN, Wall(AT)))
-        self.l.write_entry(StreamEntry(2, MODE, Wall(AT), "half"))
+        self.write_entry(StreamEntry(1, TURN, Wall(AT)))
+        self.write_entry(StreamEntry(2, MODE, Wall(AT), "half"))
         self.assertEqual(self.wrote(), [Turn(1), Mode(2, "half")])
         self.says(Turn(4), Mode(5, "full"))
         told = [
@@ -75,7 +75,7 @@ class SpeakingTests(Case):
 
         def answer(news: PeerEvent) -> None:
             self.acknowledge(news)
-            self.l.write_entry(says(1, "you too"))
+            self.write_entry(says(1, "you too"))
 
         self.owner.then = answer
         self.says(Msg(9, DATE, "hello"))
@@ -86,10 +86,10 @@ class SpeakingTests(Case):
         self.owner.then = self.acknowledge
         wire.full = True
         for number in (1, 2):
-            self.l.write_entry(says(number, "one"))
+            self.write_entry(says(number, "one"))
         self.says(Msg(8, DATE, "hello"))
         self.says(Msg(9, DATE, "hello"))
-        self.l.write_entry(says(3, "three"))
+        self.write_entry(says(3, "three"))
         self.assertEqual([one.id for one in self.wrote()], [1])
         wire.drain()
         self.assertEqual([one.id for one in self.wrote()], [2, 9, 3])
@@ -133,7 +133,7 @@ class SpeakingTests(Case):
         wire = self.talk()
         wire.full = True
         for number, text in enumerate(("one", "two", "three"), 1):
-            self.l.write_entry(says(number, text))
+            self.write_entry(says(number, text))
         self.assertEqual([m.text for m in self.wrote()], ["one"])
         self.assertEqual([one.text for one in self.owner.spoken], ["one"])
         wire.drain()
@@ -143,7 +143,7 @@ class SpeakingTests(Case):
         wire = self.talk()
         wire.full = True
         for number, text in enumerate(("one", "two", "three"), 1):
-            self.l.write_entry(says(number, text))
+            self.write_entry(says(number, text))
         self.owner.taken_back.add(2)
         wire.drain()
         self.assertEqual([m.text for m in self.wrote()], ["one", "three"])
@@ -151,17 +151,17 @@ class SpeakingTests(Case):
     def test_what_was_not_written_is_never_said_to_be(self) -> None:
         wire = self.talk()
         wire.full = True
-        self.l.write_entry(says(1, "one"))
-        self.l.write_entry(says(2, "two"))
+        self.write_entry(says(1, "one"))
+        self.write_entry(says(2, "two"))
         wire.ends()
-        self.l.write_entry(says(3, "three"))
+        self.write_entry(says(3, "three"))
         self.assertEqual([one.text for one in self.owner.spoken], ["one"])
 
     def test_what_cannot_be_kept_is_not_written_and_it_closes(self) -> None:
         wire = self.talk()
-        self.l.write_entry(says(1, "one"))
+        self.write_entry(says(1, "one"))
         self.owner.trouble = LedgerTrouble("the disk is full")
-        self.l.write_entry(says(2, "two"))
+        self.write_entry(says(2, "two"))
         self.assertEqual([m.text for m in self.wrote()], ["one"])
         self.assertTrue(wire.disconnecting)
         wire.ends()
@@ -175,7 +175,7 @@ class SpeakingTests(Case):
                 wire.full = True
             else:
                 wire.drain()
-            self.l.write_entry(says(number, text))
+            self.write_entry(says(number, text))
         wire.drain()
         found = self.wrote()
         self.assertEqual([(m.id, m.text) for m in found], [*enumerate([w for w, _ in words], 1)])
@@ -242,7 +242,7 @@ class SourceTests(Case):
         self.l.source = lambda: left.pop() if left else None
         wire.full = True
         self.l.more()
-        self.l.write_entry(says(1, "one"))
+        self.write_entry(says(1, "one"))
         self.assertEqual(self.wrote(), [Ping()])
         wire.drain()
         self.assertEqual(self.wrote(), [Msg(1, DATE, "one"), Ping(), Ping()])
@@ -258,7 +258,7 @@ class SourceTests(Case):
             ) -> Data | None:
                 wire.full = True  # each chunk fills it
                 if len(drawn) == said_at:
-                    self.l.write_entry(says(1, "one"))
+                    self.write_entry(says(1, "one"))
                 drawn.append(chunk)
                 return chunk if len(drawn) < 9 else None
 

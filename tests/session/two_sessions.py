@@ -67,7 +67,7 @@ class Cable:
                 continue
             exchange = who.session.exchange
             assert exchange is not None
-            if not exchange.still_says(entry):
+            if not exchange.post.waits(entry.id):
                 continue
             who.first_writes += exchange.spoke(entry)
             self.flying[who].append(("entry", entry))

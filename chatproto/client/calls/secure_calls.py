@@ -20,7 +20,7 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
 from chatproto.session.effects import Drop, Opening
-from chatproto.session.ledger import LedgerTrouble, StreamEntry
+from chatproto.session.ledger import LedgerTrouble
 from chatproto.session.paths import Race
 from chatproto.session.peer_messages import (
     AboutFiles,
@@ -153,33 +153,28 @@ class SecureCalls:
                     attempt.chosen(link)
                 ensureDeferred(self._called(link, news)).addErrback(_log)
         elif conversation is not None:
+            session = conversation.session
             try:
-                self._told(conversation, link, news)
+                match news:
+                    case Called(_, opening):
+                        conversation.perform(session.crossed(link, opening))
+                    case Answered(client_id, opening):
+                        self._answered(conversation, link, client_id, opening)
+                    case CallRefused(status):
+                        conversation.perform(session.refused(link, status))
+                    case EntryReceived(entry):
+                        conversation.perform(session.heard(link, entry))
+                    case Arrived(number):
+                        conversation.perform(session.arrived(number))
+                    case AboutFiles(message):
+                        if link is session.connection:
+                            self._about_files(conversation, message)
+                    case Alive():
+                        conversation.perform(session.alive(link))
+                    case PeerLeft():
+                        conversation.perform(session.left(link))
             except LedgerTrouble as error:
                 self._broke(conversation, error)
-
-    def _told(
-        self, conversation: Conversation, link: SecurePeerConnection, news: PeerEvent
-    ) -> None:
-        session = conversation.session
-        match news:
-            case Called(_, opening):
-                conversation.perform(session.crossed(link, opening))
-            case Answered(client_id, opening):
-                self._answered(conversation, link, client_id, opening)
-            case CallRefused(status):
-                conversation.perform(session.refused(link, status))
-            case EntryReceived(entry):
-                conversation.perform(session.heard(link, entry))
-            case Arrived(number):
-                conversation.perform(session.arrived(number))
-            case AboutFiles(message):
-                if link is session.connection:
-                    self._about_files(conversation, message)
-            case Alive():
-                conversation.perform(session.alive(link))
-            case PeerLeft():
-                conversation.perform(session.left(link))
 
     def _broke(self, conversation: Conversation, error: LedgerTrouble) -> None:
         """Leave a conversation whose messages cannot be stored, so that they stay with their sender."""
@@ -191,10 +186,6 @@ class SecureCalls:
             except LedgerTrouble:
                 effects = [Drop(link) for link in carried]
             conversation.perform(effects)
-
-    def secure_spoke(self, link: SecurePeerConnection, entry: StreamEntry) -> bool:
-        conversation = self._connections.of(link)
-        return conversation is not None and conversation.writes(entry)
 
     def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
         conversation = self._connections.let_go(link)
