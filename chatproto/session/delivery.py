@@ -293,6 +293,7 @@ class Exchange:
         self.half = half
         self.connection: Connection | None = None
         self._void = 0  # what we said up to here was said before a mode of theirs
+        self._unconfirmed = False  # the caller may still have the turn of the last conversation
         if post.turn:
             floor.turn = TurnHolder(post.turn)
 
@@ -319,8 +320,10 @@ class Exchange:
         `half`: what our CHAT or CHATACK said. `mine`: we called. Call after `meet`. Raises LedgerTrouble.
         """
         post = self.post
-        came_back = post.turn_came_back() and theirs.turn == self.floor.turn.value
+        came_back = post.turn_came_back() and theirs.turn != TurnHolder.MINE.value
+        self._unconfirmed = False
         if not self._resumes(theirs):
+            self._unconfirmed = not mine and theirs.turn == TurnHolder.THEIRS.value
             self.half = half or theirs.half
             self.floor.begin(half=self.half, mine=mine)
             post.start_anew()
@@ -396,11 +399,13 @@ class Exchange:
 
     def arrived(self, id: int) -> list[Effect]:
         """Settle everything up to `id` as delivered. Raises LedgerTrouble."""
+        self._unconfirmed = False
         return [*self.post.arrived(id)]
 
     def heard(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
         """Take an entry of the peer from `connection`: message, turn or mode. Raises LedgerTrouble."""
         post = self.post
+        self._unconfirmed = False
         if not post.is_new(entry.id):
             return [Acknowledge(connection, post.have[1])]
         before = self.floor.turn
@@ -441,8 +446,14 @@ class Exchange:
         return both and not post.smaller and not post.mode_in_flight(self._void)
 
     def _keep_turn(self) -> None:
-        """Store the turn. An entry that no connection has taken does not pass it, should we be killed now."""
+        """Store the turn. An entry that no connection has taken does not pass it, should we be killed now.
+
+        If the caller had given away the turn of the last conversation, that of the new one is stored once
+        the caller is heard in it: it may not know of the new one, and both would wait for each other.
+        """
         turn = self.floor.turn
+        if self._unconfirmed and turn is TurnHolder.THEIRS:
+            return
         if turn is TurnHolder.THEIRS and self.post.turn_unwritten:
             turn = TurnHolder.MINE
         self.post.keep_turn(turn.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -133,6 +133,8 @@ class CutTests(SynchronousTestCase):
         two.settle()
 
     @given(st.integers(0, 3), STEPS)
+    @example(1, [("restart", 0), ("dial", 0), ("dial", 1), ("move", 0), ("cut", 0)])
+    @example(0, [("half", 0), ("say", 0), ("unsend", 0), ("cut", 0)])
     def test_each_message_arrives_once_and_in_order(
         self, half: int, steps: list[tuple[str, int]]
     ) -> None:
