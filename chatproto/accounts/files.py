@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from chatproto.net.file_reading import PIPE_WAIT, read_file
 from chatproto.net.private_files import ROOT, make_private
 
 T = TypeVar("T")
@@ -26,8 +27,7 @@ def read(path: Path, most: int, others: int) -> str:
     """
     try:
         make_private(path, others)
-        with path.open("rb") as file:
-            data = file.read(most + 1)
+        data = read_file(path, most + 1, PIPE_WAIT)
         text = data.decode()
     except OSError as error:
         raise AccountTrouble(f"cannot read {path}: {error.strerror}") from None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import getpass
 import os
 import sys
 from pathlib import Path
-from select import select
 
 from chatproto.cli.options import WrongOption, local_option
+from chatproto.net.file_reading import read_file
 from chatproto.net.private_files import make_private
 from chatproto.wire.errors import CannotStart
 from chatproto.wire.limits import DEFAULTS
@@ -61,7 +60,7 @@ def password_in(path: Path) -> str:
     """The first line of the file `path`. Raises CannotStart if it cannot be read, or WrongOption."""
     try:
         make_private(path)
-        line = _read_line(path, DEFAULTS.password + 3)
+        line = read_file(path, DEFAULTS.password + 3, PIPE_WAIT, until=b"\n").partition(b"\n")[0]
     except OSError as error:
         raise CannotStart(f"cannot read {path}: {error.strerror}") from None
     return _first_line(line, str(path))
@@ -76,27 +75,6 @@ def usable(password: str) -> str:
     if not 0 < size <= DEFAULTS.password:
         raise WrongOption(f"the password must have from 1 to {DEFAULTS.password} bytes")
     return password
-
-
-def _read_line(path: Path, most: int) -> bytes:
-    """Return the first line of `path`, or its first `most` bytes.
-
-    Raises OSError, also if `path` is a pipe into which nothing is written within `PIPE_WAIT`.
-    """
-    file, line = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), b""
-    try:
-        while len(line) < most and b"\n" not in line:
-            ready, _, _ = select([file], [], [], PIPE_WAIT)
-            if not ready:
-                why = f"no password was written to the pipe within {PIPE_WAIT:g} s"
-                raise OSError(errno.ETIMEDOUT, why, str(path))
-            piece = os.read(file, most - len(line))
-            if not piece:
-                break
-            line += piece
-    finally:
-        os.close(file)
-    return line.partition(b"\n")[0]
 
 
 def _first_line(line: bytes, where: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from functools import partial
 from pathlib import Path
@@ -173,7 +174,10 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
 def _readable(name: str) -> None:
     """Check that the file can be read. Raises CannotStart."""
     try:
-        make_private(Path(name), stat.S_IRWXO)
-        Path(name).open("rb").close()
+        path = Path(name)
+        make_private(path, stat.S_IRWXO)
+        if not path.is_file():  # Twisted reads it at every login, and would wait for a pipe
+            raise OSError(errno.EINVAL, "it is not a regular file", name)
+        path.open("rb").close()
     except OSError as error:
         raise CannotStart(f"cannot read {name}: {error.strerror}") from None

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from chatproto.cli.asking import password_in
 from chatproto.cli.options import WrongOption, local_option
+from chatproto.net.file_reading import PIPE_WAIT, read_file
 from chatproto.net.private_files import OTHERS, make_private
 from chatproto.wire.errors import CannotStart
 
 if TYPE_CHECKING:
     from chatproto.stores.redis.url import RedisUrl
 
+MOST_BYTES = 1024 * 1024
+"""Bytes of a PEM file that are read."""
 SCHEMES = ("redis:", "rediss:")
 REDIS_PARAMETERS: list[list[Any]] = [
     ["redis-password-file", None, None, "File with the password of Redis in its first line"],
@@ -73,6 +76,6 @@ def _pem(options: Mapping[str, Any], name: str, others: int = 0) -> bytes | None
     path = local_option(name, options[name])
     try:
         make_private(path, others)
-        return path.read_bytes()
+        return read_file(path, MOST_BYTES, PIPE_WAIT)
     except OSError as error:
         raise CannotStart(f"cannot read {path}: {error.strerror}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from chatproto.identity.files import write_secret
+from chatproto.net.file_reading import read_file
 
 log = Logger()
 
@@ -28,8 +29,7 @@ class LineFile:
         if self._path is None:
             return []
         try:
-            with self._path.open("rb") as file:
-                return file.read(self._most).decode("utf-8", "replace").split("\n")
+            return read_file(self._path, self._most).decode("utf-8", "replace").split("\n")
         except FileNotFoundError:
             pass
         except OSError as error:

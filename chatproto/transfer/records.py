@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Any
 
 from chatproto.net.clock import Monotonic
+from chatproto.net.file_reading import read_file
 from chatproto.net.rebase import Seen, rebase
 from chatproto.transfer.hashes import SHA_256
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer
@@ -25,6 +26,8 @@ from chatproto.transfer.state import ENDED, TransferState
 from chatproto.wire.bcp2_files import FOLDER
 from chatproto.wire.values import value_class
 
+MOST_BYTES = 64 * 1024 * 1024
+"""Bytes of a record that are read; that of the largest folder is far smaller."""
 SEEN = "seen"
 """The file in the folder that says when its records were looked through last."""
 
@@ -80,12 +83,12 @@ class Records:
         self._see(None)
 
     def load(self) -> list[Record]:
-        """Load all readable records, by key and ID; others are skipped. Raises OSError."""
+        """Load all readable records, by key and ID; others are skipped."""
         found = []
         for path in self._folder.glob("*.json"):
             try:
-                found.append(_from_json(json.loads(path.read_bytes())))
-            except (ValueError, KeyError, TypeError):
+                found.append(_from_json(json.loads(read_file(path, MOST_BYTES))))
+            except (OSError, ValueError, KeyError, TypeError):
                 continue
         return sorted(found, key=lambda record: (record.key, record.outgoing, record.id))
 
@@ -93,7 +96,7 @@ class Records:
         """Move the ends of transfers into the time of the program that starts `now`. Raises OSError."""
         last, self._started = None, Seen.now(now)
         try:
-            last = Seen.read((self._folder / SEEN).read_text(encoding="ascii"))
+            last = Seen.read(read_file(self._folder / SEEN, MOST_BYTES).decode("ascii"))
         except (FileNotFoundError, ValueError):
             pass
         shift = rebase(last, now, self._started).ages

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
+from chatproto.net.file_reading import read_file
 from chatproto.wire.bcp2_common import KEY
 
 log = Logger()
@@ -28,8 +29,7 @@ class NickFile:
         if self._path is None:
             return []
         try:
-            with self._path.open("rb") as file:
-                text = file.read(MOST_BYTES).decode("ascii", "replace")
+            text = read_file(self._path, MOST_BYTES).decode("ascii", "replace")
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -47,6 +47,7 @@ class NickFile:
         line = f"{'' if self._whole else chr(10)}{nick} {key}\n"
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            flags |= os.O_NONBLOCK  # a pipe that nobody reads is refused
             with os.fdopen(os.open(self._path, flags, 0o600), "wb") as file:
                 file.write(line.encode("ascii"))
                 file.flush()

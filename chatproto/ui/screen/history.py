@@ -8,10 +8,14 @@ from collections import deque
 from pathlib import Path
 from typing import TextIO
 
+from chatproto.net.file_reading import read_file
+
 KEPT = 1000
 """Lines that are kept."""
 LONGEST = 4096
 """Characters of a line that is kept; a longer one, such as a paste, is not."""
+MOST_BYTES = 16 * 1024 * 1024
+"""Bytes of the file that are read."""
 _TOO_MANY = 2 * KEPT
 
 
@@ -32,14 +36,14 @@ class TypedHistory:
         kept: deque[str] = deque(maxlen=KEPT)
         count = 0
         try:
-            with self._path.open(encoding="utf-8", errors="replace") as file:
-                for written in file:
-                    count += 1
-                    text = _text(written)
-                    if text:
-                        kept.append(text)
+            found = read_file(self._path, MOST_BYTES).decode("utf-8", "replace")
         except OSError:
-            return list(kept)
+            return []
+        for written in found.split("\n"):
+            count += 1
+            text = _text(written)
+            if text:
+                kept.append(text)
         if count > _TOO_MANY:
             self._write(list(kept))
         return list(kept)
@@ -66,7 +70,8 @@ class TypedHistory:
 
 
 def _open(path: Path, flags: int) -> TextIO:
-    flags |= os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    # Without waiting: a pipe that nobody reads is refused.
+    flags |= os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     return os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8")
 
 
