@@ -80,6 +80,8 @@ def _bash(program: str, words: Words) -> str:
   elif [[ " {" ".join(NAMED)} " == *" ${{COMP_WORDS[1]}} "* ]]; then
     COMPREPLY=($(compgen -W "$({program} --completion names "${{COMP_WORDS[@]:1}}" 2>/dev/null)" \\
       -- "$current"))
+    # A word that begins with # would be a comment.
+    [[ $current == [\\"\\']* ]] || COMPREPLY=("${{COMPREPLY[@]/#\\#/\\\\#}}")
   fi
 }}
 complete -o default -F {function} {program}
