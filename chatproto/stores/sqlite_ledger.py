@@ -45,12 +45,12 @@ AGES = (
 """Beside the tables of version 1, so that older programs open the file too: by how much the time of
 each entry of the outbox differs from its date, and when the file was written last (`net.rebase`)."""
 MOVE = (
-    "INSERT INTO moved SELECT key, id, ?1 FROM outbox WHERE true"
-    " ON CONFLICT (key, id) DO UPDATE SET seconds = seconds + ?1"
+    "INSERT INTO moved SELECT key, id, ? FROM outbox WHERE true"
+    " ON CONFLICT (key, id) DO UPDATE SET seconds = seconds + excluded.seconds"
 )
 NOT_IN_THE_FUTURE = (
-    "REPLACE INTO moved SELECT key, id, ?1 - at FROM outbox LEFT JOIN moved USING (key, id)"
-    " WHERE at + coalesce(seconds, 0) > ?1"
+    "REPLACE INTO moved SELECT key, id, ? - at FROM outbox LEFT JOIN moved USING (key, id)"
+    " WHERE at + coalesce(seconds, 0) > ?"
 )
 GONE = "DELETE FROM moved WHERE (key, id) NOT IN (SELECT key, id FROM outbox)"
 
@@ -118,7 +118,7 @@ class SqliteLedger:
         in_memory = not self._log and entry.kind == MSG
         with self._file.transaction() as db:
             begun = db.execute(
-                "UPDATE peers SET last = ?1 WHERE key = ?2 AND last < ?1", (entry.id, key)
+                "UPDATE peers SET last = ? WHERE key = ? AND last < ?", (entry.id, key, entry.id)
             )
             if not begun.rowcount:
                 raise out_of_order(key, entry)
@@ -149,7 +149,9 @@ class SqliteLedger:
         )
 
     def wrote(self, key: str, id: int) -> None:
-        self._file.write("UPDATE peers SET written = ?1 WHERE key = ?2 AND written < ?1", id, key)
+        self._file.write(
+            "UPDATE peers SET written = ? WHERE key = ? AND written < ?", *(id, key, id)
+        )
 
     def settle(self, key: str, ids: tuple[int, ...], state: str) -> None:
         with self._file.transaction() as db:
@@ -168,14 +170,14 @@ class SqliteLedger:
 
     def meet(self, key: str, stream: str) -> None:
         self._file.write(
-            "UPDATE peers SET their_stream = ?1, have = 0 WHERE key = ?2 AND their_stream != ?1",
-            *(stream, key),
+            "UPDATE peers SET their_stream = ?, have = 0 WHERE key = ? AND their_stream != ?",
+            *(stream, key, stream),
         )
 
     def heard(self, key: str, name: str, entry: StreamEntry) -> int:
         with self._file.transaction() as db:
             begun = db.execute(
-                "UPDATE peers SET have = ?1 WHERE key = ?2 AND have < ?1", (entry.id, key)
+                "UPDATE peers SET have = ? WHERE key = ? AND have < ?", (entry.id, key, entry.id)
             )
             if not begun.rowcount:
                 raise out_of_order(key, entry)
@@ -251,7 +253,9 @@ class SqliteLedger:
 
     def shown(self, number: int) -> None:
         self._full.clear()
-        self._file.write("UPDATE meta SET value = ?1 WHERE name = 'shown' AND value < ?1", number)
+        self._file.write(
+            "UPDATE meta SET value = ? WHERE name = 'shown' AND value < ?", number, number
+        )
 
     def close(self) -> None:
         if self._now is not None:
@@ -284,7 +288,7 @@ class SqliteLedger:
             shift = rebase(last, now, Seen.now(now)).ages
             if shift:
                 db.execute(MOVE, (shift,))
-            db.execute(NOT_IN_THE_FUTURE, (now,))
+            db.execute(NOT_IN_THE_FUTURE, (now, now))
             self._see(db, now)
 
     def _see(self, db: Connection, now: Monotonic) -> None:
@@ -315,8 +319,8 @@ class SqliteLedger:
     def _count(self, db: Connection, key: str, size: int) -> None:
         """A line of `key` with `size` bytes was written: make room if that is too much."""
         [(logged,)] = db.execute(
-            "INSERT INTO meta VALUES ('logged ' || ?1, ?2)"
-            " ON CONFLICT (name) DO UPDATE SET value = value + ?2 RETURNING value",
+            "INSERT INTO meta VALUES ('logged ' || ?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value",
             (key, size),
         ).fetchall()
         if logged <= self._most:
@@ -342,7 +346,7 @@ class SqliteLedger:
 
     def _drop(self, db: Connection, key: str, last: int) -> None:
         """Remove what `key` said up to line `last`; the index wants to be told what was in it."""
-        of_them = "FROM log WHERE key = ?1 AND state = ?2 AND number <= ?3"
+        of_them = "FROM log WHERE key = ? AND state = ? AND number <= ?"
         db.execute(
             f"INSERT INTO words (words, rowid, text) SELECT 'delete', number, text {of_them}"
             " AND number <= (SELECT value FROM meta WHERE name = 'indexed')",
@@ -385,12 +389,12 @@ class SqliteLedger:
         """Leave the last `most` lines of `room`. The index wants to be told what was in the others."""
         self._index(db)
         old = (
-            "FROM log WHERE key = ?1 AND number <="
-            " (SELECT number FROM log WHERE key = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)"
+            "FROM log WHERE key = ? AND number <="
+            " (SELECT number FROM log WHERE key = ? ORDER BY number DESC LIMIT 1 OFFSET ?)"
         )
         told = f"INSERT INTO words (words, rowid, text) SELECT 'delete', number, text {old}"
-        db.execute(told, (room, most))
-        db.execute(f"DELETE {old}", (room, most))
+        db.execute(told, (room, room, most))
+        db.execute(f"DELETE {old}", (room, room, most))
 
 
 def out_of_order(key: str, entry: StreamEntry) -> LedgerTrouble:

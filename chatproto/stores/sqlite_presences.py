@@ -15,8 +15,8 @@ from chatproto.wire.errors import StoreTrouble
 
 COLUMNS = "client_id, key, port, addresses, expires, listed, allow, host, host_port, local, until"
 UPDATE = (
-    "UPDATE presences SET key = ?2, port = ?3, addresses = ?4, expires = ?5, listed = ?6, allow = ?7,"
-    " host = ?8, host_port = ?9, local = ?10, until = NULL WHERE client_id = ?1"
+    "UPDATE presences SET key = ?, port = ?, addresses = ?, expires = ?, listed = ?, allow = ?,"
+    " host = ?, host_port = ?, local = ?, until = NULL WHERE client_id = ?"
 )
 INSERT = f"INSERT INTO presences ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
 DELETE = "DELETE FROM presences WHERE client_id = ?"
@@ -73,7 +73,6 @@ class SqlitePresences:
     ) -> None:
         client_id, visitor, names = presence.client_id, presence.visitor, self._names
         values = (
-            client_id,
             presence.key,
             presence.port,
             json.dumps(presence.addresses),
@@ -91,8 +90,8 @@ class SqlitePresences:
             names.hide_in(db, client_id, allow)
             for one in gone:
                 more -= db.execute(DELETE, (one,)).rowcount
-            if not db.execute(UPDATE, values).rowcount:
-                more += db.execute(INSERT, values).rowcount
+            if not db.execute(UPDATE, (*values, client_id)).rowcount:
+                more += db.execute(INSERT, (client_id, *values)).rowcount
         names.kept(client_id, owned)
         self._count += more
         for one in gone:
