@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from chatproto.cli.server_options import ServerOptions
-from tests.e2e.harness import LIMIT, TWISTD, Program, Stage, free_port
+from tests.e2e.harness import LIMIT, TWISTD, Program, Stage, free_port, other_port
 from tests.e2e.test_server_process import REGISTER, ask
 
 MISC = Path(__file__).parents[2] / "misc"
@@ -91,6 +91,17 @@ def test_the_container_runs_a_program_that_knows_its_options(tmp_path: Path) -> 
     )
     assert options["metrics"] == "tcp:9100:interface=127.0.0.1"
     assert "127.0.0.1:9100/health" in text
+
+
+def test_the_health_check_of_the_container_asks_the_server(stage: Stage) -> None:
+    text = (MISC / "Containerfile").read_text().replace("\\\n", " ")
+    [check] = re.findall(r'^HEALTHCHECK .*"-c",\s+"(.*)"\]$', text, re.MULTILINE)
+    server, _ = stage.server("--metrics", "tcp:0:interface=127.0.0.1")
+    command = [sys.executable, "-c", check.replace("9100", str(other_port(server, "metrics")))]
+    assert subprocess.run(command, timeout=LIMIT).returncode == 0
+    server.signal(signal.SIGTERM)
+    server.wait()
+    assert subprocess.run(command, capture_output=True, timeout=LIMIT).returncode != 0
 
 
 @pytest.fixture
