@@ -151,6 +151,10 @@ class RoomPolicy:
         """Return True if a ban in force covers the id, the key or the address."""
         return any(ban.covers(client_id, key, host, now) for ban in self.bans.values())
 
+    def _bans_key(self, key: str, now: float) -> bool:
+        """Return True if a ban in force names this very key, not only an id or an address."""
+        return any(ban.until > now and key in (ban.key, ban.value) for ban in self.bans.values())
+
     def is_guess(self, key: str, secret: str, now: float) -> bool:
         """Return True if the owner of `key` needs the room's key alone, and `secret` is not that key."""
         if not self.secret or self.invited_only or self.role(key, now, False) >= Role.OP:
@@ -158,8 +162,11 @@ class RoomPolicy:
         return not self.is_invited(key, now) and not self._opens(secret)
 
     def check_entry(self, client_id: str, key: str, host: str, secret: str, now: float) -> None:
-        """Check that a client may join. Raises RemoteError: 403 if not."""
-        if self.role(key, now, inside=False) >= Role.OP:
+        """Check that a client may join. Raises RemoteError: 403 if not.
+
+        Owner and operators pass, except for an owner whose own key the server's operator banned.
+        """
+        if self.role(key, now, inside=False) >= Role.OP and not self._bans_key(key, now):
             return
         if self.is_banned(client_id, key, host, now):
             raise RemoteError(403, "banned")

@@ -42,7 +42,7 @@ MOST_GAPS = 10_000
 _NOBODY = ""
 
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Number of the rules that all servers of one log follow; raised when a command is decided otherwise."""
 
 DECIDING = (

@@ -173,9 +173,14 @@ class PolicyTests(SynchronousTestCase):
         for host in ("2001:db8:0:1::1", "10.0.0.8"):
             self.assertTrue(enters(room, "B", "bob", host=host))
 
-    def test_no_ban_is_for_the_owner(self) -> None:
-        room = policy(BanRecord("key", "A"), BanRecord("address", "10.0.0.1"))
-        self.assertTrue(enters(room, "A", "alice"))
+    def test_a_ban_of_an_address_or_an_id_is_not_for_the_owner(self) -> None:
+        room = policy(BanRecord("address", "10.0.0.1"), BanRecord("id", "alice"))
+        self.assertTrue(enters(room, "A", "alice", host="10.0.0.1"))
+
+    def test_a_ban_of_the_owners_key_keeps_the_owner_out(self) -> None:
+        for ban in (BanRecord("key", "A", FOREVER), BanRecord("id", "alice", FOREVER, "A")):
+            self.assertFalse(enters(policy(ban), "A", "alice"))
+            self.assertFalse(enters(policy(ban), "A", "other"))
 
     def test_ban_takes_operator_role_and_invitation(self) -> None:
         room = policy(ops={"B": FOREVER, "C": FOREVER}, invited={"B": FOREVER})
