@@ -408,6 +408,20 @@ class LastingTests(StoreCase):
         for table in ("leases", "names", "presences", "rooms", "room_numbers", "lines"):
             self.assertEqual(self.rows(f"SELECT count(*) FROM {table}"), [(1,)])
 
+    def test_an_id_and_its_registration_are_written_together_or_not_at_all(self) -> None:
+        store = self.open()
+        store.presences.commit(presence("alice"), 0.0)
+        for table in ("presences", "hidden", "names"):
+            self.rows(f"ALTER TABLE {table} RENAME TO aside")
+            with self.assertRaises(StoreTrouble):
+                store.presences.commit(presence("bob", listed=False), 1.0, gone=("alice",))
+            self.rows(f"ALTER TABLE aside RENAME TO {table}")
+            self.assertEqual((len(store.names), len(store.presences)), (1, 1))
+            self.assertIsNone(store.names.owner("bob"))
+            self.assertIsNone(store.names.hidden("bob"))
+            self.assertIsNone(store.presences.find("bob"))
+            self.assertIsNotNone(store.presences.find("alice"))
+
     def test_messages_of_a_turn_are_stored_together_or_refused(self) -> None:
         rooms = self.open().rooms
         first = rooms.append("#tea", "bob", NOW, "0")
