@@ -1,7 +1,8 @@
 """Measure the full interface as a person at the terminal meets it: `python bench/face.py`.
 
-Start-up until the prompt stands, beside `chatclient --version`; the time from a key to its echo while
-lines arrive; CPU of the client for each line; memory after many lines. Real programs on a pty of 80 by 24.
+Start-up until a key typed at the prompt is shown, beside `chatclient --version`; the time from a key to
+its echo while lines arrive; CPU of the client for each line; memory after many lines. Real programs on a
+pty of 80 by 24.
 """
 
 from __future__ import annotations
@@ -56,13 +57,15 @@ class Terminal(ScreenClient):
 
 
 def start_up(stage: Stage, rounds: int) -> dict[str, float]:
-    """Return the median seconds to the prompt, and those of `chatclient --version`."""
+    """Return the median seconds until the prompt shows a typed key, and those of `--version`."""
     home, shown, version = stage.place("start"), [], []
     options = ("--id", "alice", "--server", "none", *LOOPBACK)
     for _ in range(rounds + 1):  # the first one makes the key
         begun = time.perf_counter()
         client = ScreenClient(home, *options)
         client.expect("to nobody>")
+        client.type("x")
+        client.expect("to nobody> x")
         shown.append(time.perf_counter() - begun)
         client.end()
         begun = time.perf_counter()

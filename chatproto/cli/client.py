@@ -13,6 +13,10 @@ __all__ = ["Options", "makeService"]
 def makeService(options: Options) -> IService:
     """The client as `options` want it."""
     with without_collector():
+        if options["ui"] == "full":
+            from chatproto.cli.screen_program import screen_program
+
+            return screen_program(options)
         from chatproto.cli.client_program import client_program
 
         return client_program(options)

@@ -267,6 +267,10 @@ class Options(ProgramOptions):
                 f"--id {self['id']!r} is not a valid id: start with a letter or digit, and use at most "
                 "64 letters, digits, '.', '_', '-'"
             ) from None
+        if self.interactive and self["plain"] and not self["id"].isalnum():
+            say_wrong(
+                f"{self.program}: some classic programs refuse the id {self['id']}, --id chooses another"
+            )
         self["port"] = endpoint_text(self["port"])
         if self["port"].startswith("stdio:"):
             raise WrongOption(

@@ -15,7 +15,6 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from chatproto.cli.client_options import Options
-from chatproto.cli.hang_up import HangUp
 from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.options import (
     cannot_start,
@@ -148,18 +147,18 @@ def control(client: Client, screen: Callable[[Event], None]) -> Control:
 def _password_again(client: Client, options: Options, secret: SecretLine, got: Signal[str]) -> None:
     """Ask at the terminal for the password again after the server has refused it.
 
-    To be called after `_program`, so that the refusal is shown before the question.
+    To be called after `joined_parts`, so that the refusal is shown before the question.
     """
 
     def ask(sentence: str, typed: Callable[[str], None]) -> None:
         client.context.publish(Notice(f"{sentence} (it is not shown, and an empty line gives up)"))
         secret.ask()
 
-    got.listen(_ask_password_again(client, options, ask))
+    got.listen(ask_password_again(client, options, ask))
     client.program.finished.listen(lambda code: secret.stop())
 
 
-def _ask_password_again(
+def ask_password_again(
     client: Client, options: Options, ask: Callable[[str, Callable[[str], None]], None]
 ) -> Callable[[str], None]:
     """Have `ask` called when the server refuses the password; the result takes what was typed."""
@@ -177,23 +176,15 @@ def _ask_password_again(
 
 
 def client_program(options: Options) -> IService:
-    """The client as `options` want it."""
+    """The client as `options` want it, without the full interface (`chatproto.cli.screen_program`)."""
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)
     handle_sigterm_later(reactor)
     use_system_resolver(reactor)
 
-    if options["plain"] and not options["id"].isalnum():
-        print(
-            f"chatclient: some classic programs refuse the id {options['id']}, --id chooses another",
-            file=sys.stderr,
-        )
-    match options["ui"]:
-        case "full":
-            return _with_screen(reactor, options)
-        case "none":
-            return _with_nothing(reactor, options)
+    if options["ui"] == "none":
+        return _with_nothing(reactor, options)
     return _with_lines(reactor, options)
 
 
@@ -204,7 +195,7 @@ def _with_nothing(reactor: Any, options: Options) -> IService:
     client = make_client(
         reactor, options, flushed=printed.flush, remembered=remembered_rooms(options)
     )
-    program = _program(reactor, options, client, ui.tell, ui, printed)
+    program = joined_parts(reactor, options, client, ui.tell, ui, printed, cannot_start)
     Interrupt(reactor, client.program.interrupted).setServiceParent(program)
     return program
 
@@ -255,71 +246,10 @@ def _with_lines(reactor: Any, options: Options) -> IService:
     on_line = secret.on_line if asks else ui.on_line
     keyboard = LineInput(reactor, typed_in, on_line, ui.on_end, ui.on_refused, most, errors, failed)
     context.hold_input.listen(lambda held: keyboard.pause() if held else keyboard.resume())
-    program = _program(reactor, options, client, ui.tell, keyboard, screen)
+    program = joined_parts(reactor, options, client, ui.tell, keyboard, screen, cannot_start)
     if asks:
         _password_again(client, options, secret, password)
     Interrupt(reactor, ui.on_interrupt).setServiceParent(program)
-    return program
-
-
-def _with_screen(reactor: Any, options: Options) -> IService:
-    """Make the client with the full interface; both streams are terminals."""
-    from chatproto.ui.screen.attention import Attention
-    from chatproto.ui.screen.glyphs import glyphs_for
-    from chatproto.ui.screen.history import TypedHistory
-    from chatproto.ui.screen.interface import FullInterface
-    from chatproto.ui.screen.keymap import USUAL_KEYS
-    from chatproto.ui.screen.styles import Styles, colours_of, colours_wanted
-    from chatproto.ui.screen.terminal import ScreenTerminal, window_size
-
-    assert sys.__stdin__ is not None and sys.__stdout__ is not None
-    fd = sys.__stdout__.fileno()
-    client = make_client(
-        reactor,
-        options,
-        typed=not options["plain"],
-        flushed=lambda: terminal.flush(),
-        remembered=remembered_rooms(options),
-    )
-    glyphs = glyphs_for(os.environ)
-    keymap = options["keys"] or USUAL_KEYS
-    ui = FullInterface(
-        client,
-        reactor,
-        wall,
-        lambda: window_size(fd).columns,
-        lambda: window_size(fd).rows,
-        glyphs,
-        Attention(options["id"], on=not options["no-bell"]),
-        lambda: terminal.changed(),
-        client.connections.hold,
-        options["time-format"],
-        keymap,
-    )
-    terminal = ScreenTerminal(
-        reactor,
-        sys.__stdin__,
-        sys.__stdout__,
-        Output(reactor, fd),
-        ui,
-        Styles(
-            colours_wanted(options["color"], os.environ, lambda: colours_of(fd)), options["colors"]
-        ),
-        TypedHistory(None if options["no-log"] else options["home"] / "history"),
-        ui.candidates,
-        encoding_for(os.environ),
-        keymap,
-    )
-    program = _program(reactor, options, client, ui.tell, terminal, terminal)
-    if options["user"] is not None:
-        _ask_password_again(client, options, terminal.ask_secret)
-
-    def end_at_once(code: int) -> None:
-        terminal.restore()
-        os._exit(code)
-
-    Interrupt(reactor, ui.on_interrupt, end_at_once).setServiceParent(program)
-    HangUp(reactor).setServiceParent(program)
     return program
 
 
@@ -331,20 +261,24 @@ def shown(client: Client, tell: Callable[[Event], None]) -> Control:
     return scripts
 
 
-def _program(
+def joined_parts(
     reactor: Any,
     options: Options,
     client: Client,
     tell: Callable[[Event], None],
     keyboard: LineSource,
     screen: LineSink,
+    cannot_start: Callable[[CannotStart], None],
 ) -> MultiService:
-    """Join the parts of the program, whatever its interface is; events are shown by `tell`."""
+    """Join the parts of the program, whatever its interface is.
+
+    Args: tell: shows events. cannot_start: ends the program because a port or socket cannot be opened.
+    """
     program = MultiService()
     if options["irc"] is not None or options["irc-socket"] is not None:
         from chatproto.cli.irc import serve_irc  # only here: most programs have none
 
-        face = serve_irc(reactor, options, client, program)
+        face = serve_irc(reactor, options, client, program, cannot_start)
         scripts = shown(client, face.beside(tell, spoken=options["ui"] == "plain"))
         face.listen()
     else:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
 
 from chatproto.cli.client_options import Options
-from chatproto.cli.options import cannot_start
 from chatproto.client.app import Client
 from chatproto.ui.irc.commands import take
 from chatproto.ui.irc.face import IrcFace
@@ -17,8 +17,17 @@ from chatproto.ui.irc.people import People
 from chatproto.wire.errors import CannotStart
 
 
-def serve_irc(reactor: Any, options: Options, client: Client, program: MultiService) -> IrcFace:
-    """Add to `program` where IRC clients connect; return the face, which listens to no event yet."""
+def serve_irc(
+    reactor: Any,
+    options: Options,
+    client: Client,
+    program: MultiService,
+    cannot_start: Callable[[CannotStart], None],
+) -> IrcFace:
+    """Add to `program` where IRC clients connect; return the face, which listens to no event yet.
+
+    `cannot_start` ends the program because they cannot connect there.
+    """
     home, path = options["home"], options["irc-socket"]
     people = People(client, NickFile(None if options["plain"] else home / NAME))
     password = ""

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.cli.main import ONE_SHOTS
 from chatproto.cli.oneshot import COMMANDS
+from chatproto.cli.screen_program import MODULES
 from tests.fresh_python import fresh_python
 
 HELP = """
@@ -74,6 +75,13 @@ class LoadingTests(SynchronousTestCase):
         ours = [one for one in loaded if one.startswith("chatproto.server.")]
         self.assertEqual(ours, ["chatproto.server.blur"])
         self.assertEqual(set(loaded) & AT_FIRST_USE, set())
+
+    def test_the_screen_loads_the_client_while_the_prompt_stands(self) -> None:
+        loaded = fresh_python(
+            "import sys, chatproto.cli.screen_program; print(*sys.modules)"
+        ).split()
+        self.assertEqual(set(loaded) & {*MODULES, "chatproto.session.state", "sqlite3"}, set())
+        self.assertIn("prompt_toolkit", loaded)
 
     def test_the_names_of_one_shot_commands_are_known_before_they_are_loaded(self) -> None:
         self.assertEqual(ONE_SHOTS, tuple(COMMANDS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,5 +216,28 @@ def test_where_full_cannot_be_one_line_says_so(
             assert alice.wait() == 1
         assert "Traceback" not in alice.text
         assert alice.text.count("because") <= 1
+    finally:
+        alice.end()
+
+
+def test_a_start_that_ends_early_gives_the_terminal_back(tmp_path: Path) -> None:
+    arguments = ("--id", "alice", "--server", "none", "--port")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+        alice = ScreenClient(tmp_path, *arguments, port, columns=120)
+        try:
+            alice.expect("cannot start: cannot listen on 127.0.0.1:")
+            assert alice.wait() == 2
+            assert alice.modes() == alice.before
+            assert "Traceback" not in alice.text
+        finally:
+            alice.end()
+    alice = ScreenClient(tmp_path, *arguments, LOOPBACK[1])
+    try:
+        alice.wait_for(lambda: b"starting" in alice.raw, "the prompt")
+        alice.signal(signal.SIGTERM)
+        assert alice.wait() in (0, -signal.SIGTERM)
+        assert alice.modes() == alice.before
+        assert "Traceback" not in alice.text
     finally:
         alice.end()

@@ -53,10 +53,3 @@ class Attention:
             case MessageReceived():
                 return f"{name(event.from_)}: {inline(spoken(event.text))}"[:_LONGEST]
         return None
-
-
-def bell(text: str, environ_term: str) -> str:
-    """Return BEL, and OSC 9 with `text` where the terminal does not print it."""
-    if environ_term.startswith(("linux", "vt", "dumb")):
-        return "\a"
-    return f"\a\x1b]9;{text}\x1b\\"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from chatproto.client.events import FileChanged
 from chatproto.ui.file_view import duration, percent, speed
 from chatproto.ui.legible import inline, name
@@ -55,3 +57,18 @@ def _bar(event: FileChanged, columns: int, glyphs: Glyphs) -> Line:
         room, bar = columns - width(numbers), ""
     shown = pad(cut(called, room, glyphs.more), min(room, 40))
     return (("", f"{shown} " if bar else shown), ("good", bar), ("", numbers))
+
+
+def files_part(files: Iterable[FileChanged]) -> Line:
+    """Return the part about files on their way: how many, how far, how fast, how long yet."""
+    moving = [one for one in files if one.state == "moving"]
+    if not moving:
+        return ()
+    size = sum(one.size for one in moving)
+    done = percent(sum(one.offset for one in moving), size)
+    rate = sum(one.rate or 0 for one in moving)
+    text = f"files {len(moving)}: {done}%"
+    if rate:
+        left = max((one.left or 0 for one in moving), default=0)
+        text += f" {speed(rate)} {duration(left)}"
+    return (("", text),)

@@ -27,12 +27,12 @@ from chatproto.client.events import (
 from chatproto.client.targets import Target
 from chatproto.net.clock import Wall
 from chatproto.ui.commands import TypedText, carry_out, carry_out_for
-from chatproto.ui.completion import Completion, completions
+from chatproto.ui.completion import completions
 from chatproto.ui.legible import inline
 from chatproto.ui.plain import dropped
 from chatproto.ui.screen import folding
 from chatproto.ui.screen.attention import Attention
-from chatproto.ui.screen.file_bars import FileBars
+from chatproto.ui.screen.file_bars import FileBars, files_part
 from chatproto.ui.screen.glyphs import Glyphs
 from chatproto.ui.screen.here import Here, here, prompt_line, recipient, standing
 from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
@@ -40,7 +40,7 @@ from chatproto.ui.screen.own_lines import OwnLine, OwnLines
 from chatproto.ui.screen.questions import Question, QuestionQueue
 from chatproto.ui.screen.rows import plain_rows
 from chatproto.ui.screen.scrollback import Scrollback
-from chatproto.ui.screen.status import files_part, status_line
+from chatproto.ui.screen.status import status_line
 from chatproto.ui.screen.styles import Line
 from chatproto.ui.screen.tab import completed, listing
 from chatproto.ui.screen.tabs import Tabs
@@ -331,12 +331,9 @@ class FullInterface:
         """Show a sentence about a mistake of ours."""
         self._say_hint(f"!! {sentence}")
 
-    def candidates(self, before: str) -> list[Completion]:
-        """Return what `before`, the text up to the cursor, can be completed to."""
-        return completions(before, self._client.familiar_names())
-
-    def complete(self, before: str, candidates: list[Completion], again: bool) -> str:
+    def complete(self, before: str, again: bool) -> str:
         """Return `before`, the text up to the cursor, completed; `again`: a second Tab, which lists."""
+        candidates = completions(before, self._client.familiar_names())
         text = completed(before, candidates)
         if again and text == before and len(candidates) > 1:
             self._listing = listing(candidates, self._columns())

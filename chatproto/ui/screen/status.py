@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chatproto.client.events import FileChanged
-from chatproto.ui.file_view import duration, percent, speed
 from chatproto.ui.screen.cells import columns_of, width
 from chatproto.ui.screen.glyphs import Glyphs
 from chatproto.ui.screen.styles import Fragment, Line
@@ -36,18 +34,3 @@ def cut_line(line: Line, columns: int, glyphs: Glyphs) -> Line:
         if room < 0:
             break
     return (*found, ("dim", glyphs.more))
-
-
-def files_part(files: Iterable[FileChanged]) -> Line:
-    """Return the part about files on their way: how many, how far, how fast, how long yet."""
-    moving = [one for one in files if one.state == "moving"]
-    if not moving:
-        return ()
-    size = sum(one.size for one in moving)
-    done = percent(sum(one.offset for one in moving), size)
-    rate = sum(one.rate or 0 for one in moving)
-    text = f"files {len(moving)}: {done}%"
-    if rate:
-        left = max((one.left or 0 for one in moving), default=0)
-        text += f" {speed(rate)} {duration(left)}"
-    return (("", text),)

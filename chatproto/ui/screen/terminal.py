@@ -14,7 +14,8 @@ import select
 import signal
 import termios
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, TextIO
 
 from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.application.current import set_app
@@ -52,14 +53,16 @@ from chatproto.stdio.output import Output
 from chatproto.stdio.printable import printable
 from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
-from chatproto.ui.completion import Completion
-from chatproto.ui.screen.attention import bell
+from chatproto.ui.screen.bell import bell
 from chatproto.ui.screen.burst import Burst
 from chatproto.ui.screen.history import TypedHistory
-from chatproto.ui.screen.interface import FullInterface
 from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
 from chatproto.ui.screen.reflow import rows_above, wraps_anew
+from chatproto.ui.screen.starting import StartingInterface
 from chatproto.ui.screen.styles import Line, Styles
+
+if TYPE_CHECKING:
+    from chatproto.ui.screen.interface import FullInterface  # loaded while the prompt stands
 
 GATHER = 0.05
 """Seconds for which arriving lines are gathered, but for the first after a pause."""
@@ -162,8 +165,10 @@ def _row_width(drawn: Screen, row: int) -> int:
 class ScreenTerminal:
     """Source of typed lines and sink of what is shown, for `FullInterface`.
 
+    The prompt may stand before there is one: `open`, then `show`. Lines are taken from `start` on.
+
     Args: stdin, stdout: the streams that the program was started with, both terminals. output: writes to
-    `stdout` without ever waiting. complete: returns the lines that a text up to the cursor can become.
+    `stdout` without ever waiting.
     """
 
     log = Logger()
@@ -174,10 +179,9 @@ class ScreenTerminal:
         stdin: TextIO,
         stdout: TextIO,
         output: Output,
-        interface: FullInterface,
+        interface: FullInterface | StartingInterface,
         styles: Styles,
         history: TypedHistory,
-        complete: Callable[[str], list[Completion]],
         encoding: str = "utf-8",
         keymap: Keymap = USUAL_KEYS,
     ) -> None:
@@ -187,13 +191,18 @@ class ScreenTerminal:
         self._fd = stdout.fileno()
         self._interface = interface
         self._styles = styles
-        self._complete = complete
         self._history = history
         self._term = os.environ.get("TERM", "")
         self._frames = Frames(output, self._fd, encoding)
         self._saved: list[Any] | None = None
         self._app: Application[None] | None = None
         self._buffer = Buffer(multiline=True)
+        self.opened: Deferred[None] = Deferred()
+        """Fires when the prompt stands."""
+        self._opening = False
+        self._ready = False  # the client runs, and takes lines
+        self._early = ExitStack()  # ends the deafness after an Enter that came before
+        self._entered = False
         self._started = False
         self._stopping = False
         self._ended = False
@@ -212,15 +221,33 @@ class ScreenTerminal:
 
     # What the program asks.
 
-    def start(self) -> None:
+    def open(self) -> None:
         """Show the prompt; keys are read from the next turn of the reactor on."""
-        self._reactor.callLater(0, self._begin)
+        if not self._opening:
+            self._opening = True
+            self._reactor.callLater(0, self._begin)
+
+    def show(self, interface: FullInterface) -> None:
+        """Have `interface` say what is shown from now on; the line that was begun is for it."""
+        self._interface = interface
+        self._typed()
+        self.changed()
+
+    def start(self) -> None:
+        """Take lines from now on: the client runs. The prompt is shown unless it stands."""
+        self.open()
+        self._ready = True
+        if self._entered:
+            self._entered = False
+            self._enter()
+        self._early.close()
 
     def stop(self) -> None:
         """Print what is left, and give the terminal back."""
         if self._stopping:
             return
         self._stopping = True
+        self._early.close()
         self._interface.finish()
         if not self._started:
             self._ended = True
@@ -394,6 +421,8 @@ class ScreenTerminal:
 
     def _taken(self, _: object) -> None:
         self._busy = False
+        if not self.opened.called:
+            self.opened.callback(None)
         wait = self._interface.next_wait()
         if wait is not None:
             self._later(max(wait, GATHER))
@@ -505,6 +534,9 @@ class ScreenTerminal:
         self._interface.pasted(self._buffer.text)
 
     def _enter(self) -> None:
+        if not self._ready:
+            self._wait_for_client()
+            return
         text = typed(self._buffer.text)
         if self._secret is not None:
             (_, got), self._secret = self._secret, None
@@ -517,6 +549,12 @@ class ScreenTerminal:
             self._buffer.append_to_history()
             self._buffer.reset()
             self._typed()
+
+    def _wait_for_client(self) -> None:
+        """Read no more keys until the client runs, which then gets the line."""
+        if self._app is not None and not self._entered:
+            self._entered = True
+            self._early.enter_context(self._app.input.detach())
 
     def _interrupt(self) -> None:
         self._secret = None
@@ -535,8 +573,7 @@ class ScreenTerminal:
 
     def _tab(self) -> None:
         before = self._buffer.document.text_before_cursor
-        listed, found = self._listed, self._complete(before)
-        text = self._interface.complete(before, found, listed == before)
+        text = self._interface.complete(before, self._listed == before)
         if text != before:
             self._buffer.delete_before_cursor(len(before))
             self._buffer.insert_text(text)

@@ -27,6 +27,7 @@ from chatproto.ui.screen.glyphs import UNICODE
 from chatproto.ui.screen.history import TypedHistory
 from chatproto.ui.screen.interface import FullInterface
 from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
+from chatproto.ui.screen.starting import StartingInterface
 from chatproto.ui.screen.styles import Styles
 from chatproto.ui.screen.terminal import ScreenTerminal
 from tests.client.keyed_program import Case
@@ -89,17 +90,24 @@ class ScreenCase(Case):
             self.stdin,
             self.stdout,
             self.output,
-            self.ui,
+            self.first_interface(),
             Styles(self.colours),
             TypedHistory(self.history),
-            self.ui.candidates,
             self.encoding,
             keymap=self.keys,
         )
         self.node.publish.listen(self.ui.tell)
-        self.terminal.start()
+        self.begin_terminal()
         self.addCleanup(self.close)
         self.expect_prompt("to nobody>")
+
+    def first_interface(self) -> FullInterface | StartingInterface:
+        """Return what the screen shows at first."""
+        return self.ui
+
+    def begin_terminal(self) -> None:
+        """Show the prompt."""
+        self.terminal.start()
 
     def close(self) -> None:
         """End the screen, as the end of the program does."""
@@ -142,6 +150,11 @@ class ScreenCase(Case):
         select.select([self.stdin], [], [], LIMIT)  # a terminal passes them on when it likes
         while select.select([self.stdin], [], [], 0)[0]:
             self._turn()
+        self.settle()
+
+    def type_ahead(self, keys: str) -> None:
+        """Press keys that the screen is not to read yet."""
+        os.write(self._ours, keys.encode())
         self.settle()
 
     def enter(self, line: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import Event, IncomingCallEvent, MessageReceived
-from chatproto.ui.screen.attention import BETWEEN, Attention, bell
+from chatproto.ui.screen.attention import BETWEEN, Attention
+from chatproto.ui.screen.bell import bell
 from chatproto.ui.screen.folding import ASK, folded, question
 from chatproto.ui.screen.glyphs import UNICODE
 

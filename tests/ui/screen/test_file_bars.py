@@ -10,9 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import FileChanged
 from chatproto.ui.screen.cells import width
-from chatproto.ui.screen.file_bars import MOST, FileBars
+from chatproto.ui.screen.file_bars import MOST, FileBars, files_part
 from chatproto.ui.screen.glyphs import UNICODE
-from chatproto.ui.screen.status import files_part
 
 
 def moving(number: int = 1, **changes: Any) -> FileChanged:

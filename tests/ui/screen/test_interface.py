@@ -164,12 +164,10 @@ class InterfaceTests(SynchronousTestCase):
         self.assertEqual(self.prompt(), "waiting to be called>")
 
     def test_tab_completes_and_lists_at_the_second_time(self) -> None:
-        found = self.ui.candidates("/mo")
-        self.assertEqual(self.ui.complete("/mo", found, again=False), "/mode ")
-        found = self.ui.candidates("/m")
-        self.assertEqual(self.ui.complete("/m", found, again=False), "/m")
+        self.assertEqual(self.ui.complete("/mo", again=False), "/mode ")
+        self.assertEqual(self.ui.complete("/m", again=False), "/m")
         self.assertEqual(len(self.above()), 1)
-        self.ui.complete("/m", found, again=True)
+        self.ui.complete("/m", again=True)
         self.assertIn("/mode", self.above()[0])
         self.ui.typing("/mu")
         self.assertEqual(len(self.above()), 1)

@@ -13,6 +13,7 @@ from chatproto.ui.screen.attention import BETWEEN
 from chatproto.ui.screen.glyphs import ASCII
 from chatproto.ui.screen.keymap import read_keymap
 from chatproto.ui.screen.questions import STANDS
+from chatproto.ui.screen.starting import StartingInterface
 from tests.client.keyed_program import BOB
 from tests.client.tls_net import FarPerson
 from tests.ui.screen.memory_screen import ScreenCase
@@ -327,3 +328,69 @@ class CallTests(ScreenCase):
         self.person("bob", takes=False)
         self.wait_for(lambda: "ringing>" in self.prompt, "a call that rings")
         self.assertIn("· ringing", self.display[self.screen.cursor.y - 1])
+
+
+class EarlyTests(ScreenCase):
+    """The prompt stands before the client is there."""
+
+    def open(self) -> None:
+        self.ends = 0
+
+        def end() -> None:
+            self.ends += 1
+
+        self.starting = StartingInterface(lambda: self.columns, self.glyphs, end)
+        super().open()
+
+    def begin_terminal(self) -> None:
+        self.terminal.open()
+
+    def first_interface(self) -> StartingInterface:
+        return self.starting
+
+    def run_client(self) -> None:
+        self.terminal.show(self.ui)
+        self.terminal.start()
+
+    def test_a_line_begun_before_the_client_runs_is_for_it(self) -> None:
+        self.wait_for(lambda: self.terminal.opened.called, "the prompt")
+        self.assertIn("── starting ──", self.text)
+        self.type("/i\t")
+        self.expect_prompt("to nobody> /i")
+        self.type("d")
+        self.expect_prompt("to nobody> /id")
+        self.run_client()
+        self.expect("no conversation")
+        self.expect_prompt("to nobody> /id")
+        self.type("\r")
+        self.expect("  alice")
+        self.expect_prompt("to nobody>")
+
+    def test_a_line_sent_before_is_carried_out_and_the_next_is_another(self) -> None:
+        self.type("/id")
+        self.expect_prompt("to nobody> /id")
+        self.type("\r")
+        self.type_ahead("/who")
+        self.expect_prompt("to nobody> /id")
+        self.run_client()
+        self.expect("  alice")
+        self.expect_prompt("to nobody> /who")
+
+    def test_it_can_be_ended(self) -> None:
+        self.type("half\x04")
+        self.settle()
+        self.assertEqual(self.ends, 0)
+        self.type("\x03\x1b1\x1bn\x04")
+        self.wait_for(lambda: self.ends == 1, "the end")
+        self.type("\x03")
+        self.assertEqual(self.ends, 2)
+        self.starting.on_interrupt()
+        self.assertEqual(self.ends, 3)
+
+    def test_a_paste_before_is_text_too(self) -> None:
+        self.type("\x1b[200~/quit\nmore\x1b[201~")
+        self.expect_prompt("more")
+        self.run_client()
+        self.type("\r")
+        self.expect("!! you are in no conversation")
+        self.assertEqual(self.codes, [])
