@@ -149,7 +149,7 @@ class ServerOptions(AuthOptions):
     opt_p = opt_port
 
     def opt_limits(self, text: str) -> None:
-        """Limit as NAME=VALUE (may be repeated); list prints all of them, explain explains them"""
+        """Limit as NAME=VALUE (may be repeated), or list, or explain for what each means"""
         if text == "list":
             for field in fields(SERVER_DEFAULTS):
                 print(f"{field.name}={getattr(SERVER_DEFAULTS, field.name):.12g}")
