@@ -21,7 +21,7 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.main import CONNECTION_DONE
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -37,6 +37,12 @@ READ_SIZE = 256 * 1024
 EVENTS = 200
 """Sockets that one turn of the reactor reads or ends at most: their ends take some 20 ms."""
 
+TOGETHER = 64
+"""Connections that are accepted, answered and sent to step by step; the first answer waits for the last."""
+GATHERED = 4096
+"""Bytes of an answer that may wait for the answers to the others."""
+
+Accepted = tuple[socket.SocketType, tuple[Any, ...]]
 DONE = Failure(CONNECTION_DONE)
 log = Logger()
 
@@ -57,7 +63,10 @@ def _why_plain() -> str:
     return (
         unknown("Twisted", twisted.__version__, KNOWN_TWISTED)
         or missing(FileDescriptor(object()), "_tempDataBuffer", "dataBuffer", "disconnecting")  # type: ignore[arg-type]
-        or missing(tcp.Server, "_shouldShutdown", "_closeWriteConnection", "_addressType")
+        or missing(
+            tcp.Server, "_shouldShutdown", "_closeWriteConnection", "_addressType", "_aborting"
+        )
+        or missing(socket.socket, "_accept")
     )
 
 
@@ -128,8 +137,12 @@ def watched_server(*arguments: Any) -> DirectServer:
 class Acceptor:
     """Accept the connections of `port`, and receive at once what they begin with.
 
+    Each step is done for `TOGETHER` connections before the next one: accept, make, receive, answer, send.
+    So the same code runs again while the processor's caches still hold it: a third less CPU.
+
     The reactor watches a connection only if neither data nor its end have come a turn later: one that
-    brings a request and reads the answer costs no call of epoll.
+    brings a request and reads the answer costs no call of epoll. Its socket is the one of C beneath
+    Python's class, which would only count the files made of it.
     """
 
     def __init__(self, port: tcp.Port) -> None:
@@ -139,27 +152,53 @@ class Acceptor:
 
     def accept(self) -> None:
         """Accept what waits; the number taken at once follows that of the last time, as in Twisted."""
-        port, taken = self._port, 0
+        port, taken, more = self._port, 0, True
         most: int = port.numberAccepts
-        while taken < most:
-            try:
-                accepted, address = port.socket.accept()
-            except BlockingIOError:
-                break
-            except OSError:
-                # Twisted meets it again, and knows what to do: with too many open files it has a
-                # reserve, to accept and close those that wait.
-                tcp.Port.doRead(port)
-                break
-            taken += 1
-            try:
-                self._connect(accepted, address)
-            except Exception:
-                log.failure("a connection could not be accepted")
+        while more and taken < most:
+            wanted = min(TOGETHER, most - taken)
+            accepted = self._accepted(wanted)
+            more = len(accepted) == wanted
+            taken += len(accepted)
+            self._begin(accepted)
         port.numberAccepts = most + 20 if taken == most else max(1, taken)
 
-    def _connect(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
-        """Make the connection of a socket, and hand on what it begins with."""
+    def _accepted(self, most: int) -> list[Accepted]:
+        """Accept at most `most` connections."""
+        listening: Any = self._port.socket
+        accept = listening._accept
+        accepted: list[tuple[int, tuple[Any, ...]]] = []
+        try:
+            while len(accepted) < most:
+                accepted.append(accept())
+        except BlockingIOError:
+            pass
+        except OSError:
+            # Twisted meets it again, and knows what to do: with too many open files it has a
+            # reserve, to accept and close those that wait.
+            tcp.Port.doRead(self._port)
+        kind = listening.family, listening.type, listening.proto
+        return [(socket.SocketType(*kind, fileno=number), address) for number, address in accepted]
+
+    def _begin(self, accepted: list[Accepted]) -> None:
+        """Make connections, and hand on what they begin with."""
+        made = []
+        for one, address in accepted:
+            try:
+                connection = self._connected(one, address)
+            except Exception:
+                log.failure("a connection could not be accepted")
+            else:
+                if connection is not None:
+                    made.append(connection)
+        new = receive_all(made)
+        if new and not self._new:
+            self._reactor.callLater(0, self._look_again)
+        self._new += new
+
+    def _connected(
+        self, accepted: socket.SocketType, address: tuple[Any, ...]
+    ) -> DirectServer | None:
+        """Make the connection of a socket; None if the factory refuses it."""
         port = self._port
         whence: IPv4Address | IPv6Address
         if len(address) == 2:
@@ -177,26 +216,32 @@ class Acceptor:
             protocol = None
         if protocol is None:
             accepted.close()
-            return
+            return None
         number = port.sessionno
         port.sessionno = number + 1
         connection = DirectServer(accepted, protocol, address, port, number, self._reactor)
         protocol.makeConnection(connection)
-        if connection.is_new:
-            connection.receive()
-        if connection.is_new:
-            if not self._new:
-                self._reactor.callLater(0, self._look_again)
-            self._new.append(connection)
+        return connection
 
     def _look_again(self) -> None:
         """Receive a turn later; then the reactor watches what goes on."""
         new, self._new = self._new, []
-        for connection in new:
-            if connection.is_new:
-                connection.receive()
-            if connection.is_new:
-                connection.startReading()
+        for connection in receive_all(new):
+            connection.startReading()
+
+
+def receive_all(connections: list[DirectServer]) -> list[DirectServer]:
+    """Hand on what the sockets of new `connections` have, and then send and close.
+
+    Returns: those that are new still: they have not ended, nor asked to be watched or paused.
+    """
+    received = [(one, one.received()) for one in connections if one.is_new]
+    for connection, data in received:
+        if data is not None and connection.stands:
+            connection.hand_on(data)
+    for connection, _ in received:
+        connection.settle()
+    return [connection for connection, _ in received if connection.is_new]
 
 
 class DirectServer(tcp.Server):
@@ -210,13 +255,16 @@ class DirectServer(tcp.Server):
     _shouldShutdown = False  # no other process has the socket: closing it is enough
     is_new = True
     """True until reading is begun, paused or over: the reactor has not been asked to watch it yet."""
+    _is_watched = False  # the reactor has been asked to watch it
+    _gathered: bytes | None = None  # an answer that is sent later; empty: it may be
+    _ended: socket.SocketType | None = None  # to be closed later
     _read_ended = False
     _is_free = True  # nothing waits to be written, and the connection stands
     _log_prefix = ""
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: socket.SocketType,
         protocol: Any,
         client: tuple[Any, ...],
         server: tcp.Port,
@@ -224,7 +272,7 @@ class DirectServer(tcp.Server):
         reactor: Any,
     ) -> None:
         # Twisted's also begins to read, and makes texts for the log that are hardly ever read.
-        tcp.Connection.__init__(self, sock, protocol, reactor)
+        tcp.Connection.__init__(self, sock, protocol, reactor)  # type: ignore[arg-type]  # that of C
         self._addressType = IPv4Address if len(client) == 2 else IPv6Address
         self.server, self.sessionno = server, sessionno
         self.client, self.hostname = client, client[0]
@@ -240,32 +288,61 @@ class DirectServer(tcp.Server):
             self._log_prefix = f"{kind},{self.sessionno},{self.hostname}"
         return self._log_prefix
 
+    @property
+    def stands(self) -> bool:
+        """True until the connection has ended, or its protocol has ended it."""
+        return bool(self.connected) and not (self.disconnecting or self._aborting)
+
     def startReading(self) -> None:
         self.is_new = False
+        self._is_watched = True
         super().startReading()
 
     def stopReading(self) -> None:
         self.is_new = False
         super().stopReading()
 
-    def receive(self) -> None:
-        """Hand on what the socket has, as the reactor does for a connection that it watches."""
+    def received(self) -> bytes | OSError | None:
+        """Return what the socket has: nothing at its end, None if nothing has come yet.
+
+        Until `settle`, a first short answer is gathered, and the socket is not closed.
+        """
+        self._gathered = b""
         try:
-            why = self.doRead()
-        except Exception:
-            failure = Failure()
-            self.log.failure("a connection could not read", failure)
-            self.connectionLost(failure)
-            return
-        if why is not None:
+            return self.socket.recv(self.bufferSize)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            return error
+
+    def hand_on(self, data: bytes | OSError) -> None:
+        """Do with `data` what the reactor does for a connection that it watches."""
+        if not isinstance(data, bytes):
             self.is_new = False
-            if why is CONNECTION_DONE:
-                self.readConnectionLost(DONE)
-            else:
-                self.connectionLost(Failure(why))
+            self.connectionLost(Failure(CONNECTION_LOST))
+        elif not data:
+            self.is_new = False
+            self.readConnectionLost(DONE)
+        else:
+            try:
+                self.protocol.dataReceived(data)
+            except Exception:
+                failure = Failure()
+                self.log.failure("a connection could not read", failure)
+                self.connectionLost(failure)
+
+    def settle(self) -> None:
+        """Send what was gathered, and close the socket of a connection that is over."""
+        gathered, self._gathered = self._gathered, None
+        if gathered:
+            self._send(gathered)
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended.close()
 
     def startWriting(self) -> None:
         self._is_free = False
+        self._is_watched = True
         super().startWriting()
 
     def stopWriting(self) -> None:
@@ -282,12 +359,22 @@ class DirectServer(tcp.Server):
 
     def connectionLost(self, reason: Failure) -> None:
         """Break the cycles that TLS made, so that memory is free without the cycle collector."""
+        self.settle()
         super().connectionLost(reason)
         for name in ("write", "getHandle", "getPeerCertificate"):
             self.__dict__.pop(name, None)
 
     def write(self, data: bytes) -> None:
         """Send `data` unchanged; under TLS, `data` is already encrypted."""
+        gathered = self._gathered
+        if gathered is not None:
+            if not gathered and len(data) <= GATHERED:
+                self._gathered = data
+                return
+            self.settle()
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
         if self._is_free:
             try:
                 sent = self.socket.send(data)
@@ -320,14 +407,20 @@ class DirectServer(tcp.Server):
             or self.producer is not None
             or self.dataBuffer
             or self._tempDataBuffer
+            or self._gathered
         ):
             super().loseConnection(*args)
             return
         self.connected = 0
         self.disconnected = 1
-        self.stopReading()
-        self.stopWriting()
-        self.socket.close()
+        if self._is_watched:
+            self.stopReading()
+            self.stopWriting()
+        self.is_new = self._is_free = False
+        if self._gathered is None:
+            self.socket.close()
+        else:
+            self._ended = self.socket
         protocol = self.protocol
         del self.protocol, self.socket, self.fileno
         protocol.connectionLost(DONE)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import cache
 from typing import Any
 
 from twisted.internet.interfaces import IProtocol
 
-from chatproto.wire.plain_blocks import Kind, may_begin, start_line
+from chatproto.wire.plain_blocks import Kind, start_line
 from chatproto.wire.strict import TLS_CLIENT_HELLO
 
 
@@ -32,10 +33,18 @@ def sniff(data: bytes, kinds: tuple[type[Kind], ...]) -> FirstBytes:
     """
     if data[0] == TLS_CLIENT_HELLO:
         return FirstBytes.TLS
-    if not may_begin(data, kinds):
-        return FirstBytes.TEXT
-    certain = any(data.startswith(start_line(kind)) for kind in kinds)
-    return FirstBytes.BLOCK if certain else FirstBytes.UNDECIDED
+    starts = _start_lines(kinds)
+    if data.startswith(starts):
+        return FirstBytes.BLOCK
+    if any(start.startswith(data) for start in starts):
+        return FirstBytes.UNDECIDED
+    return FirstBytes.TEXT
+
+
+@cache
+def _start_lines(kinds: tuple[type[Kind], ...]) -> tuple[bytes, ...]:
+    """Return the start lines of `kinds`, of which a program has two or three."""
+    return tuple(start_line(kind) for kind in kinds)
 
 
 def hand_over(

@@ -232,7 +232,7 @@ class ChatConnection(ClassicReceiver):
                         line = factory.directory.line(message, reply, source)
                         if line is not None:
                             say(line)
-                if not registered and reply.__class__ is ClassicRegAck:
+                if reply.__class__ is ClassicRegAck:
                     registered = True
                 if tally is not None:
                     tally.answered("classic", message, reply)

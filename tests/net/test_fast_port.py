@@ -13,6 +13,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
@@ -200,6 +201,84 @@ class FastPortTests(TestCase):
         port.doRead()
         self.assertEqual((len(self.made), port.numberAccepts), (5, 2))
 
+    async def test_connections_beyond_those_taken_together_are_accepted_too(self) -> None:
+        self.patch(fast_tcp, "TOGETHER", 2)
+        port = self.listen()
+        port.numberAccepts = 5
+        for _ in range(6):
+            self.connect(port, b"hello")
+        port.doRead()
+        self.assertEqual([one.events for one in self.made], [[b"hello"]] * 5)
+
+    async def test_data_of_a_connection_that_another_aborts_is_not_handed_on(self) -> None:
+        port = self.listen()
+        self.connect(port, b"hello")
+        self.connect(port, b"hello")
+
+        def end_all(noted: Noted, data: bytes) -> None:
+            seen.append(data)
+            for one in self.made:
+                one.transport.abortConnection()
+
+        self.patch(Noted, "dataReceived", end_all)
+        seen: list[bytes] = []
+        port.doRead()
+        self.assertEqual(seen, [b"hello"])
+
+    async def test_data_of_a_connection_that_another_pauses_is_handed_on(self) -> None:
+        port = self.listen()
+        self.connect(port, b"hello")
+        self.connect(port, b"hello")
+
+        def pause_all(noted: Noted, data: bytes) -> None:
+            seen.append(data)
+            for one in self.made:
+                one.transport.pauseProducing()
+
+        self.patch(Noted, "dataReceived", pause_all)
+        seen: list[bytes] = []
+        port.doRead()
+        self.assertEqual(seen, [b"hello"] * 2)
+
+    async def test_answers_are_those_that_twisted_s_own_port_sends(self) -> None:
+        """Every order of short and long answers and of an end, on several connections at once."""
+        acts = ("short", "long", "lose", "half", "")
+        for doing in product(acts, repeat=3):
+            told = []
+            for why in ("", "a test wants it"):
+                self.patch(fast_tcp, "WHY_PLAIN", why)
+                told.append(await self.answers_to(doing))
+            self.assertEqual(told[0], told[1], doing)
+
+    async def answers_to(self, acts: tuple[str, ...]) -> list[bytes]:
+        """Return what two clients read whose protocols do `acts` with their first data."""
+
+        def act(noted: Noted, data: bytes) -> None:
+            transport: Any = noted.transport
+            for number, what in enumerate(acts):
+                match what:
+                    case "short" | "long":
+                        size = 1 if what == "short" else fast_tcp.GATHERED + 1
+                        transport.write(b"%d" % number * size)
+                    case "lose":
+                        transport.loseConnection()
+                    case "half":
+                        transport.loseWriteConnection()
+
+        self.patch(Noted, "dataReceived", act)
+        self.made.clear()
+        port = self.listen()
+        clients = [self.connect(port, b"hello") for _ in range(2)]
+        port.doRead()
+        await self.turn()
+        for client in clients:
+            client.shutdown(socket.SHUT_WR)
+        answers = [await deferToThread(read_all, client) for client in clients]
+        for one in self.made:
+            await one.lost
+        await port.stopListening()
+        return answers
+
     async def test_a_connection_is_what_it_is_with_twisted_s_own_port(self) -> None:
         """Every order of data, turns of the reactor and an end leads to the same events."""
         for steps in product(("data", "turn", ""), repeat=3):
@@ -233,13 +312,25 @@ class FastPortTests(TestCase):
         return list(ours.events)
 
 
+def read_all(client: socket.socket) -> bytes:
+    """Return what comes until the end of input or the connection's."""
+    parts = []
+    try:
+        while part := client.recv(65536):
+            parts.append(part)
+    except ConnectionError:
+        pass
+    return b"".join(parts)
+
+
 class Waiting:
     """A listening socket with one connection that waits."""
 
     def __init__(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
-        self.waiting = [(accepted, address)]
+        self.family, self.type, self.proto = accepted.family, accepted.type, accepted.proto
+        self.waiting = [(accepted.detach(), address)]
 
-    def accept(self) -> tuple[socket.socket, tuple[Any, ...]]:
+    def _accept(self) -> tuple[int, tuple[Any, ...]]:
         if not self.waiting:
             raise BlockingIOError
         return self.waiting.pop()
