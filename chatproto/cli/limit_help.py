@@ -11,8 +11,10 @@ from textwrap import fill
 from typing import NamedTuple
 
 from chatproto.wire.limits import ServerLimits
+from chatproto.wire.values import distinct
 
 
+@distinct
 class LimitHelp(NamedTuple):
     """Explanation of one limit.
 
