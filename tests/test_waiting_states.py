@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.session.state import SessionState as Conversation
 from chatproto.transfer.state import ENDED
 from chatproto.transfer.state import TransferState as Transfer
-from tests.limits import Limits
+from tests.limits import Limits, constants
 
 ROOT = Path(__file__).parent.parent
 NOT_WAITING = {Conversation.NEW, Conversation.OPEN, Conversation.CLOSED}
@@ -30,6 +30,7 @@ def rows() -> list[list[str]]:
 class WaitingStateTests(SynchronousTestCase):
     def test_each_row_names_a_limit_and_a_test_that_exist(self) -> None:
         limits = {field.name for field in fields(Limits)}
+        limits |= set(constants())
         self.assertGreater(len(rows()), 30)
         for state, leaves, limit, test in rows():
             self.assertTrue(leaves, state)

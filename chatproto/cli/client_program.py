@@ -89,7 +89,7 @@ def make_client(
     known: TrustStore | None = None
     storage: Storage | None = None
     if not plain:
-        known = TrustStore(Tls(options["identity"]), options["pins"], reactor.seconds, limits)
+        known = TrustStore(Tls(options["identity"]), options["pins"], reactor.seconds)
         worker = Threads(reactor, reactor.getThreadPool())
         storage = Storage(worker, options["home"], options["downloads"])
 

@@ -21,6 +21,7 @@ from chatproto.cli.client_options import Options
 from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
 from chatproto.cli.options import descriptor
 from chatproto.client.events import Event
+from chatproto.client.program import END_WAIT
 from chatproto.net.clock import wall
 from chatproto.stdio.output import Output
 from chatproto.ui.control import NAME
@@ -30,7 +31,6 @@ from chatproto.ui.plain import dropped
 from chatproto.ui.progress import ProgressLines
 from chatproto.ui.values import Values
 from chatproto.ui.view import json_object
-from chatproto.wire.limits import CLIENT_DEFAULTS
 from chatproto.wire.reasons import Reason
 
 log = Logger()
@@ -276,7 +276,7 @@ class OneShotRunner:
     def _close(self) -> None:
         if self._stopped:
             return
-        wait = CLIENT_DEFAULTS.end_wait if self._inside else 0.0
+        wait = END_WAIT if self._inside else 0.0
         self._wait_for_scripts(self._reactor.seconds() + wait)
 
     def _wait_for_scripts(self, until: float) -> None:

@@ -34,6 +34,60 @@ from chatproto.wire.fields import read_host_port, read_number
 from chatproto.wire.limits import CLIENT_DEFAULTS, SERVER_DEFAULTS, ServerLimits
 from chatproto.wire.reasons import CodedError, Reason
 
+LIMITS_OF_CLIENTS: dict[str, type[int | float]] = {
+    **CLIENT_DEFAULTS.kinds(),
+    **dict.fromkeys(
+        [
+            "beacon_burst",
+            "introduced_burst",
+            "offers",
+            "offers_bytes",
+            "offers_bytes_all",
+            "redial_asks",
+            "ring_burst",
+            "says_unanswered",
+            "talk_burst",
+            "transfers",
+            "unwritten",
+        ],
+        int,
+    ),
+    **dict.fromkeys(
+        [
+            "ack_wait",
+            "answer_repeat",
+            "answer_silence",
+            "answer_wait",
+            "beacon_every",
+            "beacon_gap",
+            "beacon_keep",
+            "beacon_rate",
+            "end_wait",
+            "exit_wait",
+            "greet_wait",
+            "hello_wait",
+            "introduced_rate",
+            "introduced_wait",
+            "keep_parts",
+            "outbox_age",
+            "pages_wait",
+            "probe_wait",
+            "punch_wait",
+            "redial_jitter",
+            "redial_most",
+            "redial_other",
+            "redial_wait",
+            "resume_wait",
+            "ring_rate",
+            "seek_wait",
+            "talk_rate",
+            "transfer_stall",
+        ],
+        float,
+    ),
+}
+"""Limits of a client, some of which are constants now: `--limits` took them once, and still takes them."""
+
 
 def seconds(text: str) -> float:
     """`text` as seconds: a number, with s, m, h or d behind it if it is not seconds.
@@ -170,7 +224,7 @@ class ServerOptions(AuthOptions):
         if self["ctl-group"] is not None:
             self["ctl-group"] = group_id(self["ctl-group"])
         try:
-            limits = SERVER_DEFAULTS.with_values(self["limits"], (CLIENT_DEFAULTS,))
+            limits = SERVER_DEFAULTS.with_values(self["limits"], LIMITS_OF_CLIENTS)
         except ValueError as error:
             raise WrongOption(f"{error} (--limits list prints them)") from None
         limits = self._with_times(limits)

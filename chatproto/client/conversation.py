@@ -58,6 +58,13 @@ from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import Cause, CodedError, Reason, reason_of
 from chatproto.wire.values import value_class
 
+ACK_WAIT = 10.0
+"""Seconds for a message to be acknowledged; then the person hears that it waits."""
+PROBE_WAIT = 5.0
+"""Seconds for a sign of life of a connection beside which the peer calls."""
+RESUME_WAIT = 10.0
+"""Seconds for the answer to a call that goes on with a conversation."""
+
 
 @dataclass(slots=True)
 class RedialState:
@@ -278,7 +285,7 @@ class Conversation(Target):
             self._to_say -= isinstance(effect, Speak)
             self._perform(effect)
         if any(isinstance(effect, MessageOutcome) for effect in effects):
-            self._timers.again("ack", self._context.limits.ack_wait)
+            self._timers.again("ack", ACK_WAIT)
             self._context.settled(None)
 
     def show(self, state: str | None = None, **changes: Any) -> None:
@@ -351,7 +358,7 @@ class Conversation(Target):
                 connection.drop()
             case ProbeConnection(connection):
                 connection.probe()
-                self._timers.after("probe", self._context.limits.probe_wait, self._silent)
+                self._timers.after("probe", PROBE_WAIT, self._silent)
             case Redial(failed):
                 self._signals.redial((self, failed))
             case Broken(reason):
@@ -362,9 +369,7 @@ class Conversation(Target):
                 self._tell_waiting()
             case PeerRinging():
                 broken = self.state is SessionState.BROKEN
-                wait = (
-                    self._context.limits.resume_wait if broken else self._context.limits.answer_ring
-                )
+                wait = RESUME_WAIT if broken else self._context.limits.answer_ring
                 self._timers.after("ring", wait, self._no_answer)
                 if broken:
                     self._signals.carried(self)
@@ -448,7 +453,7 @@ class Conversation(Target):
         if exchange.spoke(entry) and entry.kind == MSG:
             self.news.written(self.name, entry.text, entry.at, self.key, entry.id)
         if entry.kind == MSG and "ack" not in self._timers:
-            self._timers.after("ack", self._context.limits.ack_wait, self._tell_waiting)
+            self._timers.after("ack", ACK_WAIT, self._tell_waiting)
         return True
 
     def will_tell_of(self, post: Delivery) -> None:

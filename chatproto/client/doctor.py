@@ -39,6 +39,9 @@ from chatproto.wire.reasons import (
     Reason,
 )
 
+SEEK_WAIT = 2.0
+"""Seconds for beacons, where somebody has asked for them."""
+
 MOST_NAMES = 10
 """People nearby who are named."""
 SHUT = ("address", "calls", "clock")
@@ -178,7 +181,7 @@ class Doctor:
         ports = self._ports(self._reactor, heard, limits.beacon)
         ports.look()
         ports.say(encode(Seek(token)))
-        await deferLater(self._reactor, limits.seek_wait)
+        await deferLater(self._reactor, SEEK_WAIT)
         networks = ports.networks
         ports.close()
         outside = [one.partition("%")[0] for one in back]

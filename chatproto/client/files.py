@@ -20,6 +20,7 @@ from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sources import RECORDS
 from chatproto.transfer.state import ACTIVE, ENDED, TransferState
+from chatproto.transfer.transfers import OFFERS_BYTES
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
@@ -27,6 +28,13 @@ from chatproto.wire.reasons import FOLDER_IN_THE_WAY, NO_TRANSFER, Cause, Reason
 
 if TYPE_CHECKING:
     from chatproto.transfer.transfers import Transfers
+
+KEEP_PARTS = 7 * 86400.0
+"""Seconds for which a part stays after its transfer was given up."""
+TRANSFER_STALL = 120.0
+"""Seconds without progress, then the connection of a transfer is made anew."""
+OFFERS_BYTES_ALL = 8 * 1024 * 1024
+"""Bytes of the unanswered lists of folders of all people whose key is not pinned."""
 
 SHOWN_EVERY = 1.0
 """Seconds between two events of one transfer that goes on."""
@@ -68,7 +76,7 @@ class Files:
         try:
             now = self._context.clock.seconds()
             self._records.rebase(now)
-            self._kept = self._records.sweep(now, self._context.limits.keep_parts)
+            self._kept = self._records.sweep(now, KEEP_PARTS)
         except OSError as error:
             self._context.publish(
                 Failed(
@@ -199,15 +207,15 @@ class Files:
     def _room_for(self, key: str) -> int:
         """Return how many bytes of lists of folders may wait of somebody: of those whose key is not
         pinned there is a bound for all together."""
-        known, limits = self._trust, self._context.limits
+        known = self._trust
         if known is None or known.knows(key):
-            return limits.offers_bytes
+            return OFFERS_BYTES
         others = sum(
             person.transfers.waiting_bytes
             for person in self._people.values()
             if person.key != key and not known.knows(person.key)
         )
-        return limits.offers_bytes_all - others
+        return OFFERS_BYTES_ALL - others
 
     def _show(self) -> None:
         self._timer = None
@@ -234,7 +242,7 @@ class Files:
 
     def _look_for_old(self) -> None:
         self._sweep = self._context.clock.callLater(SWEPT_EVERY, self._look_for_old)
-        keep, now = self._context.limits.keep_parts, self._context.clock.seconds()
+        keep, now = KEEP_PARTS, self._context.clock.seconds()
         self._worker.do(lambda: self._records.sweep(now, keep), lambda _: None)
         for person in tuple(self._people.values()):
             person.transfers.give_up_unanswered(now)
@@ -255,7 +263,6 @@ class PersonFiles:
         self.name = key
         self.transfer_number = new_number
         self._files = files
-        self._limits = context.limits
         self._clock = context.clock
         self._link: SecurePeerConnection | None = None
         self._later: IDelayedCall | None = None
@@ -296,7 +303,7 @@ class PersonFiles:
         self.transfers.message(message, self._clock.seconds())
 
     def look_for_stall(self, listing: Iterable[TransferNews]) -> None:
-        """Leave a connection on which a transfer has not moved for `transfer_stall`.
+        """Leave a connection on which a transfer has not moved for `TRANSFER_STALL`.
 
         The peer is there and sends nothing, or takes nothing: on another connection the transfer goes
         on where it was. While we read nothing ourselves, that is no stall.
@@ -310,7 +317,7 @@ class PersonFiles:
         link = self._link
         if link is None or link.held:
             self._moved.clear()
-        elif any(now - since >= self._limits.transfer_stall for _, since in moved.values()):
+        elif any(now - since >= TRANSFER_STALL for _, since in moved.values()):
             self._moved.clear()
             link.drop()
 

@@ -17,6 +17,11 @@ from chatproto.wire.bcp2_common import Address
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, host_port
 
+BEACON_BURST = 64
+"""Datagrams that are looked at at once."""
+BEACON_RATE = 32.0
+"""And then in a second."""
+
 
 class Ears(Protocol):
     """The sockets; `nearby.ports.Ports`."""
@@ -49,8 +54,8 @@ class Neighbours:
         self._ears = make(self.heard, context.limits.beacon)
         self._table = Table(context.limits)
         now = context.clock.seconds()
-        self._limiter = RateLimiter(context.limits.beacon_rate, context.limits.beacon_burst)
-        self._rhythm = Rhythm(context.limits, now)
+        self._limiter = RateLimiter(BEACON_RATE, BEACON_BURST)
+        self._rhythm = Rhythm(now)
         self._at: Address | None = None
         self._next: IDelayedCall | None = None
 

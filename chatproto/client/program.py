@@ -22,6 +22,9 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 
+END_WAIT = 10.0
+"""Seconds after the end of input for what was said to be delivered."""
+
 
 class Program:
     """Start the parts of a client, and end them in good order.
@@ -127,9 +130,9 @@ class Program:
             raise LocalError(404, "you are in no conversation and no room: /quit ends the program")
 
     def end_of_input(self) -> None:
-        """Deliver or report what was said, for at most `end_wait`, and end: nothing more is typed."""
+        """Deliver or report what was said, for at most `END_WAIT`, and end: nothing more is typed."""
         if self._input_ended is None and self._exit_code is None:
-            wait = self._context.limits.end_wait
+            wait = END_WAIT
             self._input_ended = self._context.clock.callLater(wait, self.stop)
             self._settle()
 
@@ -137,7 +140,7 @@ class Program:
         """End as at the end of input, and say so: the person wants the program to end."""
         self.end_of_input()
         if self._exit_code is None:
-            wait = self._context.limits.end_wait
+            wait = END_WAIT
             text = f"delivering messages for up to {wait:g} s (Ctrl-C again ends at once)"
             self._context.publish(Notice(text))
 

@@ -18,6 +18,19 @@ from chatproto.directory.classic_registration import network
 from chatproto.net.rate_limiter import RateLimiter, RateLimiters
 from chatproto.wire.limits import ClientLimits
 
+RING_BURST = 24
+"""Calls of strangers from one address, or of one known key, that ring at once."""
+RING_RATE = 0.2
+"""And then in a second; four times as many of all strangers."""
+INTRODUCED_BURST = 16
+"""Introductions by a server that are dialled at once."""
+INTRODUCED_RATE = 1.0
+"""And then in a second; the same again for known people."""
+TALK_BURST = 5000
+"""Messages of one person that are read at once; each KiB counts as one."""
+TALK_RATE = 200.0
+"""And then in a second."""
+
 ADDRESSES = 4096
 """Addresses and keys of which it is remembered how often they called."""
 KNOWN = 8
@@ -57,20 +70,16 @@ class Strangers:
         self._limits = limits
         self._tell = tell
         self._places: dict[Any, _Place] = {}  # by connection, the oldest first
-        self._rings: RateLimiters[str] = RateLimiters(
-            limits.ring_rate, limits.ring_burst, ADDRESSES
-        )
+        self._rings: RateLimiters[str] = RateLimiters(RING_RATE, RING_BURST, ADDRESSES)
         self._known_rings: RateLimiters[str] = RateLimiters(
-            KNOWN * limits.ring_rate, KNOWN * limits.ring_burst, ADDRESSES
+            KNOWN * RING_RATE, KNOWN * RING_BURST, ADDRESSES
         )
-        self._all_rings = RateLimiter(4 * limits.ring_rate, 4 * limits.ring_burst)
-        self._silent = RateLimiter(limits.ring_rate, limits.ring_burst)
-        self._invitations = RateLimiter(limits.ring_rate, limits.ring_burst)
-        self._introduced = RateLimiter(limits.introduced_rate, limits.introduced_burst)
-        self._known_introduced = RateLimiter(
-            KNOWN * limits.introduced_rate, KNOWN * limits.introduced_burst
-        )
-        self._talks: RateLimiters[str] = RateLimiters(limits.talk_rate, limits.talk_burst, TALKERS)
+        self._all_rings = RateLimiter(4 * RING_RATE, 4 * RING_BURST)
+        self._silent = RateLimiter(RING_RATE, RING_BURST)
+        self._invitations = RateLimiter(RING_RATE, RING_BURST)
+        self._introduced = RateLimiter(INTRODUCED_RATE, INTRODUCED_BURST)
+        self._known_introduced = RateLimiter(KNOWN * INTRODUCED_RATE, KNOWN * INTRODUCED_BURST)
+        self._talks: RateLimiters[str] = RateLimiters(TALK_RATE, TALK_BURST, TALKERS)
         self._untold = 0
         self._telling: IDelayedCall | None = None
         self.refused = 0

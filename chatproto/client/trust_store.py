@@ -10,8 +10,8 @@ from chatproto.identity.safety import safety_number
 from chatproto.identity.tls import Tls
 from chatproto.identity.trust import Belief, Worth, believe
 from chatproto.net.handshake import Handshake, Judge
+from chatproto.session.punches import INTRODUCED_WAIT
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import PINNED_TO_ANOTHER
 
 MOST = 1000
@@ -22,14 +22,11 @@ class TrustStore:
     """Our identity and those we know; `server_key` is the key of the server that we are registered
     with, None while there is none."""
 
-    def __init__(
-        self, tls: Tls, file: PinFile, seconds: Callable[[], float], limits: ClientLimits
-    ) -> None:
+    def __init__(self, tls: Tls, file: PinFile, seconds: Callable[[], float]) -> None:
         self.server_key: str | None = None
         self._tls = tls
         self._file = file
         self._seconds = seconds
-        self._limits = limits
         self._introduced: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     @property
@@ -62,7 +59,7 @@ class TrustStore:
     def was_introduced(self, client_id: str, key: str) -> bool:
         """Return True if a server named `key` for `client_id` within the last minute."""
         at = self._introduced.get((client_id, key))
-        return at is not None and self._seconds() - at <= self._limits.introduced_wait
+        return at is not None and self._seconds() - at <= INTRODUCED_WAIT
 
     @property
     def pins(self) -> Pins:

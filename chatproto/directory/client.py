@@ -39,6 +39,13 @@ from chatproto.wire.reasons import (
     Reason,
 )
 
+ANSWER_WAIT = 5.0
+"""Seconds for a classic server's answer, in all."""
+ANSWER_REPEAT = 2.0
+"""Seconds without an answer, then the server is asked again on the same connection."""
+ANSWER_SILENCE = 0.3
+"""Seconds of silence that end an answer; as many lie before a second connection."""
+
 
 class ServerUnreachable(CodedError):
     """No server answers.
@@ -59,7 +66,7 @@ ID_TAKEN = 409
 class ClassicServer:
     """A server that speaks the classic dialect, at `host:port`.
 
-    Each request ends within `limits.answer_wait`; it fails with Unreachable or Refused. To cancel it
+    Each request ends within `ANSWER_WAIT`; it fails with Unreachable or Refused. To cancel it
     closes its connection. Nothing is sent that was not asked for, since several of these programs exit
     upon what they do not know.
     """
@@ -98,7 +105,7 @@ class ClassicServer:
         return request.asked.addCallback(judge).addErrback(self._explain)
 
     def _connect(self, protocol: Protocol) -> Deferred[Protocol]:
-        wait = self._limits.answer_wait
+        wait = ANSWER_WAIT
         endpoint = endpoint_to(self._reactor, self._host, self._port, wait)
         connected: Deferred[Protocol] = connectProtocol(endpoint, protocol)
         return connected
@@ -137,7 +144,7 @@ class _Request:
         self._exchange: AnswerConnection | None = None
         self._connecting: Deferred[Any] | None = None
         self.timers = Timers(reactor)
-        self.timers.after("answer", limits.answer_wait, self._too_late)
+        self.timers.after("answer", ANSWER_WAIT, self._too_late)
         self._try()
 
     def done(self, answer: ServerAnswer) -> None:
@@ -157,7 +164,7 @@ class _Request:
         elif self._tries > 1:
             self.failed(NoAnswer("closed the connection without an answer"))
         else:
-            self.timers.after("again", self.limits.answer_silence, self._try)
+            self.timers.after("again", ANSWER_SILENCE, self._try)
 
     def _try(self) -> None:
         self._tries += 1
@@ -215,12 +222,12 @@ class AnswerConnection(TextConnection):
             self.transport.loseConnection()
 
     def connectionMade(self) -> None:
-        """Send the request, and again if no answer comes within `limits.answer_repeat`."""
+        """Send the request, and again if no answer comes within `ANSWER_REPEAT`."""
         if self._closed:
             self.close()
             return
         self._write()
-        self._request.timers.after("repeat", self._request.limits.answer_repeat, self._write)
+        self._request.timers.after("repeat", ANSWER_REPEAT, self._write)
 
     def dataReceived(self, data: bytes) -> None:
         """Read the lines of the answer; silence can end it too."""
@@ -233,7 +240,7 @@ class AnswerConnection(TextConnection):
             self.lineLengthExceeded(b"")
         self._look(ended=False)
         if not self._closed:
-            silence = self._request.limits.answer_silence
+            silence = ANSWER_SILENCE
             self._request.timers.after("silence", silence, lambda: self._look(ended=True))
 
     def lineReceived(self, line: bytes) -> None:

@@ -127,7 +127,7 @@ class RoomClient:
 
     def paging(self) -> Paging:
         """Return the bound on the time of an answer in pages that begins now."""
-        return Paging(self._server.seconds, self._limits)
+        return Paging(self._server.seconds)
 
     async def rooms(self) -> tuple[Listed, ...]:
         """Every room that we may know of, page after page."""

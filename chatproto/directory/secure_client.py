@@ -29,6 +29,9 @@ from chatproto.wire.fields import Contact
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.reasons import Cause, Reason
 
+HELLO_WAIT = 2.0
+"""Seconds for a server of unknown kind to answer TLS, before the person is told."""
+
 DIAL_BURST, DIAL_RATE = 10, 0.2
 """Connections that are made by themselves at once for each server, and then in a second: a server that
 takes and ends them is not dialled without a pause."""
@@ -191,7 +194,7 @@ class SecureServer:
     async def info(self, prefix: str = "") -> tuple[Contact, ...]:
         """Return the registered clients, page by page, at most `listed` of them."""
         found: list[Contact] = []
-        after, most, paging = "", self._limits.listed, Paging(self.seconds, self._limits)
+        after, most, paging = "", self._limits.listed, Paging(self.seconds)
         while True:
             page = await self._ask(_info(prefix, after), bcp2_server.InfoAck)
             assert isinstance(page, bcp2_server.InfoAck)
@@ -318,7 +321,7 @@ class SecureServer:
     def _wait_for_hello(self) -> None:
         """Say soon that a server of which no key is known does not answer TLS."""
         if self.key is None and not self._is_known():
-            self._timers.after("slow", self._limits.hello_wait, self._is_slow)
+            self._timers.after("slow", HELLO_WAIT, self._is_slow)
 
     def _is_slow(self) -> None:
         self._silent(reasons.MAYBE_CLASSIC.around(reasons.SERVER_SLOW(server=self.name)))

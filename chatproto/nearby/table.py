@@ -12,6 +12,13 @@ from chatproto.wire.bcp2_common import Address
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.values import value_class
 
+BEACON_EVERY = 30.0
+"""Seconds between two beacons of ours, give or take a tenth."""
+BEACON_GAP = 3.0
+"""Seconds between two beacons at least, also where somebody asks."""
+BEACON_KEEP = 95.0
+"""Seconds without another beacon, then its sender is not nearby any more."""
+
 SOON = 1.0
 """Seconds within which somebody new is answered, each after another while."""
 JITTER = 0.1
@@ -39,7 +46,7 @@ class _Heard:
 
 
 class Table:
-    """The claims of the last `beacon_keep` seconds.
+    """The claims of the last `BEACON_KEEP` seconds.
 
     At most `nearby` of them, `nearby_per_host` from one host, with `nearby_addresses` addresses each:
     what is heard first stays as long as it is repeated, so that a flood pushes nobody out.
@@ -82,7 +89,7 @@ class Table:
         return of_host < self._limits.nearby_per_host
 
     def _forget(self, now: float) -> None:
-        oldest = now - self._limits.beacon_keep
+        oldest = now - BEACON_KEEP
         for who, heard in tuple(self._claims.items()):
             for address, seen in tuple(heard.at.items()):
                 if seen <= oldest:
@@ -97,22 +104,21 @@ def _in_order(heard: dict[Address, float]) -> tuple[Address, ...]:
 
 
 class Rhythm:
-    """Schedule for our own beacons: every `beacon_every` seconds, sooner if a new peer is heard.
+    """Schedule for our own beacons: every `BEACON_EVERY` seconds, sooner if a new peer is heard.
 
-    Two beacons are at least `beacon_gap` seconds apart. `due` is the time of the next one.
+    Two beacons are at least `BEACON_GAP` seconds apart. `due` is the time of the next one.
     """
 
-    def __init__(self, limits: ClientLimits, now: float) -> None:
-        self._limits = limits
+    def __init__(self, now: float) -> None:
         self._last = float("-inf")
         self.due = now
 
     def sent(self, now: float, jitter: float) -> None:
         """Schedule the next beacon after one was sent; `jitter` is a number from 0 to 1."""
         self._last = now
-        self.due = now + self._limits.beacon_every * (1 + JITTER * (2 * jitter - 1))
+        self.due = now + BEACON_EVERY * (1 + JITTER * (2 * jitter - 1))
 
     def asked(self, now: float, jitter: float) -> None:
         """Bring the next beacon forward, because a peer asked for it."""
-        soon = max(now + SOON * jitter, self._last + self._limits.beacon_gap)
+        soon = max(now + SOON * jitter, self._last + BEACON_GAP)
         self.due = min(self.due, soon)

@@ -46,6 +46,9 @@ from chatproto.wire.reasons import (
     Reason,
 )
 
+OUTBOX_AGE = 7 * 86400.0
+"""Seconds after which a message that waits is given up."""
+
 
 class Delivery:
     """Keep the outbox towards one key and the position in the peer's numbering, over a ledger.
@@ -202,8 +205,8 @@ class Delivery:
         return [outcome for id in waiting for outcome in self.take_back(id)]
 
     def expire(self, now: Wall) -> list[MessageOutcome]:
-        """Withdraw every message older than `outbox_age`; `now`: seconds since 1970."""
-        before = now - self._limits.outbox_age
+        """Withdraw every message older than `OUTBOX_AGE`; `now`: seconds since 1970."""
+        before = now - OUTBOX_AGE
         old = [
             one.id
             for one in self._entries.values()

@@ -89,7 +89,7 @@ class Acknowledge:
 
 @value_class
 class ProbeConnection:
-    """Send PING on `connection`; call `PeerSession.silent` if no answer comes within `probe_wait`."""
+    """Send PING on `connection`; call `PeerSession.silent` if no answer comes within `PROBE_WAIT`."""
 
     connection: Connection
 

@@ -28,6 +28,9 @@ from chatproto.wire.reader import Item, PlainMessage, Reader
 from chatproto.wire.reasons import NOT_A_CHAT, TOO_MANY_CALLERS, Cause, Reason
 from chatproto.wire.values import value_class
 
+GREET_WAIT = 2.0
+"""Seconds after which a caller who says nothing is shown."""
+
 PIECE = 1024
 """Bytes that are read in one turn of the reactor; the others wait for the next."""
 CORK: int | None = getattr(socket, "TCP_CORK", None)
@@ -50,7 +53,7 @@ class PlainPeerOwner(Protocol):
         """The peer sent `items`."""
 
     def link_silent(self, link: PlainPeerConnection) -> None:
-        """The caller has sent nothing for `greet_wait` seconds."""
+        """The caller has sent nothing for `GREET_WAIT` seconds."""
 
     def link_spoke(self, link: PlainPeerConnection, text: str) -> None:
         """Our message `text` was written."""
@@ -226,7 +229,7 @@ class PlainPeerConnection(TextConnection):
         self.host, self.port = plain_host(peer.host), peer.port
         transport.registerProducer(self._outflow, True)
         if self.called:
-            self._timers.after("greet", self._limits.greet_wait, self._greet)
+            self._timers.after("greet", GREET_WAIT, self._greet)
         self._owner.link_made(self)
 
     def rawDataReceived(self, data: bytes) -> None:

@@ -6,7 +6,10 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from chatproto.wire.limits import ClientLimits
+INTRODUCED_WAIT = 60.0
+"""Seconds for which an INTRODUCE says whose call that is."""
+PUNCH_WAIT = 5.0
+"""Seconds for which a PUNCH waits for its INTRODUCE."""
 
 Connection = TypeVar("Connection", bound=Hashable)
 
@@ -14,19 +17,18 @@ Connection = TypeVar("Connection", bound=Hashable)
 class Punches(Generic[Connection]):
     """Keep introductions and early connections; `now` is in seconds.
 
-    An introduction is known for `limits.introduced_wait`; a connection whose introduction is unknown
-    waits for `limits.punch_wait`.
+    An introduction is known for `INTRODUCED_WAIT`; a connection whose introduction is unknown
+    waits for `PUNCH_WAIT`.
     """
 
-    def __init__(self, limits: ClientLimits) -> None:
-        self._limits = limits
+    def __init__(self) -> None:
         self._calls: OrderedDict[str, float] = OrderedDict()  # known until then
         self._waiting: OrderedDict[Connection, tuple[str, float]] = OrderedDict()
 
     def introduced(self, call: str, now: float) -> list[Connection]:
         """Learn the introduction `call`. Returns the connections that came before it."""
         self._calls.pop(call, None)
-        self._calls[call] = now + self._limits.introduced_wait
+        self._calls[call] = now + INTRODUCED_WAIT
         early = [one for one, (which, _) in self._waiting.items() if which == call]
         for one in early:
             del self._waiting[one]
@@ -37,7 +39,7 @@ class Punches(Generic[Connection]):
         self._forget_calls(now)
         if call in self._calls:
             return True
-        self._waiting[connection] = (call, now + self._limits.punch_wait)
+        self._waiting[connection] = (call, now + PUNCH_WAIT)
         return False
 
     def lost(self, connection: Connection) -> None:

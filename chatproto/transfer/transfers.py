@@ -43,14 +43,23 @@ from chatproto.wire.reasons import (
     Reason,
 )
 
+OFFERS = 32
+"""Offers of files that one person has not answered."""
+OFFERS_BYTES = 2 * 1024 * 1024
+"""Bytes of the lists of folders that one person has not answered."""
+TRANSFERS = 8
+"""Transfers that move at once with one person, in each direction."""
+UNWRITTEN = 1024 * 1024
+"""Bytes of files from one person that are not yet on the disk."""
+
 ANSWERS = 64
 """With so many short messages waiting nothing more is read: who asks and does not read must wait."""
 FEW_FILES = 50
 """Files of a folder whose names are made safe at once; of more a thread does it."""
 OFFERED_OR_SENT = OPEN - {TransferState.QUEUED, TransferState.BROKEN}
-"""States of those that count among the `offers` that may be open at once."""
+"""States of those that count among the `OFFERS` that may be open at once."""
 OLD = 8
-"""Of one person, so many times `offers` transfers may be broken off, or over, and still be known."""
+"""Of one person, so many times `OFFERS` transfers may be broken off, or over, and still be known."""
 
 
 class Transfers:
@@ -145,7 +154,7 @@ class Transfers:
         self._settle()
 
     def cancel(self, number: int, now: float) -> None:
-        """Cancel a transfer in either direction; its part stays for `keep_parts`. Raises LocalError 400."""
+        """Cancel a transfer in either direction; its part stays for `KEEP_PARTS`. Raises LocalError 400."""
         self._desk.now = now
         one = self._numbered(number)
         if one.machine.state in ENDED:
@@ -351,9 +360,9 @@ class Transfers:
 
     def _has_room(self, message: wire.Offer) -> bool:
         """Return True if another list may wait; what was broken off and is not agreed makes room."""
-        size, limits = list_bytes(message.files), self._desk.limits
+        size = list_bytes(message.files)
         for one in tuple(self._receiving.values()):
-            if self.waiting_bytes + size <= limits.offers_bytes:
+            if self.waiting_bytes + size <= OFFERS_BYTES:
                 break
             if (
                 one.machine.state is TransferState.BROKEN
@@ -361,14 +370,14 @@ class Transfers:
                 and one.machine.id != message.id
             ):
                 one.run(one.machine.cancelled())
-        most = limits.offers_bytes if self._room is None else min(limits.offers_bytes, self._room())
+        most = OFFERS_BYTES if self._room is None else min(OFFERS_BYTES, self._room())
         known = self._receiving.get(message.id)
         before = known.list_bytes if known is not None else 0
-        full = len(self._named) + len(self._receiving) >= OLD * limits.offers
+        full = len(self._named) + len(self._receiving) >= OLD * OFFERS
         return not full and self.waiting_bytes + size - before <= max(most, 0)
 
     def _looked_at(self, message: wire.Offer, offer: AnyOffer | RemoteError) -> None:
-        limits, known = self._desk.limits, self._known(message.id)
+        known = self._known(message.id)
         if isinstance(offer, RemoteError):
             self._desk.send(Error(offer.status, about="OFFER", id=message.id))
             return
@@ -383,10 +392,7 @@ class Transfers:
             known.run(known.machine.offered_again(offer, hashes))
             return
         here = [one.machine.state for one in self._receiving.values()]
-        if (
-            len(here) - here.count(TransferState.BROKEN) >= limits.offers
-            or len(here) >= OLD * limits.offers
-        ):
+        if len(here) - here.count(TransferState.BROKEN) >= OFFERS or len(here) >= OLD * OFFERS:
             self._desk.send(Error(429, about="OFFER", id=message.id))
             return
         machine = IncomingTransfer(message.id, offer, hashes=hashes)
@@ -449,9 +455,7 @@ class Transfers:
     def _advance_sending(self) -> None:
         """Remove what has ended, and offer what may be offered now."""
         desk, may_offer = self._desk, self._desk.connected
-        room = desk.limits.offers - sum(
-            one.machine.state in OFFERED_OR_SENT for one in self._sending.values()
-        )
+        room = OFFERS - sum(one.machine.state in OFFERED_OR_SENT for one in self._sending.values())
         for id, one in tuple(self._sending.items()):
             may_offer = may_offer and one.kept  # in their order, and only what goes on after a kill
             if one.machine.state in ENDED:
@@ -472,9 +476,7 @@ class Transfers:
     def _advance_receiving(self) -> None:
         """Remove what has ended, and start what may start now."""
         desk = self._desk
-        room = desk.limits.transfers - sum(
-            one.machine.state in ACTIVE for one in self._receiving.values()
-        )
+        room = TRANSFERS - sum(one.machine.state in ACTIVE for one in self._receiving.values())
         for id, one in tuple(self._receiving.items()):
             if one.machine.state is TransferState.QUEUED and desk.connected and room > 0:
                 one.run(one.machine.start())
@@ -485,13 +487,13 @@ class Transfers:
                 self._receiving.pop(id, None)
                 if not one.forgotten:
                     self._over[id] = one
-        while len(self._over) > OLD * desk.limits.offers:
+        while len(self._over) > OLD * OFFERS:
             self._over.pop(min(self._over)).run([Forget()])
 
     def _hold(self) -> None:
         """Hold the connection while too much waits for the disk or the peer, until half is done."""
         unwritten = sum(one.machine.pending for one in self._receiving.values())
-        full = self._desk.limits.unwritten * (0.5 if self._held else 1.0)
+        full = UNWRITTEN * (0.5 if self._held else 1.0)
         held = self._desk.connected and (
             unwritten >= full > 0 or len(self._desk.waiting) >= ANSWERS // (1 + self._held)
         )

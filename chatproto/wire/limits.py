@@ -1,12 +1,15 @@
 """Every limit of the protocol, by name, with its default (docs/PROTOCOL.md, section 6).
 
-A limit belongs here if a remote party could otherwise make a program wait, count or keep without end.
+A remote party could otherwise make a program wait, count or keep without end. A limit that an operator can
+change, or that several files use, belongs here; any other is a constant beside the code that it bounds.
 Bytes are bytes, times are seconds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import Self
 
 from chatproto.wire.fields import read_number
@@ -41,14 +44,16 @@ class Limits:
     ticket_wait: float = 60.0  # a ticket is good so long, and its bearer is waited with so long
     farewell_wait: float = 2.0  # for the other side to close after our farewell
 
-    def with_values(self, settings: list[str], others: tuple[Limits, ...] = ()) -> Self:
+    def with_values(
+        self, settings: list[str], others: Mapping[str, type[int | float]] = MappingProxyType({})
+    ) -> Self:
         """Return these limits with each `NAME=VALUE` of `settings` put in, dashes for underscores.
 
-        Args: others: limits of another program, whose names are accepted and change nothing.
+        Args: others: limits of another program by name, which are accepted and change nothing.
         Raises: ValueError with one sentence: unknown name, no number, or below zero.
         """
-        own = self._kinds()
-        known = {name: kind for one in others for name, kind in one._kinds().items()} | own
+        own = self.kinds()
+        known = {**others, **own}
         changes: dict[str, int | float] = {}
         for setting in settings:
             name, _, text = setting.partition("=")
@@ -66,7 +71,7 @@ class Limits:
                 changes[key] = value
         return replace(self, **changes)  # type: ignore[arg-type]
 
-    def _kinds(self) -> dict[str, type[int | float]]:
+    def kinds(self) -> dict[str, type[int | float]]:
         """Return the type of each limit."""
         return {field.name: type(getattr(self, field.name)) for field in fields(self)}
 
@@ -148,50 +153,27 @@ class ServerLimits(Limits):
 
 @mixed_value_class
 class ClientLimits(Limits):
-    """The limits of a client, which no option sets."""
+    """The limits of a client that several of its parts use; no option sets them."""
 
-    hello_wait: float = 2.0  # for a server of unknown kind to answer TLS, before the person is told
-    greet_wait: float = 2.0  # a silent caller on a client's port is shown after this
     peer_ping: float = 30.0  # between people: without a byte, then it is asked about
-    introduced_wait: float = 60.0  # how long an INTRODUCE says whose call that is
     person_log: int = 256 * 1024 * 1024  # bytes of what one person said in one's own log
     room_log: int = 10_000  # messages of a room in one's own log
-    says_unanswered: int = 8  # messages to rooms that a client has on the way at once
     paste_gap: float = 0.05  # a pasted line comes so soon after the one before it
-    punch_wait: float = 5.0  # a PUNCH waits so long for its INTRODUCE
     ringing: int = 8  # calls of strangers that ring at once; as many of known people besides
     ring_wait: float = 60.0  # then nobody answered
     answer_ring: float = 70.0  # for the other side to answer or refuse our call
-    answer_wait: float = 5.0  # for a classic server's answer, in all
     request_wait: float = 15.0  # for a server's answer to a request inside TLS
-    pages_wait: float = 60.0  # for all pages of one answer
     listed: int = 20_000  # people, members or rooms in one answer that are shown
     missed: int = 20_000  # messages of a room that are asked for after a break
     retry_most: float = 3600.0  # a server that wants a client back later is tried after this
-    answer_repeat: float = 2.0  # then it is asked again on the same connection
-    answer_silence: float = 0.3  # ends an answer; and lies before a second connection
-    end_wait: float = 10.0  # after the end of input, for what was said to be delivered
-    exit_wait: float = 5.0  # at the end of the program, for farewells to be read
     ignored: int = 10_000  # people whose calls are not taken
     callers: int = 256  # connections of strangers at once on a client's own port
     callers_per_address: int = 64  # of them from one address
     callers_known: int = 64  # and besides, of people whose key is pinned
-    ring_burst: int = 24  # calls of strangers from one address, or of one known key, at once
-    ring_rate: float = 0.2  # and then in a second; four times as many of all strangers
-    introduced_burst: int = 16  # introductions by a server that are dialled at once
-    introduced_rate: float = 1.0  # and then in a second; the same again for known people
-    talk_burst: int = 5000  # messages of one person that are read at once; each KiB counts as one
-    talk_rate: float = 200.0  # and then in a second
     beacon: int = 256  # bytes of a datagram of people nearby
-    beacon_every: float = 30.0  # between two beacons of ours, give or take a tenth
-    beacon_gap: float = 3.0  # and at least, also where somebody asks
-    beacon_keep: float = 95.0  # without another one somebody is not nearby any more
-    beacon_burst: int = 64  # datagrams that are looked at at once
-    beacon_rate: float = 32.0  # and then in a second
     nearby: int = 256  # people nearby
     nearby_per_host: int = 16
     nearby_addresses: int = 4  # of one of them
-    seek_wait: float = 2.0  # for beacons, where somebody has asked for them
     control_connections: int = 16  # to a client's control.sock at once
     control_line: int = 512 * 1024  # a command on one
     irc_connections: int = 16  # IRC clients of one client at once
@@ -203,24 +185,8 @@ class ClientLimits(Limits):
     history_lines: int = 1000  # shown at once
     offer_files: int = 10_000  # of a folder
     offer_parts: int = 100_000  # folders in the paths of all files of one
-    offers_bytes: int = 2 * 1024 * 1024  # of the lists of folders that one person has not answered
-    offers_bytes_all: int = 8 * 1024 * 1024  # and of all people whose key is not pinned
     offer_wait: float = 7 * 86400.0  # for the answer to an offer of files, then it is taken back
-    offers: int = 32  # of files, that one person has not answered
-    transfers: int = 8  # of files at once with one person, in each direction
-    unwritten: int = 1024 * 1024  # bytes of files from one person, not yet on the disk
-    transfer_stall: float = 120.0  # without progress, then its connection is made anew
-    keep_parts: float = 7 * 86400.0  # what is there of a file after its transfer was given up
-    outbox_age: float = 7 * 86400.0  # then a message that waits is given up
-    resume_wait: float = 10.0  # for the answer to a call that goes on with a conversation
-    ack_wait: float = 10.0  # for a message to be acknowledged, then the person hears that it waits
-    probe_wait: float = 5.0  # for a sign of life of a connection beside which they call
-    redial_jitter: float = 0.1  # the former caller dials again at once, or nearly
-    redial_other: float = 2.0  # and the other side after this
-    redial_most: float = 60.0  # between two tries that failed, 1 s at first
     broken_wait: float = 600.0  # for a connection again to somebody whose key is not kept
-    redial_wait: float = 5.0  # for a connection again where they were before
-    redial_asks: int = 3  # failed tries, then the server is asked where they are
 
 
 DEFAULTS = Limits()

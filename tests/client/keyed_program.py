@@ -72,7 +72,7 @@ class Case(SynchronousTestCase):
         for name in self.known:
             pins.put(Pin(where, name, key_of(name)))
         tls = Tls(IDENTITIES["alice"])
-        known = TrustStore(tls, pins, self.net.seconds, limits)
+        known = TrustStore(tls, pins, self.net.seconds)
         self.ledger = ledger or MemoryLedger()
         self.disk = self.new_disk()
         node = self.node = made(

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 
+from chatproto.client.calls.connections import EXIT_WAIT
 from chatproto.client.events import (
     Bye,
     Delivered,
@@ -18,6 +19,7 @@ from chatproto.client.events import (
     SessionChanged,
     Undelivered,
 )
+from chatproto.client.program import END_WAIT
 from chatproto.wire.reasons import Reason
 from tests.client.both_modes import BOB, Both, Other, in_both_modes
 from tests.limits import DEFAULTS
@@ -183,7 +185,7 @@ class Waiting(Both):
                 said.append(f"m{len(said)}")
                 self.node.say(said[-1])
         self.node.end_of_input()
-        self.net.wait(DEFAULTS.end_wait + DEFAULTS.exit_wait + 1, 0.5)
+        self.net.wait(END_WAIT + EXIT_WAIT + 1, 0.5)
         sent = {one.text for one in self.told(Sent)}
         lost = [one.text for one in self.told(Undelivered)]
         kept = self.kept() if self.keyed else []
@@ -215,7 +217,7 @@ class Quitting(Both):
     def test_all_are_told_farewell_before_the_end(self) -> None:
         others = [self.calls("bob"), self.calls("carol")]
         self.node.stop(3)
-        self.net.wait(DEFAULTS.exit_wait + 0.1)
+        self.net.wait(EXIT_WAIT + 0.1)
         self.assertEqual([one.left for one in others], [True, True])
         self.assertEqual(self.codes, [3])
         self.node.stop()
@@ -244,7 +246,7 @@ class EndOfInput(Both):
         self.node.end_of_input()
         self.net.wait(2)
         bob = self.dials()
-        self.net.wait(DEFAULTS.farewell_wait + DEFAULTS.exit_wait + 1)
+        self.net.wait(DEFAULTS.farewell_wait + EXIT_WAIT + 1)
         self.assertEqual((bob.texts, bob.left), (list(WORDS), True))
         self.assertEqual((self.codes, self.told(Undelivered)), ([0], []))
 
@@ -253,7 +255,7 @@ class EndOfInput(Both):
         for text in WORDS:
             self.node.say(text)
         self.node.end_of_input()
-        self.net.wait(DEFAULTS.end_wait - 0.1)
+        self.net.wait(END_WAIT - 0.1)
         self.assertEqual((self.told(Undelivered), self.codes), ([], []))
         self.net.wait(0.2)
         self.assertEqual([lost.text for lost in self.told(Undelivered)], list(WORDS))
@@ -274,9 +276,9 @@ class EndOfInput(Both):
         for text in WORDS:
             self.node.say(text)
         self.node.end_of_input()
-        self.net.wait(DEFAULTS.end_wait + DEFAULTS.farewell_wait + 0.2)
+        self.net.wait(END_WAIT + DEFAULTS.farewell_wait + 0.2)
         bob.wire.ends()
-        self.net.wait(DEFAULTS.exit_wait)
+        self.net.wait(EXIT_WAIT)
         self.assertEqual(self.codes, [0])
         self.assertEqual(self.told(Delivered), [])
 

@@ -11,7 +11,7 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, Notice
 from chatproto.client.settings import ClientSettings
-from chatproto.session.plain_connection import PlainPeerConnection
+from chatproto.session.plain_connection import GREET_WAIT, PlainPeerConnection
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import BCP2, CANON, LOBBY, RAW, Dialect
 from chatproto.wire.errors import LocalError
@@ -43,7 +43,7 @@ class Case(SynchronousTestCase):
         if data:
             wire.says(data)
         else:
-            self.clock.advance(DEFAULTS.greet_wait)
+            self.clock.advance(GREET_WAIT)
         return wire
 
     def rings(self, name: str, host: str = "10.0.0.2") -> Wire:

@@ -33,7 +33,7 @@ class Coming(SynchronousTestCase):
         path.mkdir()
         self.clock = Clock()
         pins = PinFile(path / "known_peers")
-        known = TrustStore(Tls(ALICE), pins, self.clock.seconds, DEFAULTS)
+        known = TrustStore(Tls(ALICE), pins, self.clock.seconds)
         known.trust("bob", BOB)
         context = Context(
             ClientSettings("alice"), DEFAULTS, self.clock, lambda: Wall(0.0), random.Random(1)

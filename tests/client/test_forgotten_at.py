@@ -15,7 +15,6 @@ from chatproto.ui.commands import carry_out
 from chatproto.ui.jsonlines import json_text
 from tests.client import plain_program
 from tests.client.rooms import room_ends
-from tests.limits import DEFAULTS
 
 SERVER, AL = new_identity().name, new_identity().name
 
@@ -66,7 +65,7 @@ class RoomTests(room_ends.Case):
         file = PinFile(home / "known_peers")
         file.put(Pin(SERVER, "al", AL))
         messages = self.bob.node.messages
-        messages._trust = TrustStore(Tls(new_identity()), file, Clock().seconds, DEFAULTS)
+        messages._trust = TrustStore(Tls(new_identity()), file, Clock().seconds)
         self.assertEqual(self.say("/msg al hello"), [])
         self.refused()
 

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 
+from chatproto.client.calls.connections import EXIT_WAIT
+from chatproto.client.conversation import RESUME_WAIT
 from chatproto.client.events import (
     CommandOutput,
     Delivered,
@@ -244,7 +246,7 @@ class CallerTests(Case):
         self.node.say("meanwhile")
         self.net.wait(1)
         silent = self.person(takes=False)
-        self.net.wait(DEFAULTS.resume_wait - 1, 1)
+        self.net.wait(RESUME_WAIT - 1, 1)
         self.assertFalse(silent.over)
         self.net.wait(3, 1)
         self.assertTrue(silent.over)
@@ -338,7 +340,7 @@ class RoomForMessagesTests(Case):
         for text in ("one", "two"):
             self.node.say(text)
         self.node.stop()
-        self.net.wait(DEFAULTS.exit_wait + 1)
+        self.net.wait(EXIT_WAIT + 1)
         self.assertEqual(self.texts(Undelivered), ["two"])
 
     def test_the_held_message_is_kept_or_reported_when_the_conversation_ends(self) -> None:

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.app import ServerAccess
 from chatproto.client.events import CommandOutput, Event, Failed, Notice, SessionChanged
-from chatproto.client.nearby import Neighbours
+from chatproto.client.nearby import BEACON_BURST, Neighbours
 from chatproto.client.settings import ClientSettings
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.answer import ServerRefused
@@ -65,7 +65,7 @@ class NeighbourTests(SynchronousTestCase):
         self.addCleanup(folder.cleanup)
         self.clock = Clock()
         self.known = TrustStore(
-            Tls(OURS), PinFile(Path(folder.name) / "known_peers"), self.clock.seconds, DEFAULTS
+            Tls(OURS), PinFile(Path(folder.name) / "known_peers"), self.clock.seconds
         )
         self.begin()
 
@@ -133,7 +133,7 @@ class NeighbourTests(SynchronousTestCase):
         self.assertGreaterEqual(self.air.looks, 4)
 
     def test_datagrams_of_a_flood_are_read_in_part(self) -> None:
-        for _ in range(10 * DEFAULTS.beacon_burst):
+        for _ in range(10 * BEACON_BURST):
             self.air.heard(b"rubbish", "10.0.0.3")
         self.air.heard(BOB, "10.0.0.2")
         self.assertEqual(self.near.find("bob"), ())

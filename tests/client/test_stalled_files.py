@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from chatproto.client.events import FileChanged, SessionChanged
+from chatproto.client.files import TRANSFER_STALL
 from chatproto.wire.bcp2_files import Data, Offer
 from tests.client.keyed_program import Case
 from tests.client.tls_net import DATE, FarPerson
-from tests.limits import DEFAULTS
 
 
 class StalledFileTests(Case):
@@ -27,7 +27,7 @@ class StalledFileTests(Case):
 
     def test_a_file_that_does_not_move_has_its_connection_made_anew(self) -> None:
         bob = self.moving()
-        self.net.wait(DEFAULTS.transfer_stall - 3.0, 1.0)
+        self.net.wait(TRANSFER_STALL - 3.0, 1.0)
         self.assertNotIn("broken", self.states())
         self.net.wait(6.0, 1.0)
         self.work()
@@ -38,7 +38,7 @@ class StalledFileTests(Case):
     def test_a_file_that_moves_slowly_goes_on(self) -> None:
         bob = self.moving()
         for number in range(3):
-            self.net.wait(DEFAULTS.transfer_stall * 0.75, 1.0)
+            self.net.wait(TRANSFER_STALL * 0.75, 1.0)
             bob.tell(Data(1, 5 + number, b"x"))
             self.work()
         self.assertNotIn("broken", self.states())
@@ -46,5 +46,5 @@ class StalledFileTests(Case):
     def test_a_file_that_we_do_not_read_ourselves_is_not_stalled(self) -> None:
         self.moving()
         self.node.connections.hold(True)
-        self.net.wait(2 * DEFAULTS.transfer_stall, 1.0)
+        self.net.wait(2 * TRANSFER_STALL, 1.0)
         self.assertNotIn("broken", self.states())

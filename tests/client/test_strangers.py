@@ -11,7 +11,16 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import Event, Notice
-from chatproto.client.strangers import KNOWN, TOLD_AFTER, Strangers
+from chatproto.client.strangers import (
+    INTRODUCED_BURST,
+    INTRODUCED_RATE,
+    KNOWN,
+    RING_BURST,
+    TALK_BURST,
+    TALK_RATE,
+    TOLD_AFTER,
+    Strangers,
+)
 from tests.limits import DEFAULTS, Limits
 
 SMALL = Limits(callers=6, callers_per_address=3, callers_known=2)
@@ -155,42 +164,42 @@ class RingingTests(Case):
         self,
     ) -> None:
         rang = sum(self.ring(f"key {number}") for number in range(5700))
-        self.assertEqual((rang, self.told), (DEFAULTS.ring_burst, []))
+        self.assertEqual((rang, self.told), (RING_BURST, []))
         self.clock.advance(TOLD_AFTER)
         [notice] = self.told
         assert isinstance(notice, Notice)
-        refused = 5700 - DEFAULTS.ring_burst
+        refused = 5700 - RING_BURST
         self.assertIn(f"{refused} calls or invitations were not shown", notice.text)
         self.clock.advance(1000)
         self.assertEqual(len(self.told), 1)
 
     def test_many_addresses_have_a_bound_in_all(self) -> None:
         rang = sum(self.ring("", host=f"10.{n // 250}.{n % 250}.1") for n in range(5000))
-        self.assertEqual(rang, 4 * DEFAULTS.ring_burst)
+        self.assertEqual(rang, 4 * RING_BURST)
         self.assertTrue(self.ring("friend", known=True))
 
     def test_a_known_one_is_counted_by_key_and_holds_up_no_other(self) -> None:
         rang = sum(self.ring("bob", known=True) for _ in range(1000))
-        self.assertEqual(rang, KNOWN * DEFAULTS.ring_burst)
+        self.assertEqual(rang, KNOWN * RING_BURST)
         self.assertTrue(self.ring("carol", known=True))
 
     def test_introductions_have_a_bound_and_those_to_known_people_another(self) -> None:
         def dialled(known: bool, times: int) -> int:
             return sum(self.strangers.may_introduce(known) for _ in range(times))
 
-        self.assertEqual(dialled(False, 1000), DEFAULTS.introduced_burst)
-        self.assertEqual(dialled(True, 1000), KNOWN * DEFAULTS.introduced_burst)
+        self.assertEqual(dialled(False, 1000), INTRODUCED_BURST)
+        self.assertEqual(dialled(True, 1000), KNOWN * INTRODUCED_BURST)
         self.clock.advance(10)
-        self.assertEqual(dialled(False, 1000), 10 * DEFAULTS.introduced_rate)
+        self.assertEqual(dialled(False, 1000), 10 * INTRODUCED_RATE)
 
     def test_invitations_have_a_bound(self) -> None:
-        self.assertEqual(sum(self.strangers.may_invite() for _ in range(1000)), DEFAULTS.ring_burst)
+        self.assertEqual(sum(self.strangers.may_invite() for _ in range(1000)), RING_BURST)
         self.clock.advance(TOLD_AFTER)
         self.assertEqual(len(self.told), 1)
 
     def test_who_talks_fast_is_waited_for_and_others_are_not(self) -> None:
-        self.assertEqual(self.strangers.toll("bob", DEFAULTS.talk_burst), 0.0)
-        self.assertEqual(self.strangers.toll("bob", 400), 400 / DEFAULTS.talk_rate)
+        self.assertEqual(self.strangers.toll("bob", TALK_BURST), 0.0)
+        self.assertEqual(self.strangers.toll("bob", 400), 400 / TALK_RATE)
         self.assertEqual(self.strangers.toll("carol", 1), 0.0)
 
     def test_what_is_remembered_is_bounded_and_leaves_no_timer(self) -> None:

@@ -13,11 +13,11 @@ from chatproto.client.trust_store import MOST, TrustStore, Worth
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import NO_SERVER, PinFile
 from chatproto.identity.tls import Tls
-from tests.limits import DEFAULTS
+from chatproto.session.punches import INTRODUCED_WAIT
 
 ALICE = new_identity()
 BOB, EVE, SERVER, OTHER = (new_identity().name for _ in range(4))
-FRESH = DEFAULTS.introduced_wait
+FRESH = INTRODUCED_WAIT
 
 
 class Case(SynchronousTestCase):
@@ -32,7 +32,7 @@ class Case(SynchronousTestCase):
     def opened(self) -> TrustStore:
         """As after a start."""
         file = PinFile(self.path / "known_peers")
-        return TrustStore(Tls(ALICE), file, self.clock.seconds, DEFAULTS)
+        return TrustStore(Tls(ALICE), file, self.clock.seconds)
 
     def worth(self, client_id: str, key: str) -> Worth:
         return self.known.believe(client_id, key).worth
@@ -91,7 +91,7 @@ class BeliefTests(Case):
     @given(st.integers(0, 3 * MOST))
     def test_of_many_introductions_the_latest_are_remembered(self, count: int) -> None:
         file = PinFile(self.path / "none")
-        known = TrustStore(Tls(ALICE), file, self.clock.seconds, DEFAULTS)
+        known = TrustStore(Tls(ALICE), file, self.clock.seconds)
         for number in range(count):
             known.introduce(f"p{number}", BOB)
         for number in {0, count - MOST - 1, count - MOST, count - 1} & set(range(count)):
@@ -161,7 +161,7 @@ class SelfTests(Case):
         self.assertEqual(self.known.own_key, ALICE.name)
         other = new_identity()
         file = PinFile(self.path / "theirs")
-        theirs = TrustStore(Tls(other), file, self.clock.seconds, DEFAULTS)
+        theirs = TrustStore(Tls(other), file, self.clock.seconds)
         self.assertEqual(self.known.safety_number(other.name), theirs.safety_number(ALICE.name))
         self.assertNotEqual(self.known.safety_number(other.name), self.known.safety_number(BOB))
 

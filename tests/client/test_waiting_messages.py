@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from chatproto.client.conversation import ACK_WAIT
 from chatproto.client.events import Delivered, Notice, SessionChanged
 from chatproto.client.message_news import EACH
 from chatproto.wire.bcp2_server import Bridge, Presence
 from tests.client.keyed_program import BOB_HOST, BOB_PORT, Case, key_of
-from tests.limits import DEFAULTS
 
 
 class WaitingMessageTests(Case):
@@ -45,7 +45,7 @@ class WaitingMessageTests(Case):
         bob = self.talking()
         bob.deaf = True
         self.node.say("one")
-        self.net.wait(DEFAULTS.ack_wait - 0.5)
+        self.net.wait(ACK_WAIT - 0.5)
         self.assertEqual(self.waits(), [])
         self.net.wait(1.0)
         [(text, id)] = self.waits()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
+from chatproto.directory.paging import PAGES_WAIT
 from chatproto.directory.room_client import PAGE_BYTES, RoomClient
 from chatproto.directory.secure_client import DIAL_BURST, DIAL_RATE
 from chatproto.net.clock import Wall
@@ -60,7 +61,7 @@ class PageTests(Case):
         ):
             asked, count = self.pages(question, page, slow=1.0)
             self.assertEqual(self.unreachable(asked), "the server did not end its list within 60 s")
-            self.assertEqual(count, DEFAULTS.pages_wait)
+            self.assertEqual(count, PAGES_WAIT)
             self.assertTrue(self.server.registered)
 
     def test_lists_end_after_so_many_people_rooms_and_members(self) -> None:

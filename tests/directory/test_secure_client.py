@@ -17,7 +17,7 @@ from chatproto.directory.answer import ServerRefused
 from chatproto.directory.bridge_result import BridgeResult
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.client_registration import ClientRegistration
-from chatproto.directory.secure_client import FOR_NOW, SecureServer
+from chatproto.directory.secure_client import FOR_NOW, HELLO_WAIT, SecureServer
 from chatproto.directory.server_connection import PING_BURST, READ_BURST
 from chatproto.net.handshake import Handshake
 from chatproto.net.strict_receiver import StrictReceiver
@@ -532,7 +532,7 @@ class ClassicServerTests(Case):
     def test_silence_is_told_soon_and_ends_it_for_good(self) -> None:
         self.server.start(ALICE)
         wire = self.net.accept()
-        self.net.advance(DEFAULTS.hello_wait)
+        self.net.advance(HELLO_WAIT)
         [said] = self.said
         self.assertIn("(--plain speaks to a classic server)", said)
         self.net.advance(DEFAULTS.handshake_wait)

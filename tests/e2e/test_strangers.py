@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from chatproto.client.strangers import RING_BURST, RING_RATE
 from tests.e2e.harness import JsonClient, Stage
 from tests.e2e.test_encryption import person, talk
 from tests.limits import DEFAULTS
@@ -80,5 +81,5 @@ def test_a_friend_gets_through_and_every_bound_holds(
     assert held["known_connections"] <= DEFAULTS.callers_known
     assert held["ringing"] <= DEFAULTS.ringing
     strangers = [one for one in alice.events() if one["event"] == "incoming" and one["id"] != "bob"]
-    assert len(strangers) <= DEFAULTS.ring_burst + 60 * DEFAULTS.ring_rate
+    assert len(strangers) <= RING_BURST + 60 * RING_RATE
     assert alice.resident() - before < GROWTH

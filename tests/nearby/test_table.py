@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.nearby.messages import Beacon
-from chatproto.nearby.table import Rhythm, Table
+from chatproto.nearby.table import BEACON_GAP, BEACON_KEEP, Rhythm, Table
 from tests.limits import DEFAULTS
 
 KEYS = ["sha256:" + letter * 52 for letter in "ABCDEFG"]
@@ -95,14 +95,14 @@ class TableTests(SynchronousTestCase):
             for person in people:
                 self.assertLessEqual(1, len(person.addresses))
                 self.assertLessEqual(len(person.addresses), SMALL.nearby_addresses)
-                self.assertLessEqual(now - person.seen, SMALL.beacon_keep)
-        self.assertEqual(table.people(now + SMALL.beacon_keep + 1), ())
+                self.assertLessEqual(now - person.seen, BEACON_KEEP)
+        self.assertEqual(table.people(now + BEACON_KEEP + 1), ())
         self.assertEqual(len(table), 0)
 
 
 class RhythmTests(SynchronousTestCase):
     def test_we_speak_at_once_and_then_every_thirty_seconds_or_so(self) -> None:
-        rhythm = Rhythm(DEFAULTS, 5.0)
+        rhythm = Rhythm(5.0)
         self.assertEqual(rhythm.due, 5.0)
         rhythm.sent(5.0, 0.5)
         self.assertEqual(rhythm.due, 35.0)
@@ -110,7 +110,7 @@ class RhythmTests(SynchronousTestCase):
         self.assertEqual(rhythm.due, 68.0)
 
     def test_new_peer_is_answered_soon(self) -> None:
-        rhythm = Rhythm(DEFAULTS, 0.0)
+        rhythm = Rhythm(0.0)
         rhythm.sent(0.0, 0.5)
         rhythm.asked(10.0, 0.5)
         self.assertEqual(rhythm.due, 10.5)
@@ -119,7 +119,7 @@ class RhythmTests(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1)), max_size=50))
     def test_beacons_keep_the_least_gap(self, asked: list[tuple[float, float]]) -> None:
-        rhythm, now = Rhythm(DEFAULTS, 0.0), 0.0
+        rhythm, now = Rhythm(0.0), 0.0
         rhythm.sent(0.0, 0.5)
         spoken = [0.0]
         for later, jitter in asked:
@@ -129,4 +129,4 @@ class RhythmTests(SynchronousTestCase):
                 rhythm.sent(rhythm.due, jitter)
             rhythm.asked(now, jitter)
         for one, other in itertools.pairwise(spoken):
-            self.assertGreaterEqual(other - one, DEFAULTS.beacon_gap - 1e-6)
+            self.assertGreaterEqual(other - one, BEACON_GAP - 1e-6)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.session.delivery import Delivery
+from chatproto.session.delivery import OUTBOX_AGE, Delivery
 from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import (
     DELIVERED,
@@ -29,7 +29,7 @@ from tests.stores.memory_ledger import MemoryLedger
 
 KEY = "sha256:" + "B" * 52
 THEIRS = "f" * 16
-WEEK = DEFAULTS.outbox_age
+WEEK = OUTBOX_AGE
 FEW = replace(DEFAULTS, waiting_messages=3)
 
 

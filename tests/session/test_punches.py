@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.session.punches import Punches
-from tests.limits import DEFAULTS
 
 
 class PunchTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.punches: Punches[str] = Punches(DEFAULTS)
+        self.punches: Punches[str] = Punches()
 
     def test_one_that_comes_after_its_introduction_is_known_for_a_minute(self) -> None:
         self.assertEqual(self.punches.introduced("call", 100.0), [])
@@ -43,7 +42,7 @@ class PunchTests(SynchronousTestCase):
     def test_each_connection_is_known_or_late_or_lost_once(
         self, steps: list[tuple[str, str]]
     ) -> None:
-        punches: Punches[int] = Punches(DEFAULTS)
+        punches: Punches[int] = Punches()
         settled: list[int] = []
         for number, (what, call) in enumerate(steps):
             now = float(number)

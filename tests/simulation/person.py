@@ -144,7 +144,7 @@ class Person:
 
     def _made(self, reactor: SimReactor, random: Random) -> Any:
         """A node that knows its server."""
-        known = TrustStore(cast(Any, SimTls(self.key)), self.pins, reactor.seconds, LIMITS)
+        known = TrustStore(cast(Any, SimTls(self.key)), self.pins, reactor.seconds)
         return make_client(reactor, self, known, random)
 
     def kill(self) -> None:

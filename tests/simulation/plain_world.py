@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from chatproto.client.app import ServerAccess
+from chatproto.client.calls.connections import EXIT_WAIT
 from chatproto.client.events import (
     Delivered,
     Event,
@@ -22,6 +23,7 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.client.program import END_WAIT
 from chatproto.client.server.introducers import ClassicIntroducer
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.client import ClassicServer
@@ -38,7 +40,7 @@ WHOLE = re.compile(r"<([a-z]+)>([a-z]+):(\d+)\.*\|")
 DIALECTS = ("canon", "canon", "lobby", "raw")
 CALM = 6.0
 """Seconds in which all that waits for its turn goes out and is read."""
-ENDING = LIMITS.end_wait + LIMITS.exit_wait + 1.0
+ENDING = END_WAIT + EXIT_WAIT + 1.0
 
 
 class PlainPerson(Person):

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.files import KEEP_PARTS
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.net import rebase as module
 from chatproto.net.clock import Wall
 from chatproto.net.rebase import OFF_COUNTS, Seen, Shift, rebase
 from chatproto.rooms.policy import FOREVER, BanRecord, RoomPolicy
-from chatproto.session.delivery import Delivery
+from chatproto.session.delivery import OUTBOX_AGE, Delivery
 from chatproto.session.ledger import DELIVERED, MSG, StreamEntry
 from chatproto.stores.sqlite import SqliteStore
 from chatproto.stores.sqlite_ledger import SqliteLedger
@@ -182,8 +183,8 @@ class LedgerTests(SynchronousTestCase):
             self.up += 10.0
             self.assertEqual(self.age(NOW + jump + 10.0), 10.0, jump)
             self.assertFalse(self.given_up(NOW + jump + 10.0), jump)
-            self.up += DEFAULTS.outbox_age
-            self.assertTrue(self.given_up(NOW + jump + 10.0 + DEFAULTS.outbox_age), jump)
+            self.up += OUTBOX_AGE
+            self.assertTrue(self.given_up(NOW + jump + 10.0 + OUTBOX_AGE), jump)
 
     def test_the_date_of_a_message_stays_as_it_was_said(self) -> None:
         self.say(NOW)
@@ -205,7 +206,7 @@ class LedgerTests(SynchronousTestCase):
             post = Delivery(ledger, "key", "bob", True, lambda: "stream", DEFAULTS)
             post.say(MSG, "hello", Wall(NOW + wrong))
             self.assertEqual(post.expire(Wall(NOW + 10.0)), [])
-            self.assertEqual(len(post.expire(Wall(NOW + DEFAULTS.outbox_age + 1.0))), 1)
+            self.assertEqual(len(post.expire(Wall(NOW + OUTBOX_AGE + 1.0))), 1)
             ledger.close()
 
     def test_a_machine_that_starts_in_a_year_gives_up_nothing(self) -> None:
@@ -254,7 +255,7 @@ class PartTests(SynchronousTestCase):
 
     def kept(self, now: float) -> bool:
         """Return True if a program that starts at `now` keeps the part."""
-        return bool(self.start(now).sweep(now, DEFAULTS.keep_parts))
+        return bool(self.start(now).sweep(now, KEEP_PARTS))
 
     def test_a_clock_that_was_set_removes_no_part_and_keeps_none_for_ever(self) -> None:
         offer = FileOffer("a", 10, "2026-01-01T00:00:00Z", "file")
@@ -263,6 +264,6 @@ class PartTests(SynchronousTestCase):
             self.start(NOW).save(Record("key", False, 1, TransferState.CANCELLED, offer, NOW))
             self.up += 10.0
             self.assertTrue(self.kept(NOW + jump + 10.0), jump)
-            self.up += DEFAULTS.keep_parts
-            self.assertFalse(self.kept(NOW + jump + 10.0 + DEFAULTS.keep_parts), jump)
+            self.up += KEEP_PARTS
+            self.assertFalse(self.kept(NOW + jump + 10.0 + KEEP_PARTS), jump)
             self.assertEqual(list(self.folder.iterdir()), [])

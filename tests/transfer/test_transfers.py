@@ -10,10 +10,12 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.files import KEEP_PARTS
 from chatproto.transfer.context import TransferTrouble
 from chatproto.transfer.outgoing import BATCH
 from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.state import TransferState
+from chatproto.transfer.transfers import OFFERS, OFFERS_BYTES, UNWRITTEN
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.errors import LocalError
@@ -149,7 +151,7 @@ class WholeTests(Case):
             unanswered = [
                 n for n in self.b.transfers.listing(0.0) if n.state is TransferState.OFFERED
             ]
-            self.assertLessEqual(len(unanswered), DEFAULTS.offers)
+            self.assertLessEqual(len(unanswered), OFFERS)
         self.assertEqual(most, 8)
         self.assertEqual(self.b.landed, {f"f{n:02}": shown(noise(size, n)) for n in range(40)})
 
@@ -485,9 +487,9 @@ class RefusedTests(Case):
                 self.assertRaises(LocalError, end.transfers.cancel, 1, end.now)
                 if count:
                     self.assertEqual(list(self.b.landed), ["a.part"])
-                    self.b.records.sweep(self.b.now + 7 * 86400 - 1, DEFAULTS.keep_parts)
+                    self.b.records.sweep(self.b.now + 7 * 86400 - 1, KEEP_PARTS)
                     self.assertEqual(list(self.b.landed), ["a.part"])
-                    self.b.records.sweep(self.b.now + 7 * 86400 + 1, DEFAULTS.keep_parts)
+                    self.b.records.sweep(self.b.now + 7 * 86400 + 1, KEEP_PARTS)
                 self.assertEqual(self.b.landed, {})
                 self.assertEqual(
                     [r for r in self.b.records.load() if r.state is not TransferState.CANCELLED], []
@@ -629,10 +631,10 @@ class RefusedTests(Case):
 
     def test_too_many_offers_are_refused(self) -> None:
         self.pair.connect()
-        for id in range(1, DEFAULTS.offers + 2):
+        for id in range(1, OFFERS + 2):
             self.b.hear(Offer(id, "a", 1, "2026-01-01T00:00:00Z", "a/b"))
-        self.assertEqual(self.b.pull(), Error(429, about="OFFER", id=DEFAULTS.offers + 1))
-        self.assertEqual(len(self.b.transfers.listing(0.0)), DEFAULTS.offers)
+        self.assertEqual(self.b.pull(), Error(429, about="OFFER", id=OFFERS + 1))
+        self.assertEqual(len(self.b.transfers.listing(0.0)), OFFERS)
 
     def test_an_offer_that_does_not_add_up_is_malformed(self) -> None:
         self.pair.connect()
@@ -738,7 +740,7 @@ class PressureTests(Case):
         while not b.held:
             b.hear(Data(1, at, bytes(CHUNK)))
             at += CHUNK
-        self.assertEqual(at, DEFAULTS.unwritten + CHUNK)  # the first is being written
+        self.assertEqual(at, UNWRITTEN + CHUNK)  # the first is being written
         b.work.step()
         self.assertFalse(b.held)
 
@@ -749,7 +751,7 @@ class PressureTests(Case):
             b.hear(Offer(id, f"x{id}", 400 * CHUNK, "2026-01-01T00:00:00Z", "a/b"))
             b.transfers.accept(id, 0.0)
         b.settle()
-        most = DEFAULTS.unwritten // CHUNK
+        most = UNWRITTEN // CHUNK
         less = most // 2 - 2
         for id, pieces in ((1, less), (2, most - less)):
             for piece in range(1 + pieces):  # the first is being written
@@ -858,7 +860,7 @@ class LongListTests(Case):
         self.b.settle()
         self.assertEqual(len(self.b.transfers.listing(0.0)), 1)
         self.assertEqual(self.refused(), [429] * 9)
-        self.assertLessEqual(self.b.transfers.waiting_bytes, DEFAULTS.offers_bytes)
+        self.assertLessEqual(self.b.transfers.waiting_bytes, OFFERS_BYTES)
 
     def test_refused_ones_make_room(self) -> None:
         for id in range(1, 4):
@@ -874,7 +876,7 @@ class LongListTests(Case):
             self.b.transfers.lost()
             self.b.transfers.resumed(0.0)
         self.assertEqual(self.b.last.state, TransferState.OFFERED)
-        self.assertLessEqual(self.b.transfers.waiting_bytes, DEFAULTS.offers_bytes)
+        self.assertLessEqual(self.b.transfers.waiting_bytes, OFFERS_BYTES)
 
     def test_depth_times_files_is_bounded(self) -> None:
         few = Pair(self.folder / "few", replace(DEFAULTS, offer_parts=50_000), accept=False)

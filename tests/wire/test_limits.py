@@ -27,7 +27,7 @@ class LimitsTests(SynchronousTestCase):
         self.assertEqual((changed.info_lines, changed.new_rate), (4, 1.5))
 
     def test_a_limit_of_another_program_is_checked_and_changes_nothing(self) -> None:
-        others = (CLIENT_DEFAULTS,)
+        others = CLIENT_DEFAULTS.kinds()
         self.assertEqual(SERVER_DEFAULTS.with_values(["ringing=3"], others), SERVER_DEFAULTS)
         for wrong in ("ringing=x", "ringing=-1", "ringed=3"):
             self.assertRaises(ValueError, SERVER_DEFAULTS.with_values, [wrong], others)

@@ -13,6 +13,9 @@ from chatproto.identity.recipient import Mismatch, carried
 from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.secure_connection import SecurePeerConnection
 
+EXIT_WAIT = 5.0
+"""Seconds at the end of the program for farewells to be read."""
+
 log = Logger()
 
 PeerConnection = PlainPeerConnection | SecurePeerConnection
@@ -92,11 +95,11 @@ class Connections:
             link.hold(held)
 
     def close_all(self, done: Callable[[], None]) -> None:
-        """Close what belongs to no conversation; call `done` when all is closed, or after `exit_wait`."""
+        """Close what belongs to no conversation; call `done` when all is closed, or after `EXIT_WAIT`."""
         for link, conversation in tuple(self._carried.items()):
             if conversation is None:
                 link.drop()
-        late = self._context.clock.callLater(self._context.limits.exit_wait, lambda: finish())
+        late = self._context.clock.callLater(EXIT_WAIT, lambda: finish())
 
         def finish() -> None:
             self._all_closed = None

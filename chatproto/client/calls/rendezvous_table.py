@@ -61,7 +61,7 @@ class RendezvousTable:
         self._dialer = dialer
         self._answers = answers
         self._clock = context.clock
-        self._punches: Punches[_Early] = Punches(context.limits)
+        self._punches: Punches[_Early] = Punches()
         self._timer: IDelayedCall | None = None
         self._by_call: dict[str, Connector] = {}
         self._stopped = False

@@ -24,6 +24,17 @@ from chatproto.session.state import SessionState
 from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import NO_PATH_AGAIN, NO_WAY, Cause, Reason
 
+REDIAL_JITTER = 0.1
+"""Seconds within which the former caller dials again."""
+REDIAL_OTHER = 2.0
+"""Seconds after which the other side dials."""
+REDIAL_MOST = 60.0
+"""Seconds at most between two tries that failed, 1 s at first."""
+REDIAL_WAIT = 5.0
+"""Seconds for a connection again where they were before."""
+REDIAL_ASKS = 3
+"""Failed tries, then the server is asked where they are."""
+
 log = Logger()
 ASKED_AGAIN = (5.0, 15.0)
 """Seconds after which the server is asked again for somebody whom it introduced and who is not reached.
@@ -190,8 +201,8 @@ QUICK = 5
 class Redials:
     """Redial broken conversations: the former caller at once, the other side later, then less often.
 
-    Tries in vain make the wait longer, 1 s times 1.5 up to `redial_most`. Where they are is asked of
-    the server if no address is known, after every `redial_asks` tries in vain, and at once where an
+    Tries in vain make the wait longer, 1 s times 1.5 up to `REDIAL_MOST`. Where they are is asked of
+    the server if no address is known, after every `REDIAL_ASKS` tries in vain, and at once where an
     address alone did not do before.
     """
 
@@ -224,10 +235,10 @@ class Redials:
         tries.dials += 1
         if failed or tries.dials > QUICK:
             tries.failures += 1
-            wait = min(limits.redial_most, 1.5 ** (tries.failures - 1))
+            wait = min(REDIAL_MOST, 1.5 ** (tries.failures - 1))
         else:
-            wait = self._random.random() * limits.redial_jitter
-            wait += 0.0 if session.caller else limits.redial_other
+            wait = self._random.random() * REDIAL_JITTER
+            wait += 0.0 if session.caller else REDIAL_OTHER
         self._set(conversation, wait)
 
     def now(self, conversation: Conversation) -> None:
@@ -235,7 +246,7 @@ class Redials:
         conversation.tries.elsewhere = True
         if conversation.tries.next is not None:
             conversation.tries.failures = 0
-            self._set(conversation, self._random.random() * self._limits.redial_jitter)
+            self._set(conversation, self._random.random() * REDIAL_JITTER)
 
     def _set(self, conversation: Conversation, wait: float) -> None:
         def dial() -> None:
@@ -254,7 +265,7 @@ class Redials:
 
         try:
             contact = await self._contact(conversation)
-            link = await self._dialer.reach(conversation, contact, self._limits.redial_wait)
+            link = await self._dialer.reach(conversation, contact, REDIAL_WAIT)
         except PeerUnreachable:
             conversation.dialling = None
             if session.state is SessionState.BROKEN:
@@ -274,7 +285,7 @@ class Redials:
         known = conversation.contact or self._people.named(name)
         if known is not None and known.key not in (None, conversation.key):
             known = None  # somebody else of that name
-        failures, asks = conversation.tries.failures, self._limits.redial_asks
+        failures, asks = conversation.tries.failures, REDIAL_ASKS
         # Where a router lets nobody in, knowing the address is not enough.
         ask = failures % asks == 0 if failures else conversation.path in ("punched", "relay")
         if known is None or ask or conversation.tries.elsewhere:

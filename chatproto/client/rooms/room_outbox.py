@@ -12,6 +12,9 @@ from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import QUEUE_FULL, ROOM_MESSAGE_TOO_LARGE, Cause, Reason
 
+SAYS_UNANSWERED = 8
+"""Messages to rooms that are on the way at once."""
+
 
 class RoomOutbox:
     """`rooms` are those that we are in; of those that we have left it keeps what is not answered yet.
@@ -85,7 +88,7 @@ class RoomOutbox:
     def _pump(self) -> None:
         """Say what waits, few at once: who talks too fast is read later, and an answer is due in time."""
         for membership in tuple(self._rooms.values()):
-            while membership.takes() and self._on_the_way() < self._limits.says_unanswered:
+            while membership.takes() and self._on_the_way() < SAYS_UNANSWERED:
                 Deferred.fromCoroutine(membership.speak())
 
     def _on_the_way(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatproto.client.calls.connections import EXIT_WAIT
 from chatproto.client.calls.plain_calls import Door
 from chatproto.client.events import (
     Exited,
@@ -150,7 +151,7 @@ class QuittingTests(Case):
     def test_who_does_not_close_is_not_waited_for_for_ever(self) -> None:
         self.talking()
         self.node.stop(3)
-        self.net.wait(DEFAULTS.exit_wait - 0.1)
+        self.net.wait(EXIT_WAIT - 0.1)
         self.assertEqual(self.codes, [])
         self.net.wait(0.2)
         self.assertEqual(self.codes, [3])

@@ -12,9 +12,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.calls.rendezvous import MOST, Rendezvous, ServerAnswers
+from chatproto.client.calls.secure_dialer import REDIAL_MOST, REDIAL_WAIT
 from chatproto.client.events import CommandOutput, Event, SessionChanged
+from chatproto.session.punches import PUNCH_WAIT
 from chatproto.wire.plain_blocks import Punch, encode
-from tests.limits import DEFAULTS
 from tests.simulation.person import LIMITS, PEOPLE_PORT, Person
 from tests.simulation.reactor import SimReactor
 from tests.simulation.routers import Router
@@ -186,7 +187,7 @@ class CallTests(Case):
                 self.assertEqual(self.states(self.alice)[-1], "broken")
                 self.routers.kinds.clear()
                 self.routers.kinds |= before
-            self.world.pass_time(LIMITS.redial_most + LIMITS.redial_wait)
+            self.world.pass_time(REDIAL_MOST + REDIAL_WAIT)
             self.assertEqual(self.states(self.alice)[-1], "open")
             heard = self.world.books.heard(self.alice.name, self.bob.name)
             self.assertEqual([one.text for one in heard], ["after"])
@@ -261,7 +262,7 @@ class PunchTests(Case):
 
     def test_one_that_comes_before_its_introduction_waits_for_it(self) -> None:
         early = self.dial(encode(Punch(CALL)))
-        self.world.pass_time(DEFAULTS.punch_wait - 1.0)
+        self.world.pass_time(PUNCH_WAIT - 1.0)
         assert self.alice.node is not None
         self.assertEqual((early.ended, len(self.alice.node.connections)), (False, 0))
         self.introduced()
@@ -275,7 +276,7 @@ class PunchTests(Case):
         strangers = self.alice.node.calls.strangers
         self.assertEqual(sum(not one.ended for one in dialled), most)
         self.assertEqual(strangers.connections, most)
-        self.world.pass_time(DEFAULTS.punch_wait + 2.0)
+        self.world.pass_time(PUNCH_WAIT + 2.0)
         self.assertEqual(
             ([one.ended for one in dialled], strangers.connections), ([True] * (most + 3), 0)
         )
@@ -293,7 +294,7 @@ class PunchTests(Case):
 
     def test_one_that_nobody_introduces_is_closed(self) -> None:
         early = self.dial(encode(Punch(CALL)))
-        self.world.pass_time(DEFAULTS.punch_wait + 2.0)
+        self.world.pass_time(PUNCH_WAIT + 2.0)
         self.assertTrue(early.ended)
 
     def test_one_that_goes_before_that_is_forgotten(self) -> None:

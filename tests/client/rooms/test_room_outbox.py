@@ -6,6 +6,7 @@ from chatproto.client.events import (
     Sent,
     Undelivered,
 )
+from chatproto.client.rooms.room_outbox import SAYS_UNANSWERED
 from tests.client.rooms.room_ends import Case
 from tests.limits import DEFAULTS
 
@@ -17,7 +18,7 @@ class FlowTests(Case):
         self.both_join()
         for number in range(100):
             self.node.say(str(number))
-        self.assertEqual(len(self.alice.line.requests), DEFAULTS.says_unanswered)
+        self.assertEqual(len(self.alice.line.requests), SAYS_UNANSWERED)
         self.hall.settle()
         self.assertEqual(self.bob.texts(), [str(number) for number in range(100)])
 

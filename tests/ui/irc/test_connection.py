@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chatproto.client.calls.connections import EXIT_WAIT
 from chatproto.wire.irc import LINE_BYTES, TAG_BYTES
 from tests.client.rooms.room_ends import Case
 from tests.limits import DEFAULTS
@@ -177,6 +178,6 @@ class LineTests(Case):
 
     def test_the_end_of_the_program_is_told(self) -> None:
         self.node.program.stop()
-        self.hall.clock.advance(DEFAULTS.exit_wait)
+        self.hall.clock.advance(EXIT_WAIT)
         self.assertEqual(self.irc.read()[-1], "ERROR :Closing link: the program ends")
         self.assertTrue(self.irc.transport.disconnecting)
