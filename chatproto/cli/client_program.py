@@ -22,7 +22,7 @@ from chatproto.cli.options import (
 )
 from chatproto.cli.secret_line import SecretLine
 from chatproto.cli.servers import connect
-from chatproto.cli.terminate import handle_sigterm_later
+from chatproto.cli.signals import handle_signals_later
 from chatproto.client.app import Client, Storage, build_client, no_server
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversations import ActiveTarget
@@ -180,7 +180,7 @@ def client_program(options: Options) -> IService:
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)
-    handle_sigterm_later(reactor)
+    handle_signals_later(reactor)
     use_system_resolver(reactor)
 
     if options["ui"] == "none":

@@ -18,7 +18,7 @@ from chatproto.cli.client_options import Options
 from chatproto.cli.collector import without_collector
 from chatproto.cli.exit_codes import COULD_NOT_START
 from chatproto.cli.options import RotatedLog, WrongOption, log_observer
-from chatproto.cli.terminate import handle_sigterm_later
+from chatproto.cli.signals import handle_signals_later
 from chatproto.identity.pins import KEY
 from chatproto.net.clock import use_monotonic_time
 from chatproto.net.resolver import use_system_resolver
@@ -245,7 +245,7 @@ def main(arguments: Sequence[str]) -> int:
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)
-    handle_sigterm_later(reactor)
+    handle_signals_later(reactor)
     use_system_resolver(reactor)
 
     with without_collector():

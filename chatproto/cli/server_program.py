@@ -20,7 +20,7 @@ from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.notify import notifier
 from chatproto.cli.options import cannot_start, descriptor
 from chatproto.cli.server_options import ServerOptions
-from chatproto.cli.terminate import handle_sigterm_later
+from chatproto.cli.signals import handle_signals_later
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.identity.tls import Tls
@@ -447,7 +447,7 @@ def server_program(options: ServerOptions) -> IService:
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)
-    handle_sigterm_later(reactor)
+    handle_signals_later(reactor)
     bound_turns(reactor)
     use_system_resolver(reactor)
 

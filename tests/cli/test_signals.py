@@ -1,0 +1,95 @@
+"""Tests of what SIGTERM and SIGINT do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.cli.signals import handle_signals_later
+
+WHILE_THE_LOG_IS_WRITTEN = """
+import os, signal, threading
+from twisted.internet import reactor
+from twisted.logger import globalLogBeginner
+from chatproto.cli.signals import handle_signals_later
+
+lock = threading.Lock()
+
+
+def observe(event):
+    with lock:
+        print(event["log_format"])
+
+
+def write():
+    with lock:
+        os.kill(os.getpid(), signal.%s)
+
+
+globalLogBeginner.beginLoggingTo([observe], redirectStandardIO=False)
+handle_signals_later(reactor)
+reactor.callWhenRunning(write)
+reactor.run()
+"""
+
+
+class Reactor:
+    """Starts nothing, and keeps what it is to call."""
+
+    def __init__(self) -> None:
+        self.starts: list[Callable[[], None]] = []
+        self.calls: list[tuple[Any, ...]] = []
+        self.came: list[int] = []
+
+    def callWhenRunning(self, call: Callable[[], None]) -> None:
+        self.starts.append(call)
+
+    def callFromThread(self, *call: Any) -> None:
+        self.calls.append(call)
+
+    def handler(self, number: int, frame: object) -> None:
+        self.came.append(number)
+
+
+class SignalTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        self.reactor = Reactor()
+        handle_signals_later(self.reactor)
+
+    def test_the_reactors_handler_is_called_in_a_turn_of_its_own(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.reactor.handler)  # as the reactor does when it starts
+        self.reactor.starts[0]()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+        self.assertEqual(self.reactor.came, [])
+        for call, *arguments in self.reactor.calls:
+            call(*arguments)
+        self.assertEqual(self.reactor.came, [signal.SIGTERM, signal.SIGINT])
+
+    def test_what_is_not_the_reactors_stays_as_it_is(self) -> None:
+        def other(number: int, frame: object) -> None: ...
+
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, other)
+        self.reactor.starts[0]()
+        self.assertEqual(signal.getsignal(signal.SIGTERM), signal.SIG_IGN)
+        self.assertIs(signal.getsignal(signal.SIGINT), other)
+
+    def test_they_end_a_program_that_is_writing_its_log(self) -> None:
+        for name in ("SIGTERM", "SIGINT"):
+            found = subprocess.run(
+                [sys.executable, "-c", WHILE_THE_LOG_IS_WRITTEN % name],
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            self.assertIn(f"Received {name}, shutting down.", found.stdout, found.stderr)
