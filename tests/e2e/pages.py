@@ -35,7 +35,8 @@ MASKS = (
     (r"for clients:", r"for clients(?: on this machine only)?:"),
     (r"sha256:[A-Z2-7]{52}", r"sha256:[A-Z2-7]{52}"),
     (r"sha256:[A-Z2-7]{4}…", r"sha256:[A-Z2-7]{52}"),
-    (r"10\.77\.0\.\d|0\.0\.0\.0|\[::\]", r"\S+"),
+    (r"10\.77\.0\.\d|192\.0\.2\.\d|0\.0\.0\.0|\[::\]", r"\S+"),
+    (r"/home/alice/\.local/share/", r"/\S+/"),
     (
         r"(?:(?<=calling heidi )|(?<=from ivan )|(?<=[0-9] heidi ))127\.0\.0\.1",
         r"\S+",

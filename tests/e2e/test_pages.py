@@ -173,6 +173,23 @@ def test_several_servers_on_redis(stage: Stage) -> None:
     assert not redis.left
 
 
+def test_an_irc_client_and_an_operator(stage: Stage) -> None:
+    home, port = stage.place("home"), free_port()
+    server = stage.start("chatserver", "--port", f"tcp:{port}:interface=127.0.0.1", home=home)
+    server.expect(re.compile("for clients"))
+    numbers = {"5555": port, "6667": free_port()}
+    irc = Page(stage, "irc.md", numbers, {"chat.example": "127.0.0.1"})
+    irc.run("chatclient").rest()
+    assert not irc.left
+    dee = stage.open_client("dee", f"127.0.0.1:{port}")
+    dee.send_line("/join tea")
+    dee.event("room", change="joined", own=True)
+    trouble = Page(stage, "when-things-go-wrong.md", numbers, {"HOME": str(home)})
+    assert trouble.run("chatserver backup").rest().program.wait() == 0
+    assert trouble.run("chatserver ctl").rest().program.wait() == 0
+    assert not trouble.left
+
+
 def test_every_how_to_is_run() -> None:
     """The page about routers has its test in tests/nat."""
     tested = {"tutorial", "how-to-friend", "how-to-class", "how-to-club", "how-to-bots"}
