@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from itertools import takewhile
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,9 +17,9 @@ from tests.wire.classic_lines import classic_receiver
 
 def example(kind: type[object]) -> bytes:
     """The block in the docstring of `kind`, with its body if it has one."""
-    lines = (kind.__doc__ or "").split("\n")[2:]
-    shown = takewhile(lambda line: not line.strip() or line.startswith(" " * 8), lines)
-    text = "\r\n".join(line[8:] for line in shown).rstrip("\r\n")
+    lines = cleandoc(kind.__doc__ or "").split("\n")[2:]
+    shown = takewhile(lambda line: not line.strip() or line.startswith(" " * 4), lines)
+    text = "\r\n".join(line[4:] for line in shown).rstrip("\r\n")
     head, _, body = text.partition("\r\n\r\n")
     length = head.partition("Content-Length: ")[2]
     content = f"{body}\r\n".encode()[: int(length)] if length else b""
