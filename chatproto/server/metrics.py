@@ -160,6 +160,17 @@ class Nothing(Resource):
         return notFound()
 
 
+class BodilessRequest(Request):
+    """Request whose body is read and dropped: Twisted would store it on the disk, however long it is."""
+
+    def gotLength(self, length: int | None) -> None:
+        """Prepare for an empty body, whatever `length` says."""
+        super().gotLength(0)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Drop a part of the body."""
+
+
 class QuietSite(Site):
     """A site that writes no line for each look at it."""
 
@@ -203,6 +214,6 @@ def metrics_site(reactor: Any, server: Watched) -> BoundedSite:
     root = Nothing()
     root.putChild(b"metrics", MetricsPage(registry))
     root.putChild(b"health", HealthPage(server.trouble))
-    site = QuietSite(root, timeout=IDLE, reactor=reactor)
+    site = QuietSite(root, BodilessRequest, timeout=IDLE, reactor=reactor)
     site.displayTracebacks = False
     return BoundedSite(site)

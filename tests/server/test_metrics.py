@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -164,6 +165,15 @@ class MetricsTests(Served):
         for one in silent:
             one.transport.abortConnection()
         await DeferredList([one.all for one in silent])
+
+    async def test_a_body_is_stored_nowhere(self) -> None:
+        self.watched()
+        self.patch(tempfile, "TemporaryFile", self.fail)
+        creator = ClientCreator(reactor, Reader)
+        reader: Reader = await creator.connectTCP("127.0.0.1", self.where)
+        head = b"GET /health HTTP/1.0\r\nContent-Length: 300000\r\n\r\n"
+        reader.transport.write(head + bytes(300_000))
+        self.assertIn(b" 200 ", await reader.all)
 
     async def test_there_is_nothing_else(self) -> None:
         self.watched()
