@@ -102,7 +102,8 @@ def _arguments(text: str, rest: str, row: CommandRow, names: FamiliarNames) -> I
     elif equals and option in row.options:
         words = [f"{option}={value}" for value in row.options[option]]
     else:
-        words = [*row.words, *row.options]
+        # Nobody who has typed nothing yet means an option such as --as.
+        words = [*row.words, *(one for one in row.options if last or not one.startswith("-"))]
         if row.name == "help":
             words += [*TOPICS, *ROWS]
         if row.ids is not None:
@@ -111,7 +112,9 @@ def _arguments(text: str, rest: str, row: CommandRow, names: FamiliarNames) -> I
             words += [row.rooms + known for known in names.rooms]
     head = text[: len(text) - len(last)]
     return (
-        Completion(head + word, word)
+        Completion(
+            f"{head}{word} " if word in row.options and word[0] == "-" else head + word, word
+        )
         for word in dict.fromkeys(words)
         if word.lower().startswith(last.lower()) and word != last
     )

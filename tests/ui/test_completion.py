@@ -46,7 +46,7 @@ class CompletionTests(SynchronousTestCase):
             "/mode h": ["/mode half"],
             "/help ch": ["/help chat"],
             "/help ke": ["/help keys"],
-            "/chat --": ["/chat --as"],
+            "/chat --": ["/chat --as "],
             "/chat --as ra": ["/chat --as raw"],
             "/chat --as=ra": ["/chat --as=raw"],
             "/chat b": ["/chat bob", "/chat bea"],
@@ -62,6 +62,7 @@ class CompletionTests(SynchronousTestCase):
             "/topic @#d": ["/topic @#den"],
         }.items():
             self.assertEqual(lines(text), expected, text)
+        self.assertNotIn("/chat --as ", lines("/chat "))
         self.assertEqual(lines("/chat --as "), [f"/chat --as {name}" for name in DIALECTS])
 
     def test_a_word_of_a_text_completes_to_members_of_the_room(self) -> None:
