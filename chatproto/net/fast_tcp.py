@@ -42,6 +42,10 @@ TOGETHER = 64
 GATHERED = 4096
 """Bytes of an answer that may wait for the answers to the others."""
 
+MOMENT = 0.001
+"""Seconds after which the reactor watches a connection that goes on: a client needs as long to read its
+answer and to close, and whoever says more waits no longer than this, once."""
+
 Accepted = tuple[socket.SocketType, tuple[Any, ...]]
 DONE = Failure(CONNECTION_DONE)
 log = Logger()
@@ -109,7 +113,9 @@ def accept_directly(port: Any) -> None:
     """Have the listening `port` make connections of this file; one that is not TCP stays as it is."""
     if not WHY_PLAIN and isinstance(port, tcp.Port) and port.transport is tcp.Server:
         port.transport = watched_server  # type: ignore[assignment]
-        port.doRead = Acceptor(port).accept  # type: ignore[method-assign]
+        acceptor = Acceptor(port)
+        port.doRead = acceptor.accept  # type: ignore[method-assign]
+        port.connectionLost = acceptor.end  # type: ignore[method-assign]
 
 
 def start_tls(connection: Any, handshake: Any, normal: bool) -> None:
@@ -140,8 +146,8 @@ class Acceptor:
     Each step is done for `TOGETHER` connections before the next one: accept, make, receive, answer, send.
     So the same code runs again while the processor's caches still hold it: a third less CPU.
 
-    The reactor watches a connection only if neither data nor its end have come a turn later: one that
-    brings a request and reads the answer costs no call of epoll. Its socket is the one of C beneath
+    The reactor watches a connection only if it has not ended a `MOMENT` later: one that brings a
+    request and reads the answer costs no call of epoll. Its socket is the one of C beneath
     Python's class, which would only count the files made of it.
     """
 
@@ -149,6 +155,7 @@ class Acceptor:
         self._port = port
         self._reactor: Any = port.reactor
         self._new: list[DirectServer] = []
+        self._timer: Any = None  # runs while there are new ones
 
     def accept(self) -> None:
         """Accept what waits; the number taken at once follows that of the last time, as in Twisted."""
@@ -190,10 +197,9 @@ class Acceptor:
             else:
                 if connection is not None:
                     made.append(connection)
-        new = receive_all(made)
-        if new and not self._new:
-            self._reactor.callLater(0, self._look_again)
-        self._new += new
+        self._new += receive_all(made)
+        if self._new and self._timer is None:
+            self._timer = self._reactor.callLater(MOMENT, self._look_again)
 
     def _connected(
         self, accepted: socket.SocketType, address: tuple[Any, ...]
@@ -224,10 +230,18 @@ class Acceptor:
         return connection
 
     def _look_again(self) -> None:
-        """Receive a turn later; then the reactor watches what goes on."""
+        """Receive a moment later; then the reactor watches what goes on."""
+        self._timer = None
         new, self._new = self._new, []
         for connection in receive_all(new):
             connection.startReading()
+
+    def end(self, reason: Failure) -> None:
+        """Close the port, and leave no timer behind."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._look_again()
+        tcp.Port.connectionLost(self._port, reason)
 
 
 def receive_all(connections: list[DirectServer]) -> list[DirectServer]:
@@ -350,6 +364,8 @@ class DirectServer(tcp.Server):
         super().stopWriting()
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
+        if self.is_new:
+            self.startReading()  # a handshake goes back and forth
         super().startTLS(ctx, normal)
         layer: Any = self.protocol
         if isinstance(layer, TLSMemoryBIOProtocol):

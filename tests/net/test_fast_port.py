@@ -99,10 +99,11 @@ class FastPortTests(TestCase):
         return client
 
     async def turn(self) -> None:
+        await deferLater(running, fast_tcp.MOMENT, lambda: None)
         for _ in range(3):
             await deferLater(running, 0, lambda: None)
 
-    async def test_first_data_come_in_the_same_turn_and_the_end_in_the_next(self) -> None:
+    async def test_first_data_come_in_the_same_turn_and_the_end_a_moment_later(self) -> None:
         port = self.listen()
         self.connect(port, b"hello").close()
         port.doRead()
@@ -112,7 +113,7 @@ class FastPortTests(TestCase):
         await self.turn()
         self.assertEqual(ours.events, [b"hello", "end", ConnectionDone])
 
-    async def test_a_connection_on_which_nothing_comes_is_watched_a_turn_later(self) -> None:
+    async def test_a_connection_on_which_nothing_comes_is_watched_a_moment_later(self) -> None:
         port = self.listen()
         client = self.connect(port)
         port.doRead()
@@ -124,6 +125,15 @@ class FastPortTests(TestCase):
         client.close()
         await ours.lost
         self.assertEqual(ours.events, [b"late", "end", ConnectionDone])
+
+    async def test_new_connections_are_watched_when_their_port_is_closed(self) -> None:
+        port = self.listen()
+        self.connect(port)
+        port.doRead()
+        (ours,) = self.made
+        await port.stopListening()
+        self.assertIn(ours.transport, running.getReaders())
+        self.assertNotIn("_look_again", str(running.getDelayedCalls()))
 
     async def test_a_connection_that_is_paused_at_once_is_not_read(self) -> None:
         port = self.listen(paused=True)
