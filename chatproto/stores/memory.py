@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from operator import attrgetter
 from typing import Any
 
 from chatproto.directory.classic_registration import (
@@ -30,10 +29,16 @@ class LeaseEntry:
 
     __slots__ = ("heard", "lease", "network")
 
-    def __init__(self, lease: ClassicRegistration, now: float) -> None:
+    def __init__(self, lease: ClassicRegistration, heard: float, counted: str | None) -> None:
         self.lease = lease
-        self.heard = now
-        self.network = None if is_loopback(lease.host) else network(lease.host)  # None: not counted
+        self.heard = heard
+        self.network = counted
+        """See `counted_network`."""
+
+
+def counted_network(host: str) -> str | None:
+    """Return the address that the limit of registrations counts for `host`; None for loopback."""
+    return None if is_loopback(host) else network(host)
 
 
 class MemoryRegistry:
@@ -69,7 +74,7 @@ class MemoryRegistry:
         entries = self._entries
         for client_id, ip, port, key, source, heard in image.get("leases", ()):
             lease = ClassicRegistration(client_id, ip, port, find(source), key)
-            entries[client_id] = LeaseEntry(lease, heard)
+            entries[client_id] = LeaseEntry(lease, heard, counted_network(lease.host))
         self._sorted = SortedIds(entries)
         for client_id in image.get("silent", ()):
             self._silent[client_id] = entries[client_id]
@@ -84,15 +89,17 @@ class MemoryRegistry:
         Args: leases: each with the time of its last request, in the order in which they registered.
         If they are too many, the longest silent are forgotten.
         """
-        entries = self._entries
+        entries, counted = self._entries, dict[str, str | None]()
         for lease, heard in leases:
-            entries[lease.client_id] = LeaseEntry(lease, heard)
+            host = lease.source.host
+            if host not in counted:
+                counted[host] = counted_network(host)
+            entries[lease.client_id] = LeaseEntry(lease, heard, counted[host])
         self._sorted = SortedIds(entries)
-        for entry in sorted(entries.values(), key=attrgetter("heard")):
-            client_id = entry.lease.client_id
-            self._silent[client_id] = entry
-            if entry.lease.key is None:
-                self._free[client_id] = entry
+        order = sorted(entries.items(), key=lambda item: item[1].heard)
+        self._silent = OrderedDict(order)
+        self._free = OrderedDict(item for item in order if item[1].lease.key is None)
+        for _, entry in order:
             self._enter_network(entry)
         while len(entries) > self._most:
             self.forget(next(iter(self._silent)))
@@ -122,14 +129,15 @@ class MemoryRegistry:
         if entry is None or entry.lease is not lease:
             self._changes(entry.lease if entry else None, lease, now)
         if entry is None:
-            entry = self._entries[client_id] = self._silent[client_id] = LeaseEntry(lease, now)
+            entry = LeaseEntry(lease, now, counted_network(lease.host))
+            self._entries[client_id] = self._silent[client_id] = entry
             self._sorted.add(client_id)
             self._enter_network(entry)
         elif entry.lease is not lease:
             moved = entry.lease.host != lease.host
             if moved:
                 self._leave_network(entry)
-                entry.network = LeaseEntry(lease, now).network
+                entry.network = counted_network(lease.host)
             entry.lease = lease
             if moved:
                 self._enter_network(entry)
@@ -203,9 +211,7 @@ class MemoryRegistry:
 
         Nobody is forgotten whose connection lives. Raises RemoteError 503 if nobody else is there.
         """
-        there: dict[str, LeaseEntry] = (
-            self._networks.get(LeaseEntry(lease, 0.0).network or "") or {}
-        )
+        there: dict[str, LeaseEntry] = self._networks.get(counted_network(lease.host) or "") or {}
         if len(there) >= self._most_per_network:
             self._forget_one(there.values())
         elif len(self._entries) >= self._most:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from itertools import islice, takewhile
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
-from chatproto.stores.checks import check_lease
+from chatproto.stores.checks import LAST_PORT, check_lease
 from chatproto.stores.memory import LeaseEntry, MemoryRegistry
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble
@@ -14,6 +13,13 @@ from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 BATCH = 2000
 """As many leases are written behind at once: some 5 ms."""
+STRANGE = (
+    "SELECT client_id, port FROM leases"
+    f" WHERE port NOT BETWEEN 0 AND {LAST_PORT} OR client_id GLOB '*[^A-Za-z0-9._-]*'"
+    " OR client_id NOT GLOB '[A-Za-z0-9]*' OR length(client_id) > 64"
+    " OR length(client_id) != length(CAST(client_id AS BLOB))"  # has a NUL, where GLOB ends
+)
+"""Rows that are no registrations: SQLite finds them in a tenth of the time that Python takes."""
 
 
 class SqliteRegistry(MemoryRegistry):
@@ -95,29 +101,20 @@ class SqliteRegistry(MemoryRegistry):
         )
 
     def _load(self) -> None:
-        """Read what there is; only now and then is it too much, after a limit was lowered."""
-        rows = self._file.each(
-            "SELECT heard, client_id, ip, port, key, host, host_port, local FROM leases"
+        """Read what there is; only now and then is it too much, after a limit was lowered.
+
+        Raises ValueError if a row is no registration.
+        """
+        for client_id, port in self._file.read(STRANGE):
+            check_lease(client_id, port, "")
+        rows = self._file.read(
+            "SELECT client_id, ip, port, key, host, host_port, local, heard FROM leases"
             " ORDER BY number"
         )
-        with closing(rows):
-            self.restore(_lease(*row) for row in rows)
-
-
-def _lease(
-    heard: float,
-    client_id: str,
-    ip: str,
-    port: int,
-    key: str | None,
-    host: str,
-    host_port: int,
-    local: int,
-) -> tuple[ClassicRegistration, float]:
-    """Return a lease, and when it was heard of last. Raises ValueError if it is none."""
-    check_lease(client_id, port, host)
-    source = Origin(host, host_port, bool(local), alive=False)
-    return ClassicRegistration(client_id, ip, port, source, key), heard
+        self.restore(
+            (ClassicRegistration(one, ip, port, Origin(host, seen, bool(local), False), key), heard)
+            for one, ip, port, key, host, seen, local, heard in rows
+        )
 
 
 def _is_same(former: ClassicRegistration, lease: ClassicRegistration) -> bool:

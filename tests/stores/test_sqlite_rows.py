@@ -24,6 +24,7 @@ CHANGES = [
     ("leases", "heard", "soon"),
     ("leases", "port", 10**7),
     ("leases", "client_id", "no id"),
+    *(("leases", "client_id", one) for one in ("", "-x", "x" * 65, "\u00e4", "a\0b", "a\nb")),
     ("leases", "ip", b"\xff"),
     ("names", "used", "yesterday"),
     ("names", "key", b"7"),
