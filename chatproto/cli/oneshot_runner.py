@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.api.asking import Fields, nothing
+from chatproto.api.asking import Fields
 from chatproto.api.connection import ANSWERS
 from chatproto.api.errors import Refused
 from chatproto.api.inside import InsideClient
@@ -177,9 +177,10 @@ class OneShotRunner:
     def _told(self, event: Fields) -> None:
         if self._code is not None:
             return
-        said = {name: value for name, value in event.items() if name != "ref"}
-        if self._json and said["event"] != "exit":
-            self._screen.write_line(json.dumps(said))
+        said = dict(event)
+        if self._json and said["event"] not in ("exit", "done"):
+            shown = {name: value for name, value in said.items() if name != "ref"}
+            self._screen.write_line(json.dumps(shown))
         if self._inside and (said["event"], said.get("command")) == ("error", "register"):
             self._end(Over(REFUSED, said["text"]))
         if not self._begun or self._code is not None:
@@ -225,10 +226,21 @@ class OneShotRunner:
 
     def _command(self, given: Values) -> None:
         if self._me is not None:
-            asked = self._me.ask(given, nothing, None, self._answered)
-            # Why it failed is an event too, and the work decides by that.
-            asked.addErrback(lambda failure: failure.trap(Refused) and None)
+            asked = self._me.ask(given, lambda outcome: outcome.code, None, self._answered)
+            asked.addCallbacks(
+                lambda code: self._over(given, code), lambda failure: self._refused(given, failure)
+            )
             asked.addErrback(self._mistaken)
+
+    def _over(self, given: Values, code: str, text: str = "") -> None:
+        """Let the work know that a command is over."""
+        self._told({"event": "done", "command": given["do"], "code": code, "text": text})
+
+    def _refused(self, given: Values, failure: Failure) -> None:
+        failure.trap(Refused)
+        error: Any = failure.value
+        if error.code != Reason.STOPPING.code:  # which `_left_alone` hears of
+            self._over(given, error.code, error.text)
 
     def _show(self, event: Said) -> None:
         """Write the progress of a file over the line of before."""

@@ -75,8 +75,8 @@ class Messages:
         if to.startswith("#") or (not to and self._conversations.room):
             self._rooms.say(text, to)
             return
-        if to and self._rooms.rows() and self._is_stranger(to):
-            # A member of a room is called for it; typed lines go where they went before.
+        if to and self._is_stranger(to):
+            # They are called for it; typed lines go where they went before.
             ActiveTarget(self._conversations).run(lambda: self._outgoing.chat(to))
         self._say_to_peer(text, to)
 

@@ -192,7 +192,7 @@ ROWS: dict[str, CommandRow] = {
             "send a message, here or to @id",
             addressed_text,
             lambda client, given: client.messages.msg(*given),
-            more="/msg @#room text writes to a room. In a room, /msg @id text calls that member first.",
+            more="/msg @#room text writes to a room. A peer that is not a contact is called first.",
             ids="@",
             fields=(
                 Field("text", text, missing=None),

@@ -1,7 +1,8 @@
 """Run one-shot commands (`chatclient send` and others): events in, commands out, until done.
 
 Pure: `begin` and `heard` return a `Step` for the caller to carry out. Events and commands are the
-objects of the JSON interface; the client may be this process, or one behind control.sock.
+objects of the JSON interface; the client may be this process, or one behind control.sock. An event of
+one of these commands has a `ref`, and the last one of each command is `done`.
 """
 
 from __future__ import annotations
@@ -248,6 +249,8 @@ class SendText:
         self._begun = False
         self._said = False
         self._id: int | None = None  # it is in the outbox
+        self._queued = False  # and `msg` is over
+        self._lost: Unreached | None = None  # why it was not delivered
 
     @property
     def _to(self) -> str:
@@ -258,7 +261,7 @@ class SendText:
 
     def heard(self, event: Said) -> Step:
         if event["event"] == "answer" and event["command"] == "who":
-            if self._begun:  # another one's, or of progress
+            if self._begun:  # of progress
                 return NOTHING
             self._begun = True
             return self._say(self._reach.heard(event))
@@ -272,23 +275,15 @@ class SendText:
         if not self._said:
             return NOTHING
         match event:
-            case {"event": "notice", "to": self._to, "id": int(id)} if self._id is None:
+            case {"event": "done", "command": "msg", "code": str(code)}:
+                return self._ended(code, event.get("text", ""))
+            case {"event": "notice" | "sent", "ref": _, "id": int(id)}:
                 self._id = id
-                return self._judged()
-            case {"event": "sent", "to": self._to, "text": self._text} if self._id is None:
-                self._id = event.get("id")
-                return over(DONE) if self._id is None else NOTHING  # in the open, no more is known
-            case {"event": "delivered", "to": self._to, "id": self._id}:
-                return over(DONE)
-            case {"event": "uncertain", "to": self._to, "id": self._id}:
-                return over(
-                    NOT_DONE,
-                    f"the message may not have arrived at {self._to}: ask before you send it again",
-                )
-            case {"event": "undelivered", "to": self._to}:
-                return self._undelivered(event)
-            case {"event": "error", "command": "msg"} if self._id is None:
-                return self._given_up(self._reach.why, event["text"])
+            case {"event": "undelivered", "ref": _, "code": str(code), "reason": str(reason)}:
+                self._lost = Unreached(code, reason)
+                return self._ended(code, reason) if self._queued else NOTHING
+            case {"event": "delivered" | "uncertain" as code, "ref": _} if self._queued:
+                return self._ended(code, "")
             case {"event": "session" | "error"}:
                 return self._judged()
         return NOTHING
@@ -324,7 +319,7 @@ class SendText:
         Nothing is decided until the client has said whether the text is queued.
         """
         why = self._reach.why
-        if why is None or self._id is None or self._reach.waiting:
+        if why is None or not self._queued or self._reach.waiting:
             return NOTHING
         end = why.end(self._to)
         if end.code == REFUSED:
@@ -332,13 +327,22 @@ class SendText:
             return Step((taken_back,), over=end)
         return NOTHING if self._patient else over(LATER, f"{end.sentence}: {self._kept}")
 
-    def _undelivered(self, event: Said) -> Step:
-        id = event.get("id")
-        if id is not None and id == self._id:
-            return over(NOT_DONE, f"not delivered to {self._to}: {event['reason']}")
-        if id is None and event.get("text") == self._text:
-            return self._given_up(Unreached(event["code"], event["reason"]), "")
-        return NOTHING
+    def _ended(self, code: str, why: str) -> Step:
+        """Go on after the end of `msg`, or what became of a queued text later; `why`: of a failure."""
+        match code:
+            case "delivered" | "sent":  # in the open, no more is known than that it went
+                return over(DONE)
+            case "queued":
+                self._queued = True
+                return self._judged()
+            case "uncertain":
+                return over(
+                    NOT_DONE,
+                    f"the message may not have arrived at {self._to}: ask before you send it again",
+                )
+        if self._id is not None:
+            return over(NOT_DONE, f"not delivered to {self._to}: {why}")
+        return self._given_up(self._lost or self._reach.why, why)
 
     def _given_up(self, why: Unreached | None, otherwise: str) -> Step:
         """Handle a text that the client could not queue."""

@@ -44,6 +44,16 @@ def coded(sentence: str) -> dict[str, str]:
     return {"code": found[0] if found else "unreachable"}
 
 
+def own(name: str, /, **fields: Any) -> dict[str, Any]:
+    """An event of our `msg`."""
+    return event(name, ref=3, **fields)
+
+
+def over(code: str, text: str = "") -> dict[str, Any]:
+    """The end of our `msg`."""
+    return event("done", command="msg", code=code, text=text)
+
+
 def unreached(reason: str, **code: str) -> dict[str, Any]:
     return event("error", command="chat", id="bob", text=reason, **(code or coded(reason)))
 
@@ -80,11 +90,12 @@ class WorkTests(SynchronousTestCase):
 class SendTextTests(WorkTests):
     def test_goes_where_there_is_a_conversation(self) -> None:
         work = SendText("bob", "hi")
-        said = [who("open"), event("sent", to="bob", id=7, text="hi")]
+        said = [who("open"), own("sent", to="bob", id=7, text="hi")]
         self.assertEqual(
             self.feed(work, *said), [do("who", id="bob"), do("msg", to="bob", text="hi")]
         )
-        self.assertEqual(work.heard(event("delivered", to="bob", id=7)).over, Over(0))
+        self.assertIsNone(work.heard(own("delivered", to="bob", id=7)).over)
+        self.assertEqual(work.heard(over("delivered")).over, Over(0))
 
     def test_calls_where_there_is_none(self) -> None:
         for found in (who(), who("ringing"), who("open", id="carol")):
@@ -107,7 +118,8 @@ class SendTextTests(WorkTests):
     def test_others_messages_are_not_ours(self) -> None:
         work = SendText("bob", "hi")
         others = [
-            event("sent", to="bob", id=6, text="other"),
+            event("sent", to="bob", id=6, text="hi"),
+            event("notice", to="bob", id=6, text=""),
             event("sent", to="carol", id=7, text="hi"),
             event("delivered", to="bob", id=6),
             event(
@@ -126,67 +138,78 @@ class SendTextTests(WorkTests):
                 **coded("not found"),
             ),
         ]
-        self.feed(work, who("open"), *others, event("sent", to="bob", id=8, text="hi"))
+        self.feed(work, who("open"), own("sent", to="bob", id=8, text="hi"), *others)
         self.assertIsNone(self.over)
+        self.ends(SendText("bob", "hi"), 0, who("open"), *others, over("delivered"))
 
     def test_in_the_open_no_more_is_known_than_that_it_went(self) -> None:
-        self.ends(SendText("bob", "hi"), 0, who("open"), event("sent", to="bob", text="hi"))
+        self.ends(
+            SendText("bob", "hi"), 0, who("open"), own("sent", to="bob", text="hi"), over("sent")
+        )
 
     def test_unknown_peer_is_not_kept(self) -> None:
-        gone = event(
+        gone = own(
             "undelivered",
             to="bob",
             text="hi",
             reason="not found",
             **coded("not found"),
         )
-        self.assertIn('knows no "bob"', self.ends(SendText("bob", "hi"), 3, who(), gone))
+        self.assertIn(
+            'knows no "bob"', self.ends(SendText("bob", "hi"), 3, who(), gone, over(gone["code"]))
+        )
 
     def test_unknown_peer_that_declines(self) -> None:
-        gone = event("undelivered", to="bob", text="hi", reason="declined", **coded("declined"))
-        self.assertIn("declined", self.ends(SendText("bob", "hi"), 3, who(), gone))
+        gone = own("undelivered", to="bob", text="hi", reason="declined", **coded("declined"))
+        self.assertIn(
+            "declined", self.ends(SendText("bob", "hi"), 3, who(), gone, over(gone["code"]))
+        )
 
     def test_declined_text_does_not_stay_in_the_outbox(self) -> None:
-        kept = event("notice", to="bob", id=4, text="message 4 is queued for bob")
+        kept = own("notice", to="bob", id=4, text="message 4 is queued for bob")
         commands = self.feed(
             SendText("bob", "hi"),
             who(),
             kept,
+            over("queued"),
             session("closed", reason="declined", code="declined"),
         )
         self.assertEqual(commands[-1], do("unsend", id=4, to="bob"))
         self.assertEqual(self.over and self.over.code, 3)
 
     def test_text_is_kept_for_a_contact_that_is_away(self) -> None:
-        kept = event("notice", to="bob", id=4, text="message 4 is queued for bob")
-        for events in ((kept, unreached(AWAY)), (unreached(AWAY), kept)):
+        kept = own("notice", to="bob", id=4, text="message 4 is queued for bob")
+        for events in (
+            (kept, over("queued"), unreached(AWAY)),
+            (unreached(AWAY), kept, over("queued")),
+        ):
             self.assertIn("queued until", self.ends(SendText("bob", "hi"), 4, who(), *events))
 
     def test_with_timeout_it_waits_for_delivery(self) -> None:
-        kept = event("notice", to="bob", id=4, text="message 4 is queued for bob")
+        kept = own("notice", to="bob", id=4, text="message 4 is queued for bob")
         came = event("presence", id="bob", status="online")
-        arrived = event("delivered", to="bob", id=4)
+        arrived = own("delivered", to="bob", id=4)
         work = SendText("bob", "hi", patient=True)
-        commands = self.feed(work, who(), kept, unreached(AWAY), came, arrived)
+        commands = self.feed(work, who(), kept, over("queued"), unreached(AWAY), came, arrived)
         self.assertEqual(
             (commands, self.over),
             ([do("who", id="bob"), do("chat", to="bob"), do("msg", to="bob", text="hi")], Over(0)),
         )
 
     def test_unknown_peer_that_is_away(self) -> None:
-        gone = event("undelivered", to="bob", text="hi", reason=AWAY, **coded(AWAY))
-        self.assertIn("away", self.ends(SendText("bob", "hi"), 5, who(), gone))
+        gone = own("undelivered", to="bob", text="hi", reason=AWAY, **coded(AWAY))
+        self.assertIn("away", self.ends(SendText("bob", "hi"), 5, who(), gone, over(gone["code"])))
 
     def test_with_timeout_it_sends_again_when_the_peer_is_back(self) -> None:
-        gone = event("undelivered", to="bob", text="hi", reason=AWAY, **coded(AWAY))
+        gone = own("undelivered", to="bob", text="hi", reason=AWAY, **coded(AWAY))
         came = event("presence", id="bob", status="online")
         work = SendText("bob", "hi", patient=True)
-        commands = self.feed(work, who(), gone, unreached(AWAY), came)
+        commands = self.feed(work, who(), gone, over("away"), unreached(AWAY), came)
         self.assertEqual(commands[-2:], [do("chat", to="bob"), do("msg", to="bob", text="hi")])
         self.assertIsNone(self.over)
 
     def test_a_refusal_for_now_is_waited_for_and_tried_again(self) -> None:
-        gone = event(
+        gone = own(
             "undelivered",
             to="bob",
             text="hi",
@@ -202,7 +225,7 @@ class SendTextTests(WorkTests):
             retry_after=7,
         )
         work = SendText("bob", "hi")
-        self.feed(work, who(), gone)
+        self.feed(work, who(), gone, over(gone["code"]))
         self.assertIsNone(self.over)
         step = work.heard(refused)
         self.assertEqual((step.wait, step.over), (7, None))
@@ -212,7 +235,7 @@ class SendTextTests(WorkTests):
         self.assertEqual(step.commands, (do("chat", to="bob"), do("msg", to="bob", text="hi")))
 
     def test_a_kept_text_is_called_for_again_and_not_said_twice(self) -> None:
-        kept = event("notice", to="bob", id=4, text="message 4 is queued for bob")
+        kept = own("notice", to="bob", id=4, text="message 4 is queued for bob")
         refused = event(
             "error",
             command="chat",
@@ -220,12 +243,12 @@ class SendTextTests(WorkTests):
             text="not available at the moment",
             **coded("not available at the moment"),
         )
-        for events in ((kept, refused), (refused, kept)):
+        for events in ((kept, over("queued"), refused), (refused, kept, over("queued"))):
             work = SendText("bob", "hi")
             self.feed(work, who(), *events)
             self.assertIsNone(self.over)
             self.assertEqual(work.again().commands, (do("chat", to="bob"),))
-            self.assertEqual(work.heard(event("delivered", to="bob", id=4)).over, Over(0))
+            self.assertEqual(work.heard(own("delivered", to="bob", id=4)).over, Over(0))
 
     def test_refusals_for_now_are_waited_for_so_long_in_all(self) -> None:
         refused = event(
@@ -278,21 +301,24 @@ class SendTextTests(WorkTests):
 
     def test_no_way_to_them_and_no_outbox(self) -> None:
         nobody = event("error", command="msg", text='no conversation with "bob"')
-        self.assertIn("refused", self.ends(
-            SendText("bob", "hi"), 5, who(), unreached("connection refused"), nobody
-        ))  # fmt: skip
+        gone = [unreached("connection refused"), nobody, over("not-found", nobody["text"])]
+        self.assertIn("refused", self.ends(SendText("bob", "hi"), 5, who(), *gone))
 
     def test_too_many_wait_already(self) -> None:
         many = event("error", command="msg", text="500 messages wait already")
-        self.assertIn("500", self.ends(SendText("bob", "hi"), 5, who("open"), many))
+        end = over("too-many", many["text"])
+        self.assertIn("500", self.ends(SendText("bob", "hi"), 5, who("open"), many, end))
 
     def test_it_may_not_have_arrived(self) -> None:
-        sent = event("sent", to="bob", id=7, text="hi")
-        self.ends(SendText("bob", "hi"), 5, who("open"), sent, event("uncertain", to="bob", id=7))
-        back = event(
+        sent = own("sent", to="bob", id=7, text="hi")
+        self.ends(SendText("bob", "hi"), 5, who("open"), sent, over("uncertain"))
+        back = own(
             "undelivered", to="bob", id=7, reason="cancelled with /unsend", code="taken-back"
         )
-        self.assertIn("cancelled", self.ends(SendText("bob", "hi"), 5, who("open"), sent, back))
+        self.assertIn(
+            "cancelled",
+            self.ends(SendText("bob", "hi"), 5, who("open"), sent, over("queued"), back),
+        )
 
     def test_text_kept_at_the_timeout(self) -> None:
         work = SendText("bob", "hi")
@@ -300,7 +326,7 @@ class SendTextTests(WorkTests):
         work.heard(who())
         self.assertEqual(work.stopped("late", goes_on=True).code, 4)  # their client may still ring
         self.assertEqual(work.stopped("late", goes_on=False).code, 5)
-        work.heard(event("notice", to="bob", id=4, text=""))
+        work.heard(own("notice", to="bob", id=4, text=""))
         self.assertEqual(work.stopped("late", goes_on=False).code, 4)
 
 

@@ -14,7 +14,7 @@ from chatproto.ui.view import json_object
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Offer
 from misc import json_reference
-from tests.client.keyed_program import BOB, BOB_HOST, SERVER_HOST, Case, key_of
+from tests.client.keyed_program import BOB, BOB_HOST, IDENTITIES, SERVER_HOST, Case, key_of
 from tests.client.rooms import room_ends
 from tests.client.tls_net import TlsNet
 
@@ -307,6 +307,18 @@ class ServerTests(Case):
             self.net.wait(5, 5)
             self.work()
         self.assertEqual(script.ends_of(asked), [1] * len(asked))
+
+    def test_a_message_to_one_who_is_no_contact_calls_them(self) -> None:
+        script = Asking(self.node.client)
+        self.directory.knows("zoe", key_of("eve"), (BOB_HOST, 5002))
+        script.ask("msg", 1, to="zoe", text="hi")
+        self.net.settle()
+        zoe = self.person("zoe", IDENTITIES["eve"])
+        self.net.settle()
+        self.assertEqual((zoe.texts, script.of(1)[-1]), (["hi"], "done delivered"))
+        script.ask("msg", 2, to="nobody", text="hi")
+        self.net.settle()
+        self.assertEqual(script.of(2)[-1], "done not-found")
 
     def dialled(self, taken: bool, far: list[Any]) -> None:
         """Let the next dial that is under way come about, or be refused."""
