@@ -108,10 +108,21 @@ class IrcFace(Factory):
         return len(self._connections)
 
     def buildProtocol(self, addr: IAddress | None) -> IrcConnection | None:
-        if len(self._connections) >= self.client.context.limits.irc_connections:
+        if not self._make_room():
             return None
         standing = ActiveTarget(self.client.calls.all)
         return IrcConnection(self._owner, standing, self.client.context.limits)
+
+    def _make_room(self) -> bool:
+        """Return True if there is a place, if need be that of the first who has not registered."""
+        if len(self._connections) < self.client.context.limits.irc_connections:
+            return True
+        first = next((one for one in self._connections if not one.registered), None)
+        if first is None:
+            return False
+        del self._connections[first]
+        first.drop()
+        return True
 
     # What an IRC client asks.
 

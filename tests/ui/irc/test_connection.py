@@ -71,6 +71,17 @@ class RegistrationTests(Case):
         clients[0].end()
         self.assertIsNotNone(self.face.buildProtocol(None))
 
+    def test_strangers_who_do_not_register_keep_nobody_out(self) -> None:
+        good = IrcClient(self.face)
+        strangers = [IrcClient(self.face, nick="") for _ in range(DEFAULTS.irc_connections)]
+        self.assertEqual(len(self.face), DEFAULTS.irc_connections)
+        self.assertTrue(strangers[0].transport.disconnected)
+        IrcClient(self.face)
+        self.assertEqual([one.transport.disconnected for one in strangers[:3]], [True, True, False])
+        self.assertFalse(good.transport.disconnected)
+        strangers[0].end()
+        self.assertEqual(len(self.face), DEFAULTS.irc_connections)
+
 
 class PasswordTests(Case):
     def setUp(self) -> None:
