@@ -82,6 +82,8 @@ class RelayConnection(Protocol):
     """
 
     transport: Any
+    greeted = False
+    """No TLS hello comes on it: until RELAY is good it makes room for others before whoever sent one."""
     _other: RelayConnection | None = None
     _flow: Flow | None = None  # from here to there
     _leaving = False

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
+from chatproto.relay.protocol import RelayConnection
+from chatproto.server.relay_side import RelaySide
 from chatproto.wire import bcp2_server
 from tests.server.secure_ends import ONE, Served
 from tests.server.test_work_queue import Job
@@ -40,6 +42,19 @@ class Places(Served):
         await self.connect()
         await self.until(lambda: any(one.gone for one in plain))
         self.assertEqual((silent.gone, sum(one.gone for one in plain)), (False, 1))
+
+    async def test_half_a_relay_block_makes_room(self) -> None:
+        factory = self.serve()
+        factory.relay = RelaySide(self.clock, factory.limits)
+        factory.most = 2
+        friend = await self.come()
+        half = await self.connect()
+        half.send(b"RELAY\r\nTick")
+        await self.until(lambda: any(isinstance(one, RelayConnection) for one in factory.silent))
+        newcomer = await self.connect()
+        await half.ended
+        self.assertFalse(friend.gone)
+        self.assertFalse(newcomer.gone)
 
     async def test_half_a_hello_makes_room_before_a_whole_one(self) -> None:
         factory = self.serve()
