@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 
 from chatproto.net.clock import Wall
 
@@ -10,8 +11,12 @@ LATEST = "9999-12-31T23:59:59.000Z"
 """The date of every moment beyond it."""
 
 
+@lru_cache(maxsize=64)
 def date_of(at: Wall) -> str:
-    """Return `at` as a date such as `2026-11-29T17:08:34.159Z`."""
+    """Return `at` as a date such as `2026-11-29T17:08:34.159Z`.
+
+    A line in a room has the same date in SAID and in SAYACK, which is made once.
+    """
     try:
         return datetime.fromtimestamp(float(at), UTC).isoformat("T", "milliseconds")[:23] + "Z"
     except (OverflowError, ValueError, OSError):
