@@ -32,6 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
             "session.ledger",
             "rooms.history",
             "rooms.policy",
+            "rooms.shared",
+            "rooms.shared_store",
         ),
         *("directory.registry", "directory.registrations"),
     },
@@ -74,8 +76,8 @@ NO_TWISTED = {
     " punches session state",
     "relay": "pairing tickets",
     "rooms": "answers raw_text moderation effects guard history lobby plain_view policy room"
-    " room_feed speaker_limiter",
-    "server": "commands replicas shared_lobby unanswered",
+    " room_feed shared speaker_limiter",
+    "server": "commands replicas unanswered",
     "transfer": "context effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
     "ui": "arguments checkup commands common_words completion topics file_view legible oneshot oneshot_files"

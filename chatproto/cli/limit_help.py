@@ -337,7 +337,7 @@ GROUPS: dict[str, dict[str, LimitHelp]] = {
         ),
         "history-bytes": LimitHelp(
             "bytes",
-            "messages of all rooms that are held in memory (memory: and Redis)",
+            "messages of all rooms that are held in memory (`memory:`)",
             "The room with most loses half of its messages.",
             "Fit it to the machine's memory.",
         ),

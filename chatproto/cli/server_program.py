@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Generator, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.application.internet import TimerService
 from twisted.application.service import IService
@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from chatproto.cli.hang_up import HangUp, has_terminal
 from chatproto.cli.interrupt import Interrupt
@@ -42,6 +43,7 @@ from chatproto.server.listening import place_shown
 from chatproto.server.lobby_service import LobbyService
 from chatproto.server.port_service import PortService
 from chatproto.server.relay_side import RelaySide
+from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.room_orders import duration, read_order
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
@@ -59,6 +61,9 @@ from chatproto.wire.reasons import CodedError, Reason
 
 if TYPE_CHECKING:
     from chatproto.cli.sharing import Sharing
+    from chatproto.server.shared_rooms.lobby import SharedLobby
+    from chatproto.server.shared_rooms.rooms import SharedRooms
+    from chatproto.stores.shared import SharedMemory
 
 _STARTING_FAILS = (StoreTrouble, CannotListenError, OSError, ValueError, OverflowError)
 LOOK_INTERVAL = 1.0
@@ -141,20 +146,15 @@ class ChatServerProgram(BoundedServices):
     def info_lines(self) -> Iterable[str]:
         return self._server.info_lines()
 
-    def rooms(self) -> Iterable[str]:
-        return self._rooms.lines()
+    def rooms(self) -> Deferred[Iterator[str]]:
+        return self._rooms.lines().addErrback(_refused)
 
-    def order(self, command: str, rest: str) -> None:
+    def order(self, command: str, rest: str) -> Deferred[None]:
         try:
-            order = read_order(command, rest, self._rooms.times.wall())
-            if self._sharing is not None:
-                self._sharing.side.order(order)
-            else:
-                self._rooms.order(order)
+            order = read_order(command, rest, self._times.wall())
         except ValueError as error:
             raise CodedError(str(error), Reason.MALFORMED) from None
-        except RemoteError as error:
-            raise CodedError(error.detail or str(error), error.reason) from None
+        return self._rooms.order(order).addErrback(_refused)
 
     def kick(self, client_id: str) -> bool:
         forgotten = self._server.forget(client_id)
@@ -203,9 +203,10 @@ class ChatServerProgram(BoundedServices):
         self._write = write
         say = None if options["quiet"] else write
         trace = write if options["trace"] else None
-        self._store = store = self._open_store()
+        own, shared = self._open_stores()
+        store = self._store = _either(own, shared)
         relay = RelaySide(self._reactor, limits) if options["relay"] else None
-        times = Times(self._reactor.seconds, wall)
+        times = self._times = Times(self._reactor.seconds, wall)
         keyed = KeyedDirectory(
             store.names,
             store.registry,
@@ -217,22 +218,22 @@ class ChatServerProgram(BoundedServices):
         )
         keyed.resume(self._reactor.seconds())
         turns = WorkQueue(self._reactor)
-        self._rooms = RoomSide(
-            self._reactor,
-            store.rooms,
-            limits,
-            store.names.owner,
-            trace,
-            times,
-            keyed.sees,
-            turns,
-        )
+        alone: RoomSide | None = None
+        if own is not None:
+            alone = RoomSide(
+                *(self._reactor, own.rooms, limits, store.names.owner, trace, times, keyed.sees),
+                turns,
+            )
+        # All servers have the time of day in common.
+        shared_times = Times(lambda: float(wall()))
+        delivery = alone or RoomDelivery(self._reactor, limits, trace, shared_times, turns)
         secure = SecureSide(
             Tls(options["identity"], limits),
             keyed,
             options.login_side(self._reactor, limits),
-            self._rooms,
+            alone,
             turns,
+            delivery,
         )
         self._server = ChatServer(
             self._reactor,
@@ -245,8 +246,14 @@ class ChatServerProgram(BoundedServices):
             options["tls-only"],
             relay,
         )
-        self._sharing = self._shared_with(secure, relay, say)
-        if self._sharing is None:
+        self._sharing: Sharing | None = None
+        self._rooms: RoomSide | SharedRooms
+        self._hall: RoomSide | SharedLobby
+        if shared is not None:
+            self._sharing = self._shared_with(shared, secure, delivery, relay, say)
+            self._rooms, self._hall = self._sharing.rooms, self._sharing.rooms.lobby
+        elif alone is not None:
+            self._rooms = self._hall = alone
             self._server.setServiceParent(self)
         keys_looked_after(self._reactor, secure).setServiceParent(self)
         HangUp(self._reactor, None if has_terminal() else self._reload).setServiceParent(self)
@@ -256,22 +263,17 @@ class ChatServerProgram(BoundedServices):
         self._lobby_port: LobbyPort | None = None
         lobbies: list[tuple[LobbyService, LobbyPort]] = []
         if options["lobby"] is not None:
-            rooms = self._rooms
-            self._lobby = LobbyMembers(
-                limits,
-                self._is_taken,
-                rooms.others,
-                rooms.may_speak,
-            )
+            hall = self._hall
+            self._lobby = LobbyMembers(limits, self._is_taken, hall.others, hall.may_speak)
             self._lobby_port = LobbyPort(
                 self._reactor,
                 self._lobby,
                 limits,
                 self._admit_plain,
                 self._server.factory.leave,
-                self._sharing.side if self._sharing is not None else rooms,
+                hall,
             )
-            rooms.plain = self._lobby_port
+            delivery.plain = self._lobby_port
             lobby = LobbyService(self._reactor, options["lobby"], self._lobby_port, say)
             lobby.setServiceParent(self)
             lobbies.append((lobby, self._lobby_port))
@@ -315,20 +317,20 @@ class ChatServerProgram(BoundedServices):
         store = self._store
         sharing = self._sharing
         trouble = (lambda: sharing.trouble) if sharing is not None else (lambda: store.trouble)
-        overview = ServerOverview(self._server, self._tally, trouble)
+        overview = ServerOverview(self._server, self._rooms, self._tally, trouble)
         site = metrics_site(self._reactor, overview)
         service = PortService(self._reactor, self._options["metrics"], site, "metrics", say)
         service.setServiceParent(self)
 
-    def _open_store(self) -> Store:
-        """Open the store of `--store`. Raises StoreTrouble."""
+    def _open_stores(self) -> tuple[Store | None, SharedMemory | None]:
+        """Open the store of `--store`: this server's own, or what it shares. Raises StoreTrouble."""
         options = self._options
         key = options["identity"].name
 
         if options["redis"] is not None:
             from chatproto.stores.shared import SharedMemory
 
-            return SharedMemory(self._limits)
+            return None, SharedMemory(self._limits)
 
         def tell(sentence: str) -> None:
             self.log.error("{sentence}", sentence=sentence)
@@ -341,19 +343,22 @@ class ChatServerProgram(BoundedServices):
             durable=options["durable"],
             now=self._reactor.seconds,
         )
-        return TimedStore(store, self._tally.spent) if options["metrics"] is not None else store
+        if options["metrics"] is not None:
+            return TimedStore(store, self._tally.spent), None
+        return store, None
 
     def _shared_with(
-        self, secure: SecureSide, relay: RelaySide | None, say: Callable[[str], None] | None
-    ) -> Sharing | None:
-        """Build what makes this server one of several (`--store redis://…`); None if it is alone."""
-        options, shared = self._options, self._store
-        if options["redis"] is None:
-            return None
+        self,
+        shared: SharedMemory,
+        secure: SecureSide,
+        delivery: RoomDelivery,
+        relay: RelaySide | None,
+        say: Callable[[str], None] | None,
+    ) -> Sharing:
+        """Build what makes this server one of several (`--store redis://…`)."""
         from chatproto.cli.sharing import Sharing
-        from chatproto.stores.shared import SharedMemory
 
-        assert isinstance(shared, SharedMemory)
+        options = self._options
         sharing = Sharing(
             self._reactor,
             options["redis"],
@@ -361,7 +366,8 @@ class ChatServerProgram(BoundedServices):
             self._limits,
             shared,
             secure,
-            self._rooms,
+            delivery,
+            options["lobby"] is not None,
             relay.issue if relay is not None else no_tickets,
             say,
             self._unfit,
@@ -369,7 +375,6 @@ class ChatServerProgram(BoundedServices):
         )
         self._server.share(sharing.side)
         sharing.ready.addCallback(self._open)
-        sharing.on_entered.append(self._tell_lobby)
         sharing.setServiceParent(self)
         return sharing
 
@@ -389,28 +394,34 @@ class ChatServerProgram(BoundedServices):
             self._write(f"* {sharing.trouble}, clients are told to reconnect later")
         self._hand_out()
 
-    def _tell_lobby(self) -> None:
-        """Tell the other servers the members of this one's raw-text lobby."""
-        if self._lobby is not None and self._sharing is not None:
-            for name in self._lobby.names():
-                self._sharing.side.came(name)
-
     def _unfit(self, sentence: str) -> None:
         """Refuse to start: this server may not join those that share the log."""
         cannot_start(CannotStart(sentence))
 
     def _is_taken(self, name: str) -> bool:
         """Return True if a raw-text client may not use `name` in the lobby."""
-        if self._sharing is not None and self._sharing.replica.elsewhere(name):
-            return True
-        return _is_owned(self._store.names, name) or not self._rooms.admits(name)
+        return _is_owned(self._store.names, name) or not self._hall.admits(name)
 
     def _admit_plain(self, host: str) -> bool:
         """Let a connection into the lobby unless its address is banned or no place is free.
 
         The ports of a server share the places, and an address has one count for all of them.
         """
-        return self._rooms.admits("", host) and self._server.factory.admit(host)
+        return self._hall.admits("", host) and self._server.factory.admit(host)
+
+
+def _refused(failure: Failure) -> NoReturn:
+    """Raise the CodedError of what the rooms refuse."""
+    failure.trap(RemoteError)
+    error: Any = failure.value
+    raise CodedError(error.detail or str(error), error.reason) from None
+
+
+def _either(own: Store | None, shared: SharedMemory | None) -> Store | SharedMemory:
+    """Return the one that there is."""
+    found = own if own is not None else shared
+    assert found is not None
+    return found
 
 
 def _is_owned(names: IdOwners, name: str) -> bool:

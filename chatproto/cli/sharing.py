@@ -6,28 +6,44 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+from twisted.application.internet import TimerService
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from chatproto.cli.older_rooms import OlderRooms
 from chatproto.directory.keyed import NewTickets
+from chatproto.rooms.shared import OwnNode
+from chatproto.server.batches import Batches
+from chatproto.server.client_pushes import ClientPushes
 from chatproto.server.replica import Replica
-from chatproto.server.room_side import RoomSide
+from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.service import come_back_times
-from chatproto.server.shared_side import SharedSide, rules_of
+from chatproto.server.service import EXPIRY_INTERVAL, come_back_times
+from chatproto.server.shared_rooms.rooms import SharedRooms
+from chatproto.server.shared_side import FAREWELL, SharedSide, rules_of
+from chatproto.stores.redis.beats import Beats
+from chatproto.stores.redis.client import LATEST, RedisClient
 from chatproto.stores.redis.log import RedisLog
+from chatproto.stores.redis.room_store import RedisRooms
+from chatproto.stores.redis.room_watch import RoomWatch
 from chatproto.stores.redis.url import RedisUrl
 from chatproto.stores.shared import SharedMemory
 from chatproto.stores.timed import Spend, TimedLog
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ServerLimits
 
 
 class Sharing(MultiService):
-    """The log, and what it says. `ready` fires, with whether it is there, when it is known at first.
+    """The log of the directory, and the rooms. `ready` fires, with whether Redis is there, when it is known.
 
-    `unfit` is told in a sentence why this server cannot be one of them, and `spend` how long it took to
-    write to the log.
+    Args: delivery: sends what happens in rooms. keeps_lobby: this server has a port for the lobby. unfit:
+    is told in a sentence why this server cannot be one of them. spend: how long it took to write to the log.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -37,7 +53,8 @@ class Sharing(MultiService):
         limits: ServerLimits,
         shared: SharedMemory,
         secure: SecureSide,
-        rooms: RoomSide,
+        delivery: RoomDelivery,
+        keeps_lobby: bool,
         new_tickets: NewTickets,
         say: Callable[[str], None] | None,
         unfit: Callable[[str], None],
@@ -45,32 +62,48 @@ class Sharing(MultiService):
     ) -> None:
         super().__init__()
         self.ready: Deferred[bool] = Deferred()
-        self.on_entered: list[Callable[[], None]] = []
         self.place = place
+        self._reactor = reactor
+        node = OwnNode(lambda: secrets.token_hex(8))
+        self._client = client = RedisClient(reactor, place)
+        now = delivery.times.monotonic
+        store = RedisRooms(client, place.database, limits, lambda: secrets.token_hex(8))
+        self._older = OlderRooms(client, store, limits, now)
+        self._watch = RoomWatch(reactor, place, store)
         self._log = log = RedisLog(reactor, place, key, unfit, lambda: self._known(False))
+        timed = log if spend is None else TimedLog(log, spend)
+        batches = Batches(reactor, timed)
+        pushes = ClientPushes(secure, batches.add, limits)
+        self.rooms = SharedRooms(
+            *(reactor, store, self._watch, limits, node, delivery),
+            owner_of=lambda client_id: shared.names.owner(client_id),
+            sees=lambda key, client_id: secure.directory.sees(key, client_id),
+            tell=pushes.tell,
+            keeps_lobby=keeps_lobby,
+        )
+        self._beats = Beats(reactor, client, self._watch, limits, node, self.rooms)
+        self._beats.first.addCallback(lambda _: self._known(True))
         self.replica = Replica(
-            shared, secure, rooms, limits, lambda: secrets.token_hex(8), new_tickets, say
+            *(shared, secure, self.rooms, pushes, limits),
+            *(lambda: secrets.token_hex(8), new_tickets, say),
         )
         self.side = log.listener = SharedSide(
-            reactor,
-            log if spend is None else TimedLog(log, spend),
-            self.replica,
-            rules_of(limits),
-            lambda: secrets.token_hex(8),
-            limits,
-            unfit,
+            *(reactor, timed, batches, self.replica, self.rooms, pushes),
+            *(rules_of(limits), lambda: secrets.token_hex(8), limits, unfit),
             lambda count: secrets.choice(come_back_times(count)),
         )
         self.side.entered = self._entered
         self.side.refuses = lambda: self._known(False)
+        self._begun: Deferred[None] | None = None
         log.setServiceParent(self)
+        client.setServiceParent(self)
 
     @property
     def trouble(self) -> str:
         """The sentence why nothing can be stored just now; empty if it can be."""
-        if not self.side.away:
+        if not self.side.away and self._watch.is_up:
             return ""
-        why = self._log.why or self.side.refused
+        why = self._log.why or self.side.refused or self._client.why
         return f"cannot reach {self.place}: {why}" if why else f"cannot reach {self.place}"
 
     def startService(self) -> None:
@@ -78,12 +111,40 @@ class Sharing(MultiService):
         self.side.start()
 
     def stopService(self) -> Deferred[Any]:
-        return self.side.stop().addCallback(lambda _: super(Sharing, self).stopService())
+        if self._begun is not None:
+            self._begun.cancel()
+        ended = Deferred.fromCoroutine(self._beats.end()).addTimeout(FAREWELL, self._reactor)
+        ends = DeferredList([self.side.stop(), ended.addErrback(lambda _: None)])
+        return ends.addCallback(lambda _: super(Sharing, self).stopService())
 
     def _entered(self) -> None:
-        self._known(True)
-        for tell in self.on_entered:
-            tell()
+        """Serve the rooms, now that all other servers there are follow the same rules."""
+        if self._begun is None:
+            self._begun = Deferred.fromCoroutine(self._begin())
+            self._begun.addErrback(self._failed)
+
+    async def _begin(self) -> None:
+        while True:
+            await self._client.there(LATEST)
+            try:
+                await self._older.take_over()
+                break
+            except RemoteError:
+                await deferLater(self._reactor, LATEST, lambda: None)  # the client names it
+        self.side.allow_snapshots()
+        care = TimerService(EXPIRY_INTERVAL, self._care)
+        care.clock = self._reactor
+        for service in (self._watch, self._beats, care):
+            service.setServiceParent(self)
+
+    def _care(self) -> Deferred[None]:
+        """Forget what has been kept long enough. Trouble with the store is tried again."""
+        due = Deferred.fromCoroutine(self.rooms.due(self._beats.knows))
+        return due.addErrback(lambda failure: failure.trap(RemoteError) and None)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            self.log.failure("the rooms cannot be served", failure)
 
     def _known(self, there: bool) -> None:
         if not self.ready.called:

@@ -202,10 +202,7 @@ class RoomAnswers:
     def lines(self) -> Iterator[str]:
         """Describe each room in one line, for the operator."""
         for room in sorted(self._rooms.values(), key=lambda one: one.name):
-            number = len(room)
-            topic = f", {room.policy.topic}" if room.policy.topic else ""
-            closed = "" if room.policy.is_open else ", not open to all"
-            yield f"{room.name}: {number} member{'' if number == 1 else 's'}{closed}{topic}"
+            yield room.policy.outline(len(room))
 
     def all(self) -> tuple[Room, ...]:
         """Every room."""
@@ -392,8 +389,7 @@ class RoomAnswers:
         self, room: Room, after: str, limit: int | None, now: float
     ) -> tuple[str, tuple[Occupant, ...]]:
         most = min(limit or LINES, self.limits.info_lines, LINES)
-        found = tuple(room.occupants(after, most + 1, now))
-        return (found[most - 1].id if len(found) > most else ""), found[:most]
+        return room.page(after, most, now)
 
     def _moderate(
         self, message: Bcp2Message, room: Room, actor: Actor, guest: Member | None, now: float
@@ -458,7 +454,7 @@ class RoomAnswers:
         effects.append(Spread(room, news, guest))
         effects += [Spread(room, one) for one in parted]
         if ban is not None and ban.kind == "address" and room.name == LOBBY:
-            effects.append(LookAgain())
+            effects.append(LookAgain(room.policy))
         return effects
 
     def _put_out(self, room: Room, client_id: str, now: float) -> None:

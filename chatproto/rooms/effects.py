@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chatproto.rooms.history import RoomLine
+from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.room import Member, Room
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms import HistoryAck
@@ -61,7 +62,9 @@ class PutOut:
 
 @value_class
 class LookAgain:
-    """Disconnect raw-text clients of the lobby whose address is now banned."""
+    """Disconnect raw-text clients of the lobby whose address `policy` bans."""
+
+    policy: RoomPolicy
 
 
 Effect = TellMember | Show | Spread | Talk | PutOut | LookAgain

@@ -129,6 +129,12 @@ class RoomPolicy:
         """True if anybody may join; only such rooms are listed."""
         return not self.secret and not self.invited_only
 
+    def outline(self, members: int) -> str:
+        """Describe the room in one line, for the operator."""
+        topic = f", {self.topic}" if self.topic else ""
+        closed = "" if self.is_open else ", not open to all"
+        return f"{self.name}: {members} member{'' if members == 1 else 's'}{closed}{topic}"
+
     # Who may what.
 
     def role(self, key: str, now: float, inside: bool = True) -> Role:

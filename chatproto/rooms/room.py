@@ -79,6 +79,11 @@ class Room:
         for client_id in self._sorted[begin : begin + most]:
             yield Occupant(client_id, self.shown_role(client_id, now))
 
+    def page(self, after: str, most: int, now: float) -> tuple[str, tuple[Occupant, ...]]:
+        """Return at most `most` members with ids after `after`, and the last id if there are more."""
+        found = tuple(self.occupants(after, most + 1, now))
+        return (found[most - 1].id if len(found) > most else ""), found[:most]
+
     def shown_role(self, client_id: str, now: float) -> str:
         """Name a member's role in the protocol's words: owner, op, member, muted or open."""
         guest = self.members.get(client_id)

@@ -83,10 +83,12 @@ class CtlConnection(ScriptConnection):
     def lineReceived(self, line: bytes) -> None:
         if not self._output.finished:
             self._terminal.on_line(line.decode("utf-8", "replace"))
+            if self._terminal.busy:
+                self.pauseProducing()
 
     def readConnectionLost(self) -> None:
         self._said_all = True
-        if self._step is None:
+        if not self._terminal.busy:
             self.finish()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
@@ -101,14 +103,13 @@ class CtlConnection(ScriptConnection):
 
     def _list(self, step: Callable[[], bool]) -> None:
         self._step = step
-        self.pauseProducing()
         self._ctl.turns.ask(self)
 
     def _done(self, reason: Reason | None) -> None:
         self._write({"done": True, "code": reason.code if reason is not None else DONE})
         if self.paused:
             self.resumeProducing()
-        if self._said_all and self._step is None:
+        if self._said_all and not self._terminal.busy:
             self.finish()
 
     def _write(self, shown: dict[str, Any]) -> None:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from chatproto.server.counters import Counters
+from chatproto.server.room_side import RoomSide
 from chatproto.server.service import ChatServer
+
+if TYPE_CHECKING:
+    from chatproto.server.shared_rooms.rooms import SharedRooms
 
 
 class ServerOverview:
-    """Reads the numbers of `server`, which counts on `tally`; `trouble` tells what is wrong with its
-    store, or nothing."""
+    """Reads the numbers of `server`, which counts on `tally`, and of its `rooms`; `trouble` tells what is
+    wrong with its store, or nothing."""
 
-    def __init__(self, server: ChatServer, tally: Counters, trouble: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        server: ChatServer,
+        rooms: RoomSide | SharedRooms,
+        tally: Counters,
+        trouble: Callable[[], str],
+    ) -> None:
         self.tally = server.factory.tally = tally
         self._server = server
+        self._rooms = rooms
         self._trouble = trouble
 
     def figures(self) -> dict[str, float]:
@@ -29,8 +41,7 @@ class ServerOverview:
         if secure is not None:
             found["connections_secure"] = len(secure.connections)
             found["registered_keyed"] = secure.directory.registered
-            if secure.rooms is not None:
-                found["rooms"], found["room_members"] = secure.rooms.rules.size()
+            found["rooms"], found["room_members"] = self._rooms.size()
         if relay is not None:
             found["relay_pipes_open"] = relay.relays.open_pipes
         return found

@@ -1,12 +1,13 @@
 """Apply the commands of all servers, in the log's order, to this server's copy of the shared state.
 
-Two servers that applied the same commands from the same start have the same registrations and rooms.
+Two servers that applied the same commands from the same start have the same registrations.
 Nothing here uses a clock, randomness or local state, except to push to this server's own clients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from twisted.logger import Logger
 
@@ -14,15 +15,14 @@ from chatproto.directory.answers import Directory
 from chatproto.directory.classic_registration import Origin
 from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
 from chatproto.directory.registrations import ClientConnection
-from chatproto.rooms.answers import RoomAnswers
 from chatproto.server import commands as told
+from chatproto.server.client_pushes import ClientPushes
 from chatproto.server.commands import CommandBatch
 from chatproto.server.replicas import ServerReplica, Shared
-from chatproto.server.room_side import REQUESTS, RoomSide
+from chatproto.server.room_side import REQUESTS
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.shared_lobby import SharedLobby, is_at_any
 from chatproto.server.terminal_lines import terminal_lines
-from chatproto.wire import bcp2_rooms, bcp2_server, codec, strict
+from chatproto.wire import bcp2_server, codec, strict
 from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.classic import ClassicInfo, ClassicProbe, Message, Sender
 from chatproto.wire.errors import RemoteError
@@ -35,10 +35,7 @@ SOME = 1000
 LONGEST_STEP = 2.0
 """Seconds of the log that count as passed between two batches: while all servers are away, or the log
 is, nobody is late."""
-READING = (
-    *(bcp2_server.Info, bcp2_server.Bridge, bcp2_server.Watch, bcp2_server.Unwatch),
-    *(bcp2_rooms.Rooms, bcp2_rooms.History, bcp2_rooms.Names),
-)
+READING = (*(bcp2_server.Info, bcp2_server.Bridge, bcp2_server.Watch, bcp2_server.Unwatch),)
 """What changes nothing that other servers need to know, and is answered by one alone."""
 PLAIN_READING = (ClassicInfo, ClassicProbe)
 """The same in plain text."""
@@ -49,12 +46,22 @@ class Missed(Exception):
     """Commands are missing from what was read: begin again from a picture."""
 
 
+class RegisteredMembers(Protocol):
+    """Rooms, which know their members by their ids."""
+
+    def answered(self, visitor: ClientConnection) -> None:
+        """Note that `visitor` is answered something else now."""
+
+    def follow(self, visitor: ClientConnection) -> None:
+        """Note that `visitor` may have another id now."""
+
+
 class Replica:
     """Copy of the state that all servers share. `node` is this server's name.
 
     `find` returns a client of this server by number. `push` is called with what another server must tell one
     of its clients. `new_tickets` makes two tickets for this server's relay. `say` gets lines for the
-    terminal. It puts its rules into `secure` and `rooms`, again at each start over.
+    terminal. It puts its rules into `secure`, again at each start over. `rooms` hears of its clients.
     """
 
     log = Logger()
@@ -63,7 +70,8 @@ class Replica:
         self,
         shared: Shared,
         secure: SecureSide,
-        rooms: RoomSide,
+        rooms: RegisteredMembers,
+        pushes: ClientPushes,
         limits: ServerLimits = SERVER_DEFAULTS,
         new_call: Callable[[], str] = str,
         new_tickets: NewTickets = no_tickets,
@@ -71,7 +79,6 @@ class Replica:
     ) -> None:
         self.node = ""
         self.find: Callable[[int], ClientConnection | None] = lambda number: None
-        self.push: Callable[[told.Push | told.Used], None] = lambda push: None
         self.relay: Address | None = None
         """Where the tickets of this server's relay are good."""
         self.plain = Directory(shared.registry, limits, shared.names)
@@ -79,7 +86,7 @@ class Replica:
         self._shared = shared
         self._secure = secure
         self._rooms = rooms
-        self._lobby = SharedLobby(rooms)
+        self._pushes = pushes
         self._limits = limits
         self._new_call = new_call
         self._new_tickets = new_tickets
@@ -107,13 +114,6 @@ class Replica:
         )
         self.directory.relay = self.relay
         self.plain.open = self.directory
-        self._rooms.share(
-            shared.rooms,
-            shared.names.owner,
-            self.directory.find,
-            lambda: self.now,
-            self.directory.sees,
-        )
 
     # What a picture of it all is made of, and made into it again (`replica_picture`).
 
@@ -121,11 +121,6 @@ class Replica:
     def shared(self) -> Shared:
         """Stored part of the shared state."""
         return self._shared
-
-    @property
-    def rooms(self) -> RoomAnswers:
-        """The rules of rooms."""
-        return self._rooms.rules
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -174,10 +169,7 @@ class Replica:
 
     def answer(self, message: Bcp2Message, visitor: ClientConnection) -> None:
         """Answer a connection of this server what is for this server alone."""
-        if message.__class__ in REQUESTS:
-            self._rooms.answer(message, visitor, self.now)
-        else:
-            self._direct(message, visitor)
+        self._direct(message, visitor)
 
     def answer_plainly(self, message: Message) -> Message:
         """The same in plain text; it matters to nobody who asks."""
@@ -186,7 +178,6 @@ class Replica:
     def dismiss_all(self, come_back: Callable[[int], int]) -> None:
         """All connections of this server are to come back, each after the seconds that `come_back` makes of
         their number."""
-        self._rooms.flush()
         connections = tuple(self._secure.connections.values())
         for connection in connections:
             connection.dismiss(bcp2_server.Closing(come_back(len(connections))))
@@ -209,13 +200,8 @@ class Replica:
         known = self._shared.registry.find(client_id) is not None
         return known or self.directory.knows(client_id)
 
-    def elsewhere(self, name: str) -> bool:
-        """Return True if `name` is a raw-text lobby member at another server."""
-        others = [one for node, one in self.members.items() if node != self.node]
-        return is_at_any(name, others)
-
     def _pass_time(self) -> None:
-        """Apply the effects of time: servers that went silent, expired registrations, rooms and lines."""
+        """Apply the effects of time: servers that went silent, expired registrations."""
         late = self.alive - self._limits.server_lapse
         for node in [node for node, one in self.members.items() if one.heard < late]:
             self._end(node)
@@ -226,8 +212,7 @@ class Replica:
             self._secure.carry_out(effects)
         if self.now >= self._expired + EXPIRY_EVERY:
             before = self.now - self._limits.classic_lease
-            more = self._shared.registry.expire(before, SOME) >= SOME
-            if not self._rooms.due(SOME) and not more:  # else the next batch goes on
+            if self._shared.registry.expire(before, SOME) < SOME:  # else the next batch goes on
                 self._expired = self.now
 
     def _carefully(self, command: told.Command, node: str, member: ServerReplica) -> Message | None:
@@ -245,20 +230,16 @@ class Replica:
                 visitor = member.visitors.get(number)
                 if visitor is not None:
                     self._ask(self._read(text), visitor)
-            case told.ConnectionClosed(number, reason):
+            case told.ConnectionClosed(number):
                 visitor = member.visitors.pop(number, None)
                 if visitor is not None:
-                    self._gone(visitor, reason)
+                    self.directory.lost(visitor, self.now)
             case told.PlainRequest():
                 return self._ask_plainly(command, node, member)
             case told.PlainClosed(number):
                 source = member.sources.pop(number, None)
                 if source is not None:
                     source.alive = False
-            case told.LobbyAction():
-                self._lobby.carry_out(command, member, self.members.values(), node == self.node)
-            case told.Order(text):
-                self._order(self._read(text))
             case told.Expel(client_id, free):
                 self._expel(client_id, free)
             case told.Push(to, number, text) if to == self.node:
@@ -292,10 +273,7 @@ class Replica:
         if message.__class__ in READING:
             if visitor.node == self.node:
                 self.answer(message, visitor)
-        elif message.__class__ in REQUESTS:
-            self.directory.uses(visitor, self.now)
-            self._rooms.answer(message, visitor, self.now)
-        else:
+        elif message.__class__ not in REQUESTS:  # an older server has written them
             self._direct(message, visitor)
 
     def _direct(self, message: Bcp2Message, visitor: ClientConnection) -> None:
@@ -307,23 +285,18 @@ class Replica:
         if isinstance(message, bcp2_server.Bridge | bcp2_server.Watch):
             for used in dict.fromkeys([visitor, *(one.visitor for one in effects)]):
                 if self.directory.is_on_trial(used):
-                    self.push(told.Used(used.node, used.number))
+                    self._pushes.note_use(used)
         if isinstance(message, bcp2_server.Bridge):
             # Tickets are good at this server's relay alone: it tells the other what to say.
             for effect in effects:
                 if effect.visitor not in self._secure.connections:
-                    text = strict.encode(effect.message, self._limits).decode()
-                    self.push(told.Push(effect.visitor.node, effect.visitor.number, text))
+                    self._pushes.send(effect.visitor, effect.message)
         self._secure.carry_out(effects)
-        if isinstance(message, bcp2_server.Register):
+        if own and isinstance(message, bcp2_server.Register):
             self._rooms.follow(visitor)
         if own and self._say is not None:
             for line in terminal_lines(effects, visitor):
                 self._say(line)
-
-    def _gone(self, visitor: ClientConnection, reason: str) -> None:
-        self._rooms.lost(visitor, reason)
-        self.directory.lost(visitor, self.now)
 
     def _ask_plainly(
         self, asked: told.PlainRequest, node: str, member: ServerReplica
@@ -343,12 +316,6 @@ class Replica:
                 self._say(line)
         return reply
 
-    def _order(self, message: Bcp2Message) -> None:
-        try:
-            self._rooms.order(message)
-        except RemoteError as error:
-            self.log.info("not done: {why}", why=error.detail or error)
-
     def _expel(self, client_id: str, free: bool) -> None:
         if free:
             _, effects = self.directory.free(client_id)
@@ -363,10 +330,9 @@ class Replica:
         if member is None:
             return
         for visitor in member.visitors.values():
-            self._gone(visitor, "")
+            self.directory.lost(visitor, self.now)
         for source in member.sources.values():
             source.alive = False
-        self._lobby.end(member, self.members.values(), node == self.node)
 
     def _read(self, text: str, sender: Sender = Sender.CLIENT) -> Bcp2Message:
         return strict.decode(sender, text.encode(), self._limits)

@@ -11,15 +11,17 @@ from chatproto.directory.registrations import ClientConnection, Registration, Re
 from chatproto.server.replica import Replica
 from chatproto.server.replicas import Picture, ServerReplica
 
-FORM = 2
-"""Of a picture; one of another is not understood."""
+FORM = 3
+"""Of a picture."""
+READ = (2, 3)
+"""Forms that are understood. One of the form 2 has rooms too, which are taken over once (`room_replay`)."""
 PIECE = 200
 """How many values are written at once, so that nobody waits long for it."""
 
 
 def picture(replica: Replica) -> Picture:
     """All that it knows now; nothing in it changes later."""
-    rules, members = replica.rooms, replica.members
+    members = replica.members
     sources = {
         source: [node, number]
         for node, member in members.items()
@@ -34,30 +36,21 @@ def picture(replica: Replica) -> Picture:
         "form": [FORM],
         "times": list(replica.times),
         "at": [replica.at],
-        "members": [
-            [node, one.rules, one.number, one.heard, list(one.bare)]
-            for node, one in members.items()
-        ],
+        "members": [[node, one.rules, one.number, one.heard] for node, one in members.items()],
         "visitors": [[one.node, one.number, *_visitor(one)] for one in visitors],
         "sources": [named(source) for source in sources],
         "standing": [_standing(one) for one in replica.directory.standing()],
-        "guests": [
-            [room.name, *_named(guest)]
-            for room in rules.all()
-            for guest in room.members.values()
-            if isinstance(guest, ClientConnection)
-        ],
-        **replica.shared.picture(named, [room.policy for room in rules.all()]),
+        **replica.shared.picture(named),
     }
 
 
 def load(replica: Replica, picture: Picture) -> None:
     """Be as `picture` tells. Raises KeyError, TypeError or ValueError for what is none."""
-    if picture["form"] != [FORM]:
+    if picture["form"] not in [[form] for form in READ]:
         raise ValueError(f"its form is {picture['form']}")
     members: dict[str, ServerReplica] = {}
-    for node, rules, number, heard, bare in picture.get("members", []):
-        members[node] = ServerReplica(rules, number, heard, bare=dict.fromkeys(bare))
+    for node, rules, number, heard, *_ in picture.get("members", []):
+        members[node] = ServerReplica(rules, number, heard)
     for node, number, host, port, local in picture.get("sources", []):
         members[node].sources[number] = Origin(host, port, local)
 
@@ -71,11 +64,6 @@ def load(replica: Replica, picture: Picture) -> None:
     for node, number, *values in picture.get("visitors", []):
         members[node].visitors[number] = _read_visitor(values, node, number)
     replica.directory.restore(_read_standing(one, members) for one in picture.get("standing", []))
-    for room, node, number in picture.get("guests", []):
-        replica.rooms.seat(room, members[node].visitors[number], replica.now)
-    for member in members.values():
-        for name in member.bare:
-            replica.rooms.lobby.put_in(name, None)
 
 
 def written(picture: Picture) -> Iterator[str]:
@@ -92,10 +80,6 @@ def read(lines: Iterable[str]) -> Picture:
         name, values = json.loads(line)
         found.setdefault(name, []).extend(values)
     return found
-
-
-def _named(visitor: ClientConnection) -> list[Any]:
-    return [visitor.node, visitor.number]
 
 
 def _visitor(visitor: ClientConnection) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,8 +10,6 @@ from chatproto.directory.classic_registration import Origin
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.registrations import ClientConnection
 from chatproto.directory.registry import Registry
-from chatproto.rooms.history import RoomStore
-from chatproto.rooms.policy import RoomPolicy
 
 Picture = dict[str, list[Any]]
 """All of it, as values of JSON, by what they are."""
@@ -26,13 +24,10 @@ class Shared(Protocol):
     @property
     def names(self) -> IdOwners: ...
 
-    @property
-    def rooms(self) -> RoomStore: ...
-
     def clear(self) -> None:
         """Begin with nothing."""
 
-    def picture(self, named: Callable[[Origin], Any], rooms: Iterable[RoomPolicy]) -> Picture:
+    def picture(self, named: Callable[[Origin], Any]) -> Picture:
         """All of it."""
 
     def load(self, picture: Picture, find: Callable[[Any], Origin]) -> None:
@@ -43,8 +38,7 @@ class Shared(Protocol):
 class ServerReplica:
     """A server: its rules, the number of its last batch, when that came (`Replica.alive`).
 
-    `visitors` and `sources`: its connections that have registered or asked for something, by number;
-    `bare`: who is in the lobby in bare text there.
+    `visitors` and `sources`: its connections that have registered or asked for something, by number.
     """
 
     rules: str
@@ -52,4 +46,3 @@ class ServerReplica:
     heard: float
     visitors: dict[int, ClientConnection] = field(default_factory=dict)
     sources: dict[int, Origin] = field(default_factory=dict)
-    bare: dict[str, None] = field(default_factory=dict)

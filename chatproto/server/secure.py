@@ -13,7 +13,8 @@ from chatproto.directory.registrations import ClientConnection
 from chatproto.net.fast_tls import write_at_once
 from chatproto.net.tls_connection import TlsConnection
 from chatproto.server.counters import Counters
-from chatproto.server.room_side import REQUESTS, Pace
+from chatproto.server.pace import Pace
+from chatproto.server.room_side import REQUESTS
 from chatproto.server.terminal_lines import terminal_lines
 from chatproto.server.work_queue import PIECE, Use, WorkQueue
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
@@ -122,8 +123,8 @@ class SecureConnection(TlsConnection):
         self._factory.proved(self)
         self._heard = self._factory.seconds()
         self._limit_handshake()
-        if self._side.rooms is not None:
-            self._pace = self._side.rooms.pace(self._waited)
+        if self._side.delivery is not None:
+            self._pace = self._side.delivery.pace(self._waited)
         if not self._side.logins.admits(self._visitor):
             self.dismiss(Error(403))
 

@@ -10,6 +10,7 @@ from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.registrations import ClientConnection, Dismiss, Effect, PushTo
 from chatproto.identity.tls import Tls
 from chatproto.server.login_side import EVERYBODY, LoginSide
+from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure import SecureConnection
 from chatproto.server.work_queue import Chore, Round, WorkQueue
@@ -28,7 +29,8 @@ AT_ONCE = 64
 class SecureSide:
     """Shared state of all secure connections: the server's key, directory, login rules, clients.
 
-    `turns`: queue for news to many clients at once; None sends them without a pause.
+    `turns`: queue for news to many clients at once; None sends them without a pause. `delivery`: sends
+    what happens in rooms, where `rooms` does not: several servers share them.
     """
 
     def __init__(
@@ -38,19 +40,21 @@ class SecureSide:
         logins: LoginSide = EVERYBODY,
         rooms: RoomSide | None = None,
         turns: WorkQueue | None = None,
+        delivery: RoomDelivery | None = None,
     ) -> None:
         self.tls = tls
         self.directory = directory
         self.logins = logins
         self.rooms = rooms
+        self.delivery = delivery or rooms
         self.shared: SharedSide | None = None
         """Who answers where several servers share what they know; None: this one alone does."""
         self.turns = turns
         self._pushes: dict[tuple[ClientConnection, str], Presence] = {}
         self._chore = Chore(self._push)
         self.connections: dict[ClientConnection, SecureConnection] = {}
-        if rooms is not None:
-            rooms.connections = self.connections
+        if self.delivery is not None:
+            self.delivery.connections = self.connections
 
     def begin(self, plain: Any, data: bytes) -> SecureConnection:
         """Go on with the connection of `plain`, whose first bytes `data` are TLS."""
@@ -103,8 +107,8 @@ class SecureSide:
 
     def close(self, retry_after: Callable[[], int], then: Callable[[], object]) -> None:
         """Tell everybody to come back after `retry_after()` seconds, a few in each turn; then call `then`."""
-        if self.rooms is not None:
-            self.rooms.close()
+        if self.delivery is not None:
+            self.delivery.close()
         self._each(lambda one: self.connections[one].dismiss(Closing(retry_after())), then)
 
     def _each(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -19,12 +19,13 @@ from chatproto.directory.registrations import ClientConnection
 from chatproto.server import commands as told
 from chatproto.server import replica_snapshot
 from chatproto.server.batches import Batches, SharedLog, Waiter
+from chatproto.server.client_pushes import ClientPushes
 from chatproto.server.replica import PLAIN_READING, READING, Missed, Replica
 from chatproto.server.room_side import REQUESTS
 from chatproto.server.shared_connections import Chunk, PlainConnection, SharedConnection
 from chatproto.server.snapshots import Pictures
 from chatproto.server.unanswered import Unanswered
-from chatproto.wire import bcp2_rooms, bcp2_server, codec, strict
+from chatproto.wire import bcp2_server, codec, strict
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import ClassicError as PlainError
 from chatproto.wire.classic import Message
@@ -50,16 +51,12 @@ DECIDING = (
     "partner_wait", "lease", "lease_least", "lease_most", "keep_names", "keep_unused", "names",
     "names_per_key", "presence_grace", "watches", "introductions_from", "introductions_to",
     "introductions_vain", "introductions_to_per_address", "introductions_reserve", "tickets",
-    "ticket_wait", "rooms", "rooms_per_client", "rooms_per_owner", "room_members", "room_ops",
-    "room_bans", "room_mutes", "room_invited", "topic", "keep_rooms", "room_burst", "room_rate",
-    "secret_tries", "new_rooms_per_address", "room_history", "room_history_age", "history_bytes",
-    "history_page", "history_page_bytes", "lobby_members", "say_burst", "say_rate", "say_bytes",
-    "server_lapse",
+    "ticket_wait", "server_lapse",
 )  # fmt: skip
 """ServerLimits that decide the answer to a command, so that all servers of one log must have the same.
 
 ServerLimits of one connection, such as `line`, `unsent` and `handshake_wait`, may differ, and so may
-`new_ids_per_address`, which each server counts by itself.
+`new_ids_per_address`, which each server counts by itself. Those of rooms may differ too.
 """
 
 
@@ -70,12 +67,22 @@ def rules_of(limits: ServerLimits) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+class RoomRequests(Protocol):
+    """Rooms that clients of this server ask about."""
+
+    def ask(self, message: Bcp2Message, visitor: ClientConnection) -> Deferred[None]:
+        """Carry out a request; fires when it is answered."""
+
+    def gone(self, visitor: ClientConnection, reason: str = "") -> None:
+        """Handle the end of a connection."""
+
+
 class SharedSide:
     """`new_node` makes a name for a server, another each time; `unfit` is told why it may not join.
 
     `come_back` makes of a number of clients the seconds after which one of them comes back.
-    `entered` is called whenever this server has come in, and what was there before is known, and
-    `refuses` when the log begins to take nothing.
+    `rooms` answers what is asked about rooms. `entered` is called whenever this server has come in, and
+    what was there before is known, and `refuses` when the log begins to take nothing.
     """
 
     log = Logger()
@@ -85,7 +92,10 @@ class SharedSide:
         self,
         clock: IReactorTime,
         log: SharedLog,
+        batches: Batches,
         replica: Replica,
+        rooms: RoomRequests,
+        pushes: ClientPushes,
         rules: str,
         new_node: Callable[[], str],
         limits: ServerLimits = SERVER_DEFAULTS,
@@ -96,21 +106,25 @@ class SharedSide:
         self.entered: Callable[[], None] = lambda: None
         self.refuses: Callable[[], None] = lambda: None
         self._clock = clock
+        self._rooms = rooms
+        self._pushes = pushes
         self._rules = rules
         self._new_node = new_node
         self._limits = limits
         self._unfit = unfit
         self._come_back = come_back
+        self._draws = False  # snapshots may take the place of what was before
         self._loaded = False  # it knows what the others know, or knew
         self._in = False  # and they know of it
         self._read_at = -1e9
-        self._batches = Batches(clock, log)
+        self._batches = batches
         self._batches.on_refused = lambda: self.refuses()
         self._visitors: dict[int, ClientConnection] = {}
         self._users: dict[
             ClientConnection, str | None
         ] = {}  # who has been made known, as which user
         self._unanswered = Unanswered()
+        self._in_rooms = Unanswered()
         self._new_ids = new_ids_limiter(limits)  # each server counts those of its own clients
         self._plain: dict[int, PlainConnection] = {}
         self._pictures = Pictures(log, replica, limits.log_bytes)
@@ -123,7 +137,6 @@ class SharedSide:
         self._beat = LoopingCall(self._beats)
         self._beat.clock = clock
         replica.find = self._visitors.get
-        replica.push = self._batches.add
 
     # Whether it can be asked.
 
@@ -139,6 +152,10 @@ class SharedSide:
     def refused(self) -> str:
         """Why the log took nothing when it was tried last; empty: it did."""
         return self._batches.refused
+
+    def allow_snapshots(self) -> None:
+        """Put snapshots into the log from now on: nothing else is to be read out of what is in it."""
+        self._draws = True
 
     def start(self) -> None:
         """Say from now on that this server is there."""
@@ -177,8 +194,9 @@ class SharedSide:
     def _take(
         self, message: Bcp2Message, visitor: ClientConnection, connection: SharedConnection
     ) -> None:
-        if message.__class__ in REQUESTS and not isinstance(message, bcp2_rooms.Say):
-            self.replica.rooms.guard(message, visitor, self.replica.now)
+        if message.__class__ in REQUESTS:
+            self._take_to_rooms(message, visitor)
+            return
         if self._is_for_here(message, visitor):
             self.replica.answer(message, visitor)
             return
@@ -202,6 +220,16 @@ class SharedSide:
         waiter = Waiter(lambda _: self._unanswered.answered(visitor), refused)
         self._batches.add(told.KeyedRequest(visitor.number, text), waiter)
 
+    def _take_to_rooms(self, message: Bcp2Message, visitor: ClientConnection) -> None:
+        """Have the rooms answer: they do not need the log."""
+        if visitor.client_id is None and self.away:
+            raise RemoteError(503, "what the servers share is away")
+        if self.replica.directory.is_on_trial(visitor) and not self.away:
+            self._pushes.note_use(visitor)
+        self._in_rooms.asked(visitor)
+        asked = self._rooms.ask(message, visitor)
+        asked.addCallback(lambda _: self._in_rooms.answered(visitor))
+
     def _is_for_here(self, message: Bcp2Message, visitor: ClientConnection) -> bool:
         """Return True if this server can answer the request at once and alone."""
         if isinstance(message, Ping | PingAck):
@@ -215,12 +243,24 @@ class SharedSide:
     def holds(
         self, visitor: ClientConnection, message: object, connection: SharedConnection
     ) -> bool:
-        """Return True if `message` must wait for earlier answers; `go_on` is called then."""
-        return self._unanswered.holds(visitor, message, connection)
+        """Return True if `message` must wait for earlier answers; `go_on` is called then.
+
+        Answers of the log and of the rooms come on different ways, and in the order of the requests.
+        """
+        log, rooms = self._unanswered, self._in_rooms
+        if message.__class__ in REQUESTS:
+            return log.holds(visitor, connection, 1) or rooms.holds(visitor, connection)
+        if isinstance(message, Ping | PingAck):
+            return log.holds(visitor, connection)
+        if message is None or isinstance(message, bcp2_server.Login):
+            return log.holds(visitor, connection, 1) or rooms.holds(visitor, connection, 1)
+        return rooms.holds(visitor, connection, 1) or log.holds(visitor, connection)
 
     def gone(self, visitor: ClientConnection, reason: str) -> None:
         """Handle the end of a keyed connection."""
         self._unanswered.forget(visitor)
+        self._in_rooms.forget(visitor)
+        self._rooms.gone(visitor, reason)
         if self._users.pop(visitor, _NOBODY) is not _NOBODY:
             del self._visitors[visitor.number]
             self._batches.add(told.ConnectionClosed(visitor.number, reason))
@@ -248,38 +288,17 @@ class SharedSide:
         if self._plain.pop(connection.came, None) is not None:
             self._batches.add(told.PlainClosed(connection.came))
 
-    # What the operator wants, and the lobby in bare text tells.
-
-    def order(self, message: Bcp2Message) -> None:
-        """Carry out what the operator wants, unless it is refused when it is read. Raises StoreTrouble."""
-        self._check()
-        self._batches.add(told.Order(strict.encode(message, self._limits).decode()))
+    # What the operator wants.
 
     def expel(self, client_id: str, free: bool) -> bool:
         """Put out `client_id`, or with `free` take it from its key; False if it is nobody's. Raises
         StoreTrouble."""
-        self._check()
+        if self.away:
+            raise StoreTrouble("what the servers share is away: nothing was done")
         known = self.replica.owned(client_id) if free else self.replica.registered(client_id)
         if known:
             self._batches.add(told.Expel(client_id, free))
         return known
-
-    def came(self, name: str) -> None:
-        """`name` is in the lobby in bare text."""
-        self._batches.add(told.LobbyAction("came", name, ""))
-
-    def went(self, name: str, reason: str) -> None:
-        """And there no more."""
-        self._batches.add(told.LobbyAction("went", name, reason))
-
-    def heard(self, name: str, text: str) -> None:
-        """Pass a lobby message on to the other servers; dropped while the log is away."""
-        if not self.away:
-            self._batches.add(told.LobbyAction("said", name, text))
-
-    def _check(self) -> None:
-        if self.away:
-            raise StoreTrouble("what the servers share is away: nothing was done")
 
     # What is written.
 
@@ -349,7 +368,7 @@ class SharedSide:
                     self._given_up()
             if self._in and self.replica.node not in self.replica.members:
                 self._given_up()
-        if self._in:
+        if self._in and self._draws:
             self._pictures.draw_when_due()
 
     def _apply(self, batch: told.CommandBatch, at: float) -> list[Message | None] | None:
@@ -407,6 +426,7 @@ class SharedSide:
         self._users.clear()
         self._visitors.clear()
         self._unanswered.clear()
+        self._in_rooms.clear()
         plain, self._plain = self._plain, {}
         for connection in plain.values():
             connection.close()

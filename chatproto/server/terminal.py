@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from chatproto.server.room_orders import USAGE
 from chatproto.stdio.printable import printable
 from chatproto.wire.reasons import CodedError, Reason
+
+T = TypeVar("T")
 
 HELD_LINES = 100
 """Lines that wait while a list is written."""
@@ -33,14 +38,14 @@ class Operated(Protocol):
     def info_lines(self) -> Iterable[str]:
         """`<clientID> <ip>:<port>` for each registered client."""
 
-    def rooms(self) -> Iterable[str]:
-        """One line for each room."""
+    def rooms(self) -> Deferred[Iterator[str]]:
+        """Fires with one line for each room. Fails with CodedError."""
 
     def kick(self, client_id: str) -> bool:
         """Forget that client, and put them out of the rooms; False if nobody is called so."""
 
-    def order(self, command: str, rest: str) -> None:
-        """Do what is typed about a room. Raises CodedError with one sentence."""
+    def order(self, command: str, rest: str) -> Deferred[None]:
+        """Do what is typed about a room. Raises CodedError with one sentence, or fails with it."""
 
     def free(self, client_id: str) -> bool:
         """Take an id from the key that owns it; False if none does."""
@@ -63,7 +68,7 @@ class Terminal:
 
     The lines of /info stand as the assignment has them, everything else begins with `* `. A long list
     is a step for each of its lines: `work` calls a step until it returns False, when others have had
-    their turn. What is typed meanwhile waits, at most HELD_LINES.
+    their turn. What is typed meanwhile, or while a command waits for a store, waits, at most HELD_LINES.
 
     Each line ends with one call of `done`, after all that it writes: None if it was done, or why not.
     A blank line is done at once.
@@ -80,7 +85,8 @@ class Terminal:
         self._write_line = write_line
         self._work = work
         self._done = done
-        self._listing = False  # a list is being written
+        self.busy = False
+        """True while a list is written, or a command waits for a store."""
         self._held: deque[str] = deque()
         self._commands: dict[str, Callable[[str], bool]] = {
             **{command: self._order(command) for command in USAGE},
@@ -96,7 +102,7 @@ class Terminal:
 
     def on_line(self, line: str) -> None:
         """Do what `line` says, or say in one sentence why not. A blank line is nothing."""
-        if not self._listing:
+        if not self.busy:
             self._carry_out(line)
         elif len(self._held) < HELD_LINES:
             self._held.append(line)
@@ -135,14 +141,42 @@ class Terminal:
             return f"unknown command {command}: /help lists the commands"
         return f"unknown command {command}: did you mean {near[0]}?"
 
-    # The commands: each returns True when all is done, False while a list is written.
+    # The commands: each returns True when all is done, False while there is more to come.
 
     def _info(self, prefix: str) -> bool:
         none = f'nobody whose id begins with "{prefix}"' if prefix else "no clients are registered"
         return self._list(self._server.info_lines(), prefix, self._write_line, none)
 
     def _rooms(self, _: str) -> bool:
-        return self._list(self._server.rooms(), "", self._say, "there are no rooms")
+        return self._wait(
+            self._server.rooms(),
+            lambda lines: self._list(lines, "", self._say, "there are no rooms"),
+        )
+
+    def _wait(self, asked: Deferred[T], then: Callable[[T], bool]) -> bool:
+        """Do `then` with what `asked` fires with; it returns True when all is done, as a command does."""
+
+        def came(result: T) -> None:
+            self.busy = False
+            if then(result):
+                self._done(None)
+            self._go_on()
+
+        def failed(failure: Failure) -> None:
+            self.busy = False
+            failure.trap(CodedError)
+            error: Any = failure.value
+            self._refuse(error)
+            self._go_on()
+
+        self.busy = True
+        asked.addCallbacks(came, failed)
+        return False
+
+    def _go_on(self) -> None:
+        """Do what was typed meanwhile."""
+        while self._held and not self.busy:
+            self._carry_out(self._held.popleft())
 
     def _list(
         self, lines: Iterable[str], prefix: str, write: Callable[[str], None], none: str
@@ -158,22 +192,21 @@ class Terminal:
             except CodedError as error:
                 line, trouble = None, error
             if line is None:
-                self._listing = False
+                self.busy = False
                 if trouble is not None:
                     self._refuse(trouble)
                 else:
                     if not found:
                         self._say(none)
                     self._done(None)
-                while self._held and not self._listing:
-                    self._carry_out(self._held.popleft())
+                self._go_on()
                 return False
             if line.startswith(prefix):
                 found = True
                 write(printable(line))
             return True
 
-        self._listing = True
+        self.busy = True
         self._work(step)
         return False
 
@@ -191,11 +224,13 @@ class Terminal:
 
     def _order(self, command: str) -> Callable[[str], bool]:
         def order(rest: str) -> bool:
-            self._server.order(command, rest)
-            self._say("done")
-            return True
+            return self._wait(self._server.order(command, rest), self._ordered)
 
         return order
+
+    def _ordered(self, _: None) -> bool:
+        self._say("done")
+        return True
 
     def _free(self, client_id: str) -> bool:
         if not client_id:

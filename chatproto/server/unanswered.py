@@ -1,17 +1,16 @@
-"""Track unanswered requests by connection, and pause a connection that must wait for answers."""
+"""Count unanswered requests by connection, and pause a connection that must wait for answers."""
 
 from __future__ import annotations
 
 from chatproto.directory.registrations import ClientConnection
 from chatproto.server.shared_connections import SharedConnection
-from chatproto.wire import bcp2_server
 
 MOST = 64
-"""What one connection may have asked without having been answered; then it is read no further."""
+"""Requests that one connection may have asked without having been answered; then it is read no further."""
 
 
 class Unanswered:
-    """Counts by connection what is on its way through the log; `in` tells of whom there is anything."""
+    """Counts by connection what is not answered yet; `in` tells of whom there is anything."""
 
     def __init__(self) -> None:
         self._asked: dict[ClientConnection, int] = {}
@@ -38,14 +37,13 @@ class Unanswered:
             held.go_on()
 
     def holds(
-        self, visitor: ClientConnection, message: object, connection: SharedConnection
+        self, visitor: ClientConnection, connection: SharedConnection, most: int = MOST
     ) -> bool:
-        """Return True if `message` must wait for earlier answers; `go_on` is called then."""
-        asked = self._asked.get(visitor, 0)
-        if asked >= MOST or (asked and (message is None or isinstance(message, bcp2_server.Login))):
-            self._held[visitor] = connection
-            return True
-        return False
+        """Return True if `most` requests of `visitor` are not answered; then `go_on` is called later."""
+        if self._asked.get(visitor, 0) < most:
+            return False
+        self._held[visitor] = connection
+        return True
 
     def forget(self, visitor: ClientConnection) -> None:
         """Forget a connection that has ended."""

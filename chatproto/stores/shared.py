@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from chatproto.directory.classic_registration import Origin
 from chatproto.directory.registration_store import MemoryRegistrations
-from chatproto.rooms.policy import RoomPolicy
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
-from chatproto.stores.memory_rooms import MemoryRooms
-from chatproto.stores.policies import policy_fields, read_policy
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 Picture = dict[str, list[Any]]
@@ -32,26 +29,18 @@ class SharedMemory:
         self.registry = MemoryRegistry(self._limits)
         self.names = MemoryNames(self._limits)
         self.presences = MemoryRegistrations(self.names)
-        self.rooms = MemoryRooms(self._limits)
 
     def write_behind(self) -> bool:
         return False
 
     def close(self) -> None: ...
 
-    def picture(self, named: Callable[[Origin], Any], rooms: Iterable[RoomPolicy]) -> Picture:
-        """Give everything as JSON values.
-
-        Args: named: turns an origin into a value that `find` of `load` recognises. rooms: every room.
-        """
-        heads, lines = self.rooms.image()
+    def picture(self, named: Callable[[Origin], Any]) -> Picture:
+        """Give everything as JSON values. `named` turns an origin into a value that `find` recognises."""
         return {
             "names": self.names.image(),
             "hidden": self.names.hidden_image(),
             **self.registry.image(named),
-            "rooms": [{"name": room.name, **policy_fields(room)} for room in rooms],
-            "logs": heads,
-            "lines": lines,
         }
 
     def load(self, picture: Picture, find: Callable[[Any], Origin]) -> None:
@@ -59,7 +48,3 @@ class SharedMemory:
         self.clear()
         self.names.load(picture.get("names", []), picture.get("hidden", []))
         self.registry.load(picture, find)
-        for room in picture.get("rooms", []):
-            fields = dict(room)
-            self.rooms.keep(read_policy(fields.pop("name"), fields))
-        self.rooms.load(picture.get("logs", []), picture.get("lines", []))

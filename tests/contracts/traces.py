@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.classic_registration import Origin
@@ -150,10 +151,12 @@ class Row:
         self.sent.append((f"plain {number}", codec.encode(answer)))
 
     def order(self, message: Bcp2Message) -> None:
-        try:
-            self.rooms.order(message)
-        except RemoteError as error:
+        def refused(failure: Failure) -> None:
+            failure.trap(RemoteError)
+            error: Any = failure.value
             self.sent.append(("operator", str(error.status).encode()))
+
+        self.rooms.order(message).addErrback(refused)
         self.clock.advance(0)
 
     def raw(self, what: str, name: str) -> None:

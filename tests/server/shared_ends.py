@@ -14,9 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.registrations import ClientConnection
 from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.server.batches import Batches
+from chatproto.server.client_pushes import ClientPushes
 from chatproto.server.replica import Missed, Replica
 from chatproto.server.replica_snapshot import picture
-from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_connections import Answers
 from chatproto.server.shared_side import SharedSide
@@ -134,6 +135,28 @@ class Caller:
         self.server.side.closed(self)
 
 
+class Rooms:
+    """Rooms that answer only when the test wants it, and write down what they hear."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Bcp2Message, str | None, Deferred[None]]] = []
+        self.heard: list[tuple[str, ClientConnection]] = []
+
+    def ask(self, message: Bcp2Message, visitor: ClientConnection) -> Deferred[None]:
+        answered: Deferred[None] = Deferred()
+        self.asked.append((message, visitor.client_id, answered))
+        return answered
+
+    def gone(self, visitor: ClientConnection, reason: str = "") -> None:
+        self.heard.append((f"gone {reason}", visitor))
+
+    def answered(self, visitor: ClientConnection) -> None:
+        self.heard.append(("answered", visitor))
+
+    def follow(self, visitor: ClientConnection) -> None:
+        self.heard.append((f"is {visitor.client_id}", visitor))
+
+
 class Server:
     """One of the servers."""
 
@@ -146,22 +169,21 @@ class Server:
         limits = hall.limits
         shared = SharedMemory(limits)
         first = KeyedDirectory(shared.names, shared.registry, str, limits)
-        self.rooms = RoomSide(hall.clock, shared.rooms, limits)
-        self.secure = SecureSide(cast(Any, None), first, rooms=self.rooms)
+        self.rooms = Rooms()
+        self.secure = SecureSide(cast(Any, None), first)
+        batches = Batches(hall.clock, self.way)
+        self.pushes = ClientPushes(self.secure, batches.add, limits)
         self.replica = Replica(
-            shared, self.secure, self.rooms, limits, lambda: f"call{name}", self._tickets
+            *(shared, self.secure, self.rooms, self.pushes, limits),
+            *(lambda: f"call{name}", self._tickets),
         )
         self.replica.advertise((f"{name}.example", 5555))
         lives = (f"{name}{life}" for life in count(1))
         self.side = SharedSide(
-            hall.clock,
-            self.way,
-            self.replica,
-            rules,
-            lambda: next(lives),
-            limits,
-            self.unfit.append,
+            *(hall.clock, self.way, batches, self.replica, self.rooms, self.pushes, rules),
+            *(lambda: next(lives), limits, self.unfit.append),
         )
+        self.side.allow_snapshots()
         self.side.start()
         self.begin()
 

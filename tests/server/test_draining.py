@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -55,7 +57,7 @@ class DrainingTests(SynchronousTestCase):
         self.assertEqual(self.stops, [5.0])
 
     def test_health_says_so(self) -> None:
-        overview = ServerOverview(self.server, Counters(), lambda: "")
+        overview = ServerOverview(self.server, cast(Any, None), Counters(), lambda: "")
         self.assertEqual(overview.trouble(), "")
         self.draining.begin(1)
         self.assertIn("draining", overview.trouble())

@@ -53,12 +53,13 @@ class MetricsTests(Served):
         self.tally = Counters()
         store = TimedStore(MemoryStore(), self.tally.spent)
         factory.relay = RelaySide(self.clock, factory.limits)
-        factory.secure.rooms = RoomSide(self.clock, store.rooms, factory.limits)
-        factory.secure.rooms.connections = factory.secure.connections
+        rooms = RoomSide(self.clock, store.rooms, factory.limits)
+        rooms.connections = factory.secure.connections
+        factory.secure.rooms = factory.secure.delivery = rooms
         self.server = ChatServer(reactor, (), store.registry)
         self.server.factory = factory
         self.server.running = True
-        overview = ServerOverview(self.server, self.tally, lambda: self.trouble)
+        overview = ServerOverview(self.server, rooms, self.tally, lambda: self.trouble)
         said: list[str] = []
         site = metrics_site(reactor, overview)
         service = PortService(reactor, LOOPBACK, site, "metrics", said.append)

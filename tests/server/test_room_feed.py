@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.directory.registrations import ClientConnection, PushTo
 from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.rooms.room_feed import RoomFeed
-from chatproto.server.room_side import AT_ONCE, RoomSide
+from chatproto.server.room_delivery import AT_ONCE
+from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.work_queue import TURN, WorkQueue
 from chatproto.stores.memory_rooms import MemoryRooms

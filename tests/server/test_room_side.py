@@ -50,7 +50,7 @@ class RoomsTests(Served):
         self.store = Failing(factory.limits)
         owner_of = self.side.directory.names.owner
         self.rooms = RoomSide(self.clock, self.store, factory.limits, owner_of)
-        self.side.rooms = self.rooms
+        self.side.rooms = self.side.delivery = self.rooms
         self.rooms.connections = self.side.connections
         return factory
 

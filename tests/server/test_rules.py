@@ -18,15 +18,8 @@ RULES = (
     "directory/introductions.py",
     "directory/keyed.py",
     "relay/tickets.py",
-    "rooms/answers.py",
-    "rooms/guard.py",
-    "rooms/history.py",
-    "rooms/lobby.py",
-    "rooms/moderation.py",
-    "rooms/room.py",
     "server/replica.py",
     "stores/memory.py",
-    "stores/memory_rooms.py",
 )
 """Files in which a replica decides."""
 COUNTED_ALONE = {"new_ids_per_address"}

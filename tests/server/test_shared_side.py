@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatproto.server.replica_snapshot import read, written
+from chatproto.server.unanswered import MOST
 from chatproto.wire import bcp2_rooms, bcp2_server, classic
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from tests.server.shared_ends import Hall, HallCase, Person, Server
@@ -22,12 +23,15 @@ def register(server: Server, name: str, owner: int) -> Person:
     return person
 
 
-def join(*people: Person) -> None:
-    for person in people:
-        person.ask(bcp2_rooms.Join(2, ROOM))
-        person.server.hall.run()
-    for person in people:
-        person.got.clear()
+def move(person: Person, cseq: int, port: int) -> None:
+    """Ask for something that goes through the log: another port."""
+    person.ask(bcp2_server.Register(cseq, person.name, port))
+
+
+def port_of(server: Server, name: str) -> int:
+    """The port with which a client is registered, as far as `server` knows."""
+    [found] = server.replica.directory.contacts(name, "", 1)
+    return found.port
 
 
 class SeveralServersTests(HallCase):
@@ -66,15 +70,62 @@ class SeveralServersTests(HallCase):
 
     def test_who_asks_too_much_at_once_is_held_until_it_is_answered(self) -> None:
         alice = register(self.one, "alice", 1)
-        join(alice)
         side, gone_on = self.one.side, []
         alice.go_on = lambda: gone_on.append(1)  # type: ignore[method-assign]
         for number in range(64):
-            alice.ask(bcp2_rooms.Say(number, ROOM, "hello"))
-        self.assertTrue(side.holds(alice.visitor, bcp2_rooms.Say(99, ROOM, "more"), alice))
+            move(alice, number, 5001)
+        self.assertTrue(side.holds(alice.visitor, bcp2_server.Info(99), alice))
         self.hall.run()
         self.assertEqual(gone_on, [1])
-        self.assertFalse(side.holds(alice.visitor, bcp2_rooms.Say(99, ROOM, "more"), alice))
+        self.assertFalse(side.holds(alice.visitor, bcp2_server.Info(99), alice))
+
+    def test_answers_of_rooms_and_of_the_log_keep_the_order_of_the_requests(self) -> None:
+        alice = register(self.one, "alice", 1)
+        side, gone_on = self.one.side, []
+        alice.go_on = lambda: gone_on.append(1)  # type: ignore[method-assign]
+        say, info = bcp2_rooms.Say(9, ROOM, "hello"), bcp2_server.Info(9)
+        move(alice, 2, 5001)
+        self.assertTrue(side.holds(alice.visitor, say, alice))
+        self.hall.run()
+        self.assertFalse(side.holds(alice.visitor, say, alice))
+        for number in range(MOST):
+            self.assertFalse(side.holds(alice.visitor, say, alice))
+            alice.ask(bcp2_rooms.Say(number, ROOM, "hello"))
+        for message in (say, info, bcp2_server.Login(9, "alice", "x"), None):
+            self.assertTrue(side.holds(alice.visitor, message, alice))
+        self.assertFalse(side.holds(alice.visitor, Ping(9), alice))
+        asked = self.one.rooms.asked
+        self.assertEqual({client_id for _, client_id, _ in asked}, {"alice"})
+        gone_on.clear()
+        for _, _, answered in asked:
+            answered.callback(None)
+        self.assertEqual(gone_on, [1])
+        self.assertFalse(side.holds(alice.visitor, info, alice))
+
+    def test_rooms_hear_of_ids_and_ends_and_a_use_of_an_id_is_everybody_s(self) -> None:
+        alice = register(self.one, "alice", 1)
+        known = [one.replica.directory for one in self.hall.servers]
+        visitors = [one.find("alice") for one in known]
+        self.assertEqual(
+            [one.is_on_trial(v) for one, v in zip(known, visitors, strict=True) if v], [True] * 2
+        )
+        alice.ask(bcp2_rooms.Join(2, ROOM))
+        self.hall.run()
+        self.assertEqual(
+            [one.is_on_trial(v) for one, v in zip(known, visitors, strict=True) if v], [False] * 2
+        )
+        alice.leave("tired")
+        heard = [what for what, visitor in self.one.rooms.heard if visitor is alice.visitor]
+        self.assertEqual(heard, ["answered", "is alice", "gone tired"])
+        self.assertEqual(self.two.rooms.heard, [])
+
+    def test_a_message_finds_a_client_at_whatever_server(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        for who in ("alice", "bob", "carol"):
+            self.one.pushes.tell(who, bcp2_rooms.Invited(ROOM, "dave"))
+        self.hall.run()
+        for one in (alice, bob):
+            self.assertEqual(one.of(bcp2_rooms.Invited), [bcp2_rooms.Invited(ROOM, "dave")])
 
     def test_a_login_waits_for_what_was_asked_before_it(self) -> None:
         alice = register(self.one, "alice", 1)
@@ -90,31 +141,14 @@ class SeveralServersTests(HallCase):
         self.assertTrue(first.of(bcp2_server.Replaced) and first.gone)
         self.agreed()
 
-    def test_a_room_has_one_order(self) -> None:
-        people = [register(self.one, "alice", 1), register(self.two, "bob", 2)]
-        join(*people)
-        for number in range(5):
-            for person in people:
-                person.ask(bcp2_rooms.Say(number, ROOM, f"{person.name} {number}"))
-        self.hall.run()
-        orders = [
-            [one.id for one in person.of(bcp2_rooms.Said, bcp2_rooms.SayAck)] for person in people
-        ]
-        self.assertEqual(orders, [sorted(orders[0])] * 2)
-        self.assertEqual(len(orders[0]), 10)
-        people[1].ask(bcp2_rooms.History(9, ROOM))
-        kept = [one.id for one in people[1].of(bcp2_rooms.Said) if one.cseq == 9]
-        self.assertEqual(kept, orders[0])
-        self.agreed()
-
     def test_who_comes_and_goes_is_told_at_all_of_them(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         bob.ask(bcp2_server.Watch(2, "alice"))
-        join(bob, alice)
         alice.leave("tired")
         self.hall.run(31)
-        self.assertEqual([one.reason for one in bob.of(bcp2_rooms.Parted)], ["tired"])
-        self.assertEqual([one.status for one in bob.of(bcp2_server.Presence)], ["offline"])
+        self.assertEqual(
+            [one.status for one in bob.of(bcp2_server.Presence)], ["online", "offline"]
+        )
         bob.ask(bcp2_server.Bridge(5, "alice"))
         self.assertEqual(bob.of(Error)[0].status, 480)
         self.agreed()
@@ -153,26 +187,6 @@ class SeveralServersTests(HallCase):
         self.assertEqual(len(bob.of(bcp2_server.BridgeAck)), 1)
         self.assertEqual([one.client_id for one in alice.of(bcp2_server.Introduce)], ["bob"])
 
-    def test_requests_about_rooms_are_counted(self) -> None:
-        self.begin(room_burst=2)
-        alice = register(self.one, "alice", 1)
-        for number in range(3):
-            alice.ask(bcp2_rooms.Rooms(number))
-        self.assertEqual([one.status for one in alice.of(Error)], [429])
-
-    def test_the_lobby_in_bare_text_is_one(self) -> None:
-        alice = register(self.two, "alice", 1)
-        alice.ask(bcp2_rooms.Join(2, "#lobby"))
-        self.hall.run()
-        self.one.side.came("guest-1")
-        self.one.side.heard("guest-1", "hello")
-        self.one.side.went("guest-1", "bye")
-        self.hall.run()
-        self.assertEqual([one.peer_id for one in alice.of(bcp2_rooms.Joined)], ["guest-1"])
-        self.assertEqual([one.text for one in alice.of(bcp2_rooms.Said)], ["hello"])
-        self.assertEqual([one.reason for one in alice.of(bcp2_rooms.Parted)], ["bye"])
-        self.agreed()
-
     def test_the_operator_of_one_puts_out_at_another(self) -> None:
         alice = register(self.two, "alice", 1)
         self.assertFalse(self.one.side.expel("nobody", free=False))
@@ -184,15 +198,13 @@ class SeveralServersTests(HallCase):
 
 class TroubleTests(HallCase):
     def test_a_server_that_dies_is_noticed_by_nobody_but_its_clients(self) -> None:
-        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        join(bob, alice)
+        register(self.one, "alice", 1)
+        bob = register(self.two, "bob", 2)
         bob.ask(bcp2_server.Watch(2, "alice"))
         bob.got.clear()
         self.one.kill()
-        self.hall.run(5)
+        self.hall.run(15)
         self.assertEqual(bob.got, [])
-        self.hall.run(10)
-        self.assertEqual([one.peer_id for one in bob.of(bcp2_rooms.Parted)], ["alice"])
         self.hall.run(40)
         self.assertEqual([one.status for one in bob.of(bcp2_server.Presence)], ["offline"])
         again = register(self.two, "alice", 1)
@@ -216,13 +228,17 @@ class TroubleTests(HallCase):
 
     def test_nobody_is_given_up_while_the_log_is_away(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        join(bob, alice)
+        bob.ask(bcp2_server.Watch(2, "alice"))
         self.hall.log.away = True
         self.hall.run(100)
-        bob.ask(bcp2_rooms.Say(7, ROOM, "hello"))
+        bob.got.clear()
+        move(bob, 7, 5001)
         self.assertEqual([(one.status, one.retry_after) for one in bob.of(Error)], [(503, 2)])
-        bob.ask(Ping(8), bcp2_rooms.History(9, ROOM))
-        self.assertEqual([type(one) for one in bob.got[1:]], [PingAck, bcp2_rooms.HistoryAck])
+        bob.ask(Ping(8), bcp2_server.Info(9))
+        self.assertEqual([type(one) for one in bob.got[1:]], [PingAck, bcp2_server.InfoAck])
+        late = self.one.person("late", 3)
+        late.ask(bcp2_rooms.Join(1, ROOM))
+        self.assertEqual([one.status for one in late.of(Error)], [503])
         caller = self.one.caller()
         caller.ask(classic.ClassicRegister("carol", "198.51.100.1", 3000), classic.ClassicProbe())
         self.assertEqual(
@@ -232,57 +248,51 @@ class TroubleTests(HallCase):
         self.hall.run(2)
         self.assertFalse(alice.gone or bob.gone)
         bob.got.clear()
-        bob.ask(bcp2_rooms.Say(10, ROOM, "again"))
-        self.hall.run()
-        self.assertEqual([one.text for one in alice.of(bcp2_rooms.Said)], ["again"])
+        move(bob, 10, 5001)
         self.hall.run(20)
-        self.assertEqual((alice.of(bcp2_rooms.Parted), bob.of(bcp2_rooms.Parted)), ([], []))
+        self.assertEqual((port_of(self.one, "bob"), bob.of(bcp2_server.Presence)), (5001, []))
         self.agreed()
 
     def test_what_was_on_its_way_is_done_once(self) -> None:
-        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        join(bob, alice)
+        alice, _bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         self.one.way.forgetful = True
-        alice.ask(bcp2_rooms.Say(7, ROOM, "once"))
+        move(alice, 7, 5001)
         self.hall.run(3)
         self.one.way.forgetful = False
         self.hall.run(3)
-        self.assertEqual([one.text for one in bob.of(bcp2_rooms.Said)], ["once"])
-        self.assertEqual([one.cseq for one in alice.of(bcp2_rooms.SayAck)], [7])
+        self.assertEqual([one.cseq for one in alice.of(bcp2_server.RegAck)], [1, 7])
         self.agreed()
 
     def test_what_could_not_be_written_is_refused_and_never_done(self) -> None:
-        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        join(bob, alice)
-        alice.ask(bcp2_rooms.Say(7, ROOM, "never"))
+        alice, _bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        move(alice, 7, 5001)
         self.hall.log.away = True
         self.hall.run()
         self.assertEqual([(one.status, one.cseq) for one in alice.of(Error)], [(503, 7)])
         self.hall.log.away = False
         self.hall.run(3)
-        self.assertEqual((alice.of(bcp2_rooms.SayAck), bob.got), ([], []))
+        self.assertEqual(port_of(self.two, "alice"), 5000)
         self.agreed()
 
     def test_after_a_refused_write_all_is_refused_until_one_goes_through(self) -> None:
-        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        join(bob, alice)
-        alice.ask(bcp2_rooms.Say(7, ROOM, "never"))
+        alice, _bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        move(alice, 7, 5001)
         self.one.way.cut = True
         self.hall.run()
         self.assertTrue(self.one.side.away)
-        alice.ask(bcp2_rooms.Say(8, ROOM, "nor this"))
+        move(alice, 8, 5002)
         self.assertEqual([(one.status, one.cseq) for one in alice.of(Error)], [(503, 7), (503, 8)])
         self.one.way.cut = False
         self.hall.run(self.hall.limits.server_beat)
         self.assertFalse(self.one.side.away)
-        alice.ask(bcp2_rooms.Say(9, ROOM, "again"))
+        move(alice, 9, 5003)
         self.hall.run()
-        self.assertEqual([one.text for one in bob.of(bcp2_rooms.Said)], ["again"])
+        self.assertEqual(port_of(self.two, "alice"), 5003)
 
     def test_what_was_refused_is_forgotten_when_the_log_is_there_again(self) -> None:
         alice = register(self.one, "alice", 1)
         self.one.way.cut = True
-        alice.ask(bcp2_rooms.Say(7, ROOM, "never"))
+        move(alice, 7, 5001)
         self.hall.run()
         self.one.way.cut = False
         self.assertTrue(self.one.side.away)
@@ -307,7 +317,7 @@ class TroubleTests(HallCase):
         self.hall.run(2)
         self.assertTrue(self.one.side.away)
         self.assertEqual(told_of, ["the log is full"])
-        alice.ask(bcp2_rooms.Join(7, ROOM))
+        move(alice, 7, 5001)
         self.assertEqual([(one.status, one.cseq) for one in alice.of(Error)], [(503, 7)])
         self.hall.log.full = False
         self.hall.run(2)
@@ -325,35 +335,38 @@ class TroubleTests(HallCase):
 
     def test_who_leaves_while_the_log_is_away_has_left_afterwards(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        join(bob, alice)
+        bob.ask(bcp2_server.Watch(2, "alice"))
         self.hall.log.away = True
         alice.leave("tired")
         self.hall.run(5)
         self.hall.log.away = False
-        self.hall.run(3)
-        self.assertEqual([one.peer_id for one in bob.of(bcp2_rooms.Parted)], ["alice"])
+        self.hall.run(33)
+        self.assertEqual(
+            [one.status for one in bob.of(bcp2_server.Presence)], ["online", "offline"]
+        )
 
     def test_what_may_have_been_written_waits_and_what_is_behind_it_does_not(self) -> None:
-        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        join(bob, alice)
+        alice, _bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         self.one.way.forgetful = True
-        alice.ask(bcp2_rooms.Say(7, ROOM, "perhaps"))
+        move(alice, 7, 5001)
         self.hall.clock.advance(0)
         self.hall.log.away = True
-        alice.ask(bcp2_rooms.Say(8, ROOM, "behind"))
+        move(alice, 8, 5002)
         self.hall.run(5)
         self.assertEqual([one.cseq for one in alice.of(Error)], [8])
         self.one.way.forgetful = self.hall.log.away = False
         self.hall.run(3)
-        self.assertEqual([one.text for one in bob.of(bcp2_rooms.Said)], ["perhaps"])
-        self.assertEqual([one.cseq for one in alice.of(bcp2_rooms.SayAck)], [7])
+        self.assertEqual(port_of(self.two, "alice"), 5001)
+        self.assertEqual([one.cseq for one in alice.of(bcp2_server.RegAck)], [1, 7])
 
     def test_a_server_that_was_given_up_comes_in_again_without_its_clients(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        join(bob, alice)
+        bob.ask(bcp2_server.Watch(2, "alice"))
         self.one.way.cut = True
-        self.hall.run(15)
-        self.assertEqual([one.peer_id for one in bob.of(bcp2_rooms.Parted)], ["alice"])
+        self.hall.run(45)
+        self.assertEqual(
+            [one.status for one in bob.of(bcp2_server.Presence)], ["online", "offline"]
+        )
         self.one.way.cut = False
         self.hall.run(3)
         self.assertTrue(alice.gone)
@@ -394,7 +407,7 @@ class TroubleTests(HallCase):
         self.hall.run(3)
         self.one.way.keep(written(self.one.picture()))
         self.two.way.cut = True
-        alice.ask(bcp2_rooms.Join(3, ROOM))
+        move(alice, 3, 5001)
         self.hall.run(2)
         self.two.way.cut = False
         self.two.way.read += 1
@@ -419,12 +432,15 @@ class TroubleTests(HallCase):
         self.assertIsInstance(register(third, "alice", 1).got[0], bcp2_server.RegAck)
 
     def test_one_that_ends_says_so(self) -> None:
-        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        join(bob, alice)
+        register(self.one, "alice", 1)
+        bob = register(self.two, "bob", 2)
+        bob.ask(bcp2_server.Watch(2, "alice"))
         stopped = self.one.side.stop()
-        self.hall.run()
+        self.hall.run(33)
         self.successResultOf(stopped)
-        self.assertEqual([one.peer_id for one in bob.of(bcp2_rooms.Parted)], ["alice"])
+        self.assertEqual(
+            [one.status for one in bob.of(bcp2_server.Presence)], ["online", "offline"]
+        )
         self.assertEqual(list(self.two.replica.members), ["two1"])
 
     def test_what_is_no_batch_is_passed_over(self) -> None:
@@ -451,28 +467,10 @@ class TroubleTests(HallCase):
         self.hall.run()
         self.assertIsInstance(other.got[0], classic.ClassicRegAck)
 
-    def test_nobody_stays_in_the_lobby_at_a_dead_server(self) -> None:
-        alice = register(self.two, "alice", 1)
-        alice.ask(bcp2_rooms.Join(2, "#lobby"))
-        self.one.side.came("guest-1")
-        self.hall.run()
-        self.assertTrue(self.two.replica.elsewhere("guest-1"))
-        self.one.kill()
-        self.hall.run(15)
-        self.assertEqual([one.peer_id for one in alice.of(bcp2_rooms.Parted)], ["guest-1"])
-        self.assertFalse(self.two.replica.elsewhere("guest-1"))
-
     def test_one_that_begins_with_a_picture_goes_on_exactly_where_the_others_are(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        carol = register(self.two, "carol", 3)
-        join(alice, bob, carol)
-        alice.ask(
-            bcp2_rooms.Op(3, ROOM, "bob"),
-            bcp2_rooms.Ban(4, ROOM, "dave"),
-            bcp2_rooms.Topic(5, ROOM, "t"),
-        )
+        register(self.two, "carol", 3)
         alice.ask(bcp2_server.Watch(6, "bob"))
-        self.one.side.came("guest-1")
         caller = self.one.caller()
         caller.ask(
             classic.ClassicBridge("eve"), classic.ClassicRegister("eve", "198.51.100.1", 3000)
@@ -483,17 +481,13 @@ class TroubleTests(HallCase):
         third = self.hall.server("three")
         self.assertGreater(third.way.read, 0)
         self.agreed()
-        alice.ask(bcp2_rooms.Say(7, ROOM, "hello"))
+        move(alice, 7, 5001)
         for seconds in (20, 40):
             self.hall.run(seconds)
             self.agreed()
         self.assertEqual(
             [one.status for one in alice.of(bcp2_server.Presence)], ["online", "offline"]
         )
-        dave = register(third, "dave", 4)
-        dave.ask(bcp2_rooms.Join(8, ROOM))
-        self.hall.run()
-        self.assertEqual([one.status for one in dave.of(Error)], [403])
         late = third.caller()
         late.ask(classic.ClassicBridge("frank"))
         self.hall.run()
@@ -511,8 +505,8 @@ class TroubleTests(HallCase):
 
 
 ACTIONS = (
-    *("register", "unregister", "join", "part", "say", "topic", "ban", "leave"),
-    *("classic", "bridge", "lobby", "pass", "kill", "new"),
+    *("register", "unregister", "move", "login", "leave"),
+    *("classic", "bridge", "pass", "kill", "new"),
 )
 STEPS = st.lists(
     st.tuples(st.sampled_from(ACTIONS), st.integers(0, 5), st.integers(0, 3)), max_size=25
@@ -524,7 +518,7 @@ class AgreementTests(HallCase):
     def test_all_come_to_the_same_whenever_they_began(
         self, steps: list[tuple[str, int, int]]
     ) -> None:
-        self.hall = Hall(log_bytes=3000, registrations=4, names=5, room_history=6)
+        self.hall = Hall(log_bytes=3000, registrations=4, names=5)
         self.one, self.two = self.hall.server("one"), self.hall.server("two")
         people: dict[int, Person] = {}
         for what, who, which in steps:
@@ -550,16 +544,11 @@ class AgreementTests(HallCase):
                 person.ask(bcp2_server.Register(1, person.name, 5000, listed=bool(who % 2)))
             case "unregister":
                 person.ask(bcp2_server.Register(1, person.name, 5000, expires=0))
-            case "join":
-                person.ask(bcp2_rooms.Join(2, f"#r{who % 2}"))
-            case "part":
-                person.ask(bcp2_rooms.Part(3, f"#r{who % 2}"))
-            case "say":
-                person.ask(bcp2_rooms.Say(4, f"#r{who % 2}", "hello"))
-            case "topic":
-                person.ask(bcp2_rooms.Topic(5, f"#r{who % 2}", "tea"))
-            case "ban":
-                person.ask(bcp2_rooms.Ban(6, f"#r{who % 2}", f"p{(who + 1) % 6}"))
+            case "move":
+                person.ask(bcp2_server.Register(2, person.name, 5000 + who))
+            case "login":
+                person.visitor.user = person.name
+                person.ask(bcp2_server.Register(3, f"p{(who + 1) % 6}", 5000))
             case "leave":
                 person.leave("gone")
             case "classic":
@@ -571,11 +560,6 @@ class AgreementTests(HallCase):
                     caller.close()
             case "bridge":
                 person.ask(bcp2_server.Bridge(7, f"p{(who + 2) % 6}"))
-            case "lobby":
-                server.side.came(f"guest{who}")
-                server.side.heard(f"guest{who}", "hi")
-                if who % 2:
-                    server.side.went(f"guest{who}", "")
             case "pass":
                 self.hall.run(1 + 12 * who)
             case "kill" if len([one for one in self.hall.servers if not one.killed]) > 1:

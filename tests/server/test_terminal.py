@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.server.terminal import HELD_LINES, Terminal
@@ -22,16 +23,17 @@ class SmallServer:
     def info_lines(self) -> list[str]:
         return [f"{client_id} {address}" for client_id, address in self.clients.items()]
 
-    def rooms(self) -> list[str]:
-        return self.room_lines
+    def rooms(self) -> Deferred[Iterator[str]]:
+        return succeed(iter(self.room_lines))
 
     def kick(self, client_id: str) -> bool:
         return self.clients.pop(client_id, None) is not None
 
-    def order(self, command: str, rest: str) -> None:
+    def order(self, command: str, rest: str) -> Deferred[None]:
         if rest == "nobody #tea":
             raise CodedError("nobody is not in that room", Reason.NOT_FOUND)
         self.orders.append((command, rest))
+        return succeed(None)
 
     def free(self, client_id: str) -> bool:
         return client_id == "owned"

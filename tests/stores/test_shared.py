@@ -10,12 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.directory.classic_registration import Origin
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.registry import Registry
-from chatproto.rooms.history import RoomStore
 from chatproto.server.replica_snapshot import read, written
 from chatproto.stores.shared import SharedMemory
 from tests.contracts.names import NamesContract
 from tests.contracts.registry import RegistryContract
-from tests.contracts.rooms import RoomsContract
 from tests.limits import Limits
 
 
@@ -42,7 +40,7 @@ class Handed:
         return call
 
     def _hand_on(self) -> None:
-        picture = self._store.picture(self._named, self._store.rooms.rooms())
+        picture = self._store.picture(self._named)
         self._store = SharedMemory(self._limits)
         self._store.load(read(written(picture)), self._sources.__getitem__)
 
@@ -62,8 +60,3 @@ class ARegistryThatIsHandedOn(RegistryContract, SynchronousTestCase):
 class NamesThatAreHandedOn(NamesContract, SynchronousTestCase):
     def make(self, limits: Limits) -> IdOwners:
         return cast(IdOwners, Handed(limits, "names"))
-
-
-class RoomsThatAreHandedOn(RoomsContract, SynchronousTestCase):
-    def make(self, limits: Limits) -> RoomStore:
-        return cast(RoomStore, Handed(limits, "rooms"))

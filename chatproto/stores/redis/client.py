@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import txredisapi  # type: ignore[import-untyped]  # it has no types
 from OpenSSL.SSL import Error as TlsError
 from service_identity import CertificateError, VerificationError
-from twisted.internet.defer import TimeoutError
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, TimeoutError
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.net.resolver import endpoint_to
+from chatproto.stores.redis.scripts import ALL, TOKEN_LIFE, Script
 from chatproto.stores.redis.url import RedisUrl
-from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.errors import RemoteError, StoreTrouble
 
 ANSWER = 5.0
 """Seconds after which a command that is not answered never will be."""
+PING = 5.0
+"""Seconds between two pings of a subscription; one without an answer ends it."""
+SOONEST, LATEST = 0.1, 1.0
+"""Seconds between two tries to connect."""
+RETRIED = TOKEN_LIFE - ANSWER - 5.0
+"""Seconds after the first try in which the result of a script is surely still there."""
 LOST = (
     *(ConnectError, ConnectionClosed, DNSLookupError, TimeoutError, OSError),
     *(txredisapi.RedisError, StoreTrouble),
 )
 """Exceptions of a Redis that is away, or does not do what it is asked."""
+
+
+C = TypeVar("C", bound="RedisConnection")
+
+
+class OutcomeUncertain(RemoteError):
+    """A change may have been made, or not. The client that asked for it is answered 503."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "Redis did not answer, and did not come back in time")
 
 
 class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has no types
@@ -36,6 +56,8 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
         self._reactor = reactor
         self._password = url.password
         self._untrusted = False  # True if TLS ended the connection over a certificate
+        self.ended: Deferred[None] = Deferred()
+        """Fires when the connection has ended."""
 
     def connectionMade(self) -> None:
         self.connected = 1
@@ -43,6 +65,18 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
     def connectionLost(self, why: Failure) -> None:
         self._untrusted = bool(why.check(TlsError, CertificateError, VerificationError))
         super().connectionLost(why)
+        if not self.ended.called:
+            self.ended.callback(None)
+
+    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Any:
+        """Return the result of `script`. Raises as `ask` does."""
+        rest = (str(len(keys)), *keys, *arguments)
+        try:
+            return await self.ask("EVALSHA", script.sha, *rest)
+        except StoreTrouble as error:
+            if "NOSCRIPT" not in error.detail:
+                raise
+        return await self.ask("EVAL", script.text, *rest)
 
     async def ask(self, *command: str) -> Any:
         """Return the reply to `command`: text, a number, None, or a list of these.
@@ -72,17 +106,68 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
             raise StoreTrouble(f"Redis answered {why.strip().rstrip('.')}") from None
 
 
+class RedisSubscriber(RedisConnection):
+    """Connection that hears what is published on channels. `heard` gets each channel and text.
+
+    It is pinged, and closed without an answer: one that is open at one end only would be as silent as
+    a quiet channel.
+    """
+
+    def __init__(self, reactor: Any, url: RedisUrl, heard: Callable[[str, str], None]) -> None:
+        super().__init__(reactor, url)
+        self._heard = heard
+        self._pings = LoopingCall(self._ping)
+        self._pings.clock = reactor
+
+    async def subscribe(self, channels: Iterable[str]) -> None:
+        """Subscribe to `channels`; done when Redis has confirmed all. Raises one of `LOST`."""
+        if not self._pings.running:
+            self._pings.start(PING, now=False)
+        # One command each, so that each has one reply.
+        asked = [Deferred.fromCoroutine(self.ask("SUBSCRIBE", one)) for one in channels]
+        for confirmed, result in await DeferredList(asked, consumeErrors=True):
+            if not confirmed:
+                result.raiseException()
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Hear no more of `channel`. Raises one of `LOST`."""
+        await self.ask("UNSUBSCRIBE", channel)
+
+    def replyReceived(self, reply: Any) -> None:
+        match reply:
+            case ["message", str(channel), text]:
+                self._heard(channel, text if isinstance(text, str) else "")
+            case _:
+                super().replyReceived(reply)
+
+    def connectionLost(self, why: Failure) -> None:
+        if self._pings.running:
+            self._pings.stop()
+        super().connectionLost(why)
+
+    def _ping(self) -> None:
+        Deferred.fromCoroutine(self.ask("PING")).addErrback(lambda failure: failure.trap(*LOST))
+
+
 class _Connections(Factory):
     """Make connections, and log nothing about it."""
 
     noisy = False
 
-    def __init__(self, reactor: Any, url: RedisUrl) -> None:
-        self._reactor = reactor
-        self._url = url
+    def __init__(self, make: Callable[[], RedisConnection]) -> None:
+        self._make = make
 
     def buildProtocol(self, address: object) -> RedisConnection:
-        return RedisConnection(self._reactor, self._url)
+        return self._make()
+
+
+@asynccontextmanager
+async def subscribed(
+    reactor: Any, url: RedisUrl, heard: Callable[[str, str], None]
+) -> AsyncIterator[RedisSubscriber]:
+    """Hold a connection that hears channels, as `connected` does."""
+    async with _opened(reactor, url, lambda: RedisSubscriber(reactor, url, heard)) as connection:
+        yield connection
 
 
 @asynccontextmanager
@@ -91,10 +176,16 @@ async def connected(reactor: Any, url: RedisUrl) -> AsyncIterator[RedisConnectio
 
     Raises: one of `LOST`.
     """
+    async with _opened(reactor, url, lambda: RedisConnection(reactor, url)) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _opened(reactor: Any, url: RedisUrl, make: Callable[[], C]) -> AsyncIterator[C]:
     endpoint: Any = endpoint_to(reactor, url.host, url.port, ANSWER)
     if url.tls is not None:
         endpoint = wrapClientTLS(url.tls, endpoint)
-    connection: Any = await endpoint.connect(_Connections(reactor, url))
+    connection: Any = await endpoint.connect(_Connections(make))
     try:
         if url.password is not None:
             user = (url.user,) if url.user else ()
@@ -103,3 +194,135 @@ async def connected(reactor: Any, url: RedisUrl) -> AsyncIterator[RedisConnectio
         yield connection
     finally:
         connection.transport.abortConnection()
+
+
+class RedisClient(Service):
+    """One connection to the Redis `url` for commands, made again whenever it breaks."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, url: RedisUrl) -> None:
+        self.why = ""
+        """Why it is away, in one sentence; empty if it is there, or nothing is known yet."""
+        self._reactor = reactor
+        self._url = url
+        self._connection: RedisConnection | None = None
+        self._waiting: list[Deferred[None]] = []
+        self._running: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        self._running = Deferred.fromCoroutine(self._run())
+        self._running.addErrback(self._failed)
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        running, self._running = self._running, None
+        if running is not None:
+            self._reactor.callLater(0, running.cancel)  # it may be what is running just now
+        self._wake()
+        return running
+
+    @property
+    def connection(self) -> RedisConnection:
+        """The connection. Raises StoreTrouble if there is none."""
+        if self._connection is None:
+            raise StoreTrouble(self.why or "no connection to Redis")
+        return self._connection
+
+    async def ask(self, *command: str) -> Any:
+        """Return the reply to a command that may be carried out twice. Raises StoreTrouble."""
+        try:
+            return await self.connection.ask(*command)
+        except LOST as error:
+            raise _trouble(error) from None
+
+    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Any:
+        """Return the result of a script that may be carried out twice. Raises StoreTrouble."""
+        try:
+            return await self.connection.run(script, keys, arguments)
+        except LOST as error:
+            raise _trouble(error) from None
+
+    async def once(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Any:
+        """Run a script that keeps its result under a token, again after a lost reply.
+
+        Raises: StoreTrouble: it was not carried out. OutcomeUncertain: it may have been; Redis did not
+        come back while the result of a former try would be found.
+        """
+        begun: float | None = None
+        while True:
+            try:
+                return await self.connection.run(script, keys, arguments)
+            except StoreTrouble:
+                if begun is None:
+                    raise
+            except LOST:
+                begun = self._reactor.seconds() if begun is None else begun
+            left = begun + RETRIED - self._reactor.seconds()
+            if left <= 0 or not self.running:
+                raise OutcomeUncertain from None
+            if self._connection is not None and self._connection.connected:
+                await deferLater(self._reactor, SOONEST, lambda: None)  # refused on the second try
+            else:
+                await self._there(left)
+
+    async def there(self, most: float) -> None:
+        """Wait for a connection, at most `most` seconds."""
+        if self._connection is None:
+            await self._there(most)
+
+    async def _there(self, most: float) -> None:
+        """Wait for a new connection, at most `most` seconds."""
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        waiting.addTimeout(most, self._reactor)
+        try:
+            await waiting
+        except TimeoutError:
+            self._waiting.remove(waiting)
+
+    async def _run(self) -> None:
+        wait = SOONEST
+        while self.running:
+            try:
+                async with connected(self._reactor, self._url) as connection:
+                    for script in ALL:
+                        await connection.ask("SCRIPT", "LOAD", script.text)
+                    self._came(connection)
+                    wait = SOONEST
+                    await connection.ended
+                    raise ConnectionError("the connection was lost")
+            except LOST as error:
+                self._went(error)
+            finally:
+                self._connection = None
+            await deferLater(self._reactor, wait, lambda: None)
+            wait = min(LATEST, wait * 2)
+
+    def _came(self, connection: RedisConnection) -> None:
+        self._connection = connection
+        if self.why:
+            self.why = ""
+            self.log.info("{url} is reachable again", url=self._url)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have those go on that wait for a connection."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
+
+    def _went(self, error: BaseException) -> None:
+        if not self.why:
+            self.log.error("{url} is not reachable: {why}", url=self._url, why=error)
+        self.why = str(error) or "it does not say why"
+
+    def _failed(self, failure: Failure) -> None:
+        if self.running:
+            self.log.failure("Redis can no longer be used", failure)
+
+
+def _trouble(error: BaseException) -> StoreTrouble:
+    """Return `error`, one of `LOST`, as what a client is answered."""
+    return error if isinstance(error, StoreTrouble) else StoreTrouble(str(error))

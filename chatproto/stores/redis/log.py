@@ -60,12 +60,12 @@ def _number(position: str) -> tuple[int, ...]:
     return tuple(map(int, position.split("-")))
 
 
-def _line(told: list[Any]) -> str:
+def entry_line(told: list[Any]) -> str:
     """Return the line in a stream entry, or "" if another program wrote the entry."""
     return told[1] if len(told) == 2 and isinstance(told[1], str) else ""
 
 
-def _time_of(position: str) -> float:
+def entry_time(position: str) -> float:
     """Return the time of a stream entry, in seconds since 1970."""
     return min(_number(position)[0] / 1000, LAST_MOMENT)
 
@@ -285,7 +285,7 @@ class RedisLog(Service):
             entries = found[0][1] if found else []
             if entries:
                 last = entries[-1][0]
-                lines = [(_time_of(id), _line(told)) for id, told in entries]
+                lines = [(entry_time(id), entry_line(told)) for id, told in entries]
                 self._last, before = last, self._last
                 try:
                     self.listener.read(lines)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import re
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -19,10 +21,16 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import provider
 
-from chatproto.stores.redis.client import connected
+from chatproto.rooms.policy import RoomPolicy
+from chatproto.rooms.shared import OwnNode, RoomCopy, RoomEvent, RoomSeat, SpokenBy
+from chatproto.stores.redis.beats import Beats
+from chatproto.stores.redis.client import RedisClient, connected
 from chatproto.stores.redis.log import RedisLog
+from chatproto.stores.redis.room_store import RedisRooms
+from chatproto.stores.redis.room_watch import RoomWatch
 from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.limits import SERVER_DEFAULTS
 from tests.contracts.names import key
 from tests.ports import free_port
 from tests.redis_process import Redis
@@ -55,6 +63,27 @@ def certificate(folder: Path) -> Path:
     text = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.write_bytes(made.public_bytes(Encoding.PEM) + text)
     return path
+
+
+class Heard:
+    """Listener of rooms and of beats."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def happened(self, copy: RoomCopy, event: RoomEvent) -> None:
+        self.told.append(event)
+
+    def lost(self, copy: RoomCopy) -> None: ...
+
+    def came_in(self, rooms: int) -> None:
+        self.told.append(rooms)
+
+    def node_gone(self, node: str) -> None: ...
+
+    def come_in_again(self) -> None: ...
+
+    def emptied(self) -> None: ...
 
 
 class SecretTests(TestCase):
@@ -123,9 +152,46 @@ class SecretTests(TestCase):
             self.assertEqual(late.why, "")
             await deferLater(reactor, 0.02, lambda: None)
         self.assertEqual(begun.begun, [["picture"]])
+        await self.use_rooms(url)
         for command in (("FLUSHALL",), ("CONFIG", "GET", "*"), ("GET", "other"), ("ACL", "LIST")):
             refused = ensureDeferred(self.ask(url, *command))
             self.assertIn("NOPERM", str(await self.assertFailure(refused, StoreTrouble)))
+
+    async def use_rooms(self, url: RedisUrl) -> None:
+        """Do all that is done with rooms."""
+        tokens = map(str, count())
+        client = RedisClient(reactor, url)
+        store = RedisRooms(client, url.database, SERVER_DEFAULTS, lambda: next(tokens))
+        watch, heard = RoomWatch(reactor, url, store), Heard()
+        node = OwnNode(lambda: next(tokens))
+        beats = Beats(reactor, client, watch, SERVER_DEFAULTS, node, heard)
+        for service in (client, watch):
+            service.startService()
+            self.addCleanup(service.stopService)
+        while not (watch.is_up and client._connection):
+            await deferLater(reactor, 0.02, lambda: None)
+        await store.reserve(key(1), "#tea", 9, 1.0)
+        await store.create(RoomPolicy("#tea", key(1), version=1), 1.0)
+        await watch.watch("#tea", heard)
+        seat = RoomSeat(node.name, 1, key(1), "192.0.2.1")
+        await store.enter("#tea", 1, "alice", seat)
+        await store.say("#tea", 1, True, [("alice", 1.0, "hi", SpokenBy("n", 1, 1))])
+        await store.leave("#tea", [("alice", seat)], "kicked", 2.0)
+        while len(heard.told) < 3:
+            await deferLater(reactor, 0.02, lambda: None)
+        await beats.beat()
+        self.assertEqual(heard.told[-1], 1)
+        self.assertEqual(await store.listed("", 9), ["#tea"])
+        self.assertEqual(await store.unused(3.0, 9), ["#tea"])
+        self.assertEqual(await store.occupied(0, 9), [])
+        self.assertEqual(len((await store.page("#tea", None, None, 9, 99)).lines), 1)
+        self.assertEqual(await store.expire("#tea", 2.0, 9), 1)
+        state, _ = await store.read("#tea")
+        self.assertTrue(await store.forget(state.policy))
+        self.assertEqual((await store.names(), await store.outlines(["#tea"])), ([], []))
+        watch.forget("#tea")
+        beats.startService()
+        await beats.end()
 
     async def ask(self, url: RedisUrl, *command: str) -> object:
         async with connected(reactor, url) as connection:

@@ -1,0 +1,285 @@
+"""Send what happens in rooms to the clients of this server: effects become messages.
+
+What is said in one turn of the reactor goes to each member in one write. A large room is sent to a few
+members in each turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from chatproto.net.clock import Monotonic, Times
+from chatproto.net.dates import date_of
+from chatproto.rooms.effects import Effect, LookAgain, PutOut, Show, Spread, Talk, TellMember
+from chatproto.rooms.plain_view import shown_line
+from chatproto.rooms.policy import RoomPolicy
+from chatproto.rooms.room import LOBBY, Member, Room
+from chatproto.rooms.room_feed import RoomFeed
+from chatproto.server.pace import Pace
+from chatproto.server.work_queue import Chore, WorkQueue
+from chatproto.wire.actions import spoken
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_rooms import PartAck, Parted, Said, said_bytes, say_ack_bytes
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
+from chatproto.wire.strict import encode, shown
+
+AT_ONCE = 256
+"""Members of a room that are sent something without a pause."""
+BYTES_AT_ONCE = 512 * 1024
+"""Bytes that all members of a room together are sent without a pause."""
+
+
+class Connected(Protocol):
+    """A guest's connection. One that takes no more ends itself, and is `lost` then."""
+
+    def say(self, message: Bcp2Message) -> None:
+        """Send `message`."""
+
+    def send(self, data: bytes) -> None:
+        """Send `data`, whole messages."""
+
+
+class PlainPort(Protocol):
+    """The lobby's port."""
+
+    def show(self, line: str) -> None:
+        """Send `line` to all who are there."""
+
+    def kick(self, name: str) -> bool:
+        """Put out who is called so; False if nobody is."""
+
+    def kick_from(self, banned: Callable[[str], bool]) -> None:
+        """Put out all whose address is `banned`."""
+
+
+class RoomDelivery:
+    """`connections`: who is there, by guest. `plain`: the lobby's port, if there is one.
+
+    `trace` gets every line that is said, once for its room. `times` translates between its clock and
+    the time of day. `turns`: queue for what large rooms are sent; None sends it without a pause.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limits: ServerLimits = SERVER_DEFAULTS,
+        trace: Callable[[str], None] | None = None,
+        times: Times | None = None,
+        turns: WorkQueue | None = None,
+    ) -> None:
+        self.connections: Mapping[Any, Connected] = {}
+        self.plain: PlainPort | None = None
+        self.ends = False
+        """All connections are about to end, and nobody is told of the others' end."""
+        self.turns = turns
+        self.times = times or Times(clock.seconds)
+        self._clock = clock
+        self._limits = limits
+        self._trace = trace
+        self._feeds: dict[Room, RoomFeed[Member]] = {}
+        self._chore = Chore(self._send_on)
+        self._turns: dict[Room, list[Talk]] = {}  # what was said in this turn of the reactor
+        self._timer: IDelayedCall | None = None
+
+    def pace(self, go_on: Callable[[], None]) -> Pace:
+        """Make the rate limit of a new connection."""
+        return Pace(self._clock, self._limits, go_on)
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        """Send what `effects` want sent, after what was said before."""
+        if self.ends:
+            return
+        connections = self.connections
+        for effect in effects:
+            if self._turns and not isinstance(effect, Talk):
+                self.flush()
+            match effect:
+                case Talk():
+                    self._gather(effect)
+                case TellMember(guest, message):
+                    if self._feeds:
+                        self._catch_up(guest)
+                    if guest in connections:
+                        connections[guest].say(message)
+                    if self._feeds and isinstance(message, PartAck | Parted):
+                        self._leave(guest, message.room)
+                case Show(guest, lines, last):
+                    if self._feeds:
+                        self._catch_up(guest)
+                    parts = [
+                        said_bytes(
+                            last.room,
+                            one.sender,
+                            one.number,
+                            self._date(one.at),
+                            one.text,
+                            last.cseq,
+                        )
+                        for one in lines
+                    ]
+                    if guest in connections:
+                        connections[guest].send(b"".join(parts))
+                        connections[guest].say(last)
+                case Spread(room, message, but, plain):
+                    self._spread(room, message, but)
+                    if plain and room.name == LOBBY and self.plain is not None:
+                        self.plain.show(shown_line(message, self.times.wall()))
+                case PutOut(name):
+                    if self.plain is not None:
+                        self.plain.kick(name)
+                case LookAgain(policy):
+                    self._look_again(policy)
+
+    def joined(self, guest: Member, name: str) -> None:
+        """Send `guest` what is said in the room `name` from now on."""
+        for room, feed in self._feeds.items():
+            if room.name == name and room.members.get(guest.client_id or "") is guest:
+                feed.join(guest)
+
+    def answered(self, guest: Member) -> None:
+        """All that `guest` has said is answered now, so that no later answer comes before."""
+        if any(one.speaker is guest for said in self._turns.values() for one in said):
+            self.flush()
+        if self._feeds:
+            self._catch_up(guest)
+
+    def left(self, guest: Member) -> None:
+        """Send `guest` what waits for it, and then nothing more of any room."""
+        for feed in self._feeds.values():
+            feed.catch_up(guest)
+            feed.leave(guest)
+
+    def flush(self) -> None:
+        """Keep what was said in this turn, and send it, in one write to each member."""
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        if not self._turns:
+            return
+        self._settle()
+        turns, self._turns = self._turns, {}
+        connections = self.connections
+        for room, said in turns.items():
+            if not room.members:
+                continue
+            lines = [
+                said_bytes(
+                    room.name,
+                    one.sender,
+                    one.number,
+                    self._date(one.at),
+                    one.text,
+                )
+                for one in said
+            ]
+            everything, speakers = b"".join(lines), {one.speaker for one in said}
+            if self._is_large(room, len(everything)):
+                own = {one: self._seen_by(one, said, lines) for one in speakers if one is not None}
+                self._feed(room, everything, own)
+                continue
+            for guest in tuple(room.members.values()):
+                connection = connections.get(guest)
+                if connection is not None:  # else they are another server's
+                    data = (
+                        everything if guest not in speakers else self._seen_by(guest, said, lines)
+                    )
+                    connection.send(data)
+
+    def close(self) -> None:
+        """Send everything that waits; from now on nobody is told of the others' end."""
+        self.flush()
+        self._finish()
+        self.ends = True
+
+    def _settle(self) -> bool:
+        """Keep what was said in this turn; return False if not all of it was kept."""
+        return True
+
+    def _is_large(self, room: Room, size: int = 0) -> bool:
+        """Return True if `size` bytes for each member of `room` are too much for one turn."""
+        if self.turns is None:
+            return False
+        members = len(room.members)
+        return members > AT_ONCE or members * size > BYTES_AT_ONCE or room in self._feeds
+
+    def _feed(self, room: Room, line: bytes, own: dict[Member, bytes]) -> None:
+        feed = self._feeds.get(room)
+        if feed is None:
+            feed = self._feeds[room] = RoomFeed(room.members.values(), self._send)
+        feed.add(line, own)
+        if self.turns is not None:
+            self.turns.later(self._chore)
+
+    def _send(self, guest: Member, data: bytes) -> None:
+        connection = self.connections.get(guest)
+        if connection is not None:
+            connection.send(data)
+
+    def _send_on(self) -> bool:
+        """Send one member of a large room what waits for it; return True if others wait."""
+        for room, feed in self._feeds.items():
+            if not feed.go_on():
+                del self._feeds[room]
+            break
+        return bool(self._feeds)
+
+    def _catch_up(self, guest: Member) -> None:
+        """Send `guest` what was said before what it is told now."""
+        for feed in self._feeds.values():
+            feed.catch_up(guest)
+
+    def _finish(self) -> None:
+        """Send everything that waits."""
+        while self._send_on():
+            pass
+
+    def _look_again(self, policy: RoomPolicy) -> None:
+        """Put raw-text clients out of the lobby whose address `policy` bans."""
+        now = self.times.monotonic()
+        if self.plain is not None:
+            self.plain.kick_from(lambda host: policy.is_banned("", "", host, now))
+
+    def _spread(self, room: Room, message: Bcp2Message, but: Member | None) -> None:
+        data = encode(message)
+        if self._trace is not None:
+            self._trace(f"{room.name} <- {shown(message)}")
+        if self._is_large(room):
+            self._feed(room, data, {but: b""} if but is not None else {})
+            return
+        for guest in tuple(room.members.values()):
+            connection = self.connections.get(guest)
+            if guest is not but and connection is not None:
+                connection.send(data)
+
+    def _leave(self, guest: Member, name: str) -> None:
+        for room, feed in self._feeds.items():
+            if room.name == name:
+                feed.leave(guest)
+
+    def _gather(self, talk: Talk) -> None:
+        room = talk.room
+        self._turns.setdefault(room, []).append(talk)
+        if self._timer is None:
+            self._timer = self._clock.callLater(0, self.flush)
+        if self._trace is not None:
+            said = Said(room.name, talk.sender, talk.number, self._date(talk.at), spoken(talk.text))
+            self._trace(f"{room.name} <- {shown(said)}")
+        if talk.speaker is None or room.name != LOBBY or self.plain is None:
+            return
+        if self._settle():  # for there it cannot be taken back
+            self.plain.show(shown_line(talk, self.times.wall()))
+
+    def _seen_by(self, guest: Member, said: list[Talk], lines: list[bytes]) -> bytes:
+        """The `lines` of `said`, with a SAYACK in the place of each that `guest` said."""
+        return b"".join(
+            line
+            if one.speaker is not guest
+            else say_ack_bytes(one.cseq, one.room.name, one.number, self._date(one.at))
+            for one, line in zip(said, lines, strict=True)
+        )
+
+    def _date(self, at: Monotonic) -> str:
+        return date_of(self.times.date(at))

@@ -1,0 +1,176 @@
+"""Tell the clients of this server what has happened in their rooms, in the order of the store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.logger import Logger
+
+from chatproto.net.clock import Times
+from chatproto.rooms.effects import Effect, LookAgain, PutOut, Spread, Talk, TellMember
+from chatproto.rooms.history import RoomLine
+from chatproto.rooms.lobby import OPERATOR
+from chatproto.rooms.plain_view import shown_line
+from chatproto.rooms.room import LOBBY, Room
+from chatproto.rooms.shared import (
+    LineSaid,
+    MemberEntered,
+    MemberLeft,
+    PolicyChanged,
+    RoomCopy,
+    RoomEvent,
+    RoomSeat,
+)
+from chatproto.server.room_delivery import RoomDelivery
+from chatproto.server.shared_rooms.views import Asker, RoomViews
+from chatproto.stdio.printable import printable
+from chatproto.wire import bcp2_rooms
+from chatproto.wire.bcp2_common import LINES
+from chatproto.wire.limits import ServerLimits
+
+
+class RoomEvents:
+    """Turns events into messages. `delivery` sends them; `times` gives the time of the rooms."""
+
+    log = Logger()
+
+    def __init__(
+        self, views: RoomViews, delivery: RoomDelivery, limits: ServerLimits, times: Times
+    ) -> None:
+        self._views = views
+        self._delivery = delivery
+        self._limits = limits
+        self._times = times
+
+    def happened(self, copy: RoomCopy, event: RoomEvent) -> tuple[str, RoomSeat] | None:
+        """Tell the members who are here; return a member that must enter again, with its place."""
+        room = self._views.rooms.get(copy.policy.name)
+        if isinstance(event, LineSaid):
+            self._said(room, copy, event)
+            return None
+        if room is None:
+            return None  # nobody is in it yet: the view is made of the copy
+        self._delivery.flush()  # to those who were in it
+        match event:
+            case MemberEntered(client_id, seat, moved):
+                self._entered(room, copy, client_id, seat, moved)
+            case MemberLeft(client_id, reason):
+                return self.left(room, client_id, reason)
+            case PolicyChanged(_, news):
+                room.policy = copy.policy
+                self._changed(room, news)
+        return None
+
+    def _said(self, room: Room | None, copy: RoomCopy, event: LineSaid) -> None:
+        """Tell the members a line, and its speaker the number: also if it is in the room no more."""
+        line, by = event.line, event.spoken_by
+        asker = self._views.own(by.node, by.number)
+        speaker = asker.visitor if asker is not None else None
+        if asker is not None:
+            asker.unacknowledged.discard(by.cseq)
+        if room is not None:
+            talk = Talk(room, line.number, line.sender, line.at, line.text, speaker, by.cseq)
+            self._delivery.carry_out([talk])
+            if room.name == LOBBY and not self._views.is_own(by.node):
+                self._show_talk(talk)
+        if asker is not None and (room is None or room.members.get(line.sender) is not speaker):
+            self.acknowledge(asker, copy, line, by.cseq)
+
+    def acknowledge(self, asker: Asker, copy: RoomCopy, line: RoomLine, cseq: int) -> None:
+        """Tell the number of a line to its speaker alone."""
+        asker.unacknowledged.discard(cseq)
+        alone = Room(copy.policy)
+        alone.put_in(line.sender, asker.visitor)
+        self._delivery.carry_out([Talk(alone, *line, asker.visitor, cseq)])
+
+    def _show_talk(self, talk: Talk) -> None:
+        """Show those in bare text a line that was said at another server, or by an operator."""
+        operator = f"{OPERATOR}> {printable(talk.text)}"
+        self.show(operator if talk.sender == OPERATOR else shown_line(talk, self._times.wall()))
+
+    def show(self, line: str) -> None:
+        """Send `line` to those who are in the lobby in bare text at this server."""
+        if self._delivery.plain is not None and not self._delivery.ends:
+            self._delivery.plain.show(line)
+
+    def _entered(
+        self, room: Room, copy: RoomCopy, client_id: str, seat: RoomSeat, moved: bool
+    ) -> None:
+        former = room.members.get(client_id)
+        guest = self._views.sit(room, client_id, seat)
+        if former is not guest:
+            before = self._views.asker_of(former)
+            if before is not None:
+                before.rooms.pop(room.name, None)
+        asker = self._views.asker_of(guest)
+        if asker is not None:
+            self.answer_join(asker, room, copy)
+        if not moved and (guest is None or former is not guest):
+            role = room.shown_role(client_id, self._times.monotonic())
+            joined = bcp2_rooms.Joined(room.name, client_id, role)
+            self._delivery.carry_out([Spread(room, joined, guest, plain=bool(seat.key))])
+            if not seat.key and not self._views.is_own(seat.node):
+                self.show(f"* {client_id} joined")
+
+    def answer_join(self, asker: Asker, room: Room, copy: RoomCopy) -> None:
+        """Answer the JOIN of `asker`, who is in the room now, unless that is done."""
+        message = asker.joining.pop(room.name, None)
+        if message is None:
+            return
+        now = self._times.monotonic()
+        role = room.shown_role(asker.client_id or "", now)
+        next_id, members = room.page("", min(self._limits.info_lines, LINES), now)
+        ack = bcp2_rooms.JoinAck(
+            *(message.cseq, room.name, len(room), copy.last, role),
+            *(copy.policy.topic, next_id, members),
+        )
+        self._delivery.carry_out([TellMember(asker.visitor, ack)])
+        self._delivery.joined(asker.visitor, room.name)
+
+    def left(self, room: Room, client_id: str, reason: str) -> tuple[str, RoomSeat] | None:
+        """Tell that a member has left; return it if it is to enter again, since it is here.
+
+        Another server took this one for dead then, or Redis has lost the member.
+        """
+        guest, plain = room.members.get(client_id), client_id in room.plain
+        asker, put_out = self._views.asker_of(guest), reason in ("kicked", "banned")
+        if asker is not None and not (put_out or asker.gone or room.name in asker.leaving):
+            return client_id, self._views.seat(asker.visitor)
+        parted = bcp2_rooms.Parted(room.name, client_id, reason)
+        effects: list[Effect] = []
+        if put_out:
+            effects.append(TellMember(guest, parted) if guest else PutOut(client_id))
+        room.put_out(client_id)
+        if asker is not None:
+            asker.rooms.pop(room.name, None)
+        self._delivery.carry_out([*effects, Spread(room, parted, plain=not plain)])
+        if not plain:
+            return None
+        stays = self._views.plain.get(client_id)
+        if stays and not put_out:
+            return client_id, self._views.plain_seat()
+        if stays is None:
+            self.show(shown_line(parted, self._times.wall()))
+        self._views.plain.pop(client_id, None)
+        return None
+
+    def tell_parted(self, asker: Asker, name: str) -> None:
+        """Tell a client that it is in a room no more, for no reason of its own."""
+        parted = bcp2_rooms.Parted(name, asker.client_id or "", "")
+        self._delivery.carry_out([TellMember(asker.visitor, parted)])
+
+    def _changed(self, room: Room, news: Any) -> None:
+        effects: list[Effect] = []
+        if news is not None:
+            try:
+                node, number, what, *rest = news
+                changed = bcp2_rooms.Changed(room.name, what, *rest)
+            except (TypeError, ValueError):
+                self.log.error("news of {room} cannot be read: {news}", room=room.name, news=news)
+                return
+            asker = self._views.own(node, number)
+            but = asker.visitor if asker is not None else None
+            effects.append(Spread(room, changed, but))
+        if room.name == LOBBY:
+            effects.append(LookAgain(room.policy))
+        self._delivery.carry_out(effects)

@@ -1,0 +1,92 @@
+"""The lobby in bare text of several servers: each has a port for it, and who is at one is with all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from chatproto.rooms.policy import subject
+from chatproto.rooms.room import LOBBY, Room
+from chatproto.rooms.shared import SpokenBy
+from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
+from chatproto.server.shared_rooms.presence import LOBBY_POLICY, TRIES, RoomPresence
+from chatproto.server.shared_rooms.views import RoomViews
+
+
+class SharedLobby:
+    """Has those in bare text at this server in the lobby. `now`: time of the rooms.
+
+    There may be two of a name for a moment, at two servers: they are shown as one.
+    """
+
+    def __init__(
+        self,
+        store: SharedRoomStore,
+        watch: SharedRoomWatch,
+        presence: RoomPresence,
+        views: RoomViews,
+        now: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._watch = watch
+        self._presence = presence
+        self._views = views
+        self._now = now
+
+    # What its port tells.
+
+    def came(self, name: str) -> None:
+        """Handle `name`, who is in it in bare text at this server."""
+        self._views.plain[name] = True
+        self._presence.start(self._come(name))
+
+    def went(self, name: str, reason: str) -> None:
+        """Handle `name`, who is there no more."""
+        if self._views.plain.get(name):
+            self._views.plain[name] = False
+            seat = self._views.plain_seat()
+            self._presence.start(self._presence.put_out(LOBBY, [(name, seat)], reason))
+
+    def heard(self, name: str, text: str) -> None:
+        """Tell the keyed members, and the other servers, what `name` has said."""
+        self._presence.start(self._say(name, text))
+
+    # What its port asks.
+
+    def others(self) -> Mapping[str, object]:
+        """Return the keyed members, by id."""
+        return self._room().members
+
+    def may_speak(self, name: str) -> bool:
+        """Return True if `name` is not muted."""
+        return not self._room().policy.is_muted(subject(name, ""), self._now())
+
+    def admits(self, name: str, host: str = "") -> bool:
+        """Return True if `name` may enter from `host`: it is free at all servers, and not banned."""
+        room = self._room()
+        if room.has_member_like(name) or (name in room.plain and name not in self._views.plain):
+            return False
+        return not room.policy.is_banned(name, "", host, self._now())
+
+    def _room(self) -> Room:
+        return self._views.rooms.get(LOBBY) or Room(LOBBY_POLICY)
+
+    async def _come(self, name: str) -> None:
+        async with self._presence.using(LOBBY):
+            copy, seat = await self._presence.lobby(), self._views.plain_seat()
+            for _ in range(TRIES):
+                if await self._presence.enter(copy, name, seat):
+                    break
+            if not self._views.plain.get(name):
+                await self._presence.put_out(LOBBY, [(name, seat)], "")
+
+    async def _say(self, name: str, text: str) -> None:
+        async with self._presence.using(LOBBY):
+            copy, by = await self._presence.lobby(), SpokenBy(self._views.node, 0, 0)
+            line = name, self._now(), text, by
+            for _ in range(TRIES):
+                try:
+                    policy = copy.policy
+                    await self._store.say(LOBBY, policy.version, policy.history, [line])
+                    break
+                except Conflict:
+                    await self._watch.refresh(LOBBY)

@@ -1,0 +1,121 @@
+"""Moderate shared rooms: decide upon the copy, commit, and decide again if the room has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chatproto.directory.registrations import ClientConnection
+from chatproto.rooms.effects import TellMember
+from chatproto.rooms.moderation import NO_TARGET, Actor, Decision, Moderation, TargetClient
+from chatproto.rooms.policy import OVER
+from chatproto.rooms.room import Room
+from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
+from chatproto.server.room_delivery import RoomDelivery
+from chatproto.server.shared_rooms.presence import TRIES, RoomPresence
+from chatproto.server.shared_rooms.views import RoomViews
+from chatproto.wire import bcp2_rooms
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import ServerLimits
+
+
+class Moderating:
+    """Answers requests of moderators.
+
+    Args: now: time of the rooms. owner_of: key that owns an id, or None. sees: tells whether a key may
+    know of an id. tell: sends a message to a client, wherever it is.
+    """
+
+    def __init__(
+        self,
+        store: SharedRoomStore,
+        watch: SharedRoomWatch,
+        presence: RoomPresence,
+        views: RoomViews,
+        delivery: RoomDelivery,
+        limits: ServerLimits,
+        now: Callable[[], float],
+        owner_of: Callable[[str], str | None],
+        sees: Callable[[str, str], bool],
+        tell: Callable[[str, Bcp2Message], None],
+    ) -> None:
+        self._store = store
+        self._watch = watch
+        self._presence = presence
+        self._views = views
+        self._delivery = delivery
+        self._rules = Moderation(limits)
+        self._now = now
+        self._owner_of = owner_of
+        self._sees = sees
+        self._tell = tell
+
+    async def moderate(
+        self, message: Bcp2Message, name: str, actor: Actor, guest: ClientConnection | None
+    ) -> None:
+        """Carry out a moderation request of `guest`, or of the operator. Raises RemoteError."""
+        for _ in range(TRIES):
+            room, copy = self._views.rooms.get(name), self._views.copies.get(name)
+            if room is None or copy is None:
+                raise RemoteError(404, "not in that room")
+            now = self._now()
+            target = self._target(getattr(message, "peer_id", ""), room, actor)
+            decision = self._rules.decide(message, copy.policy, actor, target, now)
+            if decision.news is not None or decision.policy is not copy.policy:
+                try:
+                    news = self._news(decision, guest)
+                    event = await self._store.change(copy, decision.policy, news, now)
+                except Conflict:
+                    await self._watch.refresh(name)
+                    continue
+                await self._watch.reached(name, event)
+            if guest is not None:
+                self._delivery.carry_out([TellMember(guest, decision.ack)])
+            if decision.invited:
+                self._tell(decision.invited, bcp2_rooms.Invited(name, actor.client_id))
+            await self._eject(name, decision, actor)
+            return
+        raise RemoteError(503, "the room changes all the time")
+
+    async def _eject(self, name: str, decision: Decision, actor: Actor) -> None:
+        """Put out whom a decision puts out. All who come in from now on are judged by the new policy."""
+        ban = decision.ban
+        if ban is None and not decision.kicked:
+            return
+        if ban is not None:
+            await self._watch.refresh(name)
+        room, copy = self._views.rooms.get(name), self._views.copies.get(name)
+        if room is None or copy is None:
+            return
+        now = self._now()
+        gone = [decision.kicked] if decision.kicked else []
+        if ban is not None:
+            over = OVER[actor.role(copy.policy, now)]
+            gone = sorted(
+                one
+                for one in room.covered(ban, now)
+                if one in room.plain or copy.policy.role(room.members[one].key, now) in over
+            )
+        seats = [(one, copy.members[one]) for one in gone if one in copy.members]
+        if seats:
+            await self._presence.put_out(name, seats, "kicked" if ban is None else "banned")
+
+    def _target(self, client_id: str, room: Room, actor: Actor) -> TargetClient:
+        """Look up the client that a request names; "" if it names none."""
+        if not client_id:
+            return NO_TARGET
+        member = room.members.get(client_id)
+        if member is not None:
+            return TargetClient(member.key, inside=True)
+        inside = client_id in room.plain
+        key = "" if inside else self._owner_of(client_id) or ""
+        return TargetClient(key, inside, actor.operator or self._sees(actor.key, client_id))
+
+    def _news(self, decision: Decision, guest: ClientConnection | None) -> Any:
+        """Return the news of a decision as JSON values, with the connection that is not told."""
+        news = decision.news
+        if news is None:
+            return None
+        told = [news.what, news.sender, news.peer_id, news.key, news.address, news.until, news.text]
+        return [self._views.node, guest.number if guest is not None else 0, *told]

@@ -1,0 +1,233 @@
+"""Watch the rooms that clients of this server are in, and keep these clients in them, whatever happens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from chatproto.rooms.policy import RoomPolicy
+from chatproto.rooms.room import LOBBY, Room
+from chatproto.rooms.shared import RoomCopy, RoomEvent, RoomSeat
+from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
+from chatproto.server.shared_rooms.events import RoomEvents
+from chatproto.server.shared_rooms.views import Asker, RoomViews
+from chatproto.wire.errors import RemoteError, StoreTrouble
+
+TRIES = 16
+"""How often a request is decided: so many others would have to change the room just then."""
+LOBBY_POLICY = RoomPolicy(LOBBY, version=1)
+
+
+class RoomPresence:
+    """Watched rooms. `now`: time of the rooms, in seconds; `keeps_lobby`: this server has a port for it."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        store: SharedRoomStore,
+        watch: SharedRoomWatch,
+        views: RoomViews,
+        events: RoomEvents,
+        now: Callable[[], float],
+        keeps_lobby: bool,
+    ) -> None:
+        self._store = store
+        self._watch = watch
+        self._views = views
+        self._events = events
+        self._now = now
+        self._keeps_lobby = keeps_lobby
+        self._uses: Counter[str] = Counter()  # requests that are under way, by room
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what nobody waits for. Trouble of the store is named by the store."""
+        Deferred.fromCoroutine(work).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(RemoteError) is None:
+            self.log.failure("a request about rooms failed", failure)
+
+    # Watching.
+
+    @asynccontextmanager
+    async def using(self, name: str) -> AsyncIterator[None]:
+        """Go on watching a room meanwhile."""
+        self._uses[name] += 1
+        try:
+            yield
+        finally:
+            self._uses[name] -= 1
+            self.let_go(name)
+
+    async def watched(self, name: str) -> RoomCopy:
+        """Watch a room. Raises RemoteError: 404 if there is none, 409 if one looks like it."""
+        copy = await self._watch.watch(name, self)
+        if self._views.copies.get(name) is not copy:
+            self._views.add(copy)
+        return copy
+
+    async def created(self, policy: RoomPolicy, now: float) -> RoomCopy:
+        """Make a room, unless there is one by now, and watch it."""
+        try:
+            await self._store.create(policy, now)
+        except Conflict:
+            pass  # somebody else has made it just now
+        return await self.watched(policy.name)
+
+    async def lobby(self) -> RoomCopy:
+        """Watch the lobby; make it if there is none."""
+        try:
+            return await self.watched(LOBBY)
+        except RemoteError as error:
+            if error.status != 404:
+                raise
+        return await self.created(LOBBY_POLICY, self._now())
+
+    def let_go(self, name: str) -> None:
+        """Watch a room no more if no client of this server is in it, or is about to be."""
+        if self._uses[name] > 0 or (name == LOBBY and self._keeps_lobby):
+            return
+        del self._uses[name]
+        if name in self._views.copies and not self._views.is_used(name):
+            self._views.drop(name)
+            self._watch.forget(name)
+
+    # Coming and going.
+
+    async def enter(self, copy: RoomCopy, client_id: str, seat: RoomSeat) -> bool:
+        """Put a member into a room; False if the room has changed, and is to be looked at again."""
+        name = copy.policy.name
+        try:
+            event = await self._store.enter(name, copy.policy.version, client_id, seat)
+        except Conflict:
+            await self._watch.refresh(name)
+            return False
+        await self._watch.reached(name, event)
+        return True
+
+    async def put_out(self, name: str, gone: list[tuple[str, RoomSeat]], reason: str) -> None:
+        """Remove members, and wait until that has come back."""
+        left, event = await self._store.leave(name, gone, reason, self._now())
+        if left and name in self._views.copies:
+            try:
+                await self._watch.reached(name, event)
+            except StoreTrouble:
+                pass  # it is watched no more: nobody here is to be told
+        self.let_go(name)
+
+    async def leave(self, asker: Asker, name: str, reason: str) -> None:
+        """Remove a client from a room that it wants to leave."""
+        asker.leaving.add(name)
+        try:
+            seat = self._views.seat(asker.visitor)
+            await self.put_out(name, [(asker.client_id or "", seat)], reason)
+        finally:
+            asker.leaving.discard(name)
+
+    async def leave_all(self, asker: Asker, reason: str) -> None:
+        """Remove a client from all its rooms."""
+        for name in tuple(asker.rooms):
+            await self.leave(asker, name, reason)
+
+    def node_gone(self, node: str) -> None:
+        """Put the clients of a server that is there no more out of the rooms that are watched here."""
+        for name, copy in tuple(self._views.copies.items()):
+            gone = [(one, seat) for one, seat in copy.members.items() if seat.node == node]
+            if gone:
+                self.start(self.put_out(name, gone, ""))
+
+    # What the watch tells.
+
+    def happened(self, copy: RoomCopy, event: RoomEvent) -> None:
+        """Tell the members who are here of an event in a room."""
+        again = self._events.happened(copy, event)
+        if again is not None:
+            self.start(self._enter_again(copy.policy.name, *again))
+
+    async def _enter_again(self, name: str, client_id: str, seat: RoomSeat) -> None:
+        """Be in a room again that a member was put out of by mistake."""
+        async with self.using(name):
+            for _ in range(TRIES):
+                copy = self._views.copies.get(name)
+                if copy is None or self._is_banned(copy, client_id, seat):
+                    break
+                if await self.enter(copy, client_id, seat):
+                    break
+
+    def lost(self, copy: RoomCopy) -> None:
+        """Handle a room that the store has no more: it was emptied, or is older than it was.
+
+        The room is made again, as it was known here, and the clients of this server are in it again.
+        """
+        room = self._views.drop(copy.policy.name)
+        if room is not None:
+            own = set(self._views.own_members(room))
+            for client_id in tuple(room.members):
+                if self._views.asker_of(room.members[client_id]) not in own:
+                    self._events.left(room, client_id, "")
+            self.start(self._restore(copy, room))
+
+    async def _restore(self, copy: RoomCopy, room: Room) -> None:
+        """Make a lost room again. If another server has made it meanwhile, its policy holds."""
+        own = self._views.own_members(room)
+        name = room.name
+        async with self.using(name):
+            try:
+                found = await self.created(replace(copy.policy, version=1), self._now())
+                view = self._views.rooms[name]
+                for asker in own:
+                    # They hear what is said from now on, though the store has yet to learn of them.
+                    if asker.client_id is not None and asker.rooms.get(name) is room:
+                        view.put_in(asker.client_id, asker.visitor)
+                        asker.rooms[name] = view
+                for asker in own:
+                    await self._take_along(found, view, asker)
+                await self._restore_plain(found)
+            except RemoteError:
+                for asker in own:
+                    if asker.rooms.get(name) is room:
+                        self._part(room, asker)
+                raise
+
+    async def _take_along(self, copy: RoomCopy, view: Room, asker: Asker) -> None:
+        """Have a client in a room that was made again, unless it is banned there now."""
+        client_id = asker.client_id or ""
+        for _ in range(TRIES):
+            if asker.rooms.get(view.name) is not view:
+                return
+            seat = self._views.seat(asker.visitor)
+            if self._is_banned(copy, client_id, seat):
+                break
+            if await self.enter(copy, client_id, seat):
+                return
+        self._part(view, asker)
+
+    def _part(self, room: Room, asker: Asker) -> None:
+        """Tell that a client is in a room no more, which could not be made as it was."""
+        asker.leaving.add(room.name)
+        self._events.left(room, asker.client_id or "", "")
+        asker.leaving.discard(room.name)
+        self._events.tell_parted(asker, room.name)
+
+    def _is_banned(self, copy: RoomCopy, client_id: str, seat: RoomSeat) -> bool:
+        return copy.policy.is_banned(client_id, seat.key, seat.host, self._now())
+
+    async def _restore_plain(self, copy: RoomCopy) -> None:
+        """Have those in bare text at this server in the lobby again."""
+        if copy.policy.name == LOBBY:
+            for name in [one for one, stays in self._views.plain.items() if stays]:
+                await self.enter(copy, name, self._views.plain_seat())
+
+    def come_in_again(self) -> None:
+        """Be in all rooms under the new name of this server: the others had given it up."""
+        for name, copy in tuple(self._views.copies.items()):
+            room = self._views.rooms[name]
+            self.start(self._restore(copy, room))

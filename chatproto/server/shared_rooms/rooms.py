@@ -1,0 +1,261 @@
+"""Rooms of a server of several: its clients ask, and are told what happens in the rooms they are in.
+
+A request is decided by the rules of one server (`rooms.policy`, `rooms.moderation`). The store takes the
+change only if the room is as it was; else the request is decided again. Members are told of a change when
+it comes back as an event, so that all of them hear all in one order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from chatproto.directory.registrations import ClientConnection
+from chatproto.rooms.answers import RETRY_AFTER
+from chatproto.rooms.effects import TellMember
+from chatproto.rooms.guard import RoomGuard
+from chatproto.rooms.lobby import OPERATOR
+from chatproto.rooms.moderation import Actor
+from chatproto.rooms.room import LOBBY
+from chatproto.rooms.shared import OwnNode, SpokenBy
+from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
+from chatproto.server.room_delivery import RoomDelivery
+from chatproto.server.shared_rooms.events import RoomEvents
+from chatproto.server.shared_rooms.joining import Joining
+from chatproto.server.shared_rooms.lobby import SharedLobby
+from chatproto.server.shared_rooms.moderating import Moderating
+from chatproto.server.shared_rooms.presence import TRIES, RoomPresence
+from chatproto.server.shared_rooms.reading import Reading
+from chatproto.server.shared_rooms.speaking import Speaking
+from chatproto.server.shared_rooms.views import Asker, RoomViews
+from chatproto.wire import bcp2_rooms
+from chatproto.wire.bcp2_common import Bcp2Message, Error
+from chatproto.wire.errors import Later, RemoteError
+from chatproto.wire.limits import ServerLimits
+
+NO_ONE = SpokenBy("", 0, 0)
+SWEPT = 100
+"""Rooms with members that are looked at in one round for members of servers that are long gone."""
+
+
+class SharedRooms:
+    """Rooms in which clients of this server are.
+
+    Args: delivery: sends effects to the clients of this server; its times are those of the rooms. node:
+    name of this server. is_node: tells whether a server of that name is there. owner_of: key that owns an
+    id, or None. sees: tells whether a key may know of an id. tell: sends a message to a client, wherever
+    it is (id, message). keeps_lobby: this server has a port for the lobby in bare text.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        store: SharedRoomStore,
+        watch: SharedRoomWatch,
+        limits: ServerLimits,
+        node: OwnNode,
+        delivery: RoomDelivery,
+        owner_of: Callable[[str], str | None] = lambda client_id: None,
+        sees: Callable[[str, str], bool] = lambda key, client_id: True,
+        tell: Callable[[str, Bcp2Message], None] = lambda client_id, message: None,
+        keeps_lobby: bool = False,
+    ) -> None:
+        now = delivery.times.monotonic
+        self._seconds = clock.seconds
+        self._now = now
+        self._store = store
+        self._watch = watch
+        self._limits = limits
+        self._delivery = delivery
+        self._keeps_lobby = keeps_lobby
+        self._count = 0
+        self._swept = 0
+        self._guard = RoomGuard(limits)
+        self._views = views = RoomViews(node)
+        events = RoomEvents(views, delivery, limits, delivery.times)
+        self._presence = presence = RoomPresence(store, watch, views, events, now, keeps_lobby)
+        self.lobby = SharedLobby(store, watch, presence, views, now)
+        """The lobby, as its port sees it."""
+        self._joining = Joining(
+            *(store, presence, views, events, delivery, self._guard),
+            *(limits, clock.seconds, now, tell),
+        )
+        self._speaking = Speaking(clock, store, watch, presence, views, events, now, self._refuse)
+        self._moderating = Moderating(
+            store, watch, presence, views, delivery, limits, now, owner_of, sees, tell
+        )
+        self._reading = Reading(store, views, limits, now)
+
+    # What connections ask.
+
+    def ask(self, message: Bcp2Message, visitor: ClientConnection) -> Deferred[None]:
+        """Carry out a request about rooms, after those that `visitor` has asked before.
+
+        Fires when it is answered.
+        """
+        answered: Deferred[None] = Deferred()
+        asker = self._views.asker(visitor)
+        asker.asked.append((message, answered))
+        if not asker.busy:
+            asker.busy = True
+            self._presence.start(self._serve(asker))
+        return answered
+
+    def answered(self, visitor: ClientConnection) -> None:
+        """Note that `visitor` is answered something else now: what it has said is answered before."""
+        self._delivery.answered(visitor)
+
+    def follow(self, visitor: ClientConnection) -> None:
+        """Remove a client from its rooms if it has another id now."""
+        asker = self._views.askers.get(visitor)
+        if asker is not None and asker.client_id not in (None, visitor.client_id):
+            self._delivery.left(visitor)
+            self._presence.start(self._presence.leave_all(asker, ""))
+
+    def gone(self, visitor: ClientConnection, reason: str = "") -> None:
+        """Handle the end of a connection: it leaves its rooms."""
+        self._delivery.flush()
+        self._delivery.left(visitor)
+        asker = self._views.remove(visitor)
+        if asker is not None:
+            asker.asked.clear()
+            self._presence.start(self._presence.leave_all(asker, reason))
+
+    async def _serve(self, asker: Asker) -> None:
+        while asker.asked:
+            message, answered = asker.asked.popleft()
+            try:
+                if isinstance(message, bcp2_rooms.Say):
+                    self._speaking.say(message, asker, answered)
+                    continue
+                if asker.says:
+                    asker.settled = Deferred()
+                    await asker.settled
+                self._guard.count(asker.visitor.key, asker.visitor.host, self._seconds())
+                await self._answer(message, asker)
+            except RemoteError as error:
+                self._refuse(message, asker, error)
+            except Exception:  # one request's trouble is not the next one's
+                self.log.failure("a request about rooms failed: {message}", message=message)
+                self._refuse(message, asker, RemoteError(500))
+            answered.callback(None)
+        asker.busy = False
+
+    async def _answer(self, message: Bcp2Message, asker: Asker) -> None:
+        visitor, client_id = asker.visitor, asker.visitor.client_id
+        if client_id is None:
+            raise RemoteError(401, "register first")
+        if asker.client_id != client_id:
+            await self._presence.leave_all(asker, "")
+            asker.client_id = client_id
+        match message:
+            case bcp2_rooms.Join():
+                await self._joining.join(message, asker, client_id)
+            case bcp2_rooms.Rooms():
+                self._tell(asker, await self._reading.rooms(message, asker))
+            case bcp2_rooms.Part(cseq, name):
+                self._views.inside(name, asker)
+                await self._presence.leave(asker, name, "")
+                self._tell(asker, bcp2_rooms.PartAck(cseq, name))
+            case bcp2_rooms.History(room=name):
+                self._views.inside(name, asker)
+                self._delivery.carry_out([await self._reading.page(message, asker)])
+            case bcp2_rooms.Names():
+                self._tell(asker, self._reading.names(message, asker))
+            case _:
+                room = self._views.inside(getattr(message, "room", ""), asker)
+                actor = Actor(client_id, visitor.key)
+                await self._moderating.moderate(message, room.name, actor, visitor)
+
+    def _tell(self, asker: Asker, message: Bcp2Message) -> None:
+        self._delivery.carry_out([TellMember(asker.visitor, message)])
+
+    def _refuse(self, message: Bcp2Message, asker: Asker, error: RemoteError) -> None:
+        retry = RETRY_AFTER if error.status in (429, 503) else None
+        if isinstance(error, Later):
+            retry = max(1, error.retry_after)
+        cseq = getattr(message, "cseq", None)
+        self._tell(asker, Error(error.status, cseq, retry_after=retry))
+
+    # What the operator wants.
+
+    def order(self, message: Bcp2Message) -> Deferred[None]:
+        """Carry out what the operator wants. Fails with RemoteError."""
+        return Deferred.fromCoroutine(self._operate(message))
+
+    async def _operate(self, message: Bcp2Message) -> None:
+        name = getattr(message, "room", "")
+        async with self._presence.using(name):
+            copy = await self._presence.watched(name)
+            if isinstance(message, bcp2_rooms.Say):
+                line = OPERATOR, self._now(), message.text, NO_ONE
+                for _ in range(TRIES):
+                    try:
+                        policy = copy.policy
+                        await self._store.say(name, policy.version, policy.history, [line])
+                        return
+                    except Conflict:
+                        await self._watch.refresh(name)
+            await self._moderating.moderate(message, name, Actor(operator=True), None)
+
+    def lines(self) -> Deferred[Iterator[str]]:
+        """Fires with a line for each room, as `RoomSide.lines` does. Fails with RemoteError."""
+        return self._reading.lines(self._keeps_lobby)
+
+    def size(self) -> tuple[int, int]:
+        """Return the number of rooms at the last beat, and of stays of this server's clients in rooms."""
+        stays = sum(len(asker.rooms) for asker in self._views.askers.values())
+        return self._count, stays
+
+    # What beats find out.
+
+    def came_in(self, rooms: int) -> None:
+        """Handle a beat that the others may hear; there are so many rooms."""
+        self._count = rooms
+        if LOBBY not in self._views.copies and (self._keeps_lobby or not rooms):
+            self._presence.start(self._open_lobby())
+
+    async def _open_lobby(self) -> None:
+        async with self._presence.using(LOBBY):
+            await self._presence.lobby()
+
+    def node_gone(self, node: str) -> None:
+        """Put the clients of a server that is there no more out of the rooms that are watched here."""
+        self._presence.node_gone(node)
+
+    def come_in_again(self) -> None:
+        """Be in all rooms under the new name of this server: the others had given it up."""
+        self._presence.come_in_again()
+
+    def emptied(self) -> None:
+        """Read all rooms anew: the store was emptied, or is older than it was."""
+        self._watch.look_again(tuple(self._views.copies))
+
+    # What time brings.
+
+    async def due(self, is_node: Callable[[str], bool], most: int = SWEPT) -> None:
+        """Forget rooms that nobody has used for long, old lines, and members of servers long gone.
+
+        Lines are looked at in rooms that are watched here, and members in `most` rooms of all. `is_node`
+        tells whether a server of that name is there. Raises StoreTrouble.
+        """
+        now = self._now()
+        for name in await self._store.unused(now - self._limits.keep_rooms, most):
+            if name != LOBBY:
+                state, _ = await self._store.read(name)
+                await self._store.forget(state.policy)
+        for name in tuple(self._views.copies):
+            await self._store.expire(name, now - self._limits.room_history_age, most)
+        names = await self._store.occupied(self._swept, most)
+        self._swept = self._swept + len(names) if len(names) == most else 0
+        for name in names:
+            if name not in self._views.copies:
+                state, _ = await self._store.read(name)
+                gone = [one for one in state.members.items() if not is_node(one[1].node)]
+                if gone:
+                    await self._store.leave(name, gone, "", now)

@@ -1,0 +1,156 @@
+"""Know which clients of this server are in which shared rooms, and what each room looks like to them."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from chatproto.directory.registrations import ClientConnection
+from chatproto.rooms.room import Room
+from chatproto.rooms.shared import OwnNode, RoomCopy, RoomSeat
+from chatproto.wire import bcp2_rooms
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.values import value_class
+
+
+@value_class
+class RemoteMember:
+    """A member that is connected to another server."""
+
+    key: str
+    host: str
+    client_id: str | None
+
+
+@dataclass(eq=False, slots=True)
+class Asker:
+    """A client of this server. `client_id`: the id under which it is in its rooms.
+
+    Args: asked: its requests that wait, in order, each with what fires when it is answered. joining: its
+    JOIN for a room, until it is answered. unacknowledged: lines that have not come back, by CSeq. says:
+    lines that it has said and that are not answered; settled fires when there are none. gone: its
+    connection has ended. leaving: rooms that it leaves as it wants.
+    """
+
+    visitor: ClientConnection
+    client_id: str | None = None
+    rooms: dict[str, Room] = field(default_factory=dict)
+    asked: deque[tuple[Bcp2Message, Deferred[None]]] = field(default_factory=deque)
+    joining: dict[str, bcp2_rooms.Join] = field(default_factory=dict)
+    unacknowledged: set[int] = field(default_factory=set)
+    busy: bool = False
+    gone: bool = False
+    leaving: set[str] = field(default_factory=set)
+    says: int = 0
+    settled: Deferred[None] | None = None
+
+    def settle(self) -> None:
+        """Note that one of its lines is answered."""
+        self.says -= 1
+        if not self.says and self.settled is not None:
+            settled, self.settled = self.settled, None
+            settled.callback(None)
+
+
+class RoomViews:
+    """Rooms as the clients of this server see them, and these clients. `node`: name of this server."""
+
+    def __init__(self, node: OwnNode) -> None:
+        self._node = node
+        self.askers: dict[ClientConnection, Asker] = {}
+        self.rooms: dict[str, Room] = {}
+        """By name; those that are watched."""
+        self.copies: dict[str, RoomCopy] = {}
+        """What each of them is made of."""
+        self.plain: dict[str, bool] = {}
+        """Who is in the lobby in bare text at this server; False: and leaves it."""
+        self._by_number: dict[int, Asker] = {}
+
+    @property
+    def node(self) -> str:
+        """Name of this server now."""
+        return self._node.name
+
+    def is_own(self, node: str) -> bool:
+        """Return True if `node` is this server."""
+        return node in self._node
+
+    # Clients.
+
+    def asker(self, visitor: ClientConnection) -> Asker:
+        """Return the asker of a client, a new one if need be."""
+        asker = self.askers.get(visitor)
+        if asker is None:
+            asker = self.askers[visitor] = self._by_number[visitor.number] = Asker(visitor)
+        return asker
+
+    def remove(self, visitor: ClientConnection) -> Asker | None:
+        """Forget a client, and return its asker if it had one."""
+        asker = self.askers.pop(visitor, None)
+        if asker is not None:
+            del self._by_number[visitor.number]
+            asker.gone = True
+        return asker
+
+    def own(self, node: str, number: int) -> Asker | None:
+        """Return the asker with that connection, if it is one of this server."""
+        return self._by_number.get(number) if node in self._node else None
+
+    def asker_of(self, member: Any) -> Asker | None:
+        """Return the asker of a member of a room, if it is a client of this server."""
+        return self.askers.get(member) if isinstance(member, ClientConnection) else None
+
+    def seat(self, visitor: ClientConnection) -> RoomSeat:
+        """Return the place of a client in any room."""
+        return RoomSeat(self.node, visitor.number, visitor.key, visitor.host)
+
+    def plain_seat(self) -> RoomSeat:
+        """Return the place of those in bare text in the lobby."""
+        return RoomSeat(self.node, 0, "", "")
+
+    # Rooms.
+
+    def inside(self, name: str, asker: Asker) -> Room:
+        """Return a room in which `asker` is. Raises RemoteError 404 for others."""
+        room = asker.rooms.get(name)
+        if room is None or asker.client_id != asker.visitor.client_id:
+            raise RemoteError(404, "not in that room")
+        return room
+
+    def add(self, copy: RoomCopy) -> Room:
+        """Make the view of a room that is watched from now on."""
+        name = copy.policy.name
+        room = self.rooms[name] = Room(copy.policy)
+        self.copies[name] = copy
+        for client_id, seat in copy.members.items():
+            self.sit(room, client_id, seat)
+        return room
+
+    def drop(self, name: str) -> Room | None:
+        """Forget a room that is watched no more."""
+        self.copies.pop(name, None)
+        return self.rooms.pop(name, None)
+
+    def is_used(self, name: str) -> bool:
+        """Return True if a client of this server is in a room that is watched."""
+        copy = self.copies.get(name)
+        return copy is not None and any(one.node in self._node for one in copy.members.values())
+
+    def sit(self, room: Room, client_id: str, seat: RoomSeat) -> Any:
+        """Put a member into a view, and return it."""
+        asker = self.own(seat.node, seat.number)
+        member: Any = RemoteMember(seat.key, seat.host, client_id) if seat.key else None
+        if asker is not None and asker.client_id == client_id:
+            asker.rooms[room.name] = room
+            member = asker.visitor
+        room.put_in(client_id, member)
+        return member
+
+    def own_members(self, room: Room) -> list[Asker]:
+        """Return the askers that are in `room`."""
+        found = map(self.asker_of, room.members.values())
+        return [one for one in found if one is not None and one.rooms.get(room.name) is room]

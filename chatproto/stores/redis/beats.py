@@ -1,0 +1,178 @@
+"""Tell the other servers that this one is there, and notice those that are not, and what was missed.
+
+Redis keys: `chatproto:nodes`, a hash of counters that move while their servers live, and
+`chatproto:epoch`, another text after Redis was emptied.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from chatproto.rooms.shared import OwnNode, RoomCopy
+from chatproto.stores.redis.client import RedisClient
+from chatproto.stores.redis.node_table import NodeTable
+from chatproto.stores.redis.room_store import USED, room_key
+from chatproto.stores.redis.room_watch import RoomWatch
+from chatproto.stores.redis.scripts import BEAT, GIVE_UP
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import ServerLimits
+
+NODES, EPOCH = "chatproto:nodes", "chatproto:epoch"
+SOONEST = 0.05
+"""Seconds between two beats while the subscription to the rooms is not there yet."""
+
+
+class BeatListener(Protocol):
+    """Receiver of what beats find out."""
+
+    def came_in(self, rooms: int) -> None:
+        """Handle a beat that the others may hear; there are so many rooms."""
+
+    def node_gone(self, node: str) -> None:
+        """Handle a server that is there no more."""
+
+    def come_in_again(self) -> None:
+        """Handle that the others have given this server up; it has another name now."""
+
+    def emptied(self) -> None:
+        """Handle that Redis has another epoch: what it held may be gone."""
+
+
+class Beats(Service):
+    """Beats of this server, every `server_beat` seconds."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        client: RedisClient,
+        watch: RoomWatch,
+        limits: ServerLimits,
+        node: OwnNode,
+        listener: BeatListener,
+    ) -> None:
+        self._reactor = reactor
+        self._client = client
+        self._watch = watch
+        self._node = node
+        self._listener = listener
+        self._table = NodeTable(limits.server_lapse)
+        self._epoch = ""
+        self._known = False  # whether Redis knows of this server
+        self._away = False
+        self._strangers: set[str] = set()  # nodes of members that were no nodes at the last beat
+        self._every = limits.server_beat
+        self._running: Deferred[None] | None = None
+        self.first: Deferred[None] = Deferred()
+        """Fires at the first beat at which all is there."""
+
+    def startService(self) -> None:
+        super().startService()
+        self._running = Deferred.fromCoroutine(self._run())
+        self._running.addErrback(self._failed)
+
+    def stopService(self) -> None:
+        super().stopService()
+        running, self._running = self._running, None
+        if running is not None:
+            self._reactor.callLater(0, running.cancel)  # it may be what is running just now
+
+    async def end(self) -> None:
+        """Say that this server ends, if Redis is there: the others put its members out."""
+        if self.running:
+            self.stopService()
+            try:
+                await self._client.ask("HDEL", NODES, self._node.name)
+            except RemoteError:
+                pass  # they find out
+
+    def beat(self) -> Deferred[None]:
+        """Beat once, unless Redis is away."""
+        return Deferred.fromCoroutine(self._beat())
+
+    def knows(self, node: str) -> bool:
+        """Return True if the server `node` is there, as far as is known."""
+        return node in self._table
+
+    async def _run(self) -> None:
+        while self.running:
+            await self._client.there(self._every)
+            await self._beat()
+            wait = self._every if self._watch.is_up or self._away else SOONEST
+            await deferLater(self._reactor, wait, lambda: None)
+
+    async def _beat(self) -> None:
+        copies = self._watch.copies()
+        events = [copy.event for copy in copies]
+        keys = (NODES, EPOCH, USED, *(room_key(copy.policy.name) for copy in copies))
+        first = "0" if self._known else "1"
+        name = self._node.name
+        try:
+            found = await self._client.run(
+                BEAT, keys, (name, first, self._node.new_name(), *map(str, events))
+            )
+            if len(found) > 1:
+                await self._learn(found, copies, events)
+            elif found[0] == self._epoch:
+                self._part()
+            else:
+                self._known, self._epoch = False, ""
+                self._empty()
+        except RemoteError:
+            self._away = True  # the client names it
+
+    async def _learn(self, found: Any, copies: list[RoomCopy], events: list[int]) -> None:
+        epoch, pairs, changed, rooms = found
+        now = self._reactor.seconds()
+        counters = dict(zip(pairs[::2], map(int, pairs[1::2]), strict=True))
+        self._known = True
+        former, self._epoch = self._epoch, epoch
+        if former and former != epoch:
+            self._empty()
+        gone = self._table.see(counters, now) | self._long_gone(counters, copies)
+        for node in gone:
+            self._listener.node_gone(node)
+        if self._away:
+            self._away = False
+            self._table.hold(now)
+        # A room with another event by now is not behind: its events are on their way.
+        self._watch.look_again(
+            [copies[one].policy.name for one in changed if copies[one].event == events[one]]
+        )
+        if self._watch.is_up:
+            self._listener.came_in(rooms)
+            if not self.first.called:
+                self.first.callback(None)
+        for node, counter in self._table.late(now):
+            await self._client.run(GIVE_UP, (NODES,), (node, str(counter)))
+
+    def _long_gone(self, counters: dict[str, int], copies: list[RoomCopy]) -> set[str]:
+        """Return the nodes of members that are no nodes for the second time: nobody saw them go.
+
+        A server may have come after the nodes were read, and have members already; not at both beats.
+        """
+        nodes = {seat.node for copy in copies for seat in copy.members.values()}
+        before, self._strangers = self._strangers, nodes - counters.keys()
+        return before & self._strangers
+
+    def _empty(self) -> None:
+        self.log.warn("Redis was emptied, or has older data: what nobody here holds is gone")
+        self._listener.emptied()
+
+    def _part(self) -> None:
+        """Go on under another name: the members of the former one were put out."""
+        self.log.warn("the other servers have given this one up: it comes in again")
+        self._known = False
+        self._node.renew()
+        self._listener.come_in_again()
+
+    def _failed(self, failure: Failure) -> None:
+        if self.running:
+            self.log.failure("this server says no more that it is there", failure)

@@ -1,0 +1,340 @@
+"""Rooms that several servers share, in Redis: each a hash, a hash of its members, and a stream of its lines.
+
+Redis keys of the room that looks like ALIKE: `chatproto:{r:ALIKE}` (version, policy, last number, last
+event), the same with `:m` (members), `:s` (stream; the id of a line is its number) and `:e` (what members
+were told last that no state shows). Of all rooms: `chatproto:rooms` (those that are open, by name) and
+`chatproto:used` (all, by when they became empty; infinite while somebody is in it). Of an owner:
+`chatproto:{k:KEY}`. A change is published on the channel `DATABASE:chatproto:{r:ALIKE}`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+
+from chatproto.rooms.history import HistoryPage, RoomLine, next_number
+from chatproto.rooms.policy import RoomPolicy
+from chatproto.rooms.shared import LineSaid, RoomCopy, RoomSeat, RoomState, SpokenBy
+from chatproto.rooms.shared_store import Conflict
+from chatproto.stores.memory_rooms import part
+from chatproto.stores.redis.client import RedisClient
+from chatproto.stores.redis.room_text import (
+    POISON,
+    parsed_policy,
+    read_event,
+    read_line,
+    read_seat,
+    write_line,
+    write_seat,
+    written_policy,
+)
+from chatproto.stores.redis.scripts import (
+    CONFLICT,
+    ENTER,
+    FORGET,
+    FULL,
+    LEAVE,
+    POLICY,
+    READ,
+    RESERVE,
+    SAY,
+)
+from chatproto.wire.errors import RemoteError, StoreTrouble
+from chatproto.wire.fields import fold
+from chatproto.wire.limits import ServerLimits
+
+AT_ONCE = 100
+"""Rooms that are asked about at once."""
+LISTING, USED = "chatproto:rooms", "chatproto:used"
+
+
+def room_key(name: str) -> str:
+    """Return the key of the room `name`, and of all that look like it."""
+    return f"chatproto:{{r:{fold(name)}}}"
+
+
+class RedisRooms:
+    """Reads and changes rooms. Every call raises StoreTrouble if Redis is away or refuses, and changes raise
+    OutcomeUncertain if they may have been made.
+
+    Args: database: number of the database in Redis; channels do not belong to one. new_token: makes a
+    name that nobody has had, for a change.
+    """
+
+    def __init__(
+        self,
+        client: RedisClient,
+        database: int,
+        limits: ServerLimits,
+        new_token: Callable[[], str],
+    ) -> None:
+        self._client = client
+        self._channels = f"{database}:"
+        self._limits = limits
+        self._new_token = new_token
+
+    def channel(self, name: str) -> str:
+        """Return the channel on which changes of the room are published."""
+        return self._channels + room_key(name)
+
+    async def read(self, name: str, after: int | None = None) -> tuple[RoomState, list[LineSaid]]:
+        """Read a room, and its lines after the number `after`; None for no lines.
+
+        Raises: RemoteError: 404 if there is no such room; 409 if there is one that looks like it.
+        """
+        key = room_key(name)
+        first = "" if after is None else str(after + 1)
+        keys = (key, f"{key}:m", f"{key}:s", f"{key}:e")
+        facts, members, lines, told = await self._client.run(READ, keys, (first,))
+        version, policy, event, last = facts
+        if version is None:
+            raise RemoteError(404, "there is no such room")
+        try:
+            fields = json.loads(policy)
+            if fields["name"] != name:
+                raise RemoteError(409, "a room looks like that")
+            read, unknown = parsed_policy(name, int(version), fields)
+            pairs = zip(members[::2], members[1::2], strict=True)
+            seats = {client_id: read_seat(seat) for client_id, seat in pairs}
+            events = tuple(read_event(one, name) for one in told)
+            state = RoomState(read, int(event or 0), int(last or 0), seats, unknown, events)
+        except POISON:
+            raise StoreTrouble(f"{key} in Redis cannot be read: it is not a room") from None
+        return state, [*_lines(lines)]
+
+    async def create(self, policy: RoomPolicy, now: float, last: int = 0) -> None:
+        """Make a room that is empty. `last`: number of its last line, 0 for a room in which nothing was said.
+
+        Raises: Conflict: there is one that looks like it.
+        """
+        await self._change(policy, {}, 0, None, now, last)
+
+    async def fill(self, name: str, lines: Iterable[RoomLine]) -> None:
+        """Give a new room its history; lines that it has already are left out."""
+        stream = f"{room_key(name)}:s"
+        newest = await self._client.ask("XREVRANGE", stream, "+", "-", "COUNT", "1")
+        last = _number(newest[0][0]) if newest else 0
+        for line in lines:
+            if line.number > last:
+                body = write_line(line.sender, line.at, line.text, SpokenBy("", 0, 0))
+                await self._client.ask("XADD", stream, f"{line.number}-0", "b", body)
+
+    async def change(self, copy: RoomCopy, policy: RoomPolicy, news: Any, now: float) -> int:
+        """Replace the policy of `copy`, and publish `news` (JSON values); return the number of the event.
+
+        With the policy that it has, only the news is published. Raises: Conflict.
+        """
+        return await self._change(policy, copy.unknown, copy.policy.version, news, now)
+
+    async def _change(
+        self, policy: RoomPolicy, unknown: Any, version: int, news: Any, now: float, last: int = 0
+    ) -> int:
+        key = room_key(policy.name)
+        fields = written_policy(policy, unknown) if policy.version != version else None
+        data = "" if fields is None else json.dumps(fields, separators=(",", ":"))
+        body = json.dumps([fields, news], separators=(",", ":"))
+        told = "" if news is None else json.dumps([None, news], separators=(",", ":"))
+        event = await self._client.once(
+            POLICY,
+            (key, LISTING, USED, self._token(key), f"{key}:e"),
+            (
+                *(self._channels, str(version), policy.name, data),
+                *(str(last or next_number(0, now)), str(now), str(int(policy.is_open)), body, told),
+            ),
+        )
+        return _event(event)
+
+    async def say(
+        self,
+        name: str,
+        version: int,
+        kept: bool,
+        lines: Sequence[tuple[str, float, str, SpokenBy]],
+    ) -> list[int]:
+        """Say lines (sender, time, text, speaker) in a room; return their numbers.
+
+        Raises: Conflict: none was said.
+        """
+        key = room_key(name)
+        keys = (key, f"{key}:s", *(self._token(key) for _ in lines))
+        most = self._limits.room_history if kept else 0
+        texts = (write_line(*line) for line in lines)
+        arguments = (self._channels, str(version), str(most), *texts)
+        numbers = [int(one) for one in await self._client.once(SAY, keys, arguments)]
+        if CONFLICT in numbers:
+            raise Conflict
+        return numbers
+
+    async def enter(self, name: str, version: int, client_id: str, seat: RoomSeat) -> int:
+        """Put a member into a room, in the place of one with its id; return the number of the event.
+
+        Raises: Conflict. RemoteError: 503 if the room is full.
+        """
+        key = room_key(name)
+        most = self._limits.room_members
+        event = await self._client.once(
+            ENTER,
+            (key, f"{key}:m", USED, self._token(key)),
+            (self._channels, str(version), client_id, write_seat(seat), str(most), name),
+        )
+        if int(event) == FULL:
+            raise RemoteError(503, "the room is full")
+        return _event(event)
+
+    async def leave(
+        self, name: str, gone: Iterable[tuple[str, RoomSeat]], reason: str, now: float
+    ) -> tuple[int, int]:
+        """Remove members, unless others have their ids by now.
+
+        Returns: how many have left, and the number of the last event.
+        """
+        key = room_key(name)
+        why = json.dumps([reason], separators=(",", ":"))
+        each = [word for who, seat in gone for word in (who, write_seat(seat), why)]
+        keys = (key, f"{key}:m", USED, f"{key}:e")
+        left, event = await self._client.once(LEAVE, keys, (self._channels, str(now), name, *each))
+        return int(left), int(event)
+
+    async def page(
+        self, name: str, after: int | None, before: int | None, limit: int, size: int
+    ) -> HistoryPage:
+        """Return at most `limit` lines of at most `size` bytes of text, as `RoomStore.page` does.
+
+        Raises: RemoteError: 404 if something may be missing between that number and the page.
+        """
+        key = room_key(name)
+        ask = self._client.ask
+        stream = f"{key}:s"
+        last = int(await ask("HGET", key, "last") or 0)
+        oldest = await ask("XRANGE", stream, "-", "+", "COUNT", "1")
+        since = _number(oldest[0][0]) if oldest else last + 1
+        if after is not None:
+            if not since - 1 <= after <= last:
+                raise RemoteError(404, "that message is no longer stored")
+            found = await ask("XRANGE", stream, str(after + 1), "+", "COUNT", str(limit + 1))
+            lines, more = part((one.line for one in _lines(found)), limit, size)
+            return HistoryPage(tuple(lines), more)
+        end = "+"
+        if before is not None:
+            if not since <= before <= last + 1:
+                raise RemoteError(404, "that message is no longer stored")
+            end = f"({before}-0"
+        found = await ask("XREVRANGE", stream, end, "-", "COUNT", str(limit + 1))
+        lines, more = part((one.line for one in _lines(found)), limit, size)
+        return HistoryPage(tuple(reversed(lines)), more)
+
+    async def reserve(self, owner: str, name: str, most: int, now: float) -> bool:
+        """Reserve one of `most` rooms of an owner; False if it has as many."""
+        found = await self._client.run(
+            RESERVE, (f"chatproto:{{k:{owner}}}",), (f"r:{fold(name)}", str(most), f"{now} {name}")
+        )
+        return bool(found)
+
+    async def owned(self, owner: str) -> list[str]:
+        """Return the names of the rooms that an owner has reserved."""
+        found = await self._client.ask("HVALS", f"chatproto:{{k:{owner}}}")
+        return [one.partition(" ")[2] for one in found if isinstance(one, str)]
+
+    async def outlines(self, names: Sequence[str]) -> list[tuple[RoomPolicy, int]]:
+        """Return the policy and the number of members of those of `names` that there are."""
+        found = []
+        for begin in range(0, len(names), AT_ONCE):
+            some = names[begin : begin + AT_ONCE]
+            asked = [Deferred.fromCoroutine(self._outline(name)) for name in some]
+            await DeferredList(asked, consumeErrors=False)
+            found += [one for one in [await each for each in asked] if one is not None]
+        return found
+
+    async def _outline(self, name: str) -> tuple[RoomPolicy, int] | None:
+        """Return the policy and the number of members of one room; None if there is none to be read."""
+        key, ask = room_key(name), self._client.ask
+        asked = [ask("HMGET", key, "version", "policy"), ask("HLEN", f"{key}:m")]
+        facts, members = [await one for one in [Deferred.fromCoroutine(one) for one in asked]]
+        try:
+            fields = json.loads(facts[1])
+            policy, _ = parsed_policy(name, int(facts[0]), fields)
+            return (policy, int(members)) if fields["name"] == name else None
+        except POISON:
+            return None
+
+    async def forget(self, policy: RoomPolicy) -> bool:
+        """Remove a room and its history; False if it has changed, or somebody is in it."""
+        key = room_key(policy.name)
+        count = f"chatproto:{{k:{policy.owner}}}"
+        keys = (key, f"{key}:m", f"{key}:s", f"{key}:e", LISTING, USED, count)
+        arguments = (str(policy.version), policy.name, f"r:{fold(policy.name)}")
+        return bool(await self._client.run(FORGET, keys, arguments))
+
+    async def count(self) -> int:
+        """Return the number of rooms."""
+        return int(await self._client.ask("ZCARD", USED))
+
+    async def expire(self, name: str, before: float, most: int) -> int:
+        """Forget the lines of a room that were said before `before`; look at `most` of them at most."""
+        stream, ask = f"{room_key(name)}:s", self._client.ask
+        found = await ask("XRANGE", stream, "-", "+", "COUNT", str(most))
+        old = 0
+        for entry, fields in found:
+            try:
+                if read_line(_number(entry), fields[1]).line.at >= before:
+                    break
+            except (IndexError, *POISON):
+                pass  # another program wrote it: it goes with the first that is old
+            old += 1
+        if old:
+            kept = found[old][0] if old < len(found) else f"{_number(found[-1][0]) + 1}-0"
+            await ask("XTRIM", stream, "MINID", kept)
+        return old
+
+    async def unused(self, before: float, most: int) -> list[str]:
+        """Return the names of at most `most` rooms that are empty since a time before `before`."""
+        found = await self._client.ask(
+            *("ZRANGEBYSCORE", USED, "-inf", f"({before}", "LIMIT", "0", str(most))
+        )
+        return [str(one) for one in found]
+
+    async def occupied(self, first: int, most: int) -> list[str]:
+        """Return the names of at most `most` rooms with members, beginning with the place `first`."""
+        found = await self._client.ask(
+            *("ZRANGEBYSCORE", USED, "+inf", "+inf", "LIMIT", str(first), str(most))
+        )
+        return [str(one) for one in found]
+
+    async def names(self) -> list[str]:
+        """Return the names of all rooms, in their order."""
+        return sorted(map(str, await self._client.ask("ZRANGE", USED, "0", "-1")))
+
+    async def listed(self, after: str, most: int) -> list[str]:
+        """Return the names of at most `most` open rooms that come after `after`."""
+        begin = f"({after}" if after else "-"
+        found = await self._client.ask(
+            *("ZRANGEBYLEX", LISTING, begin, "+", "LIMIT", "0", str(most))
+        )
+        return [str(one) for one in found]
+
+    def _token(self, key: str) -> str:
+        return f"{key}:t:{self._new_token()}"
+
+
+def _event(found: Any) -> int:
+    """Return the number of an event. Raises Conflict."""
+    event = int(found)
+    if event == CONFLICT:
+        raise Conflict
+    return event
+
+
+def _number(entry: str) -> int:
+    return int(entry.partition("-")[0])
+
+
+def _lines(entries: Iterable[Any]) -> Iterable[LineSaid]:
+    """Read the lines of a stream; entries that another program wrote are left out."""
+    for entry, fields in entries:
+        try:
+            yield read_line(_number(entry), fields[1])
+        except (IndexError, *POISON):
+            continue

@@ -1,0 +1,117 @@
+"""Text of shared rooms in Redis: policies, members and lines as JSON, events as they are published.
+
+Everybody who can write to Redis may have written anything: other types, deep nesting, huge numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from chatproto.rooms.history import RoomLine
+from chatproto.rooms.policy import RoomPolicy
+from chatproto.rooms.shared import (
+    LineSaid,
+    MemberEntered,
+    MemberLeft,
+    PolicyChanged,
+    RoomEvent,
+    RoomSeat,
+    SpokenBy,
+)
+from chatproto.stores.policies import policy_fields, read_policy
+
+FIELDS: dict[str, Any] = {
+    **dict.fromkeys(("owner", "topic", "secret"), str),
+    **dict.fromkeys(("invited_only", "history"), bool),
+    **dict.fromkeys(("ops", "mutes", "invited", "bans"), list),
+    "used": float | int,
+}
+"""Fields of a policy that this version knows, with their types in JSON."""
+
+
+POISON = (KeyError, OverflowError, TypeError, ValueError, RecursionError)
+"""Exceptions of these functions for text that no server has written."""
+
+
+def read_event(text: str, room: str) -> tuple[int, RoomEvent]:
+    """Read the number of an event of a room, and the event. Raises one of POISON for what is none."""
+    number, _, rest = text.partition(" ")
+    kind, _, rest = rest.partition(" ")
+    name, _, body = rest.partition(" ")
+    return int(number), _event(kind, name, body, room)
+
+
+def _event(kind: str, name: str, body: str, room: str) -> RoomEvent:
+    match kind:
+        case "said":
+            return read_line(int(name), body)
+        case "entered" | "moved":
+            return MemberEntered(name, read_seat(body), kind == "moved")
+        case "left":
+            [reason] = json.loads(body)
+            return MemberLeft(name, _text(reason))
+        case "policy":
+            fields, news = json.loads(body)
+            if fields is None:
+                return PolicyChanged(None, news, {})
+            policy, unknown = parsed_policy(room, int(name), fields)
+            return PolicyChanged(policy, news, unknown)
+    raise ValueError
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def written_policy(policy: RoomPolicy, unknown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON object of a policy, with the `unknown` fields of a newer server."""
+    return {**unknown, **policy_fields(policy), "name": policy.name}
+
+
+def parsed_policy(name: str, version: int, fields: Any) -> tuple[RoomPolicy, dict[str, Any]]:
+    """Read a policy and its unknown fields. Raises KeyError, TypeError or ValueError for what is none."""
+    known = {one: fields[one] for one in FIELDS}
+    if not all(isinstance(known[one], kind) for one, kind in FIELDS.items()):
+        raise ValueError
+    for pairs in (known["ops"], known["mutes"], known["invited"]):
+        if not all(isinstance(key, str) and isinstance(end, float | int) for key, end in pairs):
+            raise ValueError
+    for kind, value, until, key in known["bans"]:
+        if not all(isinstance(one, str) for one in (kind, value, key)):
+            raise ValueError
+        if not isinstance(until, float | int):
+            raise ValueError
+    unknown = {one: value for one, value in fields.items() if one not in FIELDS and one != "name"}
+    return replace(read_policy(name, known), version=version), unknown
+
+
+def write_line(sender: str, at: float, text: str, spoken_by: SpokenBy) -> str:
+    """A line as Redis keeps it."""
+    return json.dumps([sender, at, text, *spoken_by], ensure_ascii=False, separators=(",", ":"))
+
+
+def read_line(number: int, text: str) -> LineSaid:
+    """Raises TypeError or ValueError for what is no line."""
+    sender, at, said, node, connection, cseq = json.loads(text)
+    if not (isinstance(sender, str) and isinstance(said, str) and isinstance(node, str)):
+        raise ValueError
+    line = RoomLine(number, sender, float(at), said)
+    return LineSaid(line, SpokenBy(node, int(connection), int(cseq)))
+
+
+def write_seat(seat: RoomSeat) -> str:
+    """A member as Redis keeps it."""
+    return json.dumps(list(seat), separators=(",", ":"))
+
+
+def read_seat(text: str) -> RoomSeat:
+    """Raises TypeError or ValueError for what is no member."""
+    node, number, key, host = json.loads(text)
+    if not all(isinstance(one, str) for one in (node, key, host)):
+        raise ValueError
+    return RoomSeat(node, int(number), key, host)

@@ -1,0 +1,289 @@
+"""Watch the rooms in which this server has members: subscribe, read, and apply what is published.
+
+What is published may get lost: with the connection, or without a sign. A gap between the numbers of
+events, a new connection, and `look_again` (a beat has found that Redis is further) make a room be read anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from chatproto.rooms.shared import EventsMissed, RoomCopy
+from chatproto.rooms.shared_store import RoomListener
+from chatproto.stores.redis.client import (
+    LATEST,
+    LOST,
+    SOONEST,
+    RedisSubscriber,
+    subscribed,
+)
+from chatproto.stores.redis.room_store import RedisRooms
+from chatproto.stores.redis.room_text import POISON, read_event
+from chatproto.stores.redis.url import RedisUrl
+from chatproto.wire.errors import RemoteError, StoreTrouble
+
+MOST_EARLY = 10_000
+"""Events of a room that are kept while it is read; more of them, and it is read once more."""
+
+
+@dataclass(eq=False, slots=True)
+class _Watched:
+    """A room that is watched.
+
+    `early`: events that came while it is read; `again`: it is to be read once more then. `reached`: who
+    waits until the copy shows something.
+    """
+
+    name: str
+    listener: RoomListener
+    copy: RoomCopy | None = None
+    reading: bool = False
+    again: bool = False
+    early: list[str] = field(default_factory=list)
+    waiting: list[Deferred[None]] = field(default_factory=list)
+    reached: list[tuple[Callable[[RoomCopy], bool], Deferred[None]]] = field(default_factory=list)
+
+
+class RoomWatch(Service):
+    """Copies of the rooms that are watched."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, url: RedisUrl, rooms: RedisRooms) -> None:
+        self._reactor = reactor
+        self._url = url
+        self._rooms = rooms
+        self._connection: RedisSubscriber | None = None
+        self._watched: dict[str, _Watched] = {}
+        self._channels: dict[str, _Watched] = {}
+        self._running: Deferred[None] | None = None
+        self._readings: set[Deferred[None]] = set()
+
+    def startService(self) -> None:
+        super().startService()
+        self._running = Deferred.fromCoroutine(self._run())
+        self._running.addErrback(self._failed)
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        for reading in tuple(self._readings):
+            self._reactor.callLater(0, reading.cancel)
+        running, self._running = self._running, None
+        if running is not None:
+            self._reactor.callLater(0, running.cancel)  # it may be what is running just now
+        return running
+
+    @property
+    def is_up(self) -> bool:
+        """True while there is a subscription."""
+        return self._connection is not None
+
+    def find(self, name: str) -> RoomCopy | None:
+        """Return the copy of a room that is watched."""
+        watched = self._watched.get(name)
+        return watched.copy if watched is not None else None
+
+    def copies(self) -> list[RoomCopy]:
+        """Return all copies."""
+        return [one.copy for one in self._watched.values() if one.copy is not None]
+
+    async def watch(self, name: str, listener: RoomListener) -> RoomCopy:
+        """Watch a room, and return its copy. Raises RemoteError 404 and 409 as `RedisRooms.read` does.
+
+        `listener` gets what happens in it, in order, once the copy shows it.
+
+        Raises: StoreTrouble: Redis is away.
+        """
+        watched = self._watched.get(name)
+        if watched is not None:
+            while watched.copy is None:
+                waiting: Deferred[None] = Deferred()
+                watched.waiting.append(waiting)
+                await waiting
+            return watched.copy
+        if self._connection is None:
+            raise StoreTrouble("no subscription to Redis")
+        channel = self._rooms.channel(name)
+        if channel in self._channels:
+            raise RemoteError(409, "a room looks like that")
+        watched = self._watched[name] = self._channels[channel] = _Watched(
+            name, listener, reading=True
+        )
+        try:
+            await self._connection.subscribe([channel])
+            state, _ = await self._rooms.read(name)
+        except (*LOST, RemoteError) as error:
+            trouble = error if isinstance(error, RemoteError) else StoreTrouble(str(error))
+            self._forget(name, trouble)
+            raise trouble from None
+        copy = watched.copy = RoomCopy(state)
+        self._go_on(watched)
+        return copy
+
+    async def reached(self, name: str, event: int) -> None:
+        """Wait until the copy of a room shows the event of that number, and no later one if possible.
+
+        Raises: StoreTrouble: the room is watched no more.
+        """
+        await self._until(name, lambda copy: copy.event >= event)
+
+    async def shows(self, name: str, line: int) -> None:
+        """Wait until the copy of a room shows the line of that number. Raises as `reached` does."""
+        await self._until(name, lambda copy: copy.last >= line)
+
+    async def _until(self, name: str, fact: Callable[[RoomCopy], bool]) -> None:
+        watched = self._watched.get(name)
+        if watched is None or watched.copy is None:
+            raise StoreTrouble("the room is watched no more")
+        if not fact(watched.copy):
+            waiting: Deferred[None] = Deferred()
+            watched.reached.append((fact, waiting))
+            await waiting
+
+    async def refresh(self, name: str) -> None:
+        """Wait until a room was read anew, after a conflict. Raises StoreTrouble as `reached` does."""
+        self.look_again([name])
+        watched = self._watched.get(name)
+        while watched is not None and watched.reading:
+            waiting: Deferred[None] = Deferred()
+            watched.waiting.append(waiting)
+            await waiting
+
+    def forget(self, name: str) -> None:
+        """Watch a room no more."""
+        self._forget(name, StoreTrouble("the room is watched no more"))
+
+    def _forget(self, name: str, trouble: RemoteError) -> None:
+        watched = self._watched.pop(name, None)
+        if watched is None:
+            return
+        for waiting in [*watched.waiting, *(one for _, one in watched.reached)]:
+            waiting.errback(trouble)
+        watched.waiting, watched.reached = [], []
+        channel = self._rooms.channel(name)
+        if self._channels.get(channel) is watched:
+            del self._channels[channel]
+            if self._connection is not None:
+                left = Deferred.fromCoroutine(self._connection.unsubscribe(channel))
+                left.addErrback(lambda failure: failure.trap(*LOST))
+
+    def look_again(self, names: Iterable[str]) -> None:
+        """Read rooms anew: Redis has other events than are known here."""
+        for name in names:
+            watched = self._watched.get(name)
+            if watched is None:
+                continue
+            if watched.reading:
+                watched.again = True
+            else:
+                self._read(watched)
+
+    # What is heard.
+
+    def _heard(self, channel: str, text: str) -> None:
+        watched = self._channels.get(channel)
+        if watched is None:
+            return
+        if watched.reading or watched.copy is None:
+            if len(watched.early) < MOST_EARLY:
+                watched.early.append(text)
+            return
+        self._hear(watched, watched.copy, text)
+
+    def _hear(self, watched: _Watched, copy: RoomCopy, text: str) -> None:
+        try:
+            number, event = read_event(text, watched.name)
+            new = copy.hear(number, event)
+        except EventsMissed:
+            self.log.info("events of {room} are missing: it is read anew", room=watched.name)
+            self._read(watched)
+            return
+        except POISON:
+            self.log.error("an event of {room} is not one: it is read anew", room=watched.name)
+            self._read(watched)
+            return
+        if new:
+            watched.listener.happened(copy, event)
+            self._reach(watched, copy)
+
+    def _reach(self, watched: _Watched, copy: RoomCopy) -> None:
+        """Tell those who wait for an event that it is there."""
+        if not watched.reached:
+            return
+        reached, watched.reached = watched.reached, []
+        watched.reached = [each for each in reached if not each[0](copy)]
+        for one in [one for fact, one in reached if fact(copy)]:
+            one.callback(None)
+
+    def _read(self, watched: _Watched) -> None:
+        watched.reading = True
+        reading = Deferred.fromCoroutine(self._read_anew(watched))
+        self._readings.add(reading)
+        reading.addErrback(self._failed).addCallback(lambda _: self._readings.discard(reading))
+
+    async def _read_anew(self, watched: _Watched) -> None:
+        """Read a room until it can be read, and tell what has happened meanwhile."""
+        copy, wait = watched.copy, SOONEST
+        assert copy is not None
+        while self._watched.get(watched.name) is watched:
+            try:
+                state, lines = await self._rooms.read(watched.name, copy.last)
+                break
+            except (*LOST, RemoteError) as error:
+                if isinstance(error, RemoteError) and error.status in (404, 409):
+                    self.forget(watched.name)
+                    watched.listener.lost(copy)
+                    return
+            await deferLater(self._reactor, wait, lambda: None)
+            wait = min(LATEST, wait * 2)
+        else:
+            return
+        for event in copy.catch_up(state, lines):
+            watched.listener.happened(copy, event)
+        self._reach(watched, copy)
+        self._go_on(watched)
+
+    def _go_on(self, watched: _Watched) -> None:
+        """Apply what was heard while the room was read. If something is missing, read it once more."""
+        watched.reading = False
+        early, watched.early = watched.early, []
+        for text in early:
+            self._heard(self._rooms.channel(watched.name), text)
+        if watched.again and not watched.reading:
+            watched.again = False
+            self._read(watched)
+        if not watched.reading:
+            waiting, watched.waiting = watched.waiting, []
+            for one in waiting:
+                one.callback(None)
+
+    # How it is connected.
+
+    async def _run(self) -> None:
+        wait = SOONEST
+        while self.running:
+            try:
+                async with subscribed(self._reactor, self._url, self._heard) as connection:
+                    await connection.subscribe([*self._channels])
+                    self._connection = connection
+                    wait = SOONEST
+                    self.look_again([*self._watched])
+                    await connection.ended
+            except LOST as error:
+                self.log.debug("no subscription: {why}", why=error)  # the client names it
+            finally:
+                self._connection = None
+            await deferLater(self._reactor, wait, lambda: None)
+            wait = min(LATEST, wait * 2)
+
+    def _failed(self, failure: Failure) -> None:
+        if self.running:
+            self.log.failure("a room is watched no more", failure)

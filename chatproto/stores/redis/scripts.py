@@ -1,0 +1,235 @@
+"""Scripts that change an aggregate in Redis in one step. They hold no rules: those are in Python.
+
+Each aggregate has keys with one hash tag, and is changed only if its version is the one that was decided
+upon. A script that may not be carried out twice keeps its result for `TOKEN_LIFE` under a token, in the
+same step: a retry after a lost reply finds it there, whoever else has changed the aggregate meanwhile.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+
+from chatproto.wire.values import value_class
+
+TOKEN_LIFE = 60
+"""Seconds that the result of a script is kept for a retry."""
+CONFLICT, FULL = 0, -1
+"""Results of a script that found another version, and no place."""
+
+
+@value_class
+class Script:
+    """A Lua script. `text` is what Redis runs, `sha` its name there."""
+
+    text: str
+    sha: str
+
+
+def _script(text: str) -> Script:
+    return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+COMMIT = _script("""
+local token = redis.call('GET', KEYS[2])
+if token then return token end
+if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return '0' end
+local version = string.format('%.0f', ARGV[1] + 1)
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('HSET', KEYS[1], 'version', version, 'data', ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end
+for n = 5, #ARGV, 2 do
+  if ARGV[n] == '+' then redis.call('ZADD', KEYS[3], 0, ARGV[n + 1]) end
+  if ARGV[n] == '-' then redis.call('ZREM', KEYS[3], ARGV[n + 1]) end
+  local inbox = string.match(ARGV[n], '^>(.*)')
+  if inbox then redis.call('XADD', inbox, 'MAXLEN', '~', ARGV[4], '*', 'b', ARGV[n + 1]) end
+end
+redis.call('SET', KEYS[2], version, 'EX', 60)
+return version
+""")
+"""Replace the data of an aggregate.
+
+KEYS: aggregate, token, listing. ARGV: version; data ("" removes it); its life in milliseconds; the most
+entries of an inbox; then pairs: `+` or `-` and a member of the listing, `>KEY` and a notice for that inbox.
+Returns the new version, or 0 for a conflict.
+"""
+
+RESERVE = _script("""
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 1 end
+if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+""")
+"""Reserve a place for an item. KEYS: count. ARGV: item, most items, time. Returns 1, or 0 if it is full."""
+
+SAY = _script("""
+local numbers = {}
+local channel = ARGV[1] .. KEYS[1]
+for n = 3, #KEYS do
+  local number, body = redis.call('GET', KEYS[n]), ARGV[n + 1]
+  local facts = redis.call('HMGET', KEYS[1], 'version', 'last', 'event')
+  if not number and facts[1] == ARGV[2] then
+    number = string.format('%.0f', facts[2] + 1)
+    if ARGV[3] == '0' then
+      redis.call('DEL', KEYS[2])
+    else
+      redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[3], number .. '-0', 'b', body)
+    end
+    local event = string.format('%.0f', (facts[3] or 0) + 1)
+    redis.call('PUBLISH', channel, event .. ' said ' .. number .. ' ' .. body)
+    redis.call('HSET', KEYS[1], 'last', number, 'event', event)
+    redis.call('SET', KEYS[n], number, 'EX', 60)
+  end
+  numbers[n - 2] = number or '0'
+end
+return numbers
+""")
+"""Say lines in a room, in their order.
+
+KEYS: room, stream, then the token of each line. ARGV: what channels begin with, version, how many lines are
+kept (0: none), then each line. Returns their numbers; 0 for a conflict.
+"""
+
+ENTER = _script("""
+local token = redis.call('GET', KEYS[4])
+if token then return token end
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return '0' end
+local former = redis.call('HGET', KEYS[2], ARGV[3])
+if not former and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return '-1' end
+redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
+redis.call('ZADD', KEYS[3], '+inf', ARGV[6])
+local event = redis.call('HINCRBY', KEYS[1], 'event', 1)
+local what = former and ' moved ' or ' entered '
+redis.call('PUBLISH', ARGV[1] .. KEYS[1], event .. what .. ARGV[3] .. ' ' .. ARGV[4])
+redis.call('SET', KEYS[4], event, 'EX', 60)
+return event
+""")
+"""Put a member into a room.
+
+KEYS: room, members, rooms by use, token. ARGV: what channels begin with, version, id, member, most
+members, name in the rooms by use. Returns the number of the event; 0 for a conflict, -1 if it is full.
+"""
+
+LEAVE = _script("""
+local gone = 0
+for n = 4, #ARGV, 3 do
+  local found = redis.call('HGET', KEYS[2], ARGV[n])
+  if found and found == ARGV[n + 1] then
+    redis.call('HDEL', KEYS[2], ARGV[n])
+    local event = redis.call('HINCRBY', KEYS[1], 'event', 1)
+    local text = event .. ' left ' .. ARGV[n] .. ' ' .. ARGV[n + 2]
+    redis.call('PUBLISH', ARGV[1] .. KEYS[1], text)
+    if ARGV[n + 2] ~= '[""]' then
+      redis.call('RPUSH', KEYS[4], text)
+      redis.call('LTRIM', KEYS[4], -100, -1)
+    end
+    gone = gone + 1
+  end
+end
+if gone > 0 and redis.call('HLEN', KEYS[2]) == 0 then
+  redis.call('ZADD', KEYS[3], ARGV[2], ARGV[3])
+end
+return {gone, redis.call('HGET', KEYS[1], 'event') or 0}
+""")
+"""Remove members from a room, if they are the ones that are meant; a second time does nothing.
+
+KEYS: room, members, rooms by use, what was told. ARGV: what channels begin with, time, name in the rooms by
+use, then for each: id, member, reason as JSON. Returns how many have left, and the number of the last event.
+"""
+
+POLICY = _script("""
+local token = redis.call('GET', KEYS[4])
+if token then return token end
+local version = redis.call('HGET', KEYS[1], 'version')
+if (version or '0') ~= ARGV[2] then return '0' end
+if ARGV[4] == '' then
+  version = ARGV[2]
+else
+  version = string.format('%.0f', ARGV[2] + 1)
+  redis.call('HSET', KEYS[1], 'version', version, 'policy', ARGV[4])
+  redis.call('HSETNX', KEYS[1], 'last', ARGV[5])
+  redis.call('ZADD', KEYS[3], 'NX', ARGV[6], ARGV[3])
+  if ARGV[7] == '1' then
+    redis.call('ZADD', KEYS[2], 0, ARGV[3])
+  else
+    redis.call('ZREM', KEYS[2], ARGV[3])
+  end
+end
+local event = redis.call('HINCRBY', KEYS[1], 'event', 1)
+redis.call('PUBLISH', ARGV[1] .. KEYS[1], event .. ' policy ' .. version .. ' ' .. ARGV[8])
+if ARGV[9] ~= '' then
+  redis.call('RPUSH', KEYS[5], event .. ' policy ' .. version .. ' ' .. ARGV[9])
+  redis.call('LTRIM', KEYS[5], -100, -1)
+end
+redis.call('SET', KEYS[4], event, 'EX', 60)
+return event
+""")
+"""Replace the policy of a room, or make a room (version 0), and tell its members.
+
+KEYS: room, listing of open rooms, rooms by use, token, what was told. ARGV: what channels begin with,
+version, name in the listing, policy ("": as it is), first number of a new room, time, 1 for an open room,
+policy and news as JSON, the news alone ("": nothing that members are told).
+Returns the number of the event, or 0 for a conflict.
+"""
+
+READ = _script("""
+local facts = redis.call('HMGET', KEYS[1], 'version', 'policy', 'event', 'last')
+local first = ARGV[1] == '' and '+' or ARGV[1]
+local told = redis.call('LRANGE', KEYS[4], 0, -1)
+return {facts, redis.call('HGETALL', KEYS[2]), redis.call('XRANGE', KEYS[3], first, '+'), told}
+""")
+"""Read a room at one moment.
+
+KEYS: room, members, stream, what was told. ARGV: first line wanted, "" for none. `told` holds the last
+events that no state shows: news of the policy, and why members have left.
+"""
+
+FORGET = _script("""
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
+if redis.call('HLEN', KEYS[2]) > 0 then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
+redis.call('ZREM', KEYS[5], ARGV[2])
+redis.call('ZREM', KEYS[6], ARGV[2])
+redis.call('HDEL', KEYS[7], ARGV[3])
+return 1
+""")
+"""Remove a room in which there is nobody.
+
+KEYS: room, members, stream, what was told, listing, rooms by use, count of its owner. ARGV: version, name
+in the listing, item in the count. Returns 1, or 0 if it has changed or is in use.
+"""
+
+BEAT = _script("""
+if ARGV[2] == '1' then
+  redis.call('HSETNX', KEYS[1], ARGV[1], 0)
+elseif redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then
+  return {redis.call('GET', KEYS[2]) or ''}
+end
+redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+redis.call('SETNX', KEYS[2], ARGV[3])
+local changed = {}
+for n = 4, #KEYS do
+  local event = redis.call('HGET', KEYS[n], 'event') or '0'
+  if event ~= ARGV[n] then
+    changed[#changed + 1] = n - 4
+  end
+end
+local count = redis.call('ZCARD', KEYS[3])
+return {redis.call('GET', KEYS[2]), redis.call('HGETALL', KEYS[1]), changed, count}
+""")
+"""Say that a node is there, and look whether anything was missed.
+
+KEYS: nodes, epoch, rooms by use, then rooms. ARGV: node, 1 for its first beat, a new epoch if there is
+none, then for each room the last event that is known. Returns the epoch; unless the node was given up also
+the nodes with their counters, the indexes of rooms that have other events, and the number of all rooms.
+"""
+
+GIVE_UP = _script("""
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+return redis.call('HDEL', KEYS[1], ARGV[1])
+""")
+"""Give up a node, unless its counter has moved. KEYS: nodes. ARGV: node, counter. Returns 1, or 0."""
+
+ALL = (COMMIT, RESERVE, SAY, ENTER, LEAVE, POLICY, READ, FORGET, BEAT, GIVE_UP)

@@ -1,0 +1,111 @@
+"""Rooms of a log of protocol 2 in a real Redis; without Redis the tests are skipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from twisted.internet.defer import ensureDeferred
+
+from chatproto.cli.older_rooms import DONE, OlderRooms
+from chatproto.rooms.shared import RoomCopy
+from chatproto.stores.redis.client import RedisClient
+from chatproto.stores.redis.log import LOG, PICTURE
+from chatproto.stores.redis.room_store import RedisRooms
+from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.limits import SERVER_DEFAULTS
+from tests.contracts.names import key
+from tests.stores.redis.case import RedisCase
+
+OLD = Path(__file__).parent.parent / "old" / "redis-log.json"
+"""A snapshot of form 2 and the entries after it, as a server of protocol 2 has written them."""
+NOW = 2_000_000.0
+
+
+class OlderRoomsTests(RedisCase):
+    async def begin(self) -> None:
+        """Fill Redis with the older log, its first entries before the snapshot."""
+        self.client_ = await self.client()
+        old = json.loads(OLD.read_text(encoding="utf-8"))
+        await self.ask(self.client_, "XADD", LOG, "1-0", "b", "before the snapshot")
+        await self.ask(self.client_, "SET", PICTURE, "1-0")
+        await self.ask(self.client_, "RPUSH", f"{PICTURE}:1-0", *old["picture"])
+        for number, (at, line) in enumerate(old["entries"]):
+            await self.ask(self.client_, "XADD", LOG, f"{int(at * 1000)}-{number}", "b", line)
+        self.rooms = self.store(self.client_)
+
+    def store(self, client: RedisClient) -> RedisRooms:
+        return RedisRooms(client, 0, SERVER_DEFAULTS, self.new_token)
+
+    def older(self) -> OlderRooms:
+        return OlderRooms(self.client_, self.rooms, SERVER_DEFAULTS, lambda: NOW)
+
+    async def texts(self, room: str) -> list[str]:
+        page = await self.rooms.page(room, None, None, 100, 100_000)
+        return [line.text for line in page.lines]
+
+    async def test_rooms_history_and_moderation_are_taken_over(self) -> None:
+        await self.begin()
+        await self.older().take_over()
+        self.assertEqual(await self.rooms.names(), ["#late", "#lobby", "#quiet", "#tea"])
+        self.assertEqual(await self.rooms.listed("", 9), ["#late", "#lobby", "#tea"])
+        said = [*(f"before {n}" for n in range(5)), *(f"after {n}" for n in range(3))]
+        self.assertEqual(await self.texts("#tea"), said)
+        self.assertEqual(await self.texts("#late"), ["late"])
+        self.assertEqual(await self.texts("#lobby"), ["hello", "hello again"])
+        tea, _ = await self.rooms.read("#tea")
+        policy = tea.policy
+        self.assertEqual((policy.owner, policy.topic, tea.members), (key(1), "with milk", {}))
+        self.assertEqual([*policy.ops], [key(2)])
+        self.assertTrue(policy.is_banned("carol", "", "", NOW))
+        self.assertEqual([*policy.mutes], [key(2)])
+        late, _ = await self.rooms.read("#late")
+        self.assertEqual(late.policy.topic, "by the operator")
+        quiet, _ = await self.rooms.read("#quiet")
+        quiet.policy.check_entry("x", key(9), "", "earl grey", NOW)
+        self.assertEqual(await self.rooms.owned(key(2)), ["#quiet"])
+
+    async def test_numbers_go_on_where_they_were(self) -> None:
+        await self.begin()
+        await self.older().take_over()
+        page = await self.rooms.page("#tea", None, None, 100, 100_000)
+        tea, _ = await self.rooms.read("#tea")
+        numbers = [line.number for line in page.lines]
+        self.assertEqual(numbers, [*range(numbers[0], tea.last + 1)])
+
+    async def test_what_was_taken_over_is_not_taken_again(self) -> None:
+        await self.begin()
+        await self.older().take_over()
+        tea, _ = await self.rooms.read("#tea")
+        changed = tea.policy.changed(topic="new")
+        await self.rooms.change(RoomCopy(tea), changed, None, NOW)
+        await self.older().take_over()
+        # Nor if somebody begins anew after a crash before the end, or two do it at once.
+        await self.ask(self.client_, "DEL", DONE)
+        await self.ask(self.client_, "XTRIM", "chatproto:{r:#tea}:s", "MAXLEN", "2")
+        await self.older().take_over()
+        tea, _ = await self.rooms.read("#tea")
+        self.assertEqual(
+            (tea.policy.topic, await self.texts("#tea")), ("new", ["after 1", "after 2"])
+        )
+
+    async def test_poison_and_an_empty_redis_are_no_trouble(self) -> None:
+        self.client_ = await self.client()
+        self.rooms = self.store(self.client_)
+        await self.older().take_over()
+        self.assertEqual(await self.rooms.names(), [])
+        await self.begin()
+        await self.ask(self.client_, "DEL", DONE)
+        await self.ask(self.client_, "XADD", LOG, "*", "b", "[" * 10_000)
+        await self.ask(self.client_, "XADD", LOG, "*", "c", "d", "e", "f")
+        await self.ask(self.client_, "RPUSH", f"{PICTURE}:1-0", "[[[")
+        await self.older().take_over()
+        self.assertEqual(await self.rooms.names(), [])
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
+
+    async def test_redis_away_is_tried_again_by_the_caller(self) -> None:
+        await self.begin()
+        self.redis.kill()
+        await self.until(lambda: bool(self.client_.why))
+        await self.assertFailure(ensureDeferred(self.older().take_over()), StoreTrouble)
+        self.flushLoggedErrors()

@@ -1,0 +1,201 @@
+"""The scripts in a real Redis, with the races that they are for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+
+from chatproto.stores.redis import client as client_module
+from chatproto.stores.redis.beats import EPOCH, NODES
+from chatproto.stores.redis.client import LOST, OutcomeUncertain, RedisClient
+from chatproto.stores.redis.room_store import USED
+from chatproto.stores.redis.scripts import (
+    BEAT,
+    COMMIT,
+    GIVE_UP,
+    RESERVE,
+    SAY,
+    Script,
+)
+from chatproto.wire.errors import StoreTrouble
+from tests.stores.redis.case import RedisCase
+from tests.stores.redis.lossy import Lossy
+
+GROUP, LISTING = "chatproto:{i:alice}", "chatproto:listing"
+LIFE, INBOX = "60000", "10"
+ROOM = "chatproto:{r:#tea}"
+
+
+class ScriptCase(RedisCase):
+    async def run_script(self, client: RedisClient, script: Script, keys: Any, *words: str) -> Any:
+        return await client.connection.run(script, keys, words)
+
+    async def commit(
+        self, client: RedisClient, version: int, data: str, *notices: str, token: str = ""
+    ) -> int:
+        keys = (GROUP, f"{GROUP}:t:{token or self.new_token()}", LISTING)
+        return int(await client.once(COMMIT, keys, (str(version), data, LIFE, INBOX, *notices)))
+
+    async def say(self, client: RedisClient, version: int, *lines: str, tokens: Any = ()) -> Any:
+        names = tokens or [self.new_token() for _ in lines]
+        keys = (ROOM, f"{ROOM}:s", *(f"{ROOM}:t:{one}" for one in names))
+        return [int(n) for n in await client.once(SAY, keys, ("0:", str(version), "100", *lines))]
+
+    async def room(self, client: RedisClient) -> None:
+        await self.ask(client, "HSET", ROOM, "version", "1", "last", str(2**50))
+
+
+class CommitTests(ScriptCase):
+    async def test_two_that_claim_one_name_at_once_do_not_both_get_it(self) -> None:
+        one, other = await self.client(), await self.client()
+        work = [self.commit(one, 0, "one's"), self.commit(other, 0, "the other's")]
+        versions: list[int] = await gatherResults([ensureDeferred(each) for each in work])
+        self.assertEqual(sorted(versions), [0, 1])
+        data = await self.ask(one, "HGET", GROUP, "data")
+        self.assertEqual(data, ["one's", "the other's"][versions.index(1)])
+
+    async def test_a_version_that_is_not_the_last_changes_nothing(self) -> None:
+        client = await self.client()
+        self.assertEqual(await self.commit(client, 0, "first"), 1)
+        self.assertEqual(await self.commit(client, 1, "second"), 2)
+        self.assertEqual(await self.commit(client, 1, "late", "+", "late"), 0)
+        self.assertEqual(await self.ask(client, "HGET", GROUP, "data"), "second")
+        self.assertEqual(await self.ask(client, "ZCARD", LISTING), 0)
+        self.assertLessEqual(await self.ask(client, "PTTL", GROUP), 60000)
+
+    async def test_listing_and_notices_are_written_with_it(self) -> None:
+        client = await self.client()
+        notices = [word for number in range(300) for word in (">inbox", f"notice {number}")]
+        self.assertEqual(await self.commit(client, 0, "data", "+", "alice", *notices), 1)
+        self.assertEqual(await self.ask(client, "ZRANGE", LISTING, "0", "-1"), ["alice"])
+        self.assertLess(await self.ask(client, "XLEN", "inbox"), 200)
+        self.assertEqual(await self.commit(client, 1, "", "-", "alice"), 2)
+        self.assertEqual(await self.ask(client, "EXISTS", GROUP, LISTING), 0)
+
+    async def test_a_lost_reply_another_writer_and_then_the_retry(self) -> None:
+        lossy = Lossy(self.redis.port)
+        self.addCleanup(lambda: ensureDeferred(lossy.close()))
+        one, other = await self.client(lossy.url), await self.client()
+        lossy.mute = True
+        waits = ensureDeferred(self.commit(one, 0, "one's"))
+        while await self.ask(other, "HGET", GROUP, "version") != "1":
+            await self.wait(0.01)
+        self.assertEqual(await self.commit(other, 1, "the other's"), 2)
+        lossy.mute = False
+        lossy.cut()
+        self.assertEqual(await waits, 1)
+        self.assertEqual(await self.ask(other, "HGET", GROUP, "data"), "the other's")
+
+    async def test_a_retry_that_cannot_be_is_uncertain(self) -> None:
+        self.patch(client_module, "RETRIED", 0.5)
+        client = await self.client()
+        self.redis.signal(19)  # SIGSTOP
+        waits = ensureDeferred(self.commit(client, 0, "data"))
+        self.redis.kill()
+        await self.assertFailure(waits, OutcomeUncertain)
+        certain = ensureDeferred(self.commit(client, 0, "data"))
+        await self.assertFailure(certain, StoreTrouble)
+
+    async def test_scripts_are_known_again_after_they_were_forgotten(self) -> None:
+        client = await self.client()
+        await self.ask(client, "SCRIPT", "FLUSH")
+        self.assertEqual(await self.commit(client, 0, "data"), 1)
+
+
+class ReserveTests(ScriptCase):
+    async def test_a_third_and_a_fourth_at_once_are_three(self) -> None:
+        clients = [await self.client() for _ in range(4)]
+        work = [
+            self.run_script(one, RESERVE, ("count",), f"name {number}", "3", "0")
+            for number, one in enumerate(clients)
+        ]
+        found: list[int] = await gatherResults([ensureDeferred(each) for each in work])
+        self.assertEqual(sorted(found), [0, 1, 1, 1])
+        again = f"name {found.index(1)}"
+        self.assertEqual(await self.run_script(clients[0], RESERVE, ("count",), again, "3", "1"), 1)
+
+
+class SayTests(ScriptCase):
+    async def test_lines_of_all_have_one_order_and_numbers_without_a_gap(self) -> None:
+        clients = [await self.client() for _ in range(3)]
+        await self.room(clients[0])
+        work: list[Deferred[Any]] = [
+            ensureDeferred(self.say(one, 1, f"{turn} a", f"{turn} b"))
+            for turn in range(20)
+            for one in clients
+        ]
+        numbers = [number for said in await gatherResults(work) for number in said]
+        self.assertEqual(sorted(numbers), list(range(2**50 + 1, 2**50 + 121)))
+        kept = await self.ask(clients[0], "XRANGE", f"{ROOM}:s", "-", "+")
+        self.assertEqual(len(kept), 100)
+        self.assertEqual(kept[-1][0], f"{2**50 + 120}-0")
+
+    async def test_a_retry_finds_the_number_of_the_first_try(self) -> None:
+        one, other = await self.client(), await self.client()
+        await self.room(one)
+        first = await self.say(one, 1, "a", "b", tokens=("x", "y"))
+        await self.say(other, 1, "between")
+        await self.ask(other, "HSET", ROOM, "version", "2")
+        self.assertEqual(await self.say(one, 1, "a", "b", tokens=("x", "y")), first)
+        self.assertEqual(await self.ask(one, "XLEN", f"{ROOM}:s"), 3)
+        self.assertEqual(await self.ask(one, "HGET", ROOM, "event"), "3")
+
+    async def test_another_version_refuses_all(self) -> None:
+        client = await self.client()
+        await self.room(client)
+        self.assertEqual(await self.say(client, 2, "a", "b"), [0, 0])
+        self.assertEqual(await self.ask(client, "EXISTS", f"{ROOM}:s"), 0)
+
+    async def test_a_poisoned_room_changes_nothing_and_is_named(self) -> None:
+        client = await self.client()
+        await self.room(client)
+        await self.ask(client, "SET", f"{ROOM}:s", "poison")
+        trouble = await self.assertFailure(ensureDeferred(self.say(client, 1, "a")), StoreTrouble)
+        self.assertIn("WRONGTYPE", str(trouble))
+        self.assertEqual(await self.ask(client, "HGET", ROOM, "last"), str(2**50))
+
+
+class BeatTests(ScriptCase):
+    async def beat(self, client: RedisClient, node: str, first: str = "0", *events: str) -> Any:
+        rooms = [f"room {number}" for number in range(len(events))]
+        return await self.run_script(
+            client, BEAT, (NODES, EPOCH, USED, *rooms), node, first, f"by {node}", *events
+        )
+
+    async def test_nodes_count_and_learn_which_rooms_have_changed(self) -> None:
+        client = await self.client()
+        await self.beat(client, "one", "1")
+        await self.ask(client, "HSET", "room 1", "event", "7")
+        await self.ask(client, "ZADD", USED, "1", "#tea", "2", "#milk")
+        epoch, nodes, changed, count = await self.beat(client, "two", "1", "0", "7", "3")
+        self.assertEqual((epoch, nodes, changed), ("by one", ["one", "1", "two", "1"], [2]))
+        self.assertEqual(count, 2)
+        self.assertEqual((await self.beat(client, "one"))[1], ["one", "2", "two", "1"])
+
+    async def test_a_node_that_was_given_up_learns_it(self) -> None:
+        client = await self.client()
+        await self.beat(client, "one", "1")
+        self.assertEqual(await self.run_script(client, GIVE_UP, (NODES,), "one", "0"), 0)
+        self.assertEqual(await self.run_script(client, GIVE_UP, (NODES,), "one", "1"), 1)
+        self.assertEqual(await self.beat(client, "one"), ["by one"])
+        await self.ask(client, "FLUSHALL")
+        self.assertEqual(await self.beat(client, "one"), [""])
+
+
+class LostTests(ScriptCase):
+    async def test_a_client_says_why_and_comes_back(self) -> None:
+        client = await self.client()
+        self.redis.kill()
+        await self.until(lambda: bool(client.why))
+        await self.assertFailure(ensureDeferred(self.commit(client, 0, "x")), StoreTrouble)
+        self.redis.start()
+        await self.until(lambda: not client.why)
+        self.assertEqual(await self.commit(client, 0, "x"), 1)
+        self.flushLoggedErrors()
+
+    def test_what_is_lost_is_named(self) -> None:
+        self.assertIn(StoreTrouble, LOST)
+        self.assertNotIn(OutcomeUncertain, LOST)
+        self.assertIsNotNone(reactor)
