@@ -63,7 +63,7 @@ class Deliveries:
             return
         for wait in self._waits.values():
             wait.elsewhere = False
-        for key, _, count in self._posts.waiting():
+        for key, _, count in self._posts.ledger.waiting():
             self.wait_for(key, count)
 
     def wait_for(self, key: str, count: int) -> None:

@@ -39,9 +39,5 @@ class OutboundStreams:
         """Return True if queued messages outlive the conversation: only if the key is pinned."""
         return self._known.knows(key)
 
-    def waiting(self) -> tuple[tuple[str, str, int], ...]:
-        """Every key for which messages are kept, what they were called, and how many there are."""
-        return self.ledger.waiting()
-
     def _new_stream(self) -> str:
         return f"{self._context.random.getrandbits(64):016x}"

@@ -93,7 +93,7 @@ class Outbox:
         if self._posts is None:
             return
         try:
-            for key, name, count in self._posts.waiting():
+            for key, name, count in self._posts.ledger.waiting():
                 if not self._posts.lasts(key):
                     continue
                 name = self._calls.name_of(key, name)
@@ -198,7 +198,7 @@ class Outbox:
         """To whom, as what number, when and what was said that waits."""
         posts, calls = self._posts, self._calls
         if posts is not None:
-            named = ((calls.name_of(key, called), key) for key, called, _ in posts.waiting())
+            named = ((calls.name_of(key, called), key) for key, called, _ in posts.ledger.waiting())
             for name, key in sorted(named):
                 for entry in posts.ledger.entries(key):
                     if entry.kind == MSG and not entry.withdrawn:
@@ -334,7 +334,7 @@ class Outbox:
         if posts is None or known is None:
             return
         others = {pin.key for pin in known.pins.named(client_id)} - keys
-        for key, called, count in posts.waiting():
+        for key, called, count in posts.ledger.waiting():
             if key in others:
                 name = self._calls.name_of(key, called)
                 queued = f"{_messages(count)} still queued"
@@ -358,7 +358,7 @@ class Outbox:
         assert posts is not None
         self._old = self._context.clock.callLater(OLD_EVERY, self._give_up_old)
         try:
-            for key, name, _ in posts.waiting():
+            for key, name, _ in posts.ledger.waiting():
                 name = self._calls.name_of(key, name)
                 post = posts.of(key, name)
                 if posts.lasts(key):

@@ -130,13 +130,13 @@ class Connector:
 
     def chosen(self, link: SecurePeerConnection) -> None:
         """Note that the peer has sent CHAT on `link`."""
-        self._carry(self.race.chosen(link, self._now()))
+        self._carry(self.race.chosen(link, self._reactor.seconds()))
 
     def lost(self, link: SecurePeerConnection) -> None:
         """A connection of ours has ended."""
         if link in self._open:
             self._open.remove(link)
-            self._carry(self.race.lost(link, self._now()))
+            self._carry(self.race.lost(link, self._reactor.seconds()))
 
     def stop(self) -> None:
         """Stop dialling, and close connections that carry no conversation."""
@@ -151,12 +151,9 @@ class Connector:
 
     # How it follows.
 
-    def _now(self) -> float:
-        return self._reactor.seconds()
-
     def _due(self) -> None:
         self._timer = None
-        self._carry(self.race.due(self._now()))
+        self._carry(self.race.due(self._reactor.seconds()))
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -171,7 +168,7 @@ class Connector:
         self._disarm()
         deadline = self.race.deadline
         if deadline is not None and not self.stopped:
-            wait = max(0.0, deadline - self._now())
+            wait = max(0.0, deadline - self._reactor.seconds())
             self._timer = self._reactor.callLater(wait, self._due)
 
     def _do(self, effect: Effect[SecurePeerConnection]) -> None:
@@ -250,7 +247,7 @@ class Connector:
         where = self._place.filtered(self.introduction.relay)
         near = self._place.is_local or where == self._place.server
         if where is None:
-            self._carry(self.race.failed(None, NO_SERVER_TO_RELAY(), self._now()))
+            self._carry(self.race.failed(None, NO_SERVER_TO_RELAY(), self._reactor.seconds()))
             return
         joining = self._dialer.join_relay(*where, self.introduction.ticket, near)
         self._under_way[None] = joining.cancel
@@ -275,7 +272,7 @@ class Connector:
             link.drop()
             return
         self._open.append(link)
-        self._carry(self.race.good(link, name, self._now(), relayed=link.relayed))
+        self._carry(self.race.good(link, name, self._reactor.seconds(), relayed=link.relayed))
 
     def _failed(self, name: Address | None, failure: Failure) -> None:
         if name not in self._under_way:
@@ -286,7 +283,7 @@ class Connector:
             log.failure("a way could not be tried", failure=failure)
         why = str(error) or type(error).__name__
         code = error.reason if isinstance(error, PeerUnreachable) else Reason.UNREACHABLE
-        self._carry(self.race.failed(name, Cause(code, why), self._now()))
+        self._carry(self.race.failed(name, Cause(code, why), self._reactor.seconds()))
 
     def _pick(self, link: SecurePeerConnection) -> None:
         if self.found.called:

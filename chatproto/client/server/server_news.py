@@ -7,7 +7,7 @@ from dataclasses import field
 from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.rendezvous import Rendezvous
 from chatproto.client.context import Context, Signal
-from chatproto.client.events import Event, Failed, Notice, Registered
+from chatproto.client.events import Failed, Notice, Registered
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.secure_client import SecureServer
@@ -77,9 +77,9 @@ class ServerNews:
         try:
             first = known.pin_server(server.name, key)
         except PinTrouble as error:
-            self._tell(Failed(str(error), code=error.reason))
+            self._context.publish(Failed(str(error), code=error.reason))
             first = False
-        self._tell(Registered(server.name, expires, key, first))
+        self._context.publish(Registered(server.name, expires, key, first))
         self._events.registered(None)
 
     def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
@@ -92,10 +92,10 @@ class ServerNews:
             if server.name not in why:
                 why = reasons.SERVER_NEWS.around(why, server=server.name)
             news = reasons.SERVER_AWAY.around(why, then=self._then)
-            self._tell(Notice(news, code=news.reason))
+            self._context.publish(Notice(news, code=news.reason))
             if self._context.settings.typed and self._known.server_pin(server.name) is None:
                 hint = reasons.NO_SERVER_YET()
-                self._tell(Notice(hint, code=hint.reason))
+                self._context.publish(Notice(hint, code=hint.reason))
         self._events.lost(again)
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
@@ -105,12 +105,12 @@ class ServerNews:
         if server.name not in why:
             says = reasons.SERVER_NEWS if status is None else reasons.SERVER_REFUSED
             why = SAYS.get(status, says)(server=server.name, why=why)
-        self._tell(Failed(why, status=status, command="register", code=code))
+        self._context.publish(Failed(why, status=status, command="register", code=code))
         self._events.lost(False)
 
     def server_left_out(self, server: SecureServer, why: str) -> None:
         """Report that one of several servers is no longer used."""
-        self._tell(
+        self._context.publish(
             Failed(
                 reasons.SERVER_LEFT_OUT(server=server.name, why=why),
                 command="register",
@@ -133,6 +133,3 @@ class ServerNews:
         """Handle PRESENCE: a watched contact is online."""
         self._people.set_away(push.peer_id, push.away)
         self._events.came(push.peer_id)
-
-    def _tell(self, event: Event) -> None:
-        self._context.publish(event)
