@@ -40,6 +40,8 @@ LIMITS_OF_CLIENTS: dict[str, type[int | float]] = {
         [
             "beacon_burst",
             "introduced_burst",
+            "offer_files",
+            "offer_parts",
             "offers",
             "offers_bytes",
             "offers_bytes_all",

@@ -9,7 +9,6 @@ from chatproto.transfer.names import safe_name, safe_paths
 from chatproto.wire import bcp2_files as wire
 from chatproto.wire.bcp2_files import FOLDER, Listed
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import ClientLimits
 from chatproto.wire.values import value_class
 
 LISTED = 64
@@ -52,21 +51,15 @@ def to_wire(id: int, offer: AnyOffer, hashes: tuple[str, ...] = ()) -> wire.Offe
     return wire.Offer(id, offer.name, offer.size, offer.modified, offer.type, offer.files, hashes)
 
 
-def from_wire(message: wire.Offer, limits: ClientLimits) -> AnyOffer:
+def from_wire(message: wire.Offer) -> AnyOffer:
     """Read an offer from the wire, and make its names safe.
 
-    Raises: RemoteError: 413 for more than `offer_files` files or `offer_parts` folders above them; 400
-    for a file with a list, or for sizes that do not add up.
+    Raises: RemoteError: 400 for a file with a list, or for sizes that do not add up.
     """
     if message.type != FOLDER:
         if message.files:
             raise RemoteError(400, "a file with a list of files")
         return FileOffer(safe_name(message.name), message.size, message.modified, message.type)
-    if len(message.files) > limits.offer_files:
-        raise RemoteError(413, f"{len(message.files)} files")
-    parts = sum(path.count("/") + path.count("\\") for _, path in message.files)
-    if parts > limits.offer_parts:
-        raise RemoteError(413, f"{parts} folders above its files")
     if message.size != sum(size for size, _ in message.files):
         raise RemoteError(400, "the sizes of the files are not the size of the folder")
     return FolderOffer(safe_name(message.name), message.modified, safe_files(message.files))

@@ -15,7 +15,7 @@ from pathlib import Path
 from chatproto.transfer.hashes import SHA_256, Hasher
 from chatproto.transfer.names import safe_name
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer, safe_files, written_date
-from chatproto.wire.bcp2_files import Piece
+from chatproto.wire.bcp2_files import OFFER_FILES, Piece
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import CodedError, Reason
 from chatproto.wire.values import value_class
@@ -116,8 +116,8 @@ def _find_folder(path: Path, real: Path, status: os.stat_result, limits: ClientL
         if not stat.S_ISREG(found.st_mode):
             left_out += 1
             continue
-        if len(parts) == limits.offer_files:
-            raise SourceTrouble(f"{path} has more than {limits.offer_files} files")
+        if len(parts) == OFFER_FILES:
+            raise SourceTrouble(f"{path} has more than {OFFER_FILES} files")
         parts.append(part)
         stamps.append(_stamp(found))
     files = safe_files(tuple((size, part) for (size, _), part in zip(stamps, parts, strict=True)))

@@ -338,14 +338,12 @@ class Transfers:
         """Examine an offer; a long list is examined in a thread, since it can take seconds."""
         if len(message.files) <= FEW_FILES:
             try:
-                self._looked_at(message, from_wire(message, self._desk.limits))
+                self._looked_at(message, from_wire(message))
             except RemoteError as error:
                 self._looked_at(message, error)
         elif self._has_room(message):
             self._named[message.id] = message
-            self._desk.worker.do(
-                partial(from_wire, message, self._desk.limits), partial(self._named_safely, message)
-            )
+            self._desk.worker.do(partial(from_wire, message), partial(self._named_safely, message))
         else:
             self._desk.send(Error(429, about="OFFER", id=message.id))
 

@@ -37,9 +37,9 @@ Listed = tuple[int, str]
 """A file of a folder: its bytes, and its path below the folder with slashes between."""
 
 
-MOST_FILES = 10_000
+OFFER_FILES = 10_000
 """Lines in the list of a folder; more are refused before one is read."""
-MOST_FOLDERS = 100_000
+OFFER_PARTS = 100_000
 """Separators in the paths of that list; more are refused before one is read."""
 LONGEST_PATH = 16 * 1024
 """Bytes of a path in it; no system has longer ones."""
@@ -48,13 +48,13 @@ LONGEST_PATH = 16 * 1024
 def read_files(data: bytes) -> tuple[Listed, ...]:
     """Lines `size path`, each with its CRLF.
 
-    Raises RemoteError: 400, and 413 past `MOST_FILES` or `MOST_FOLDERS`, before anything is made of
+    Raises RemoteError: 400, and 413 past `OFFER_FILES` or `OFFER_PARTS`, before anything is made of
     the list.
     """
-    if data.count(b"\n") > MOST_FILES:
-        raise RemoteError(413, f"more than {MOST_FILES} files")
-    if data.count(b"/") + data.count(b"\\") > MOST_FOLDERS:
-        raise RemoteError(413, f"more than {MOST_FOLDERS} folders above the files")
+    if data.count(b"\n") > OFFER_FILES:
+        raise RemoteError(413, f"more than {OFFER_FILES} files")
+    if data.count(b"/") + data.count(b"\\") > OFFER_PARTS:
+        raise RemoteError(413, f"more than {OFFER_PARTS} folders above the files")
     *lines, rest = read_text(data).split("\r\n")
     if rest:
         raise RemoteError(400, "a line without its end")

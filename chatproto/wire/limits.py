@@ -183,8 +183,6 @@ class ClientLimits(Limits):
     dial_wait: float = 30.0  # for a connection to a person
     waiting_messages: int = 500  # to one person or room
     history_lines: int = 1000  # shown at once
-    offer_files: int = 10_000  # of a folder
-    offer_parts: int = 100_000  # folders in the paths of all files of one
     offer_wait: float = 7 * 86400.0  # for the answer to an offer of files, then it is taken back
     broken_wait: float = 600.0  # for a connection again to somebody whose key is not kept
 

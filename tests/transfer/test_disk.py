@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.transfer import sources
 from chatproto.transfer.offer import FileOffer, FolderOffer, written_date
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sinks import Sink, SinkTrouble
@@ -244,10 +245,12 @@ class SourceTests(Case):
     def test_more_files_than_may_be_listed_are_refused(self) -> None:
         for number in range(4):
             (self.folder / str(number)).touch()
-        few = DEFAULTS.with_values(["offer-files=3"])
-        self.assertRaises(SourceTrouble, find, self.folder, few)
         short = DEFAULTS.with_values(["offer=10"])
         self.assertRaises(SourceTrouble, find, self.folder, short)
+        self.patch(sources, "OFFER_FILES", 4)
+        find(self.folder, DEFAULTS)
+        self.patch(sources, "OFFER_FILES", 3)
+        self.assertRaises(SourceTrouble, find, self.folder, DEFAULTS)
 
     def test_names_that_are_no_text_are_sent_as_text(self) -> None:
         Path(os.fsdecode(os.fsencode(self.folder) + b"/a\xff\n")).write_bytes(b"x")

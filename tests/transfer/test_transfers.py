@@ -878,16 +878,6 @@ class LongListTests(Case):
         self.assertEqual(self.b.last.state, TransferState.OFFERED)
         self.assertLessEqual(self.b.transfers.waiting_bytes, OFFERS_BYTES)
 
-    def test_depth_times_files_is_bounded(self) -> None:
-        few = Pair(self.folder / "few", replace(DEFAULTS, offer_parts=50_000), accept=False)
-        self.b = few.b
-        self.b.transfers.resumed(0.0)
-        path = "/".join("a" * 30)
-        listed = tuple((1, f"{path}{number}") for number in range(3000))
-        self.b.hear(Offer(1, "deep", 3000, "2025-01-02T02:04:05Z", "folder", listed))
-        self.b.settle()
-        self.assertEqual((self.b.told, self.refused()), ([], [413]))
-
     def test_of_everybody_together_too(self) -> None:
         self.b.transfers._room = lambda: 1000
         self.offer(1)

@@ -50,10 +50,10 @@ class AnyTextTests(SynchronousTestCase):
     def test_the_name_of_a_file(self, name: str) -> None:
         offer = FileOffer(safe_name(name), 3, DATE)
         found = through(to_wire(1, offer), Sender.PEER)
-        self.assertEqual(from_wire(found, DEFAULTS), offer)
+        self.assertEqual(from_wire(found), offer)
 
     @given(st.lists(NAMES, min_size=1, max_size=5))
     def test_the_names_in_a_folder(self, names: list[str]) -> None:
         offer = FolderOffer("folder", DATE, safe_files(tuple((3, name) for name in names)))
         found = through(to_wire(1, offer), Sender.PEER)
-        self.assertEqual(from_wire(found, DEFAULTS), offer)
+        self.assertEqual(from_wire(found), offer)

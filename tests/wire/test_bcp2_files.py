@@ -70,6 +70,14 @@ class ValueTests(SynchronousTestCase):
             self.assertEqual(caught.exception.status, 413)
             self.assertIn("folders", caught.exception.detail)
 
+    def test_a_list_with_too_many_files_is_refused_unread(self) -> None:
+        line = b"1 x\r\n"
+        self.assertEqual(len(bcp2_files.read_files(line * bcp2_files.OFFER_FILES)), 10_000)
+        error = self.assertRaises(
+            RemoteError, bcp2_files.read_files, line * (bcp2_files.OFFER_FILES + 1)
+        )
+        self.assertEqual(error.status, 413)
+
     def test_a_chunk_and_a_list_have_their_limits(self) -> None:
         encode(bcp2_files.Data(1, 0, bytes(DEFAULTS.chunk)))
         large = bcp2_files.Data(1, 0, bytes(DEFAULTS.chunk + 1))
