@@ -20,7 +20,6 @@ from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sources import RECORDS
 from chatproto.transfer.state import ACTIVE, ENDED, TransferState
-from chatproto.transfer.transfers import OFFERS_BYTES
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
@@ -207,6 +206,8 @@ class Files:
     def _room_for(self, key: str) -> int:
         """Return how many bytes of lists of folders may wait of somebody: of those whose key is not
         pinned there is a bound for all together."""
+        from chatproto.transfer.transfers import OFFERS_BYTES  # loaded by the first peer: see `of`
+
         known = self._trust
         if known is None or known.knows(key):
             return OFFERS_BYTES
