@@ -210,7 +210,9 @@ class StartTests(Case):
         begun = self.client(user="echo", password_file=file).start()
         self.assertEqual(self.refusal(begun).code, "malformed")
         self.started()
-        self.client(accept="known", announce=["10.0.0.1:1", "10.0.0.2:2"], open=True, beacon=False)
+        self.client(
+            accept="known", announce=["10.0.0.1:5001", "10.0.0.2:5002"], open=True, beacon=False
+        )
 
 
 class AskTests(Case):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +23,10 @@ def rig() -> Iterator[Rig]:
 
 
 @pytest.fixture
-def stage(rig: Rig, tmp_path: Path) -> Iterator[Stage]:
-    """Programs in the rig, which end before it does."""
-    with staged(tmp_path) as fresh:
+def stage(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Programs in the rig, which end before it does.
+
+    The name of their folder is short: that of a Unix socket in it has at most 107 bytes.
+    """
+    with staged(tmp_path_factory.mktemp("stage")) as fresh:
         yield fresh

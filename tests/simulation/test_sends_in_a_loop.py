@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import Event, MessageReceived
 from chatproto.net.clock import Wall
-from chatproto.ui.commands import carry_out_values
 from chatproto.ui.oneshot import DONE, Over, SendText, Step
+from chatproto.ui.references import Marks, References
 from chatproto.ui.view import json_object
 from chatproto.wire.errors import RemoteError
 from tests.limits import DEFAULTS
@@ -35,7 +36,11 @@ class OneShot:
         assert person.node is not None
         self._node: Any = person.node
         self._reactor = self._node.reactor
-        self._node.publish.listen(self._tell)
+        self._refs = count(1)
+        self._references = References(self._tell)
+        self._node.publish.listen(
+            lambda event: self._tell(event, self._references.of_current(event))
+        )
         world.books.begin(person.name, to, text, pinned=True)
         world.books.end(text)
 
@@ -52,8 +57,8 @@ class OneShot:
         self._node.stop(0)
         self._world.clock.run_until(self._world.clock.seconds() + 1)
 
-    def _tell(self, event: Event) -> None:
-        told = json_object(event, Wall(self._world.clock.seconds()))
+    def _tell(self, event: Event, marks: Marks) -> None:
+        told = json_object(event, Wall(self._world.clock.seconds()), marks)
         self._reactor.callLater(0, lambda: self._told(told))
 
     def _told(self, event: dict[str, Any]) -> None:
@@ -66,9 +71,7 @@ class OneShot:
     def _do(self, step: Step) -> None:
         self.notes += step.notes
         for given in step.commands:
-            answer = carry_out_values(given, self._node.client)
-            if answer is not None:
-                self._tell(answer)
+            self._references.carry_out({"ref": next(self._refs), **given}, self._node.client)
         if step.over is not None:
             self.over = step.over
         elif step.wait is not None:
