@@ -22,6 +22,7 @@ from chatproto.cli.collector import without_collector
 from chatproto.cli.hang_up import HangUp
 from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.options import cannot_start
+from chatproto.cli.signals import handle_signals_later
 from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.stdio.output import Output
 from chatproto.ui.screen.glyphs import encoding_for, glyphs_for
@@ -187,4 +188,5 @@ def screen_program(options: Options) -> ScreenProgram:
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)
+    handle_signals_later(reactor)
     return ScreenProgram(reactor, options)

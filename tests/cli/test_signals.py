@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.cli import signals
 from chatproto.cli.signals import handle_signals_later
 
 WHILE_THE_LOG_IS_WRITTEN = """
@@ -58,6 +60,13 @@ class Reactor:
 
 
 class SignalTests(SynchronousTestCase):
+    def test_every_program_with_a_log_does_so(self) -> None:
+        folder = Path(signals.__file__).parent
+        programs = [*folder.glob("*_program.py"), folder / "oneshot.py"]
+        self.assertGreater(len(programs), 3)
+        for program in programs:
+            self.assertIn("    handle_signals_later(reactor)\n", program.read_text(), program.name)
+
     def setUp(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
