@@ -25,9 +25,8 @@ from chatproto.cli.options import (
     say_wrong,
 )
 from chatproto.client.home import Home, HomeTaken, HomeTrouble
-from chatproto.net.addresses import is_address
+from chatproto.net.addresses import LEAST_PORT, is_address
 from chatproto.net.paths import what_is_in_the_way
-from chatproto.session.candidates import LEAST_PORT
 from chatproto.session.paths import PathMode
 from chatproto.wire.bcp2_common import ADDRESSES, KEY, USER
 from chatproto.wire.dialects import DIALECTS

@@ -10,8 +10,9 @@ from twisted.internet.interfaces import IDelayedCall
 from chatproto.client.context import Context, Signal
 from chatproto.client.events import CommandOutput, Notice
 from chatproto.client.trust_store import TrustStore
-from chatproto.nearby.messages import LEAST_PORT, Beacon, Seek, encode, read_datagram
+from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
 from chatproto.nearby.table import Neighbour, Rhythm, Table
+from chatproto.net.addresses import LEAST_PORT
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.errors import RemoteError

@@ -10,9 +10,9 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
-from chatproto.net.addresses import is_address, source_address
+from chatproto.net.addresses import LEAST_PORT, is_address, source_address
 from chatproto.net.shared_address import is_loopback_only
-from chatproto.session.candidates import LEAST_PORT, worth_dialling, worth_telling
+from chatproto.session.candidates import worth_dialling, worth_telling
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Me
 

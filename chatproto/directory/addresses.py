@@ -7,10 +7,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 from chatproto.directory.classic_registration import as_address
 from chatproto.directory.registrations import ClientConnection, Registration
-from chatproto.net.addresses import CALLABLE, AddressScope, address_reach, embedded_ipv4
+from chatproto.net.addresses import CALLABLE, LEAST_PORT, AddressScope, address_reach, embedded_ipv4
 from chatproto.wire.bcp2_common import ADDRESSES, Address
 
-LEAST_PORT = 1024
 OTHER_IPV6 = 2
 """How many global IPv6 addresses may be told that the server has not seen."""
 

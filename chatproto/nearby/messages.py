@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from chatproto.net.addresses import LEAST_PORT
 from chatproto.wire.bcp2_common import CLIENT_ID, KEY_OF, Bcp2Message, matching
 from chatproto.wire.classic import Header
 from chatproto.wire.errors import RemoteError
@@ -11,7 +12,6 @@ from chatproto.wire.fields import read_port
 from chatproto.wire.plain_blocks import encode, read_first
 from chatproto.wire.values import value_class
 
-LEAST_PORT = 1024
 TOKEN = re.compile(r"[0-9a-f]{16}")
 
 

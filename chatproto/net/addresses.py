@@ -33,6 +33,9 @@ class AddressScope(Enum):
 CALLABLE = frozenset((AddressScope.PUBLIC, AddressScope.PRIVATE, AddressScope.CARRIER))
 """Kinds of addresses at which one client may be sent to call another machine."""
 
+LEAST_PORT = 1024
+"""Ports below this one belong to the system's services; peers are neither sent there nor call there."""
+
 _IPV4 = (
     ("0.0.0.0/8", AddressScope.NOWHERE),
     ("10.0.0.0/8", AddressScope.PRIVATE),

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from enum import Enum
 
-from chatproto.net.addresses import AddressScope, may_be_called, reach_of
+from chatproto.net.addresses import LEAST_PORT, AddressScope, may_be_called, reach_of
 from chatproto.wire.bcp2_common import ADDRESSES, Address
-
-LEAST_PORT = 1024
 
 
 class Route(Enum):
