@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import LIMIT, Program, Stage, free_port
+from tests.e2e.pages import DOCS, blocks, masked
 from tests.e2e.screens import ScreenProgram
 from tests.e2e.scripts import Person
-from tests.long import some
+from tests.long import LONG, some
 
 SECRET = "the-text-of-a-query"
 
@@ -71,6 +72,17 @@ class RawIrc:
         self._socket.close()
 
 
+def weechat(folder: Path, *commands: str) -> ScreenProgram:
+    """Start weechat with only what is said on its screen, and have it carry out `commands`."""
+    settings = (
+        "/set weechat.look.paste_max_lines -1",
+        "/set buflist.look.enabled off",
+        "/set weechat.startup.display_logo off",
+    )
+    words = [word for command in (*settings, *commands) for word in ("-r", command)]
+    return ScreenProgram(folder, ["weechat", "-d", str(folder / "w"), *words], 100, 30)
+
+
 class Face:
     """Alice's client with --ui none, and the port for IRC clients."""
 
@@ -89,17 +101,13 @@ class Face:
         self.password = (home / "irc_password").read_text().strip()
 
     def weechat(self, folder: Path) -> ScreenProgram:
-        commands = (
-            "/set weechat.look.paste_max_lines -1",
-            "/set buflist.look.enabled off",
-            "/set weechat.startup.display_logo off",
+        return weechat(
+            folder,
             f"/server add chat 127.0.0.1/{self.port} -notls -password={self.password}",
             "/set irc.server.chat.anti_flood_prio_high 0",
             "/set irc.server.chat.autoreconnect_delay 1",
             "/connect chat",
         )
-        words = [word for command in commands for word in ("-r", command)]
-        return ScreenProgram(folder, ["weechat", "-d", str(folder / "w"), *words], 100, 30)
 
     def irssi(self, folder: Path) -> ScreenProgram:
         (folder / "config").write_text(
@@ -122,6 +130,42 @@ def screens() -> Iterator[list[ScreenProgram]]:
         one.signal(signal.SIGKILL)
         one.wait()
         one.end()
+
+
+@LONG
+def test_the_page_shows_what_weechat_shows(stage: Stage, screens: list[ScreenProgram]) -> None:
+    home, server_port, irc_port = stage.place("alice"), free_port(), free_port()
+    address = ("--port", f"tcp:{server_port}:interface=127.0.0.1")
+    server = stage.start("chatserver", *address, home=stage.place("server"))
+    server.expect(re.compile("^Server listening on"))
+    bob = stage.open_client("bob", f"127.0.0.1:{server_port}", "--answer", "all")
+    face = Face(stage, server_port, home, irc_port)
+    bob.event("registered")
+    bob.send_line("/join #tea")
+    bob.event("room", change="joined", own=True)
+    screen = weechat(stage.place("weechat"), "/set irc.server_default.nicks zed")
+    screens.append(screen)
+
+    def shown(wanted: str) -> bool:
+        pattern = re.compile(rf"\d\d:\d\d:\d\d (?:chat )?{masked(wanted).pattern}")
+        return any(pattern.match(" ".join(row.split())) for row in screen.text.split("\n"))
+
+    page = (DOCS / "irc.md").read_text()
+    [block] = [one for one in blocks(page) if one[0].startswith("/server add chat")]
+    for line in filter(None, block):
+        if line.startswith("/"):
+            port = line.replace("/6667", f"/{irc_port}")
+            screen.enter(re.sub("-password=.*", f"-password={face.password}", port))
+            continue
+        said = " ".join(line.split()[1:]).removeprefix("chat ")
+        speaker, _, text = said.partition(" | ")
+        if speaker == "alice":
+            screen.enter(text)
+        elif speaker == "~bob":
+            bob.send_line(text)
+        elif speaker == "bob":
+            bob.send_line(f"/msg @alice {text}")
+        screen.wait_for(lambda wanted=said: shown(wanted), said)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("many", some(1, [500, 5000]))
