@@ -104,7 +104,7 @@ class OneServer:
         self.watch = RoomWatch(reactor, RedisUrl(case.redis.url), rooms)
         names = iter([name, *(f"{name} {number}" for number in range(1000))])
         node = OwnNode(lambda: next(names))
-        clock: Any = reactor
+        clock: Any = case.clock
         self.plain = PlainPort()
         self.shown = self.plain.shown
         self.delivery = RoomDelivery(clock, limits)
@@ -118,7 +118,7 @@ class OneServer:
             keeps_lobby=True,
         )
         self.lobby = self.plain.lobby = self.shared.lobby
-        self.beats = Beats(reactor, client, self.watch, limits, node, self.shared)
+        self.beats = Beats(clock, client, self.watch, limits, node, self.shared)
 
     def person(self, name: str, number: int) -> Person:
         self.case.owners[name] = key(number)
@@ -126,9 +126,7 @@ class OneServer:
 
 
 class SharedRoomsCase(RedisCase):
-    limits = SERVER_DEFAULTS.with_values(
-        ["server-lapse=0.3", "room-burst=10000", "room-rate=10000"]
-    )
+    limits = SERVER_DEFAULTS.with_values(["server-lapse=60", "room-burst=10000", "room-rate=10000"])
 
     def setUp(self) -> None:
         super().setUp()
@@ -299,11 +297,11 @@ class SharedRoomsTests(SharedRoomsCase):
         self.assertEqual([each.room for each in listed.rooms], [TEA])
 
     async def test_old_lines_are_forgotten(self) -> None:
-        self.limits = self.limits.with_values(["room-history-age=0.2"])
+        self.limits = self.limits.with_values(["room-history-age=60"])
         alice, bob = await self.people()
         await alice.answer(bcp2_rooms.Say, TEA, "old")
         await alice.answer(bcp2_rooms.Say, TEA, "old too")
-        await self.wait(0.3)
+        self.clock.by = 61
         new = (await alice.answer(bcp2_rooms.Say, TEA, "new")).id
         await alice.server.shared.due(lambda node: True, 10)
         page = await bob.answer(bcp2_rooms.History, TEA)
@@ -452,7 +450,7 @@ class TroubleTests(SharedRoomsCase):
         stopped = bob.server.watch.stopService()
         assert stopped is not None
         await stopped
-        await self.wait(0.4)
+        self.clock.by = 61
         for _ in range(2):
             await alice.server.beats.beat()
         await self.until(lambda: bool(alice.of(bcp2_rooms.Parted)))
@@ -462,7 +460,7 @@ class TroubleTests(SharedRoomsCase):
         alice, bob = await self.people()
         for each in (alice, bob, alice):
             await each.server.beats.beat()
-        await self.wait(0.4)
+        self.clock.by = 61
         for _ in range(2):
             await alice.server.beats.beat()
         await self.until(lambda: bool(alice.of(bcp2_rooms.Parted)))

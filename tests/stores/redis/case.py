@@ -16,6 +16,20 @@ from chatproto.stores.redis.url import RedisUrl
 from tests.redis_process import Redis
 
 
+class Ahead:
+    """The reactor, with a clock that a test sets ahead `by` seconds."""
+
+    def __init__(self) -> None:
+        self.by = 0.0
+
+    def seconds(self) -> float:
+        found: float = reactor.seconds() + self.by
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+
 class RedisCase(TestCase):
     timeout = 60
 
@@ -24,6 +38,7 @@ class RedisCase(TestCase):
         folder.mkdir()
         self.redis = Redis(folder)
         self.addCleanup(self.redis.kill)
+        self.clock = Ahead()
         tokens = count(1)
         self.new_token = lambda: f"token {next(tokens)}"
 

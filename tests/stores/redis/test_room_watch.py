@@ -57,7 +57,7 @@ class OneServer:
         )
         names = iter([name, *(f"{name} {number}" for number in range(1000))])
         self.node = OwnNode(lambda: next(names))
-        self.beats = Beats(reactor, client, self.watch, limits, self.node, self)
+        self.beats = Beats(case.clock, client, self.watch, limits, self.node, self)
         self.counts: list[int] = []
 
     # What the watch and the beats tell.
@@ -374,7 +374,7 @@ class LostTests(WatchCase):
 
 
 class NodeTests(WatchCase):
-    limits = SERVER_DEFAULTS.with_values(["server-lapse=0.2"])
+    limits = SERVER_DEFAULTS.with_values(["server-lapse=60"])
 
     async def test_a_silent_server_is_given_up_and_learns_it(self) -> None:
         one, other = await self.several()
@@ -382,7 +382,7 @@ class NodeTests(WatchCase):
         await other.beats.beat()
         await one.beats.beat()
         self.assertTrue(one.beats.knows("node1") and other.beats.knows("node0"))
-        await self.wait(0.3)
+        self.clock.by = 61
         await one.beats.beat()
         await one.beats.beat()
         self.assertEqual(one.parted, ["node1"])
