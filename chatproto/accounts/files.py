@@ -54,7 +54,7 @@ class Reread(Generic[T]):
         self.path = path
         self.complain = complain
         self.generation = 0
-        """How often it has changed."""
+        """Number of changes of the file."""
         self._load = load
         self._seen = _stamp(path)
         self._value = load(path)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 MINUTE = 60.0
 MOST = 100_000
-"""How many addresses and users are remembered; the oldest are forgotten."""
+"""Addresses and users that are remembered at most; the oldest are forgotten."""
 
 
 class PasswordTries:

@@ -177,7 +177,7 @@ class ScreenProgram(MultiService):
         if failure.check(TaskStopped):
             return
         if failure.check(CannotStart):
-            self._cannot_start(failure.value)  # type: ignore[arg-type]
+            self._cannot_start(failure.value)  # type: ignore[arg-type]  # checked above
         self._terminal.restore()
         failure.printTraceback(sys.__stderr__)
         os._exit(1)

@@ -21,7 +21,7 @@ OK, NOTE, FAIL, SKIP = "ok", "note", "fail", "skip"
 CLOCK_WRONG = 5.0
 """Seconds by which two clocks may differ, beside what the answer took."""
 SHARED = ip_network("100.64.0.0/10")
-"""What providers give to customers who share an address (RFC 6598)."""
+"""Addresses that providers give to customers who share one (RFC 6598)."""
 REFUSED, NOT_DONE = 3, 5
 """Exit codes, as of other one-shot commands."""
 

@@ -45,7 +45,7 @@ SEEK_WAIT = 2.0
 MOST_NAMES = 10
 """People nearby who are named."""
 SHUT = ("address", "calls", "clock")
-"""What is not known of a server that cannot be asked."""
+"""Checks whose result is not known of a server that cannot be asked."""
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from chatproto.session.effects import MessageOutcome
 from chatproto.wire.reasons import NOT_ARRIVED
 
 EACH = 3
-"""So many messages that wait are told one by one."""
+"""Messages that wait and are told one by one; more are told as a number."""
 
 
 class MessageNews:

@@ -15,7 +15,7 @@ from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import PINNED_TO_ANOTHER
 
 MOST = 1000
-"""How many introductions are remembered."""
+"""Introductions that are remembered at most."""
 
 
 class TrustStore:

@@ -11,7 +11,7 @@ from chatproto.net.addresses import CALLABLE, LEAST_PORT, AddressScope, address_
 from chatproto.wire.bcp2_common import ADDRESSES, Address
 
 OTHER_IPV6 = 2
-"""How many global IPv6 addresses may be told that the server has not seen."""
+"""Global IPv6 addresses that may be told although the server has not seen them."""
 
 
 def told(them: Registration, to: ClientConnection) -> tuple[Address, ...]:

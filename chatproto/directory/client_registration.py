@@ -19,7 +19,7 @@ class ClientRegistration:
     listed: bool = True
     allow: tuple[str, ...] = ()
     look: Callable[[], tuple[Address, ...]] | None = None
-    """Where the addresses are found out anew, each time that they are told."""
+    """Function that finds the addresses anew, each time that they are told."""
     open: bool = False
     """Callable in plain text too."""
     away: str = ""

@@ -11,7 +11,7 @@ from chatproto.wire.limits import ServerLimits
 K = TypeVar("K")
 MINUTE = 60.0
 MOST = 100_000
-"""How many pairs and keys are remembered; the oldest are forgotten."""
+"""Pairs and keys that are remembered at most; the oldest are forgotten."""
 
 
 class Introductions:

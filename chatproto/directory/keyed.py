@@ -103,7 +103,7 @@ class KeyedDirectory:
         self._new_ids = new_ids_limiter(limits) if counted else None
         self._introductions = Introductions(limits)
         self.relay: Address | None = None
-        """Where its tickets are good; None: at the address that a client knows this server by."""
+        """Address at which its tickets are good; None: that by which a client knows this server."""
 
     def answer(self, message: Bcp2Message, visitor: ClientConnection, now: float) -> list[Effect]:
         """Return the effects of one request: its answer to `visitor`, and pushes to other clients."""

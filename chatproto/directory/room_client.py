@@ -27,7 +27,7 @@ DONE: dict[type[Bcp2Message], type[Bcp2Message]] = {
     bcp2_rooms.Op: bcp2_rooms.OpAck,
     bcp2_rooms.Invite: bcp2_rooms.InviteAck,
 }
-"""What is answered when that was done, and says no more."""
+"""Answers that only say that the request was done."""
 PAGE_BYTES = 1024 * 1024
 """Bytes of one page of HISTORY that are kept."""
 

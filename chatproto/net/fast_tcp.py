@@ -114,8 +114,9 @@ def accept_directly(port: Any) -> None:
     if not WHY_PLAIN and isinstance(port, tcp.Port) and port.transport is tcp.Server:
         port.transport = watched_server  # type: ignore[assignment]
         acceptor = Acceptor(port)
-        port.doRead = acceptor.accept  # type: ignore[method-assign]
-        port.connectionLost = acceptor.end  # type: ignore[method-assign]
+        # Methods of this one port, as `transport` is: Twisted makes ports without asking for a class.
+        port.doRead = acceptor.accept  # type: ignore[method-assign]  # of one port
+        port.connectionLost = acceptor.end  # type: ignore[method-assign]  # of one port
 
 
 def start_tls(connection: Any, handshake: Any, normal: bool) -> None:
@@ -192,7 +193,7 @@ class Acceptor:
         for one, address in accepted:
             try:
                 connection = self._connected(one, address)
-            except Exception:
+            except Exception:  # one connection's trouble is not the others'
                 log.failure("a connection could not be accepted")
             else:
                 if connection is not None:
@@ -217,7 +218,7 @@ class Acceptor:
         assert port.factory is not None
         try:
             protocol = port.factory.buildProtocol(whence)
-        except Exception:
+        except Exception:  # a factory may raise anything, and the port goes on
             log.failure("no protocol for a connection")
             protocol = None
         if protocol is None:
@@ -286,7 +287,7 @@ class DirectServer(tcp.Server):
         reactor: Any,
     ) -> None:
         # Twisted's also begins to read, and makes texts for the log that are hardly ever read.
-        tcp.Connection.__init__(self, sock, protocol, reactor)  # type: ignore[arg-type]  # that of C
+        tcp.Connection.__init__(self, sock, protocol, reactor)  # type: ignore[arg-type]  # C's socket, not Python's
         self._addressType = IPv4Address if len(client) == 2 else IPv6Address
         self.server, self.sessionno = server, sessionno
         self.client, self.hostname = client, client[0]
@@ -340,7 +341,7 @@ class DirectServer(tcp.Server):
         else:
             try:
                 self.protocol.dataReceived(data)
-            except Exception:
+            except Exception:  # as the reactor does: it ends this connection and no other
                 failure = Failure()
                 self.log.failure("a connection could not read", failure)
                 self.connectionLost(failure)
@@ -409,7 +410,7 @@ class DirectServer(tcp.Server):
         self._read_ended = True
         try:
             self.protocol.readConnectionLost()
-        except Exception:
+        except Exception:  # as the reactor does: it ends this connection and no other
             failure = Failure()
             self.log.failure("a connection could not be ended", failure)
             self.connectionLost(failure)

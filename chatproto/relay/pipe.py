@@ -13,7 +13,7 @@ from chatproto.net.rate_limiter import RateLimiter
 HELD = 64 * 1024
 """Bytes that one direction of a pipe keeps, at most."""
 CHUNK = HELD // 2
-"""What is read at once, and the most that waits before no more is read: so that both are `HELD`."""
+"""Bytes that are read at once, and the most that wait before no more is read: both together are `HELD`."""
 
 
 @implementer(IPushProducer)

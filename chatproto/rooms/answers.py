@@ -21,7 +21,7 @@ from chatproto.rooms.effects import (
 from chatproto.rooms.guard import RoomGuard
 from chatproto.rooms.history import RoomStore
 from chatproto.rooms.lobby import OPERATOR
-from chatproto.rooms.moderation import NO_TARGET, Actor, Decision, Moderation, TargetClient
+from chatproto.rooms.moderation import Actor, Decision, Moderation, find_target
 from chatproto.rooms.policy import OVER, RoomPolicy, hashed, subject
 from chatproto.rooms.room import LOBBY, Member, Room
 from chatproto.wire import bcp2_rooms
@@ -395,7 +395,8 @@ class RoomAnswers:
         self, message: Bcp2Message, room: Room, actor: Actor, guest: Member | None, now: float
     ) -> list[Effect]:
         """Carry out a moderation request of `guest`, or of the operator if that is None."""
-        target = self._target(getattr(message, "peer_id", ""), room, actor)
+        named = getattr(message, "peer_id", "")
+        target = find_target(named, room, actor, self._owner_of, self._sees)
         decision = self._moderation.decide(message, room.policy, actor, target, now)
         if decision.policy is not room.policy:
             self._history.keep(decision.policy)
@@ -408,17 +409,6 @@ class RoomAnswers:
         if decision.news is None:
             return told
         return told + self._spread(room, decision, decision.news, actor, guest, now)
-
-    def _target(self, client_id: str, room: Room, actor: Actor) -> TargetClient:
-        """Look up the client that a request names; "" if it names none."""
-        if not client_id:
-            return NO_TARGET
-        member = room.members.get(client_id)
-        if member is not None:
-            return TargetClient(member.key, inside=True)
-        inside = client_id in room.plain
-        key = "" if inside else self._owner_of(client_id) or ""
-        return TargetClient(key, inside, actor.operator or self._sees(actor.key, client_id))
 
     def _spread(
         self,

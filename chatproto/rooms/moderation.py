@@ -22,7 +22,7 @@ from chatproto.rooms.policy import (
     network,
     subject,
 )
-from chatproto.rooms.room import LOBBY
+from chatproto.rooms.room import LOBBY, Room
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms import Changed
@@ -72,6 +72,27 @@ class TargetClient:
 
 
 NO_TARGET = TargetClient()
+
+
+def find_target(
+    client_id: str,
+    room: Room,
+    actor: Actor,
+    owner_of: Callable[[str], str | None],
+    sees: Callable[[str, str], bool],
+) -> TargetClient:
+    """Look up the client that a request of `actor` names; NO_TARGET if `client_id` is empty.
+
+    Args: owner_of: returns the key that owns an id, or None. sees: tells whether a key may know of an id.
+    """
+    if not client_id:
+        return NO_TARGET
+    member = room.members.get(client_id)
+    if member is not None:
+        return TargetClient(member.key, inside=True)
+    inside = client_id in room.plain
+    key = "" if inside else owner_of(client_id) or ""
+    return TargetClient(key, inside, actor.operator or sees(actor.key, client_id))
 
 
 @value_class

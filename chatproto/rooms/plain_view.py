@@ -23,7 +23,7 @@ _DONE = {
     ("op", True): "made {whom} a plain member again",
     ("settings", False): "changed the settings of the room",
 }
-"""What somebody did, by what it is and whether its end has come."""
+"""Words for each action, by its kind and whether its end has come."""
 
 
 def shown_line(message: Bcp2Message | Talk, now: Wall) -> str:

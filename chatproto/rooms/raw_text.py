@@ -19,7 +19,7 @@ class BareText:
 
     def __init__(self, limit: int) -> None:
         self.line_ends: bool | None = None
-        """Whether the last message ended with a line end; None before the first."""
+        """True if the last message ended with a line end; None before the first."""
         self._limit = limit
         self._padding = Unpadder(limit)
         self._data = b""

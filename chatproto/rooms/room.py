@@ -31,9 +31,9 @@ class Room:
         self.name = policy.name
         self.policy = policy
         self.members: dict[str, Member] = {}
-        """Who is in it with a key, by id."""
+        """Members with a key, by id."""
         self.plain: set[str] = set()
-        """Who is in it in bare text."""
+        """Members in bare text."""
         self._sorted: list[str] = []
         self._members_alike: Counter[str] = Counter()  # by what an id looks like
         self._plain_alike: Counter[str] = Counter()

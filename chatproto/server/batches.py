@@ -71,7 +71,7 @@ class Batches:
         self.on_refused: Callable[[], None] = lambda: None
         """Called when the log begins to take nothing."""
         self.stopping = False
-        """Whether nothing is tried again."""
+        """True once nothing is tried again, because the server ends."""
         self._clock = clock
         self._log = log
         self._node = ""

@@ -91,17 +91,17 @@ class ChatFactory(Factory):
         self.secure = secure
         self.relay = relay
         self.shared: SharedSide | None = None
-        """Who answers where several servers share what they know; None: this one alone does."""
+        """Part that answers where several servers share a log; None: this server is alone."""
         self.tls_only = tls_only
         self.tally: Counters | None = None
-        """Where it is counted what happens, if anybody wants to know."""
+        """Counters of what happens; None: nothing is counted."""
         self.wheel: TimerWheel[Any] = TimerWheel()
         self._ticking: Any = None
         turns = secure.turns if secure is not None else None
         self.turns = turns if turns is not None else WorkQueue(clock)
         self.addresses = Addresses(limits)
         self.silent: OrderedDict[Any, None] = OrderedDict()
-        """Who never sent a request, the first to come first."""
+        """Connections that never sent a request, the first to come first."""
         self.passing: OrderedDict[Any, float] = OrderedDict()
         """Plain connections without a registration, with the time of the last request, oldest first."""
         self.spoken: set[Any] = set()

@@ -36,7 +36,7 @@ LONGEST_STEP = 2.0
 """Seconds of the log that count as passed between two batches: while all servers are away, or the log
 is, nobody is late."""
 READING = (*(bcp2_server.Info, bcp2_server.Bridge, bcp2_server.Watch, bcp2_server.Unwatch),)
-"""What changes nothing that other servers need to know, and is answered by one alone."""
+"""Requests that change nothing other servers need to know; one server answers them alone."""
 PLAIN_READING = (ClassicInfo, ClassicProbe)
 """The same in plain text."""
 NOBODY = Origin("", 0, False, alive=False)
@@ -80,7 +80,7 @@ class Replica:
         self.node = ""
         self.find: Callable[[int], ClientConnection | None] = lambda number: None
         self.relay: Address | None = None
-        """Where the tickets of this server's relay are good."""
+        """Address at which the tickets of this server's relay are good."""
         self.plain = Directory(shared.registry, limits, shared.names)
         self.members: dict[str, ServerReplica] = {}
         self._shared = shared

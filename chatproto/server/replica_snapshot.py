@@ -16,7 +16,7 @@ FORM = 3
 READ = (2, 3)
 """Forms that are understood. One of the form 2 has rooms too, which are taken over once (`room_replay`)."""
 PIECE = 200
-"""How many values are written at once, so that nobody waits long for it."""
+"""Values that are written at once, so that nobody waits long for it."""
 
 
 def picture(replica: Replica) -> Picture:

@@ -24,7 +24,7 @@ USAGE = {
     "/topic": "/topic ROOM TEXT: set the topic of a room",
     "/set": "/set ROOM [key=TEXT] [invited=yes|no] [kept=yes|no]: configure a room",
 }
-"""How each is typed."""
+"""Form in which each order is typed."""
 _TIME = re.compile(r"(\d{1,9})([smhd])|0")
 _LIKE_ADDRESS = re.compile(r"\d+(\.\d+){3}|.*:.*")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

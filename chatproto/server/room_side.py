@@ -23,7 +23,7 @@ from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 REQUESTS = frozenset(bcp2_rooms.FROM_CLIENT)
-"""What is asked about rooms."""
+"""Requests about rooms."""
 
 
 class RoomSide(RoomDelivery):

@@ -48,7 +48,7 @@ class SecureSide:
         self.rooms = rooms
         self.delivery = delivery or rooms
         self.shared: SharedSide | None = None
-        """Who answers where several servers share what they know; None: this one alone does."""
+        """Part that answers where several servers share a log; None: this server is alone."""
         self.turns = turns
         self._pushes: dict[tuple[ClientConnection, str], Presence] = {}
         self._chore = Chore(self._push)

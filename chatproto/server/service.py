@@ -77,7 +77,7 @@ class ChatServer(MultiService):
             tls_only=tls_only,
         )
         self.addresses: list[tuple[str, int]] = []
-        """Where it listens, as `Server listening on` says it; filled by startService."""
+        """Addresses it listens on, as `Server listening on` says them; filled by startService."""
         self.draining = False
         """True once new connections are no longer taken (/drain)."""
         self._places = [ListenSpec(reactor, text) for text in endpoints]

@@ -149,7 +149,7 @@ class WorkQueue:
         self._begun = 0.0  # since when it has worked without a pause
         self._end = 0.0
         self.looked = 0.0
-        """When the clock was read last."""
+        """Time at which the clock was read last."""
         self._timer: Any = None
         self.is_free = True
         """Nothing waits for a turn: a little work may be done at once, between `begin` and `end`."""

@@ -15,7 +15,7 @@ _INVISIBLE = (
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""What Unicode calls default ignorable: no width of its own, and so a place to hide things."""
+"""Characters that Unicode calls default ignorable: without a width, and so a place to hide things."""
 
 _TAB_STOP = 8
 """Columns between two tab stops, counted from the beginning of a line of text."""

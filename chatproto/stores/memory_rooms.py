@@ -13,7 +13,7 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 LINE_BYTES = 200
-"""What a line takes besides its text, about."""
+"""Bytes of memory that a line takes besides its text, about."""
 
 
 class MemoryRoomLog:

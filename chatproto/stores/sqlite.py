@@ -17,7 +17,7 @@ from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 STEPS = ("server.sql", "server_rooms.sql", "server_names.sql", "server_hidden.sql")
-"""What leads from each version to the next; a new version is a file more, never another text."""
+"""Files that lead from each version to the next; a new version adds one and changes none."""
 
 SERVER = Kind(
     application=0x63687372,  # `chsr`

@@ -79,7 +79,7 @@ class SqliteFile:
         self._durable = durable
         self._tell: Callable[[str], None] = ignored  # a trouble at the start has its own way out
         self.trouble = ""
-        """What was told last and is not over yet."""
+        """Trouble that was told last and is not over yet."""
         self._lock = _locked(path, kind) if kind.alone else None
         try:
             with self._troubles():
@@ -200,7 +200,7 @@ class SqliteFile:
 
     @contextmanager
     def _troubles(self, writes: bool = False, told: bool = True) -> Iterator[None]:
-        """Whatever SQLite or the system has to say becomes one sentence, told once."""
+        """Turn an error of SQLite or the system into one sentence, told once."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:

@@ -20,7 +20,7 @@ INSERT = "INSERT INTO lines VALUES (?, ?, ?, ?, ?)"
 SET_NUMBERS = "REPLACE INTO room_numbers (room, since, last) VALUES (?, ?, ?)"
 FORGET_BEFORE = "DELETE FROM lines WHERE room = ? AND number < ?"
 THIN_OUT_EVERY = 64
-"""What is too old by number is removed so many lines at a time; until then nobody is shown it."""
+"""Lines that are removed at a time because newer ones have their place; until then nobody is shown them."""
 
 
 @value_class
@@ -51,9 +51,9 @@ class SqliteRooms:
         self._most = max(1, limits.room_history)
         self._numbers: dict[str, Numbers] = {}
         self._said: list[tuple[str, int, str, float, str]] = []
-        """What is not in the file yet, and so is not kept yet."""
+        """Lines that are not in the file yet."""
         self._before: dict[str, Numbers | None] = {}
-        """What was known, without it, of the rooms in which it was said."""
+        """State of the rooms before these lines were said, for a write that fails."""
         self._outgrown: set[str] = set()
         """Those of which the file is to be told more than what was said."""
         for room, since, last, kept, oldest in file.read(

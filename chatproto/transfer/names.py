@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 NAME_BYTES = 240
 """A safe name has at most so many bytes of UTF-8; file systems allow 255, and `.part` follows."""
 SUFFIX_BYTES = 24
-"""What follows the last dot is kept whole up to this length when a name is cut."""
+"""Bytes after the last dot that are kept whole when a name is cut."""
 DEPTH = 32
 """A file lies at most so many folders deep; what would lie deeper lies in the last of them."""
 NAMELESS = "file"
@@ -23,7 +23,7 @@ PART = ".part"
 
 _SEPARATORS = re.compile(r"[/\\]")
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
-"""What ends a line, is obeyed by a terminal, or cannot stand in a name on another system."""
+"""Characters that end a line, that a terminal obeys, or that no name on another system may have."""
 _DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE
 )
@@ -31,7 +31,7 @@ _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
-"""What shows nothing of itself; what Unicode calls format characters is found by its category."""
+"""Characters that show nothing; format characters are found by their Unicode category."""
 
 
 def safe_name(text: str) -> str:

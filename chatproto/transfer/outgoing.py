@@ -35,7 +35,7 @@ BATCH = 1024 * 1024
 """Bytes that are read at once: handing work to a thread and back costs. At most two batches of a transfer
 are in memory."""
 CHANGES = 4
-"""So often a source may change before it is given up; a busy log file would go on for ever."""
+"""Changes of a source before it is given up; a busy log file would go on for ever."""
 
 
 class Outgoing:

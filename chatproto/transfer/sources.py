@@ -31,7 +31,7 @@ RECORDS = "transfers"
 """The folder in a home with the records of transfers."""
 
 Stamp = tuple[int, int]
-"""What tells a file that has changed: its bytes, and when it was modified, in nanoseconds."""
+"""Mark of a file by which a change is noticed: its bytes, and its time of change in nanoseconds."""
 
 
 class SourceTrouble(CodedError):

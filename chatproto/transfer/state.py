@@ -74,7 +74,7 @@ SENDING: dict[tuple[TransferState, TransferInput], TransferState] = {
     }.items()
     for happened, after in row.items()
 }
-"""What a transfer is after something happened to its sender; what is not here does not happen."""
+"""States of a transfer after each input of its sender; inputs that are not here do not happen."""
 
 RECEIVING: dict[tuple[TransferState, TransferInput], TransferState] = {
     (state, happened): after

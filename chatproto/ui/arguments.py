@@ -14,7 +14,7 @@ from pathlib import Path
 from chatproto.net.paths import local_path
 
 ReadText = Callable[[str], str]
-"""How a free text is written: as it was typed, or as the JSON interface has it."""
+"""Function that writes a free text: as it was typed, or as the JSON interface has it."""
 
 
 NUMBER = re.compile(r"[1-9][0-9]{0,17}")

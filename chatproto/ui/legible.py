@@ -8,7 +8,7 @@ from chatproto.stdio.printable import printable
 from chatproto.wire.fields import ID
 
 _LINE_END = re.compile("\r\n|[\n\u2028\u2029]")
-"""What begins a new line, here or in a program that reads our lines."""
+"""Characters that begin a new line, here or in a program that reads our lines."""
 
 _NOT_IN_A_NAME = re.compile(r"[\s>]+")
 

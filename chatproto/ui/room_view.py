@@ -18,7 +18,7 @@ DONE = {
     "settings": "changed the settings of the room",
     "invited": "invited {who}",
 }
-"""What somebody did, by the change."""
+"""Words for each change of a room by somebody."""
 
 
 def room_lines(event: RoomChanged, now: Wall, form: str = HOURS_AND_MINUTES) -> list[str]:

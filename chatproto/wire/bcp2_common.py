@@ -21,7 +21,7 @@ from chatproto.wire.fields import (
 from chatproto.wire.values import distinct, value_class
 
 ADDRESSES = 8
-"""How many addresses a message may tell."""
+"""Addresses that a message may tell."""
 LINES = 5000
 """Lines of one body that lists people, members or rooms."""
 KEY = re.compile(r"sha256:[A-Z2-7]{52}")

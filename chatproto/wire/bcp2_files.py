@@ -29,7 +29,7 @@ NAMES = re.compile(r"[A-Za-z0-9-]{1,32}(?: [A-Za-z0-9-]{1,32}){0,7}")
 BLAKE3_TAG = "blake3:"
 """Beginning of a digest that BLAKE3 made; one of SHA-256 has none."""
 BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""What no path may hold: it would end its line, or be obeyed by a terminal."""
+"""Characters that no path may hold: they end its line, or a terminal obeys them."""
 
 Piece = bytes | memoryview
 """Some of a stream; what is received is bytes."""
@@ -261,4 +261,4 @@ def _attribute(digest: str) -> dict[str, str]:
 
 
 FILES: tuple[type[Bcp2Message], ...] = (Offer, OfferAck, Data, Done, DoneAck, Cancel)
-"""What is said about files."""
+"""Messages about files."""

@@ -182,4 +182,4 @@ FROM_PEER: tuple[type[Bcp2Message], ...] = (
     PingAck,
     Error,
 )
-"""What a peer may say."""
+"""Messages of a peer."""

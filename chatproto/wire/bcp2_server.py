@@ -448,7 +448,7 @@ FROM_CLIENT: tuple[type[Bcp2Message], ...] = (
     PingAck,
     *bcp2_rooms.FROM_CLIENT,
 )
-"""What a client may say."""
+"""Messages of a client."""
 FROM_SERVER: tuple[type[Bcp2Message], ...] = (
     LoginAck,
     RegAck,
@@ -466,4 +466,4 @@ FROM_SERVER: tuple[type[Bcp2Message], ...] = (
     Replaced,
     *bcp2_rooms.FROM_SERVER,
 )
-"""What a server may say."""
+"""Messages of a server."""

@@ -26,7 +26,7 @@ from chatproto.wire.padding import BYTE_ORDER_MARK
 from chatproto.wire.values import distinct
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""What no value may hold (C0, DEL and C1)."""
+"""Characters that no value may hold (C0, DEL and C1)."""
 HTTP = re.compile(rb"[A-Za-z]+ +[^ ]+ +HTTP/")
 
 

@@ -9,7 +9,7 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.values import value_class
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""What an id looks like (protocol section 3)."""
+"""Form of an id (protocol section 3)."""
 BLANK = re.compile(r"[\s\x00-\x1f]")
 """Characters that no host name has."""
 

@@ -76,11 +76,11 @@ class RelayError(Bcp2Message):
 
 
 TO_PEER: tuple[type[Punch], ...] = (Punch,)
-"""What whoever dials a person may begin with."""
+"""First messages that a caller of a person may send."""
 TO_SERVER: tuple[type[Relay], ...] = (Relay,)
-"""What whoever dials a server may begin with."""
+"""First messages that a caller of a server may send."""
 FROM_RELAY: tuple[type[RelayAck] | type[RelayError], ...] = (RelayAck, RelayError)
-"""What a server answers to RELAY."""
+"""Answers of a server to RELAY."""
 
 Kind = TypeVar("Kind", bound=Bcp2Message)
 

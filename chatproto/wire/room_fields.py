@@ -29,9 +29,9 @@ from chatproto.wire.values import distinct, value_class
 ROOM = re.compile(r"#[a-z0-9][a-z0-9._-]{0,62}")
 """The one spelling of a room that is kept; on receipt the case does not matter."""
 ROLES = ("member", "muted", "op", "owner", "open")
-"""What somebody is in a room; `open`: there in bare text, by the lobby's port."""
+"""Roles in a room; `open`: there in bare text, by the lobby's port."""
 CHANGES = ("topic", "kick", "ban", "unban", "mute", "op", "settings")
-"""What CHANGED tells."""
+"""Changes that CHANGED tells."""
 SECRET_BYTES = 200
 
 

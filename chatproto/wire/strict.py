@@ -31,7 +31,7 @@ SAYS: dict[Sender, tuple[type[Bcp2Message], ...]] = {
     Sender.SERVER: FROM_SERVER,
     Sender.PEER: FROM_PEER,
 }
-"""Who may say what."""
+"""Messages of each side."""
 ABSENT: dict[type[Bcp2Message], dict[str, Any]] = {
     kind: {field.name: field.default for field in fields(kind)}
     for kinds in SAYS.values()

@@ -165,7 +165,7 @@ def test_the_page_shows_what_weechat_shows(stage: Stage, screens: list[ScreenPro
             bob.send_line(text)
         elif speaker == "bob":
             bob.send_line(f"/msg @alice {text}")
-        screen.wait_for(lambda wanted=said: shown(wanted), said)  # type: ignore[misc]
+        screen.wait_for(lambda wanted=said: shown(wanted), said)  # type: ignore[misc]  # the default binds it
 
 
 @pytest.mark.parametrize("many", some(1, [500, 5000]))

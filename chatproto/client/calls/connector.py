@@ -48,7 +48,7 @@ from chatproto.wire.reasons import (
 
 log = Logger()
 SHOWN = 3
-"""So many reasons are told when all came to nothing; /path tells the others."""
+"""Reasons that are told when every dial failed; /path tells the others."""
 
 
 class Connector:

@@ -166,7 +166,7 @@ class PlainCalls:
         conversation.perform(conversation.session.accept())
 
     def _tell_refused(self, link: PlainPeerConnection) -> None:
-        """Once for each machine that calls in plain text, or a stranger could fill the screen."""
+        """Tell it once for each machine that calls in plain text, or a stranger could fill the screen."""
         machine = network(link.host)
         if machine not in self._refused and len(self._refused) < REFUSED_TOLD:
             self._refused.add(machine)

@@ -195,7 +195,7 @@ def _log(failure: Any) -> None:
 
 
 QUICK = 5
-"""So often it is dialled at once where there is a connection each time, and it comes to nothing."""
+"""Dials at once where each makes a connection that comes to nothing."""
 
 
 class Redials:

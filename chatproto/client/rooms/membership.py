@@ -54,7 +54,7 @@ class Membership:
         self.entered = False
         """The JOIN of this connection was answered."""
         self.entering = False
-        """It is asked, or we are in."""
+        """True if it was asked for, or we are in."""
         self.joined = False
         """We have been in it."""
         self.told = False
@@ -62,9 +62,9 @@ class Membership:
         self.gone = False
         """We have left, or were put out."""
         self.waiting: deque[str] = deque()
-        """What is to be said."""
+        """Lines that are to be said."""
         self.flying: deque[str] = deque()
-        """What was said on this connection or the last one, and is not known to have arrived."""
+        """Lines said on this connection or the last one that are not known to have arrived."""
         self.parts: deque[AskedPart | None] = deque()
         """Of whose requests what waits and flies is, in its order."""
         self._tell = context.publish

@@ -7,9 +7,8 @@ from typing import Any
 
 from chatproto.directory.registrations import ClientConnection
 from chatproto.rooms.effects import TellMember
-from chatproto.rooms.moderation import NO_TARGET, Actor, Decision, Moderation, TargetClient
+from chatproto.rooms.moderation import Actor, Decision, Moderation, find_target
 from chatproto.rooms.policy import OVER
-from chatproto.rooms.room import Room
 from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
 from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.shared_rooms.presence import TRIES, RoomPresence
@@ -60,7 +59,8 @@ class Moderating:
             if room is None or copy is None:
                 raise RemoteError(404, "not in that room")
             now = self._now()
-            target = self._target(getattr(message, "peer_id", ""), room, actor)
+            named = getattr(message, "peer_id", "")
+            target = find_target(named, room, actor, self._owner_of, self._sees)
             decision = self._rules.decide(message, copy.policy, actor, target, now)
             if decision.news is not None or decision.policy is not copy.policy:
                 try:
@@ -100,17 +100,6 @@ class Moderating:
         seats = [(one, copy.members[one]) for one in gone if one in copy.members]
         if seats:
             await self._presence.put_out(name, seats, "kicked" if ban is None else "banned")
-
-    def _target(self, client_id: str, room: Room, actor: Actor) -> TargetClient:
-        """Look up the client that a request names; "" if it names none."""
-        if not client_id:
-            return NO_TARGET
-        member = room.members.get(client_id)
-        if member is not None:
-            return TargetClient(member.key, inside=True)
-        inside = client_id in room.plain
-        key = "" if inside else self._owner_of(client_id) or ""
-        return TargetClient(key, inside, actor.operator or self._sees(actor.key, client_id))
 
     def _news(self, decision: Decision, guest: ClientConnection | None) -> Any:
         """Return the news of a decision as JSON values, with the connection that is not told."""

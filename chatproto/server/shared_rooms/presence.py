@@ -21,7 +21,7 @@ from chatproto.server.shared_rooms.views import Asker, RoomViews
 from chatproto.wire.errors import RemoteError, StoreTrouble
 
 TRIES = 16
-"""How often a request is decided: so many others would have to change the room just then."""
+"""Decisions on one request before it is refused: each but the last met a change by another server."""
 LOBBY_POLICY = RoomPolicy(LOBBY, version=1)
 
 

@@ -65,9 +65,9 @@ class RoomViews:
         self.rooms: dict[str, Room] = {}
         """By name; those that are watched."""
         self.copies: dict[str, RoomCopy] = {}
-        """What each of them is made of."""
+        """Copy in which each watched room is kept, by its name."""
         self.plain: dict[str, bool] = {}
-        """Who is in the lobby in bare text at this server; False: and leaves it."""
+        """Members of the raw-text lobby at this server, by name; False while one is leaving."""
         self._by_number: dict[int, Asker] = {}
 
     @property

@@ -194,7 +194,7 @@ class RedisLog(Service):
             self._unfit(f"{self._place} cannot be read: {failure.getErrorMessage()}")
 
     def _tell(self, error: BaseException) -> None:
-        """Once for each time that it is away."""
+        """Log the reason, once for each time that Redis is away."""
         self.why = str(error)
         if not self._told:
             self._told = True

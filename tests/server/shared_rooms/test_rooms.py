@@ -138,7 +138,7 @@ class SharedRoomsCase(RedisCase):
             one = OneServer(self, await self.client(), f"node{number}")
             one.watch.startService()
             self.addCleanup(one.watch.stopService)
-            await self.until(lambda one=one: one.watch.is_up)  # type: ignore[misc]
+            await self.until(lambda one=one: one.watch.is_up)  # type: ignore[misc]  # bound now
             found.append(one)
         return found
 
@@ -218,7 +218,7 @@ class SharedRoomsTests(SharedRoomsCase):
         for server in (alice.server, bob.server):
             copy = server.watch.find(TEA)
             assert copy is not None
-            await self.until(lambda copy=copy: set(copy.members) == {"alice", "bob"})  # type: ignore[misc]
+            await self.until(lambda copy=copy: set(copy.members) == {"alice", "bob"})  # type: ignore[misc]  # bound now
 
     async def test_two_open_a_room_at_once_and_one_owns_it(self) -> None:
         one, other = await self.servers()
@@ -267,7 +267,7 @@ class SharedRoomsTests(SharedRoomsCase):
         await alice.answer(bcp2_rooms.Say, LOBBY, "hi")
         await one.shared.order(bcp2_rooms.Say(0, LOBBY, "be nice"))
         for server in (one, other):
-            await self.until(lambda server=server: "server> be nice" in server.shown)  # type: ignore[misc]
+            await self.until(lambda server=server: "server> be nice" in server.shown)  # type: ignore[misc]  # bound now
             self.assertEqual(server.shown.count("alice: hi"), 1)
         one.lobby.went("guest-1", "bye")
         await self.until(lambda: "* guest-1 left (bye)" in other.shown)
@@ -416,7 +416,7 @@ class TroubleTests(SharedRoomsCase):
         for each in (bob, alice, alice):
             await each.server.beats.beat()
         for each in (alice, bob):
-            await self.until(lambda each=each: bool(each.of(bcp2_rooms.Parted)))  # type: ignore[misc]
+            await self.until(lambda each=each: bool(each.of(bcp2_rooms.Parted)))  # type: ignore[misc]  # bound now
             self.assertEqual([one.peer_id for one in each.of(bcp2_rooms.Parted)], ["ghost"])
 
     async def test_members_of_dead_servers_leave_rooms_that_nobody_watches(self) -> None:

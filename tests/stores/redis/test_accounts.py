@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.trial.unittest import TestCase
 
 from chatproto.accounts.checker import PasswordChecker
 from chatproto.accounts.passwords import hashed
@@ -17,20 +15,15 @@ from chatproto.stores.redis.accounts import ACCOUNTS, LooksAlike, RedisAccounts
 from chatproto.stores.redis.client import connected
 from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.errors import StoreTrouble
-from tests.redis_process import Redis
+from tests.stores.redis.case import RedisCase
 
 
-class RedisAccountsTests(TestCase):
-    timeout = 60
-
+class RedisAccountsTests(RedisCase):
     def setUp(self) -> None:
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        self.redis = Redis(folder)
-        self.addCleanup(self.redis.kill)
+        super().setUp()
         self.accounts = RedisAccounts(reactor, RedisUrl(self.redis.url))
 
-    async def ask(self, *command: Any) -> Any:
+    async def reply(self, *command: Any) -> Any:
         async with connected(reactor, RedisUrl(self.redis.url)) as connection:
             return await connection.ask(*command)
 
@@ -68,12 +61,12 @@ class RedisAccountsTests(TestCase):
         self.assertEqual(await checker.requestAvatarId(right), b"alice")
         greedy = "$argon2id$v=19$m=999999999,t=3,p=4$AAAAAAAAAAA$AAAAAAAAAAA"
         for entry in (b"\xff:\xff", b"bob", f"bob:{greedy}", "bob:plain", "eve:x", ""):
-            await self.ask("HSET", ACCOUNTS, "bob", entry)
+            await self.reply("HSET", ACCOUNTS, "bob", entry)
             wrong = checker.requestAvatarId(UsernamePassword(b"bob", b"plain"))
             await self.assertFailure(wrong, UnauthorizedLogin)
-        await self.ask("HSET", ACCOUNTS, "esc", "\x1b[2J:x")
+        await self.reply("HSET", ACCOUNTS, "esc", "\x1b[2J:x")
         self.assertEqual(await self.accounts.users(), ["alice"])
-        await self.ask("DEL", ACCOUNTS)
-        await self.ask("SET", ACCOUNTS, "no hash")
+        await self.reply("DEL", ACCOUNTS)
+        await self.reply("SET", ACCOUNTS, "no hash")
         wrong = checker.requestAvatarId(right)
         self.assertIn("WRONGTYPE", str(await self.assertFailure(wrong, StoreTrouble)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -19,7 +17,7 @@ from chatproto.stores.redis.log import RedisLog
 from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.errors import StoreTrouble
 from tests.contracts.names import key
-from tests.redis_process import Redis
+from tests.stores.redis.case import RedisCase
 
 
 class Gap(Exception):
@@ -56,14 +54,9 @@ class Reader:
         self.ups += 1
 
 
-class RedisLogTests(TestCase):
-    timeout = 60
-
+class RedisLogTests(RedisCase):
     def setUp(self) -> None:
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        self.redis = Redis(folder)
-        self.addCleanup(self.redis.kill)
+        super().setUp()
         self.unfit: list[str] = []
 
     def log(self, reader: Reader | None = None, name: str = key(1)) -> tuple[RedisLog, Reader]:
@@ -77,10 +70,6 @@ class RedisLogTests(TestCase):
         log, reader = self.log()
         await self.until(lambda: reader.ups == 1)
         return log, reader
-
-    async def until(self, fact: Callable[[], bool]) -> None:
-        while not fact():
-            await deferLater(reactor, 0.01, lambda: None)
 
     async def test_all_read_all_lines_in_one_order_with_their_times(self) -> None:
         one, here = await self.up()
