@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Protocol
 
 from chatproto.rooms.policy import BanRecord, Role, RoomPolicy, subject
@@ -32,6 +32,8 @@ class Room:
         self.policy = policy
         self.members: dict[str, Member] = {}
         """Members with a key, by id."""
+        self.here: Mapping[str, Member] = self.members
+        """Those of them that are connected to this server: all, if it is alone."""
         self.plain: set[str] = set()
         """Members in bare text."""
         self._sorted: list[str] = []

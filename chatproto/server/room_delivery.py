@@ -136,7 +136,7 @@ class RoomDelivery:
     def joined(self, guest: Member, name: str) -> None:
         """Send `guest` what is said in the room `name` from now on."""
         for room, feed in self._feeds.items():
-            if room.name == name and room.members.get(guest.client_id or "") is guest:
+            if room.name == name and room.here.get(guest.client_id or "") is guest:
                 feed.join(guest)
 
     def answered(self, guest: Member) -> None:
@@ -163,7 +163,7 @@ class RoomDelivery:
         turns, self._turns = self._turns, {}
         connections = self.connections
         for room, said in turns.items():
-            if not room.members:
+            if not room.here:
                 continue
             lines = [
                 said_bytes(
@@ -180,9 +180,9 @@ class RoomDelivery:
                 own = {one: self._seen_by(one, said, lines) for one in speakers if one is not None}
                 self._feed(room, everything, own)
                 continue
-            for guest in tuple(room.members.values()):
+            for guest in tuple(room.here.values()):
                 connection = connections.get(guest)
-                if connection is not None:  # else they are another server's
+                if connection is not None:  # it may have ended just now
                     data = (
                         everything if guest not in speakers else self._seen_by(guest, said, lines)
                     )
@@ -199,16 +199,16 @@ class RoomDelivery:
         return True
 
     def _is_large(self, room: Room, size: int = 0) -> bool:
-        """Return True if `size` bytes for each member of `room` are too much for one turn."""
+        """Return True if `size` bytes for each member of `room` here are too much for one turn."""
         if self.turns is None:
             return False
-        members = len(room.members)
+        members = len(room.here)
         return members > AT_ONCE or members * size > BYTES_AT_ONCE or room in self._feeds
 
     def _feed(self, room: Room, line: bytes, own: dict[Member, bytes]) -> None:
         feed = self._feeds.get(room)
         if feed is None:
-            feed = self._feeds[room] = RoomFeed(room.members.values(), self._send)
+            feed = self._feeds[room] = RoomFeed(room.here.values(), self._send)
         feed.add(line, own)
         if self.turns is not None:
             self.turns.later(self._chore)
@@ -249,7 +249,7 @@ class RoomDelivery:
         if self._is_large(room):
             self._feed(room, data, {but: b""} if but is not None else {})
             return
-        for guest in tuple(room.members.values()):
+        for guest in tuple(room.here.values()):
             connection = self.connections.get(guest)
             if guest is not but and connection is not None:
                 connection.send(data)

@@ -9,7 +9,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from chatproto.directory.registrations import ClientConnection
-from chatproto.rooms.room import Room
+from chatproto.rooms.policy import RoomPolicy
+from chatproto.rooms.room import Member, Room
 from chatproto.rooms.shared import OwnNode, RoomCopy, RoomSeat
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -24,6 +25,26 @@ class RemoteMember:
     key: str
     host: str
     client_id: str | None
+
+
+class RoomView(Room):
+    """Room of several servers. Its members here are kept beside all, since only they are sent anything."""
+
+    def __init__(self, policy: RoomPolicy) -> None:
+        super().__init__(policy)
+        self._here: dict[str, Member] = {}
+        self.here = self._here
+
+    def put_in(self, client_id: str, guest: Member | None) -> None:
+        super().put_in(client_id, guest)
+        if isinstance(guest, ClientConnection):
+            self._here[client_id] = guest
+        elif guest is not None:
+            self._here.pop(client_id, None)  # it has moved to another server
+
+    def put_out(self, client_id: str) -> None:
+        super().put_out(client_id)
+        self._here.pop(client_id, None)
 
 
 @dataclass(eq=False, slots=True)
@@ -124,7 +145,7 @@ class RoomViews:
     def add(self, copy: RoomCopy) -> Room:
         """Make the view of a room that is watched from now on."""
         name = copy.policy.name
-        room = self.rooms[name] = Room(copy.policy)
+        room = self.rooms[name] = RoomView(copy.policy)
         self.copies[name] = copy
         for client_id, seat in copy.members.items():
             self.sit(room, client_id, seat)
@@ -152,5 +173,5 @@ class RoomViews:
 
     def own_members(self, room: Room) -> list[Asker]:
         """Return the askers that are in `room`."""
-        found = map(self.asker_of, room.members.values())
+        found = map(self.asker_of, room.here.values())
         return [one for one in found if one is not None and one.rooms.get(room.name) is room]

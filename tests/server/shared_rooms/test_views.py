@@ -1,0 +1,93 @@
+"""A room of several servers, as one of them sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.registrations import ClientConnection
+from chatproto.rooms.effects import Spread, Talk
+from chatproto.rooms.policy import RoomPolicy
+from chatproto.rooms.room import Room
+from chatproto.rooms.shared import OwnNode, RoomCopy, RoomSeat, RoomState
+from chatproto.server.room_delivery import AT_ONCE, RoomDelivery
+from chatproto.server.shared_rooms.views import RoomViews
+from chatproto.server.work_queue import WorkQueue
+from chatproto.wire import bcp2_rooms
+from tests.contracts.names import key
+
+TEA = "#tea"
+
+
+class Connections(dict[Any, Any]):
+    """Connections that count how often one is looked up."""
+
+    looked_up = 0
+
+    def get(self, guest: Any, other: Any = None) -> Any:
+        self.looked_up += 1
+        return super().get(guest, other)
+
+
+class Connection:
+    """A connection that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+
+    def send(self, data: bytes) -> None:
+        self.got.append(data)
+
+
+class RoomViewTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.views = RoomViews(OwnNode(lambda: "here"))
+        self.delivery = RoomDelivery(self.clock, turns=WorkQueue(self.clock))
+        self.connections = self.delivery.connections = Connections()
+
+    def room(self, here: int, elsewhere: int) -> Room:
+        """Make the view of a room with so many members at this server, and at another."""
+        seats = {}
+        for number in range(here):
+            visitor = ClientConnection(key(number), "192.0.2.1", 4000, number=number + 1)
+            self.views.asker(visitor).client_id = f"here{number}"
+            seats[f"here{number}"] = self.views.seat(visitor)
+            self.connections[visitor] = Connection()
+        for number in range(elsewhere):
+            seats[f"away{number}"] = RoomSeat("there", number + 1, key(500 + number), "192.0.2.2")
+        state = RoomState(RoomPolicy(TEA, key(0), version=1), 1, 1, seats, {}, ())
+        return self.views.add(RoomCopy(state))
+
+    def say(self, room: Room) -> None:
+        self.delivery.carry_out([Talk(room, 2, "away0", 1.0, "hello", None, 0)])
+        self.clock.advance(0)
+
+    def test_members_of_other_servers_are_not_looked_up_for_what_is_said(self) -> None:
+        room = self.room(3, 20)
+        self.say(room)
+        joined = bcp2_rooms.Joined(TEA, "away20", "member")
+        self.delivery.carry_out([Spread(room, joined, None, plain=True)])
+        self.assertEqual(self.connections.looked_up, 6)
+        self.assertEqual([len(one.got) for one in self.connections.values()], [2, 2, 2])
+
+    def test_a_room_is_large_by_its_members_here(self) -> None:
+        room = self.room(2, AT_ONCE)
+        self.say(room)
+        self.assertEqual([len(one.got) for one in self.connections.values()], [1, 1])
+
+    def test_a_member_that_moves_to_another_server_is_here_no_more(self) -> None:
+        room = self.room(2, 1)
+        self.views.sit(room, "here0", RoomSeat("there", 9, key(0), "192.0.2.2"))
+        self.assertEqual([*room.here], ["here1"])
+        self.assertEqual([*room.members], ["here0", "here1", "away0"])
+        room.put_out("here1")
+        room.put_out("away0")
+        self.assertEqual((len(room.here), [*room.members]), (0, ["here0"]))
+
+    def test_a_client_without_a_connection_that_is_known_here_is_elsewhere(self) -> None:
+        room = self.room(1, 0)
+        self.views.sit(room, "ghost", RoomSeat("here", 99, key(7), "192.0.2.3"))
+        self.assertEqual([*room.here], ["here0"])
