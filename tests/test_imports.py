@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *(
             "wire",
             "net",
-            "client.asked",
+            "client.requests",
             "client.app",
             "client.events",
             "client.conversations",

@@ -117,7 +117,7 @@ class _Running:
         )
         self._client, self._service = self._embedded.client, self._embedded.service
         self._client.context.hold_input.listen(self._hold)
-        self._target = ActiveTarget(self._client.calls.all)
+        self._target = ActiveTarget(self._client.conversations)
         # One that only asks is not registered, nor is one with --plain by itself.
         registers = not options["plain"] and not options.get("only-asks")
         self._asks_server = options["server"] is not None and registers

@@ -136,7 +136,7 @@ def control(client: Client, screen: Callable[[Event], None]) -> Control:
     """
 
     def new_speaker() -> Callable[[str, References], Event | None]:
-        standing = ActiveTarget(client.calls.all)
+        standing = ActiveTarget(client.conversations)
         return lambda line, references: standing.run(
             lambda: carry_out_json(line, client, references)
         )

@@ -41,7 +41,6 @@ from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.server.server_queries import ServerQueries
 from chatproto.client.status_report import StatusReport
 from chatproto.client.strangers import Strangers
-from chatproto.client.targets import Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
 from chatproto.identity.pins import NO_SERVER as NO_SERVER_KEY
@@ -96,6 +95,7 @@ class Client:
     place: OwnAddresses
     trust: TrustStore | None
     people: AddressBook
+    conversations: Conversations
     calls: Calls
     connections: Connections
     rendezvous: RendezvousTable
@@ -114,21 +114,10 @@ class Client:
     neighbours: Neighbours | None
     status: StatusReport
 
-    @property
-    def target(self) -> Target | None:
-        """Recipient of the next typed line; the value is equal only to itself."""
-        return self.calls.all.target
-
-    def why_not_for(self, intended: Target | None) -> str:
-        """Return why a line that was typed for `intended`, an earlier `target`, must not be sent to
-        the present one; empty if they are the same.
-        """
-        return self.calls.all.why_not_for(intended)
-
     def familiar_names(self) -> FamiliarNames:
         """Return the names that a person may mean when they press Tab."""
         return familiar_names(
-            self.calls.all,
+            self.conversations,
             self.trust,
             self.people,
             self.neighbours,
@@ -170,7 +159,7 @@ def build_client(
     """
     events = ServerEvents()
     people = AddressBook()
-    requests = Requests(context)
+    requests = Requests(context.publish, context.settled)
     posts = None
     if trust is not None and ledger is not None:
         posts = OutboundStreams(context, ledger, trust)
@@ -260,6 +249,7 @@ def build_client(
         place=place,
         trust=trust,
         people=people,
+        conversations=conversations,
         calls=calls,
         connections=connections,
         rendezvous=rendezvous,

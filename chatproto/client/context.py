@@ -10,8 +10,8 @@ from typing import Generic, Protocol, TypeVar
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
-from chatproto.client.asked import AskedPart
 from chatproto.client.events import Event
+from chatproto.client.requests import AskedPart
 from chatproto.client.settings import ClientSettings
 from chatproto.net.clock import Wall
 from chatproto.wire.limits import ClientLimits

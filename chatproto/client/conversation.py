@@ -9,12 +9,12 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
 
-from chatproto.client.asked import current, take_part, telling
 from chatproto.client.calls.rendezvous import path_of
 from chatproto.client.context import Context, Signal
 from chatproto.client.events import Bye, Event, Failed, SessionChanged
 from chatproto.client.message_news import MessageNews
 from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.requests import current, take_part, telling
 from chatproto.client.targets import EndedTarget, Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import OpenPeer, Recipient

@@ -50,7 +50,10 @@ class Conversations:
         self.moved: Signal[Target] = Signal()
         self.typed = typed
         self._seconds = seconds
-        self._target: Target | None = None
+        self.target: Target | None = None
+        """Recipient of the next line, equal only to itself; `move_to` changes it."""
+        self.room = ""
+        """The room that gets the next line, or an empty string."""
         self._all: list[Conversation] = []
         self._number = 0
 
@@ -65,14 +68,9 @@ class Conversations:
         self._number += 1
         return self._number
 
-    @property
-    def target(self) -> Target | None:
-        """Recipient of the next line; see `move_to`."""
-        return self._target
-
     def move_to(self, target: Target | None) -> bool:
         """Let the next line go to `target`. Returns True if the person was told, as of another one."""
-        before, self._target = self._target, target
+        before = self._change(target)
         if before is None or target is None or target == before:
             return False
         told = before.is_live and target.is_live
@@ -84,43 +82,43 @@ class Conversations:
         """Put `target` in the place of the one that is there, and return that: nobody is told."""
         if target is not None:
             target = target.settled(self._all, self._seconds())
-        before, self._target = self._target, target
+        return self._change(target)
+
+    def _change(self, target: Target | None) -> Target | None:
+        """Make `target` the target, and return the one before."""
+        before, self.target = self.target, target
+        self.room = target.room if target is not None else ""
         return before
 
     @property
     def current(self) -> Conversation | None:
         """The conversation that gets the next line, also with a contact who was away and is back."""
-        return self._target.conversation(self.with_recipient) if self._target is not None else None
+        return self.target.conversation(self.with_recipient) if self.target is not None else None
 
     def is_current(self, conversation: Conversation) -> bool:
         """Return True if the next line goes to `conversation`."""
         return self.current is conversation
 
     @property
-    def room(self) -> str:
-        """The room that gets the next line, or an empty string."""
-        return self._target.room if self._target is not None else ""
-
-    @property
     def away(self) -> AwayContact | None:
         """The contact for whom the next line is queued, unless there is a conversation with them."""
-        return self._target.away if self._target is not None else None
+        return self.target.away if self.target is not None else None
 
     @property
     def vacant(self) -> bool:
         """Return True if a new caller becomes the target: there is none, and none ended a moment ago."""
-        return self._target is None or self._target.gives_way(self._seconds(), self.typed)
+        return self.target is None or self.target.gives_way(self._seconds(), self.typed)
 
     @property
     def target_name(self) -> str:
         """The name of whoever gets the next line; empty if nobody does."""
-        return self._target.name if self._target is not None and self._target.is_live else ""
+        return self.target.name if self.target is not None and self.target.is_live else ""
 
     def why_not_for(self, intended: Target | None) -> str:
         """Return why a line that was typed for `intended` must not be sent; empty if the target is
         still the same, or the same person.
         """
-        now = self._target
+        now = self.target
         if intended is None:
             return reasons.NOT_SENT_NOW_TO(now=now.name) if now is not None and now.is_live else ""
         intended = intended.latest
@@ -135,15 +133,15 @@ class Conversations:
 
     def nobody(self, hint: str = reasons.CALL_HINT) -> LocalError:
         """Return why a line goes to nobody; from then on the target before is forgotten."""
-        target = self._target
+        target = self.target
         if target is None or target.is_live:
             return LocalError(404, reasons.NO_CURRENT(hint=hint))
-        self._target = None
+        self._change(None)
         return LocalError(404, target.why_gone(hint))
 
     def ended(self, target: Target, own: bool) -> None:
         """Note that `target` is over; `own`: by what the person did."""
-        if self._target is not None and self._target.ends_with(target):
+        if self.target is not None and self.target.ends_with(target):
             self.move_to(None if own else EndedTarget(target.name, self._seconds()))
 
     def begin(self, make: Callable[[int], Conversation]) -> Conversation:

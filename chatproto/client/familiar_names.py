@@ -42,7 +42,7 @@ def familiar_names(
 
     `listed`: rooms that the server listed last.
     """
-    here = rooms.members(rooms.current) if rooms.current else ()
+    here = rooms.members(conversations.room) if conversations.room else ()
     ids = chain(
         here,
         (one.name for one in conversations),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IDelayedCall
 
-from chatproto.client.asked import AskedPart, current, take_part, telling
 from chatproto.client.context import Context
 from chatproto.client.events import CommandOutput, Event, Failed, FileChanged
+from chatproto.client.requests import AskedPart, current, take_part, telling
 from chatproto.client.trust_store import TrustStore
 from chatproto.net.clock import Monotonic
 from chatproto.net.paths import what_is_in_the_way

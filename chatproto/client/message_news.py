@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from chatproto.client.asked import AskedPart, take_part, telling
 from chatproto.client.context import MessageParts
 from chatproto.client.events import (
     Delivered,
@@ -16,6 +15,7 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.client.requests import AskedPart, take_part, telling
 from chatproto.net.clock import Wall
 from chatproto.session import ledger
 from chatproto.session.effects import MessageOutcome

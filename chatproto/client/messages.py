@@ -5,7 +5,6 @@ A text that finds no room is held, and with it all further input.
 
 from __future__ import annotations
 
-from chatproto.client.asked import AskedPart, note_failure, take_part, telling
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.outgoing import OutgoingCalls
 from chatproto.client.context import Context
@@ -15,6 +14,7 @@ from chatproto.client.conversations import ActiveTarget
 from chatproto.client.events import MessageReceived, Undelivered
 from chatproto.client.outbox import Outbox
 from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.requests import AskedPart, note_failure, take_part, telling
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.rooms.room_orders import RoomOrders
 from chatproto.client.server.introducers import Introducer
@@ -69,6 +69,7 @@ class Messages:
         self._in_room = in_room
         self._outbox = outbox
         self._held: tuple[Conversation, str, AskedPart | None] | None = None  # that finds no room
+        context.settled.listen(self._go_on)
 
     def say(self, text: str, to: str = "") -> None:
         """Send `text` to `to`, an id or `#room`; without it, where typed lines go."""
@@ -153,7 +154,7 @@ class Messages:
         acknowledged = conversation.session.dialect.acknowledged
         return full and acknowledged and conversation.state in ON_THE_WAY
 
-    def go_on(self) -> None:
+    def _go_on(self, _: None) -> None:
         """Say the message that is held, if there is room now or its conversation is over."""
         if self._held is None:
             return

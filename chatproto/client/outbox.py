@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
-from chatproto.client.asked import take_part, telling
 from chatproto.client.calls.calls import Calls
 from chatproto.client.context import Context
 from chatproto.client.deliveries import Deliveries
@@ -15,6 +14,7 @@ from chatproto.client.events import CommandOutput, Failed, MessageReceived, Noti
 from chatproto.client.message_news import end_with, outcome_event
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
+from chatproto.client.requests import take_part, telling
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import Recipient

@@ -67,7 +67,6 @@ class Program:
         self._outbox = outbox
         self._input_ended: IDelayedCall | None = None
         self._exit_code: int | None = None
-        context.settled.listen(self._settle)
         calls.left.listen(self._left)
 
     def start(self, host: str, port: int) -> None:
@@ -134,6 +133,7 @@ class Program:
         if self._input_ended is None and self._exit_code is None:
             wait = END_WAIT
             self._input_ended = self._context.clock.callLater(wait, self.stop)
+            self._context.settled.listen(self._settle)
             self._settle()
 
     def interrupted(self) -> None:
@@ -150,11 +150,8 @@ class Program:
         self.finished(code)
 
     def _settle(self, _: None = None) -> None:
-        """Go on with held input; if the input has ended and nothing is left to do, end."""
-        self._messages.go_on()
-        if self._input_ended is None or len(self._requests):
-            return
-        if not self._calls.all.unsent and not self._rooms.unsent:
+        """End if nothing is left to do; the input has ended."""
+        if not len(self._requests) and not self._calls.all.unsent and not self._rooms.unsent:
             self.stop()
 
     def _left(self, _: None) -> None:

@@ -418,7 +418,8 @@ class Exchange:
             self.floor.changed(self.half)
             self._void = post.last
             post.drop_modes()
-        elif not crossed:  # or it was said before they knew of our mode
+        elif self.floor.turn is not TurnHolder.BOTH and not crossed:
+            # If crossed, it was said before they knew of our mode.
             under_way = post.turn_in_flight(self._void)
             self.floor.heard(crossed=under_way, smaller=post.smaller)
         # The turn first: should we be killed between the two, they repeat what they said.
@@ -481,7 +482,7 @@ class Exchange:
             if entry.kind == MODE:
                 modes -= 1
                 self.floor.set_half(entry.text == "half")
-            elif not modes:
+            elif not modes and self.floor.turn is not TurnHolder.BOTH:
                 self.floor.said()
         return effects
 

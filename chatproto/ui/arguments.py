@@ -14,7 +14,7 @@ from pathlib import Path
 from chatproto.net.paths import local_path
 
 ReadText = Callable[[str], str]
-"""Function that writes a free text: as it was typed, or as the JSON interface has it."""
+"""Function that writes a free text: `str` as it was typed, another as the JSON interface has it."""
 
 
 NUMBER = re.compile(r"[1-9][0-9]{0,17}")
@@ -22,11 +22,6 @@ NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 class Misused(Exception):
     """Arguments do not fit the command; the text continues its name: "needs a text"."""
-
-
-def as_typed(text: str) -> str:
-    """Return free text unchanged."""
-    return text
 
 
 def nothing(rest: str, read_text: ReadText) -> tuple[str, ...]:

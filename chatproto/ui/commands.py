@@ -23,7 +23,6 @@ from chatproto.ui.arguments import (
     ReadText,
     accepted,
     addressed_text,
-    as_typed,
     asker,
     callee,
     compared,
@@ -486,7 +485,7 @@ def _row(name: str, command: str) -> CommandRow:
 _COMMAND = re.compile(r"/(\S*)(?:\s(.*))?", re.DOTALL)
 
 
-def parse(line: str, read_text: ReadText = as_typed) -> TypedText | Command | None:
+def parse(line: str, read_text: ReadText = str) -> TypedText | Command | None:
     """Parse a line: text, or a command if it begins with a slash; None for a blank line.
 
     `//text` is the text `/text`. Raises: BadCommand.
@@ -534,7 +533,7 @@ def run(said: TypedText | Command, client: Client) -> Event | None:
     return None
 
 
-def carry_out(line: str, client: Client, read_text: ReadText = as_typed) -> Event | None:
+def carry_out(line: str, client: Client, read_text: ReadText = str) -> Event | None:
     """Read `line` and run it; an event is to be shown: an answer, or why it could not be done."""
     return _carry_out(lambda: parse(line, read_text), client)
 
@@ -546,14 +545,14 @@ def carry_out_typed(line: str, client: Client) -> Event | None:
 
 def _meant(said: TypedText | Command | None, client: Client) -> TypedText | Command | None:
     """Return the command that a bare word stands for where there is nobody to say it to."""
-    if isinstance(said, TypedText) and client.target is None:
+    if isinstance(said, TypedText) and client.conversations.target is None:
         name = BARE.get(said.text.strip().lower())
         return Command(name) if name is not None else said
     return said
 
 
 def carry_out_for(intended: Target | None, line: str | TypedText, client: Client) -> Event | None:
-    """Carry out a line, or a text as it is, that was typed while `intended` was `client.target`.
+    """Carry out a line, or a text as it is, that was typed while `intended` was the target.
 
     If the target has changed or ended since then, a text and a command that acts on the target are not
     carried out: the event is a `Failed` with `Reason.TARGET_CHANGED`.
@@ -564,7 +563,7 @@ def carry_out_for(intended: Target | None, line: str | TypedText, client: Client
         here = isinstance(said, TypedText) or (
             said is not None and ROWS[said.name].acts_on_target(said.arguments)
         )
-        why = client.why_not_for(intended) if here else ""
+        why = client.conversations.why_not_for(intended) if here else ""
         if why:
             raise TargetChanged(why, said.name if isinstance(said, Command) else None)
         return said

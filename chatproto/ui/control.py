@@ -17,7 +17,6 @@ from twisted.internet.interfaces import IAddress, IReactorUNIX
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
-from chatproto.client.asked import Asked, current
 from chatproto.client.events import (
     Bridged,
     CommandOutput,
@@ -30,6 +29,7 @@ from chatproto.client.events import (
     RoomChanged,
     SessionChanged,
 )
+from chatproto.client.requests import Asked, current
 from chatproto.net.bounded_output import BoundedOutput
 from chatproto.net.clock import Wall
 from chatproto.net.private_socket import PrivateSocket

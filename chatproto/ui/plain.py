@@ -49,7 +49,9 @@ class PlainInterface:
         self._guard: PasteGuard | None = None
         if clock is not None:
             self._paste = Paste(clock, self._say, more=more)
-            self._guard = PasteGuard(clock, self._say, self._notify, lambda: client.target, more)
+            self._guard = PasteGuard(
+                clock, self._say, self._notify, lambda: client.conversations.target, more
+            )
 
     def tell(self, event: Event) -> None:
         """Shows `event`."""
@@ -69,7 +71,7 @@ class PlainInterface:
         elif self._guard is None or self._paste is None:
             self._run(line)
         elif not self._guard.takes(line):
-            if self._client.rooms.current and not _is_command(line):
+            if self._client.conversations.room and not _is_command(line):
                 said = parse(line)
                 if isinstance(said, TypedText):
                     self._paste.add(said.text)

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from chatproto.client.app import Client
-from chatproto.client.asked import Asked, current, note_failure, telling
 from chatproto.client.events import CommandOver, Event, Failed
+from chatproto.client.requests import Asked, current, note_failure, telling
 from chatproto.ui.arguments import shortened
 from chatproto.ui.commands import carry_out_values
 from chatproto.ui.values import Values

@@ -26,7 +26,7 @@ class RequestsTests(SynchronousTestCase):
         self.answers: dict[str, Deferred[None]] = {}
         self.context = Context(ClientSettings("alice"), DEFAULTS, Clock(), lambda: Wall(0.0))
         self.context.publish.listen(self.events.append)
-        self.requests = Requests(self.context)
+        self.requests = Requests(self.context.publish, self.context.settled)
         self.context.settled.listen(lambda _: self.settled.append(len(self.requests)))
 
     def asks(self, name: str) -> None:

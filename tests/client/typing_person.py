@@ -74,7 +74,8 @@ class TypingPerson:
         ):
             return lambda *given: self._type(name, *given)
         name = ALIASES.get(name, name)
-        for part in (self.client, self.client.context, self.client.program, self.client.calls):
+        client = self.client
+        for part in (client, client.context, client.program, client.calls, client.conversations):
             if hasattr(part, name):
                 return getattr(part, name)
         raise AttributeError(name)

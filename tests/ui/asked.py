@@ -18,18 +18,26 @@ class AskedClient:
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
         self.rooms = self.in_room = AskedRooms(self.asked)
-        self.target: object = "bob"
-        self.gone = ""
+        self.conversations = AskedTarget()
         for part in PARTS:
             setattr(self, part, AskedPart(self.asked))
-
-    def why_not_for(self, intended: object) -> str:
-        return self.gone
 
     def need_files(self) -> AskedPart:
         return AskedPart(self.asked)
 
     need_neighbours = need_files
+
+
+class AskedTarget:
+    """The target of typed lines, and why they are not for it."""
+
+    def __init__(self) -> None:
+        self.target: object = "bob"
+        self.room = ""
+        self.gone = ""
+
+    def why_not_for(self, intended: object) -> str:
+        return self.gone
 
 
 def asked_client() -> Any:

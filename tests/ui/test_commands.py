@@ -220,7 +220,7 @@ class ParseTests(SynchronousTestCase):
     def test_a_bare_word_is_a_command_only_where_nobody_hears_it(self) -> None:
         for word, expected in {"quit": ("quit",), " EXIT ": ("quit",)}.items():
             node = asked_client()
-            node.target = None
+            node.conversations.target = None
             self.assertIsNone(carry_out_typed(word, node))
             self.assertIsNone(carry_out_for(None, word, node))
             self.assertEqual(node.asked, [expected] * 2)
@@ -228,7 +228,7 @@ class ParseTests(SynchronousTestCase):
             carry_out_typed(word, node)
             self.assertEqual(node.asked, [("say", word)])
         node = asked_client()
-        node.target = None
+        node.conversations.target = None
         for word in ("help", "?"):
             self.assertEqual(carry_out_typed(word, node), help_answer())
         carry_out_typed("help me", node)
@@ -308,10 +308,14 @@ class TargetTests(SynchronousTestCase):
         acting += ("/kick bob", "/ban bob 2h", "/topic news", "/settings kept=no", "/verify")
         for line in acting:
             node = asked_client()
-            node.gone = "not sent: the conversation with bob has ended (/chat ID calls a peer)"
+            node.conversations.gone = (
+                "not sent: the conversation with bob has ended (/chat ID calls a peer)"
+            )
             shown = carry_out_for(None, line, node)
             assert isinstance(shown, Failed), line
-            self.assertEqual((shown.text, shown.code), (node.gone, Reason.TARGET_CHANGED))
+            self.assertEqual(
+                (shown.text, shown.code), (node.conversations.gone, Reason.TARGET_CHANGED)
+            )
             self.assertEqual(node.asked, [])
         named: tuple[str, ...] = (
             "/msg @bob hello",
@@ -323,7 +327,9 @@ class TargetTests(SynchronousTestCase):
         named += ("/topic @#den news", "/unsend 3 bob", "/verify bob", "/accept", "/chat bob")
         for line in named:
             node = asked_client()
-            node.gone = "not sent: the conversation with bob has ended (/chat ID calls a peer)"
+            node.conversations.gone = (
+                "not sent: the conversation with bob has ended (/chat ID calls a peer)"
+            )
             self.assertIsNone(carry_out_for(None, line, node), line)
             self.assertEqual(len(node.asked), 1)
 

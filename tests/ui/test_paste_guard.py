@@ -113,7 +113,7 @@ class PasteGuardTests(Case):
 
     def test_held_lines_go_to_nobody_else(self) -> None:
         self.paste("one", "/quit")
-        self.node.target = "carol"
+        self.node.conversations.target = "carol"
         self.paste("")
         self.assertEqual(self.said(), ["one"])
         self.assertIn("pasted for another conversation", self.lines[-1])

@@ -86,7 +86,7 @@ class PasteTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.node = asked_client()
-        self.node.rooms.current = "#den"
+        self.node.conversations.room = "#den"
         self.more = False
         self.ui = PlainInterface(
             self.node, lambda line: None, lambda: Wall(0.0), self.clock, lambda: self.more
@@ -129,7 +129,7 @@ class PasteTests(SynchronousTestCase):
         self.assertEqual(self.node.asked, [("names", "")])
 
     def test_outside_a_room_every_line_is_a_message(self) -> None:
-        self.node.rooms.current = ""
+        self.node.conversations.room = ""
         self.ui.on_line("one")
         self.ui.on_line("two")
         self.assertEqual(self.node.asked, [("say", "one"), ("say", "two")])

@@ -7,7 +7,6 @@ from typing import Any
 from twisted.internet.defer import CancelledError, ensureDeferred
 
 from chatproto.client.address_book import AddressBook
-from chatproto.client.asked import telling
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.connections import Connections
 from chatproto.client.calls.dialer import Dialer, PeerUnreachable
@@ -18,7 +17,7 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.events import Notice
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.name_resolver import NameResolver
-from chatproto.client.requests import Requests
+from chatproto.client.requests import Requests, telling
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.pins import KEY
 from chatproto.identity.recipient import (

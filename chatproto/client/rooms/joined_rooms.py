@@ -96,11 +96,6 @@ class JoinedRooms:
         return self._connection
 
     @property
-    def current(self) -> str:
-        """The room that what is typed goes to, or an empty string."""
-        return self._conversations.room
-
-    @property
     def unsent(self) -> int:
         """Number of our messages not known to have arrived."""
         return self._outbox.unsent

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from chatproto.client.asked import AskedPart, telling
 from chatproto.client.context import Context
 from chatproto.client.events import Event, MessageReceived, Notice, Sent, Uncertain, Undelivered
+from chatproto.client.requests import AskedPart, telling
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient, RoomPage

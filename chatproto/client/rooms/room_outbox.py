@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import Deferred
 
-from chatproto.client.asked import take_part
+from chatproto.client.requests import take_part
 from chatproto.client.rooms.membership import Membership
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import ClientLimits

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from chatproto.client.asked import OK, Asked
 from chatproto.client.events import Event, Failed, Notice
+from chatproto.client.requests import OK, Asked
 from chatproto.client.targets import RoomTarget
-from chatproto.ui.arguments import Misused, as_typed, paths
+from chatproto.ui.arguments import Misused, paths
 from chatproto.ui.commands import ROWS, carry_out, carry_out_values
 from chatproto.ui.common_words import ALIASES
 from chatproto.ui.irc import numerics
@@ -151,7 +151,7 @@ def _say(call: IrcCommand, target: str, text: str) -> None:
                 raise gone
             to = people.address(target)
             stranger = people.is_stranger(to)
-            conversation = call.face.client.calls.all.whom(to)
+            conversation = call.face.client.conversations.whom(to)
         except CodedError as error:
             call.tell(numerics.NO_SUCH_NICK, target, with_hints(error.sentence))
             return
@@ -199,7 +199,7 @@ def _send(call: IrcCommand, nick: str, rest: str) -> Event | None:
     """`send @bob path`: files for somebody."""
     try:
         to = call.face.people.address(nick)
-        _, *found = paths(rest, as_typed)
+        _, *found = paths(rest, str)
     except Misused as wrong:
         return Failed(f"send {wrong}", status=400, command="send", code=Reason.MALFORMED)
     except CodedError as error:

@@ -9,7 +9,6 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
 from chatproto.client.app import Client
-from chatproto.client.asked import Asked, current
 from chatproto.client.conversations import ActiveTarget
 from chatproto.client.events import (
     Bridged,
@@ -24,6 +23,7 @@ from chatproto.client.events import (
     Running,
     Sent,
 )
+from chatproto.client.requests import Asked, current
 from chatproto.ui.control import for_others, is_answer
 from chatproto.ui.irc.answers import Answer
 from chatproto.ui.irc.channels import Channels
@@ -110,7 +110,7 @@ class IrcFace(Factory):
     def buildProtocol(self, addr: IAddress | None) -> IrcConnection | None:
         if not self._make_room():
             return None
-        standing = ActiveTarget(self.client.calls.all)
+        standing = ActiveTarget(self.client.conversations)
         return IrcConnection(self._owner, standing, self.client.context.limits)
 
     def _make_room(self) -> bool:

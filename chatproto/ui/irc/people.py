@@ -22,7 +22,7 @@ class People:
 
     def __init__(self, client: Client, file: NickFile) -> None:
         self._client = client
-        self._names = client.calls.all.names
+        self._names = client.conversations.names
         self._shown: dict[Hashable, str] = {}  # by whom, the name that the program showed last
         known: list[tuple[str, Hashable]] = [
             (nick, KeyedPerson(key)) for nick, key in file.read() if nick != self.own_id
@@ -60,7 +60,7 @@ class People:
 
     def call_of(self, name: str) -> int | None:
         """Return the number of the conversation that is shown as `name`, None if there is none."""
-        found = self._client.calls.all.named(name)
+        found = self._client.conversations.named(name)
         return found.number if found is not None else None
 
     def source(self, nick: str) -> str:
@@ -131,7 +131,7 @@ class People:
     def is_stranger(self, address: str) -> bool:
         """Return True if whom `address` means must be called before they are told anything."""
         who = self._names.resolve(address)
-        return who.key is None and self._client.calls.all.with_recipient(who) is None
+        return who.key is None and self._client.conversations.with_recipient(who) is None
 
     def gone(self, nick: str) -> LocalError | None:
         """Return why nobody has the key of `nick` any more; None if that may be otherwise."""

@@ -74,7 +74,7 @@ def whois(face: IrcFace, line: IrcLine, answer: Answer) -> None:
     ]
     if key is not None:
         lines.append(reply(own, numerics.WHOIS_SPECIAL, nick, f"has the identity key {key}"))
-    conversation = face.client.calls.all.named(people.name(nick))
+    conversation = face.client.conversations.named(people.name(nick))
     if conversation is not None and conversation.was_open and conversation.security() != "open":
         lines.append(reply(own, numerics.WHOIS_SECURE, nick, "is using a secure connection"))
     account = people.account(nick)
@@ -100,7 +100,7 @@ def userhost(face: IrcFace, line: IrcLine, answer: Answer) -> None:
 
 def is_on(face: IrcFace, line: IrcLine, answer: Answer) -> None:
     """Answer ISON: who is in a conversation or a channel with us."""
-    here = {face.people.of_name(one.name) for one in face.client.calls.all if one.was_open}
+    here = {face.people.of_name(one.name) for one in face.client.conversations if one.was_open}
     for channel in face.channels:
         here |= {one.nick for one in channel.members.values()}
     asked = " ".join(line.parameters).split()[:ASKED]

@@ -40,13 +40,13 @@ class Here:
 
 def recipient(client: Client) -> str:
     """Return the name of whoever gets the next line; empty if nobody does."""
-    all = client.calls.all
+    all = client.conversations
     return all.current.name if all.current is not None else all.target_name
 
 
 def here(client: Client, waiting: bool = False) -> Here:
     """Return the recipient of the next line that is typed into `client`."""
-    all = client.calls.all
+    all = client.conversations
     if all.room:
         row = next((one for one in client.rooms.rows() if one["current"]), None)
         outside = "" if client.rooms.is_inside(all.room) else "outside"
@@ -65,7 +65,7 @@ def here(client: Client, waiting: bool = False) -> Here:
         )
     if all.away is not None:
         return Here("away", all.away.name)
-    target = client.target
+    target = client.conversations.target
     if target is not None:
         return Here("ended", target.name)
     return Here(waiting=waiting)

@@ -273,9 +273,9 @@ class FullInterface:
         unread = self._tabs.look_at(where)
         if before:
             self._print_own(self._own.all())
-        if where and (known or not self._client.calls.all.room):
+        if where and (known or not self._client.conversations.room):
             most = max(LAST, min(unread + 2, 2 * LAST))
-            said = list(self._client.messages.last(self._client.target, most))
+            said = list(self._client.messages.last(self._client.conversations.target, most))
             title = f"{inline(where)}: last lines"
             self._add(self._scrollback.last(said, unread, title, self._seconds()))
 
@@ -288,7 +288,7 @@ class FullInterface:
         """Note what the prompt holds: a line is for whoever was the target when it was begun."""
         if bool(text) is not self._typing:
             self._typing = bool(text)
-            self._intended = self._client.target
+            self._intended = self._client.conversations.target
         self._listing = []
         if text:
             self._interrupted = None
@@ -373,7 +373,7 @@ class FullInterface:
         if word == "accept" and typing:
             self._elsewhere = True  # for a moment the target is another one, and nobody looks at it
             try:
-                ActiveTarget(self._client.calls.all).run(lambda: self._accept(question))
+                ActiveTarget(self._client.conversations).run(lambda: self._accept(question))
             finally:
                 self._elsewhere = False
         elif word == "accept":
@@ -453,7 +453,7 @@ class FullInterface:
     def _keep(self, sentence: str) -> bool:
         """Say why the line stays in the prompt; the next Enter is for the target as it is now."""
         self._say_hint(f"!! {inline(sentence)}")
-        self._intended = self._client.target
+        self._intended = self._client.conversations.target
         self._changed()
         return False
 
@@ -467,7 +467,7 @@ class FullInterface:
         if not where or where == self._tabs.current:
             return
         self._attempt("switch", lambda: self._client.messages.switch(where))
-        self._intended = self._client.target
+        self._intended = self._client.conversations.target
         self._look()
         self._changed()
 

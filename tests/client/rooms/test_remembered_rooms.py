@@ -68,7 +68,7 @@ class RestartTests(room_ends.Case):
             [(one.room, one.change, one.again) for one in again.told(RoomChanged)],
             [("#den", "joined", None), ("#tea", "joined", None)],
         )
-        self.assertIsNone(again.node.client.target)
+        self.assertIsNone(again.node.client.conversations.target)
         self.bob.joins("#tea")
         again.node.msg("bob?", "#tea")
         self.hall.settle()
