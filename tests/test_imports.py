@@ -72,8 +72,7 @@ NO_TWISTED = {
     "identity": "pins safety trust",
     "nearby": "messages table",
     "net": "addresses clock dates private_files rate_limiter",
-    "session": "candidates delivery diagram effects floor ledger peer_messages paths"
-    " punches session state",
+    "session": "candidates delivery diagram effects floor ledger paths punches session state",
     "relay": "pairing tickets",
     "rooms": "answers raw_text moderation effects guard history lobby plain_view policy room"
     " room_feed shared speaker_limiter",

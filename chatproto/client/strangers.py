@@ -79,7 +79,8 @@ class Strangers:
         self._invitations = RateLimiter(RING_RATE, RING_BURST)
         self._introduced = RateLimiter(INTRODUCED_RATE, INTRODUCED_BURST)
         self._known_introduced = RateLimiter(KNOWN * INTRODUCED_RATE, KNOWN * INTRODUCED_BURST)
-        self._talks: RateLimiters[str] = RateLimiters(TALK_RATE, TALK_BURST, TALKERS)
+        self.talks: RateLimiters[str] = RateLimiters(TALK_RATE, TALK_BURST, TALKERS)
+        """Limits of what messages of each key cost."""
         self._untold = 0
         self._telling: IDelayedCall | None = None
         self.refused = 0
@@ -178,17 +179,13 @@ class Strangers:
         self.refused += 1
         return False
 
-    def toll(self, key: str, cost: int) -> float:
-        """Take what messages of `key` cost; return the seconds for which nothing more is read."""
-        return self._talks.take(key, self._clock.seconds(), cost)
-
     def counters(self) -> dict[str, int]:
         """Return what is held now and what was refused, for `/status` in JSON."""
         return {
             "connections": self.connections,
             "known_connections": sum(place.known for place in self._places.values()),
             "addresses": len(self._rings) + len(self._known_rings),
-            "talkers": len(self._talks),
+            "talkers": len(self.talks),
             "refused": self.refused,
         }
 

@@ -1,4 +1,4 @@
-"""BCP/2 between two peers on one TLS connection."""
+"""Translate between a session and the BCP/2 messages of a peer on one TLS connection."""
 
 from __future__ import annotations
 
@@ -9,25 +9,19 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from chatproto.net.clock import EPOCH
+from chatproto.net.dates import date_of, moment_of
 from chatproto.net.handshake import Handshake
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.net.tls_connection import NO_BCP2, TimedTlsConnection
 from chatproto.session.before_tls import BeforeTls, punch_first
 from chatproto.session.effects import Opening
-from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
-from chatproto.session.peer_messages import (
-    Answered,
-    Arrived,
-    Called,
-    EntryReceived,
-    PeerEvent,
-    event_of,
-    message_of,
-    opening_headers,
-)
+from chatproto.session.ledger import MODE, MSG, TURN, LedgerTrouble, StreamEntry
+from chatproto.session.state import NOT_A_PERSON
+from chatproto.wire.actions import marked, split_mark
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
-from chatproto.wire.bcp2_files import Data, Offer
-from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit
+from chatproto.wire.bcp2_files import Data, Done, Offer
+from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 from chatproto.wire.classic import Sender
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import RemoteError
@@ -47,6 +41,9 @@ OFFER_COST = 20
 """Cost of an offer of a file, in short messages."""
 
 
+FILE_REQUESTS = (Offer.method, Data.method, Done.method)
+"""Messages about files that an ERROR may answer."""
+
 Writes = Callable[[StreamEntry], bool]
 
 
@@ -56,8 +53,8 @@ class SecurePeerOwner(Protocol):
     def secure_made(self, link: SecurePeerConnection) -> None:
         """Begin: the handshake is done as far as this end can tell, and `link.key` is the peer's."""
 
-    def secure_heard(self, link: SecurePeerConnection, news: PeerEvent) -> None:
-        """Handle `news` of the peer."""
+    def secure_heard(self, link: SecurePeerConnection, message: Bcp2Message) -> None:
+        """Handle a message of the peer."""
 
     def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
         """Handle the end of the connection, `reason` in a sentence for a person."""
@@ -309,7 +306,7 @@ class SecurePeerConnection(TimedTlsConnection):
             case Quit() if self._parting:
                 self._close()
             case _:
-                self._hear(event_of(message))
+                self._hear(message)
 
     def _may_come(self, message: Bcp2Message | RemoteError) -> bool:
         """Return True if `message` may come before a call was taken, and note what it changes."""
@@ -328,15 +325,15 @@ class SecurePeerConnection(TimedTlsConnection):
         known = isinstance(message, (Ping, PingAck, Error, Quit))
         return known and self._ringing <= WHILE_RINGING
 
-    def _hear(self, news: PeerEvent | None) -> None:
-        """Report `news` to the owner; after our QUIT only acknowledgements matter."""
-        match news:
-            case Called() | Answered():
+    def _hear(self, message: Bcp2Message) -> None:
+        """Report `message` to the owner; after our QUIT only acknowledgements matter."""
+        match message:
+            case Chat() | ChatAck():
                 self._timers.cancel("begin")
-            case EntryReceived(entry) if entry.kind == MSG:
+            case Msg():
                 self.heard_any = True
-        if news is not None and (isinstance(news, Arrived) or not self._parting):
-            self._owner.secure_heard(self, news)
+        if not self._parting or isinstance(message, MsgAck):
+            self._owner.secure_heard(self, message)
 
     def _send(self, message: Bcp2Message) -> None:
         if not self._leaving and not self._gone:
@@ -401,3 +398,46 @@ class SecurePeerConnection(TimedTlsConnection):
         if not self._leaving:
             self._tell_ack()
         super()._close()
+
+
+def opening_headers(opening: Opening) -> tuple[str, str, tuple[str, int], str]:
+    """Return the headers of CHAT and CHATACK that follow the id: mode, stream, have, turn."""
+    return "half" if opening.half else "full", opening.stream, opening.have, opening.turn
+
+
+def opening_of(message: Chat | ChatAck) -> Opening:
+    """Return what CHAT or CHATACK says besides the id."""
+    return Opening(message.mode == "half", message.stream, message.have, message.turn)
+
+
+def message_of(entry: StreamEntry) -> Bcp2Message:
+    """Return the message that carries `entry`."""
+    match entry.kind:
+        case "turn":
+            return Turn(entry.id)
+        case "mode":
+            return Mode(entry.id, entry.text)
+        case _:
+            return Msg(entry.id, date_of(entry.at), *split_mark(entry.text))
+
+
+def entry_of(message: Msg | Turn | Mode) -> StreamEntry:
+    """Return the numbered entry that `message` carries."""
+    match message:
+        case Msg():
+            text = marked(message.text, message.kind)
+            return StreamEntry(message.id, MSG, moment_of(message.date), text)
+        case Turn():
+            return StreamEntry(message.id, TURN, EPOCH)
+        case Mode():
+            return StreamEntry(message.id, MODE, EPOCH, message.mode)
+
+
+def refuses_call(error: Error) -> bool:
+    """Return True if `error` answers our CHAT; a server that knows no CHAT names no message."""
+    return error.about == "CHAT" or (not error.about and error.status in NOT_A_PERSON)
+
+
+def is_about_files(message: Bcp2Message) -> bool:
+    """Return True if `message`, which is none of a conversation, belongs to a file transfer."""
+    return not isinstance(message, Error) or message.about in FILE_REQUESTS

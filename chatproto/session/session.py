@@ -42,8 +42,7 @@ from chatproto.session.effects import (
 )
 from chatproto.session.floor import Floor, TurnHolder
 from chatproto.session.ledger import MSG, StreamEntry
-from chatproto.session.peer_messages import NOT_A_PERSON
-from chatproto.session.state import REFUSALS, SessionInput, SessionState
+from chatproto.session.state import NOT_A_PERSON, REFUSALS, SessionInput, SessionState
 from chatproto.wire.dialects import Capabilities
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits

@@ -13,6 +13,9 @@ from chatproto.wire.reasons import (
     Sentence,
 )
 
+NOT_A_PERSON = (401, 405)
+"""Statuses with which a server answers CHAT: login required, unknown method."""
+
 
 class SessionState(Enum):
     """State of a conversation; the value appears in JSON events and in `/who`.

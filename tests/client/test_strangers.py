@@ -198,15 +198,15 @@ class RingingTests(Case):
         self.assertEqual(len(self.told), 1)
 
     def test_who_talks_fast_is_waited_for_and_others_are_not(self) -> None:
-        self.assertEqual(self.strangers.toll("bob", TALK_BURST), 0.0)
-        self.assertEqual(self.strangers.toll("bob", 400), 400 / TALK_RATE)
-        self.assertEqual(self.strangers.toll("carol", 1), 0.0)
+        self.assertEqual(self.strangers.talks.take("bob", 0.0, TALK_BURST), 0.0)
+        self.assertEqual(self.strangers.talks.take("bob", 0.0, 400), 400 / TALK_RATE)
+        self.assertEqual(self.strangers.talks.take("carol", 0.0, 1), 0.0)
 
     def test_what_is_remembered_is_bounded_and_leaves_no_timer(self) -> None:
         counts = list[Any]()
         for number in range(10_000):
             self.ring(f"key {number}", known=True)
-            self.strangers.toll(f"key {number}", 1)
+            self.strangers.talks.take(f"key {number}", 0.0, 1)
         counts = [self.strangers.counters()[name] for name in ("addresses", "talkers")]
         self.assertLessEqual(max(counts), 4096)
         self.ring("", ringing=0)

@@ -13,7 +13,6 @@ from chatproto.net.handshake import Handshake
 from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.session.effects import Opening
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
-from chatproto.session.peer_messages import Called, PeerEvent
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_peer import Chat, ChatAck
@@ -31,7 +30,6 @@ PING, SLOW, LINGER = DEFAULTS.peer_ping, DEFAULTS.handshake_wait, DEFAULTS.farew
 OURS = Opening(False, "0123456789abcdef")
 THEIRS = Opening(True, "fedcba9876543210", ("0123456789abcdef", 7), "theirs")
 CALL = Chat("Bob", "full", "0" * 16, ("", 0), "")
-CALLED = Called("Bob", Opening(False, "0" * 16))
 
 
 def says(id: int, text: str) -> StreamEntry:
@@ -58,7 +56,7 @@ class Owner:
 
     def __init__(self) -> None:
         self.made = 0
-        self.news: list[PeerEvent] = []
+        self.news: list[Bcp2Message] = []
         self.spoken: list[StreamEntry] = []
         self.trouble: LedgerTrouble | None = None
         self.taken_back: set[int] = set()
@@ -68,7 +66,7 @@ class Owner:
     def secure_made(self, link: SecurePeerConnection) -> None:
         self.made += 1
 
-    def secure_heard(self, link: SecurePeerConnection, news: PeerEvent) -> None:
+    def secure_heard(self, link: SecurePeerConnection, news: Bcp2Message) -> None:
         self.news.append(news)
         if self.then is not None:
             self.then(news)

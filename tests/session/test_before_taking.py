@@ -8,11 +8,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.tls_connection import MESSAGES_AT_ONCE
-from chatproto.session.peer_messages import Alive, Answered, Called, EntryReceived
 from chatproto.session.secure_connection import PING_EVERY, WHILE_RINGING, SecurePeerConnection
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
-from chatproto.wire.bcp2_peer import ChatAck, Mode, Msg, MsgAck, Quit, Turn
+from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS
 from tests.net import Wire, joined
@@ -136,11 +135,11 @@ class Pair(SynchronousTestCase):
         self.wait(55)
         called.answer(ME, OURS)
         self.carry()
-        self.assertIsInstance(self.owners[0].news[-1], Answered)
+        self.assertIsInstance(self.owners[0].news[-1], ChatAck)
         caller.acknowledge(0)
         self.wires[1].says(encode(Msg(1, DATE, "hello")))
-        heard = [type(news) for news in self.owners[1].news if not isinstance(news, Alive)]
-        self.assertEqual(heard, [Called, EntryReceived])
+        heard = [type(news) for news in self.owners[1].news if not isinstance(news, PingAck)]
+        self.assertEqual(heard, [Chat, Msg])
         self.wait(int(PING * 3))
         self.assertFalse(any(wire.closing for wire in self.wires))
 
@@ -160,7 +159,7 @@ class ReadingTests(Case):
 
     def test_acknowledgements_that_cannot_be_written_become_one(self) -> None:
         wire = self.talk()
-        self.owner.then = lambda news: self.l.acknowledge(news.entry.id)
+        self.owner.then = lambda news: self.l.acknowledge(news.id)
         wire.full = True
         for id in range(1, 100):
             self.says(Msg(id, DATE, "x"))
@@ -182,7 +181,7 @@ class ReadingTests(Case):
         self.assertEqual((len(self.owner.news), wire.producerState), (MESSAGES_AT_ONCE, "paused"))
         for _ in range(4):
             self.clock.advance(0)
-        self.assertEqual([news.entry.id for news in self.told()], list(range(1, 201)))
+        self.assertEqual([news.id for news in self.told()], list(range(1, 201)))
         self.assertEqual(wire.producerState, "producing")
 
     def test_what_came_before_the_end_of_the_connection_is_read_before_that_is_told(self) -> None:
@@ -242,7 +241,7 @@ class ReadingTests(Case):
         for _ in range(2):
             self.assertEqual((self.told(), wire.producerState), ([], "paused"))
             self.clock.advance(1)
-        self.assertEqual([news.entry.id for news in self.told()], [1])
+        self.assertEqual([news.id for news in self.told()], [1])
         self.assertEqual(wire.producerState, "producing")
 
     def test_while_nothing_is_read_they_hear_that_we_are_there(self) -> None:
@@ -257,7 +256,7 @@ class ReadingTests(Case):
         self.assertEqual((self.wrote(), self.owner.lost), ([PingAck()] * 20, []))
         full = False
         self.clock.advance(1)
-        self.assertEqual([news.entry.id for news in self.told()], [1])
+        self.assertEqual([news.id for news in self.told()], [1])
         self.clock.advance(DEFAULTS.peer_ping / 2)
         self.assertEqual((self.wrote(), wire.producerState), ([], "producing"))
 
@@ -270,4 +269,4 @@ class ReadingTests(Case):
         self.assertEqual(self.wrote(), [PingAck()])
 
     def told(self) -> list[Any]:
-        return [news for news in self.owner.news if isinstance(news, EntryReceived)]
+        return [news for news in self.owner.news if isinstance(news, Msg)]

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from chatproto.net.clock import Wall
 from chatproto.session.ledger import MODE, MSG, TURN, LedgerTrouble, StreamEntry
-from chatproto.session.peer_messages import AboutFiles, Alive, Arrived, EntryReceived, PeerEvent
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.bcp2_peer import Mode, Msg, MsgAck, Quit, Turn
@@ -35,16 +34,12 @@ class SpeakingTests(Case):
         self.write_entry(StreamEntry(2, MODE, Wall(AT), "half"))
         self.assertEqual(self.wrote(), [Turn(1), Mode(2, "half")])
         self.says(Turn(4), Mode(5, "full"))
-        told = [
-            EntryReceived(StreamEntry(4, TURN, Wall(0.0))),
-            EntryReceived(StreamEntry(5, MODE, Wall(0.0), "full")),
-        ]
-        self.assertEqual(self.owner.news, told)
+        self.assertEqual(self.owner.news, [Turn(4), Mode(5, "full")])
 
     def test_what_is_heard_is_told_with_its_number_and_moment(self) -> None:
         self.talk()
         self.says(Msg(7, DATE, "hello"))
-        self.assertEqual(self.owner.news, [EntryReceived(StreamEntry(7, MSG, Wall(AT), "hello"))])
+        self.assertEqual(self.owner.news, [Msg(7, DATE, "hello")])
         self.assertTrue(self.l.heard_any)
 
     def test_it_is_acknowledged_once_it_is_kept(self) -> None:
@@ -52,7 +47,7 @@ class SpeakingTests(Case):
         self.says(Msg(7, DATE, "hello"))
         self.assertEqual(self.wrote(), [])
 
-        def keep(news: PeerEvent) -> None:
+        def keep(news: Bcp2Message) -> None:
             self.assertEqual(self.wire.new(), b"")
             self.l.acknowledge(8)
 
@@ -60,9 +55,9 @@ class SpeakingTests(Case):
         self.says(Msg(8, DATE, "hello"))
         self.assertEqual(self.wrote(), [MsgAck(8)])
 
-    def acknowledge(self, news: PeerEvent) -> None:
-        assert isinstance(news, EntryReceived)
-        self.l.acknowledge(news.entry.id)
+    def acknowledge(self, news: Bcp2Message) -> None:
+        assert isinstance(news, Msg)
+        self.l.acknowledge(news.id)
 
     def test_one_acknowledgement_is_enough_for_all_that_came_at_once(self) -> None:
         self.talk()
@@ -73,7 +68,7 @@ class SpeakingTests(Case):
     def test_it_goes_out_before_what_is_said_in_answer(self) -> None:
         self.talk()
 
-        def answer(news: PeerEvent) -> None:
+        def answer(news: Bcp2Message) -> None:
             self.acknowledge(news)
             self.write_entry(says(1, "you too"))
 
@@ -97,7 +92,7 @@ class SpeakingTests(Case):
     def test_and_before_it_closes(self) -> None:
         self.talk()
 
-        def go(news: PeerEvent) -> None:
+        def go(news: Bcp2Message) -> None:
             self.acknowledge(news)
             self.l.drop()
 
@@ -108,25 +103,25 @@ class SpeakingTests(Case):
     def test_an_acknowledgement_is_news(self) -> None:
         self.talk()
         self.says(MsgAck(3))
-        self.assertEqual(self.owner.news, [Arrived(3)])
+        self.assertEqual(self.owner.news, [MsgAck(3)])
 
     def test_to_be_there_is_news_after_a_question(self) -> None:
         self.talk()
         self.l.probe()
         self.assertEqual(self.wrote(), [Ping()])
         self.says(PingAck())
-        self.assertEqual(self.owner.news, [Alive()])
+        self.assertEqual(self.owner.news, [PingAck()])
 
     def test_what_is_about_files_is_handed_on(self) -> None:
         self.talk()
         about = Error(603, about="OFFER", id=4)
         self.says(about)
-        self.assertEqual(self.owner.news, [AboutFiles(about)])
+        self.assertEqual(self.owner.news, [about])
 
-    def test_other_errors_are_nothing(self) -> None:
+    def test_an_error_is_not_answered(self) -> None:
         self.talk()
         self.says(Error(429))
-        self.assertEqual((self.owner.news, self.wrote()), ([], []))
+        self.assertEqual((self.owner.news, self.wrote()), ([Error(429)], []))
         self.assertFalse(self.wire.closing)
 
     def test_nothing_is_said_to_a_full_transport(self) -> None:
@@ -231,10 +226,10 @@ class SourceTests(Case):
         self.says(first)
         self.l.sink = taken.append
         self.says(second)
-        self.assertEqual(self.owner.news, [AboutFiles(first)])
+        self.assertEqual(self.owner.news, [first])
         self.l.write_farewell(ME, "/quit")
         self.says(third)
-        self.assertEqual((taken, self.owner.news), ([second], [AboutFiles(first)]))
+        self.assertEqual((taken, self.owner.news), ([second], [first]))
 
     def test_words_go_first(self) -> None:
         wire = self.talk()

@@ -25,9 +25,6 @@ from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import Reason, reason_of
 
-FULL_LOG = 1.0
-"""Seconds after which is looked again whether the person has read what fills the log."""
-
 REFUSED = frozenset({Reason.DECLINED, Reason.REFUSED})
 """Ends of calls after which nothing more is queued for the contact."""
 
@@ -137,19 +134,6 @@ class Calls:
             return self.names.resolve(name) == recipient
         except LocalError:
             return False
-
-    def toll(self, key: str, cost: int) -> float:
-        """Take what messages of `key` cost; return the seconds for which nothing more is read."""
-        wait, posts = self.strangers.toll(key, cost), self._posts
-        if posts is None:
-            return wait
-        if posts.ledger.was_thinned(key):
-            name = next((one.name for one in self.all if one.key == key), key)
-            most = f"{self._context.limits.person_log // 2**20} MiB"
-            self._context.publish(
-                Notice(f"your log has {most} of messages from {name}: the oldest are removed")
-            )
-        return max(wait, FULL_LOG) if posts.ledger.is_full(key) else wait
 
     def counters(self) -> dict[str, int]:
         """Return what strangers hold, and what was refused to them."""

@@ -28,28 +28,25 @@ class Connections:
     def __init__(self, context: Context, calls: Calls) -> None:
         self._context = context
         self._calls = calls
-        self._carried: dict[PeerConnection, Conversation | None] = {}
+        self.carried: dict[PeerConnection, Conversation | None] = {}
+        """Each connection, and the conversation that it carries, once that is known."""
         self._held = False
         self._all_closed: Callable[[], None] | None = None
         calls.ended.listen(self.settle)
 
     def __len__(self) -> int:
-        return len(self._carried)
+        return len(self.carried)
 
     def __contains__(self, link: PeerConnection) -> bool:
-        return link in self._carried
+        return link in self.carried
 
     def add(self, link: PeerConnection) -> None:
         """Keep `link`, which carries no conversation yet."""
-        self._carried[link] = None
-
-    def of(self, link: PeerConnection) -> Conversation | None:
-        """Return the conversation that `link` carries."""
-        return self._carried.get(link)
+        self.carried[link] = None
 
     def carrying(self, conversation: Conversation) -> list[PeerConnection]:
         """Return the connections that belong to `conversation`."""
-        return [link for link, one in self._carried.items() if one is conversation]
+        return [link for link, one in self.carried.items() if one is conversation]
 
     def join(self, link: PeerConnection, conversation: Conversation) -> bool:
         """Let `link` carry `conversation`, if it is for whoever is at the other end.
@@ -64,7 +61,7 @@ class Connections:
             link.drop()
             return False
         conversation.recipient = recipient
-        self._carried[link] = conversation
+        self.carried[link] = conversation
         return True
 
     def adopt(self, link: PeerConnection, conversation: Conversation) -> bool:
@@ -76,11 +73,11 @@ class Connections:
 
     def let_go(self, link: PeerConnection) -> Conversation | None:
         """Forget `link`, which another protocol goes on with; return its conversation."""
-        return self._carried.pop(link, None)
+        return self.carried.pop(link, None)
 
     def closed(self) -> None:
         """Note that a connection has ended and was let go."""
-        if self._all_closed is not None and not self._carried:
+        if self._all_closed is not None and not self.carried:
             self._all_closed()
 
     def obey(self, link: PeerConnection) -> None:
@@ -91,12 +88,12 @@ class Connections:
     def hold(self, held: bool) -> None:
         """Read nothing from anybody while the screen takes no more; go on when it does again."""
         self._held = held
-        for link in tuple(self._carried):
+        for link in tuple(self.carried):
             link.hold(held)
 
     def close_all(self, done: Callable[[], None]) -> None:
         """Close what belongs to no conversation; call `done` when all is closed, or after `EXIT_WAIT`."""
-        for link, conversation in tuple(self._carried.items()):
+        for link, conversation in tuple(self.carried.items()):
             if conversation is None:
                 link.drop()
         late = self._context.clock.callLater(EXIT_WAIT, lambda: finish())

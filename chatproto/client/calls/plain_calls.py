@@ -54,7 +54,8 @@ class PlainCalls:
         not said anything, the one longest silent, or else the newest."""
         link.heed(self._context.settings.farewells)
         talker = f"plain {network(link.host)}"  # nothing else is proved of them
-        link.toll = lambda cost: self._strangers.toll(talker, cost)
+        seconds = self._context.clock.seconds
+        link.toll = lambda cost: self._strangers.talks.take(talker, seconds(), cost)
         if link.called:
             if not self._strangers.came(link, link.host, lambda: self._is_silent(link)):
                 link.drop()
@@ -63,7 +64,7 @@ class PlainCalls:
         self._connections.obey(link)
 
     def _is_silent(self, link: PlainPeerConnection) -> bool:
-        conversation = self._connections.of(link)
+        conversation = self._connections.carried.get(link)
         return (
             link.called
             and not link.heard_any
@@ -88,7 +89,7 @@ class PlainCalls:
                 case DialectKnown():
                     self._opened(link, item)
                 case PlainMessage(text):
-                    conversation = self._connections.of(link)
+                    conversation = self._connections.carried.get(link)
                     if conversation is not None:
                         conversation.perform(conversation.session.heard_text(text))
                 case Left(word):
@@ -97,17 +98,17 @@ class PlainCalls:
 
     def link_silent(self, link: PlainPeerConnection) -> None:
         """A caller waits to be greeted: show it by its address; it may be spoken to."""
-        if link not in self._connections or self._connections.of(link) is not None:
+        if link not in self._connections or self._connections.carried.get(link) is not None:
             return
         link.assume(DIALECTS["raw"])
         self._opened(link, DialectKnown(DIALECTS["raw"], None, None, None))
-        conversation = self._connections.of(link)
+        conversation = self._connections.carried.get(link)
         if conversation is not None:
             conversation.perform(conversation.session.greeted())
 
     def link_spoke(self, link: PlainPeerConnection, text: str) -> None:
         """A message of ours was written."""
-        conversation = self._connections.of(link)
+        conversation = self._connections.carried.get(link)
         if conversation is not None:
             conversation.spoke(text)
             self._context.settled(None)
@@ -123,7 +124,7 @@ class PlainCalls:
     # How it follows.
 
     def _opened(self, link: PlainPeerConnection, opened: DialectKnown) -> None:
-        conversation = self._connections.of(link)
+        conversation = self._connections.carried.get(link)
         if not link.called:
             return
         if conversation is not None:
@@ -209,7 +210,7 @@ class PlainCalls:
 
     def _mirror(self, link: PlainPeerConnection) -> None:
         """Switch to the dialect in which a called peer has answered."""
-        conversation, dialect = self._connections.of(link), link.reader.dialect
+        conversation, dialect = self._connections.carried.get(link), link.reader.dialect
         if not link.called and conversation is not None and dialect is not None:
             conversation.session.mirror(dialect)
 
@@ -241,7 +242,7 @@ class PlainCalls:
                 self._people.remember(Contact(opened.client_id, told, opened.port))
 
     def _left(self, link: PlainPeerConnection, word: str) -> None:
-        conversation = self._connections.of(link)
+        conversation = self._connections.carried.get(link)
         if conversation is None:
             # A farewell on a connection of its own, from one who makes a new one for every message.
             for one in self._calls.all:

@@ -19,29 +19,27 @@ from chatproto.client.name_resolver import NameResolver
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
-from chatproto.session.effects import Drop, Opening
-from chatproto.session.ledger import LedgerTrouble
+from chatproto.session.effects import Drop
+from chatproto.session.ledger import Ledger, LedgerTrouble
 from chatproto.session.paths import Race
-from chatproto.session.peer_messages import (
-    AboutFiles,
-    Alive,
-    Answered,
-    Arrived,
-    Called,
-    CallRefused,
-    EntryReceived,
-    PeerEvent,
-    PeerLeft,
-)
 from chatproto.session.plain_connection import PlainPeerConnection
-from chatproto.session.secure_connection import SecurePeerConnection
+from chatproto.session.secure_connection import (
+    SecurePeerConnection,
+    entry_of,
+    is_about_files,
+    opening_of,
+    refuses_call,
+)
 from chatproto.session.state import SessionState
-from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_common import Bcp2Message, Error, PingAck
+from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 from chatproto.wire.dialects import BCP2
 from chatproto.wire.values import value_class
 
 log = Logger()
 
+FULL_LOG = 1.0
+"""Seconds after which is looked again whether the person has read what fills the log."""
 WARN_AGAIN = 60.0
 """Seconds between two warnings of a wrong key for one id: a stranger could fill the screen else."""
 WARNED = 1000
@@ -68,6 +66,7 @@ class SecureCalls:
         connections: Connections,
         resolver: NameResolver,
         files: Files | None,
+        ledger: Ledger | None,
     ) -> None:
         self._context = context
         self._trust = trust
@@ -75,6 +74,7 @@ class SecureCalls:
         self._connections = connections
         self._resolver = resolver
         self._files = files
+        self._ledger = ledger
         self._strangers = calls.strangers
         self._dialled: dict[SecurePeerConnection, Deferred[SecurePeerConnection]] = {}
         self._attempts: dict[SecurePeerConnection, Attempt] = {}
@@ -108,10 +108,24 @@ class SecureCalls:
             self, clock, limits, handshake, called, tls_server=tls_server, punch=punch
         )
         self._connections.add(link)
-        link.toll = lambda cost: self._calls.toll(link.key, cost)
+        link.toll = lambda cost: self._toll(link.key, cost)
         if attempt is not None:
             self._attempts[link] = attempt
         return link
+
+    def _toll(self, key: str, cost: int) -> float:
+        """Take what messages of `key` cost; return the seconds for which nothing more is read."""
+        wait = self._strangers.talks.take(key, self._context.clock.seconds(), cost)
+        ledger = self._ledger
+        if ledger is None:
+            return wait
+        if ledger.was_thinned(key):
+            name = next((one.name for one in self._calls.all if one.key == key), key)
+            most = f"{self._context.limits.person_log // 2**20} MiB"
+            self._context.publish(
+                Notice(f"your log has {most} of messages from {name}: the oldest are removed")
+            )
+        return max(wait, FULL_LOG) if ledger.is_full(key) else wait
 
     def made(self, link: SecurePeerConnection) -> Deferred[SecurePeerConnection]:
         """Fires when TLS stands on a connection that we make; fails with Unreachable."""
@@ -144,37 +158,36 @@ class SecureCalls:
             waiting.callback(link)
         self._connections.obey(link)
 
-    def secure_heard(self, link: SecurePeerConnection, news: PeerEvent) -> None:
-        conversation = self._connections.of(link)
-        if isinstance(news, Called) and conversation is None:
-            if link.called:
+    def secure_heard(self, link: SecurePeerConnection, message: Bcp2Message) -> None:
+        conversation = self._connections.carried.get(link)
+        if conversation is None:
+            if isinstance(message, Chat) and link.called:
                 attempt = self._attempts.get(link)
                 if attempt is not None:
                     attempt.chosen(link)
-                ensureDeferred(self._called(link, news)).addErrback(_log)
-        elif conversation is not None:
-            session = conversation.session
-            try:
-                match news:
-                    case Called(_, opening):
-                        conversation.perform(session.crossed(link, opening))
-                    case Answered(client_id, opening):
-                        self._answered(conversation, link, client_id, opening)
-                    case CallRefused(status):
-                        conversation.perform(session.refused(link, status))
-                    case EntryReceived(entry):
-                        conversation.perform(session.heard(link, entry))
-                    case Arrived(number):
-                        conversation.perform(session.arrived(number))
-                    case AboutFiles(message):
-                        if link is session.connection:
-                            self._about_files(conversation, message)
-                    case Alive():
-                        conversation.perform(session.alive(link))
-                    case PeerLeft():
-                        conversation.perform(session.left(link))
-            except LedgerTrouble as error:
-                self._broke(conversation, error)
+                ensureDeferred(self._called(link, message)).addErrback(_log)
+            return
+        session = conversation.session
+        try:
+            match message:
+                case Msg() | Turn() | Mode():
+                    conversation.perform(session.heard(link, entry_of(message)))
+                case MsgAck(number):
+                    conversation.perform(session.arrived(number))
+                case Chat():
+                    conversation.perform(session.crossed(link, opening_of(message)))
+                case ChatAck():
+                    self._answered(conversation, link, message)
+                case PingAck():
+                    conversation.perform(session.alive(link))
+                case Quit():
+                    conversation.perform(session.left(link))
+                case Error() if refuses_call(message):
+                    conversation.perform(session.refused(link, message.status))
+                case _ if link is session.connection and is_about_files(message):
+                    self._about_files(conversation, message)
+        except LedgerTrouble as error:
+            self._broke(conversation, error)
 
     def _broke(self, conversation: Conversation, error: LedgerTrouble) -> None:
         """Leave a conversation whose messages cannot be stored, so that they stay with their sender."""
@@ -205,7 +218,7 @@ class SecureCalls:
 
     # Being called.
 
-    async def _called(self, link: SecurePeerConnection, call: Called) -> None:
+    async def _called(self, link: SecurePeerConnection, call: Chat) -> None:
         trust = self._trust
         assert trust is not None
         client_id, key = call.client_id, link.key
@@ -261,7 +274,7 @@ class SecureCalls:
         why = changed_key(belief.pin, trust.where, client_id, accept)
         self._context.publish(Failed(why, status=403, command="call", code=why.reason))
 
-    def _goes_on(self, link: SecurePeerConnection, call: Called, known: Conversation) -> None:
+    def _goes_on(self, link: SecurePeerConnection, call: Chat, known: Conversation) -> None:
         """Handle a call while there is a conversation with the peer already, perhaps our own call."""
         if not self._connections.join(link, known):
             return
@@ -272,9 +285,9 @@ class SecureCalls:
         before = session.connection
         better = before is not None and before.relayed and not link.relayed
         self._note_race(known, link)
-        known.perform(session.called(link, call.opening, better))
+        known.perform(session.called(link, opening_of(call), better))
 
-    def _ring(self, link: SecurePeerConnection, call: Called, belief: Belief) -> None:
+    def _ring(self, link: SecurePeerConnection, call: Chat, belief: Belief) -> None:
         trust = self._trust
         assert trust is not None
         settings = self._context.settings
@@ -302,7 +315,7 @@ class SecureCalls:
                 path="relay" if link.relayed else None,
             )
         )
-        effects = conversation.session.called(link, call.opening)
+        effects = conversation.session.called(link, opening_of(call))
         if not at_once:
             conversation.perform(effects)
             return
@@ -336,19 +349,18 @@ class SecureCalls:
         self,
         conversation: Conversation,
         link: SecurePeerConnection,
-        client_id: str,
-        opening: Opening,
+        answer: ChatAck,
     ) -> None:
         trust = self._trust
         assert trust is not None
         if not conversation.named:
-            belief = trust.believe(client_id, link.key)
+            belief = trust.believe(answer.client_id, link.key)
             if belief.worth is Worth.REFUSED:
-                self._impostor(link, client_id, belief)
+                self._impostor(link, answer.client_id, belief)
                 conversation.perform(conversation.session.refused(link, 403))
                 return
-            self._claims(conversation, client_id, belief)
-        conversation.perform(conversation.session.answered(link, opening))
+            self._claims(conversation, answer.client_id, belief)
+        conversation.perform(conversation.session.answered(link, opening_of(answer)))
 
 
 def _log(failure: Any) -> None:
