@@ -15,7 +15,7 @@ import platformdirs
 
 from chatproto.cli.asking import account_password
 from chatproto.cli.config_file import ConfigFile, read_config, usual_config
-from chatproto.cli.interface_choice import any_terminal, install_reactor, why_not_full
+from chatproto.cli.interface_choice import any_terminal, why_not_full
 from chatproto.cli.options import (
     ProgramOptions,
     WrongOption,
@@ -297,7 +297,7 @@ class Options(ProgramOptions):
         self._one_of("path", PATHS)
 
     def _interface(self) -> None:
-        """Choose the interface. Installs the reactor that the full one needs.
+        """Choose the interface.
 
         A one-shot command and doctor have none: on a terminal they print lines as in a pipe.
         """
@@ -316,7 +316,6 @@ class Options(ProgramOptions):
         missing = why_not_full(parent, os.environ)
         if not missing:
             self["ui"] = "full"
-            install_reactor()
             return
         if self["ui"] == "full":
             raise WrongOption(f"--ui full is not possible: {missing}")
@@ -356,7 +355,10 @@ class Options(ProgramOptions):
             local_option("password-file", self["password-file"])
 
     def prepare(self) -> Path:
-        """Open the home, where log, key and known keys are. Raises CannotStart."""
+        """Open the home, where log, key and known keys are. Raises CannotStart.
+
+        The full interface opens the files in it once its prompt stands.
+        """
         home = self["opened"] = Home(self["home"])
         try:
             home.open()
@@ -364,13 +366,18 @@ class Options(ProgramOptions):
             raise InUse(str(error)) from None
         except HomeTrouble as error:
             raise CannotStart(str(error)) from None
-        if not self["plain"]:
-            from chatproto.cli.client_files import open_files
-
-            self.update(open_files(home.path, log=not self["no-log"]))
+        if self["ui"] != "full":
+            self.open_files()
         if self["user"] is not None:
             self["password"] = account_password(self["user"], self["password-file"])
         return Path(self["home"])
+
+    def open_files(self) -> None:
+        """Open key, known keys and log; `--plain` has none of them. Raises CannotStart."""
+        if not self["plain"]:
+            from chatproto.cli.client_files import open_files
+
+            self.update(open_files(self["home"], log=not self["no-log"]))
 
     def _servers(self) -> None:
         """The addresses, and the key that all of them are to have."""

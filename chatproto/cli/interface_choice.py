@@ -1,10 +1,11 @@
-"""Choose the interface, and install the reactor that the full one needs.
+"""Choose the interface, and make the loop and the reactor that the full one needs.
 
-Called from the options, before anything has imported a reactor.
+The choice is made from the options, before anything has imported a reactor.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Mapping
@@ -41,12 +42,19 @@ def any_terminal() -> bool:
     return any(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stdout__))
 
 
-def install_reactor() -> None:
-    """Install the asyncio reactor unless it is already there."""
+def event_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of the asyncio reactor, or without one a loop that it can be installed upon."""
+    if REACTOR not in sys.modules:
+        asyncio.set_event_loop(asyncio.new_event_loop())
+    return asyncio.get_event_loop_policy().get_event_loop()
+
+
+def install_reactor(loop: asyncio.AbstractEventLoop) -> None:
+    """Install the asyncio reactor upon `loop` unless it is already there."""
     if REACTOR not in sys.modules:
         from twisted.internet import asyncioreactor
 
-        asyncioreactor.install()
+        asyncioreactor.install(loop)
 
 
 def _is_asyncio(reactor: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -29,6 +30,9 @@ LOG_FILES = 4  # old ones beside the current one
 
 DEFAULT_PIDFILE = "twistd.pid"
 
+_USUAL_ENDPOINT = re.compile(r"tcp:[0-9]{1,5}(:interface=[0-9.]{1,15})?")
+"""Endpoints that are known to be right without the parser, which takes long to load."""
+
 
 class WrongOption(UsageError):
     """Invalid option; the text is one sentence for the user."""
@@ -43,7 +47,9 @@ def endpoint_text(text: str) -> str:
         if len(text) > 20 or int(text) > 65535:
             raise WrongOption(f"port {text[:20]} is out of range: use 0 to 65535")
         return f"tcp:{int(text)}"
-    from twisted.internet.endpoints import serverFromString  # needs TLS, which takes long to load
+    if _USUAL_ENDPOINT.fullmatch(text):
+        return text
+    from twisted.internet.endpoints import serverFromString
 
     try:
         serverFromString(None, text)

@@ -1,29 +1,29 @@
 """Start the client with the full interface: the prompt stands first, then the client is loaded.
 
-Half of a start is the import of the client's modules. They are imported one in each turn of the
-reactor, so that typed keys are shown meanwhile. Nothing of `chatproto.client.app` is imported here.
+Two thirds of a start are the import of the reactor and of the client's modules. They are imported while
+an asyncio loop shows the prompt, one in each turn of it, so that typed keys are shown meanwhile. Then
+the reactor is installed upon that loop. Nothing of either is imported by this module.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
-from collections.abc import Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import CooperativeTask, TaskStopped, cooperate
-from twisted.python.failure import Failure
 
 from chatproto.cli.client_options import Options
-from chatproto.cli.collector import without_collector
+from chatproto.cli.early_signals import EarlySignals, keep_wakeups
 from chatproto.cli.hang_up import HangUp
+from chatproto.cli.interface_choice import event_loop, install_reactor
 from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.options import cannot_start
 from chatproto.cli.signals import handle_signals_later
 from chatproto.net.clock import use_monotonic_time, wall
+from chatproto.stdio.loop import LoopReactor
 from chatproto.stdio.output import Output
 from chatproto.ui.screen.glyphs import encoding_for, glyphs_for
 from chatproto.ui.screen.history import TypedHistory
@@ -34,13 +34,20 @@ from chatproto.ui.screen.terminal import ScreenTerminal, window_size
 from chatproto.wire.errors import CannotStart
 
 if TYPE_CHECKING:
-    from chatproto.ui.screen.interface import FullInterface
+    from twisted.application.service import IService
 
 MODULES = (
     "chatproto.client.events",
     "chatproto.session.effects",
     "chatproto.wire.bcp2_rooms",
     "chatproto.wire.bcp2_server",
+    "chatproto.ui.screen.interface",
+    "cryptography.hazmat.bindings._rust",
+    "cryptography.x509",
+    "OpenSSL.SSL",
+    "twisted.internet.base",
+    "twisted.internet.ssl",
+    "twisted.internet.asyncioreactor",
     "chatproto.session.secure_connection",
     "chatproto.session.session",
     "chatproto.transfer.context",
@@ -48,75 +55,60 @@ MODULES = (
     "chatproto.client.calls.calls",
     "chatproto.client.app",
     "chatproto.ui.commands",
-    "chatproto.ui.screen.interface",
+    "chatproto.cli.client_files",
     "chatproto.cli.client_program",
 )
 """Modules of the client in the order in which they are imported, each with those that it needs."""
 
 
-class ScreenProgram(MultiService):
-    """The client with the full interface, which is built once the prompt stands.
+class ScreenStart:
+    """The start of a client with the full interface. Both standard streams are terminals."""
 
-    Both standard streams are terminals.
-    """
-
-    def __init__(self, reactor: Any, options: Options) -> None:
-        super().__init__()
+    def __init__(self, loop: asyncio.AbstractEventLoop, options: Options) -> None:
         assert sys.__stdin__ is not None and sys.__stdout__ is not None
-        self._reactor = reactor
+        self._loop = loop
         self._options = options
         self._fd = fd = sys.__stdout__.fileno()
         self._keymap = options["keys"] or USUAL_KEYS
         self._glyphs = glyphs_for(os.environ)
+        self._over = asyncio.Event()  # the person wants no client
         colours = colours_wanted(options["color"], os.environ, lambda: colours_of(fd))
-        self._ui: StartingInterface | FullInterface = StartingInterface(
-            self._columns, self._glyphs, reactor.stop
-        )
-        self._terminal = ScreenTerminal(
+        reactor = LoopReactor(loop)
+        self.terminal = ScreenTerminal(
             reactor,
             sys.__stdin__,
             sys.__stdout__,
             Output(reactor, fd),
-            self._ui,
+            StartingInterface(self._columns, self._glyphs, self._over.set),
             Styles(colours, options["colors"]),
             TypedHistory(None if options["no-log"] else options["home"] / "history"),
             encoding_for(os.environ),
             self._keymap,
         )
-        self._loading: CooperativeTask[Iterator[None]] | None = None
-        self._built = False
-        Interrupt(reactor, self._interrupted, self._end_at_once).setServiceParent(self)
-        HangUp(reactor).setServiceParent(self)
 
-    def startService(self) -> None:
-        super().startService()
-        self._terminal.opened.addCallback(self._load)
-        self._terminal.open()
+    async def load(self) -> bool:
+        """Show the prompt, and import one module after another while it stands.
 
-    def stopService(self) -> Deferred[list[Any]]:
-        ended: Deferred[list[Any]] = super().stopService()
-        if self._built:
-            return ended  # the client has ended the screen
-        if self._loading is not None:
-            self._loading.stop()
-        self._terminal.stop()
-        return gatherResults([ended, self._terminal.flush()])
+        Returns: False if the person has ended the program, and the terminal is as it was.
+        """
+        self.terminal.open()
+        opened = self.terminal.opened.asFuture(self._loop)
+        over = self._loop.create_task(self._over.wait())
+        await asyncio.wait((opened, over), return_when=asyncio.FIRST_COMPLETED)
+        for module in MODULES:
+            await asyncio.sleep(0)
+            if self._over.is_set():
+                self.terminal.stop()
+                await self.terminal.flush().asFuture(self._loop)
+                return False
+            import_module(module)
+        over.cancel()
+        return True
 
-    def _load(self, _: object) -> None:
-        if self.running:
-            self._loading = cooperate(self._steps())
-            self._loading.whenDone().addErrback(self._wrong)
+    def build(self) -> MultiService:
+        """Build the client, which has the screen from now on. Raises CannotStart."""
+        from twisted.internet import reactor
 
-    def _steps(self) -> Iterator[None]:
-        """Import one module after another, then build the client; the collector waits for the end."""
-        with without_collector():
-            for module in MODULES:
-                import_module(module)
-                yield
-            self._build()
-
-    def _build(self) -> None:
-        """Build the client, and give it the screen."""
         from chatproto.cli.client_program import (
             ask_password_again,
             joined_parts,
@@ -127,7 +119,11 @@ class ScreenProgram(MultiService):
         from chatproto.ui.screen.attention import Attention
         from chatproto.ui.screen.interface import FullInterface
 
-        reactor, options, terminal = self._reactor, self._options, self._terminal
+        options, terminal = self._options, self.terminal
+        options.open_files()
+        use_monotonic_time(reactor)
+        handle_signals_later(reactor)
+        keep_wakeups(reactor)
         use_system_resolver(reactor)
         client = make_client(
             reactor,
@@ -136,7 +132,7 @@ class ScreenProgram(MultiService):
             flushed=terminal.flush,
             remembered=remembered_rooms(options),
         )
-        ui = self._ui = FullInterface(
+        ui = FullInterface(
             client,
             reactor,
             wall,
@@ -150,43 +146,51 @@ class ScreenProgram(MultiService):
             self._keymap,
         )
         terminal.show(ui)
+        program = MultiService()
+        Interrupt(reactor, ui.on_interrupt, self._end_at_once).setServiceParent(program)
+        HangUp(reactor).setServiceParent(program)
         service = joined_parts(
-            reactor, options, client, ui.tell, terminal, terminal, self._cannot_start
+            reactor, options, client, ui.tell, terminal, terminal, self.cannot_start
         )
         if options["user"] is not None:
             ask_password_again(client, options, terminal.ask_secret)
-        self._built = True
-        service.setServiceParent(self)
+        service.setServiceParent(program)
+        return program
+
+    def cannot_start(self, error: CannotStart) -> None:
+        """Give the terminal back, say why the program cannot start, and end it."""
+        self.terminal.restore()
+        cannot_start(error)
 
     def _columns(self) -> int:
         return window_size(self._fd).columns
 
-    def _interrupted(self) -> None:
-        self._ui.on_interrupt()
-
     def _end_at_once(self, code: int) -> None:
-        self._terminal.restore()
+        self.terminal.restore()
         os._exit(code)
 
-    def _cannot_start(self, error: CannotStart) -> None:
-        self._terminal.restore()
-        cannot_start(error)
 
-    def _wrong(self, failure: Failure) -> None:
-        """End with a traceback, as the client could not be built; a program that ends stops it."""
-        if failure.check(TaskStopped):
-            return
-        if failure.check(CannotStart):
-            self._cannot_start(failure.value)  # type: ignore[arg-type]  # checked above
-        self._terminal.restore()
-        failure.printTraceback(sys.__stderr__)
-        os._exit(1)
+def screen_program(options: Options) -> IService:
+    """Show the prompt, load the client meanwhile, and return it as `options` want it.
 
-
-def screen_program(options: Options) -> ScreenProgram:
-    """The client with the full interface as `options` want it."""
-    from twisted.internet import reactor
-
-    use_monotonic_time(reactor)
-    handle_signals_later(reactor)
-    return ScreenProgram(reactor, options)
+    Raises: SystemExit: the person has ended the program before it was loaded.
+    """
+    loop = event_loop()
+    start = ScreenStart(loop, options)
+    signals = EarlySignals(start.terminal.restore)
+    try:
+        if not loop.run_until_complete(start.load()):
+            options["opened"].close()
+            raise SystemExit(0)
+        install_reactor(loop)
+        program = start.build()
+    except CannotStart as error:
+        start.cannot_start(error)
+        raise  # for a test that has replaced the end of the process
+    except BaseException:
+        start.terminal.restore()
+        raise
+    whole = MultiService()
+    for part in (signals, program):
+        part.setServiceParent(whole)
+    return whole

@@ -15,18 +15,22 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 
-class Reactor(Protocol):
-    """Reactor methods that input and output use."""
+class Writing(Protocol):
+    """Reactor methods that output uses."""
 
     def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> Any: ...
-
-    def addReader(self, reader: Any) -> object: ...
-
-    def removeReader(self, reader: Any) -> object: ...
 
     def addWriter(self, writer: Any) -> object: ...
 
     def removeWriter(self, writer: Any) -> object: ...
+
+
+class Reactor(Writing, Protocol):
+    """Reactor methods that input and output use."""
+
+    def addReader(self, reader: Any) -> object: ...
+
+    def removeReader(self, reader: Any) -> object: ...
 
 
 def reopened(fd: int, flags: int) -> int:

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.stdio.descriptor import (
-    Reactor,
+    Writing,
     is_ready,
     reopened,
     stay_running_in_background,
@@ -51,7 +51,7 @@ class Output:
 
     def __init__(
         self,
-        reactor: Reactor,
+        reactor: Writing,
         fd: int,
         limit: int = DEFAULTS.terminal_unsent,
         dropped_line: Callable[[int], str] = _dropped_line,

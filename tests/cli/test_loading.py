@@ -80,8 +80,23 @@ class LoadingTests(SynchronousTestCase):
         loaded = fresh_python(
             "import sys, chatproto.cli.screen_program; print(*sys.modules)"
         ).split()
-        self.assertEqual(set(loaded) & {*MODULES, "chatproto.session.state", "sqlite3"}, set())
+        late = {*MODULES, "chatproto.session.state", "twisted.internet.endpoints", "sqlite3"}
+        self.assertEqual(set(loaded) & late, set())
         self.assertIn("prompt_toolkit", loaded)
+
+    def test_nothing_that_the_screen_loads_installs_a_reactor(self) -> None:
+        loads = "\n".join(f"import {one}" for one in MODULES)
+        said = fresh_python(
+            f"{loads}\nimport sys; print('twisted.internet.reactor' in sys.modules)"
+        )
+        self.assertEqual(said, "False\n")
+
+    def test_the_usual_endpoints_are_checked_without_the_parser_of_all(self) -> None:
+        loaded = fresh_python(
+            "import sys; from chatproto.cli.options import endpoint_text; "
+            "endpoint_text('tcp:0:interface=127.0.0.1'); endpoint_text('5555'); print(*sys.modules)"
+        ).split()
+        self.assertEqual(set(loaded) & LARGE, set())
 
     def test_the_names_of_one_shot_commands_are_known_before_they_are_loaded(self) -> None:
         self.assertEqual(ONE_SHOTS, tuple(COMMANDS))

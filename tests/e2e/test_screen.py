@@ -232,12 +232,26 @@ def test_a_start_that_ends_early_gives_the_terminal_back(tmp_path: Path) -> None
             assert "Traceback" not in alice.text
         finally:
             alice.end()
-    alice = ScreenClient(tmp_path, *arguments, LOOPBACK[1])
+    for by_signal in (True, False):
+        alice = ScreenClient(tmp_path, *arguments, LOOPBACK[1])
+        try:
+            alice.expect("starting")
+            if by_signal:
+                alice.signal(signal.SIGTERM)
+            else:
+                alice.type("\x04")
+            assert alice.wait() in ((0, -signal.SIGTERM) if by_signal else (0,))
+            assert alice.modes() == alice.before
+            assert "Traceback" not in alice.text
+        finally:
+            alice.end()
+    (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / "home" / "key.pem").write_text("no key")
+    alice = ScreenClient(tmp_path, *arguments, LOOPBACK[1], "--home", "home", columns=120)
     try:
-        alice.wait_for(lambda: b"starting" in alice.raw, "the prompt")
-        alice.signal(signal.SIGTERM)
-        assert alice.wait() in (0, -signal.SIGTERM)
+        alice.expect("cannot start: ")
+        assert alice.wait() == 2
         assert alice.modes() == alice.before
-        assert "Traceback" not in alice.text
+        assert "key.pem" in alice.text and "Traceback" not in alice.text
     finally:
         alice.end()

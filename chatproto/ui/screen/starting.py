@@ -99,10 +99,6 @@ class StartingInterface:
         if self._interrupts == 2:
             self._end()
 
-    def on_interrupt(self) -> None:
-        """End the program, which has done nothing yet."""
-        self._end()
-
     def on_end(self) -> None:
         """End the program: Ctrl-D on an empty line, or the terminal is gone."""
         self._end()

@@ -45,7 +45,6 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -208,7 +207,8 @@ class ScreenTerminal:
         self._ended = False
         self._busy = False  # the terminal has not taken the last frame yet
         self._away = False  # an editor or a shell has the terminal
-        self._timer: IDelayedCall | None = None
+        self._timer: Any = None
+        self._due = 0.0  # when it ends
         self._drawn = 0.0
         self._height = 0
         self._pasted = False
@@ -383,10 +383,13 @@ class ScreenTerminal:
     # Drawing.
 
     def _later(self, wait: float) -> None:
-        if self._timer is None:
-            self._timer = self._reactor.callLater(wait, self._on_time)
-        elif self._timer.getTime() > self._reactor.seconds() + wait:
-            self._timer.reset(wait)
+        due = self._reactor.seconds() + wait
+        if self._timer is not None:
+            if due >= self._due:
+                return
+            self._timer.cancel()
+        self._due = due
+        self._timer = self._reactor.callLater(wait, self._on_time)
 
     def _on_time(self) -> None:
         self._timer = None

@@ -384,8 +384,6 @@ class EarlyTests(ScreenCase):
         self.wait_for(lambda: self.ends == 1, "the end")
         self.type("\x03")
         self.assertEqual(self.ends, 2)
-        self.starting.on_interrupt()
-        self.assertEqual(self.ends, 3)
 
     def test_a_paste_before_is_text_too(self) -> None:
         self.type("\x1b[200~/quit\nmore\x1b[201~")
