@@ -64,11 +64,11 @@ def wall() -> Wall:
 def counted() -> Callable[[], Monotonic]:
     """Return a clock that begins at the time of day and that nobody can set."""
     began = time.time() - elapsed()
-
-    def seconds() -> Monotonic:
-        return began + elapsed()
-
-    return seconds
+    clock = _CLOCK
+    if clock is None:
+        return lambda: began + time.monotonic()
+    read = time.clock_gettime
+    return lambda: began + read(clock)  # asked ten times for each message
 
 
 def use_monotonic_time(reactor: Any) -> None:

@@ -45,13 +45,15 @@ class RateLimiter:
 
         A cost above the burst has to wait for a full bucket, and then overdraws it.
         """
-        if self._rate == UNLIMITED:
+        rate = self._rate
+        if rate == UNLIMITED:
             return 0.0
-        self._refill(now)
-        missing = min(cost, self._burst) - self._tokens
-        if missing <= self._rate * ROUNDING:
+        if now != self._seen:
+            self._refill(now)
+        missing = (cost if cost < self._burst else self._burst) - self._tokens
+        if missing <= rate * ROUNDING:
             return 0.0
-        return missing / self._rate if self._rate else UNLIMITED
+        return missing / rate if rate else UNLIMITED
 
     def allow(self, now: float, cost: float = 1.0) -> bool:
         """Take `cost` tokens if `wait` is over, and return whether they were taken."""
@@ -67,9 +69,10 @@ class RateLimiter:
         """
         if self._rate == UNLIMITED:
             return 0.0
-        self._refill(now)
+        if now != self._seen:
+            self._refill(now)
         self._tokens -= cost
-        return self.wait(now, 0.0)
+        return self.wait(now, 0.0) if self._tokens < 0 else 0.0
 
     def is_full(self, now: float) -> bool:
         """Return True if the bucket differs in nothing from a new one."""

@@ -28,6 +28,8 @@ from chatproto.wire.strict import encode, shown
 
 AT_ONCE = 256
 """Members of a room that are sent something without a pause."""
+Line = tuple[Talk, str, bytes]
+"""One that was said, its date, and the SAID of it."""
 BYTES_AT_ONCE = 512 * 1024
 """Bytes that all members of a room together are sent without a pause."""
 
@@ -165,27 +167,17 @@ class RoomDelivery:
         for room, said in turns.items():
             if not room.here:
                 continue
-            lines = [
-                said_bytes(
-                    room.name,
-                    one.sender,
-                    one.number,
-                    self._date(one.at),
-                    one.text,
-                )
-                for one in said
-            ]
-            everything, speakers = b"".join(lines), {one.speaker for one in said}
+            lines = [self._line(one) for one in said]
+            everything = b"".join([line for _, _, line in lines])
+            speakers = {one.speaker for one in said}
             if self._is_large(room, len(everything)):
-                own = {one: self._seen_by(one, said, lines) for one in speakers if one is not None}
+                own = {one: _seen_by(one, lines) for one in speakers if one is not None}
                 self._feed(room, everything, own)
                 continue
             for guest in tuple(room.here.values()):
                 connection = connections.get(guest)
                 if connection is not None:  # it may have ended just now
-                    data = (
-                        everything if guest not in speakers else self._seen_by(guest, said, lines)
-                    )
+                    data = everything if guest not in speakers else _seen_by(guest, lines)
                     connection.send(data)
 
     def close(self) -> None:
@@ -272,14 +264,21 @@ class RoomDelivery:
         if self._settle():  # for there it cannot be taken back
             self.plain.show(shown_line(talk, self.times.wall()))
 
-    def _seen_by(self, guest: Member, said: list[Talk], lines: list[bytes]) -> bytes:
-        """The `lines` of `said`, with a SAYACK in the place of each that `guest` said."""
-        return b"".join(
-            line
-            if one.speaker is not guest
-            else say_ack_bytes(one.cseq, one.room.name, one.number, self._date(one.at))
-            for one, line in zip(said, lines, strict=True)
-        )
+    def _line(self, one: Talk) -> Line:
+        date = self._date(one.at)
+        return one, date, said_bytes(one.room.name, one.sender, one.number, date, one.text)
 
     def _date(self, at: Monotonic) -> str:
         return date_of(self.times.date(at))
+
+
+def _seen_by(guest: Member, lines: list[Line]) -> bytes:
+    """Join the `lines` for `guest`, with a SAYACK in the place of each that it said."""
+    return b"".join(
+        [
+            line
+            if one.speaker is not guest
+            else say_ack_bytes(one.cseq, one.room.name, one.number, date)
+            for one, date, line in lines
+        ]
+    )

@@ -241,7 +241,7 @@ class SecureConnection(TlsConnection):
         """Answer requests while the client reads the answers; see `Worker`."""
         if self._leaving or self._visitor is None:
             return False
-        now, waited, decoded = self._factory.seconds(), self.unfinished, False
+        now, waited, decoded = self._factory.turns.looked, self.unfinished, False
         pace = self._pace
         while (self._unanswered or self._input) and not self._is_busy():
             if not self._unanswered:
@@ -268,9 +268,10 @@ class SecureConnection(TlsConnection):
         if self.unreadable and not self._has_work and not self._waits(None):
             self._close()
             return False
-        if self.unfinished != waited or decoded:
+        unfinished = self.unfinished
+        if unfinished != waited or decoded:
             self._begun = now
-        self._factory.watch(self, self._deadline())
+        self._factory.watch(self, self._deadline(unfinished))
         if self._is_busy():
             return False
         if self._unanswered or self._input:
@@ -314,7 +315,7 @@ class SecureConnection(TlsConnection):
     def _waited(self) -> None:
         """Read on after a pause of our own, in which nothing was read: all waits begin anew."""
         self._heard = self._begun = self._factory.seconds()
-        self._factory.watch(self, self._deadline())
+        self._factory.watch(self, self._deadline(self.unfinished))
         self.go_on()
 
     def _take(self, message: Bcp2Message | RemoteError, now: float) -> None:
@@ -376,14 +377,14 @@ class SecureConnection(TlsConnection):
         if not self._leaving:
             self._factory.turns.ask(self)
 
-    def _deadline(self) -> float:
+    def _deadline(self, unfinished: str) -> float:
+        """Return when the part of a message that is `unfinished`, or the silence, is too long."""
         limits = self._limits
-        match self.unfinished:
-            case "block":
-                return self._begun + limits.tls_block_wait
-            case "body":
-                return self._heard + limits.body_pause
-        return self._heard + limits.ping_wait
+        if not unfinished:
+            return self._heard + limits.ping_wait
+        if unfinished == "block":
+            return self._begun + limits.tls_block_wait
+        return self._heard + limits.body_pause
 
     def _begin_tls(self, normal: bool = True) -> None:
         self._limit_handshake()

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from chatproto.wire.bcp2_files import Data
+from chatproto.wire.bcp2_rooms import Say
 from chatproto.wire.classic import IPV4, ClassicBridge, ClassicRegister, Message
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import ID
@@ -107,3 +108,37 @@ def write_data_head(message: Data) -> bytes | None:
         return None
     head = f"DATA\r\nID: {id}\r\nOffset: {offset}\r\nContent-Length: {length}\r\n\r\n"
     return head.encode()
+
+
+_SAY = re.compile(
+    rb"SAY\r\nCSeq: ([0-9]{1,15})\r\nRoom: (#[a-z0-9][a-z0-9._-]{0,62})"
+    rb"\r\nContent-Length: ([0-9]{1,9})\r\n\r\n"
+)
+"""The headers of SAY as we write them, for a usual text."""
+_SAY_LINE = len("Room: #") + 63
+_SAY_BLOCK = len("SAY\r\nCSeq: \r\n\r\n\r\n\r\n") + 15 + _SAY_LINE + DATA_LINE
+"""No such block has a longer line, or is longer."""
+
+
+def fits_say(limits: Limits) -> bool:
+    """Return True if no block that `take_say` takes can cross one of `limits`."""
+    return limits.line >= _SAY_LINE and limits.headers >= 3 and limits.header_block >= _SAY_BLOCK
+
+
+def take_say(data: bytes, at: int, most: int) -> tuple[Say, int] | None:
+    """Read the SAY at `at`, with at most `most` bytes of text, and where it ends.
+
+    Returns: None if it is not complete, or not in its usual form.
+    """
+    found = _SAY.match(data, at)
+    if found is None:
+        return None
+    cseq, room, length = found.groups()
+    begin, size = found.end(), int(length)
+    text = data[begin : begin + size]
+    if size > most or len(text) < size:
+        return None
+    try:
+        return Say(int(cseq), room.decode(), text.decode()), begin + size
+    except UnicodeDecodeError:
+        return None

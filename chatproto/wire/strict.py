@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from chatproto.wire.bcp2_common import Bcp2Message, Body, read_count
 from chatproto.wire.bcp2_files import Data, Piece
 from chatproto.wire.bcp2_peer import FROM_PEER
+from chatproto.wire.bcp2_rooms import Say
 from chatproto.wire.bcp2_server import FROM_CLIENT, FROM_SERVER
 from chatproto.wire.blocks import (
     BAD,
@@ -20,7 +21,7 @@ from chatproto.wire.blocks import (
 )
 from chatproto.wire.classic import Header, Sender
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.fast import fits_data, read_data_head, write_data_head
+from chatproto.wire.fast import fits_data, fits_say, read_data_head, take_say, write_data_head
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.values import distinct
 
@@ -32,6 +33,8 @@ SAYS: dict[Sender, tuple[type[Bcp2Message], ...]] = {
     Sender.PEER: FROM_PEER,
 }
 """Messages of each side."""
+KINDS = {sender: {kind.method: kind for kind in kinds} for sender, kinds in SAYS.items()}
+"""The same, by method."""
 ABSENT: dict[type[Bcp2Message], dict[str, Any]] = {
     kind: {field.name: field.default for field in fields(kind)}
     for kinds in SAYS.values()
@@ -148,9 +151,10 @@ class StrictParser:
         self.closed = False
         self.found: list[Bcp2Message | RemoteError] = []
         self._limits = limits
-        self._kinds = {kind.method: kind for kind in SAYS[sender]}
+        self._kinds = KINDS[sender]
         self._skipped: int = getattr(limits, SKIPPED[sender])
         self._files = Data.method in self._kinds and fits_data(limits)
+        self._rooms = Say.method in self._kinds and fits_say(limits)
         self._block = BlockParser(limits, Policy.STRICT)
         self._head: _Head | None = None  # of the message whose body is coming
         self._parts: list[Piece] = []
@@ -220,6 +224,11 @@ class StrictParser:
         if self._files and data.startswith(b"DATA", at) and (end := self._take_data(data, at)):
             return end
         limits = self._limits
+        if self._rooms and data.startswith(b"SAY", at):
+            said = take_say(data, at, limits.body_to_server)
+            if said is not None:
+                self.found.append(said[0])
+                return said[1]
         end = data.find(b"\r\n\r\n", at, at + limits.header_block)
         if end < 0:
             return 0

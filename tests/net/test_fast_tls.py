@@ -243,6 +243,14 @@ class BlockTests(TlsCase):
         said = b"small, so that Twisted lets it wait. head " + body + b" end"
         self.assertTrue(other.talk.heard == said)
 
+    def test_what_openssl_has_to_say_itself_is_sent_after_a_read(self) -> None:
+        one, other = self.ends()
+        other.tls._tlsConnection.send(b"as the answer to a new key")
+        one.tls.write(b"hello")
+        other.give(one.take())
+        one.give(other.take())
+        self.assertEqual(one.talk.heard, b"as the answer to a new key")
+
     def test_a_small_piece_is_written_at_once_as_one_record(self) -> None:
         one, _ = self.ends()
         writes: list[bytes] = []
