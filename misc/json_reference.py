@@ -67,7 +67,8 @@ A command may have a `ref`: a number, or a string of at most {LONGEST} character
 - The command's end is one event `done`, with `"done": true` and a `code`. It comes exactly once, also
   if the server, the peer or the client ends.
 - Events can follow `done`: `delivered` of a message that was queued, `session` of a call. They carry
-  the `ref` too.
+  the `ref` too. If the conversation ends before a queued message is sent, a `notice` says that it stays in
+  the outbox, or `undelivered` that it is lost.
 - An `error` has `code`, the `command` that was asked, and `to` or `room` if it named one.
 - At most {MOST} commands with a `ref` may be open; another one fails at once. One whose `ref` is in use
   is an `error` without `done`.

@@ -63,7 +63,7 @@ class Asker(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """Result of `send`: `queued` if the message is kept until the peer is there.
+    """Result of `send`: `queued` if the message is kept until the peer is there, or for this side's turn.
 
     `id` is its number for `unsend`, or its id in a room; None if the client told none.
     """

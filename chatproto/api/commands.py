@@ -45,7 +45,8 @@ class Commands(Asker):
     def send(self, to: str, text: str, wait: float | None = WAIT) -> Awaitable[Sending]:
         """Send a message to a peer, or to a room that this client is in (`to` begins with `#`).
 
-        It returns when the message is in their log, or `queued` until the peer can be reached.
+        It returns when the message is in their log, or `queued` until the peer can be reached, or until
+        the turn of this client.
         """
         return self.ask({"do": "msg", "to": to, "text": text}, sending(to), wait)
 

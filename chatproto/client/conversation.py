@@ -284,6 +284,7 @@ class Conversation(Target):
         for effect in effects:
             self._to_say -= isinstance(effect, Speak)
             self._perform(effect)
+        self._tell_held()
         if any(isinstance(effect, MessageOutcome) for effect in effects):
             self._timers.again("ack", ACK_WAIT)
             self._context.settled(None)
@@ -456,9 +457,13 @@ class Conversation(Target):
             self._timers.after("ack", ACK_WAIT, self._tell_waiting)
         return True
 
-    def will_tell_of(self, post: Delivery) -> None:
-        """Report the delivery of messages queued earlier with their text."""
+    def attach(self, post: Delivery) -> None:
+        """Keep messages in `post` from now on. Those queued earlier are reported with their text."""
         self.news.waited(post.unsettled)
+        before = post.last
+        effects = self.session.attach(post, self._context.now())
+        self.news.numbered(post.key, range(before + 1, post.last + 1))
+        self.perform(effects)
 
     def speak_plainly(self, dialect: Dialect) -> None:
         """Call in plain text instead, keeping the queued messages; `recipient` is an OpenPeer already."""
@@ -469,10 +474,18 @@ class Conversation(Target):
         self.session.waiting.extend(before.waiting)
 
     def _tell_kept(self, id: int) -> None:
-        if self.state is SessionState.OPEN and self.session.floor.half:
-            self.news.kept_for_turn(self.name)
-        elif id and self.state is not SessionState.OPEN:
+        if id and self.state is not SessionState.OPEN:
             self.news.kept(self.name, self.key, id)
+
+    def _tell_held(self) -> None:
+        """Say which messages wait for our turn."""
+        session = self.session
+        if self.state is not SessionState.OPEN or session.floor.may_speak:
+            return
+        if session.post is not None and self.key is not None:
+            self.news.hold(self.name, self.key, session.post.held)
+        else:
+            self.news.hold_unnumbered(self.name, len(session.waiting))
 
     def _tell_waiting(self) -> None:
         """Say which messages were written and have not arrived."""

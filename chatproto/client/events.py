@@ -256,8 +256,8 @@ class CommandOutput(Event):
 class Notice(Event):
     """Something worth one line to a person that no other event says (JSON: `notice`).
 
-    Of a message that is kept: `to` whom, and its number `id` unless it waits for a turn. Of a server
-    that is lost: `code`.
+    Of a message that is kept: `to` whom, and its number `id` if it has one; `turn`: it waits for our
+    turn. Of a server that is lost: `code`.
     """
 
     event: ClassVar[str] = "notice"
@@ -265,6 +265,7 @@ class Notice(Event):
     to: str | None = None
     id: int | None = None
     code: Reason | None = None
+    turn: bool | None = None
 
 
 @value_class

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from chatproto.client.context import MessageParts
 from chatproto.client.events import (
@@ -21,8 +22,20 @@ from chatproto.session import ledger
 from chatproto.session.effects import MessageOutcome
 from chatproto.wire.reasons import NOT_ARRIVED
 
+YOUR_TURN = "it is your turn (/mode full ends taking turns)"
 EACH = 3
 """Messages that wait and are told one by one; more are told as a number."""
+
+
+@dataclass(slots=True)
+class _Unnumbered:
+    """Text without a number that no connection has taken yet; `part`: of the request that it came of.
+
+    `held`: it was told that the text waits for our turn.
+    """
+
+    part: AskedPart | None
+    held: bool = False
 
 
 class MessageNews:
@@ -34,30 +47,34 @@ class MessageNews:
     def __init__(self, tell: Callable[[Event], None], parts: MessageParts) -> None:
         self._tell = tell
         self._kept: set[int] = set()
+        self._held: set[int] = set()  # of which was told that they wait for our turn
         self._parts = parts
-        self._unnumbered: deque[AskedPart | None] = deque()  # of texts that have no number yet
+        self._unnumbered: deque[_Unnumbered] = deque()  # texts that have no number, or not yet
 
     def asked(self, key: str | None, id: int) -> None:
         """Note whose request the text was that is said now; `id` is 0 if it has no number yet."""
         part = take_part()
         if key is None or not id:
-            self._unnumbered.append(part)
+            self._unnumbered.append(_Unnumbered(part))
         elif part is not None:
             self._parts[key, id] = part
 
+    def numbered(self, key: str, ids: Iterable[int]) -> None:
+        """Note the numbers `ids` that the texts without one have now, the oldest first."""
+        for id in ids:
+            part = self.next_part()
+            if part is not None:
+                self._parts[key, id] = part
+
     def next_part(self) -> AskedPart | None:
-        """Remove the part of the text that has waited longest for a number, and return it."""
-        return self._unnumbered.popleft() if self._unnumbered else None
+        """Remove the text without a number that has waited longest, and return whose request it was."""
+        return self._unnumbered.popleft().part if self._unnumbered else None
 
     def _part(self, key: str | None, id: int | None, *, ended: bool) -> AskedPart | None:
         """Return of whose request message `id` is; `ended`: nothing more is told of it."""
-        known = (key or "", id or 0)
-        if known in self._parts:
-            return self._parts.pop(known) if ended else self._parts[known]
-        part = self.next_part()
-        if part is not None and key is not None and id and not ended:
-            self._parts[key, id] = part
-        return part
+        if key is None or not id:
+            return self.next_part()
+        return self._parts.pop((key, id), None) if ended else self._parts.get((key, id))
 
     def heard(self, name: str, text: str, id: int, said: Wall) -> None:
         """Tell a received `text`, said at `said`; `id` is 0 where messages have no number."""
@@ -68,22 +85,58 @@ class MessageNews:
     ) -> None:
         """A connection took `text`, which was said at the moment `said`."""
         part = self._part(key, id, ended=not id)
+        self._held.discard(id or 0)
         with telling(part):
             self._tell(Sent(text, id, to=name, said=said))
         if part is not None and not id:
             part.end("sent")
 
-    def kept_for_turn(self, name: str) -> None:
-        """Report that a message for `name` is queued until our turn."""
-        self._tell(Notice("queued until it is your turn (/mode full ends taking turns)", name))
+    def hold(self, name: str, key: str, ids: Iterable[int]) -> None:
+        """Tell which messages wait for our turn, unless that was told of them before."""
+        fresh = [id for id in ids if id not in self._held]
+        self._held.update(fresh)
+        self._tell_held(name, [(id, self._parts.get((key, id))) for id in fresh])
+
+    def hold_unnumbered(self, name: str, count: int) -> None:
+        """Tell that the latest `count` texts without a number wait for our turn, likewise."""
+        waiting = list(self._unnumbered)[len(self._unnumbered) - count :]
+        fresh = [one for one in waiting if not one.held]
+        for one in fresh:
+            one.held = True
+        self._tell_held(name, [(None, one.part) for one in fresh])
+
+    def _tell_held(self, name: str, held: list[tuple[int | None, AskedPart | None]]) -> None:
+        """Tell of each message by itself, or their number if they are more than `EACH`."""
+        if len(held) <= EACH:
+            for id, part in held:
+                with telling(part):
+                    self._tell(Notice(f"queued until {YOUR_TURN}", name, id, turn=True))
+        else:
+            text = f"{len(held)} messages are queued until {YOUR_TURN}"
+            self._tell(Notice(text, name, turn=True))
+        for _, part in held:
+            if part is not None:
+                part.end("queued")
+
+    def left(self, name: str, key: str, ids: Iterable[int]) -> None:
+        """Tell that the messages that waited for our turn stay in the outbox: the conversation is over.
+
+        Only those of requests are told one by one; the outbox tells how many there are.
+        """
+        for id in ids:
+            part = self._parts.get((key, id))
+            if id in self._held and part is not None:
+                self._kept.add(id)
+                with telling(part):
+                    self._tell(Notice(_queued(name, id), name, id))
+        self._held.clear()
 
     def kept(self, name: str, key: str | None, id: int) -> None:
         """Report that a message is queued until there is a connection."""
         self._kept.add(id)
-        text = f"message {id} is queued for {name} (/unsend {id} to cancel)"
         part = self._parts.get((key or "", id))
         with telling(part):
-            self._tell(Notice(text, name, id))
+            self._tell(Notice(_queued(name, id), name, id))
         if part is not None:
             part.end("queued")
 
@@ -121,12 +174,17 @@ class MessageNews:
         """This is known now; with its text if it was told that it waits."""
         late = fate.id in self._kept
         self._kept.discard(fate.id)
+        self._held.discard(fate.id)
         part = self._part(key, fate.id, ended=True)
         text = (fate.text or None) if late or fate.state != ledger.DELIVERED else None
         with telling(part):
             self._tell(outcome_event(name, fate, fate.reason or NOT_ARRIVED(), text))
         if part is not None:
             end_with(part, fate, fate.reason or NOT_ARRIVED())
+
+
+def _queued(name: str, id: int) -> str:
+    return f"message {id} is queued for {name} (/unsend {id} to cancel)"
 
 
 def outcome_event(name: str, fate: MessageOutcome, reason: str, text: str | None) -> Event:

@@ -70,6 +70,7 @@ class Messages:
         self._outbox = outbox
         self._held: tuple[Conversation, str, AskedPart | None] | None = None  # that finds no room
         context.settled.listen(self._go_on)
+        calls.signals.carried.listen(lambda _: self._end_held())
 
     def say(self, text: str, to: str = "") -> None:
         """Send `text` to `to`, an id or `#room`; without it, where typed lines go."""
@@ -92,6 +93,7 @@ class Messages:
             unsent = conversation.unsent
             if self._held is None and self._makes_room(conversation, unsent):
                 self._held = conversation, text, take_part()
+                self._end_held()
                 self._context.hold_input(True)
             else:
                 self._say_in(conversation, text, unsent)
@@ -176,6 +178,14 @@ class Messages:
         if part is not None:
             part.end()
         self._context.hold_input(False)
+
+    def _end_held(self) -> None:
+        """End the request of the text that is held, if nothing can be sent now: it is kept."""
+        if self._held is None:
+            return
+        conversation, _, part = self._held
+        if part is not None and not conversation.session.may_speak:
+            part.end("queued")
 
     def _leave_held(self, conversation: Conversation, text: str) -> None:
         """Queue `text`, whose conversation is over, if there is room for it; or report it."""

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from chatproto.client.calls.calls import Calls
 from chatproto.client.context import Context
+from chatproto.client.conversation import Conversation
 from chatproto.client.deliveries import Deliveries
 from chatproto.client.events import CommandOutput, Failed, MessageReceived, Notice
 from chatproto.client.message_news import end_with, outcome_event
@@ -20,7 +21,6 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of, short_time
-from chatproto.session.delivery import Delivery
 from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import DELIVERED, HEARD, MSG, OVERHEARD, LedgerTrouble, LogLine
 from chatproto.wire import reasons
@@ -126,17 +126,19 @@ class Outbox:
         self._deliveries.wait_for(key, len(post))
         return True
 
-    def _left_over(self, ended: tuple[Delivery, bool]) -> None:
+    def _left_over(self, ended: Conversation) -> None:
         """Keep what has not arrived in a conversation that ended, if its key is pinned, or report it."""
-        post, quiet = ended
-        posts = self._posts
+        post, posts = ended.session.post, self._posts
+        assert post is not None
         assert posts is not None
         if not len(post):
             return
         if not posts.lasts(post.key):
             self._tell_all(post.key, post.name, post.give_up(), reasons.OVER_BEFORE())
-        elif not self._ending:
-            if not quiet:
+            return
+        ended.news.left(ended.name, post.key, post.queued)
+        if not self._ending:
+            if not ended.quiet:
                 self._context.publish(Notice(f"{_messages(len(post))} queued for {post.name}"))
             self._deliveries.wait_for(post.key, len(post))
 

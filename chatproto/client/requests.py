@@ -61,7 +61,7 @@ class Asked:
     def part_ended(self, code: str) -> None:
         """Count a part that has ended, with `code` or an empty string."""
         self._parts -= 1
-        if code and not self._failed:
+        if code and not self._failed and not self.is_over:
             self.code = code
         if not self._parts:
             self.end()
@@ -112,9 +112,12 @@ def current() -> AskedPart | None:
 
 
 def take_part() -> AskedPart | None:
-    """Add a part to the request that is carried out now; None if there is none or it is over."""
+    """Add a part to the request that is carried out now; None if there is none.
+
+    The part of a request that is over ends nothing any more, but its events still come of the request.
+    """
     part = _CURRENT.get()
-    return None if part is None or part.asked.is_over else part.asked.part()
+    return None if part is None else part.asked.part()
 
 
 def note_failure(reason: Reason, status: int | None, text: str) -> None:

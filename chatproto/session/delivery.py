@@ -131,6 +131,11 @@ class Delivery:
             one for one in self._entries.values() if one.id > self._released and not one.withdrawn
         ]
 
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Return the ids of messages that wait to be released."""
+        return tuple(one.id for one in self.unreleased if one.kind == MSG)
+
     def release(self, entry: StreamEntry) -> None:
         """Release `entry`, the first of those that wait: it may go out now."""
         self._released = entry.id

@@ -130,6 +130,11 @@ class PeerSession:
         return len(self.waiting) + (len(self.post) if self.post is not None else 0)
 
     @property
+    def may_speak(self) -> bool:
+        """Return True if a message could go out now."""
+        return self.state is SessionState.OPEN and self.floor.may_speak
+
+    @property
     def connection(self) -> Connection | None:
         """Return the connection that carries a numbered conversation."""
         return self.exchange.connection if self.exchange is not None else None

@@ -137,12 +137,14 @@ DOING = {
 class ReachPeer:
     """Has a conversation with `to`: goes on with the one that there is, or calls.
 
-    `open`: there is one. `why`: why there is none any more, or was none to be had.
+    `open`: there is one; `their_turn`: the two take turns, and it is the peer's. `why`: why there is none
+    any more, or was none to be had.
     """
 
     def __init__(self, to: str, patient: bool = False) -> None:
         self.to = to
         self.open = False
+        self.their_turn = False
         self.why: Unreached | None = None
         self._patient = patient
         self.waiting = False
@@ -158,10 +160,14 @@ class ReachPeer:
             case {"event": "answer", "command": "who", "conversations": list(known)}:
                 states = [one["state"] for one in known if one["id"] == self.to]
                 self.open = "open" in states
+                turns = [one.get("turn") for one in known if one["id"] == self.to]
+                self.their_turn = "theirs" in turns
                 if not set(states) & {"open", "calling", "asking", "broken"}:
                     return (self.call,)
             case {"event": "session", "id": self.to, "state": "open"}:
                 self.open, self.why = True, None
+                if "turn" in event:
+                    self.their_turn = event["turn"] == "theirs"
             case {"event": "session", "id": self.to, "state": "broken"}:
                 self.open = False
             case {"event": "session", "id": self.to, "state": "closed", "current": True}:
@@ -209,7 +215,7 @@ class ReachPeer:
     def doing(self, event: Said) -> str:
         """Return the state of the call in an answer to `who`."""
         if self.open:
-            return ""
+            return f"waiting for {self.to} to pass the turn …" if self.their_turn else ""
         states = [one["state"] for one in event["conversations"] if one["id"] == self.to]
         for state, sentence in DOING.items():
             if state in states:
@@ -250,6 +256,7 @@ class SendText:
         self._said = False
         self._id: int | None = None  # it is in the outbox
         self._queued = False  # and `msg` is over
+        self._sent = False
         self._lost: Unreached | None = None  # why it was not delivered
 
     @property
@@ -277,7 +284,10 @@ class SendText:
         match event:
             case {"event": "done", "command": "msg", "code": str(code)}:
                 return self._ended(code, event.get("text", ""))
-            case {"event": "notice" | "sent", "ref": _, "id": int(id)}:
+            case {"event": "sent", "ref": _}:
+                self._sent = True
+                self._id = event.get("id")
+            case {"event": "notice", "ref": _, "id": int(id)}:
                 self._id = id
             case {"event": "undelivered", "ref": _, "code": str(code), "reason": str(reason)}:
                 self._lost = Unreached(code, reason)
@@ -319,6 +329,9 @@ class SendText:
         Nothing is decided until the client has said whether the text is queued.
         """
         why = self._reach.why
+        if self._queued and self._reach.open and self._reach.their_turn and not self._sent:
+            when = f"queued until {self._to} passes the turn"
+            return NOTHING if self._patient else over(LATER, when)
         if why is None or not self._queued or self._reach.waiting:
             return NOTHING
         end = why.end(self._to)

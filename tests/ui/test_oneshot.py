@@ -147,6 +147,26 @@ class SendTextTests(WorkTests):
             SendText("bob", "hi"), 0, who("open"), own("sent", to="bob", text="hi"), over("sent")
         )
 
+    def test_one_that_waits_for_its_turn_is_queued(self) -> None:
+        theirs = session("open", turn="theirs")
+        kept = own("notice", to="bob", id=4, turn=True, text="queued until it is your turn")
+        row = {"id": "bob", "state": "open", "turn": "theirs"}
+        talks = event("answer", command="who", conversations=[row])
+        for events in (
+            (talks, kept, over("queued")),
+            (who("calling"), kept, over("queued"), theirs),
+        ):
+            self.assertIn("passes the turn", self.ends(SendText("bob", "hi"), 4, *events))
+        work = SendText("bob", "hi", patient=True)
+        self.feed(work, talks, kept, over("queued"))
+        self.assertIsNone(self.over)
+        self.assertIn("pass the turn", work.doing(talks))
+        self.assertIsNone(work.heard(session("open", turn="mine")).over)
+        self.assertEqual(work.doing(who("open")), "")
+        work.heard(own("sent", to="bob", id=4, text="hi"))
+        self.assertIsNone(work.heard(theirs).over)  # passed by what we said ourselves
+        self.assertEqual(work.heard(own("delivered", to="bob", id=4)).over, Over(0))
+
     def test_unknown_peer_is_not_kept(self) -> None:
         gone = own(
             "undelivered",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from hypothesis import given
@@ -14,9 +15,11 @@ from chatproto.ui.view import json_object
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Offer
 from misc import json_reference
+from tests.client import plain_program
 from tests.client.keyed_program import BOB, BOB_HOST, IDENTITIES, SERVER_HOST, Case, key_of
 from tests.client.rooms import room_ends
 from tests.client.tls_net import TlsNet
+from tests.limits import DEFAULTS
 
 
 def pass_over_given_up(net: TlsNet) -> None:
@@ -230,6 +233,194 @@ class MessageTests(Case):
         self.net.wait(60)
         asked = [ref for ref, step in enumerate(steps) if step in ("msg", "chat")]
         self.assertEqual(self.script.ends_of(asked), [1] * len(asked))
+
+
+class TurnTests(Case):
+    """Texts that wait for one's own turn, encrypted."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.half()
+
+    def half(self, **changes: Any) -> None:
+        """Start the program in half-duplex mode; `changes`: limits."""
+        self.begin(replace(DEFAULTS, **changes), half_duplex=True)
+        self.script = Asking(self.node.client)
+
+    def test_a_text_out_of_turn_ends_as_queued_at_once_and_is_delivered_later(self) -> None:
+        bob = self.talking()
+        self.script.ask("msg", 1, text="one")
+        self.script.ask("msg", 2, text="two")
+        self.assertEqual(self.script.of(2), ["notice", "done queued"])
+        notice = self.script.written[-2]
+        self.assertEqual((notice["to"], notice["id"], notice["turn"]), (self.name, 2, True))
+        self.net.settle()
+        bob.says("yes")
+        self.net.settle()
+        self.assertEqual(self.script.of(2), ["notice", "done queued", "sent", "delivered"])
+        self.assertEqual(bob.texts, ["one", "two"])
+
+    @property
+    def name(self) -> str:
+        (one,) = self.node.client.calls.all
+        return str(one.name)
+
+    def test_the_end_of_the_conversation_tells_that_it_stays_queued(self) -> None:
+        bob = self.talking()
+        for ref in (1, 2, 3):
+            self.script.ask("msg", ref, text=f"text {ref}")
+        self.net.settle()
+        bob.leaves()
+        self.net.settle()
+        for ref in (2, 3):
+            self.assertEqual(self.script.of(ref), ["notice", "done queued", "notice"])
+        self.assertEqual(self.kept(), ["text 2", "text 3"])
+        bob = self.talking()
+        self.net.settle()
+        self.assertEqual(self.script.of(2)[3:], ["sent", "delivered"])
+        bob.says("yes")
+        self.net.settle()
+        self.assertEqual(self.script.of(3)[3:], ["notice", "sent", "delivered"])
+
+    def test_to_a_key_that_is_not_pinned_it_is_lost_then(self) -> None:
+        self.known = ()
+        self.half()
+        self.node.chat(BOB)
+        eve = self.person("eve", IDENTITIES["eve"])
+        for ref in (1, 2):
+            self.script.ask("msg", ref, text="text")
+        self.net.settle()
+        eve.leaves()
+        self.net.settle()
+        self.assertEqual(self.script.of(2), ["notice", "done queued", "undelivered"])
+
+    def test_what_is_said_before_the_conversation_opens_waits_for_a_turn_then(self) -> None:
+        self.node.chat(BOB)
+        for ref in (1, 2, 3):
+            self.script.ask("msg", ref, text=f"text {ref}")
+            self.assertEqual(self.script.of(ref), [])
+        bob = self.person()
+        self.net.settle()
+        self.assertEqual(self.script.of(1), ["sent", "delivered", "done delivered"])
+        for ref in (2, 3):
+            self.assertEqual(self.script.of(ref), ["notice", "done queued"])
+        bob.says("yes")
+        self.net.settle()
+        self.assertEqual(self.script.of(2)[2:], ["sent", "delivered"])
+        self.assertEqual(self.script.of(3)[2:], [])
+
+    def test_many_that_wait_since_it_opened_are_told_as_a_number(self) -> None:
+        self.node.chat(BOB)
+        for ref in range(10):
+            self.script.ask("msg", ref, text=f"text {ref}")
+        self.person()
+        self.net.settle()
+        self.assertEqual(self.script.ends_of(list(range(10))), [1] * 10)
+        notices = [one["text"] for one in self.script.written if one["event"] == "notice"]
+        self.assertEqual([one.split()[0] for one in notices], ["9"])
+
+    def test_one_that_is_taken_back_or_outlives_a_break_still_has_its_reference(self) -> None:
+        bob = self.talking()
+        for ref in (1, 2, 3):
+            self.script.ask("msg", ref, text=f"text {ref}")
+        self.net.settle()
+        self.script.ask("unsend", 4, id=2)
+        self.assertEqual(self.script.of(2), ["notice", "done queued", "undelivered"])
+        bob.cut()
+        self.net.settle()
+        self.assertEqual(self.script.of(3), ["notice", "done queued", "notice"])
+
+    def test_one_that_finds_no_room_ends_as_queued_too(self) -> None:
+        self.half(waiting_messages=2)
+        bob = self.talking()
+        for ref in (1, 2, 3, 4):
+            self.script.ask("msg", ref, text=f"text {ref}")
+            self.net.settle()
+        self.assertEqual(self.script.of(4), ["done queued"])
+        for _ in range(3):
+            bob.says("yes")
+            self.net.settle()
+        self.assertEqual(self.script.of(4)[0], "done queued")
+        self.assertEqual(self.script.of(4)[-2:], ["sent", "delivered"])
+        self.assertEqual(self.script.ends_of([1, 2, 3, 4]), [1] * 4)
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                ["msg", "msg", "chat", "cut", "open", "wait", "leave", "says", "half", "full"]
+            ),
+            max_size=16,
+        )
+    )
+    def test_whatever_happens_each_has_exactly_one_end_though_the_program_runs(
+        self, steps: list[str]
+    ) -> None:
+        self.half(waiting_messages=3)
+        far: list[Any] = []
+        asked = []
+        for ref, step in enumerate(["chat", "open", *steps]):
+            match step:
+                case "msg":
+                    self.script.ask("msg", ref, to="bob", text=f"text {ref}")
+                    asked.append(ref)
+                case "chat":
+                    self.script.ask("chat", ref, to=BOB)
+                    asked.append(ref)
+                case "open" if self.net.under_way:
+                    pass_over_given_up(self.net)
+                    far.append(self.person())
+                case "says" if far:
+                    far[-1].says("yes")
+                case "half" | "full":
+                    self.script.ask("mode", ref, mode=step)
+                    asked.append(ref)
+                case "cut" if far:
+                    far.pop().cut()
+                case "wait":
+                    self.net.wait(3)
+                case "leave" if far:
+                    far.pop().leaves()
+            self.net.settle()
+        for _ in range(100):
+            if all(self.script.ends_of(asked)):
+                break
+            while self.net.under_way:
+                pass_over_given_up(self.net)
+                self.net.refuse()
+            self.net.wait(5, 5)
+        self.assertEqual(self.script.ends_of(asked), [1] * len(asked))
+
+
+class PlainTurnTests(plain_program.Case):
+    """Texts that wait for one's own turn, in a dialect without numbers."""
+
+    def setUp(self) -> None:
+        self.begin(half_duplex=True)
+        self.script = Asking(self.node.client)
+
+    def test_a_text_out_of_turn_ends_as_queued_at_once_and_is_sent_later(self) -> None:
+        bob = self.talking()
+        for ref in (1, 2, 3):
+            self.script.ask("msg", ref, text=f"text {ref}")
+        self.net.wait(1)
+        self.assertEqual(self.script.of(1), ["sent", "session", "done sent"])  # the turn passed
+        for ref in (2, 3):
+            self.assertEqual(self.script.of(ref), ["notice", "done queued"])
+        bob.says(b"yes\r\n")
+        self.net.wait(1)
+        self.assertEqual(self.script.of(2), ["notice", "done queued", "sent"])
+        bob.ends()
+        self.net.wait(1)
+        self.assertEqual(self.script.of(3), ["notice", "done queued", "undelivered"])
+
+    def test_what_is_said_before_the_conversation_opens_waits_for_a_turn_then(self) -> None:
+        self.node.chat(plain_program.BOB)
+        for ref in (1, 2):
+            self.script.ask("msg", ref, text=f"text {ref}")
+        self.net.accept()
+        self.net.wait(1)
+        self.assertEqual(self.script.of(1), ["sent", "done sent"])
+        self.assertEqual(self.script.of(2), ["notice", "done queued"])
 
 
 FORMS: dict[str, dict[str, Any]] = {

@@ -17,7 +17,6 @@ from chatproto.client.targets import AwayContact
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
-from chatproto.session.delivery import Delivery
 from chatproto.session.session import PeerSession
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import Capabilities
@@ -46,8 +45,8 @@ class Calls:
         files: Files | None,
     ) -> None:
         self.signals = ConversationSignals()
-        self.over: Signal[tuple[Delivery, bool]] = Signal()
-        """A conversation with this delivery has no connection left; True: nothing of it was shown."""
+        self.over: Signal[Conversation] = Signal()
+        """A conversation that has a delivery is closed, and has no connection left."""
         self.talked: Signal[Conversation] = Signal()
         """A conversation in plain text went both ways, and has ended."""
         self.left: Signal[None] = Signal()
@@ -183,9 +182,7 @@ class Calls:
         session, posts, key = conversation.session, self._posts, conversation.key
         if key is not None and session.dialect.numbered and session.post is None:
             assert posts is not None
-            post = posts.of(key, conversation.name)
-            conversation.will_tell_of(post)
-            conversation.perform(session.attach(post, self._context.now()))
+            conversation.attach(posts.of(key, conversation.name))
 
     def _came(self, name: str) -> None:
         """Redial or ask again, because a peer is back online."""

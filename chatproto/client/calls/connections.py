@@ -109,6 +109,5 @@ class Connections:
 
     def settle(self, conversation: Conversation) -> None:
         """Settle undelivered messages of a conversation that is over, once it has no connection."""
-        post = conversation.session.post
-        if post is not None and not self.carrying(conversation):
-            self._calls.over((post, conversation.quiet))
+        if conversation.session.post is not None and not self.carrying(conversation):
+            self._calls.over(conversation)

@@ -52,13 +52,31 @@ def no_lines(_: object) -> Iterable[IrcLine]:
 
 @value_class
 class Request:
-    """Command that is not over: who gave it, and how failures, answers and its end are told."""
+    """Command of an IRC client: who gave it, and how failures, answers and its end are told."""
 
     connection: IrcConnection
     answer: Answer
     failed: FailedLines
     ended: EndedLines
     answered: AnswerLines
+
+
+class IrcAsked(Asked):
+    """Request with the command of the IRC client that it came of."""
+
+    def __init__(self, command: str, request: Request) -> None:
+        super().__init__(command, _over, request.connection)
+        self.request = request
+        request.answer.parts += 1
+        request.connection.begun()
+
+
+def _over(asked: Asked) -> None:
+    assert isinstance(asked, IrcAsked)
+    request = asked.request
+    request.answer.tell(request.ended(asked))
+    request.answer.end()
+    request.connection.ended()
 
 
 class IrcFace(Factory):
@@ -84,7 +102,6 @@ class IrcFace(Factory):
         self.events = EventLines(people, self.channels, client.context.now)
         self._where = where
         self._connections: dict[IrcConnection, None] = {}
-        self._asked: dict[Asked, Request] = {}
         self._missed = MissedMessages()
         self._any_before = False
         self._asking = False  # a command is being carried out, with the target of its client
@@ -141,21 +158,12 @@ class IrcFace(Factory):
         `failed`: the lines about each failure. `ended`: the lines at the end. `answered`: those about
         what the command shows.
         """
-        asked = Asked(command, self._over, connection)
-        self._asked[asked] = Request(connection, answer, failed, ended, answered)
-        answer.parts += 1
-        connection.begun()
+        asked = IrcAsked(command, Request(connection, answer, failed, ended, answered))
         self._asking = True
         try:
             connection.standing.run(lambda: begin(asked, work, self.tell))
         finally:
             self._asking = False
-
-    def _over(self, asked: Asked) -> None:
-        request = self._asked.pop(asked)
-        request.answer.tell(request.ended(asked))
-        request.answer.end()
-        request.connection.ended()
 
     def beside(
         self, screen: Callable[[Event], None], spoken: bool = False
@@ -167,15 +175,14 @@ class IrcFace(Factory):
         """
 
         def tell(event: Event) -> None:
-            part = current()
-            asked = part is not None and part.asked in self._asked
-            if part is not None and asked and is_answer(event, part.asked):
+            asked = _current()
+            if asked is not None and not asked.is_over and is_answer(event, asked):
                 return
             shown = for_others(event) if self._asking else event
             match shown:
                 case None:
                     return
-                case Sent(text=text) if asked and spoken:
+                case Sent(text=text) if asked is not None and spoken:
                     shown = Notice(f"you to {shown.room or shown.to}: {said_as_text(text)}")
             screen(shown)
 
@@ -191,7 +198,8 @@ class IrcFace(Factory):
 
     def tell(self, event: Event) -> None:
         """Show `event` to those whom it is for."""
-        request = self._request()
+        asked = _current()
+        request = asked.request if asked is not None and not asked.is_over else None
         match event:
             case CommandOutput() | Contacts() | Bridged():
                 if request is not None:
@@ -206,10 +214,10 @@ class IrcFace(Factory):
                 for connection in tuple(self._connections):
                     connection.close("the program ends")
             case _:
-                self._publish(event, request)
+                self._publish(event, asked.request if asked is not None else None)
 
     def _publish(self, event: Event, request: Request | None) -> None:
-        """Show `event` to all clients."""
+        """Show `event` to all clients; `request`: of which it comes, which may be over."""
         registered = [one for one in self._connections if one.registered]
         shown = self.events.of(event)
         for told in shown:
@@ -257,11 +265,6 @@ class IrcFace(Factory):
                         connection.write_all(shown)
 
         Deferred.fromCoroutine(work())
-
-    def _request(self) -> Request | None:
-        """Return the request of an IRC client of which the event comes that is told now."""
-        part = current()
-        return self._asked.get(part.asked) if part is not None else None
 
     # What a connection tells.
 
@@ -313,3 +316,10 @@ class IrcFace(Factory):
         for event in missed:
             for told in self.events.said(event):
                 connection.write_past(told.lines)
+
+
+def _current() -> IrcAsked | None:
+    """Return the request of an IRC client of which the event comes that is told now."""
+    part = current()
+    asked = part.asked if part is not None else None
+    return asked if isinstance(asked, IrcAsked) else None

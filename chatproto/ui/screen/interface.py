@@ -212,11 +212,10 @@ class FullInterface:
             case Delivered():
                 self._own.delivered(event)
                 return True
+            case Notice(to=str(to), turn=True):
+                return self._own.queued(self._saying, to, event.id, "held")
             case Notice(to=str(to), id=int(id)):
                 return self._own.queued(self._saying, to, id)
-            case Notice() if self._saying is not None:
-                self._saying.mark = "held"  # until it is our turn
-                return True
             case Undelivered():
                 self._own.failed(event)
             case MessageReceived() if not event.history:

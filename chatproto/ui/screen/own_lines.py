@@ -81,13 +81,16 @@ class OwnLines:
         if event.room and line.printed:
             self._late.append(line)
 
-    def queued(self, line: OwnLine | None, to: str, id: int) -> bool:
-        """Note that message `id` waits; `line`: the one that is being said. False: it was printed."""
-        found = line or self._of(to, id)
+    def queued(self, line: OwnLine | None, to: str, id: int | None, mark: str = "waits") -> bool:
+        """Note that a message waits: number `id`, if it has one. False: it was printed.
+
+        Args: line: the one that is being said. mark: `held` if it waits for our turn.
+        """
+        found = line or (self._of(to, id) if id is not None else None)
         if found is None:
             return False
         found.id = id
-        found.mark = "waits"
+        found.mark = mark
         return not found.printed
 
     def delivered(self, event: Delivered) -> None:

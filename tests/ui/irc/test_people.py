@@ -143,6 +143,26 @@ class QueryTests(IrcCase):
 
 
 class TurnTests(IrcCase):
+    def test_a_line_out_of_turn_is_over_at_once_and_shown_when_it_is_sent(self) -> None:
+        bob = self.talking()
+        other = IrcClient(self.face, nick="other")
+        self.asks("PRIVMSG bob :hi")
+        self.asks("PRIVMSG *chat :mode half", "PRIVMSG bob :one")
+        told = self.irc.asks("@label=5 PRIVMSG bob :two")
+        self.assertIn("queued until it is your turn", told[0])
+        self.assertEqual(told[1:], ["@label=5 :chat ACK"])
+        other.say("PRIVMSG bob :three")
+        for _ in range(2):
+            bob.says("yes")
+            self.net.settle()
+        self.assertEqual(bob.texts, ["hi", "one", "two", "three"])
+        said = f"{ALICE} PRIVMSG bob"
+        own = [line for line in bare(self.irc.read()) if line.startswith(said)]
+        self.assertEqual(own, [f"{said} two", f"{said} three"])
+        # This client has no echo-message: it has shown its own line already.
+        own = [line for line in other.read() if line.startswith(said)]
+        self.assertEqual(own, [f"{said} hi", f"{said} one", f"{said} two"])
+
     def test_two_take_turns(self) -> None:
         bob = self.talking()
         self.irc.read()
