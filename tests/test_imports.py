@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("stdio.output", "stdio.printable", "stdio.typed", "stdio.unexpected"),
     },
     "api": {
-        *("wire", "net.clock", "net.text_connection", "cli.client_options", "cli.embedded"),
+        *("wire", "net.clock", "net.receivers", "cli.client_options", "cli.embedded"),
         *("client.conversations", "client.events"),
         *("ui.jsonlines", "ui.references", "ui.view"),
     },

@@ -25,7 +25,7 @@ from chatproto.api.deferred import DeferredConnection
 from chatproto.api.errors import closed, no_client, not_json, too_long, wrong_option
 from chatproto.api.inside import InsideClient
 from chatproto.cli.embedded import EmbeddedOptions, Value
-from chatproto.net.text_connection import TextConnection
+from chatproto.net.receivers import TextConnection
 
 
 class Client(InsideClient):

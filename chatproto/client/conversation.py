@@ -203,8 +203,10 @@ class Conversation(Target):
     def latest(self) -> Target:
         return self.merged_into.latest if self.merged_into is not None else self
 
-    def conversation(self, find: Callable[[Recipient], Conversation | None]) -> Conversation | None:
+    def receiver(self, find: Callable[[Recipient], Conversation | None]) -> Conversation | None:
         return self
+
+    conversation = receiver
 
     def settled(self, running: Container[object], now: Monotonic) -> Target:
         return self if self in running else self.merged_into or EndedTarget(self.name, now)

@@ -176,7 +176,7 @@ class Conversations:
         """
         if to:
             return self.with_recipient(self.names.resolve(to))
-        return self.with_recipient(self.away.recipient) if self.away is not None else self.current
+        return self.target.receiver(self.with_recipient) if self.target is not None else None
 
     def known(self, what: str) -> Conversation | None:
         """Return what `whom` does, or the conversation named `what?`: for commands that send nothing."""

@@ -66,8 +66,12 @@ class Target:
         """The target that goes on with its lines: this one, unless it was merged into another."""
         return self
 
+    def receiver(self, find: Callable[[Recipient], Conversation | None]) -> Conversation | None:
+        """Return the conversation in which a line for it is said; `find` has those that there are."""
+        return None
+
     def conversation(self, find: Callable[[Recipient], Conversation | None]) -> Conversation | None:
-        """Return the open conversation that lines for it go to; `find` has those that there are."""
+        """Return the open conversation that lines for it go to."""
         return None
 
     def settled(self, running: Container[object], now: Monotonic) -> Target:
@@ -126,6 +130,9 @@ class AwayContact(Target):
     @property
     def log_key(self) -> str | None:
         return self.recipient.key
+
+    def receiver(self, find: Callable[[Recipient], Conversation | None]) -> Conversation | None:
+        return find(self.recipient)
 
     def conversation(self, find: Callable[[Recipient], Conversation | None]) -> Conversation | None:
         found = find(self.recipient)

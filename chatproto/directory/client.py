@@ -24,8 +24,8 @@ from chatproto.directory.answer import (
     read_answer,
 )
 from chatproto.directory.reaching import why_unreached
+from chatproto.net.receivers import TextConnection
 from chatproto.net.resolver import endpoint_to
-from chatproto.net.text_connection import TextConnection
 from chatproto.net.timers import Timers
 from chatproto.wire.classic import ClassicBridge, ClassicInfo, ClassicRegister, Message
 from chatproto.wire.codec import encode

@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from zope.interface import implementer
 
 from chatproto.net.bounded_output import BoundedOutput
-from chatproto.net.text_connection import TextConnection
+from chatproto.net.receivers import TextConnection
 
 
 @implementer(IHalfCloseableProtocol)

@@ -18,8 +18,8 @@ from zope.interface import implementer
 from chatproto.net.fast_tcp import start_tls
 from chatproto.net.fast_tls import let_go
 from chatproto.net.handshake import Handshake
+from chatproto.net.receivers import StrictReceiver
 from chatproto.net.sniff import hand_over
-from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.net.timers import Keepalive, Timers
 from chatproto.wire.bcp2_common import Bcp2Message, PingAck
 from chatproto.wire.classic import Sender

@@ -17,7 +17,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.net.text_connection import TextConnection
+from chatproto.net.receivers import TextConnection
 from chatproto.rooms.raw_text import BareText
 from chatproto.rooms.speaker_limiter import SpeakerLimiter
 from chatproto.wire.errors import RemoteError

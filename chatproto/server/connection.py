@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from chatproto.directory.answers import register_line
 from chatproto.directory.classic_registration import Origin, is_loopback
-from chatproto.net.classic_receiver import ClassicReceiver
+from chatproto.net.receivers import ClassicReceiver
 from chatproto.net.sniff import FirstBytes, hand_over, sniff
 from chatproto.relay.protocol import RelayConnection
 from chatproto.server.work_queue import PIECE, Use

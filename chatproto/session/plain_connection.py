@@ -16,8 +16,8 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.net.receivers import TextConnection
 from chatproto.net.sniff import FirstBytes, sniff
-from chatproto.net.text_connection import TextConnection
 from chatproto.net.timers import Timers
 from chatproto.wire.dialects import RAW, Dialect, Me
 from chatproto.wire.errors import RemoteError

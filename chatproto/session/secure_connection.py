@@ -425,7 +425,7 @@ def entry_of(message: Msg | Turn | Mode) -> StreamEntry:
     """Return the numbered entry that `message` carries."""
     match message:
         case Msg():
-            text = marked(message.text, message.kind)
+            text = marked(message.text, message.kind) if message.kind else message.text
             return StreamEntry(message.id, MSG, moment_of(message.date), text)
         case Turn():
             return StreamEntry(message.id, TURN, EPOCH)

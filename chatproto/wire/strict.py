@@ -150,6 +150,8 @@ class StrictParser:
     def __init__(self, sender: Sender, limits: Limits = DEFAULTS) -> None:
         self.closed = False
         self.found: list[Bcp2Message | RemoteError] = []
+        self.in_body = False
+        """True if the next bytes belong to a body."""
         self._limits = limits
         self._kinds = KINDS[sender]
         self._skipped: int = getattr(limits, SKIPPED[sender])
@@ -159,11 +161,6 @@ class StrictParser:
         self._head: _Head | None = None  # of the message whose body is coming
         self._parts: list[Piece] = []
         self._missing = 0
-
-    @property
-    def in_body(self) -> bool:
-        """True if the next bytes belong to a body."""
-        return self._head is not None
 
     @property
     def in_block(self) -> bool:
@@ -245,7 +242,7 @@ class StrictParser:
         except RemoteError as error:
             self._fail(error, lines)
         end += 4
-        return end if self._head is None or end == len(data) else self.body(data, end)
+        return end if not self.in_body or end == len(data) else self.body(data, end)
 
     def _take_data(self, data: bytes, at: int) -> int:
         """Take a usual head of DATA at `at`, with the body if that is there; where it ends, or 0."""
@@ -257,7 +254,7 @@ class StrictParser:
             self.found.append(Data(head.id, head.offset, _part(data, head.end, end)))
             return end
         self._head = _Head(Data, {"id": head.id, "offset": head.offset}, None, [])
-        self._missing = head.length
+        self._missing, self.in_body = head.length, True
         return head.end if head.end == len(data) else self.body(data, head.end)
 
     def _fail(self, error: RemoteError, lines: list[bytes]) -> None:
@@ -288,12 +285,13 @@ class StrictParser:
         except RemoteError as trouble:
             error = trouble.as_value()
         self._head = _Head(kind, values, error, lines)
-        if not self._missing:
+        self.in_body = bool(self._missing)
+        if not self.in_body:
             self._finish(self._head)
 
     def _finish(self, head: _Head) -> None:
         """Add the message, which is whole, or its error."""
-        body, self._parts, self._head = b"".join(self._parts), [], None
+        body, self._parts, self._head, self.in_body = b"".join(self._parts), [], None, False
         error, kind = head.error, head.kind
         if error is None and kind is not None:
             try:

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from chatproto.client.calls.plain_calls import Door
 from chatproto.identity.keys import Identity
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit

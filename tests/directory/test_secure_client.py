@@ -20,7 +20,7 @@ from chatproto.directory.client_registration import ClientRegistration
 from chatproto.directory.secure_client import FOR_NOW, HELLO_WAIT, SecureServer
 from chatproto.directory.server_connection import PING_BURST, READ_BURST
 from chatproto.net.handshake import Handshake
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.net.tls_connection import MESSAGES_AT_ONCE
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chatproto.identity.keys import Identity, new_identity
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Error, Ping
 from chatproto.wire.classic import Sender

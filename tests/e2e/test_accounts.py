@@ -13,7 +13,7 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from chatproto.identity.keys import new_identity
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.classic import Sender

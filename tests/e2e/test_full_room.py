@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from chatproto.identity.keys import new_identity
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Ping, PingAck
 from chatproto.wire.classic import Sender

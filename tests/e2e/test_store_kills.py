@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import pytest
 
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.classic import Sender

@@ -21,7 +21,7 @@ from chatproto.directory.answers import Directory
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.nearby.messages import read_datagram
 from chatproto.net.clock import Wall
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.server.factory import ChatFactory
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.stores.memory import MemoryRegistry

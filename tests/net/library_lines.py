@@ -8,7 +8,7 @@ from typing import Any
 from twisted.protocols.basic import LineReceiver
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.text_connection import TextConnection
+from chatproto.net.receivers import TextConnection
 
 
 def library_data_received(self: Any, data: bytes) -> None:

@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.basic import LineReceiver
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.text_connection import TextConnection
+from chatproto.net.receivers import TextConnection
 
 MAX_LENGTH = 8
 BYTES = st.lists(st.sampled_from([b"a", b"b", b"raw3", b"pause", b"close", b"\r", b"\n", b"\r\n"]))

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.handshake import Handshake
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.net.tls_connection import ENDED, MESSAGES_AT_ONCE, NO_BCP2, TimedTlsConnection
 from chatproto.wire.bcp2_common import Bcp2Message, Ping, PingAck
 from chatproto.wire.bcp2_peer import MsgAck

@@ -19,7 +19,7 @@ from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.keys import Identity, new_identity
 from chatproto.identity.tls import Tls
 from chatproto.net.handshake import Handshake
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.server.factory import ChatFactory
 from chatproto.server.listening import ListenSpec
 from chatproto.server.secure_side import SecureSide

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.registrations import ClientConnection
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.server.batches import Batches
 from chatproto.server.client_pushes import ClientPushes
 from chatproto.server.replica import Missed, Replica

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.registrations import ClientConnection, PushTo
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.rooms.room_feed import RoomFeed
 from chatproto.server.room_delivery import AT_ONCE
 from chatproto.server.room_side import RoomSide

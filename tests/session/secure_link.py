@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
 from chatproto.net.handshake import Handshake
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.session.effects import Opening
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.session.secure_connection import SecurePeerConnection

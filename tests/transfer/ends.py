@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from chatproto.net.rate_limiter import RateLimiter
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.transfer.context import TransferNews, TransferTrouble
 from chatproto.transfer.hashes import OWN
 from chatproto.transfer.records import Record, Records, of

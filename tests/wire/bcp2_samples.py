@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.wire import (
     bcp2_common,
     bcp2_files,

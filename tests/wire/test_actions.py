@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.wire.actions import ACTION, MARK, marked, split_mark, spoken
 from chatproto.wire.bcp2_peer import Msg
 from chatproto.wire.classic import Sender

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.transfer.names import safe_name
 from chatproto.transfer.offer import FileOffer, FolderOffer, from_wire, safe_files, to_wire
 from chatproto.wire import bcp2_rooms

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.wire import fast
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data

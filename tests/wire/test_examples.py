@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.wire import classic, codec, plain_blocks, strict
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Message, Sender

@@ -21,7 +21,7 @@ from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.server.room_side import RoomSide
 from chatproto.session.ledger import Ledger
 from chatproto.stores.memory_rooms import MemoryRooms

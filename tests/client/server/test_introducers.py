@@ -15,7 +15,7 @@ from chatproto.directory.bridge_result import BridgeResult
 from chatproto.directory.client import ClassicServer, ServerUnreachable
 from chatproto.directory.secure_client import SecureServer
 from chatproto.net.handshake import Handshake
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet import reactor
 
 from chatproto.directory.registrations import ClientConnection
-from chatproto.net.strict_receiver import StrictReceiver
+from chatproto.net.receivers import StrictReceiver
 from chatproto.rooms.room import LOBBY
 from chatproto.rooms.shared import OwnNode
 from chatproto.server.room_delivery import RoomDelivery

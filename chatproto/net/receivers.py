@@ -1,0 +1,240 @@
+"""Cut what a connection receives into lines, raw data and messages, each chunk once.
+
+`TextConnection` is the base class of the protocols that speak in lines or plain text: the plain
+chat, the lobby and the control socket. `ClassicReceiver` reads classic requests, `StrictReceiver`
+BCP/2 messages.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.protocols.basic import LineReceiver
+
+from chatproto.wire import fast
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.classic import Message, Sender
+from chatproto.wire.codec import ClassicParser
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.strict import StrictParser
+
+
+class TextConnection(LineReceiver):
+    """Read lines that end in LF or CRLF, and raw data, from one connection.
+
+    The methods `lineReceived`, `rawDataReceived` and `lineLengthExceeded` are called exactly as
+    Twisted's `LineReceiver` calls them, with these differences:
+
+    - With the delimiter LF, a CR before it is removed. `MAX_LENGTH` counts that CR.
+    - A chunk is cut in place. Twisted copies the rest of the chunk for each line in it, so that a
+      chunk of many short lines costs the square of its size.
+    - The return values of the callbacks are ignored. Twisted stops reading at one that is true.
+    - `unfinishedLine` is called when a chunk ends within a line.
+    """
+
+    delimiter = b"\n"
+    transport: Any  # a connection of TCP, TLS or a UNIX socket
+    _cut = 0  # bytes at the head of `_buffer` that were passed on already
+
+    def dataReceived(self, data: bytes) -> None:
+        """Pass on the lines and raw data in `data`, until `pauseProducing` is called."""
+        self._buffer = self._buffer + data if self._buffer else data
+        if self._busyReceiving:
+            return
+        self._busyReceiving = True
+        try:
+            while self._cut < len(self._buffer) and not self.paused:
+                if not self.line_mode:
+                    self.rawDataReceived(self.clearLineBuffer())
+                elif not self._take_line():
+                    break
+        finally:
+            self._buffer, self._cut = self._buffer[self._cut :], 0
+            self._busyReceiving = False
+
+    def clearLineBuffer(self) -> bytes:
+        """Return the bytes that were not passed on, and forget them."""
+        rest = self._buffer[self._cut :]
+        self._buffer, self._cut = b"", 0
+        return rest
+
+    def leaveRawMode(self, data: bytes, at: int) -> None:
+        """Go on with lines, from `data[at:]`; to be called within `rawDataReceived`.
+
+        `setLineMode(data[at:])` does the same with a copy of these bytes.
+        """
+        self.line_mode = 1
+        self._buffer, self._cut = data, at
+
+    def unfinishedLine(self, rest: bytes) -> bytes:
+        """Return what to keep of `rest`, the beginning of a line whose end has not arrived.
+
+        A subclass can check the bytes here before the line ends.
+        """
+        return rest
+
+    def _take_line(self) -> bool:
+        """Pass on the next line; return False if there is none or the connection is closing."""
+        data, at = self._buffer, self._cut
+        end = data.find(self.delimiter, at)
+        if end < 0:
+            rest = self.unfinishedLine(self.clearLineBuffer())
+            if len(rest) >= self.MAX_LENGTH + len(self.delimiter):
+                self.lineLengthExceeded(rest)
+            else:
+                self._buffer = rest
+            return False
+        if end - at > self.MAX_LENGTH:
+            self.lineLengthExceeded(self.clearLineBuffer())
+            return False
+        self._cut = end + len(self.delimiter)
+        line = data[at:end]
+        self.lineReceived(line.removesuffix(b"\r") if self.delimiter == b"\n" else line)
+        return self.transport is None or not self.transport.disconnecting
+
+
+class ClassicReceiver(TextConnection):
+    """Read the classic messages of `sender` from the lines of one connection.
+
+    `quick`: canonical requests may be taken from a chunk in one step; pass `fast.fits(limits)`.
+    """
+
+    _made: ClassicParser | None = None  # for the first input that is not canonical
+    _has_taken = False  # a canonical request came before
+
+    def __init__(self, limits: Limits, sender: Sender = Sender.CLIENT, quick: bool = False) -> None:
+        # The parser checks limits.line itself, since padding does not count; this is more than it
+        # lets pass and any chunk.
+        self.MAX_LENGTH = limits.line + limits.unsent
+        self._limits, self._sender = limits, sender
+        self._quick = quick and sender is Sender.CLIENT
+
+    @property
+    def _parser(self) -> ClassicParser:
+        if self._made is None:
+            self._made = ClassicParser(self._limits, self._sender)
+        return self._made
+
+    def read(self, data: bytes) -> list[Message | RemoteError]:
+        """Return the messages that `data` completes; what is malformed is a RemoteError."""
+        found: list[Message | RemoteError] = []
+        if self._quick and not self._buffer and (self._made is None or self._made.between):
+            taken = fast.take_requests(data, found)
+            if taken:
+                self._has_taken = True
+                data = data[taken:]
+        if data:
+            parser = self._parser
+            parser.begun = parser.begun or self._has_taken
+            parser.found = found
+            TextConnection.dataReceived(self, data)
+        return found
+
+    def finish(self) -> list[Message | RemoteError]:
+        """Return the message that needs no more than the end of input; see `ClassicParser`."""
+        parser = self._parser
+        parser.found = []
+        parser.finish(self.clearLineBuffer())
+        return parser.found
+
+    @property
+    def pending(self) -> int:
+        """The number of lines of the block that has begun, the unfinished one included."""
+        return self._made.pending(self._buffer) if self._made is not None else 0
+
+    @property
+    def unfinished(self) -> bool:
+        """True if a REGISTER or BRIDGE lacks only its empty line."""
+        return self._made is not None and self._made.unfinished(self._buffer) is not None
+
+    @property
+    def unreadable(self) -> bool:
+        """True after input that cannot be read further."""
+        return self._made is not None and self._made.closed
+
+    def lineReceived(self, line: bytes) -> None:
+        """Take one line of a block."""
+        self._parser.line(line)
+
+    def unfinishedLine(self, rest: bytes) -> bytes:
+        """Check the beginning of a line, and drop padding."""
+        return self._parser.begin_line(rest)
+
+
+class StrictReceiver(TextConnection):
+    """Read the BCP/2 messages of `sender`: headers from lines, bodies from raw data.
+
+    A block of headers that lies in the chunk as a whole is taken in one step.
+    """
+
+    delimiter = b"\r\n"
+    _most = 0
+    stopped = False
+    """True if `read` stopped before the end of its input."""
+
+    def __init__(self, sender: Sender, limits: Limits = DEFAULTS) -> None:
+        # The parser checks limits.line itself, since it also counts the block; this is more than it
+        # lets pass and any chunk.
+        self.MAX_LENGTH = limits.line + limits.unsent
+        self._parser = StrictParser(sender, limits)
+
+    def read(self, data: bytes, most: int = 0) -> list[Bcp2Message | RemoteError]:
+        """Return what `data` completes, in order; what is malformed is a RemoteError.
+
+        Args: most: messages at most; 0: all. The bytes behind the last one are kept, `stopped` is
+        true, and the next call goes on with them.
+        """
+        self._most, self.stopped = most, False
+        TextConnection.dataReceived(self, data)
+        found, self._parser.found = self._parser.found, []
+        return found
+
+    @property
+    def unfinished(self) -> str:
+        """The part that has begun and is not complete: "block", "body" or "" for neither."""
+        if self._parser.in_body:
+            return "body"
+        return "block" if self._buffer or self._parser.in_block else ""
+
+    @property
+    def unreadable(self) -> bool:
+        """True after input that cannot be read further."""
+        return self._parser.closed
+
+    def lineReceived(self, line: bytes) -> None:
+        """Take one line of a block."""
+        self._parser.line(line)
+        if self._parser.in_body:
+            self.setRawMode()
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Take bytes of a body."""
+        end = self._parser.body(data)
+        if not self._parser.in_body:
+            self.leaveRawMode(data, end)
+
+    def unfinishedLine(self, rest: bytes) -> bytes:
+        """Check the beginning of a line."""
+        return self._parser.begin_line(rest)
+
+    def _take_line(self) -> bool:
+        """Take a block at once, or a line; return False if there is none, or enough was read."""
+        parser = self._parser
+        if parser.closed:
+            self.clearLineBuffer()
+            return False
+        if self._most and len(parser.found) >= self._most:
+            self.stopped = True
+            return False
+        end = parser.block(self._buffer, self._cut)
+        if end:
+            self._cut = end
+            if parser.in_body:
+                self.setRawMode()
+            return True
+        before = self._cut
+        super()._take_line()
+        return (
+            self._cut > before
+        )  # `read` collects what came, so the connection's end does not matter
