@@ -39,7 +39,7 @@ async def attach(
         raise no_client(path.parent, error) from None
     client = Client(reader, writer, longest)
     try:
-        await client.ask({"do": "id"}, lambda outcome: None, wait)
+        await client.ask({"do": "id"}, client.learn_id, wait)
     except BaseException:  # cancelled as well: nobody else can close it
         await client.close()
         raise

@@ -111,10 +111,12 @@ class Connection(Commands):
     """A client that a program uses: its requests that are not over, and its loops.
 
     Args: known: the client is of this version; otherwise its first answer shows that it knows `ref`.
+    id: of the client, if it is known before the client answers.
     """
 
-    def __init__(self, known: bool = False) -> None:
+    def __init__(self, known: bool = False, id: str = "") -> None:
         self._known = known
+        self._id = id
         self._gone: Refused | None = None
         self._references = 0
         self._open: dict[int, Request] = {}
@@ -128,6 +130,16 @@ class Connection(Commands):
     @abstractmethod
     def write(self, line: str) -> None:
         """Give the client one line of the JSON interface."""
+
+    @property
+    def id(self) -> str:
+        """The id of the client."""
+        return self._id
+
+    def learn_id(self, outcome: Outcome) -> None:
+        """Read the id of the client, of what came of the command `id`."""
+        id = outcome.field("answer", "id")
+        self._id = id if isinstance(id, str) else ""
 
     @property
     def why_gone(self) -> Refused | None:

@@ -16,8 +16,8 @@ from chatproto.api.errors import Refused, too_late
 class DeferredConnection(Connection):
     """A client whose commands return Deferreds."""
 
-    def __init__(self, reactor: Any, known: bool = False) -> None:
-        super().__init__(known)
+    def __init__(self, reactor: Any, known: bool = False, id: str = "") -> None:
+        super().__init__(known, id)
         self._reactor = reactor
 
     def ask(

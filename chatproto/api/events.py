@@ -238,6 +238,16 @@ class Presence(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Running(Event):
+    """The client has opened its port; `host` and `port` are what others are told. `key`: its own."""
+
+    id: str
+    host: str
+    port: int
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Registered(Event):
     """A server knows this client now. `first`: the server's key was new and is pinned now."""
 
@@ -478,6 +488,9 @@ READERS: dict[str, Callable[[_Reader], Event]] = {
     "file": _file,
     "room": _room,
     "presence": _presence,
+    "running": lambda r: Running(
+        r.text("id"), r.text("host"), r.number("port"), r.maybe_text("key"), **r.common
+    ),
     "registered": lambda r: Registered(
         r.text("server"), r.maybe_text("key"), r.flag("first"), **r.common
     ),

@@ -31,7 +31,7 @@ class InsideClient(DeferredConnection):
     """
 
     def __init__(self, reactor: Any, options: Options, serves: bool = True) -> None:
-        super().__init__(reactor, known=True)
+        super().__init__(reactor, known=True, id=options["id"])
         self._options = options
         self._serves = serves
         self._running: _Running | None = None

@@ -19,7 +19,6 @@ from twisted.internet.error import ConnectError
 from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 
-from chatproto.api.asking import nothing
 from chatproto.api.connection import ATTACH_WAIT, LONGEST, control_socket
 from chatproto.api.deferred import DeferredConnection
 from chatproto.api.errors import closed, no_client, not_json, too_long, wrong_option
@@ -75,7 +74,7 @@ async def _attached(reactor: Any, path: Path, wait: float | None) -> AttachedCli
     except ConnectError as error:
         raise no_client(path.parent, error) from None
     try:
-        await client.ask({"do": "id"}, nothing, wait)
+        await client.ask({"do": "id"}, client.learn_id, wait)
     except BaseException:  # cancelled as well: nobody else can close it
         await client.close()
         raise

@@ -16,14 +16,14 @@ from chatproto.wire.values import value_class
 
 @value_class
 class Event:
-    """Something a person or a program may want to know."""
+    """News for the user or a program."""
 
     event: ClassVar[str] = ""
 
 
 @value_class
 class Running(Event):
-    """Our own port is open; `host:port` is what others are told."""
+    """The client has opened its port; `host` and `port` are what others are told. `key`: its own."""
 
     event: ClassVar[str] = "running"
     id: str
@@ -34,7 +34,9 @@ class Running(Event):
 
 @value_class
 class Registered(Event):
-    """A server knows us now. `expires`: seconds, None for a classic one; `first`: its key was new."""
+    """A server has registered the client. `expires`: seconds of the lease, none with a classic server;
+    `first`: the server's key was new.
+    """
 
     event: ClassVar[str] = "registered"
     server: str
@@ -57,7 +59,7 @@ class Contacts(Event):
 
 @value_class
 class Bridged(Event):
-    """Peer returned by the server (/bridge); all None: nobody yet, we wait to be called."""
+    """Peer returned by the server (/bridge). All null: there is none yet, and the client waits for a call."""
 
     event: ClassVar[str] = "bridged"
     id: str | None
@@ -130,7 +132,7 @@ class MessageReceived(Event):
 
 @value_class
 class Sent(Event):
-    """A message of ours went out to a peer (`to`) or a room. `said`: the time at which it was typed."""
+    """Own message that was sent to a peer (`to`) or a room. `said`: the time at which it was typed."""
 
     event: ClassVar[str] = "sent"
     text: str
@@ -142,7 +144,7 @@ class Sent(Event):
 
 @value_class
 class Delivered(Event):
-    """The other side has it in its log. `text`: of one that was told to wait."""
+    """Own message `id` is in the peer's log. `text`: of a message that was queued."""
 
     event: ClassVar[str] = "delivered"
     to: str
@@ -152,7 +154,7 @@ class Delivered(Event):
 
 @value_class
 class Uncertain(Event):
-    """Message that was written and may not have arrived; without a number in a room."""
+    """Own message that was sent and may not have arrived; without an `id` in a room."""
 
     event: ClassVar[str] = "uncertain"
     to: str
@@ -162,7 +164,7 @@ class Uncertain(Event):
 
 @value_class
 class Undelivered(Event):
-    """Message that has not arrived and will not. `text` lets its writer send it again."""
+    """Own message that has not arrived and will not. `text`: to send it again."""
 
     event: ClassVar[str] = "undelivered"
     to: str
@@ -173,10 +175,11 @@ class Undelivered(Event):
 
 @value_class
 class FileChanged(Event):
-    """A file or folder on its way, to somebody (`to`) or from them; `id`: what the person calls it.
+    """Transfer of a file or folder, to a peer (`to`) or from one (`from`); `id`: its number for commands.
 
-    `offset`, `size`: bytes; `files`: how many a folder has; `path`: where it lies; `rate`: bytes a
-    second and `left`: seconds, where `progress` only says how far it is; `ask`: /accept or /decline.
+    `offset`, `size`: bytes; `files`: number of files of a folder; `path`: of what was received; `ask`:
+    answer with /accept or /decline. An event with `progress` only tells how far the transfer is, with
+    `rate` in bytes a second and `left` in seconds.
     """
 
     event: ClassVar[str] = "file"
@@ -208,8 +211,9 @@ class RoomChanged(Event):
     """Something happened in a room. `change`: joined, parted, topic, kicked, banned, unbanned, muted,
     unmuted, op, deop, settings, invited.
 
-    `id`: who it is about, `by`: who did it. `members`, all or the first of them, only when we have
-    joined, and `again` if the connection had broken; `count`: how many are in it. `text`: a topic.
+    `id`: the member concerned; `by`: the member who did it; `own`: the member concerned is this client.
+    When this client has joined: `members`, all or the first of them, `count`, their number, and `again`
+    after a break of the connection. `text`: a topic.
     """
 
     event: ClassVar[str] = "room"
@@ -231,7 +235,7 @@ class RoomChanged(Event):
 
 @value_class
 class PresenceChanged(Event):
-    """A watched person is `online` or `offline`; `away`: the text of their /away."""
+    """A contact is `online` or `offline`; `away`: the text of their /away."""
 
     event: ClassVar[str] = "presence"
     id: str
@@ -254,10 +258,10 @@ class CommandOutput(Event):
 
 @value_class
 class Notice(Event):
-    """Something worth one line to a person that no other event says (JSON: `notice`).
+    """Sentence for the user that no other event tells.
 
-    Of a message that is kept: `to` whom, and its number `id` if it has one; `turn`: it waits for our
-    turn. Of a server that is lost: `code`.
+    Of a message that is queued: `to`, its recipient; `id`, its number if it has one; `turn`, if it waits
+    for the turn of this client. Of a server that is lost: `code`.
     """
 
     event: ClassVar[str] = "notice"
@@ -270,10 +274,10 @@ class Notice(Event):
 
 @value_class
 class Failed(Event):
-    """A request could not be carried out. `text` is one sentence; `command` the request.
+    """A command could not be carried out. `text` is one sentence.
 
-    `id`: whom a call was to go to; `path`: the file that cannot be sent; `retry_after`: seconds after
-    which the request may be repeated.
+    `id`: the peer that was to be called; `path`: the file that cannot be sent; `retry_after`: seconds
+    after which the command may be repeated.
     """
 
     event: ClassVar[str] = "error"
@@ -300,7 +304,7 @@ class Failed(Event):
 
 @value_class
 class CommandOver(Event):
-    """A command with a reference is over (JSON: with its `ref`); `code`: what came of it.
+    """A command with a reference has ended; `code`: its outcome.
 
     `status`, `text`: of the failure, if it failed.
     """
@@ -315,7 +319,7 @@ class CommandOver(Event):
 
 @value_class
 class Bye(Event):
-    """A person left a conversation."""
+    """The peer left the conversation."""
 
     event: ClassVar[str] = "bye"
     id: str

@@ -25,6 +25,7 @@ from tests.fresh_python import fresh_python
 Answer = Callable[[dict[str, Any]], list[Fields] | None]
 """Events for a command, without `ref`; None: the client goes away."""
 OK = {"event": "done", "code": "ok", "done": True}
+ID = {"event": "answer", "command": "id", "id": "echo"}
 HI = {"event": "message", "from": "bob", "text": "hi", "room": "#tea"}
 
 
@@ -40,7 +41,7 @@ class Running:
             while line := await reader.readline():
                 form = json.loads(line)
                 self.asked.append({name: value for name, value in form.items() if name != "ref"})
-                events = [OK] if form["do"] == "id" else self._answer(form)
+                events = [ID, OK] if form["do"] == "id" else self._answer(form)
                 if events is None:
                     break
                 for event in events:
@@ -100,8 +101,9 @@ def test_the_home_is_found_by_the_id(tmp_path: Path, monkeypatch: pytest.MonkeyP
     async def main() -> None:
         running = Running(answering(OK))
         server = await asyncio.start_unix_server(running.serve, home / "control.sock")
-        async with server, await api.attach(id="echo"):
+        async with server, await api.attach(id="echo") as me:
             assert running.asked == [{"do": "id"}]
+            assert me.id == "echo"
 
     asyncio.run(main())
 

@@ -165,6 +165,10 @@ class ParseTests(SynchronousTestCase):
             of(told.Failed("no", 404, "chat", code=Reason.NOT_FOUND)),
             events.Failed("not-found", "no", 404, "chat"),
         )
+        self.assertEqual(
+            of(told.Running("bob", "192.0.2.7", 5556, "sha256:x")),
+            events.Running("bob", "192.0.2.7", 5556, "sha256:x"),
+        )
         self.assertEqual(of(told.Exited(2)), events.Exited(2))
         self.assertEqual(of(told.CommandOutput("id")), OtherEvent("answer"))
 

@@ -131,7 +131,8 @@ class StartTests(Case):
     def test_it_begins_when_its_port_is_open_and_is_told_where(self) -> None:
         me = self.started()
         first: Any = self.next_of(me.events())
-        self.assertEqual((first.name, first.fields["id"]), ("running", "echo"))
+        self.assertEqual((first.id, first.port, me.id), ("echo", first.fields["port"], "echo"))
+        self.assertIsInstance(first, events.Running)
 
     def test_with_a_server_it_begins_when_the_server_knows_it(self) -> None:
         begun = (me := self.client(server="10.0.0.9:5555")).start()
@@ -400,6 +401,12 @@ class AttachTests(SynchronousTestCase):
         self.assertNoResult(asked)
         self.says({"event": "done", "ref": 1, "code": "ok"})
         self.assertEqual(self.successResultOf(asked), "bob")
+
+    def test_its_id_is_that_of_the_client(self) -> None:
+        self.me.ask({"do": "id"}, self.me.learn_id)
+        answer = {"event": "answer", "ref": 1, "id": "bob"}
+        self.says(answer, {"event": "done", "ref": 1, "code": "ok"})
+        self.assertEqual(self.me.id, "bob")
 
     def test_all_ends_with_the_connection_or_because_of_what_comes(self) -> None:
         ends: tuple[tuple[str, Callable[[], object]], ...] = (
