@@ -24,8 +24,8 @@ from tests.fresh_python import fresh_python
 
 Answer = Callable[[dict[str, Any]], list[Fields] | None]
 """Events for a command, without `ref`; None: the client goes away."""
-OK = {"event": "done", "code": "ok", "done": True}
-ID = {"event": "answer", "command": "id", "id": "echo"}
+OK: Fields = {"event": "done", "code": "ok", "done": True}
+ID: Fields = {"event": "answer", "command": "id", "id": "echo"}
 HI = {"event": "message", "from": "bob", "text": "hi", "room": "#tea"}
 
 
