@@ -50,7 +50,7 @@ def connect(
 
     def judge(key: str) -> str | None:
         address = server.name
-        pin = known.server_pin(address)
+        pin = known.file.pins.server(address)
         if wanted is not None and key != wanted:
             return reasons.SERVER_KEY_NOT_NAMED(shown=key)
         if pin is not None and pin.key != key and wanted is None:
@@ -78,7 +78,7 @@ def connect(
         renewed=partial(_renewed, options),
         pushed=events.pushed,
         own_port=lambda: place.own_port,
-        is_known=lambda: wanted is not None or known.server_pin(server.name) is not None,
+        is_known=lambda: wanted is not None or known.file.pins.server(server.name) is not None,
         silent=lambda why: context.publish(Notice(why, code=reasons.reason_of(why))),
     )
     introducer = SecureIntroducer(

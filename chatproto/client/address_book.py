@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from chatproto.wire.fields import Contact
 
@@ -15,6 +16,8 @@ class AddressBook:
         self._addresses: dict[str, tuple[tuple[str, int], ...]] = {}
         self._away: OrderedDict[str, str] = OrderedDict()
         self._most = most
+        self.named: Callable[[str], Contact | None] = self._contacts.get
+        """Return the contact of an id, if it is known."""
         self.bridged: Contact | None = None
 
     def remember(self, contact: Contact, addresses: tuple[tuple[str, int], ...] = ()) -> None:
@@ -25,10 +28,6 @@ class AddressBook:
         if len(self._contacts) > self._most:
             oldest, _ = self._contacts.popitem(last=False)
             del self._addresses[oldest]
-
-    def named(self, client_id: str) -> Contact | None:
-        """Return the contact named `client_id`, if known."""
-        return self._contacts.get(client_id)
 
     def set_away(self, client_id: str, text: str) -> None:
         """Note that `client_id` says that it is away, or with an empty `text` that it is not."""

@@ -37,10 +37,8 @@ class Signal(Generic[Value]):
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Value], object]] = []
-
-    def listen(self, listener: Callable[[Value], object]) -> None:
-        """Have `listener` called with each value from now on."""
-        self._listeners.append(listener)
+        self.listen = self._listeners.append
+        """Have a listener called with each value from now on."""
 
     def __call__(self, value: Value) -> None:
         for listener in tuple(self._listeners):

@@ -43,7 +43,7 @@ class Conversations:
         typed: bool = False,
     ) -> None:
         self.names = NameBook(
-            lambda: trust.pins if trust is not None else NO_PINS,
+            lambda: trust.file.pins if trust is not None else NO_PINS,
             lambda: trust.server_key if trust is not None else None,
             self.recipient_of,
         )

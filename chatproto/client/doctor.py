@@ -107,7 +107,7 @@ class Doctor:
         try:
             await self._ask(line)
         finally:
-            line.close()
+            line.connection.close()
 
     async def _ask(self, line: _Line) -> None:
         patient = self._patient
@@ -214,7 +214,7 @@ class _Line:
         self._patient = patient
         self._made: Deferred[None] = Deferred()
         self._refusal: ServerRefused | None = None
-        self._line = ServerConnection(
+        self.connection = ServerConnection(
             self, reactor, patient.tls.handshake(self._judge), patient.limits
         )
 
@@ -223,7 +223,7 @@ class _Line:
         began = self._reactor.seconds()
         endpoint = endpoint_to(self._reactor, *self._at, self._patient.limits.handshake_wait)
         try:
-            await connectProtocol(endpoint, self._line)
+            await connectProtocol(endpoint, self.connection)
         except ConnectionRefusedError:
             self.advice = "start the server, or check host and port in --server"
             raise ServerUnreachable(NO_SERVER_AT(server=self.name)) from None
@@ -237,7 +237,7 @@ class _Line:
             self.advice = "check that this machine is online"
             raise ServerUnreachable(SERVER_NOT_REACHED(server=self.name, error=error)) from None
         self.took = self._reactor.seconds() - began
-        end = self._line.transport.getHost()
+        end = self.connection.transport.getHost()
         self.local = str(end.host).removeprefix("::ffff:"), end.port
 
     def tls(self) -> Deferred[None]:
@@ -247,17 +247,13 @@ class _Line:
     async def observe(self) -> bcp2_server.ObserveAck:
         """Raises Refused or Unreachable."""
         try:
-            answer = await self._line.ask(bcp2_server.Observe, bcp2_server.ObserveAck)
+            answer = await self.connection.ask(bcp2_server.Observe, bcp2_server.ObserveAck)
         except ServerUnreachable:
             if self._refusal is not None:
                 raise self._refusal from None
             raise
         assert isinstance(answer, bcp2_server.ObserveAck)
         return answer
-
-    def close(self) -> None:
-        """Close the connection; nothing more is asked."""
-        self._line.close()
 
     def _judge(self, key: str) -> str | None:
         self.shown = key

@@ -46,7 +46,7 @@ def familiar_names(
     ids = chain(
         here,
         (one.name for one in conversations),
-        trust.pins.names() if trust is not None else (),
+        trust.file.pins.names() if trust is not None else (),
         neighbours.ids() if neighbours is not None else (),
         chain.from_iterable(rooms.members(row["room"]) for row in rooms.rows()),
         people.ids(),

@@ -47,6 +47,8 @@ class MessageNews:
     def __init__(self, tell: Callable[[Event], None], parts: MessageParts) -> None:
         self._tell = tell
         self._kept: set[int] = set()
+        self.waited: Callable[[Iterable[int]], None] = self._kept.update
+        """Note messages that were queued before this conversation, and reported then."""
         self._held: set[int] = set()  # of which was told that they wait for our turn
         self._parts = parts
         self._unnumbered: deque[_Unnumbered] = deque()  # texts that have no number, or not yet
@@ -157,10 +159,6 @@ class MessageNews:
             part = self._parts.get((key or "", id))
             if part is not None:
                 part.end("queued")
-
-    def waited(self, ids: Iterable[int]) -> None:
-        """Note messages that were queued before this conversation, and reported then."""
-        self._kept.update(ids)
 
     def unsaid(self, name: str, text: str, reason: str) -> None:
         """Report a message that was not sent and will not be."""

@@ -14,7 +14,9 @@ class OutboundStreams:
 
     def __init__(self, context: Context, ledger: Ledger, known: TrustStore) -> None:
         self.ledger = ledger
-        self._known = known
+        self.lasts = known.knows
+        """Return True if messages for a key outlive the conversation: only if it is pinned."""
+        self._own_key = known.own_key
         self._context = context
         self._posts: dict[str, Delivery] = {}
 
@@ -22,7 +24,7 @@ class OutboundStreams:
         """The one with `key`, who is called `name`."""
         post = self._posts.get(key)
         if post is None:
-            smaller = key_bytes(self._known.own_key) < key_bytes(key)
+            smaller = key_bytes(self._own_key) < key_bytes(key)
             post = Delivery(self.ledger, key, name, smaller, self._new_stream, self._context.limits)
             self._posts[key] = post
         post.name = name
@@ -34,10 +36,6 @@ class OutboundStreams:
         if post is not None:
             return bool(post.unsettled)
         return any(one.kind == MSG for one in self.ledger.entries(key))
-
-    def lasts(self, key: str) -> bool:
-        """Return True if queued messages outlive the conversation: only if the key is pinned."""
-        return self._known.knows(key)
 
     def _new_stream(self) -> str:
         return f"{self._context.random.getrandbits(64):016x}"

@@ -335,7 +335,7 @@ class Outbox:
         posts, known = self._posts, self._trust
         if posts is None or known is None:
             return
-        others = {pin.key for pin in known.pins.named(client_id)} - keys
+        others = {pin.key for pin in known.file.pins.named(client_id)} - keys
         for key, called, count in posts.ledger.waiting():
             if key in others:
                 name = self._calls.name_of(key, called)

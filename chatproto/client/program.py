@@ -151,7 +151,7 @@ class Program:
 
     def _settle(self, _: None = None) -> None:
         """End if nothing is left to do; the input has ended."""
-        if not len(self._requests) and not self._calls.all.unsent and not self._rooms.unsent:
+        if not len(self._requests) and not self._calls.all.unsent and not self._rooms.outbox.unsent:
             self.stop()
 
     def _left(self, _: None) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from chatproto.identity.pins import NO_SERVER, Ignored, Pin, PinFile, Pins
+from chatproto.identity.pins import NO_SERVER, Ignored, Pin, PinFile
 from chatproto.identity.safety import safety_number
 from chatproto.identity.tls import Tls
 from chatproto.identity.trust import Belief, Worth, believe
-from chatproto.net.handshake import Handshake, Judge
 from chatproto.session.punches import INTRODUCED_WAIT
 from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import PINNED_TO_ANOTHER
@@ -24,24 +23,21 @@ class TrustStore:
 
     def __init__(self, tls: Tls, file: PinFile, seconds: Callable[[], float]) -> None:
         self.server_key: str | None = None
-        self._tls = tls
-        self._file = file
+        self.own_key = tls.identity.name
+        """The name of our own key."""
+        self.handshake = tls.handshake
+        """Make TLS's part of one connection; the argument judges the peer's key."""
+        self.ignore = file.ignore
+        """Keep that a caller is ignored, or no longer. Raises PinTrouble."""
+        self.file = file
+        """The pins, as they are now."""
         self._seconds = seconds
         self._introduced: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     @property
-    def own_key(self) -> str:
-        """The name of our own key."""
-        return self._tls.identity.name
-
-    @property
     def where(self) -> str:
         """The file of the pins."""
-        return str(self._file.path)
-
-    def handshake(self, judge: Judge) -> Handshake:
-        """TLS's part of one connection."""
-        return self._tls.handshake(judge)
+        return str(self.file.path)
 
     def introduce(self, client_id: str, key: str) -> None:
         """A server says that `client_id` has `key`."""
@@ -54,17 +50,12 @@ class TrustStore:
         """Judge the claim of the owner of `key` to be `client_id`."""
         fresh = self.was_introduced(client_id, key)
         servers = [] if self.server_key is None else [self.server_key]
-        return believe(self._file.pins, servers, client_id, key, fresh)
+        return believe(self.file.pins, servers, client_id, key, fresh)
 
     def was_introduced(self, client_id: str, key: str) -> bool:
         """Return True if a server named `key` for `client_id` within the last minute."""
         at = self._introduced.get((client_id, key))
         return at is not None and self._seconds() - at <= INTRODUCED_WAIT
-
-    @property
-    def pins(self) -> Pins:
-        """Return all pins as they are now."""
-        return self._file.pins
 
     @property
     def here(self) -> str:
@@ -73,21 +64,21 @@ class TrustStore:
 
     def knows(self, key: str) -> bool:
         """Return True if `key` is pinned under any name."""
-        return bool(self._file.pins.ids_of(key))
+        return bool(self.file.pins.ids_of(key))
 
     def ids_of(self, key: str) -> list[str]:
         """The ids under which `key` is pinned, each once: first the one at our server."""
-        known = self._file.pins.ids_of(key)
+        known = self.file.pins.ids_of(key)
         known.sort(key=lambda pin: pin.server != self.here)
         return list(dict.fromkeys(pin.name for pin in known))
 
     def has_pin_of(self, client_id: str) -> bool:
         """Return True if any pin, at whichever server, is for the id `client_id`."""
-        return bool(self._file.pins.named(client_id))
+        return bool(self.file.pins.named(client_id))
 
     def pinned(self, client_id: str) -> Pin | None:
         """The pin of `client_id`, at our server or without one."""
-        pins = self._file.pins
+        pins = self.file.pins
         at_server = pins.person(self.server_key, client_id) if self.server_key else None
         return at_server or pins.person(NO_SERVER, client_id)
 
@@ -100,41 +91,41 @@ class TrustStore:
         known = self.pinned(client_id)
         if known is not None:
             return
-        others = {pin.key for pin in self._file.pins.named(client_id)} - {key}
+        others = {pin.key for pin in self.file.pins.named(client_id)} - {key}
         if chosen or not others:
-            self._file.put(Pin(self.here, client_id, key, self.is_verified(key)))
+            self.file.put(Pin(self.here, client_id, key, self.is_verified(key)))
 
     def verify(self, client_id: str, key: str) -> None:
         """Keep that the safety number of `key` was compared. Raises PinTrouble, LocalError 409."""
-        known = self._file.pins.ids_of(key)
+        known = self.file.pins.ids_of(key)
         if not known:
             other = self.pinned(client_id)
             if other is not None:
                 raise LocalError(409, PINNED_TO_ANOTHER(peer=client_id, key=key))
-            self._file.put(Pin(self.here, client_id, key, verified=True))
+            self.file.put(Pin(self.here, client_id, key, verified=True))
         for pin in known:
             if not pin.verified:
-                self._file.put(Pin(pin.server, pin.name, key, verified=True))
+                self.file.put(Pin(pin.server, pin.name, key, verified=True))
 
     def trust(self, client_id: str, key: str, server: str | None = None) -> list[str]:
         """Take `key` for that of `client_id`, at `server` or wherever another is known.
 
         Returns: the keys that are pinned as nobody's any more. Raises: PinTrouble.
         """
-        pins = self._file.pins
+        pins = self.file.pins
         servers = [one for one in (self.server_key, NO_SERVER) if one is not None]
         known = [one for one in servers if pins.person(one, client_id) is not None]
         before = []
         for one in [server] if server is not None else known or servers[:1]:
             old = pins.person(one, client_id)
             if old is None or old.key != key:
-                self._file.put(Pin(one, client_id, key, self.is_verified(key)))
+                self.file.put(Pin(one, client_id, key, self.is_verified(key)))
                 before += [] if old is None else [old.key]
         return [one for one in dict.fromkeys(before) if not self.knows(one)]
 
     def is_verified(self, key: str) -> bool:
         """Return True if the safety number of `key` was compared."""
-        return any(pin.verified for pin in self._file.pins.ids_of(key))
+        return any(pin.verified for pin in self.file.pins.ids_of(key))
 
     def security(self, key: str) -> str:
         """`verified` if the two have compared their safety number, else `encrypted`."""
@@ -145,15 +136,11 @@ class TrustStore:
     @property
     def ignored(self) -> tuple[Ignored, ...]:
         """Ignored callers."""
-        return tuple(self._file.pins.ignored)
-
-    def ignore(self, one: Ignored, on: bool) -> None:
-        """Keep that `one` is ignored, or no longer. Raises PinTrouble."""
-        self._file.ignore(one, on)
+        return tuple(self.file.pins.ignored)
 
     def ignores(self, client_id: str, key: str | None) -> bool:
         """Return True if calls from `key` (None: in plain text) under `client_id` are ignored."""
-        known = self._file.pins.ignored
+        known = self.file.pins.ignored
         if key is not None and any(one.key == key for one in known):
             return True
         as_id = Ignored(client_id, server=self.here)
@@ -164,15 +151,11 @@ class TrustStore:
         """Return the digits for both users to compare."""
         return safety_number(self.own_key, key)
 
-    def server_pin(self, address: str) -> Pin | None:
-        """The pin of the server at `host:port`."""
-        return self._file.pins.server(address)
-
     def pin_server(self, address: str, key: str) -> bool:
         """Keep the key of a server, which was judged; True if none was known. Raises PinTrouble."""
-        known = self.server_pin(address)
+        known = self.file.pins.server(address)
         if known is None or known.key != key:
-            self._file.put(Pin("server", address, key))
+            self.file.put(Pin("server", address, key))
         return known is None
 
 

@@ -14,6 +14,7 @@ class Listing:
 
     def __init__(self) -> None:
         self._sorted = SortedIds()
+        self.ids = self._sorted.page
         self._callable: OrderedDict[str, None] = OrderedDict()  # connected, the newest last
 
     def add(self, presence: Registration) -> None:
@@ -27,10 +28,6 @@ class Listing:
         if presence.client_id in self._callable:
             del self._callable[presence.client_id]
             self._sorted.remove(presence.client_id)
-
-    def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
-        """Iterate over the ids from `prefix` and after `after`, in order."""
-        return self._sorted.page(prefix, after)
 
     def newest(self) -> Iterator[str]:
         """Iterate over the ids of connected clients, newest first."""

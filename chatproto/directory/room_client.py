@@ -66,11 +66,9 @@ class RoomClient:
 
     def __init__(self, server: ServerRequests, limits: ClientLimits = CLIENT_DEFAULTS) -> None:
         self._server = server
-        self._limits = limits
-
-    async def ready(self) -> None:
+        self.ready = server.ready
         """Wait for the try to connect that is under way."""
-        await self._server.ready()
+        self._limits = limits
 
     async def join(self, room: str, secret: str = "") -> bcp2_rooms.JoinAck:
         """Be in `room`; the server tells from now on what happens there."""

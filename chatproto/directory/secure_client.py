@@ -106,6 +106,8 @@ class SecureServer:
         self.observed: Address | None = None  # where it sees us
         self.near = False  # whether the connection to it does not leave this machine
         self._reactor = reactor
+        self.seconds = reactor.seconds
+        """Return the time by which its waits are counted."""
         self._places = Places([(host, port), *others], jitter, limits.retry_most)
         self._dials = RateLimiter(DIAL_RATE, DIAL_BURST * (1 + len(others)))
         self._handshake = handshake
@@ -203,10 +205,6 @@ class SecureServer:
                 return tuple(found[:most])
             paging.check()
             after = page.next
-
-    def seconds(self) -> float:
-        """Return the time by which its waits are counted."""
-        return self._reactor.seconds()
 
     def ask(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from sortedcontainers import SortedList
 
@@ -12,17 +12,13 @@ class SortedIds:
 
     def __init__(self, ids: Iterable[str] = ()) -> None:
         self._ids = SortedList(ids)
+        self.add: Callable[[str], None] = self._ids.add
+        """Put in an id that is not there yet."""
+        self.remove: Callable[[str], None] = self._ids.remove
+        """Take out an id. Raises ValueError if it is not there."""
 
     def __len__(self) -> int:
         return len(self._ids)
-
-    def add(self, client_id: str) -> None:
-        """Put in an id that is not there yet."""
-        self._ids.add(client_id)
-
-    def remove(self, client_id: str) -> None:
-        """Take out an id. Raises ValueError if it is not there."""
-        self._ids.remove(client_id)
 
     def page(self, prefix: str = "", after: str = "") -> Iterator[str]:
         """Iterate over the ids that begin with `prefix` and come after `after`, in order.

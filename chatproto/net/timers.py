@@ -14,14 +14,12 @@ class Timers:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        self.seconds = clock.seconds
+        """Return the time of the clock that the timers run by."""
         self._calls: dict[str, IDelayedCall] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._calls
-
-    def seconds(self) -> float:
-        """Return the time of the clock that the timers run by."""
-        return self._clock.seconds()
 
     def after(self, name: str, seconds: float, what: Callable[[], None]) -> None:
         """Call `what` in `seconds`; a timer of the same name is replaced."""

@@ -100,13 +100,13 @@ class RelayConnection(Protocol):
     # What Twisted calls.
 
     def connectionMade(self) -> None:
-        self._port.watch(self, self._now() + self._port.limits.handshake_wait)
+        self._port.watch(self, self._relays.clock.seconds() + self._port.limits.handshake_wait)
 
     def dataReceived(self, data: bytes) -> None:
         if self._leaving:
             return
         if self._flow is not None:
-            self._heard = self._now()
+            self._heard = self._relays.clock.seconds()
             self._relays.counts.bytes += len(data)
             self._flow.carry(data)
         elif self._first is None:
@@ -139,7 +139,7 @@ class RelayConnection(Protocol):
         elif self._other is not None:
             heard = max(self._heard, self._other._heard)
             deadline = heard + self._port.limits.relay_idle
-            if deadline > self._now():
+            if deadline > self._relays.clock.seconds():
                 self._port.watch(self, deadline)
             else:
                 self.close()
@@ -162,7 +162,7 @@ class RelayConnection(Protocol):
         self._leaving = True
         self._part()
         self._relays.pairing.leave(self)
-        self._port.watch(self, self._now() + self._port.limits.farewell_wait)
+        self._port.watch(self, self._relays.clock.seconds() + self._port.limits.farewell_wait)
         if self._ended:
             self.transport.loseConnection()  # which may call connectionLost at once
         else:
@@ -188,7 +188,7 @@ class RelayConnection(Protocol):
 
     def _join(self, relay: Relay) -> None:
         """Raises RemoteError 403."""
-        joined = self._relays.pairing.join(self, relay.ticket, self._now())
+        joined = self._relays.pairing.join(self, relay.ticket, self._relays.clock.seconds())
         self._port.spoke(self)
         self._first = None
         match joined:
@@ -204,10 +204,10 @@ class RelayConnection(Protocol):
         limiters = relays.limiters()
         for one, its_other in ((self, other), (other, self)):
             one._other = its_other
-            one._heard = self._now()
+            one._heard = self._relays.clock.seconds()
             one.transport.write(encode(RelayAck()))
             one._flow = Flow(one.transport, its_other.transport, relays.clock, limiters)
-            self._port.watch(one, self._now() + self._port.limits.relay_idle)
+            self._port.watch(one, self._relays.clock.seconds() + self._port.limits.relay_idle)
 
     def _part(self) -> None:
         """The pipe ends, if there is one: the other end sends what it has and closes."""
@@ -223,6 +223,3 @@ class RelayConnection(Protocol):
             other._flow = None
         other._other = None
         other.close()
-
-    def _now(self) -> float:
-        return self._relays.clock.seconds()

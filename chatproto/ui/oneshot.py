@@ -252,16 +252,14 @@ class SendText:
         self._text = text
         self._patient = patient
         self._reach = ReachPeer(to, patient)
+        self._to = to
+        self.doing = self._reach.doing
         self._begun = False
         self._said = False
         self._id: int | None = None  # it is in the outbox
         self._queued = False  # and `msg` is over
         self._sent = False
         self._lost: Unreached | None = None  # why it was not delivered
-
-    @property
-    def _to(self) -> str:
-        return self._reach.to
 
     def begin(self) -> Step:
         return Step((self._reach.who,))
@@ -301,9 +299,6 @@ class SendText:
     def again(self) -> Step:
         call = self._reach.again()
         return Step(call) if self._said else self._say(call)
-
-    def doing(self, event: Said) -> str:
-        return self._reach.doing(event)
 
     def stopped(self, why: str, goes_on: bool) -> Over:
         if self._id is not None:

@@ -38,14 +38,12 @@ class SendFiles:
     def __init__(self, to: str, paths: Sequence[str], patient: bool = False) -> None:
         self._patient = patient
         self._reach = ReachPeer(to, patient)
+        self._to = to
+        self.doing = self._reach.doing
         self._begun = False
         self._states = dict.fromkeys(paths, "")
         self._reasons: dict[str, str] = {}
         self._offered = False
-
-    @property
-    def _to(self) -> str:
-        return self._reach.to
 
     def begin(self) -> Step:
         return Step((self._reach.who,))
@@ -82,9 +80,6 @@ class SendFiles:
 
     def again(self) -> Step:
         return Step(self._reach.again())
-
-    def doing(self, event: Said) -> str:
-        return self._reach.doing(event)
 
     def stopped(self, why: str, goes_on: bool) -> Over:
         if not any(self._states.values()):

@@ -60,6 +60,7 @@ class References:
         self.owner = owner
         self._tell = tell
         self._open: dict[Reference, _Referenced] = {}
+        self.forget = self._open.clear
 
     def __len__(self) -> int:
         return len(self._open)
@@ -125,10 +126,6 @@ class References:
             if asked.command != "quit":
                 asked.fail(Reason.STOPPING, None, Reason.STOPPING.sentence)
             asked.end()
-
-    def forget(self) -> None:
-        """Tell of no further end: the front end is gone."""
-        self._open.clear()
 
     def over(self, asked: _Referenced) -> None:
         """Tell the end of a command."""

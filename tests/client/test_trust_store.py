@@ -142,14 +142,14 @@ class PinTests(Case):
     def test_a_server_is_new_once(self) -> None:
         self.assertTrue(self.known.pin_server("localhost:5555", SERVER))
         self.assertFalse(self.known.pin_server("localhost:5555", SERVER))
-        pin = self.opened().server_pin("localhost:5555")
+        pin = self.opened().file.pins.server("localhost:5555")
         assert pin is not None
         self.assertEqual(pin.key, SERVER)
 
     def test_another_key_of_it_that_was_judged_good_takes_its_place(self) -> None:
         self.known.pin_server("localhost:5555", SERVER)
         self.assertFalse(self.known.pin_server("localhost:5555", OTHER))
-        pin = self.known.server_pin("localhost:5555")
+        pin = self.known.file.pins.server("localhost:5555")
         assert pin is not None
         self.assertEqual(pin.key, OTHER)
 

@@ -214,7 +214,7 @@ class Person:
         address = host_port(self.server, PORT)
 
         def judge(key: str) -> str | None:
-            pin = known.server_pin(address)
+            pin = known.file.pins.server(address)
             return None if pin is None or pin.key == key else "another key"
 
         news = ServerNews(context, known, people, place, events, address)

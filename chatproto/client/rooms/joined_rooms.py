@@ -78,7 +78,7 @@ class JoinedRooms:
         self._here = here
         self._began = False
         self._all: dict[str, Membership] = {}
-        self._outbox = RoomOutbox(self._all, self.limits, context.hold_input)
+        self.outbox = RoomOutbox(self._all, self.limits, context.hold_input)
         self._retries = Timers(context.clock)
         self._log: RoomLog | None = None
         if posts is not None:
@@ -94,11 +94,6 @@ class JoinedRooms:
         if self._connection is None:
             raise LocalError(405, reasons.NO_ROOMS())
         return self._connection
-
-    @property
-    def unsent(self) -> int:
-        """Number of our messages not known to have arrived."""
-        return self._outbox.unsent
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rooms as /who shows them."""
@@ -142,7 +137,7 @@ class JoinedRooms:
 
     def say(self, text: str, name: str = "") -> None:
         """Say `text` in a room, as soon as can be. Raises LocalError."""
-        self._outbox.say(self.named(name), text)
+        self.outbox.say(self.named(name), text)
 
     def switch(self, name: str) -> None:
         """Make `name` the recipient of typed lines. Raises LocalError."""
@@ -247,7 +242,7 @@ class JoinedRooms:
         for membership in tuple(self._all.values()):
             self._forget(membership)
             membership.stop(reason)
-        self._outbox.stop(reason)
+        self.outbox.stop(reason)
 
     def pushed(self, push: Bcp2Message) -> None:
         """Something happened in a room."""
@@ -291,7 +286,7 @@ class JoinedRooms:
 
     def settled(self) -> None:
         """Perhaps there is room for more now."""
-        self._outbox.go_on()
+        self.outbox.go_on()
         self._context.settled(None)
 
     # How it follows.
@@ -342,7 +337,7 @@ class JoinedRooms:
             membership.stop(reason)
         else:
             membership.leave(reason)
-            self._outbox.left(membership)
+            self.outbox.left(membership)
         self.settled()
 
     def _forget(self, membership: Membership, own: bool = False) -> None:

@@ -32,6 +32,8 @@ class RoomOutbox:
         self._limits = limits
         self._hold_input = hold_input
         self._left: list[Membership] = []
+        self.left = self._left.append
+        """Keep a room that we have left, because messages in flight are still answered."""
         self._held: tuple[Membership, str] | None = None
 
     @property
@@ -56,13 +58,9 @@ class RoomOutbox:
             membership.waiting.append(text)
             self._pump()
 
-    def left(self, membership: Membership) -> None:
-        """Keep a room that we have left, because messages in flight are still answered."""
-        self._left.append(membership)
-
     def go_on(self) -> None:
         """Something was answered, or can be said now: perhaps there is room for more."""
-        self._left = [one for one in self._left if one.flying]
+        self._left[:] = [one for one in self._left if one.flying]
         self._pump()
         if self._held is None:
             return

@@ -131,6 +131,8 @@ class SecureIntroducer:
         self._look = look
         self._open = open
         self._server = server
+        self.stop = server.stop
+        self.watch = server.watch
         self._listed = listed
         self._allow = allow
         self._away = ""
@@ -160,9 +162,6 @@ class SecureIntroducer:
             self._away,
         )
 
-    def stop(self) -> None:
-        self._server.stop()
-
     async def register(self) -> bool:
         await self._server.ready()
         await self._server.register()
@@ -175,9 +174,6 @@ class SecureIntroducer:
     async def info(self, prefix: str) -> tuple[Contact, ...]:
         await self._server.ready()
         return await self._server.info(prefix)
-
-    async def watch(self, peer: str) -> None:
-        await self._server.watch(peer)
 
     async def away(self, text: str) -> None:
         assert self._me is not None, "nothing is asked before the start"

@@ -54,7 +54,7 @@ class ServerNews:
         events: ServerEvents,
         *addresses: str,
     ) -> None:
-        pins = [known.server_pin(address) for address in addresses]
+        pins = [known.file.pins.server(address) for address in addresses]
         pin = next((one for one in pins if one is not None), None)
         known.server_key = pin.key if pin is not None else None
         self.where = pin.name if pin is not None else addresses[0]
@@ -93,7 +93,7 @@ class ServerNews:
                 why = reasons.SERVER_NEWS.around(why, server=server.name)
             news = reasons.SERVER_AWAY.around(why, then=self._then)
             self._context.publish(Notice(news, code=news.reason))
-            if self._context.settings.typed and self._known.server_pin(server.name) is None:
+            if self._context.settings.typed and self._known.file.pins.server(server.name) is None:
                 hint = reasons.NO_SERVER_YET()
                 self._context.publish(Notice(hint, code=hint.reason))
         self._events.lost(again)

@@ -21,6 +21,8 @@ class People:
     """Nicknames of everybody that `client` has to do with; those of keys are kept in `file`."""
 
     def __init__(self, client: Client, file: NickFile) -> None:
+        self.own_id = client.context.settings.client_id
+        """Our id, which is our nickname."""
         self._client = client
         self._names = client.conversations.names
         self._shown: dict[Hashable, str] = {}  # by whom, the name that the program showed last
@@ -28,11 +30,6 @@ class People:
             (nick, KeyedPerson(key)) for nick, key in file.read() if nick != self.own_id
         ]
         self._nicks = Nicks([(self.own_id, OWN), *known], _key_of, file.add)
-
-    @property
-    def own_id(self) -> str:
-        """Our id, which is our nickname."""
-        return self._client.context.settings.client_id
 
     @property
     def own_source(self) -> str:

@@ -378,7 +378,9 @@ class FullInterface:
         elif word == "accept":
             self._accept(question)
         elif question.kind != "invitation":
-            self._attempt("decline", lambda: self._client.questions.decline(_asked(question)))
+            self._client.requests.attempt(
+                "decline", lambda: self._client.questions.decline(_asked(question))
+            )
         self._look()
         self._changed()
 
@@ -460,18 +462,17 @@ class FullInterface:
         if question.kind == "invitation":
             self._client.rooms.join(question.about)
         else:
-            self._attempt("accept", lambda: self._client.questions.accept(_asked(question)))
+            self._client.requests.attempt(
+                "accept", lambda: self._client.questions.accept(_asked(question))
+            )
 
     def _switch(self, where: str) -> None:
         if not where or where == self._tabs.current:
             return
-        self._attempt("switch", lambda: self._client.messages.switch(where))
+        self._client.requests.attempt("switch", lambda: self._client.messages.switch(where))
         self._intended = self._client.conversations.target
         self._look()
         self._changed()
-
-    def _attempt(self, command: str, work: Callable[[], object]) -> None:
-        self._client.requests.attempt(command, work)
 
     def _show(self, event: Event | None) -> None:
         if event is not None:

@@ -185,9 +185,9 @@ class Person:
         self.codes: list[int] = []
         self.line = Line(hall, self.key, name)
         self.hall = hall
-        known: Any = (
-            SimpleNamespace(own_key=self.key, here="KEY") if ledger else None
-        )  # nobody is called here
+        known: Any = None  # nobody is called here
+        if ledger:
+            known = SimpleNamespace(own_key=self.key, here="KEY", knows=lambda key: False)
         self.node: Any = made(
             hall.clock, ClientSettings(name), limits, known, ledger, connect=self._connect, **parts
         )

@@ -78,6 +78,6 @@ class FlowTests(Case):
         self.alice.joins()
         self.node.say("hello")
         self.node.rooms.part()
-        self.assertEqual((self.node.rooms.unsent, self.node.rooms.rows()), (1, []))
+        self.assertEqual((self.node.rooms.outbox.unsent, self.node.rooms.rows()), (1, []))
         self.hall.settle()
-        self.assertEqual((self.node.rooms.unsent, len(self.alice.told(Sent))), (0, 1))
+        self.assertEqual((self.node.rooms.outbox.unsent, len(self.alice.told(Sent))), (0, 1))
