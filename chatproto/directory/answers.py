@@ -91,9 +91,18 @@ class Directory:
             found += self.open.open_contacts(source, most - len(found))
         return tuple(found)
 
+    def renew(self, message: ClassicRegister, source: Origin, now: float) -> bool:
+        """Keep the registration that `message` repeats on another connection; False if `answer` decides.
+
+        Short cut for a client that connects for each request: `answer` says the same.
+        """
+        names = self._names
+        owned = names is not None and names.owner(message.client_id) is not None
+        return not owned and self.registry.renew(message, source, now)
+
     def _register(self, message: ClassicRegister, source: Origin, now: float) -> Message:
         """Store the registration, or refuse it with 409 if another client holds the id."""
-        if self.registry.confirm(message, source, now):
+        if self.registry.confirm(message, source, now) or self.renew(message, source, now):
             return ClassicRegAck(*message)
         client_id, ip, port = message
         if ip == source.server and not source.local:

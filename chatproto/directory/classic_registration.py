@@ -61,6 +61,21 @@ class ClassicRegistration:
             and self.key is None
         )
 
+    def renewed_by(self, message: ClassicRegister, source: Origin) -> bool:
+        """Return True if `message` changes nothing but the connection, and the former one has ended.
+
+        A client that claims the server's own address may be registered at another one: not here.
+        """
+        held = self.source
+        return (
+            self.port == message.port
+            and self.ip == message.ip != source.server
+            and held.host == source.host
+            and held.local == source.local
+            and not held.alive
+            and self.key is None
+        )
+
     def contact(self) -> Contact:
         """Return the address to show to other clients (PROTOCOL.md, section 2)."""
         return Contact(self.client_id, shown_ip(self.ip, self.host, self.source.local), self.port)

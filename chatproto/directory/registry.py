@@ -32,6 +32,13 @@ class Registry(Protocol):
         Short cut: a registry that always returns False answers the same.
         """
 
+    def renew(self, message: ClassicRegister, source: Origin, now: float) -> bool:
+        """Keep the lease that `message` repeats on another connection of the same host.
+
+        False if its own connection lives, or if `message` says anything new. Call this only if no key
+        owns the id. Short cut like `confirm`: a client that connects for each request comes here.
+        """
+
     def keep(self, lease: ClassicRegistration, now: float) -> None:
         """Register: put `lease` in, or in the place of the former of that id. It is heard of, and
         free. Whoever must go to make room goes without a word. Raises RemoteError 503 if nobody can go."""

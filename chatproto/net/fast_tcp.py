@@ -22,6 +22,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -107,6 +108,14 @@ def bound_turns(reactor: Any) -> None:
     poller = getattr(reactor, "_poller", None)
     if not WHY_PLAIN and all(hasattr(poller, name) for name in ("poll", "modify", "fileno")):
         reactor._poller = poller if isinstance(poller, BoundedPoll) else BoundedPoll(poller)
+
+
+class DirectFactory(Factory):
+    """Factory that makes a protocol without an address object, which costs as much as the protocol."""
+
+    def protocol_for(self, host: str, port: int) -> Protocol | None:
+        """Make the protocol of a connection from `host`, as the socket tells it; None refuses it."""
+        raise NotImplementedError
 
 
 def accept_directly(port: Any) -> None:
@@ -195,9 +204,11 @@ class Acceptor:
                 connection = self._connected(one, address)
             except Exception:  # one connection's trouble is not the others'
                 log.failure("a connection could not be accepted")
+                connection = None
+            if connection is not None:
+                made.append(connection)
             else:
-                if connection is not None:
-                    made.append(connection)
+                one.close()
         self._new += receive_all(made)
         if self._new and self._timer is None:
             self._timer = self._reactor.callLater(MOMENT, self._look_again)
@@ -205,24 +216,18 @@ class Acceptor:
     def _connected(
         self, accepted: socket.SocketType, address: tuple[Any, ...]
     ) -> DirectServer | None:
-        """Make the connection of a socket; None if the factory refuses it."""
+        """Make the connection of a socket; None if the factory, which may raise anything, refuses it."""
         port = self._port
-        whence: IPv4Address | IPv6Address
-        if len(address) == 2:
-            whence = IPv4Address("TCP", *address)
+        factory: Any = port.factory
+        if len(address) == 4 and address[3]:  # only with its scope is it complete
+            name, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+            address = (name, *address[1:])
+        if isinstance(factory, DirectFactory):
+            protocol = factory.protocol_for(address[0], address[1])
         else:
-            if address[3]:  # only with its scope is it complete
-                name, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
-                address = (name, *address[1:])
-            whence = IPv6Address("TCP", *address)
-        assert port.factory is not None
-        try:
-            protocol = port.factory.buildProtocol(whence)
-        except Exception:  # a factory may raise anything, and the port goes on
-            log.failure("no protocol for a connection")
-            protocol = None
+            kind = IPv4Address if len(address) == 2 else IPv6Address
+            protocol = factory.buildProtocol(kind("TCP", *address))
         if protocol is None:
-            accepted.close()
             return None
         number = port.sessionno
         port.sessionno = number + 1
@@ -250,13 +255,22 @@ def receive_all(connections: list[DirectServer]) -> list[DirectServer]:
 
     Returns: those that are new still: they have not ended, nor asked to be watched or paused.
     """
-    received = [(one, one.received()) for one in connections if one.is_new]
-    for connection, data in received:
-        if data is not None and connection.stands:
-            connection.hand_on(data)
-    for connection, _ in received:
-        connection.settle()
-    return [connection for connection, _ in received if connection.is_new]
+    received: list[tuple[DirectServer, bytes | OSError | None]] = []
+    for one in connections:
+        if one.is_new:
+            one.is_gathering = True
+            try:
+                received.append((one, one.socket.recv(one.bufferSize)))
+            except BlockingIOError:
+                received.append((one, None))
+            except OSError as error:
+                received.append((one, error))
+    for one, data in received:
+        if data is not None and one.connected and not (one.disconnecting or one._aborting):
+            one.hand_on(data)
+    for one, _ in received:
+        one.settle()
+    return [one for one, _ in received if one.is_new]
 
 
 class DirectServer(tcp.Server):
@@ -271,11 +285,14 @@ class DirectServer(tcp.Server):
     is_new = True
     """True until reading is begun, paused or over: the reactor has not been asked to watch it yet."""
     _is_watched = False  # the reactor has been asked to watch it
-    _gathered: bytes | None = None  # an answer that is sent later; empty: it may be
+    is_gathering = False
+    """True while the first short answer is kept, and the socket is not closed, until `settle`."""
+    _gathered = b""
     _ended: socket.SocketType | None = None  # to be closed later
     _read_ended = False
     _is_free = True  # nothing waits to be written, and the connection stands
     _log_prefix = ""
+    _tempDataLen = 0
 
     def __init__(
         self,
@@ -286,11 +303,17 @@ class DirectServer(tcp.Server):
         sessionno: int,
         reactor: Any,
     ) -> None:
-        # Twisted's also begins to read, and makes texts for the log that are hardly ever read.
-        tcp.Connection.__init__(self, sock, protocol, reactor)  # type: ignore[arg-type]  # C's socket, not Python's
-        self._addressType = IPv4Address if len(client) == 2 else IPv6Address
-        self.server, self.sessionno = server, sessionno
-        self.client, self.hostname = client, client[0]
+        # What Twisted's do, one in the other, but no texts for the log, which are hardly ever read. Theirs
+        # also begins to read.
+        sock.setblocking(False)
+        self.reactor = reactor
+        self.socket: Any = sock  # C's, and not Python's around it
+        self.fileno = sock.fileno
+        self.protocol = protocol
+        self._tempDataBuffer = []
+        self.server, self.sessionno, self.client = server, sessionno, client
+        if len(client) != 2:
+            self._addressType = IPv6Address
         self.connected = 1
 
     def __repr__(self) -> str:
@@ -300,13 +323,8 @@ class DirectServer(tcp.Server):
         """Return the beginning of lines of the log."""
         if not self._log_prefix:
             kind = getattr(self, "protocol", None).__class__.__name__
-            self._log_prefix = f"{kind},{self.sessionno},{self.hostname}"
+            self._log_prefix = f"{kind},{self.sessionno},{self.client[0]}"
         return self._log_prefix
-
-    @property
-    def stands(self) -> bool:
-        """True until the connection has ended, or its protocol has ended it."""
-        return bool(self.connected) and not (self.disconnecting or self._aborting)
 
     def startReading(self) -> None:
         self.is_new = False
@@ -316,19 +334,6 @@ class DirectServer(tcp.Server):
     def stopReading(self) -> None:
         self.is_new = False
         super().stopReading()
-
-    def received(self) -> bytes | OSError | None:
-        """Return what the socket has: nothing at its end, None if nothing has come yet.
-
-        Until `settle`, a first short answer is gathered, and the socket is not closed.
-        """
-        self._gathered = b""
-        try:
-            return self.socket.recv(self.bufferSize)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            return error
 
     def hand_on(self, data: bytes | OSError) -> None:
         """Do with `data` what the reactor does for a connection that it watches."""
@@ -348,11 +353,12 @@ class DirectServer(tcp.Server):
 
     def settle(self) -> None:
         """Send what was gathered, and close the socket of a connection that is over."""
-        gathered, self._gathered = self._gathered, None
-        if gathered:
+        self.is_gathering = False
+        if self._gathered:
+            gathered, self._gathered = self._gathered, b""
             self._send(gathered)
-        ended, self._ended = self._ended, None
-        if ended is not None:
+        if self._ended is not None:
+            ended, self._ended = self._ended, None
             ended.close()
 
     def startWriting(self) -> None:
@@ -383,9 +389,8 @@ class DirectServer(tcp.Server):
 
     def write(self, data: bytes) -> None:
         """Send `data` unchanged; under TLS, `data` is already encrypted."""
-        gathered = self._gathered
-        if gathered is not None:
-            if not gathered and len(data) <= GATHERED:
+        if self.is_gathering:
+            if not self._gathered and len(data) <= GATHERED:
                 self._gathered = data
                 return
             self.settle()
@@ -402,6 +407,12 @@ class DirectServer(tcp.Server):
                     return
                 data = data[sent:]
         FileDescriptor.write(self, data)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        if self.TLS or self.producer is not None or self.disconnected or not streaming:
+            super().registerProducer(producer, streaming)
+        else:
+            self.producer, self.streamingProducer = producer, streaming
 
     def readConnectionLost(self, reason: Failure) -> None:
         if self.TLS or not IHalfCloseableProtocol.providedBy(self.protocol):
@@ -434,10 +445,10 @@ class DirectServer(tcp.Server):
             self.stopReading()
             self.stopWriting()
         self.is_new = self._is_free = False
-        if self._gathered is None:
-            self.socket.close()
-        else:
+        if self.is_gathering:
             self._ended = self.socket
+        else:
+            self.socket.close()
         protocol = self.protocol
         del self.protocol, self.socket, self.fileno
         protocol.connectionLost(DONE)

@@ -104,9 +104,6 @@ class ClassicReceiver(TextConnection):
     _has_taken = False  # a canonical request came before
 
     def __init__(self, limits: Limits, sender: Sender = Sender.CLIENT, quick: bool = False) -> None:
-        # The parser checks limits.line itself, since padding does not count; this is more than it
-        # lets pass and any chunk.
-        self.MAX_LENGTH = limits.line + limits.unsent
         self._limits, self._sender = limits, sender
         self._quick = quick and sender is Sender.CLIENT
 
@@ -114,6 +111,9 @@ class ClassicReceiver(TextConnection):
     def _parser(self) -> ClassicParser:
         if self._made is None:
             self._made = ClassicParser(self._limits, self._sender)
+            # The parser checks limits.line itself, since padding does not count; this is more than
+            # it lets pass and any chunk.
+            self.MAX_LENGTH = self._limits.line + self._limits.unsent
         return self._made
 
     def read(self, data: bytes) -> list[Message | RemoteError]:
@@ -133,6 +133,8 @@ class ClassicReceiver(TextConnection):
 
     def finish(self) -> list[Message | RemoteError]:
         """Return the message that needs no more than the end of input; see `ClassicParser`."""
+        if self._made is None and not self._buffer:
+            return []
         parser = self._parser
         parser.found = []
         parser.finish(self.clearLineBuffer())

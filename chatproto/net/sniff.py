@@ -33,18 +33,19 @@ def sniff(data: bytes, kinds: tuple[type[Kind], ...]) -> FirstBytes:
     """
     if data[0] == TLS_CLIENT_HELLO:
         return FirstBytes.TLS
-    starts = _start_lines(kinds)
+    starts, longest = _start_lines(kinds)
     if data.startswith(starts):
         return FirstBytes.BLOCK
-    if any(start.startswith(data) for start in starts):
+    if len(data) < longest and any(start.startswith(data) for start in starts):
         return FirstBytes.UNDECIDED
     return FirstBytes.TEXT
 
 
 @cache
-def _start_lines(kinds: tuple[type[Kind], ...]) -> tuple[bytes, ...]:
-    """Return the start lines of `kinds`, of which a program has two or three."""
-    return tuple(start_line(kind) for kind in kinds)
+def _start_lines(kinds: tuple[type[Kind], ...]) -> tuple[tuple[bytes, ...], int]:
+    """Return the start lines of `kinds`, of which a program has two or three, and the longest's length."""
+    starts = tuple(start_line(kind) for kind in kinds)
+    return starts, max(map(len, starts), default=0)
 
 
 def hand_over(

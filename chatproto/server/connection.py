@@ -142,6 +142,8 @@ class ChatConnection(ClassicReceiver):
         """Look at the first bytes; false if this is not plain text, not to be, or not yet known."""
         secure, relay = self.factory.secure, self.factory.relay
         match sniff(data, TO_SERVER if relay is not None else ()):
+            case FirstBytes.TEXT:
+                return self._begin_plain()
             case FirstBytes.TLS if secure is not None:
                 self._hello = data
                 self.factory.turns.ask(self)
@@ -157,8 +159,7 @@ class ChatConnection(ClassicReceiver):
             case FirstBytes.UNDECIDED:
                 self._held = data
                 self.factory.watch(self, self.factory.seconds() + self.factory.limits.line_wait)
-                return False
-        return self._begin_plain()
+        return False
 
     def _begin_tls(self) -> None:
         """Hand the connection on: a handshake takes as long as a hundred requests, and waits its turn."""
@@ -210,16 +211,16 @@ class ChatConnection(ClassicReceiver):
         out: list[str] = []
         size, look = 0, LOOK
         registered = self._registered
-        confirm = factory.directory.registry.confirm
+        confirm, renew = factory.directory.registry.confirm, factory.directory.renew
         quick = tally is None and trace is None  # nobody else wants to see the answer
         for message in messages:
-            # A registration is in force while its connection lives: a first request rarely repeats one.
+            # The first request may repeat one of a former connection, and others one of this one.
             if (
-                registered
-                and quick
+                quick
                 and message.__class__ is ClassicRegister
-                and confirm(message, source, now)
+                and (confirm if registered else renew)(message, source, now)
             ):
+                registered = True
                 text = write_confirmation(message)
                 if say is not None:
                     say(register_line(message))

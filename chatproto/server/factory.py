@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Protocol
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.classic_registration import is_loopback
+from chatproto.net.fast_tcp import DirectFactory
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.server.addresses import Addresses
 from chatproto.server.connection import ChatConnection, Tell
@@ -57,7 +58,7 @@ class Refusal(Protocol):
         self.transport.loseConnection()
 
 
-class ChatFactory(Factory):
+class ChatFactory(DirectFactory):
     """The connections of a server, what they share, and how many there may be.
 
     `most`: connections in all. `say` and `trace` get lines, or are None and nothing is formatted.
@@ -118,12 +119,15 @@ class ChatFactory(Factory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         # Who comes by a Unix socket is on this machine.
         unnamed = "127.0.0.1" if isinstance(addr, UNIXAddress) else ""
-        host = plain_host(getattr(addr, "host", unnamed))
+        return self.protocol_for(getattr(addr, "host", unnamed), getattr(addr, "port", 0))
+
+    def protocol_for(self, host: str, port: int) -> Protocol | None:
+        host = plain_host(host)
         if not self._make_room():
             return self._refusal(503)
         if not is_loopback(host) and not self.addresses.admit(host, self.seconds()):
             return self._refusal(429)
-        connection = ChatConnection(self, host, getattr(addr, "port", 0))
+        connection = ChatConnection(self, host, port)
         connection.came = next(self._numbers)
         self.silent[connection] = None
         if self.tally is not None:
@@ -133,7 +137,7 @@ class ChatFactory(Factory):
     @property
     def taken(self) -> int:
         """The places that are taken, those of another port's connections too."""
-        return len(self) + self._beside
+        return len(self.silent) + len(self.passing) + len(self.spoken) + self._beside
 
     def admit(self, host: str) -> bool:
         """Take a place for a connection of another port until `leave`; return False if there is none.

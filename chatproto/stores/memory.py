@@ -121,6 +121,16 @@ class MemoryRegistry:
         self._hear(entry, now)
         return True
 
+    def renew(self, message: ClassicRegister, source: Origin, now: float) -> bool:
+        client_id = message.client_id
+        entry = self._entries.get(client_id)
+        if entry is None or not entry.lease.renewed_by(message, source):
+            return False
+        entry.lease = ClassicRegistration(client_id, message.ip, message.port, source)
+        self._free[client_id] = entry
+        self._hear(entry, now)
+        return True
+
     def keep(self, lease: ClassicRegistration, now: float) -> None:
         client_id = lease.client_id
         entry = self._entries.get(client_id)

@@ -44,7 +44,7 @@ class Store(Protocol):
         """Why nothing can be kept just now, in one sentence; empty: it can be."""
 
     def write_behind(self) -> bool:
-        """Keep some of what need not be kept at once; called about once a second.
+        """Keep some of what need not be kept at once; called every few seconds.
 
         Returns: True if there is more, which another call would keep.
         """

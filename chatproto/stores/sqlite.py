@@ -45,7 +45,7 @@ class SqliteStore:
     """Server's store in the SQLite file `path`; `key` is the name of the server's key.
 
     A write takes some 20 us of the calling thread, and with `durable` the time of a disk flush. Call
-    `write_behind` about once a second. `now`: the program's clock; stored times are translated to it when
+    `write_behind` every few seconds. `now`: the program's clock; stored times are translated to it when
     the file is opened (`rebase`).
 
     Raises: StoreTrouble: the file cannot be used, or belongs to another key.

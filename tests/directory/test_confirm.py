@@ -1,6 +1,8 @@
-"""The store's short cut for an unchanged registration answers what the rules answer."""
+"""The store's short cuts for an unchanged registration answer what the rules answer."""
 
 from __future__ import annotations
+
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,12 +11,23 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.directory.answers import Directory
 from chatproto.directory.classic_registration import Origin
 from chatproto.stores.memory import MemoryRegistry
-from chatproto.wire.classic import ClassicBridge, ClassicRegister, Message, Unregister
+from chatproto.stores.memory_names import MemoryNames
+from chatproto.wire.classic import (
+    ClassicBridge,
+    ClassicError,
+    ClassicRegAck,
+    ClassicRegister,
+    Message,
+    Unregister,
+)
 
 HOSTS = ("127.0.0.1", "192.0.2.1", "192.0.2.2")
+SERVER = "192.0.2.9"
 names = st.sampled_from(["alice", "bob", "carol"])
 requests = st.one_of(
-    st.builds(ClassicRegister, names, st.sampled_from(HOSTS), st.sampled_from([3000, 3001])),
+    st.builds(
+        ClassicRegister, names, st.sampled_from([*HOSTS, SERVER]), st.sampled_from([3000, 3001])
+    ),
     st.builds(ClassicBridge, names),
     st.builds(Unregister, names),
 )
@@ -24,11 +37,18 @@ steps = st.lists(
 """A host, the request that its connection makes or None for its end, and the seconds that pass."""
 
 
+def origin(host: str) -> Origin:
+    """Return the origin of a new connection from `host`."""
+    return Origin(host, 4000, host == "127.0.0.1", server=SERVER)
+
+
 class Unconfirming(MemoryRegistry):
-    """Registry without the short cut."""
+    """Registry without the short cuts."""
 
     def confirm(self, message: ClassicRegister, source: Origin, now: float) -> bool:
         return False
+
+    renew = confirm
 
 
 class ConfirmTests(SynchronousTestCase):
@@ -39,18 +59,44 @@ class ConfirmTests(SynchronousTestCase):
         found = []
         for registry in (MemoryRegistry(), Unconfirming()):
             directory, now = Directory(registry), 1000.0
-            origins = [
-                Origin(host, 4000, host == "127.0.0.1", server="192.0.2.9") for host in HOSTS
-            ]
+            origins = [origin(host) for host in HOSTS]
             answers = []
             for number, message, pause in asked:
                 now += pause
                 if message is None:
                     origins[number].alive = False
-                    origins[number] = Origin(
-                        HOSTS[number], 4000, HOSTS[number] == "127.0.0.1", server="192.0.2.9"
-                    )
+                    origins[number] = origin(HOSTS[number])
                 else:
                     answers.append(directory.answer(message, origins[number], now))
             found.append((answers, registry.image(lambda origin: [origin.host, origin.alive])))
         self.assertEqual(*found)
+
+    def test_the_answers_to_first_requests_are_those_of_the_rules(self) -> None:
+        """Each request on a connection of its own, and whatever has been registered before."""
+        for before, host, ip in product(HOSTS, HOSTS, (*HOSTS, SERVER)):
+            renewed = []
+            for registry in (MemoryRegistry(), Unconfirming()):
+                directory, message = Directory(registry), ClassicRegister("alice", ip, 3000)
+                first = origin(before)
+                directory.answer(message, first, 1.0)
+                first.alive = False
+                short = directory.renew(message, origin(host), 2.0)
+                answer = ClassicRegAck(*message) if short else None
+                renewed.append(
+                    (answer or directory.answer(message, origin(host), 2.0), registry.find("alice"))
+                )
+            self.assertEqual(*renewed)
+
+    def test_a_registration_is_not_renewed_when_a_key_owns_what_looks_like_it(self) -> None:
+        names = MemoryNames()
+        directory, message = Directory(MemoryRegistry(), names=names), ClassicRegister("al", "x", 1)
+        first = origin(HOSTS[1])
+        directory.answer(message, first, 1.0)
+        first.alive = False
+        self.assertTrue(directory.renew(message, origin(HOSTS[1]), 2.0))
+        found = directory.registry.find("al")
+        assert found is not None
+        found.source.alive = False
+        names.keep("a1", "a key", 3.0)
+        self.assertFalse(directory.renew(message, origin(HOSTS[1]), 4.0))
+        self.assertEqual(directory.answer(message, origin(HOSTS[1]), 4.0), ClassicError(409))
