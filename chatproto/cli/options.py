@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,6 +30,8 @@ LOG_BYTES = 1024 * 1024
 LOG_FILES = 4  # old ones beside the current one
 
 DEFAULT_PIDFILE = "twistd.pid"
+LEAST_COLUMNS = 20
+"""Columns of a terminal on which a sentence is wrapped between words."""
 
 _USUAL_ENDPOINT = re.compile(r"tcp:[0-9]{1,5}(:interface=[0-9.]{1,15})?")
 """Endpoints that are known to be right without the parser, which takes long to load."""
@@ -78,12 +81,24 @@ def cannot_start(error: Exception) -> NoReturn:
 
 
 def say_wrong(line: str) -> None:
-    """Print one line on the original standard error; `sys.stderr` may be the log by now."""
+    """Print one line on the original standard error; `sys.stderr` may be the log by now.
+
+    On a terminal the line is wrapped between words.
+    """
     try:
         shown = " ".join(line.split()).encode("utf-8", "backslashreplace").decode()
+        if sys.__stderr__ is not None and sys.__stderr__.isatty():
+            shown = _wrapped(shown, os.get_terminal_size(sys.__stderr__.fileno()).columns)
         print(shown, file=sys.__stderr__, flush=True)
     except (OSError, ValueError, UnicodeError):
         pass  # nobody to tell
+
+
+def _wrapped(line: str, columns: int) -> str:
+    """Break `line` between words; not on a terminal that is narrow or does not know its width."""
+    if columns < LEAST_COLUMNS:
+        return line
+    return textwrap.fill(line, columns, break_long_words=False, break_on_hyphens=False)
 
 
 def local_option(name: str, text: str) -> Path:

@@ -58,7 +58,9 @@ class ContactKeys:
         lines: tuple[str, ...] = (
             " ".join(groups[:half]),
             " ".join(groups[half:]),
-            f"if {name} sees the same digits, type /verify {name} yes",
+            f"{name} is verified: these digits were compared"
+            if known.is_verified(key)
+            else f"if {name} sees the same digits, type /verify {name} yes",
         )
         if same == "yes":
             client_id = conversation.id if conversation is not None else name

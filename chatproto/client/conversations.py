@@ -129,13 +129,13 @@ class Conversations:
                 return ""
             if now.is_live:
                 return reasons.NOT_SENT_TYPED_FOR(target=intended.name, now=now.name)
-        return intended.why_gone(reasons.CALL_HINT)
+        return intended.why_gone()
 
-    def nobody(self, hint: str = reasons.CALL_HINT) -> LocalError:
+    def nobody(self, hint: str = "") -> LocalError:
         """Return why a line goes to nobody; from then on the target before is forgotten."""
         target = self.target
         if target is None or target.is_live:
-            return LocalError(404, reasons.NO_CURRENT(hint=hint))
+            return LocalError(404, reasons.NO_CURRENT(hint=hint or reasons.CALL_HINT))
         self._change(None)
         return LocalError(404, target.why_gone(hint))
 

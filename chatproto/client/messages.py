@@ -100,7 +100,7 @@ class Messages:
             return
         if not to:
             meant = MEANT.get(text.strip().lower())
-            hint = f"did you mean {meant}?" if meant else reasons.CALL_HINT
+            hint = f"did you mean {meant}?" if meant else ""
             away = self._conversations.away
             if away is None:
                 raise self._conversations.nobody(hint)

@@ -11,6 +11,7 @@ from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.session.state import SessionState
 from chatproto.wire import reasons
+from chatproto.wire.fields import ID
 from chatproto.wire.values import value_class
 
 if TYPE_CHECKING:
@@ -86,9 +87,16 @@ class Target:
         """Return True if a new caller takes its place; `typed`: lines come from a person."""
         return False
 
-    def why_gone(self, hint: str) -> str:
-        """Return why a line that was typed for it was not sent, now that it is no target."""
-        return reasons.NOT_SENT_ENDED(target=self.name, hint=hint)
+    def why_gone(self, hint: str = "") -> str:
+        """Return why a line that was typed for it was not sent, now that it is no target.
+
+        `hint`: what to do now; usually to call again, or to enter the room again.
+        """
+        name = self.name
+        if name.startswith("#"):
+            return reasons.NOT_SENT_LEFT(target=name, hint=hint or f"/join {name} enters it again")
+        again = f"/chat {name} calls again" if ID.fullmatch(name) else reasons.CALL_HINT
+        return reasons.NOT_SENT_ENDED(target=name, hint=hint or again)
 
     def show_current(self, publish: Signal[Event]) -> None:
         """Tell the person that the next line goes there; a room is told of by `JoinedRooms`."""
@@ -107,9 +115,6 @@ class RoomTarget(Target):
     @property
     def log_key(self) -> str | None:
         return self.name
-
-    def why_gone(self, hint: str) -> str:
-        return reasons.NOT_SENT_LEFT(target=self.name, hint=hint)
 
 
 @value_class
@@ -158,8 +163,3 @@ class EndedTarget(Target):
 
     def gives_way(self, now: Monotonic, typed: bool) -> bool:
         return not typed or now >= self.at + TAKEOVER
-
-    def why_gone(self, hint: str) -> str:
-        left = self.name.startswith("#")
-        says = reasons.NOT_SENT_LEFT if left else reasons.NOT_SENT_ENDED
-        return says(target=self.name, hint=hint)

@@ -432,7 +432,8 @@ SERVER_GIVEN_UP = Sentence(
     Reason.SERVER_UNREACHABLE, "the server at {server} is no longer used: /register tries again"
 )
 SERVER_GIVEN_UP_WHY = Sentence(
-    Reason.SERVER_UNREACHABLE, "the server at {server} is no longer used ({why}): try /register"
+    Reason.SERVER_UNREACHABLE,
+    "you are not registered at {server} ({why}): /register tries again",
 )
 CONNECTION_TO_SERVER_LOST = Sentence(
     Reason.SERVER_UNREACHABLE, "the connection to the server was lost"
@@ -509,6 +510,9 @@ BAD_ROOM_NAME = Sentence(
     Reason.MALFORMED, "a room's name is # and at most 64 of A-Z, a-z, 0-9, dot, dash and underscore"
 )
 WHICH_ROOM = Sentence(Reason.NOT_FOUND, "name a room: /join #room enters one")
+WHICH_OF_ROOMS = Sentence(
+    Reason.NOT_FOUND, "name a room, or choose one with /switch: you are in {rooms}"
+)
 NOT_A_MEMBER = Sentence(Reason.NOT_FOUND, "you are not in {room}: /join {room}")
 TOO_MANY_ROOMS = Sentence(Reason.TOO_LARGE, "you are in {count} rooms: /part leaves one")
 NOT_ASKED = Sentence(Reason.TOO_MANY, "too many requests are waiting: try again in a moment")

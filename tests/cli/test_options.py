@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 from hypothesis import given
@@ -132,6 +133,20 @@ class ProgramOptionsTests(SynchronousTestCase):
     def test_unavailable_resource_is_one_line_and_code_2(self) -> None:
         said = self.ends_with(2, "--number", "0")
         self.assertEqual(said, "small: cannot start: there is nothing\n")
+
+    def test_on_a_terminal_the_line_is_wrapped_between_words(self) -> None:
+        ours, theirs = os.openpty()
+        self.addCleanup(os.close, ours)
+        terminal = os.fdopen(theirs, "w")
+        self.addCleanup(terminal.close)
+        self.patch(sys, "__stderr__", terminal)
+        for columns, rows in ((40, 2), (10, 1), (0, 1)):
+            termios.tcsetwinsize(ours, (24, columns))
+            self.ends_with(1, "--nubmer", "2")
+            said = os.read(ours, 1000).decode().splitlines()
+            self.assertEqual(len(said), rows)
+            whole = "small: option --nubmer not recognized (small --help lists the options)"
+            self.assertEqual(" ".join(said), whole)
 
     def test_closed_standard_error_is_no_error(self) -> None:
         self.errors.close()

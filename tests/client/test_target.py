@@ -240,7 +240,7 @@ class MeantTests(Case):
         bob, meant = self.called("bob"), self.node.target
         bob.leaves()
         self.net.wait(1)
-        why = "not sent: the conversation with bob has ended (/chat ID calls a peer)"
+        why = "not sent: the conversation with bob has ended (/chat bob calls again)"
         self.assertEqual(self.enter(meant, "hello"), why)
         self.assertEqual(self.enter(meant, "/quit"), why)
         self.assertEqual(self.codes, [])
@@ -402,7 +402,7 @@ class RoomTests(room_ends.Case):
         shown = carry_out_for(meant, "hello?", self.bob.node.client)
         self.assertEqual(
             getattr(shown, "text", ""),
-            "not sent: you are no longer in #den (/chat ID calls a peer)",
+            "not sent: you are no longer in #den (/join #den enters it again)",
         )
 
     def test_an_action_is_one_at_all_members_in_history_and_in_the_log(self) -> None:

@@ -57,3 +57,10 @@ class TargetTests(SynchronousTestCase):
         self.assertNotEqual(
             EndedTarget("den", 0.0).why_gone("hint"), EndedTarget("#den", 0.0).why_gone("hint")
         )
+        for name, step in (
+            ("den", "(/chat den calls again)"),
+            ("#den", "(/join #den enters it again)"),
+            ("den?", "(/chat ID calls a peer)"),
+            ("den~open", "(/chat ID calls a peer)"),
+        ):
+            self.assertIn(step, EndedTarget(name, 0.0).why_gone())

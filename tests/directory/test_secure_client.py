@@ -338,7 +338,9 @@ class RequestTests(Case):
         self.accept()
         self.says(Error(409, 1))
         asked = self.server.bridge("bob")
-        self.assertIn("is no longer used (that id belongs to another key)", self.unreachable(asked))
+        said = self.unreachable(asked)
+        self.assertIn("you are not registered at", said)
+        self.assertIn("(that id belongs to another key)", said)
 
     def test_while_the_server_is_not_there_it_is_said_why(self) -> None:
         self.server.start(ALICE)

@@ -309,7 +309,7 @@ class TargetTests(SynchronousTestCase):
         for line in acting:
             node = asked_client()
             node.conversations.gone = (
-                "not sent: the conversation with bob has ended (/chat ID calls a peer)"
+                "not sent: the conversation with bob has ended (/chat bob calls again)"
             )
             shown = carry_out_for(None, line, node)
             assert isinstance(shown, Failed), line
@@ -328,7 +328,7 @@ class TargetTests(SynchronousTestCase):
         for line in named:
             node = asked_client()
             node.conversations.gone = (
-                "not sent: the conversation with bob has ended (/chat ID calls a peer)"
+                "not sent: the conversation with bob has ended (/chat bob calls again)"
             )
             self.assertIsNone(carry_out_for(None, line, node), line)
             self.assertEqual(len(node.asked), 1)

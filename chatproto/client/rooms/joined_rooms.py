@@ -130,7 +130,10 @@ class JoinedRooms:
         """The room `name`, or the current one. Raises LocalError."""
         room = _room(name) if name else self._conversations.room
         if not room:
-            raise LocalError(404, reasons.WHICH_ROOM())
+            rooms = ", ".join(sorted(self._all))
+            raise LocalError(
+                404, reasons.WHICH_OF_ROOMS(rooms=rooms) if rooms else reasons.WHICH_ROOM()
+            )
         if room not in self._all:
             raise LocalError(404, reasons.NOT_A_MEMBER(room=room))
         return self._all[room]

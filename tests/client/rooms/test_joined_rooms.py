@@ -98,6 +98,16 @@ class JoinTests(Case):
         self.node.switch("#attic")
         self.assertEqual(self.node.calls.all.room, "#attic")
 
+    def test_without_a_current_room_the_sentence_names_those_to_choose_from(self) -> None:
+        self.node.in_room.kick("bob")
+        self.alice.joins("#den")
+        self.alice.joins("#attic")
+        self.node.calls.all.move_to(None)
+        self.node.in_room.kick("bob")
+        none, several = self.alice.failures()
+        self.assertNotIn("/switch", none)
+        self.assertIn("/switch: you are in #attic, #den", several)
+
     def test_every_mistake_is_one_sentence(self) -> None:
         for do in (
             lambda: self.node.rooms.join("not a room"),

@@ -251,6 +251,10 @@ class NarrowTests(ScreenCase):
         groups = [row.split() for row in self.text.split("\n") if row.strip()[:5].isdigit()]
         digits = [group for row in groups for group in row if group.isdigit() and len(group) == 5]
         self.assertEqual(len(digits), 12)
+        self.enter("/verify bob yes")
+        self.expect("  bob is verified")
+        self.enter("/verify bob")
+        self.expect("bob is verified: these digits were")
         self.called("eve")
         self.expect("F5 accept")
         self.type("\x1b[15~")
