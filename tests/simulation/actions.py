@@ -72,7 +72,7 @@ class Action:
         if not one.node.rooms.rows():
             one.node.rooms.join(HALL)
         for _ in range(1 + int(self.number * 40) % 3):
-            if one.node.rooms.rows() and one.node.rooms.unsent < 10:
+            if one.node.rooms.rows() and one.node.rooms.outbox.unsent < 10:
                 text = f"{one.name} {len(world.hall.spoken)} {len(world.trace)}"
                 world.hall.said(one.name, one.lives, text)
                 one.node.msg(text, HALL)
