@@ -1,13 +1,17 @@
-"""Run every benchmark and write its tables to `bench/README.md`: `python -m bench [NAME...]`.
+"""Run every benchmark and write its tables to `bench/README.md`: `python -m bench [--quick] [NAME...]`.
 
-Beside each table, a picture of it is written to `bench/pictures/NAME.svg`.
+Beside each table, a picture of it is written to `bench/pictures/NAME.svg`. With `--quick` each has fewer
+and shorter windows, so that all take some ten minutes, and its table says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -19,10 +23,47 @@ from bench.measure import HERE, median, workplace
 
 README = HERE / "README.md"
 PICTURES = HERE / "pictures"
-ALL = ("requests", "growth", "rooms", "scale", "files", "face", "strangers", "strangers_server")
-NO_FIGURES = "strangers_server"
-"""It writes no numbers to a file, so it has no picture."""
-OPTIONS = {"files": ["--install"]}
+OPTIONS: dict[str, list[str]] = {
+    "requests": [],
+    "growth": [],
+    "rooms": [],
+    "scale": [],
+    "files": ["--install"],
+    "start": [],
+    "face": [],
+    "strangers": [],
+    "strangers_server": [],
+    "turns": [],
+    "commits": [],
+}
+"""Every benchmark, and what it is asked for beside its defaults."""
+QUICK: dict[str, list[str]] = {
+    "requests": ["--seconds=0.5", "--rounds=3"],
+    "growth": ["--seconds=0.5", "--rounds=2", "--most=100000"],
+    "rooms": ["--seconds=1.5", "--rounds=3"],
+    "scale": [
+        *("--seconds=0.5", "--rounds=2", "--names=50000"),
+        *("--clients=5000", "--restarted=1000", "--pace=200", "--silence=5"),
+    ],
+    "files": ["--size=256", "--rounds=3"],
+    "start": ["--rounds=5"],
+    "face": ["--rounds=3", "--seconds=5", "--lines=2000"],
+    "strangers": ["--rounds=5", "--seconds=5"],
+    "strangers_server": ["--only=all", "--seconds=5", "--registered=5000"],
+    "turns": ["--clients", "50000", "--connections=2000"],
+    "commits": ["--seconds=0.5", "--rounds=3", "--clients=300", "--size=128"],
+}
+"""What each is asked for in a quick run."""
+NO_FIGURES = ("strangers_server", "turns")
+"""They write no numbers to a file, so they have no picture."""
+PEERS = {
+    "kamailio": ["kamailio", "-v"],
+    "ngircd": ["ngircd", "--version"],
+    "OpenSSH": ["ssh", "-V"],
+    "socat": ["socat", "-V"],
+}
+"""The programs that ours are measured beside, and how each tells its version."""
+VERSION = re.compile(r"\d+\.\d[\w.]*")
 BAR, LINE, LABEL, SHOWN = 360, 16, 260, 60
 """Pixels: the longest bar, a line of text, the space left of the bars; and bars in a picture."""
 
@@ -30,29 +71,36 @@ BAR, LINE, LABEL, SHOWN = 360, 16, 260, 60
 def main() -> int:
     """Run the benchmarks that were asked for, one after the other."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ALL))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(OPTIONS))
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter windows")
     options = parser.parse_args()
-    for name in options.names or ALL:
-        if name not in ALL:
-            print(f"there is no benchmark {name!r}, only {', '.join(ALL)}", file=sys.stderr)
+    for name in options.names:
+        if name not in OPTIONS:
+            print(f"there is no benchmark {name!r}, only {', '.join(OPTIONS)}", file=sys.stderr)
             return 1
-    failed = False
-    for name in options.names or ALL:
-        failed |= not run(name)
+    failed = []
+    for name in options.names or OPTIONS:
+        begun = time.monotonic()
+        if not run(name, options.quick):
+            failed.append(name)
+        print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
+    if failed:
+        print(f"not measured: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def run(name: str) -> bool:
+def run(name: str, quick: bool) -> bool:
     """Run one benchmark and write what it printed; return False if it could not measure."""
     with workplace() as folder:
         figures = Path(folder) / "figures.json"
-        wanted = [] if name == NO_FIGURES else ["--json", str(figures), *OPTIONS.get(name, [])]
+        wanted = OPTIONS[name] + (QUICK[name] if quick else [])
+        if name not in NO_FIGURES:
+            wanted = [*wanted, "--json", str(figures)]
         command = [sys.executable, str(HERE / f"{name}.py"), *wanted]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
-            print(f"{name} was not measured", file=sys.stderr)
             return False
-        when = f"{time.strftime('%Y-%m-%d')}, {machine()}"
+        when = f"{time.strftime('%Y-%m-%d')}, {machine()}{', a quick run' if quick else ''}"
         found = json.loads(figures.read_text()) if figures.exists() else {}
     bars = list(leaves(found.get("figures", found)))
     if bars:
@@ -64,9 +112,23 @@ def run(name: str) -> bool:
 
 
 def machine() -> str:
-    """Describe the system and its load in a few words; each table names the versions itself."""
+    """Describe the system, its load and the peers in a few words; each table names our versions."""
     load = Path("/proc/loadavg").read_text().split()[0]
-    return f"{platform.system()} {platform.release()}, load {load} at the end"
+    system = f"{platform.system()} {platform.release()}, load {load} at the end"
+    return ", ".join([system, *(f"{name} {number}" for name, number in peers().items())])
+
+
+def peers() -> dict[str, str]:
+    """Return the versions of the peers that are installed."""
+    found = {}
+    for name, command in PEERS.items():
+        program = shutil.which(command[0], path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+        if program is None:
+            continue
+        told = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
+        number = VERSION.search(told.stdout + told.stderr)
+        found[name] = number[0] if number else "of an unknown version"
+    return found
 
 
 def replaced(text: str, name: str, when: str, table: str, has_picture: bool) -> str:

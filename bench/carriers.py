@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,9 @@ def wormhole_programs(place: Path, install: bool) -> Path | None:
 
 
 class Client:
-    """One of our clients behind `--ui json`."""
+    """One of our clients behind `--ui json`, with some variables in its environment."""
 
-    def __init__(self, place: Path, name: str) -> None:
+    def __init__(self, place: Path, name: str, environment: Mapping[str, str]) -> None:
         twistd = Path(sys.executable).with_name("twistd")
         self.downloads = place / f"{name}-files"
         command: list[str | Path] = [
@@ -72,7 +73,12 @@ class Client:
             "--port", "tcp:0:interface=127.0.0.1", "--ui", "json", "--home", place / name,
             "--downloads", self.downloads, "--answer", "all",
         ]  # fmt: skip
-        self.process = run(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = run(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **environment},
+        )
 
     def say(self, line: str) -> None:
         """Type it."""
@@ -97,14 +103,15 @@ class Ours:
 
     name = "chatproto"
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, environment: Mapping[str, str] | None = None) -> None:
         self._place = place
+        self._environment = environment or {}
         self._ends: list[Client] = []
 
     def start(self) -> None:
         """Two clients; one calls the other."""
         self._place.mkdir()
-        self._ends = [Client(self._place, name) for name in ("alice", "bob")]
+        self._ends = [Client(self._place, name, self._environment) for name in ("alice", "bob")]
         (alice, bob), running = self._ends, [end.hear("running") for end in self._ends]
         alice.say(f"/chat 127.0.0.1:{running[1]['port']}")
         bob.hear("incoming")

@@ -53,6 +53,8 @@ class Subject:
 
     `request` is a template of the load generator; `answer` is how every good answer ends, and no
     other does, so that a refusal cannot pass for a fast answer. `others`: ports that it opens too.
+    `environment`: variables that it is started with beside ours. `reads`: it ends with its input, which
+    therefore stays open.
     """
 
     name: str
@@ -61,6 +63,8 @@ class Subject:
     request: str
     answer: str
     others: Sequence[int] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    reads: bool = False
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self, cwd: Path) -> None:
@@ -69,7 +73,8 @@ class Subject:
             self.process = subprocess.Popen(
                 self.command,
                 cwd=cwd,
-                stdin=subprocess.DEVNULL,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.PIPE if self.reads else subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
             )

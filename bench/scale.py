@@ -292,6 +292,7 @@ def peak(said: Sequence[tuple[float, ...]], column: int) -> float:
     return most
 
 
+GOALS = {"KiB a client": 45.0}
 PARTS = {"throughput": throughput, "names": names, "clients": clients, "restart": restart}
 
 
@@ -338,7 +339,11 @@ def show(part: str, figures: Figures, options: argparse.Namespace) -> None:
     """One part, as a table."""
     print(f"\n{part}: {options.store}, {machine()}")
     if part != "throughput":
-        print(table(["", ""], [[name, f"{value:.4g}"] for name, value in figures.items()]))
+        rows = [
+            [name, f"{value:.4g}", f"goal {GOALS[name]:g}" if name in GOALS else ""]
+            for name, value in figures.items()
+        ]
+        print(table(["", "", ""], rows))
         return
     head = ["processes"]
     for mode in MODES:

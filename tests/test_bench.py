@@ -222,6 +222,51 @@ def test_picture_has_a_bar_for_each_median() -> None:
     assert report.leaves([[1.0, 5.0], [3.0, 7.0]], "x") == [("x, 1", 2.0), ("x, 2", 6.0)]
 
 
+def test_quick_run_knows_every_benchmark_and_its_options() -> None:
+    assert set(report.QUICK) == set(report.OPTIONS)
+    for name, short in report.QUICK.items():
+        text = (ROOT / "bench" / f"{name}.py").read_text(encoding="utf-8")
+        for option in short:
+            word = option.partition("=")[0]
+            assert not word.startswith("--") or f'"{word}"' in text, (name, word)
+        assert f"## {name}.py\n" in report.README.read_text(encoding="utf-8")
+
+
+@LONG
+@needs_compiler
+def test_commits_are_compared_in_one_run(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    few = ["--seconds", "0.1", "--rounds", "1", "--clients", "20", "--size", "1"]
+    done = subprocess.run(
+        [sys.executable, "bench/commits.py", "HEAD", *few, "--json", str(figures)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(figures.read_text())["figures"]
+    assert all(len(found["HEAD"]) == 1 for found in measured.values())
+
+
+@LONG
+def test_start_is_measured_beside_a_bare_twisted(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = subprocess.run(
+        [sys.executable, "bench/start.py", "--rounds", "1", "--json", str(figures)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(figures.read_text())["figures"]
+    assert set(measured["memory"]) == {"server", "client", "bare"}
+    assert all(cost > 0 for part in measured.values() for costs in part.values() for cost in costs)
+
+
 @LONG
 @needs_compiler
 def test_growth_is_measured(tmp_path: Path) -> None:
