@@ -17,6 +17,9 @@ from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID, read_client_id
 from chatproto.wire.reasons import CodedError
 
+IGNORED = 10_000
+"""People whose calls are not taken."""
+
 
 class ContactKeys:
     """Carry out /verify, /trust and /ignore; each method raises CodedError."""
@@ -170,8 +173,8 @@ class ContactKeys:
         """Raises LocalError, PinTrouble."""
         known = self._trust
         entries = len(self._calls.ignored) + (len(known.ignored) if known is not None else 0)
-        if on and entries >= self._context.limits.ignored:
-            raise LocalError(413, reasons.IGNORED_FULL(most=self._context.limits.ignored))
+        if on and entries >= IGNORED:
+            raise LocalError(413, reasons.IGNORED_FULL(most=IGNORED))
         if known is not None and (one.key or one.server):
             known.ignore(one, on)
         elif on:

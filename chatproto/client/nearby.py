@@ -53,7 +53,7 @@ class Neighbours:
         self._known = known
         self._came = came
         self._ears = make(self.heard, context.limits.beacon)
-        self._table = Table(context.limits)
+        self._table = Table()
         now = context.clock.seconds()
         self._limiter = RateLimiter(BEACON_RATE, BEACON_BURST)
         self._rhythm = Rhythm(now)

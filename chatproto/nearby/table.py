@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from chatproto.nearby.messages import Beacon
 from chatproto.wire.bcp2_common import Address
-from chatproto.wire.limits import ClientLimits
 from chatproto.wire.values import value_class
 
 BEACON_EVERY = 30.0
@@ -38,6 +37,14 @@ class Neighbour:
     seen: float
 
 
+NEARBY = 256
+"""Claims that are remembered."""
+NEARBY_PER_HOST = 16
+"""Of them from one host."""
+NEARBY_ADDRESSES = 4
+"""Addresses of one claim."""
+
+
 @dataclass(slots=True)
 class _Heard:
     """Addresses that one claim came from, with the time of the last beacon from each."""
@@ -48,12 +55,11 @@ class _Heard:
 class Table:
     """The claims of the last `BEACON_KEEP` seconds.
 
-    At most `nearby` of them, `nearby_per_host` from one host, with `nearby_addresses` addresses each:
+    At most `NEARBY` of them, `NEARBY_PER_HOST` from one host, with `NEARBY_ADDRESSES` addresses each:
     what is heard first stays as long as it is repeated, so that a flood pushes nobody out.
     """
 
-    def __init__(self, limits: ClientLimits) -> None:
-        self._limits = limits
+    def __init__(self) -> None:
         self._claims: dict[tuple[str, str], _Heard] = {}
 
     def __len__(self) -> int:
@@ -69,7 +75,7 @@ class Table:
                 return False
             self._claims[who] = _Heard({address: now})
             return True
-        if address in known.at or len(known.at) < self._limits.nearby_addresses:
+        if address in known.at or len(known.at) < NEARBY_ADDRESSES:
             known.at[address] = now
         return False
 
@@ -83,10 +89,10 @@ class Table:
         )
 
     def _has_room(self, host: str) -> bool:
-        if len(self._claims) >= self._limits.nearby:
+        if len(self._claims) >= NEARBY:
             return False
         of_host = sum(any(at[0] == host for at in one.at) for one in self._claims.values())
-        return of_host < self._limits.nearby_per_host
+        return of_host < NEARBY_PER_HOST
 
     def _forget(self, now: float) -> None:
         oldest = now - BEACON_KEEP

@@ -45,6 +45,8 @@ from chatproto.wire.reasons import (
 
 OFFERS = 32
 """Offers of files that one person has not answered."""
+OFFER_WAIT = 7 * 86400.0
+"""Seconds for the answer to an offer of files; then it is taken back."""
 OFFERS_BYTES = 2 * 1024 * 1024
 """Bytes of the lists of folders that one person has not answered."""
 TRANSFERS = 8
@@ -163,9 +165,9 @@ class Transfers:
         self._settle()
 
     def give_up_unanswered(self, now: float) -> None:
-        """Take back what was offered on this connection and not answered within `offer_wait`."""
+        """Take back what was offered on this connection and not answered within `OFFER_WAIT`."""
         self._desk.now = now
-        before = now - self._desk.limits.offer_wait
+        before = now - OFFER_WAIT
         for one in tuple(self._sending.values()):
             if one.machine.state is TransferState.OFFERED and one.offered_at <= before:
                 one.run(one.machine.cancel(OFFER_UNANSWERED()))

@@ -41,6 +41,8 @@ from chatproto.ui.view import json_object
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Reason
 
+CONTROL_CONNECTIONS = 16
+"""Connections to one `control.sock` at once."""
 NAME = "control.sock"
 
 Speaker = Callable[[str, References], Event | None]
@@ -143,7 +145,7 @@ class Control(Factory):
         return len(self._connections)
 
     def buildProtocol(self, addr: IAddress | None) -> ControlConnection | None:
-        if len(self._connections) >= self.limits.control_connections:
+        if len(self._connections) >= CONTROL_CONNECTIONS:
             return None
         return ControlConnection(self, self._new_speaker())
 

@@ -157,33 +157,21 @@ class ClientLimits(Limits):
 
     peer_ping: float = 30.0  # between people: without a byte, then it is asked about
     person_log: int = 256 * 1024 * 1024  # bytes of what one person said in one's own log
-    room_log: int = 10_000  # messages of a room in one's own log
     paste_gap: float = 0.05  # a pasted line comes so soon after the one before it
     ringing: int = 8  # calls of strangers that ring at once; as many of known people besides
     ring_wait: float = 60.0  # then nobody answered
     answer_ring: float = 70.0  # for the other side to answer or refuse our call
     request_wait: float = 15.0  # for a server's answer to a request inside TLS
     listed: int = 20_000  # people, members or rooms in one answer that are shown
-    missed: int = 20_000  # messages of a room that are asked for after a break
     retry_most: float = 3600.0  # a server that wants a client back later is tried after this
-    ignored: int = 10_000  # people whose calls are not taken
     callers: int = 256  # connections of strangers at once on a client's own port
     callers_per_address: int = 64  # of them from one address
     callers_known: int = 64  # and besides, of people whose key is pinned
     beacon: int = 256  # bytes of a datagram of people nearby
-    nearby: int = 256  # people nearby
-    nearby_per_host: int = 16
-    nearby_addresses: int = 4  # of one of them
-    control_connections: int = 16  # to a client's control.sock at once
     control_line: int = 512 * 1024  # a command on one
-    irc_connections: int = 16  # IRC clients of one client at once
-    irc_wait: float = 60.0  # for an IRC client to register
-    irc_unsent: int = 8 * 1024 * 1024  # waiting to be sent to one: a list of all rooms is long
-    irc_requests: int = 200  # of one that are not over; then nothing more is read from it
     dial_wait: float = 30.0  # for a connection to a person
     waiting_messages: int = 500  # to one person or room
     history_lines: int = 1000  # shown at once
-    offer_wait: float = 7 * 86400.0  # for the answer to an offer of files, then it is taken back
     broken_wait: float = 600.0  # for a connection again to somebody whose key is not kept
 
 

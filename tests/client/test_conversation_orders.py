@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatproto.client import contact_keys
 from chatproto.client.events import (
     Failed,
     Notice,
@@ -9,7 +10,6 @@ from chatproto.client.events import (
     SessionChanged,
 )
 from tests.client.plain_program import BOB, Case
-from tests.limits import DEFAULTS
 
 
 class MistakeTests(Case):
@@ -109,7 +109,7 @@ class OrdersTests(Case):
         self.assertIn("cannot carry files", failed.text)
 
     def test_who_is_ignored_is_taken_up_again_by_the_same_word(self) -> None:
-        self.begin(DEFAULTS.with_values(["ignored=1"]))
+        self.patch(contact_keys, "IGNORED", 1)
         for name in ("bob", "carol", "bob", "carol"):
             self.node.ignore(name)
         told = [one.text for one in self.told(Notice)]

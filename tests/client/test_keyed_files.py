@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from chatproto.client import files
 from chatproto.client.events import FileChanged
+from chatproto.transfer import transfers
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, Offer, OfferAck
 from tests.client.keyed_program import Case
 from tests.client.tls_net import DATE, FarPerson
-from tests.limits import DEFAULTS
 
 OFFER = Offer(1, "name.txt", 10, DATE, "text/plain")
 
@@ -95,7 +93,8 @@ class UnansweredTests(Case):
 
     def test_an_offer_that_they_do_not_answer_is_taken_back_and_told(self) -> None:
         self.patch(files, "SWEPT_EVERY", 2.0)
-        self.begin(replace(DEFAULTS, offer_wait=10.0))
+        self.patch(transfers, "OFFER_WAIT", 10.0)
+        self.begin()
         bob = self.talking()
         (self.home / "name.txt").write_bytes(b"0123456789")
         self.node.send([str(self.home / "name.txt")])

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.nearby import table
 from chatproto.nearby.messages import Beacon
 from chatproto.nearby.table import BEACON_GAP, BEACON_KEEP, Rhythm, Table
-from tests.limits import DEFAULTS
 
 KEYS = ["sha256:" + letter * 52 for letter in "ABCDEFG"]
-SMALL = replace(DEFAULTS, nearby=3, nearby_per_host=2, nearby_addresses=2)
 
 
 def beacon(name: str, key: int = 0, port: int = 5556) -> Beacon:
@@ -23,7 +21,9 @@ def beacon(name: str, key: int = 0, port: int = 5556) -> Beacon:
 
 class TableTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.table = Table(SMALL)
+        for name, most in {"NEARBY": 3, "NEARBY_PER_HOST": 2, "NEARBY_ADDRESSES": 2}.items():
+            self.patch(table, name, most)
+        self.table = Table()
 
     def names(self, now: float = 0.0) -> list[str]:
         return [one.client_id for one in self.table.people(now)]
@@ -86,15 +86,15 @@ class TableTests(SynchronousTestCase):
     def test_no_bound_is_crossed_whatever_is_heard(
         self, heard: list[tuple[Beacon, str, float]]
     ) -> None:
-        table, now = Table(SMALL), 0.0
+        table, now = Table(), 0.0
         for one, host, later in heard:
             now += later
             table.heard(one, host, now)
             people = table.people(now)
-            self.assertLessEqual(len(people), SMALL.nearby)
+            self.assertLessEqual(len(people), 3)
             for person in people:
                 self.assertLessEqual(1, len(person.addresses))
-                self.assertLessEqual(len(person.addresses), SMALL.nearby_addresses)
+                self.assertLessEqual(len(person.addresses), 2)
                 self.assertLessEqual(now - person.seen, BEACON_KEEP)
         self.assertEqual(table.people(now + BEACON_KEEP + 1), ())
         self.assertEqual(len(table), 0)

@@ -15,7 +15,7 @@ from chatproto.transfer.context import TransferTrouble
 from chatproto.transfer.outgoing import BATCH
 from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.state import TransferState
-from chatproto.transfer.transfers import OFFERS, OFFERS_BYTES, UNWRITTEN
+from chatproto.transfer.transfers import OFFER_WAIT, OFFERS, OFFERS_BYTES, UNWRITTEN
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.errors import LocalError
@@ -500,9 +500,9 @@ class RefusedTests(Case):
         self.a, self.b = self.pair.a, self.pair.b
         self.offered_to(0)
         self.assertEqual(self.b.states[-1], TransferState.OFFERED)
-        self.a.transfers.give_up_unanswered(self.a.now + DEFAULTS.offer_wait - 1)
+        self.a.transfers.give_up_unanswered(self.a.now + OFFER_WAIT - 1)
         self.assertEqual(self.a.states[-1], TransferState.OFFERED)
-        self.a.transfers.give_up_unanswered(self.a.now + DEFAULTS.offer_wait + 1)
+        self.a.transfers.give_up_unanswered(self.a.now + OFFER_WAIT + 1)
         self.pair.run()
         self.assertEqual((self.a.states[-1], self.b.states[-1]), (TransferState.CANCELLED,) * 2)
 
@@ -510,7 +510,7 @@ class RefusedTests(Case):
         self.pair = Pair(self.folder / "answered", accept=True)
         self.a, self.b = self.pair.a, self.pair.b
         self.offered_to(1)
-        self.a.transfers.give_up_unanswered(self.a.now + DEFAULTS.offer_wait + 1)
+        self.a.transfers.give_up_unanswered(self.a.now + OFFER_WAIT + 1)
         self.assertNotIn(TransferState.CANCELLED, self.a.states)
 
     def offered_to(self, count: int) -> None:

@@ -30,7 +30,13 @@ from chatproto.client.events import (
 )
 from chatproto.net.clock import Wall
 from chatproto.ui.commands import carry_out
-from chatproto.ui.control import Control, ControlConnection, ControlSocket, for_others
+from chatproto.ui.control import (
+    CONTROL_CONNECTIONS,
+    Control,
+    ControlConnection,
+    ControlSocket,
+    for_others,
+)
 from chatproto.ui.jsonlines import json_text
 from chatproto.ui.references import References
 from chatproto.wire.reasons import Reason
@@ -39,7 +45,7 @@ from tests.limits import DEFAULTS
 from tests.net.library_lines import cut_by_twisted
 from tests.ui.asked import asked_client
 
-LIMITS = replace(DEFAULTS, unsent=1000, control_line=64, control_connections=3)
+LIMITS = replace(DEFAULTS, unsent=1000, control_line=64)
 HELLO = MessageReceived("bob", "hello")
 
 
@@ -170,7 +176,7 @@ class ControlTests(SynchronousTestCase):
         self.assertEqual([event["text"] for event in script.read()], list("01234"))
 
     def test_no_more_than_so_many_at_once(self) -> None:
-        scripts = [Script(self.control) for _ in range(LIMITS.control_connections)]
+        scripts = [Script(self.control) for _ in range(CONTROL_CONNECTIONS)]
         self.assertIsNone(self.control.buildProtocol(None))
         scripts[0].end()
         self.assertIsNotNone(self.control.buildProtocol(None))

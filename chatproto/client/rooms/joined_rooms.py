@@ -82,7 +82,7 @@ class JoinedRooms:
         self._retries = Timers(context.clock)
         self._log: RoomLog | None = None
         if posts is not None:
-            self._log = RoomLog(posts.ledger, self.limits.room_log, self.tell)
+            self._log = RoomLog(posts.ledger, self.tell)
         conversations.moved.listen(self._moved)
         events.registered.listen(lambda _: self.resume())
         events.lost.listen(self._lost)

@@ -20,6 +20,8 @@ from chatproto.wire.reasons import CONNECTION_TO_SERVER_LOST, MUTED, ROOM_NOT_ST
 UNKNOWN = 404
 """The server does not know the number that we ask from, or we are not in the room."""
 
+MISSED = 20_000
+"""Messages of a room that are asked for after a break."""
 NOT_SAID = {403: MUTED, 503: ROOM_NOT_STORED}
 """Why the server did not take what we said, by status."""
 
@@ -214,7 +216,7 @@ class Membership:
             more = page.more and bool(page.said) and page.said[-1].id > after
             after = page.said[-1].id if page.said else after
             count += len(page.said)
-            if more and (paging.over or count >= self._limits.missed):
+            if more and (paging.over or count >= MISSED):
                 self._tell_missing()
                 return
 

@@ -10,17 +10,19 @@ from chatproto.session.ledger import MSG, Ledger, LedgerTrouble, StreamEntry
 from chatproto.wire.actions import marked
 from chatproto.wire.bcp2_rooms import Said
 
+ROOM_LOG = 10_000
+"""Messages of a room in one's own log."""
+
 
 class RoomLog:
-    """Keeps the last `most` messages of each room in `ledger`; `tell` gets news for the person.
+    """Keeps the last `ROOM_LOG` messages of each room in `ledger`; `tell` gets news for the person.
 
     A ledger in trouble keeps nothing, and says so once until it works again: what is said in a room
     can still be read, and the server may have it.
     """
 
-    def __init__(self, ledger: Ledger, most: int, tell: Callable[[Event], None]) -> None:
+    def __init__(self, ledger: Ledger, tell: Callable[[Event], None]) -> None:
         self._ledger = ledger
-        self._most = most
         self._tell = tell
         self._in_trouble = False
 
@@ -28,7 +30,7 @@ class RoomLog:
         """Store a message of ours or of another member."""
         entry = StreamEntry(said.id, MSG, moment_of(said.date), marked(said.text, said.kind))
         try:
-            self._ledger.overheard(said.room, said.sender, entry, self._most)
+            self._ledger.overheard(said.room, said.sender, entry, ROOM_LOG)
         except LedgerTrouble as error:
             if not self._in_trouble:
                 self._tell(Failed(str(error), command="log", code=error.reason))

@@ -16,8 +16,14 @@ from chatproto.ui.irc.answers import Answer
 from chatproto.ui.irc.capabilities import ClientCapabilities
 from chatproto.ui.irc.lines import FACE, Batch, fail, reply
 from chatproto.wire.irc import LINE_BYTES, TAG_BYTES, BadIrcLine, IrcLine, read_line, write_line
-from chatproto.wire.limits import ClientLimits
 from chatproto.wire.values import value_class
+
+IRC_WAIT = 60.0
+"""Seconds for an IRC client to register."""
+IRC_UNSENT = 8 * 1024 * 1024
+"""Bytes that wait to be sent to one IRC client: a list of all rooms is long."""
+IRC_REQUESTS = 200
+"""Requests of one IRC client that are not over; then nothing more is read from it."""
 
 
 @value_class
@@ -38,18 +44,17 @@ class Owner:
 
 
 class IrcConnection(ScriptConnection):
-    """One IRC client, dropped when it leaves more than `limits.irc_unsent` bytes unread.
+    """One IRC client, dropped when it leaves more than `IRC_UNSENT` bytes unread.
 
     `standing`: where its commands to `*chat` go that name nobody.
     """
 
-    def __init__(self, owner: Owner, standing: ActiveTarget, limits: ClientLimits) -> None:
-        super().__init__(TAG_BYTES + LINE_BYTES, BoundedOutput(limits.irc_unsent))
+    def __init__(self, owner: Owner, standing: ActiveTarget) -> None:
+        super().__init__(TAG_BYTES + LINE_BYTES, BoundedOutput(IRC_UNSENT))
         self.capabilities = ClientCapabilities()
         self.standing = standing
         self.registered = False
         self._owner = owner
-        self._limits = limits
         self._given = ""
         self._nick = ""
         self._user = False
@@ -123,7 +128,7 @@ class IrcConnection(ScriptConnection):
         self._flow()
 
     def _flow(self) -> None:
-        full = self._held or self._under_way >= self._limits.irc_requests
+        full = self._held or self._under_way >= IRC_REQUESTS
         if full and not self.paused:
             self.pauseProducing()
         elif not full and self.paused:
@@ -136,7 +141,7 @@ class IrcConnection(ScriptConnection):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._timeout = self._owner.clock.callLater(self._limits.irc_wait, self._too_late)
+        self._timeout = self._owner.clock.callLater(IRC_WAIT, self._too_late)
         self._owner.made(self)
 
     def lineReceived(self, line: bytes) -> None:
@@ -204,7 +209,7 @@ class IrcConnection(ScriptConnection):
 
     def _too_late(self) -> None:
         self._timeout = None
-        self.close(f"no registration within {self._limits.irc_wait:g} s")
+        self.close(f"no registration within {IRC_WAIT:g} s")
 
     def _stop_timeout(self) -> None:
         if self._timeout is not None and self._timeout.active():

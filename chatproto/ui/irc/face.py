@@ -40,6 +40,8 @@ from chatproto.wire.irc import IrcLine
 from chatproto.wire.reasons import CodedError
 from chatproto.wire.values import value_class
 
+IRC_CONNECTIONS = 16
+"""IRC clients of one program at once."""
 FailedLines = Callable[[Failed], Iterable[IrcLine]]
 AnswerLines = Callable[[Event], Iterable[IrcLine]]
 EndedLines = Callable[[Asked], Iterable[IrcLine]]
@@ -128,11 +130,11 @@ class IrcFace(Factory):
         if not self._make_room():
             return None
         standing = ActiveTarget(self.client.conversations)
-        return IrcConnection(self._owner, standing, self.client.context.limits)
+        return IrcConnection(self._owner, standing)
 
     def _make_room(self) -> bool:
         """Return True if there is a place, if need be that of the first who has not registered."""
-        if len(self._connections) < self.client.context.limits.irc_connections:
+        if len(self._connections) < IRC_CONNECTIONS:
             return True
         first = next((one for one in self._connections if not one.registered), None)
         if first is None:

@@ -18,6 +18,7 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.client.rooms import membership
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.errors import StoreTrouble
 from tests.client.rooms.room_ends import Case, Hall, Person
@@ -308,9 +309,10 @@ class BreakTests(Case):
         self.assertTrue(self.bob.told(RoomChanged)[-1].again)
 
     def test_no_more_is_asked_for_than_the_limit_and_the_rest_is_said_to_be_missing(self) -> None:
+        self.patch(membership, "MISSED", 3)
         self.hall.limits = replace(DEFAULTS, history_page=2)
         self.hall.restart()
-        carol = self.hall.person("carol", limits=replace(DEFAULTS, missed=3))
+        carol = self.hall.person("carol")
         self.alice.joins()
         carol.joins()
         carol.breaks()

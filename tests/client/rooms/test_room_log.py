@@ -7,6 +7,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import CommandOutput, MessageReceived
+from chatproto.client.rooms import room_log
 from chatproto.session.ledger import LedgerTrouble, StreamEntry
 from tests.client.rooms.room_ends import Hall, Person
 from tests.limits import DEFAULTS
@@ -78,9 +79,8 @@ class RoomLogTests(SynchronousTestCase):
         self.assertEqual(len(self.finds("secret")), 1)
 
     def test_a_room_has_only_so_many_lines(self) -> None:
-        carol = self.hall.person(
-            "carol", limits=replace(DEFAULTS, room_log=10), ledger=MemoryLedger()
-        )
+        self.patch(room_log, "ROOM_LOG", 10)
+        carol = self.hall.person("carol", ledger=MemoryLedger())
         carol.joins()
         self.says(*[(self.bob, f"fox {number}") for number in range(12)])
         carol.node.search("fox")

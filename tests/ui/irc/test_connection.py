@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from chatproto.client.calls.connections import EXIT_WAIT
+from chatproto.ui.irc import connection, face
 from chatproto.wire.irc import LINE_BYTES, TAG_BYTES
 from tests.client.rooms.room_ends import Case
-from tests.limits import DEFAULTS
 from tests.net.library_lines import cut_by_twisted
 from tests.ui.irc.ends import CAPS, IrcClient, face_of
 
@@ -60,27 +58,27 @@ class RegistrationTests(Case):
 
     def test_a_client_that_does_not_register_is_closed(self) -> None:
         slow, good = IrcClient(self.face, nick=""), IrcClient(self.face)
-        self.hall.clock.advance(DEFAULTS.irc_wait)
+        self.hall.clock.advance(connection.IRC_WAIT)
         self.assertIn("no registration within 60 s", slow.read()[0])
         self.assertTrue(slow.transport.disconnecting)
         self.assertFalse(good.transport.disconnecting)
 
     def test_only_so_many_clients(self) -> None:
-        clients = [IrcClient(self.face) for _ in range(DEFAULTS.irc_connections)]
+        clients = [IrcClient(self.face) for _ in range(face.IRC_CONNECTIONS)]
         self.assertIsNone(self.face.buildProtocol(None))
         clients[0].end()
         self.assertIsNotNone(self.face.buildProtocol(None))
 
     def test_strangers_who_do_not_register_keep_nobody_out(self) -> None:
         good = IrcClient(self.face)
-        strangers = [IrcClient(self.face, nick="") for _ in range(DEFAULTS.irc_connections)]
-        self.assertEqual(len(self.face), DEFAULTS.irc_connections)
+        strangers = [IrcClient(self.face, nick="") for _ in range(face.IRC_CONNECTIONS)]
+        self.assertEqual(len(self.face), face.IRC_CONNECTIONS)
         self.assertTrue(strangers[0].transport.disconnected)
         IrcClient(self.face)
         self.assertEqual([one.transport.disconnected for one in strangers[:3]], [True, True, False])
         self.assertFalse(good.transport.disconnected)
         strangers[0].end()
-        self.assertEqual(len(self.face), DEFAULTS.irc_connections)
+        self.assertEqual(len(self.face), face.IRC_CONNECTIONS)
 
 
 class PasswordTests(Case):
@@ -153,11 +151,11 @@ class LineTests(Case):
         self.assertEqual(other.read(), whole)
 
     def test_a_client_that_does_not_read_is_dropped(self) -> None:
-        limits = replace(DEFAULTS, irc_unsent=1000)
-        carol = self.hall.person("carol", limits=limits)
+        self.patch(connection, "IRC_UNSENT", 1000)
+        carol = self.hall.person("carol")
         self.irc = IrcClient(face_of(carol.node.client), "carol")
         self.irc.transport.producer.pauseProducing()
-        enough = limits.irc_unsent // len(":chat PONG chat x\r\n")
+        enough = connection.IRC_UNSENT // len(":chat PONG chat x\r\n")
         self.irc.say(*["PING x"] * (enough - 1))
         self.assertFalse(self.irc.transport.disconnecting)
         self.irc.say(*["PING x"] * 5)
@@ -173,8 +171,8 @@ class LineTests(Case):
         self.assertEqual(late.commands(), WELCOME)
 
     def test_a_client_with_many_requests_is_not_read_until_some_are_over(self) -> None:
-        limits = replace(DEFAULTS, irc_requests=3)
-        carol = self.hall.person("carol", limits=limits)
+        self.patch(connection, "IRC_REQUESTS", 3)
+        carol = self.hall.person("carol")
         self.irc = IrcClient(face_of(carol.node.client), "carol", CAPS)
         carol.joins()
         self.irc.read()

@@ -6,12 +6,12 @@ from typing import Any
 
 from chatproto.client.events import CommandOutput, Event, Failed, Notice, Sent
 from chatproto.identity.pins import Pin, PinFile
+from chatproto.ui.irc.connection import IRC_REQUESTS
 from chatproto.wire.actions import ACTION
 from chatproto.wire.bcp2_files import Offer
 from chatproto.wire.bcp2_peer import Msg
 from tests.client.keyed_program import BOB, IDENTITIES, Case, key_of
 from tests.client.tls_net import DATE
-from tests.limits import DEFAULTS
 from tests.long import LONG
 from tests.ui.irc.ends import CAPS, IrcClient, bare, face_of
 
@@ -120,7 +120,7 @@ class QueryTests(IrcCase):
         self.assertEqual(bare(self.irc.read()), [f"{ALICE} PRIVMSG bob :from the other"])
 
     def test_many_lines_at_once_arrive_in_their_order(self) -> None:
-        self.at_once(3 * DEFAULTS.irc_requests)
+        self.at_once(3 * IRC_REQUESTS)
 
     @LONG
     def test_five_thousand_lines_at_once_do_too(self) -> None:
