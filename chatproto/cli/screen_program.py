@@ -61,6 +61,11 @@ MODULES = (
 """Modules of the client in the order in which they are imported, each with those that it needs."""
 
 
+def typed_history(options: Options) -> TypedHistory:
+    """Return the history of typed lines in the home; with --no-log it is kept in memory only."""
+    return TypedHistory(None if options["no-log"] else options["home"] / "history")
+
+
 class ScreenStart:
     """The start of a client with the full interface. Both standard streams are terminals."""
 
@@ -81,7 +86,7 @@ class ScreenStart:
             Output(reactor, fd),
             StartingInterface(self._columns, self._glyphs, self._over.set),
             Styles(colours, options["colors"]),
-            TypedHistory(None if options["no-log"] else options["home"] / "history"),
+            typed_history(options),
             encoding_for(os.environ),
             self._keymap,
         )
