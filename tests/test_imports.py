@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "client.app",
             "client.events",
             "client.conversations",
+            "client.diagnostics",
             "client.familiar_names",
             "client.targets",
             "identity.recipient",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -11,6 +10,7 @@ from chatproto.client.context import Context, Signal
 from chatproto.client.events import CommandOutput, Notice
 from chatproto.client.trust_store import TrustStore
 from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
+from chatproto.nearby.ports import Ports
 from chatproto.nearby.table import Neighbour, Rhythm, Table
 from chatproto.net.addresses import LEAST_PORT
 from chatproto.net.rate_limiter import RateLimiter
@@ -24,17 +24,6 @@ BEACON_RATE = 32.0
 """And then in a second."""
 
 
-class Ears(Protocol):
-    """The sockets; `nearby.ports.Ports`."""
-
-    trouble: str
-
-    def __len__(self) -> int: ...
-    def look(self) -> None: ...
-    def say(self, data: bytes, listening: str | None = None) -> int: ...
-    def close(self) -> None: ...
-
-
 class Neighbours:
     """Announce us on the local network from `start` to `stop`, and remember the peers heard.
 
@@ -46,7 +35,7 @@ class Neighbours:
         context: Context,
         known: TrustStore,
         came: Signal[str],
-        make: Callable[[Callable[[bytes, str], None], int], Ears],
+        make: Callable[[Callable[[bytes, str], None], int], Ports],
     ) -> None:
         self._context = context
         self._id = context.settings.client_id

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeVar
-
-from twisted.internet.defer import Deferred
+from typing import TypeVar
 
 from chatproto.directory.paging import Paging
+from chatproto.directory.secure_client import SecureServer
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.actions import split_mark
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -32,24 +31,6 @@ PAGE_BYTES = 1024 * 1024
 """Bytes of one page of HISTORY that are kept."""
 
 
-class ServerRequests(Protocol):
-    """A connection to the server; `directory.secure_client.SecureServer`."""
-
-    def ready(self) -> Deferred[None]:
-        """Fires when the try to connect and register that is under way has come out, either way."""
-
-    def ask(
-        self,
-        make: Callable[[int], Bcp2Message],
-        wanted: type[Bcp2Message],
-        part: Callable[[Bcp2Message], None] | None = None,
-    ) -> Deferred[Bcp2Message]:
-        """Fires with the answer, or fails with Refused or Unreachable; `part` gets what comes before it."""
-
-    def seconds(self) -> float:
-        """Return the time by which its waits are counted."""
-
-
 @value_class
 class RoomPage:
     """Some of what was said in a room, oldest first; `more`: others follow in the same direction."""
@@ -64,7 +45,7 @@ class RoomClient:
     They fail with ServerRefused, ServerUnreachable, or LocalError for a request that cannot be sent.
     """
 
-    def __init__(self, server: ServerRequests, limits: ClientLimits = CLIENT_DEFAULTS) -> None:
+    def __init__(self, server: SecureServer, limits: ClientLimits = CLIENT_DEFAULTS) -> None:
         self._server = server
         self.ready = server.ready
         """Wait for the try to connect that is under way."""

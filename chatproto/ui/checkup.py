@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Protocol
 
+from chatproto.client.diagnostics import Finding
 from chatproto.ui.legible import split
 
 STATE_WIDTH = 6
 NARROWEST = 20
 
 
-class ShownFinding(Protocol):
-    """`node.findings.Finding`."""
-
-    @property
-    def check(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def advice(self) -> str: ...
-
-
-def finding_lines(finding: ShownFinding, columns: int = 0) -> list[str]:
+def finding_lines(finding: Finding, columns: int = 0) -> list[str]:
     """`finding` in lines of at most `columns`, if that is not 0; what to do is behind an arrow."""
     lines = _wrapped(f"{finding.state:{STATE_WIDTH}}", f"{finding.check}: {finding.text}", columns)
     if finding.advice:

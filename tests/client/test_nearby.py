@@ -93,7 +93,7 @@ class NeighbourTests(SynchronousTestCase):
         self.came = came
         return Neighbours(context, known, came, self.made)
 
-    def made(self, heard: Callable[[bytes, str], None], most: int) -> Air:
+    def made(self, heard: Callable[[bytes, str], None], most: int) -> Any:
         self.air = Air(heard, most)
         return self.air
 

@@ -202,7 +202,8 @@ class Person:
     ) -> ServerAccess:
         self.server_events = events
         self.line.pushed = events.pushed
-        return ServerAccess(None, RoomClient(self.line, context.limits))
+        server: Any = self.line
+        return ServerAccess(None, RoomClient(server, context.limits))
 
     def comes(self) -> None:
         """Connected, and registered."""
