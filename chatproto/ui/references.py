@@ -35,7 +35,7 @@ LONGEST = 64
 ENDS: dict[str, dict[str, str]] = {
     "msg": {
         "delivered": "it is in the peer's log, or the room's",
-        "queued": "it is kept until the peer can be reached, or until your turn; `delivered` comes later",
+        "queued": "it is kept until the peer can be reached, or the server, or until your turn",
         "sent": "it was written to a peer whose program acknowledges nothing",
         "uncertain": "it was sent and may not have arrived",
     },

@@ -78,7 +78,7 @@ class JoinedRooms:
         self._here = here
         self._began = False
         self._all: dict[str, Membership] = {}
-        self.outbox = RoomOutbox(self._all, self.limits, context.hold_input)
+        self.outbox = RoomOutbox(self._all, context)
         self._retries = Timers(context.clock)
         self._log: RoomLog | None = None
         if posts is not None:
@@ -227,6 +227,8 @@ class JoinedRooms:
         self._retries.stop()
         for membership in self._all.values():
             membership.lost()
+            if again and membership.is_away:
+                membership.end_kept()
         if not again:
             self.refused()
 
@@ -322,6 +324,7 @@ class JoinedRooms:
                 self._enter_again(membership)
 
         membership.lost()
+        membership.end_kept()
         self._retries.after(membership.name, seconds, again)
 
     def _tell_out(self, membership: Membership, reason: str) -> None:

@@ -116,6 +116,17 @@ class Membership:
         self.entered = self.entering = self._inside = False
         self._early.clear()
 
+    @property
+    def is_away(self) -> bool:
+        """Return True if the room cannot be reached now, and will be entered again."""
+        return self.joined and not self.entering and not self.gone
+
+    def end_kept(self) -> None:
+        """End the requests of all texts that have not arrived: they are kept until we are in again."""
+        for part in self.parts:
+            if part is not None:
+                part.end("queued")
+
     def leave(self, reason: str) -> None:
         """Leave the room: queued messages are reported as undelivered."""
         self.gone = True

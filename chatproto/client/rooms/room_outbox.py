@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from twisted.internet.defer import Deferred
 
+from chatproto.client.context import Context
+from chatproto.client.events import Notice
 from chatproto.client.requests import take_part
 from chatproto.client.rooms.membership import Membership
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import QUEUE_FULL, ROOM_MESSAGE_TOO_LARGE, Cause, Reason
 
+KEPT = "queued until the server can be reached"
 SAYS_UNANSWERED = 8
 """Messages to rooms that are on the way at once."""
 
@@ -19,18 +21,14 @@ SAYS_UNANSWERED = 8
 class RoomOutbox:
     """`rooms` are those that we are in; of those that we have left it keeps what is not answered yet.
 
-    `hold_input` is told to hold all further input, and to let it go on.
+    `context.hold_input` is told to hold all further input, and to let it go on.
     """
 
-    def __init__(
-        self,
-        rooms: Mapping[str, Membership],
-        limits: ClientLimits,
-        hold_input: Callable[[bool], None],
-    ) -> None:
+    def __init__(self, rooms: Mapping[str, Membership], context: Context) -> None:
         self._rooms = rooms
-        self._limits = limits
-        self._hold_input = hold_input
+        self._limits = context.limits
+        self._hold_input = context.hold_input
+        self._tell = context.publish
         self._left: list[Membership] = []
         self.left = self._left.append
         """Keep a room that we have left, because messages in flight are still answered."""
@@ -49,14 +47,16 @@ class RoomOutbox:
             raise LocalError(413, ROOM_MESSAGE_TOO_LARGE(most=most))
         if self._held is not None:
             raise LocalError(429, QUEUE_FULL(count=membership.unsent))
+        membership.parts.append(take_part())
         if membership.unsent >= self._limits.waiting_messages:
-            membership.parts.append(take_part())
             self._held = membership, text
             self._hold_input(True)
         else:
-            membership.parts.append(take_part())
             membership.waiting.append(text)
             self._pump()
+        if membership.is_away:
+            self._tell(Notice(KEPT, to=membership.name))
+            membership.end_kept()
 
     def go_on(self) -> None:
         """Something was answered, or can be said now: perhaps there is room for more."""

@@ -152,7 +152,10 @@ class Hall:
     def restart(self) -> None:
         """Restart the server without its memory."""
         self.side = RoomSide(
-            self.clock, MemoryRooms(self.limits), self.limits, lambda name: self.people[name].key
+            self.clock,
+            MemoryRooms(self.limits),
+            self.limits,
+            lambda name: self.people[name].key if name in self.people else None,
         )
         self.side.connections = self.guests
 

@@ -397,7 +397,7 @@ class BreakTests(Case):
         self.both_join()
         self.alice.breaks()
         self.node.say("later")
-        self.assertEqual(self.alice.events, [])
+        self.assertEqual([one.to for one in self.alice.told(Notice)], ["#den"])
         self.alice.comes()
         self.hall.settle()
         self.assertEqual(self.bob.texts(), ["later"])

@@ -128,7 +128,9 @@ class AnyInputTests(Case):
         found = self.irc.read()
         for number, line in enumerate(lines):
             if not line.startswith("CAP"):
-                labels = [one for one in found if f"label=l{number} " in one.split(":")[0]]
+                tag = f"label=l{number}"
+                tags = (one.split(" ")[0].removeprefix("@").split(";") for one in found)
+                labels = [one for one in tags if tag in one]
                 self.assertEqual(len(labels), 1, (line, found))
 
     @given(told())
