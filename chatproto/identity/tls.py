@@ -7,7 +7,7 @@ from typing import Any
 from OpenSSL import SSL
 
 from chatproto.identity.keys import Identity
-from chatproto.net.handshake import ALPN, Handshake, Judge
+from chatproto.net.handshake import ALPN, Handshake, Judge, verify_with
 from chatproto.wire.limits import DEFAULTS, Limits
 
 CIPHERS = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
@@ -32,6 +32,7 @@ class Tls:
         context.set_tls13_ciphersuites(CIPHERS)
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         context.clear_mode(PARTIAL_WRITE)
+        verify_with(context)
         context.set_alpn_protos([ALPN])
         context.set_alpn_select_callback(_select)
 

@@ -35,6 +35,7 @@ ENCRYPTED = RECORD + 16 * AROUND
 """Bytes that one encrypted record, and what TLS sends before it, take at most."""
 
 FUNCTIONS = ("SSL_write", "SSL_read", "SSL_get_error", "BIO_read", "BIO_write")
+BUFFERS = ("BIO_new", "BIO_s_mem", "SSL_set_bio")
 STATES = ("_handshakeDone", "_lostTLSConnection", "_aborted", "_tlsShutdownFinished")
 
 _ffi: Any
@@ -55,7 +56,7 @@ def _missing() -> str:
     methods = ("_write", "_flushSendBIO", "_flushReceiveBIO", "_bufferedWrite")
     return (
         missing(_ffi, "new_allocator", "buffer")
-        or missing(_lib, *FUNCTIONS, "SSL_ERROR_WANT_READ")
+        or missing(_lib, *FUNCTIONS, *BUFFERS, "SSL_ERROR_WANT_READ")
         or missing(connection, "_ssl", "_from_ssl", "_into_ssl", "_raise_ssl_error")
         or missing(TLSMemoryBIOProtocol, *methods, *STATES, "_producer")
         or "".join(f"{name} is not there" for name in sorted(unset)[:1])
@@ -81,7 +82,7 @@ elif not fast_tcp.WHY_PLAIN:
     Logger().warn("connections use Twisted's own TLS: {why}", why=WHY_PLAIN)
 
 
-def connection_for(layer: Any, context: SSL.Context) -> SSL.Connection:
+def connection_for(layer: Any, context: SSL.Context) -> TlsEnd:
     """Return the OpenSSL connection of the TLS `layer`, which from now on moves many records at once.
 
     Args: layer: the protocol that `startTLS` made; one that is not Twisted's stays as it is.
@@ -121,6 +122,9 @@ def let_go(layer: Any) -> None:
 
 class TlsEnd(SSL.Connection):
     """pyOpenSSL's connection; a handshake that the peer ends politely fails with a reason."""
+
+    handshake: Any = None
+    """Judge of the peer's key, for the one verify callback of all connections of a context."""
 
     def do_handshake(self) -> None:
         """Go on with the handshake. Twisted looks for a reason in its errors; ZeroReturnError has none."""
@@ -182,6 +186,16 @@ class BlockTlsEnd(TlsEnd):
         count = _bio_read(self._from_ssl, _encrypted, ENCRYPTED)
         return _bytes_of(_encrypted, count)[:] if count > 0 else b""
 
+    def forget_handshake(self) -> None:
+        """Give up the buffers of the handshake, which hold nothing now and are as large as it was.
+
+        They are 4 of the 35 KiB that OpenSSL has for a connection. Call this when all that came has
+        been read, and all that was encrypted has been sent.
+        """
+        came, leaves = _lib.BIO_new(_lib.BIO_s_mem()), _lib.BIO_new(_lib.BIO_s_mem())
+        _lib.SSL_set_bio(self._ssl, came, leaves)  # it frees the old ones
+        self._into_ssl, self._from_ssl = came, leaves
+
     def send(self, buf: Any, flags: int = 0) -> int:
         """Encrypt all of `buf`."""
         self._unread += len(buf) + (len(buf) // RECORD + 1) * AROUND
@@ -210,7 +224,10 @@ class BlockMover:
         """
         layer, connection = self._layer, self._connection
         if not layer._handshakeDone or layer._appSendBuffer or not connection.feed(data):
+            began = layer._handshakeDone
             TLSMemoryBIOProtocol.dataReceived(layer, data)
+            if layer._handshakeDone and not began and not layer._lostTLSConnection:
+                connection.forget_handshake()
             return
         while not layer._lostTLSConnection and (piece := connection.take()):
             if not layer._aborted:
@@ -269,13 +286,13 @@ class RecordWriter:
     looking it up in the layer would cost as much as encrypting.
     """
 
-    __slots__ = ("_connection", "_from_ssl", "_is_free", "_layer", "_send", "_ssl")
+    __slots__ = ("_connection", "_is_free", "_layer", "_send", "_ssl")
 
     def __init__(self, layer: TLSMemoryBIOProtocol) -> None:
         inside: Any = layer
         self._layer = inside
         self._connection = inside._tlsConnection
-        self._ssl, self._from_ssl = self._connection._ssl, self._connection._from_ssl
+        self._ssl = self._connection._ssl
         self._send: Callable[[bytes], None] = inside.transport.write
         self._is_free = True  # nothing waits in the layer
 
@@ -284,8 +301,8 @@ class RecordWriter:
         if self._is_free and len(data) <= RECORD:
             count = _ssl_write(self._ssl, data, len(data))
             if count > 0:
-                record = _bytes_of(_encrypted, _bio_read(self._from_ssl, _encrypted, ENCRYPTED))
-                self._send(record[:])
+                size = _bio_read(self._connection._from_ssl, _encrypted, ENCRYPTED)
+                self._send(_bytes_of(_encrypted, size)[:])
                 return
             # To be tried again with the same bytes, or broken: Twisted will find out which.
             self._connection.error_of(count)

@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.net.fast_tls import connection_for
+from chatproto.net.fast_tls import TlsEnd, connection_for
 from chatproto.net.keys import key_name
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reasons import (
@@ -120,15 +120,13 @@ class Handshake:
             return BROKEN_OFF
         return Cause(Reason.CONNECTION_LOST, str(error))
 
-    def _make(self, layer: Any) -> SSL.Connection:
+    def _make(self, layer: Any) -> TlsEnd:
         connection = connection_for(layer, self._context)
         self._connection = ref(connection)
-        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
+        connection.handshake = self
         return connection
 
-    def _verify(
-        self, connection: SSL.Connection, shown: Any, error: int, depth: int, preverified: int
-    ) -> bool:
+    def verify(self, connection: SSL.Connection, shown: Any, depth: int) -> bool:
         """Answer OpenSSL, which asks several times about the same certificate.
 
         An exception would vanish in OpenSSL: it is logged, and refuses the peer.
@@ -153,6 +151,19 @@ class Handshake:
         assert connection is not None
         chain = connection.get_peer_cert_chain() or ()
         return sum(len(crypto.dump_certificate(crypto.FILETYPE_ASN1, one)) for one in chain)
+
+
+def verify_with(context: SSL.Context) -> None:
+    """Have each connection of `context` ask its own `Handshake` about the peer's certificate."""
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
+
+
+def _verify(
+    connection: SSL.Connection, shown: Any, error: int, depth: int, preverified: int
+) -> bool:
+    assert isinstance(connection, TlsEnd)
+    verified: bool = connection.handshake.verify(connection, shown, depth)
+    return verified
 
 
 def _words(error: SSL.Error) -> str:

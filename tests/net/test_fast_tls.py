@@ -243,6 +243,18 @@ class BlockTests(TlsCase):
         said = b"small, so that Twisted lets it wait. head " + body + b" end"
         self.assertTrue(other.talk.heard == said)
 
+    def test_buffers_of_the_handshake_are_given_up(self) -> None:
+        one, other = End(OURS, True), End(THEIRS, False)
+        connections = [end.tls._tlsConnection for end in (one, other)]
+        before = [(each._into_ssl, each._from_ssl) for each in connections]
+        meet(one, other)
+        for each, (came, leaves) in zip(connections, before, strict=True):
+            self.assertNotEqual(each._into_ssl, came)
+            self.assertNotEqual(each._from_ssl, leaves)
+        one.tls.write(b"hello")
+        other.give(one.take())
+        self.assertEqual(other.talk.heard, b"hello")
+
     def test_what_openssl_has_to_say_itself_is_sent_after_a_read(self) -> None:
         one, other = self.ends()
         other.tls._tlsConnection.send(b"as the answer to a new key")
