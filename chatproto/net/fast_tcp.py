@@ -43,9 +43,9 @@ TOGETHER = 64
 GATHERED = 4096
 """Bytes of an answer that may wait for the answers to the others."""
 
-MOMENT = 0.001
+MOMENT = 0.005
 """Seconds after which the reactor watches a connection that goes on: a client needs as long to read its
-answer and to close, and whoever says more waits no longer than this, once."""
+answer and to close on a busy machine, and whoever says more waits no longer than this, once."""
 
 Accepted = tuple[socket.SocketType, tuple[Any, ...]]
 DONE = Failure(CONNECTION_DONE)

@@ -133,12 +133,15 @@ class ClassicReceiver(TextConnection):
 
     def finish(self) -> list[Message | RemoteError]:
         """Return the message that needs no more than the end of input; see `ClassicParser`."""
-        if self._made is None and not self._buffer:
-            return []
         parser = self._parser
         parser.found = []
         parser.finish(self.clearLineBuffer())
         return parser.found
+
+    @property
+    def has_begun(self) -> bool:
+        """True if there was input that was not canonical, so that `finish` may find a message."""
+        return self._made is not None
 
     @property
     def pending(self) -> int:

@@ -24,7 +24,7 @@ from chatproto.server.work_queue import PIECE, Use
 from chatproto.wire.classic import ClassicError, ClassicRegAck, ClassicRegister, Message
 from chatproto.wire.codec import encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.fast import write_confirmation
+from chatproto.wire.fast import take_registration, write_confirmation
 from chatproto.wire.fields import host_port, plain_host
 from chatproto.wire.plain_blocks import TO_SERVER
 
@@ -73,13 +73,16 @@ class ChatConnection(ClassicReceiver):
         """Answer `data` at once if it is little and no work waits; else queue it."""
         if self._leaving:
             return
-        if self._source is None:
+        is_first = self._source is None
+        if is_first:
             data = self._held + data
             if not self._begin(data):
                 return
         turns = self.factory.turns
         if turns.is_free and len(data) <= PIECE and not self._unread:
             begun = turns.begin()
+            if is_first and self._renew(data, begun):
+                return
             messages = self.read(data)
             if messages and self._answer(messages, begun):
                 turns.later(self)
@@ -188,8 +191,6 @@ class ChatConnection(ClassicReceiver):
             here = plain_host(getattr(self.transport.getHost(), "host", ""))
             local = self.host == here
         self._source = Origin(self.host, self.port, local, server=here)
-        self.transport.registerProducer(self, True)
-        self._produces = True
         return True
 
     def _answer(self, messages: list[Message | RemoteError], now: float) -> bool:
@@ -211,16 +212,16 @@ class ChatConnection(ClassicReceiver):
         out: list[str] = []
         size, look = 0, LOOK
         registered = self._registered
-        confirm, renew = factory.directory.registry.confirm, factory.directory.renew
+        confirm = factory.directory.registry.confirm
         quick = tally is None and trace is None  # nobody else wants to see the answer
         for message in messages:
-            # The first request may repeat one of a former connection, and others one of this one.
+            # A registration is in force while its connection lives: a first request rarely repeats one.
             if (
-                quick
+                registered
+                and quick
                 and message.__class__ is ClassicRegister
-                and (confirm if registered else renew)(message, source, now)
+                and confirm(message, source, now)
             ):
-                registered = True
                 text = write_confirmation(message)
                 if say is not None:
                     say(register_line(message))
@@ -249,7 +250,7 @@ class ChatConnection(ClassicReceiver):
         if not self._registered:
             self._registered = registered
             factory.spoke(self, registered)
-        self.transport.write("".join(out).encode())
+        self._write("".join(out).encode())
         if len(out) < len(messages):
             self._unanswered = messages[len(out) :] + self._unanswered
             return True
@@ -298,11 +299,36 @@ class ChatConnection(ClassicReceiver):
                 self._trace(self.factory.trace, message, reply)
         if self._claimed:
             answers = [(message, self._as_claimed(reply)) for message, reply in answers]
-        self.transport.write("".join(encode_text(reply) for _, reply in answers).encode())
+        self._write("".join(encode_text(reply) for _, reply in answers).encode())
         if self.unreadable:
             self._leave()
         else:
             self.factory.turns.later(self)
+
+    def _renew(self, data: bytes, now: float) -> bool:
+        """Answer a first chunk that only repeats a former connection's registration; False if it does not.
+
+        Short cut for what `read` and `_answer` do: most connections bring nothing else.
+        """
+        factory, source = self.factory, self._source
+        if not (self._quick and factory.is_short) or source is None:
+            return False
+        message = take_registration(data)
+        if message is None or not factory.directory.renew(message, source, now):
+            return False
+        if factory.say is not None:
+            factory.say(register_line(message))
+        self._registered = True
+        factory.spoke(self, True)
+        self.transport.write(write_confirmation(message).encode())
+        return True
+
+    def _write(self, data: bytes) -> None:
+        """Write answers, and be paused while too much of them waits to be sent."""
+        if not self._produces:
+            self._produces = True
+            self.transport.registerProducer(self, True)
+        self.transport.write(data)
 
     def pauseProducing(self) -> None:
         """More than enough waits to be sent: read and answer no more."""
@@ -331,7 +357,7 @@ class ChatConnection(ClassicReceiver):
     def readConnectionLost(self) -> None:
         """The other side sends no more, and may still read."""
         self._ended = True
-        if not (self._unread or self._has_work):
+        if not (self._unread or self._input or self._unanswered):
             self._end()
 
     def writeConnectionLost(self) -> None:
@@ -339,7 +365,7 @@ class ChatConnection(ClassicReceiver):
 
     def _end(self) -> None:
         """Answer what has no end but the end of input, and close."""
-        if not self._leaving:
+        if not self._leaving and (self._held or self.has_begun):
             self._finish()
         if self._unanswered:
             self.factory.turns.later(self)
@@ -358,14 +384,14 @@ class ChatConnection(ClassicReceiver):
     def close(self) -> None:
         """Close as soon as what waits to be sent is sent."""
         self._leaving = True
-        self._unregister()
+        if self._produces:
+            self._unregister()
         self.transport.loseConnection()
 
     def _unregister(self) -> None:
         """No more pauses: the transport would resume a paused producer instead of closing."""
-        if self._produces:
-            self._produces = False
-            self.transport.unregisterProducer()
+        self._produces = False
+        self.transport.unregisterProducer()
 
     def _finish(self) -> None:
         """Answer the block that has begun as it is, since no more of it will come."""
@@ -424,7 +450,8 @@ class ChatConnection(ClassicReceiver):
         self._leaving = True
         self._input, self._unanswered = b"", []
         factory = self.factory
-        self._unregister()
+        if self._produces:
+            self._unregister()
         self._go_on_reading()
         self.transport.loseWriteConnection()
         factory.watch(self, factory.seconds() + factory.limits.farewell_wait)

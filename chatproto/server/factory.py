@@ -135,6 +135,11 @@ class ChatFactory(DirectFactory):
         return connection
 
     @property
+    def is_short(self) -> bool:
+        """True if neither counters, nor a trace, nor other servers want to see requests and answers."""
+        return self.tally is None and self.trace is None and self.shared is None
+
+    @property
     def taken(self) -> int:
         """The places that are taken, those of another port's connections too."""
         return len(self.silent) + len(self.passing) + len(self.spoken) + self._beside

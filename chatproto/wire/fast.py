@@ -17,9 +17,13 @@ from chatproto.wire.fields import ID
 from chatproto.wire.limits import Limits
 from chatproto.wire.values import distinct
 
-_REQUEST = re.compile(
-    rf"(?:REGISTER\r\nclientID: ({ID.pattern})"
+_REGISTER = (
+    rf"REGISTER\r\nclientID: ({ID.pattern})"
     rf"\r\nIP: ({IPV4.pattern})\r\nPort: ([1-9][0-9]{{0,3}}|[1-5][0-9]{{4}})"
+)
+_REGISTRATION = re.compile(rf"{_REGISTER}\r\n\r\n".encode())
+_REQUEST = re.compile(
+    rf"(?:{_REGISTER}"
     rf"|BRIDGE\r\nclientID: ({ID.pattern}))\r\n\r\n|([\s\S]+)"
 )
 """The two requests as the assignment writes them, or all that follows the last of these.
@@ -53,6 +57,15 @@ def take_requests(data: bytes, found: list[Message | RemoteError]) -> int:
         else:
             return len(text) - len(rest)
     return len(text)
+
+
+def take_registration(data: bytes) -> ClassicRegister | None:
+    """Return the canonical REGISTER that `data` is; None if it is anything else."""
+    found = _REGISTRATION.fullmatch(data)
+    if found is None:
+        return None
+    client_id, ip, port = found.groups()
+    return ClassicRegister(client_id.decode(), ip.decode(), int(port))
 
 
 def write_confirmation(message: ClassicRegister) -> str:

@@ -39,6 +39,19 @@ class RequestTests(SynchronousTestCase):
             self.assertEqual(told(found), by_the_parser(request * 2))
             self.assertEqual(fast.take_requests(request[:-1], []), 0)
 
+    @given(streams)
+    def test_a_registration_is_the_one_that_the_parser_reads(self, data: bytes) -> None:
+        taken = fast.take_registration(data)
+        if taken is not None:
+            self.assertEqual(told([taken]), by_the_parser(data))
+
+    def test_only_a_whole_registration_is_taken(self) -> None:
+        request = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
+        expected = ClassicRegister("alice", "127.0.0.1", 3000)
+        self.assertEqual(fast.take_registration(request), expected)
+        for other in (request[:-1], request * 2, b"\r\n" + request, request + b"\r\n"):
+            self.assertIsNone(fast.take_registration(other))
+
     @given(st.builds(ClassicRegister, ids, ips, ports))
     def test_confirmation_is_the_answer_that_the_writer_writes(
         self, message: ClassicRegister
