@@ -14,7 +14,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.logger import globalLogBeginner
 
-from chatproto.cli.client_options import Options
+from chatproto.cli.client_options import OF_INTERFACE, Options
 from chatproto.cli.exit_codes import COULD_NOT_START
 from chatproto.cli.options import WrongOption
 from chatproto.client.diagnostics import FAIL, NOTE, OK, Finding, exit_code
@@ -44,6 +44,7 @@ class DoctorOptions(Options):
         "you or shows another key, 5: another problem."
     )
     interactive = False
+    hidden = frozenset(OF_INTERFACE)
     optFlags = [["json", None, "Print every finding as one JSON object a line"]]
 
     @property

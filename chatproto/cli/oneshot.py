@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from twisted.logger import globalLogBeginner
 
-from chatproto.cli.client_options import Options
+from chatproto.cli.client_options import OF_INTERFACE, Options
 from chatproto.cli.collector import without_collector
 from chatproto.cli.exit_codes import COULD_NOT_START
 from chatproto.cli.options import RotatedLog, WrongOption, log_observer
@@ -45,6 +45,7 @@ class OneShotOptions(Options):
     words: ClassVar[str] = ""
     wait: ClassVar[float | None] = None
     interactive = False
+    hidden = frozenset(OF_INTERFACE)
 
     optParameters = [["timeout", None, None, "End after this many seconds in any case"]]
     optFlags = [["json", None, "Print every event as one JSON object a line"]]

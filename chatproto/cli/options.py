@@ -202,6 +202,8 @@ class ProgramOptions(Options):
     """
 
     logs_to: ClassVar[str] = "chatproto.log"
+    hidden: ClassVar[frozenset[str]] = frozenset()
+    """Options that are accepted without effect, and that --help leaves out."""
 
     def check(self) -> None:
         """Turn words into values. Raises WrongOption."""
@@ -249,6 +251,15 @@ class ProgramOptions(Options):
     def postOptions(self) -> None:
         self.check()
         self._log_to(self.prepare().absolute() / self.logs_to)
+
+    def getUsage(self, width: int | None = None) -> str:
+        every = self.longOpt
+        self.longOpt = [one for one in every if one.removesuffix("=") not in self.hidden]
+        try:
+            usage: str = super().getUsage(width)
+        finally:
+            self.longOpt = every
+        return usage
 
     def getSynopsis(self) -> str:
         return f"Usage: {self.program} [options]\n   or: twistd -n {self.program} [options]"

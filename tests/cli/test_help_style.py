@@ -10,6 +10,7 @@ from contextlib import redirect_stdout
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.cli.backup import main as backup
+from chatproto.cli.client_options import OF_INTERFACE
 from chatproto.cli.client_options import Options as ClientOptions
 from chatproto.cli.ctl import main as ctl
 from chatproto.cli.doctor import DoctorOptions
@@ -139,6 +140,15 @@ class HelpStyleTests(SynchronousTestCase):
         lines = [line for text in shown for line in text.splitlines()]
         self.assertGreater(len(lines), 100)
         self.assertEqual([line for line in lines if len(line) > COLUMNS], [])
+
+    def test_a_command_without_an_interface_names_no_option_of_one(self) -> None:
+        for name, make in (*COMMANDS.items(), ("doctor", DoctorOptions)):
+            usage = make().getUsage(COLUMNS)
+            found = [one for one in OF_INTERFACE if re.search(rf"--{one}[= ]", usage)]
+            self.assertEqual((name, found), (name, []))
+            self.assertIn("--server=", usage)
+            for one in OF_INTERFACE:  # scripts that give them go on
+                self.assertTrue({one, f"{one}="} & set(make().longOpt))
 
     def test_help_of_the_commands_fits_the_columns(self) -> None:
         lines = [line for asked in ("", *TOPICS) for line in help_answer(asked).lines]
