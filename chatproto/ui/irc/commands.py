@@ -126,8 +126,10 @@ def message(call: IrcCommand) -> None:
         call.tell(numerics.NO_TEXT, "No text to send")
         return
     targets, text = call.line.parameters[0], call.line.parameters[1]
-    for target in targets.split(",")[:TARGETS]:
-        if target == CHAT:
+    for number, target in enumerate(targets.split(",")):
+        if number >= TARGETS:
+            call.tell(numerics.TOO_MANY_TARGETS, target, f"At most {TARGETS} recipients, not sent")
+        elif target == CHAT:
             _command(call, text)
         else:
             _say(call, target, text)
@@ -158,11 +160,22 @@ def _say(call: IrcCommand, target: str, text: str) -> None:
         if conversation is not None:
             call.who.standing.choose(conversation)
         if stranger:
-            call.ask({"do": "chat", "to": to}, partial(_not_said, call, target))
+            call.ask(
+                {"do": "chat", "to": to},
+                lambda event: [] if event.code in NOT_THERE else call.refused(event),
+                partial(_not_called, call, target),
+            )
     elif call.face.channels.get(target) is not None:
         call.who.standing.choose(RoomTarget(to))
     form = {"do": "me" if kind == ACTION else "msg", "to": to, "text": said}
     call.ask(form, partial(_not_said, call, target))
+
+
+def _not_called(call: IrcCommand, target: str, asked: Asked) -> Iterable[IrcLine]:
+    """Return the line about a stranger who is not there: it comes once, whether or not a call was shown."""
+    if asked.code not in {one.code for one in NOT_THERE}:
+        return []
+    return [reply(call.own, numerics.NO_SUCH_NICK, target, with_hints(asked.text or ""))]
 
 
 def _not_said(call: IrcCommand, target: str, event: Failed) -> Iterable[IrcLine]:
@@ -224,7 +237,11 @@ def _with_names(call: IrcCommand, command: str, rest: str) -> str:
 
 
 def join(call: IrcCommand) -> None:
-    """JOIN #a,#b key,key."""
+    """JOIN #a,#b key,key; JOIN 0 leaves all channels (RFC 2812, section 3.2.1)."""
+    if call.line.parameters[0] == "0":
+        for channel in call.face.channels:
+            call.ask({"do": "part", "room": channel.name}, call.refused)
+        return
     names = call.line.parameters[0].split(",")
     keys = call.line.parameters[1].split(",") if len(call.line.parameters) > 1 else []
     for number, name in enumerate(names):

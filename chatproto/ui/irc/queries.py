@@ -32,8 +32,11 @@ def motd(face: IrcFace, line: IrcLine, answer: Answer) -> None:
 
 
 def names(face: IrcFace, line: IrcLine, answer: Answer) -> None:
-    """Answer NAMES #room."""
-    for name in line.parameters[0].split(","):
+    """Answer NAMES #room; without a name, of all channels."""
+    asked = (
+        line.parameters[0].split(",") if line.parameters else [one.name for one in face.channels]
+    )
+    for name in asked or ["*"]:
         channel = face.channels.get(name)
         end = reply(face.people.own_id, numerics.END_OF_NAMES, name, "End of NAMES")
         answer.tell(face.channels.names(channel) if channel is not None else [end])
@@ -41,7 +44,7 @@ def names(face: IrcFace, line: IrcLine, answer: Answer) -> None:
 
 def who(face: IrcFace, line: IrcLine, answer: Answer) -> None:
     """Answer WHO #room or WHO nick."""
-    own, mask = face.people.own_id, line.parameters[0]
+    own, mask = face.people.own_id, line.parameters[0] if line.parameters else "*"
     channel = face.channels.get(mask)
     if channel is not None:
         answer.tell(_row(face, channel.name, one) for one in channel.members.values())
@@ -109,8 +112,10 @@ def is_on(face: IrcFace, line: IrcLine, answer: Answer) -> None:
 
 
 def list_rooms(face: IrcFace, line: IrcLine, answer: Answer) -> None:
-    """Answer LIST with the rooms of the server."""
+    """Answer LIST with the rooms of the server; LIST #a,#b with those of them that there are."""
     own = face.people.own_id
+    named = line.parameters[0].lower().split(",") if line.parameters else []
+    wanted = {one for one in named if one.startswith("#")}
 
     async def work() -> None:
         try:
@@ -120,6 +125,8 @@ def list_rooms(face: IrcFace, line: IrcLine, answer: Answer) -> None:
             found = ()
         answer.tell([reply(own, numerics.LIST_START, "Channel", "Users  Name")])
         for one in found:
+            if wanted and one.room not in wanted:
+                continue
             answer.tell([reply(own, numerics.LIST, one.room, str(one.members), inline(one.topic))])
         answer.tell([reply(own, numerics.END_OF_LIST, "End of LIST")])
         answer.end()
@@ -155,8 +162,8 @@ Query = Callable[[IrcFace, IrcLine, Answer], None]
 QUERIES: dict[str, tuple[int, Query]] = {
     "PING": (1, ping),
     "MOTD": (0, motd),
-    "NAMES": (1, names),
-    "WHO": (1, who),
+    "NAMES": (0, names),
+    "WHO": (0, who),
     "WHOIS": (1, whois),
     "USERHOST": (1, userhost),
     "ISON": (1, is_on),

@@ -7,6 +7,7 @@ from typing import Any
 from chatproto.client.events import CommandOutput, Event, Failed, Notice, Sent
 from chatproto.identity.pins import Pin, PinFile
 from chatproto.ui.irc.connection import IRC_REQUESTS
+from chatproto.ui.irc.welcome import TARGETS
 from chatproto.wire.actions import ACTION
 from chatproto.wire.bcp2_files import Offer
 from chatproto.wire.bcp2_peer import Msg
@@ -108,6 +109,16 @@ class QueryTests(IrcCase):
             numerics = {line.split(" ")[1] for line in self.asks(f"PRIVMSG {nick} :hi")}
             self.assertTrue(numerics <= {"401", "FAIL", "NOTICE"}, (nick, numerics))
 
+    def test_what_goes_to_too_many_is_refused_by_name(self) -> None:
+        bob = self.talking()
+        self.irc.read()
+        told = self.asks("PRIVMSG bob,bob,bob,bob,bob,zoe :hi")
+        self.assertEqual(bob.texts, ["hi"] * TARGETS)
+        self.assertEqual(
+            [line.split(" ")[1:4] for line in told if " 407 " in line],
+            [["407", "alice", "bob"], ["407", "alice", "zoe"]],
+        )
+
     def test_every_client_sees_what_another_says(self) -> None:
         bob = self.talking()
         self.irc.read()
@@ -140,6 +151,20 @@ class QueryTests(IrcCase):
         self.irc.read()
         bob.leaves()
         self.assertEqual(self.asks(), [f"{BOB_SAYS} NOTICE alice :bob left"])
+
+
+class ServerTests(IrcCase):
+    server = True
+
+    def test_a_stranger_whom_the_server_does_not_know_has_401_each_time(self) -> None:
+        self.talking()
+        self.irc.read()
+        for first in ((), ("PRIVMSG bob :hi",)):  # a call beside a conversation is shown
+            told = self.asks(*first, "@label=1 PRIVMSG zoe :hi")
+            told += self.asks()
+            found = [line for line in told if " 401 alice zoe :" in line]
+            self.assertEqual(len(found), 1, told)
+            self.assertTrue(any("not delivered to zoe: hi" in line for line in told), told)
 
 
 class TurnTests(IrcCase):

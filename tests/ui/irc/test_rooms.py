@@ -133,6 +133,13 @@ class RoomTests(Case):
         self.hall.settle()
         self.assertEqual(self.asks(), [f"{BOB} INVITE alice #den"])
 
+    def test_join_0_leaves_all(self) -> None:
+        self.both()
+        self.irc.say("JOIN #tea")
+        self.hall.settle()
+        self.asks()
+        self.assertEqual(self.asks("JOIN 0"), [f"{ALICE} PART #den", f"{ALICE} PART #tea"])
+
     def test_questions(self) -> None:
         self.both()
         self.assertEqual(
@@ -152,6 +159,10 @@ class RoomTests(Case):
             ":chat 303 alice bob", ":chat 302 alice bob=+bob@chat",
         ])  # fmt: skip
         self.assertIn(":chat 322 alice #den 2 :", self.asks("LIST"))
+        self.assertIn(":chat 322 alice #den 2 :", self.asks("LIST #Den,#tea"))
+        self.assertEqual([line.split(" ")[1] for line in self.asks("LIST #tea")], ["321", "323"])
+        self.assertEqual(self.asks("NAMES"), self.asks("NAMES #den"))
+        self.assertEqual(self.asks("WHO"), [":chat 315 alice * :End of WHO"])
         self.assertEqual(self.asks("MODE alice", "MODE bob +i", "MODE #den b", "MODE #den +x"), [
             ":chat 221 alice +",
             ":chat 502 alice :Cannot change the modes of others",
