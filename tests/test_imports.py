@@ -79,7 +79,7 @@ NO_TWISTED = {
     " room_feed shared speaker_limiter",
     "server": "commands replicas unanswered",
     "transfer": "context effects incoming names offer outgoing progress rates receiving records sending "
-    "sinks sources state transfers",
+    "sinks sources state transfer transfers",
     "ui": "arguments checkup commands common_words completion topics file_view legible oneshot oneshot_files"
     " progress room_arguments room_commands room_view row values view",
     "ui/irc": "answers capabilities channels commands events lines missed modes nicks numerics past people"

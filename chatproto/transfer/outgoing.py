@@ -42,7 +42,7 @@ class Outgoing:
     """Outgoing transfer: the rules of sending one file or folder. Pure; returns effects.
 
     `id`: our number. `offset`: bytes handed out to be sent. `offer`: name, size and date as of now.
-    `hashes`: functions besides SHA-256 that the receiver may pick.
+    `hashes`: functions besides SHA-256 that the receiver may pick. `path`: where it is read from.
     """
 
     def __init__(
@@ -51,8 +51,10 @@ class Outgoing:
         offer: AnyOffer,
         state: TransferState = TransferState.QUEUED,
         hashes: tuple[str, ...] = (),
+        path: str = "",
     ) -> None:
         self.id = id
+        self.path = path
         self.offer = offer
         self.state = state
         self.offset = 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from chatproto.transfer.context import SerialQueue, TransferContext, TransferNews, TransferTrouble
+from chatproto.transfer.context import TransferContext
 from chatproto.transfer.effects import (
     Discard,
     Effect,
@@ -23,18 +22,17 @@ from chatproto.transfer.effects import (
 )
 from chatproto.transfer.incoming import IncomingTransfer
 from chatproto.transfer.offer import list_bytes
-from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import DataLost, Sink, There
-from chatproto.transfer.state import TransferState
+from chatproto.transfer.transfer import Transfer
 from chatproto.wire.bcp2_files import Piece
 
 
-class Receiving:
-    """Incoming transfer with its file on the disk.
+class Receiving(Transfer):
+    """Incoming transfer with its file on the disk; `folder`: the download folder."""
 
-    `number`: its number in the user's commands. `folder`: the download folder.
-    """
+    machine: IncomingTransfer
+    outgoing = False
 
     def __init__(
         self,
@@ -44,16 +42,12 @@ class Receiving:
         folder: Path,
         local: str = "",
     ) -> None:
-        self.number = number
+        super().__init__(desk, number)
         self.machine = machine
-        self.forgotten = False
         self.list_bytes = list_bytes(machine.offer.files)
         """Cost of a folder's list while its offer is not accepted."""
         self.unsaved = False
         """The record is to be written: with the next work for the disk, or by `save`."""
-        self.progress = Progress()
-        self._desk = desk
-        self._lane = SerialQueue(desk)
         self._folder = folder
         self._sink = Sink(folder, machine.offer, local)
 
@@ -67,24 +61,7 @@ class Receiving:
         self._folder = folder
         self._sink = Sink(folder, self.machine.offer, local)
 
-    def news(self, text: str = "") -> TransferNews:
-        """Describe the transfer for the user."""
-        machine = self.machine
-        return TransferNews(
-            self.number,
-            False,
-            machine.offer.name,
-            machine.state,
-            machine.offset,
-            machine.offer.size,
-            machine.offer.type,
-            len(machine.offer.files),
-            text,
-            machine.path,
-        )
-
     def record(self) -> Record:
-        """Describe the transfer for the store."""
         machine = self.machine
         return Record(
             self._desk.key,
@@ -102,16 +79,13 @@ class Receiving:
         )
 
     def run(self, effects: Iterable[Effect]) -> None:
-        """Apply `effects`."""
-        desk, machine, sink, do = self._desk, self.machine, self._sink, self._lane.do
+        desk, machine, sink, do = self._desk, self.machine, self._sink, self._do
         for effect in effects:
             desk.changed = True
             match effect:
                 case SendMessage(message):
                     desk.send(message)
                 case TransferChanged(text):
-                    if machine.state is TransferState.MOVING:
-                        self.progress.at(desk.now, machine.offset)
                     desk.owner.transfer_told(self.news(text))
                 case Keep(()):
                     self.unsaved = True
@@ -140,17 +114,13 @@ class Receiving:
         """Write the record to the disk, and apply `then` once it is there."""
         self.unsaved = False
         job = partial(self._save, self._sink, self.record())
-        self._lane.do(job, partial(self._recorded, then=then))
+        self._do(job, partial(self._recorded, then=then))
 
     # In a thread.
 
     def _save(self, sink: Sink, record: Record) -> None:
         # By now the name may have been chosen.
         self._desk.records.save(replace(record, local=sink.local))
-
-    def _forget(self, sink: Sink, record: Record) -> None:
-        sink.close()
-        self._desk.records.remove(record)
 
     def _open(self, sink: Sink, todo: Open, record: Record) -> There:
         """Open the part; its name is recorded before the file exists, so that no part is forgotten."""
@@ -159,21 +129,10 @@ class Receiving:
 
     # What was done.
 
-    def _worked(self, then: Callable[[Any], list[Effect]], result: Any) -> None:
-        """Handle the result of work for the disk, or its exception."""
-        self._desk.changed = True
-        if isinstance(result, DataLost):
-            self.run(self.machine.spoiled(str(result)))
-        elif isinstance(result, BaseException):
-            self.run(self.machine.trouble(str(result)))
-        else:
-            self.run(then(result))
-
-    def _recorded(self, result: Any, then: Iterable[Effect] = ()) -> None:
-        if isinstance(result, BaseException):
-            text = f"cannot keep what is known of {self.machine.offer.name}: {result}"
-            self._desk.owner.transfer_told(TransferTrouble(text))
-        self.run(then)
+    def _failed(self, error: BaseException) -> list[Effect]:
+        if isinstance(error, DataLost):
+            return self.machine.spoiled(str(error))
+        return self.machine.trouble(str(error))
 
 
 def _write(sink: Sink, pieces: tuple[Piece, ...], anew: bool) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chatproto.net.clock import Monotonic
-from chatproto.transfer.context import SerialQueue, TransferContext, TransferNews, TransferTrouble
+from chatproto.transfer.context import TransferContext
 from chatproto.transfer.effects import (
     Begin,
     Effect,
@@ -21,19 +21,22 @@ from chatproto.transfer.effects import (
     TransferChanged,
 )
 from chatproto.transfer.outgoing import Outgoing
-from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
 from chatproto.transfer.sources import FileStream, Found, Pieces, SourceChanged, find
 from chatproto.transfer.state import TransferState
+from chatproto.transfer.transfer import Transfer
 from chatproto.wire.bcp2_common import Bcp2Message
 
 
-class Sending:
+class Sending(Transfer):
     """Outgoing transfer with its source on the disk.
 
-    `number`: its number in the user's commands. `kept`: its record is on the disk, so that it may be
+    `kept`: its record is on the disk, so that it may be
     offered. `offered_at`: time of the last offer.
     """
+
+    machine: Outgoing
+    outgoing = True
 
     def __init__(
         self,
@@ -43,35 +46,14 @@ class Sending:
         found: Found,
         state: TransferState = TransferState.QUEUED,
     ) -> None:
-        self.number = number
+        super().__init__(desk, number)
         self.found = found
-        self.machine = Outgoing(id, found.offer, state, desk.hashes)
-        self.forgotten = False
+        self.machine = Outgoing(id, found.offer, state, desk.hashes, found.path)
         self.kept = state is not TransferState.QUEUED
         self.offered_at: Monotonic = 0.0
-        self.progress = Progress()
-        self._desk = desk
-        self._lane = SerialQueue(desk)
         self._source = FileStream(found, desk.limits.chunk)
 
-    def news(self, text: str = "") -> TransferNews:
-        """Describe the transfer for the user."""
-        offer = self.machine.offer
-        return TransferNews(
-            self.number,
-            True,
-            offer.name,
-            self.machine.state,
-            self.machine.offset,
-            offer.size,
-            offer.type,
-            len(offer.files),
-            text,
-            self.found.path,
-        )
-
     def record(self) -> Record:
-        """Describe the transfer for the store."""
         machine = self.machine
         return Record(
             self._desk.key,
@@ -91,16 +73,13 @@ class Sending:
         return message
 
     def run(self, effects: Iterable[Effect]) -> None:
-        """Apply `effects`."""
-        desk, machine, source, do = self._desk, self.machine, self._source, self._lane.do
+        desk, machine, source, do = self._desk, self.machine, self._source, self._do
         for effect in effects:
             desk.changed = True
             match effect:
                 case SendMessage(message):
                     desk.send(message)
                 case TransferChanged(text):
-                    if machine.state is TransferState.MOVING:
-                        self.progress.at(desk.now, machine.offset)
                     desk.owner.transfer_told(self.news(text))
                 case Keep():
                     do(partial(desk.records.save, self.record()), self._kept)
@@ -118,19 +97,10 @@ class Sending:
                     path = Path(self.found.path)
                     do(partial(find, path, desk.limits), partial(self._worked, self._looked))
 
-    def _forget(self, source: FileStream, record: Record) -> None:
-        source.close()
-        self._desk.records.remove(record)
-
-    def _worked(self, then: Callable[[Any], list[Effect]], result: Any) -> None:
-        """Handle the result of work for the disk, or its exception."""
-        self._desk.changed = True
-        if isinstance(result, SourceChanged):
-            self.run(self.machine.changed())
-        elif isinstance(result, BaseException):
-            self.run(self.machine.unreadable(str(result)))
-        else:
-            self.run(then(result))
+    def _failed(self, error: BaseException) -> list[Effect]:
+        if isinstance(error, SourceChanged):
+            return self.machine.changed()
+        return self.machine.unreadable(str(error))
 
     def _looked(self, found: Found) -> list[Effect]:
         self.found = found
@@ -140,11 +110,6 @@ class Sending:
     def _kept(self, result: Any) -> None:
         self.kept = self._desk.changed = True
         self._recorded(result)
-
-    def _recorded(self, result: Any) -> None:
-        if isinstance(result, BaseException):
-            text = f"cannot keep what is known of {self.machine.offer.name}: {result}"
-            self._desk.owner.transfer_told(TransferTrouble(text))
 
 
 def _begin(source: FileStream, offset: int, size: int, hash: str) -> tuple[str, Pieces]:

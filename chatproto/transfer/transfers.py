@@ -265,12 +265,12 @@ class Transfers:
 
     def listing(self, now: float) -> tuple[TransferNews, ...]:
         """Every transfer that has not ended, by number, with its rate."""
+        self._desk.now = now
         news = []
         for one in self._all():
             if one.machine.state in OPEN:
                 about = one.news()
                 if one.machine.state is TransferState.MOVING:
-                    one.progress.at(now, about.offset)
                     left = one.progress.left(about.size)
                     about = replace(about, rate=one.progress.rate, left=left)
                 news.append(about)
