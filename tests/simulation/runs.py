@@ -10,6 +10,7 @@ from tests.simulation.actions import Action, script
 from tests.simulation.lying_actions import lying_script
 from tests.simulation.lying_world import LyingWorld
 from tests.simulation.plain_world import PlainWorld, plain_script
+from tests.simulation.shared.world import SharedWorld, shared_script
 from tests.simulation.trace import Trace
 from tests.simulation.world import NAMES, STRANGER, Rules, World
 
@@ -39,13 +40,17 @@ class Outcome:
 
 def planned(seed: int, rules: Rules) -> tuple[Action, ...]:
     """Choose the actions of `seed` under `rules`."""
+    if rules.shared:
+        return shared_script(seed)
     if rules.lies:
         return lying_script(seed, rules)
     return plain_script(seed, rules) if rules.plain else script(seed, rules)
 
 
-def world_of(seed: int, rules: Rules) -> World:
+def world_of(seed: int, rules: Rules) -> World | SharedWorld:
     """The world of `seed` under `rules`."""
+    if rules.shared:
+        return SharedWorld(seed)
     if rules.lies:
         return LyingWorld(seed, rules)
     return PlainWorld(seed, rules) if rules.plain else World(seed, rules)

@@ -54,7 +54,8 @@ class Rules:
     `faults`: the network breaks and programs are killed. `turns`: half duplex. `outbox`: a message to a peer
     whose key is pinned arrives whatever happens; any other may be lost with its connection. `rooms`: they
     talk in a room of the server. `homes`: they are behind routers, and the server has a relay. `lies`:
-    another server and a peer lie. `plain`: they speak plain text. `short`: few actions.
+    another server and a peer lie. `plain`: they speak plain text. `shared`: several servers share a Redis;
+    all but the faults of these is left out. `short`: few actions.
     """
 
     faults: bool = False
@@ -64,6 +65,7 @@ class Rules:
     homes: bool = False
     lies: bool = False
     plain: bool = False
+    shared: bool = False
     short: bool = False
 
 

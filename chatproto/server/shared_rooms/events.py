@@ -52,8 +52,8 @@ class RoomEvents:
             return None  # nobody is in it yet: the view is made of the copy
         self._delivery.flush()  # to those who were in it
         match event:
-            case MemberEntered(client_id, seat, moved):
-                self._entered(room, copy, client_id, seat, moved)
+            case MemberEntered(client_id, seat):
+                self._entered(room, copy, client_id, seat)
             case MemberLeft(client_id, reason):
                 return self.left(room, client_id, reason)
             case PolicyChanged(_, news):
@@ -93,10 +93,8 @@ class RoomEvents:
         if self._delivery.plain is not None and not self._delivery.ends:
             self._delivery.plain.show(line)
 
-    def _entered(
-        self, room: Room, copy: RoomCopy, client_id: str, seat: RoomSeat, moved: bool
-    ) -> None:
-        former = room.members.get(client_id)
+    def _entered(self, room: Room, copy: RoomCopy, client_id: str, seat: RoomSeat) -> None:
+        former, known = room.members.get(client_id), client_id in room.plain
         guest = self._views.sit(room, client_id, seat)
         if former is not guest:
             before = self._views.asker_of(former)
@@ -105,7 +103,7 @@ class RoomEvents:
         asker = self._views.asker_of(guest)
         if asker is not None:
             self.answer_join(asker, room, copy)
-        if not moved and (guest is None or former is not guest):
+        if former is None and not known:
             role = room.shown_role(client_id, self._times.monotonic())
             joined = bcp2_rooms.Joined(room.name, client_id, role)
             self._delivery.carry_out([Spread(room, joined, guest, plain=bool(seat.key))])
@@ -133,6 +131,8 @@ class RoomEvents:
         Another server took this one for dead then, or Redis has lost the member.
         """
         guest, plain = room.members.get(client_id), client_id in room.plain
+        if guest is None and not plain:
+            return None  # it left as far as this server knows, and was put out of the store later
         asker, put_out = self._views.asker_of(guest), reason in ("kicked", "banned")
         if asker is not None and not (put_out or asker.gone or room.name in asker.leaving):
             return client_id, self._views.seat(asker.visitor)

@@ -77,13 +77,29 @@ class Joining:
             copy.policy.check_entry(client_id, visitor.key, host, secret, now)
             if self._views.rooms[name].has_plain_like(client_id):
                 raise RemoteError(409, "somebody in bare text has that name")
-            if await self._presence.enter(copy, client_id, seat):
+            if await self._entered(copy, asker, client_id):
                 if asker.gone:
                     await self._presence.put_out(name, [(client_id, seat)], "")
-                else:
-                    self._events.answer_join(asker, self._views.rooms[name], copy)
-                return
+                    return
+                room = self._views.rooms[name]
+                if room.here.get(client_id) is visitor:
+                    self._events.answer_join(asker, room, copy)
+                if name not in asker.joining:
+                    return
+                # It was put out again before this server heard that it was in.
         raise RemoteError(503, "the room changes all the time")
+
+    async def _entered(self, copy: RoomCopy, asker: Asker, client_id: str) -> bool:
+        """Put a client into a room; False if the room has changed. Raises RemoteError.
+
+        A client that is told of an error is not to be in the room, also if it was let in.
+        """
+        name = copy.policy.name
+        try:
+            return await self._presence.enter(copy, client_id, self._views.seat(asker.visitor))
+        except RemoteError:
+            self._presence.doubt(name)
+            raise
 
     async def _opened(self, message: bcp2_rooms.Join, asker: Asker) -> RoomCopy:
         """Watch the room that `message` names; make it if there is none."""

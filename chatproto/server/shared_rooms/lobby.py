@@ -37,7 +37,7 @@ class SharedLobby:
     def came(self, name: str) -> None:
         """Handle `name`, who is in it in bare text at this server."""
         self._views.plain[name] = True
-        self._presence.start(self._come(name))
+        self._presence.start(self._come(name), LOBBY)
 
     def went(self, name: str, reason: str) -> None:
         """Handle `name`, who is there no more."""

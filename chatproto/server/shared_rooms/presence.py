@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.room import LOBBY, Room
-from chatproto.rooms.shared import RoomCopy, RoomEvent, RoomSeat
+from chatproto.rooms.shared import MemberEntered, RoomCopy, RoomEvent, RoomSeat
 from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
 from chatproto.server.shared_rooms.events import RoomEvents
 from chatproto.server.shared_rooms.views import Asker, RoomViews
@@ -46,14 +46,22 @@ class RoomPresence:
         self._now = now
         self._keeps_lobby = keeps_lobby
         self._uses: Counter[str] = Counter()  # requests that are under way, by room
+        self._doubtful: set[str] = (
+            set()
+        )  # rooms of which it is not known who of this server is in them
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run what nobody waits for. Trouble of the store is named by the store."""
-        Deferred.fromCoroutine(work).addErrback(self._failed)
+    def start(self, work: Coroutine[Any, Any, None], name: str = "") -> None:
+        """Run what nobody waits for. Trouble of the store is named by the store.
 
-    def _failed(self, failure: Failure) -> None:
+        `name`: the room in doubt if it fails.
+        """
+        Deferred.fromCoroutine(work).addErrback(self._failed, name)
+
+    def _failed(self, failure: Failure, name: str) -> None:
         if failure.check(RemoteError) is None:
             self.log.failure("a request about rooms failed", failure)
+        elif name:
+            self.doubt(name)
 
     # Watching.
 
@@ -102,6 +110,40 @@ class RoomPresence:
 
     # Coming and going.
 
+    def doubt(self, name: str) -> None:
+        """Compare, at the next beat, who is in a room with who of this server is to be in it."""
+        if name in self._views.copies:
+            self._doubtful.add(name)
+
+    def settle_doubts(self) -> None:
+        """Have those in the rooms in doubt who are to be there, and nobody else of this server."""
+        doubtful, self._doubtful = self._doubtful, set()
+        for name in sorted(doubtful):
+            self.start(self._compare(name), name)
+
+    async def _compare(self, name: str) -> None:
+        async with self.using(name):
+            copy, room = self._views.copies.get(name), self._views.rooms.get(name)
+            if copy is None or room is None:
+                return
+            for client_id in [one for one in room.here if one in copy.members]:
+                if room.here[client_id] not in self._views.askers:
+                    self._views.sit(room, client_id, copy.members[client_id])
+            for client_id in [one for one in room.here if one not in copy.members]:
+                again = self._events.left(room, client_id, "")
+                if again is not None:
+                    await self._enter_again(name, *again)
+            stays = self._views.plain.items() if name == LOBBY else ()
+            for client_id in [one for one, there in stays if there and one not in copy.members]:
+                await self._enter_again(name, client_id, self._views.plain_seat())
+            gone = [
+                (client_id, seat)
+                for client_id, seat in copy.members.items()
+                if self._is_unwanted(name, MemberEntered(client_id, seat))
+            ]
+            if gone:
+                await self.put_out(name, gone, "")
+
     async def enter(self, copy: RoomCopy, client_id: str, seat: RoomSeat) -> bool:
         """Put a member into a room; False if the room has changed, and is to be looked at again."""
         name = copy.policy.name
@@ -115,7 +157,13 @@ class RoomPresence:
 
     async def put_out(self, name: str, gone: list[tuple[str, RoomSeat]], reason: str) -> None:
         """Remove members, and wait until that has come back."""
-        left, event = await self._store.leave(name, gone, reason, self._now())
+        try:
+            left, event = await self._store.leave(name, gone, reason, self._now())
+        except RemoteError:
+            self.doubt(name)
+            raise
+        if left < len(gone):
+            self.doubt(name)  # some were put out before, or are in with other connections
         if left and name in self._views.copies:
             try:
                 await self._watch.reached(name, event)
@@ -127,40 +175,64 @@ class RoomPresence:
         """Remove a client from a room that it wants to leave."""
         asker.leaving.add(name)
         try:
-            seat = self._views.seat(asker.visitor)
-            await self.put_out(name, [(asker.client_id or "", seat)], reason)
+            client_id, seat = asker.client_id or "", self._views.seat(asker.visitor)
+            copy = self._views.copies.get(name)
+            known = copy.members.get(client_id) if copy is not None else None
+            if known is not None and known.number == seat.number and self._views.is_own(known.node):
+                seat = known  # under the former name of this server, perhaps
+            await self.put_out(name, [(client_id, seat)], reason)
+            room = self._views.rooms.get(name)
+            if room is not None and room.here.get(client_id) is asker.visitor:
+                self._events.left(room, client_id, reason)  # the store had put it out before
         finally:
             asker.leaving.discard(name)
 
     async def leave_all(self, asker: Asker, reason: str) -> None:
-        """Remove a client from all its rooms."""
+        """Remove a client from all its rooms. Raises RemoteError in the end if that failed for some."""
+        trouble = None
         for name in tuple(asker.rooms):
-            await self.leave(asker, name, reason)
+            try:
+                await self.leave(asker, name, reason)
+            except RemoteError as error:
+                trouble = error
+        if trouble is not None:
+            raise trouble
 
     def node_gone(self, node: str) -> None:
         """Put the clients of a server that is there no more out of the rooms that are watched here."""
         for name, copy in tuple(self._views.copies.items()):
             gone = [(one, seat) for one, seat in copy.members.items() if seat.node == node]
             if gone:
-                self.start(self.put_out(name, gone, ""))
+                self.start(self.put_out(name, gone, ""), name)
 
     # What the watch tells.
 
     def happened(self, copy: RoomCopy, event: RoomEvent) -> None:
         """Tell the members who are here of an event in a room."""
+        name = copy.policy.name
         again = self._events.happened(copy, event)
         if again is not None:
-            self.start(self._enter_again(copy.policy.name, *again))
+            self.start(self._enter_again(name, *again), name)
+        if isinstance(event, MemberEntered) and self._is_unwanted(name, event):
+            self.doubt(name)
+
+    def _is_unwanted(self, name: str, event: MemberEntered) -> bool:
+        own = self._views.is_own(event.seat.node)
+        return own and not self._views.is_wanted(name, event.client_id, event.seat)
 
     async def _enter_again(self, name: str, client_id: str, seat: RoomSeat) -> None:
-        """Be in a room again that a member was put out of by mistake."""
+        """Be in a room again that a member was put out of by mistake, unless it is banned there now."""
         async with self.using(name):
             for _ in range(TRIES):
                 copy = self._views.copies.get(name)
-                if copy is None or self._is_banned(copy, client_id, seat):
-                    break
+                if copy is None or not self._views.is_wanted(name, client_id, seat):
+                    return
+                if self._is_banned(copy, client_id, seat):
+                    self._give_up(self._views.rooms[name], client_id)
+                    return
                 if await self.enter(copy, client_id, seat):
-                    break
+                    return
+            self.doubt(name)
 
     def lost(self, copy: RoomCopy) -> None:
         """Handle a room that the store has no more: it was emptied, or is older than it was.
@@ -209,6 +281,15 @@ class RoomPresence:
             if await self.enter(copy, client_id, seat):
                 return
         self._part(view, asker)
+
+    def _give_up(self, room: Room, client_id: str) -> None:
+        """Have a client of this server in a room no more, in which it takes itself to be."""
+        asker = self._views.asker_of(room.members.get(client_id))
+        if asker is not None:
+            self._part(room, asker)
+        else:
+            self._views.plain[client_id] = False
+            self._events.left(room, client_id, "")
 
     def _part(self, room: Room, asker: Asker) -> None:
         """Tell that a client is in a room no more, which could not be made as it was."""

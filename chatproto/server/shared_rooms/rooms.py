@@ -217,6 +217,7 @@ class SharedRooms:
     def came_in(self, rooms: int) -> None:
         """Handle a beat that the others may hear; there are so many rooms."""
         self._count = rooms
+        self._presence.settle_doubts()
         if LOBBY not in self._views.copies and (self._keeps_lobby or not rooms):
             self._presence.start(self._open_lobby())
 
@@ -256,6 +257,11 @@ class SharedRooms:
         for name in names:
             if name not in self._views.copies:
                 state, _ = await self._store.read(name)
-                gone = [one for one in state.members.items() if not is_node(one[1].node)]
+                gone = [
+                    (client_id, seat)
+                    for client_id, seat in state.members.items()
+                    if not is_node(seat.node)
+                    or (self._views.is_own(seat.node) and name not in self._views.copies)
+                ]
                 if gone:
                     await self._store.leave(name, gone, "", now)

@@ -157,17 +157,41 @@ class RoomViews:
         return self.rooms.pop(name, None)
 
     def is_used(self, name: str) -> bool:
-        """Return True if a client of this server is in a room that is watched."""
+        """Return True if a client of this server is in a room that is watched, or takes itself for it."""
         copy = self.copies.get(name)
-        return copy is not None and any(one.node in self._node for one in copy.members.values())
+        if copy is None:
+            return False
+        return bool(self.rooms[name].here) or any(map(self._is_seat_here, copy.members.values()))
+
+    def _is_seat_here(self, seat: RoomSeat) -> bool:
+        return seat.node in self._node
+
+    def is_wanted(self, name: str, client_id: str, seat: RoomSeat) -> bool:
+        """Return True if the client of this server with that place in a room is to be in it.
+
+        It is not if its JOIN was answered with an error, or its PART with success, though the store may
+        have let it in.
+        """
+        if not seat.key:
+            return bool(self.plain.get(client_id))
+        asker = self.own(seat.node, seat.number)
+        if asker is None or asker.client_id != client_id:
+            return False
+        return name in asker.rooms or name in asker.joining
 
     def sit(self, room: Room, client_id: str, seat: RoomSeat) -> Any:
-        """Put a member into a view, and return it."""
+        """Put a member into a view, and return it.
+
+        A client of this server that another connection has taken the place of stays until its own connection
+        ends: that one may be older, and only late.
+        """
         asker = self.own(seat.node, seat.number)
         member: Any = RemoteMember(seat.key, seat.host, client_id) if seat.key else None
-        if asker is not None and asker.client_id == client_id:
+        if asker is not None and self.is_wanted(room.name, client_id, seat):
             asker.rooms[room.name] = room
             member = asker.visitor
+        elif room.here.get(client_id) in self.askers:
+            member = room.here[client_id]
         room.put_in(client_id, member)
         return member
 

@@ -53,7 +53,9 @@ class RoomViewTests(SynchronousTestCase):
         seats = {}
         for number in range(here):
             visitor = ClientConnection(key(number), "192.0.2.1", 4000, number=number + 1)
-            self.views.asker(visitor).client_id = f"here{number}"
+            asker = self.views.asker(visitor)
+            asker.client_id = f"here{number}"
+            asker.joining[TEA] = bcp2_rooms.Join(1, TEA)
             seats[f"here{number}"] = self.views.seat(visitor)
             self.connections[visitor] = Connection()
         for number in range(elsewhere):
@@ -80,7 +82,12 @@ class RoomViewTests(SynchronousTestCase):
 
     def test_a_member_that_moves_to_another_server_is_here_no_more(self) -> None:
         room = self.room(2, 1)
-        self.views.sit(room, "here0", RoomSeat("there", 9, key(0), "192.0.2.2"))
+        seat = RoomSeat("there", 9, key(0), "192.0.2.2")
+        self.views.sit(room, "here0", seat)
+        self.assertEqual([*room.here], ["here0", "here1"])  # until its connection ends
+        [visitor] = [one for one in self.views.askers if one.number == 1]
+        self.views.remove(visitor)
+        self.views.sit(room, "here0", seat)
         self.assertEqual([*room.here], ["here1"])
         self.assertEqual([*room.members], ["here0", "here1", "away0"])
         room.put_out("here1")

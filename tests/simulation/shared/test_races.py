@@ -1,0 +1,193 @@
+"""Races of servers that share rooms, made on purpose; each is found if the code that wins it is broken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.rooms.shared import RoomCopy
+from chatproto.stores.redis import client, room_store, scripts
+from chatproto.wire import bcp2_rooms
+from chatproto.wire.bcp2_common import Error
+from tests.simulation.invariants import Broken
+from tests.simulation.shared.server import Visit
+from tests.simulation.shared.world import HALL, SharedPerson, SharedWorld
+
+
+class RaceCase(SynchronousTestCase):
+    """Ann, who owns the room, and dot are at the first server, bob at the second, cid at the third."""
+
+    def begin(self) -> SharedWorld:
+        self.world = world = SharedWorld(16)
+        world.network.faulty = False
+        world.__enter__()
+        self.addCleanup(world.__exit__)
+        self.ann, self.bob, self.cid, self.dot, self.eve, _ = world.people
+        return world
+
+    def visit(self, person: SharedPerson) -> Visit:
+        assert person.visit is not None
+        return person.visit
+
+    def say(self, *people: SharedPerson) -> None:
+        for person in people:
+            text = f"{person.name} {len(self.world.books.lines)}"
+            self.visit(person).ask(bcp2_rooms.Say, HALL, text)
+
+    def hold_commands(self, number: int, seconds: float) -> None:
+        """Have what a server asks of Redis arrive that much later."""
+        connection = self.world.connection(self.world.servers[number], False)
+        self.world.network.stall(connection.pipes[0], seconds)
+
+    def broken(self, name: str, old: str, new: str) -> None:
+        """Replace a part of a script."""
+        script = getattr(scripts, name)
+        self.assertIn(old, script.text)
+        other = scripts._script(script.text.replace(old, new))
+        self.patch(room_store, name, other)
+        self.patch(client, "ALL", tuple(other if one is script else one for one in scripts.ALL))
+
+
+class BanTests(RaceCase):
+    def race(self) -> str:
+        """Have eve banned while her JOIN is on its way; return what is not as it should be."""
+        world = self.begin()
+        self.hold_commands(1, 3.0)
+        world.come(self.eve, world.servers[1])
+        self.visit(self.ann).ask(bcp2_rooms.Ban, HALL, key=self.eve.key)
+        world.pass_time(2.0)
+        self.assertEqual(self.visit(self.ann).asked, {})
+        world.pass_time(5.0)
+        return world.unsettled()
+
+    def test_a_ban_while_joining_holds(self) -> None:
+        self.assertEqual(self.race(), "")
+        self.assertIsNone(self.visit(self.eve).members)
+        self.assertEqual(self.visit(self.eve).asked, {})
+
+    def test_a_script_that_minds_no_version_lets_in_who_is_banned(self) -> None:
+        self.broken("ENTER", "~= ARGV[2] then return '0'", "== '' then return '0'")
+        self.assertEqual(self.race(), "banned and in: ['eve']")
+
+
+class LostReplyTests(RaceCase):
+    def race(self) -> SharedWorld:
+        """Lose the reply to bob's line, with another writer before it is tried again."""
+        world = self.begin()
+        world.redis.deaf.add(world.servers[1].host)
+        self.say(self.bob, self.ann, self.cid)
+        world.pass_time(0.05)
+        self.say(self.ann, self.cid)
+        world.pass_time(10.0)
+        self.assertNotIn(world.servers[1].host, world.redis.deaf)
+        return world
+
+    def test_a_line_whose_reply_is_lost_is_said_once(self) -> None:
+        self.race().finish()
+        self.assertEqual(self.visit(self.bob).asked, {})
+        self.assertEqual(len(self.world.kept()), 5 + 4)
+
+    def test_a_script_without_a_token_says_it_twice(self) -> None:
+        self.broken("SAY", "redis.call('GET', KEYS[n]), ARGV", "nil, ARGV")
+        self.assertRaises(Broken, lambda: self.race().finish())
+
+
+class LostPublishTests(RaceCase):
+    def race(self) -> SharedWorld:
+        world = self.begin()
+        for _ in range(4):
+            world.redis.lost_publishes = 1
+            self.say(self.ann)
+            world.pass_time(0.5)
+            self.say(self.bob)
+            world.pass_time(0.5)
+        return world
+
+    def test_lost_lines_are_read(self) -> None:
+        self.race().finish()
+
+    def test_the_last_line_of_a_quiet_room_is_found_within_some_beats(self) -> None:
+        world = self.begin()
+        world.redis.lost_publishes = 1
+        self.say(self.ann)
+        world.pass_time(5.0)
+        last = max(world.books.order)
+        self.assertEqual([visit.last for visit in world.visits], [last] * 4)
+
+    def test_a_copy_that_minds_no_gap_misses_lines(self) -> None:
+        def hear(copy: RoomCopy, number: int, event: Any) -> bool:
+            copy.event = max(copy.event, number - 1)
+            return heard(copy, number, event)
+
+        heard = RoomCopy.hear
+        self.patch(RoomCopy, "hear", hear)
+        self.assertRaises(Broken, lambda: self.race().finish())
+
+
+class HalfOpenTests(RaceCase):
+    def race(self) -> SharedWorld:
+        world = self.begin()
+        subscription = world.connection(world.servers[2], True)
+        world.network.cut(subscription, "silent")
+        for _ in range(30):
+            self.say(self.ann)
+            world.pass_time(1.0)
+        return world
+
+    def test_a_subscription_that_only_seems_to_be_there_is_made_anew(self) -> None:
+        world = self.race()
+        last = max(world.books.order)
+        self.assertGreaterEqual(self.visit(self.cid).last, last - 1)
+        world.finish()
+
+
+class GivenUpTests(RaceCase):
+    def test_a_server_given_up_while_it_commits_comes_in_again(self) -> None:
+        world = self.begin()
+        self.hold_commands(0, 25.0)
+        self.say(self.dot)
+        world.come(self.eve, world.servers[0])
+        world.network.isolate(world.servers[0].host, 15.0)
+        world.network.cut(world.connection(world.servers[0], True), "silent")
+        world.pass_time(14.0)
+        bob = self.visit(self.bob)
+        self.assertEqual(bob.members, {"bob", "cid"})
+        world.finish()
+        self.assertEqual(self.visit(self.ann).members, bob.members)
+        self.assertGreaterEqual(bob.members or set(), {"ann", "bob", "cid", "dot"})
+
+    def test_a_client_that_leaves_while_redis_is_away_is_put_out(self) -> None:
+        world = self.begin()
+        for connection in world.connections(world.servers[0]):
+            world.network.cut(connection, "both")
+        world.pass_time(0.02)
+        self.visit(self.dot).leave()
+        world.pass_time(10.0)
+        self.assertEqual(world.unsettled(), "")
+        self.assertEqual(self.visit(self.bob).members, {"ann", "bob", "cid"})
+
+    def test_a_join_that_is_refused_and_carried_out_later_is_taken_back(self) -> None:
+        self.patch(client, "RETRIED", 8.0)
+        world = self.begin()
+        world.redis.deaf.add(world.servers[1].host)
+        world.come(self.eve, world.servers[1])
+        world.pass_time(0.2)
+        world.network.isolate(world.servers[1].host, 12.0)
+        for connection in world.connections(world.servers[1]):
+            world.network.cut(connection, "both")
+        world.pass_time(40.0)
+        self.assertEqual(self.visit(self.eve).asked, {})
+        self.assertEqual(world.unsettled(), "")
+
+    def test_the_error_of_an_uncertain_line_is_503(self) -> None:
+        self.patch(client, "RETRIED", 2.0)
+        world = self.begin()
+        self.say(self.bob)
+        world.network.isolate(world.servers[1].host, 10.0)
+        for connection in world.connections(world.servers[1]):
+            world.network.cut(connection, "silent")
+        told: list[Any] = []
+        self.patch(self.visit(self.bob), "say", told.append)
+        world.pass_time(20.0)
+        self.assertEqual([one.status for one in told if isinstance(one, Error)], [503])
