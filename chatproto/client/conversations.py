@@ -135,9 +135,15 @@ class Conversations:
         """Return why a line goes to nobody; from then on the target before is forgotten."""
         target = self.target
         if target is None or target.is_live:
-            return LocalError(404, reasons.NO_CURRENT(hint=hint or reasons.CALL_HINT))
+            return LocalError(404, reasons.NO_CURRENT(hint=hint or self._next_step))
         self._change(None)
         return LocalError(404, target.why_gone(hint))
+
+    @property
+    def _next_step(self) -> str:
+        """The next step of a person in no conversation: answer in the last open one, or call."""
+        last = next((one for one in reversed(self._all) if one.state is SessionState.OPEN), None)
+        return reasons.CALL_HINT if last is None else f"/switch {last.name} to answer"
 
     def ended(self, target: Target, own: bool) -> None:
         """Note that `target` is over; `own`: by what the person did."""
@@ -195,7 +201,7 @@ class Conversations:
                 if self.room
                 else reasons.PEER_AWAY(peer=self.away.name)
                 if self.away is not None
-                else reasons.NO_CURRENT(hint=reasons.CALL_HINT),
+                else reasons.NO_CURRENT(hint=self._next_step),
             )
         return self.current
 

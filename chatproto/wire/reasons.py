@@ -316,7 +316,7 @@ NO_TURNS = Sentence(
 )
 NOT_YOUR_TURN = Sentence(Reason.MALFORMED, "it is not your turn")
 CALL_HINT = "/chat ID calls a peer"
-"""Next step for a person who is in no conversation; the `hint` of `NO_CURRENT`."""
+"""Next step for a person without any conversation; a `hint` of `NO_CURRENT`."""
 NO_CURRENT = Sentence(Reason.NOT_FOUND, "you are in no conversation: {hint}")
 NOT_SENT_ENDED = Sentence(
     Reason.NOT_FOUND, "not sent: the conversation with {target} has ended ({hint})"

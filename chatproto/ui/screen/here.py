@@ -118,7 +118,9 @@ def standing(here: Here, glyphs: Glyphs, columns: int) -> Line:
         hint = "" if brief else ": /chat ID, /join #room, /help"
         return (("", f"no conversation{hint}"),)
     style = person_style(here.name)
-    parts: list[Line] = [((style, name(here.name)),)]
+    # However long it is, what is unread has its place beside it.
+    shown = cut(name(here.name), max(columns // 3, 12), glyphs.more)
+    parts: list[Line] = [((style, shown),)]
     if here.kind == "room":
         if here.state:
             parts.append((("warn", "waiting" if brief else "not joined yet: lines wait"),))

@@ -60,5 +60,11 @@ class HereTests(SynchronousTestCase):
             self.assertTrue(self.prompt(kind=kind, name=name, state="open").isprintable())
             self.assertTrue(self.status(kind=kind, name=name, state="open").isprintable())
 
+    def test_long_name_leaves_room_for_what_is_unread(self) -> None:
+        for columns in (40, 80, 120):
+            status = self.status(columns, kind="peer", name="x" * 64, state="open")
+            self.assertLessEqual(len(status), columns // 3)
+            self.assertTrue(status.startswith("x" * 12))
+
     def test_long_name_leaves_room_for_the_line(self) -> None:
         self.assertLessEqual(len(self.prompt(40, kind="room", name="#" + "x" * 64)), 17)
