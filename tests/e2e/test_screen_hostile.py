@@ -30,9 +30,12 @@ WIDE = "漢字" * 40 + " end"
 COMBINING = "e\u0301" * 70 + " z" + "\u0300" * 40 + " end"
 RIGHT_TO_LEFT = "שלום עולם مرحبا end"
 _OWN = re.compile(
-    rb"\x1b\[[0-9;?]*[A-Za-z]|\a\x1b\]9;[^\x00-\x1f]*\x1b\\|\x1b[=>]|\r|\n|[^\x00-\x1f\x7f]"
+    rb"\x1b\[[0-9;?]*[A-Za-z]|\a\x1b\]9;[^\x00-\x1f]*\x1b\\|\x1b[=>]|\x08(?=\x1b\[)|\r|\n|[^\x00-\x1f\x7f]"
 )
-"""What the interface itself writes: CSI sequences, its notifications, line ends, text."""
+"""What the interface itself writes: CSI sequences, its notifications, line ends, text.
+
+A backspace moves the cursor by one column, as behind a prompt with one character in its second row.
+"""
 SHELL = (
     'stty -a >"$HOME"/before; "$@"; stty -a >"$HOME"/stopped; echo stopped here; read -r line;'
     ' fg >/dev/null; stty -a >"$HOME"/after'
