@@ -64,15 +64,16 @@ class ClassicRegistration:
     def renewed_by(self, message: ClassicRegister, source: Origin) -> bool:
         """Return True if `message` changes nothing but the connection, and the former one has ended.
 
-        A client that claims the server's own address may be registered at another one: not here.
+        All loopback addresses count as one, as in the limits. A client that claims the server's own
+        address may be registered at another one: not here.
         """
         held = self.source
         return (
             self.port == message.port
             and self.ip == message.ip != source.server
-            and held.host == source.host
             and held.local == source.local
             and not held.alive
+            and (held.host == source.host or (is_loopback(held.host) and is_loopback(source.host)))
             and self.key is None
         )
 

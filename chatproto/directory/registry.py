@@ -33,7 +33,7 @@ class Registry(Protocol):
         """
 
     def renew(self, message: ClassicRegister, source: Origin, now: float) -> bool:
-        """Keep the lease that `message` repeats on another connection of the same host.
+        """Keep the lease that `message` repeats on another connection of the same host, or of loopback.
 
         False if its own connection lives, or if `message` says anything new. Call this only if no key
         owns the id. Short cut like `confirm`: a client that connects for each request comes here.
