@@ -5,6 +5,7 @@ from __future__ import annotations
 from chatproto.client import contact_keys
 from chatproto.client.events import (
     Failed,
+    IncomingCallEvent,
     Notice,
     Sent,
     SessionChanged,
@@ -122,3 +123,20 @@ class OrdersTests(Case):
         self.assertTrue(self.node.talk.quit_current())
         self.assertEqual([one.name for one in self.node.calls.all], ["bob"])
         self.assertFalse(self.node.talk.quit_current())
+
+
+class CallerTests(Case):
+    """Callers in plain text, whose ids are only claims."""
+
+    def test_an_id_from_another_machine_is_somebody_else(self) -> None:
+        self.called("bob")
+        self.called("bob", host="192.0.2.7", says="192.0.2.7")
+        self.net.wait(1)
+        names = [one.id for one in self.told(IncomingCallEvent)]
+        self.assertEqual((len(names), len(set(names))), (2, 2))
+
+    def test_a_second_connection_from_there_is_the_same_person(self) -> None:
+        self.called("bob")
+        self.called("bob")
+        self.net.wait(1)
+        self.assertEqual([one.id for one in self.told(IncomingCallEvent)], ["bob"])

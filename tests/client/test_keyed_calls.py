@@ -276,6 +276,14 @@ class OutgoingTests(Case):
         self.assertEqual(bob.texts, ["hello"])
         self.assertEqual(self.told(Sent)[0].to, "bob")
 
+    def test_words_for_an_address_go_to_the_conversation_with_whoever_is_there(self) -> None:
+        carol = self.called("carol")
+        self.node.chat(f"{BOB_HOST}:{BOB_PORT}")
+        self.node.say("hello")
+        self.person("carol")
+        self.net.wait(1)
+        self.assertEqual((carol.texts, len(self.node.calls.all)), (["hello"], 1))
+
     def test_another_key_for_a_pinned_id_is_refused_when_we_called(self) -> None:
         self.node.chat(BOB)
         self.node.say("for bob")
@@ -444,6 +452,21 @@ class ServerTests(Case):
             )
         )
         self.assertLessEqual(self.net.under_way, MOST_MEETINGS)
+
+    def test_introductions_of_known_people_are_carried_out_in_bounded_number(self) -> None:
+        """Whom the server introduces again and again, and who never answers."""
+        calls = iter(range(10_000))
+        for seconds in (16, 1, 0):  # until the server may introduce as many again
+            self.directory.tell(
+                *(
+                    bcp2_server.Introduce(
+                        "carol", key_of("carol"), ((BOB_HOST, BOB_PORT),), f"c{next(calls)}"
+                    )
+                    for _ in range(MOST_MEETINGS // 2)
+                )
+            )
+            self.net.wait(seconds)
+        self.assertEqual(self.net.under_way, MOST_MEETINGS)
 
     def test_the_id_that_was_asked_for_is_called_with_its_key(self) -> None:
         self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT))
