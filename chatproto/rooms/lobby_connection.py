@@ -168,6 +168,9 @@ class LobbyConnection(TextConnection):
 
         If more follows within `frame_gap`, it starts with a line end, because both may arrive together.
         """
+        if self._ends_lines and self._unended == -inf:
+            self.transport.write(lines)
+            return
         now = self._port.clock.seconds()
         if now - self._unended < self._port.limits.frame_gap:
             lines = b"\n" + lines

@@ -58,10 +58,10 @@ class RoomFeed(Generic[Listener]):
 
     def catch_up(self, guest: Listener) -> None:
         """Send `guest` at once all that waits for it."""
-        place = self._places.get(guest)
-        if place is None or place == self._end:
+        place, end = self._places.get(guest), self._end
+        if place is None or place == end:
             return
-        self._places[guest] = self._end
+        self._places[guest] = end
         self._places.move_to_end(guest)
         own = self._own.pop(guest, None)
         if own is None:
@@ -80,8 +80,10 @@ class RoomFeed(Generic[Listener]):
         if guest is None or place == self._end:
             return False
         self.catch_up(guest)
-        first = next(iter(self._places.values()), self._end)
-        self.size -= sum(len(line) for line in self._lines[: first - self._begin])
-        del self._lines[: first - self._begin]
-        self._begin = first
-        return bool(self)
+        end = self._end
+        first = next(iter(self._places.values()), end)
+        if first > self._begin:  # all have these lines: at the last member, not at each
+            self.size -= sum(len(line) for line in self._lines[: first - self._begin])
+            del self._lines[: first - self._begin]
+            self._begin = first
+        return first < end
