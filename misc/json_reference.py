@@ -20,6 +20,7 @@ from chatproto.client.events import CommandOutput, Event  # noqa: E402
 from chatproto.net.clock import Wall  # noqa: E402
 from chatproto.ui import room_arguments, values  # noqa: E402
 from chatproto.ui.commands import ROWS  # noqa: E402
+from chatproto.ui.control import CONTROL_UNSENT  # noqa: E402
 from chatproto.ui.references import ENDS, LONGEST, MOST  # noqa: E402
 from chatproto.ui.view import json_object  # noqa: E402
 from chatproto.wire.reasons import Reason  # noqa: E402
@@ -72,6 +73,8 @@ A command may have a `ref`: a number, or a string of at most {LONGEST} character
 - An `error` has `code`, the `command` that was asked, and `to` or `room` if it named one.
 - At most {MOST} commands with a `ref` may be open; another one fails at once. One whose `ref` is in use
   is an `error` without `done`.
+- A client reads no command on a `control.sock` connection that leaves {CONTROL_UNSENT // 2**21} MiB of events
+  unread, and closes it at {CONTROL_UNSENT // 2**20} MiB.
 
 The `code` of `done` is that of the failure, with its `status` and `text`, or:
 

@@ -193,7 +193,7 @@ class Connection(Commands):
         if not isinstance(form.get("do"), str):
             raise ValueError('a command has "do"')
         if self._gone is not None:
-            raise self._gone
+            raise self._gone.again()
         if len(self._open) >= MOST_OPEN:
             raise too_many(MOST_OPEN)
         self._references += 1
@@ -236,7 +236,7 @@ class Connection(Commands):
             return
         self._gone = why
         for request in tuple(self._open.values()):
-            request.end(why)
+            request.end(why.again())
         for listening in tuple(self._listening):
             listening.end()
 

@@ -20,6 +20,10 @@ class Refused(Exception):
         self.status = status
         self.text = text
 
+    def again(self) -> Refused:
+        """Return the same error anew: one that is raised often would keep the traces of all times."""
+        return Refused(self.code, self.status, self.text)
+
     def __str__(self) -> str:
         return f"{self.text or 'refused'} ({self.code})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
@@ -13,11 +14,13 @@ from zope.interface import implementer
 class BoundedOutput:
     """Bounded queue of output for one connection.
 
-    Args: most: bytes that may wait while the connection does not read; more closes it.
+    Args: most: bytes that may wait while the connection does not read; more closes it. read: called when
+    the connection reads again.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, read: Callable[[], None] = lambda: None) -> None:
         self._most = most
+        self._read = read
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._transport: Any = None
@@ -25,6 +28,11 @@ class BoundedOutput:
         """The connection does not read at the moment."""
         self.finished = False
         """Nothing more is accepted."""
+
+    @property
+    def half_full(self) -> bool:
+        """Return True if half of what may wait is waiting."""
+        return 2 * self._bytes > self._most
 
     def start(self, transport: Any) -> None:
         """Write to `transport` from now on."""
@@ -62,6 +70,8 @@ class BoundedOutput:
             self._transport.write(line)
         if self.finished and not self._waiting:
             self.finish()
+        else:
+            self._read()
 
     def stopProducing(self) -> None:
         self.finished = True

@@ -41,6 +41,8 @@ from chatproto.ui.view import json_object
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Reason
 
+CONTROL_UNSENT = 8 * 1024 * 1024
+"""Bytes that may wait to be sent to one script."""
 CONTROL_CONNECTIONS = 16
 """Connections to one `control.sock` at once."""
 NAME = "control.sock"
@@ -82,10 +84,15 @@ def for_others(event: Event) -> Event | None:
 
 
 class ControlConnection(ScriptConnection):
-    """The connection of one script, dropped when it leaves more than `limits.unsent` bytes unread."""
+    """The connection of one script, dropped when it leaves more than `CONTROL_UNSENT` bytes unread.
+
+    No command is read from one that has left half of that unread.
+    """
 
     def __init__(self, control: Control, speaker: Speaker) -> None:
-        super().__init__(control.limits.control_line, BoundedOutput(control.limits.unsent))
+        output = BoundedOutput(CONTROL_UNSENT, self._flow)
+        super().__init__(control.limits.control_line, output)
+        self._held = False
         self._control = control
         self._speaker = speaker
         self.references = References(
@@ -94,9 +101,20 @@ class ControlConnection(ScriptConnection):
 
     def hold(self, held: bool) -> None:
         """Carry out no more for now, or go on."""
-        if held:
+        self._held = held
+        self._flow()
+
+    def tell(self, line: bytes) -> None:
+        super().tell(line)
+        self._flow()
+
+    def _flow(self) -> None:
+        if self._output.finished:
+            return
+        full = self._held or self._output.half_full
+        if full and not self.paused:
             self.pauseProducing()
-        elif self.paused:
+        elif not full and self.paused:
             self.resumeProducing()
 
     def refuse(self, why: str) -> None:

@@ -29,6 +29,7 @@ from chatproto.client.events import (
     SessionChanged,
 )
 from chatproto.net.clock import Wall
+from chatproto.ui import control as control_socket
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import (
     CONTROL_CONNECTIONS,
@@ -45,7 +46,7 @@ from tests.limits import DEFAULTS
 from tests.net.library_lines import cut_by_twisted
 from tests.ui.asked import asked_client
 
-LIMITS = replace(DEFAULTS, unsent=1000, control_line=64)
+LIMITS = replace(DEFAULTS, control_line=64)
 HELLO = MessageReceived("bob", "hello")
 
 
@@ -73,12 +74,16 @@ class Script:
 
 class ControlTests(SynchronousTestCase):
     def setUp(self) -> None:
+        self.patch(control_socket, "CONTROL_UNSENT", 1000)
         self.node = asked_client()
         self.screen: list[Event] = []
+        self.begun: list[str] = []
         self.answers: list[Event] = []  # told by the node while a line is carried out
         self.control = Control(self.screen.append, lambda: self.speak, lambda: Wall(1.5), LIMITS)
 
     def speak(self, line: str, references: References) -> Event | None:
+        self.begun.append(line)
+
         def work() -> Event | None:
             for event in self.answers:
                 self.control.tell(event)
@@ -165,6 +170,18 @@ class ControlTests(SynchronousTestCase):
         self.assertTrue(slow.transport.disconnecting)
         self.assertEqual(slow.read(), [])
         self.assertEqual(len(quick.read()), 100)
+
+    def test_nothing_more_is_read_from_one_that_reads_too_little(self) -> None:
+        script = Script(self.control)
+        script.transport.producer.pauseProducing()
+        script.say(b"/nonsense\n" * 100)
+        self.assertFalse(script.transport.disconnecting)
+        self.assertLess(len(self.begun), 10)
+        for _ in range(30):
+            script.transport.producer.resumeProducing()
+            script.transport.producer.pauseProducing()
+        self.assertEqual(len(self.begun), 100)
+        self.assertFalse(script.transport.disconnecting)
 
     def test_connection_that_reads_again_gets_everything_in_order(self) -> None:
         script = Script(self.control)
