@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from operator import attrgetter
+from socket import inet_aton, inet_ntoa
 from typing import Any
 
 from chatproto.directory.classic_registration import (
@@ -20,6 +22,8 @@ from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 EXAMINED = 10_000
 """Leases that are looked at for one that can be forgotten: a few milliseconds."""
+LOOPBACK = 127
+"""First byte of IPv4 addresses of the machine itself."""
 CROWD = 100
 """An address with more leases than this makes room among its own."""
 
@@ -37,7 +41,16 @@ class LeaseEntry:
 
 
 def counted_network(host: str) -> str | None:
-    """Return the address that the limit of registrations counts for `host`; None for loopback."""
+    """Return the address that the limit of registrations counts for `host`; None for loopback.
+
+    An IPv4 address as sockets write it is found in a tenth of the time: a start with many asks for each.
+    """
+    try:
+        address = inet_aton(host)
+    except OSError:
+        address = b""
+    if address and inet_ntoa(address) == host:
+        return None if address[0] == LOOPBACK else host
     return None if is_loopback(host) else network(host)
 
 
@@ -96,11 +109,20 @@ class MemoryRegistry:
                 counted[host] = counted_network(host)
             entries[lease.client_id] = LeaseEntry(lease, heard, counted[host])
         self._sorted = SortedIds(entries)
-        order = sorted(entries.items(), key=lambda item: item[1].heard)
-        self._silent = OrderedDict(order)
-        self._free = OrderedDict(item for item in order if item[1].lease.key is None)
-        for _, entry in order:
-            self._enter_network(entry)
+        order = sorted(entries.values(), key=attrgetter("heard"))
+        networks = self._networks
+        for entry in order:
+            client_id, counted_as = entry.lease.client_id, entry.network
+            self._silent[client_id] = entry
+            if entry.lease.key is None:
+                self._free[client_id] = entry
+            if counted_as is not None:
+                if counted_as not in networks:
+                    networks[counted_as] = OrderedDict()
+                networks[counted_as][client_id] = entry
+        for there in tuple(networks.values()):
+            while len(there) > self._most_per_network:
+                self.forget(next(iter(there)))
         while len(entries) > self._most:
             self.forget(next(iter(self._silent)))
 

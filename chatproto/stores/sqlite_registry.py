@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import islice, takewhile
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
@@ -111,10 +112,19 @@ class SqliteRegistry(MemoryRegistry):
             "SELECT client_id, ip, port, key, host, host_port, local, heard FROM leases"
             " ORDER BY number"
         )
-        self.restore(
-            (ClassicRegistration(one, ip, port, Origin(host, seen, bool(local), False), key), heard)
-            for one, ip, port, key, host, seen, local, heard in rows
-        )
+        collects = gc.isenabled()
+        gc.disable()  # it would look at all of them several times, and none of them is garbage
+        try:
+            self.restore(
+                (
+                    ClassicRegistration(one, ip, port, Origin(host, seen, bool(local), False), key),
+                    heard,
+                )
+                for one, ip, port, key, host, seen, local, heard in rows
+            )
+        finally:
+            if collects:
+                gc.enable()
 
 
 def _is_same(former: ClassicRegistration, lease: ClassicRegistration) -> bool:
