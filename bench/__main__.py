@@ -39,8 +39,8 @@ OPTIONS: dict[str, list[str]] = {
 """Every benchmark, and what it is asked for beside its defaults."""
 QUICK: dict[str, list[str]] = {
     "requests": ["--seconds=0.5", "--rounds=3"],
-    "growth": ["--seconds=0.5", "--rounds=2", "--most=100000"],
-    "rooms": ["--seconds=1.5", "--rounds=3"],
+    "growth": ["--seconds=0.5", "--rounds=1", "--most=100000"],
+    "rooms": ["--seconds=1", "--rounds=3"],
     "scale": [
         *("--seconds=0.5", "--rounds=2", "--names=50000"),
         *("--clients=5000", "--restarted=1000", "--pace=200", "--silence=5"),
@@ -51,7 +51,7 @@ QUICK: dict[str, list[str]] = {
     "strangers": ["--rounds=5", "--seconds=5"],
     "strangers_server": ["--only=all", "--seconds=5", "--registered=5000"],
     "turns": ["--clients", "50000", "--connections=2000"],
-    "commits": ["--seconds=0.5", "--rounds=3", "--clients=300", "--size=128"],
+    "commits": ["--seconds=0.5", "--rounds=2", "--clients=300", "--size=128"],
 }
 """What each is asked for in a quick run."""
 NO_FIGURES = ("strangers_server", "turns")
