@@ -67,9 +67,9 @@ NO_TWISTED = {
     "wire": "*",
     "stdio": "printable typed",
     "accounts": "allowed files passwords tries",
-    "directory": "addresses answer answers bridge_result introductions keyed"
+    "directory": "addresses answer answers bridge_result introducing introductions keyed"
     " classic_registration group listing id_owners pairing places registration_store sorted_ids"
-    " client_registration registry registrations watchers",
+    " client_registration registry registrations shared shared_changes shared_view watchers",
     "identity": "pins safety trust",
     "nearby": "messages table",
     "net": "addresses clock dates private_files rate_limiter",

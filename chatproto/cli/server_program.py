@@ -23,7 +23,8 @@ from chatproto.cli.options import cannot_start, descriptor
 from chatproto.cli.server_options import ServerOptions
 from chatproto.cli.signals import handle_signals_later
 from chatproto.directory.id_owners import IdOwners
-from chatproto.directory.keyed import KeyedDirectory, no_tickets
+from chatproto.directory.introducing import no_tickets
+from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.tls import Tls
 from chatproto.net.addresses import source_address
 from chatproto.net.bounded_stop import BoundedServices

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.cli.older_rooms import OlderRooms
-from chatproto.directory.keyed import NewTickets
+from chatproto.directory.introducing import NewTickets
 from chatproto.rooms.shared import OwnNode
 from chatproto.server.batches import Batches
 from chatproto.server.client_pushes import ClientPushes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from chatproto.directory.classic_registration import Origin
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.directory.group import Group
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.pairing import bridge
@@ -77,9 +77,11 @@ class Directory:
                 case ClassicProbe():
                     return ProbeAck()
                 case Unregister():
-                    return self._forget(message.client_id, source) or UnregAck()
+                    self._forget(message.client_id, source)
+                    return UnregAck()
                 case ClassicQuit():
-                    return self._forget(message.client_id, source) or QuitAck()
+                    self._forget(message.client_id, source)
+                    return QuitAck()
         except RemoteError as error:  # a store that is full, or in trouble
             return ClassicError(error.status)
         return ClassicError(405)
@@ -105,8 +107,7 @@ class Directory:
         if self.registry.confirm(message, source, now) or self.renew(message, source, now):
             return ClassicRegAck(*message)
         client_id, ip, port = message
-        if ip == source.server and not source.local:
-            ip = source.host  # some take the server's address for their own
+        ip = source.claimed(ip)
         lease = self.registry.find(client_id)
         owner = self._names.owner(client_id) if self._names is not None else None
         group = Group(owner, classic={client_id: lease} if lease is not None else {})
@@ -130,17 +131,10 @@ class Directory:
             return ClassicBridgeAck()
         return ClassicBridgeAck(contact.client_id, contact.host, contact.port)
 
-    def _forget(self, client_id: str, source: Origin) -> ClassicError | None:
-        """Forget `client_id` for `source`, which must be where it registered from."""
-        if not client_id:
-            return ClassicError(400)
-        lease = self.registry.find(client_id)
-        if lease is None:
-            return ClassicError(404)
-        if lease.key is not None or not lease.source.is_where(source):
-            return ClassicError(403)
+    def _forget(self, client_id: str, source: Origin) -> None:
+        """Forget `client_id` for `source`. Raises RemoteError as `check_forget` does."""
+        check_forget(client_id, self.registry.find(client_id), source)
         self.registry.forget(client_id)
-        return None
 
     def line(self, message: Message, reply: Message, source: Origin) -> str | None:
         """Format the terminal's line for a request and its reply, as the assignment prescribes."""
@@ -164,6 +158,19 @@ class Directory:
         for lease in self.registry.listed(len(self.registry)):
             one = lease.contact()
             yield f"{one.client_id} {host_port(one.host, one.port)}"
+
+
+def check_forget(client_id: str, lease: ClassicRegistration | None, source: Origin) -> None:
+    """Check that `source` is where a client registered from, and may end its registration.
+
+    Raises: RemoteError: 400 for no id, 404 for no such client, 403 if it is from elsewhere.
+    """
+    if not client_id:
+        raise RemoteError(400, "name an id")
+    if lease is None:
+        raise RemoteError(404, "that is not registered here")
+    if lease.key is not None or not lease.source.is_where(source):
+        raise RemoteError(403, "another client registered that id")
 
 
 def register_line(message: ClassicRegister) -> str:

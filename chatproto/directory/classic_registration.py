@@ -27,6 +27,10 @@ class Origin:
     alive: bool = True
     server: str = ""
 
+    def claimed(self, ip: str) -> str:
+        """Return the address that the client claims with `ip`: some take the server's for their own."""
+        return self.host if ip == self.server and not self.local else ip
+
     def is_where(self, other: Origin) -> bool:
         """Return True for the same address; all addresses of this machine count as one."""
         return self.host == other.host or (self.local and other.local)

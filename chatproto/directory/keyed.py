@@ -12,7 +12,7 @@ from chatproto.directory.addresses import told
 from chatproto.directory.classic_registration import Origin, is_loopback, network
 from chatproto.directory.group import Group
 from chatproto.directory.id_owners import IdOwners, ids_of, owned_alike
-from chatproto.directory.introductions import Introductions
+from chatproto.directory.introducing import Introducer, NewTickets, no_tickets
 from chatproto.directory.listing import Listing
 from chatproto.directory.registration_store import MemoryRegistrations, RegistrationStore
 from chatproto.directory.registrations import (
@@ -29,12 +29,11 @@ from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import date_of
 from chatproto.net.rate_limiter import RateLimiters
 from chatproto.wire import bcp2_server
-from chatproto.wire.bcp2_common import LINES, Address, Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.bcp2_common import LINES, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
-NewTickets = Callable[[str, str, float], tuple[str, str] | None]
 RETRY_AFTER = 10
 """Seconds after which a request that came too soon may be made again."""
 HOUR = 3600.0
@@ -44,10 +43,6 @@ MOST_ADDRESSES = 100_000
 
 OPEN_TRIED = 100
 """Clients that are looked at, at most, for one who can be called in plain text from where one asks."""
-
-
-def no_tickets(asker: str, call: str, now: float) -> None:
-    """Issue no relay tickets: the server has no relay."""
 
 
 def new_ids_limiter(limits: ServerLimits) -> RateLimiters[str]:
@@ -62,6 +57,49 @@ def count_new_id(limiter: RateLimiters[str], host: str, now: float) -> None:
     if not limiter.allow(address, now):
         wait = min(limiter.wait(address, now), HOUR)
         raise Later("too many new ids from one address", max(1, ceil(wait)))
+
+
+def refused(message: object, error: RemoteError, retry_after: int = RETRY_AFTER) -> Error:
+    """Return the ERROR that answers `message`.
+
+    Args: retry_after: seconds, if it came too soon and `error` does not know better.
+    """
+    retry = retry_after if error.status in (429, 503) else None
+    if isinstance(error, Later):
+        retry = error.retry_after
+    return Error(error.status, getattr(message, "cseq", None), retry_after=retry)
+
+
+def state_of(peer_id: str, presence: Registration | None) -> bcp2_server.Presence:
+    """Return what somebody who begins to watch is told first.
+
+    The grace is for those who watched before the end of a connection: this one BRIDGE would answer 480.
+    """
+    if presence is None or not presence.connected:
+        return bcp2_server.Presence(peer_id, "offline", "")
+    return bcp2_server.Presence(peer_id, "online", presence.away)
+
+
+def info_limit(message: bcp2_server.Info, limits: ServerLimits) -> int:
+    """Return how many clients one answer to INFO may list."""
+    most = min(limits.info_lines, LINES)
+    return min(message.limit or most, most)
+
+
+def info_answer(message: bcp2_server.Info, found: list[Contact], limit: int) -> Bcp2Message:
+    """Answer INFO with `found`: one more than `limit` if there are more pages."""
+    last = found[limit - 1].client_id if len(found) > limit else ""
+    return bcp2_server.InfoAck(message.cseq, tuple(found[:limit]), last)
+
+
+def open_contact(presence: Registration, source: Origin) -> Contact | None:
+    """Return the address at which a client can be called in plain text from `source`, if there is one."""
+    client_id, seen = presence.client_id, presence.visitor
+    if not is_loopback(seen.host) or source.local:
+        return Contact(client_id, seen.host, presence.port)
+    # On the server's machine, seen from elsewhere: at one of the machine's other addresses.
+    addresses = told(presence, ClientConnection("", source.host, source.port, source.local))
+    return Contact(client_id, *addresses[0]) if addresses else None
 
 
 class KeyedDirectory:
@@ -88,8 +126,6 @@ class KeyedDirectory:
         self.names = names
         self.registry = registry
         self.limits = limits
-        self._new_call = new_call
-        self._new_tickets = new_tickets
         self._date = date
         self._presences = presences if presences is not None else MemoryRegistrations(names)
         self._connected: dict[str, Registration] = {}
@@ -101,9 +137,7 @@ class KeyedDirectory:
         self._used: OrderedDict[str, float] = OrderedDict()  # connected: since when `names` knows
         self._watchers = Watchers(limits.watches)
         self._new_ids = new_ids_limiter(limits) if counted else None
-        self._introductions = Introductions(limits)
-        self.relay: Address | None = None
-        """Address at which its tickets are good; None: that by which a client knows this server."""
+        self.introducer = Introducer(limits, new_call, new_tickets)
 
     def answer(self, message: Bcp2Message, visitor: ClientConnection, now: float) -> list[Effect]:
         """Return the effects of one request: its answer to `visitor`, and pushes to other clients."""
@@ -134,11 +168,7 @@ class KeyedDirectory:
                 case PingAck():
                     return []
         except RemoteError as error:
-            cseq = getattr(message, "cseq", None)
-            retry = RETRY_AFTER if error.status in (429, 503) else None
-            if isinstance(error, Later):
-                retry = error.retry_after
-            return [PushTo(visitor, Error(error.status, cseq, retry_after=retry))]
+            return [PushTo(visitor, refused(message, error))]
         return [PushTo(visitor, Error(405, getattr(message, "cseq", None)))]
 
     def resume(self, now: float) -> None:
@@ -218,7 +248,7 @@ class KeyedDirectory:
         self._use(presence, now)
         self._forget(client_id)
         self._leaving[client_id] = now + self.limits.presence_grace, left
-        self._introductions.lost(presence.key)
+        self.introducer.lost(presence.key)
 
     def due(self, now: float, most: int = 1_000_000) -> list[Effect]:
         """Apply the passing of time: presences that ended, registrations and names that expired.
@@ -349,13 +379,7 @@ class KeyedDirectory:
         return None
 
     def _open_contact(self, client_id: str, source: Origin) -> Contact | None:
-        presence = self._connected[client_id]
-        seen = presence.visitor
-        if not is_loopback(seen.host) or source.local:
-            return Contact(client_id, seen.host, presence.port)
-        # On the server's machine, seen from elsewhere: at one of the machine's other addresses.
-        addresses = told(presence, ClientConnection("", source.host, source.port, source.local))
-        return Contact(client_id, *addresses[0]) if addresses else None
+        return open_contact(self._connected[client_id], source)
 
     # Requests.
 
@@ -425,7 +449,7 @@ class KeyedDirectory:
         try:
             callee = self._group(message.peer_id).decide_bridge(message.peer_id, caller.key)
         except RemoteError:
-            self._introductions.count_in_vain(caller.key, now)
+            self.introducer.in_vain(caller.key, now)
             raise
         if isinstance(callee, Contact):
             addresses = ((callee.host, callee.port),)
@@ -459,25 +483,14 @@ class KeyedDirectory:
         self, cseq: int, caller: Registration, callee: Registration, now: float
     ) -> list[Effect]:
         """Tell each of the other. Raises RemoteError 429 where it is too often."""
-        if callee.key == caller.key:
-            raise RemoteError(403, "that is your own key")
-        known = caller.key in callee.allow or caller.client_id in callee.visitor.watches
-        self._introductions.count(caller.key, callee.key, now, network(caller.visitor.host), known)
+        known = caller.client_id in callee.visitor.watches
+        answer, push = self.introducer.introduce(cseq, caller, callee, known, now)
         self._uses_alone(callee.visitor, now)
-        call = self._new_call()
-        there, here = told(callee, caller.visitor), told(caller, callee.visitor)
-        mine, theirs = self._new_tickets(caller.key, call, now) or ("", "")
-        relay = self.relay if mine else None
-        answer = bcp2_server.BridgeAck(cseq, callee.client_id, callee.key, there, call, mine, relay)
-        push = bcp2_server.Introduce(caller.client_id, caller.key, here, call, theirs, relay)
         return [PushTo(callee.visitor, push), PushTo(caller.visitor, answer)]
 
     def _info(self, message: bcp2_server.Info, visitor: ClientConnection) -> Bcp2Message:
-        most = min(self.limits.info_lines, LINES)
-        limit = min(message.limit or most, most)
-        found = self.everybody(message.prefix, message.after, limit + 1)
-        last = found[limit - 1].client_id if len(found) > limit else ""
-        return bcp2_server.InfoAck(message.cseq, tuple(found[:limit]), last)
+        limit = info_limit(message, self.limits)
+        return info_answer(message, self.everybody(message.prefix, message.after, limit + 1), limit)
 
     def _watch(self, message: bcp2_server.Watch, presence: Registration) -> list[Effect]:
         visitor, peer_id = presence.visitor, message.peer_id
@@ -486,10 +499,7 @@ class KeyedDirectory:
             raise RemoteError(404, "no such client")
         if watched is None and self.names.owner(peer_id) is None:
             raise RemoteError(404, "no such client")
-        # The grace is for those who watched before it: this one BRIDGE would answer with 480.
-        status = "online" if watched is not None and watched.connected else "offline"
-        away = watched.away if watched is not None and watched.connected else ""
-        state = bcp2_server.Presence(peer_id, status, away)
+        state = state_of(peer_id, watched)
         self._watchers.add(visitor, state)
         return [
             PushTo(visitor, bcp2_server.WatchAck(message.cseq, peer_id)),

@@ -6,6 +6,13 @@ from chatproto.directory.classic_registration import ClassicRegistration
 from chatproto.directory.registry import Registry
 
 
+def goes_on(
+    partner: ClassicRegistration | None, heard: float, now: float, partner_wait: float
+) -> bool:
+    """Return True if the partner of before is given again: it was heard of within `partner_wait` seconds."""
+    return partner is not None and not partner.key and heard >= now - partner_wait
+
+
 def bridge(
     registry: Registry, asker: str, now: float, partner_wait: float, waits: bool = True
 ) -> ClassicRegistration | None:
@@ -17,7 +24,8 @@ def bridge(
     """
     partner = registry.partner_of(asker)
     peer = registry.find(partner) if partner is not None else None
-    if peer is None or peer.key or registry.heard_at(peer.client_id) < now - partner_wait:
+    heard = registry.heard_at(peer.client_id) if peer is not None else 0.0
+    if not goes_on(peer, heard, now, partner_wait):
         peer = registry.first_waiting(asker) or registry.last_free(asker)
     if peer is None and waits:
         registry.wait(asker)

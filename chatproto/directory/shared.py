@@ -95,10 +95,10 @@ class ListedClient(NamedTuple):
 
 @value_class
 class PairingFacts:
-    """What a classic BRIDGE is decided upon: ids.
+    """Ids that a classic BRIDGE is decided upon.
 
-    Args: partner: the last partner of the asker, or None. waiting, free: the first that wait and those that were heard of last, two at
-    most of each, the asker not among them.
+    Args: partner: the last partner of the asker, or None. waiting, free: the first that wait, and those
+    that were heard of last; two at most of each, the asker not among them.
     """
 
     partner: str | None
@@ -119,10 +119,11 @@ class ToClient:
 class PresenceChanged:
     """`client_id` has come, has gone, or has another registration.
 
-    Args: presence: its registration; None if it has ended.
+    Args: version: that of its group since then. presence: its registration; None if it has ended.
     """
 
     client_id: str
+    version: int
     presence: SharedPresence | None
 
 

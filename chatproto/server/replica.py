@@ -13,7 +13,8 @@ from twisted.logger import Logger
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.classic_registration import Origin
-from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
+from chatproto.directory.introducing import NewTickets, no_tickets
+from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.registrations import ClientConnection
 from chatproto.server import commands as told
 from chatproto.server.client_pushes import ClientPushes
@@ -112,7 +113,7 @@ class Replica:
             self._new_tickets,
             counted=False,
         )
-        self.directory.relay = self.relay
+        self.directory.introducer.relay = self.relay
         self.plain.open = self.directory
 
     # What a picture of it all is made of, and made into it again (`replica_picture`).
@@ -184,7 +185,7 @@ class Replica:
 
     def advertise(self, relay: Address) -> None:
         """From now on the tickets of this server's relay say that it is there."""
-        self.relay = self.directory.relay = relay
+        self.relay = self.directory.introducer.relay = relay
 
     def is_new(self, message: bcp2_server.Register, visitor: ClientConnection) -> bool:
         """Return True if `message` would give `visitor` an id that it does not own yet."""

@@ -8,7 +8,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
-from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
+from chatproto.directory.introducing import NewTickets, no_tickets
+from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.registrations import ClientConnection, Effect
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames

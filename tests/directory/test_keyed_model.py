@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.directory.introductions import Introductions
 from chatproto.directory.registrations import ClientConnection, Dismiss
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
@@ -78,9 +79,7 @@ class Comings(RuleBasedStateMachine):
 
     @rule(client_id=st.sampled_from(IDS))
     def call(self, client_id: str) -> None:
-        self.hall.directory._introductions = type(self.hall.directory._introductions)(
-            self.hall.limits
-        )
+        self.hall.directory.introducer._introductions = Introductions(self.hall.limits)
         caller = ClientConnection(key(9), HOST, 1)
         self.hall.register(caller, "caller")
         answer = self.hall.ask(caller, bcp2_server.Bridge(1, client_id))

@@ -82,7 +82,7 @@ class Relayed(Served):
     def serve(self, tls_only: bool = False, keyed: bool = True, **limits: float) -> ChatFactory:
         factory = super().serve(tls_only, keyed, **limits)
         self.relay = factory.relay = RelaySide(self.clock, factory.limits)
-        self.side.directory._new_tickets = self.relay.issue
+        self.side.directory.introducer._new_tickets = self.relay.issue
         return factory
 
     async def join(self, ticket: str) -> RelayEnd:
@@ -129,7 +129,7 @@ class OverSockets(Relayed):
 
     async def test_without_a_relay_there_are_no_tickets_and_relay_is_no_method(self) -> None:
         self.serve()
-        self.side.directory._new_tickets = lambda *_: None
+        self.side.directory.introducer._new_tickets = lambda *_: None
         self.factory.relay = None
         alice = await self.register("alice", ONE)
         await self.register("bob", OTHER)

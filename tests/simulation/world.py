@@ -9,7 +9,8 @@ from random import Random
 from typing import Any, cast
 
 from chatproto.client.settings import ClientSettings
-from chatproto.directory.keyed import KeyedDirectory, no_tickets
+from chatproto.directory.introducing import no_tickets
+from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.pins import Pin
 from chatproto.relay.protocol import Relays
 from chatproto.relay.tickets import new_ticket

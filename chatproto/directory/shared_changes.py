@@ -1,0 +1,226 @@
+"""Make of a group that several servers share, and of what was decided, the next one. Pure; takes `now`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from chatproto.directory.classic_registration import ClassicRegistration
+from chatproto.directory.group import RegisterDecision
+from chatproto.directory.registrations import Registration
+from chatproto.directory.shared import GroupState, OwnedId, SharedLease, SharedPresence
+from chatproto.directory.shared_view import away_since, closed
+from chatproto.wire.fields import fold
+from chatproto.wire.limits import ServerLimits
+from chatproto.wire.values import value_class
+
+
+@dataclass(slots=True, eq=False)
+class OwnPresence:
+    """A registration of a client that is connected to this server.
+
+    Args: made: when it was made. since: when its id was reserved for the key. used: since when the store
+    knows that the id is used.
+    """
+
+    registration: Registration
+    made: float
+    since: float
+    used: float
+
+
+@dataclass(slots=True, eq=False)
+class OwnLease:
+    """A classic registration by an open connection to this server, the one of that number.
+
+    Args: made: when the client registered first. heard: its last request; noted: as the store knows it.
+    lasts: the connection has lasted, so that the store has to know of its end.
+    """
+
+    lease: ClassicRegistration
+    number: int
+    made: float
+    heard: float
+    noted: float
+    lasts: bool = False
+
+
+def kept_until(trial: bool, now: float, limits: ServerLimits) -> float:
+    """Return until when an id is its key's if it is used no more from `now` on."""
+    return now + (limits.keep_unused if trial else limits.keep_names)
+
+
+def registered(
+    state: GroupState, decision: RegisterDecision, node: str, now: float, limits: ServerLimits
+) -> GroupState:
+    """Return the group with a registration at the server `node`."""
+    presence, own = decision.presence, state.owner == decision.presence.key
+    client_id = presence.client_id
+    owned = dict(state.owned) if own else {}
+    former = state.presences.get(client_id)
+    presences = {one: there for one, there in state.presences.items() if one not in decision.lost}
+    presences[client_id] = SharedPresence(
+        _placed(presence, node), now, former.unknown if former is not None else {}
+    )
+    known = owned.get(client_id, OwnedId(now, now, trial=True))
+    owned[client_id] = _used(known, presence, now, limits)
+    return replace(state, owner=presence.key, owned=owned, presences=presences)
+
+
+def _placed(presence: Registration, node: str) -> Registration:
+    """Return a registration whose visitor says where it is connected, whatever becomes of it here."""
+    visitor = replace(presence.visitor, client_id=presence.client_id, node=node)
+    return replace(presence, visitor=visitor)
+
+
+def _used(known: OwnedId, presence: Registration, now: float, limits: ServerLimits) -> OwnedId:
+    trial = known.trial and not presence.proven
+    allow = None if presence.listed else presence.allow
+    until = max(known.until, kept_until(trial, now, limits))
+    return replace(known, until=until, trial=trial, allow=allow)
+
+
+def ended(state: GroupState, client_id: str) -> GroupState:
+    """Return the group without what is registered as `client_id`, with a key or without."""
+    presences = {one: there for one, there in state.presences.items() if one != client_id}
+    classic = {one: there for one, there in state.classic.items() if one != client_id}
+    return replace(state, presences=presences, classic=classic)
+
+
+def freed(state: GroupState, client_id: str) -> GroupState:
+    """Return the group in which no key owns `client_id`."""
+    owned = {one: known for one, known in ended(state, client_id).owned.items() if one != client_id}
+    return replace(ended(state, client_id), owned=owned, owner=state.owner if owned else None)
+
+
+def leased(
+    state: GroupState, lease: ClassicRegistration, node: str, number: int, now: float
+) -> GroupState:
+    """Return the group with a classic registration, made just now at the server `node`."""
+    former = state.classic.get(lease.client_id)
+    source = replace(lease.source, alive=False)
+    there = SharedLease(
+        *(replace(lease, source=source), node, number, former.made if former else now, now),
+        former.unknown if former else {},
+    )
+    return replace(state, classic={**state.classic, lease.client_id: there})
+
+
+@value_class
+class Settled:
+    """A group as the connections of this server want it.
+
+    Args: lost: own ids that belong to another connection now, or to another key. dismissed: clients that
+    have lost theirs, for an older reservation.
+    """
+
+    state: GroupState
+    lost: tuple[str, ...] = ()
+    dismissed: tuple[Registration, ...] = ()
+
+
+def settled(
+    state: GroupState,
+    own: Mapping[str, OwnPresence],
+    leases: Mapping[str, OwnLease],
+    node: str,
+    is_own: Callable[[str], bool],
+    now: float,
+    limits: ServerLimits,
+) -> Settled:
+    """Return the group with all that is connected to this server, and nothing that is no more.
+
+    After Redis has lost what it had, the older reservation of an id counts.
+
+    Args: own, leases: registrations of this server, by id. node: its name; is_own: whether a name is, or
+    was, one of its.
+    """
+    result = Settled(_without_gone(state, own, is_own, now))
+    for client_id, mine in own.items():
+        if fold(client_id) == state.fold:
+            result = _with_own(result, client_id, mine, node, is_own, now, limits)
+    return replace(result, state=_with_leases(result.state, leases, node, is_own))
+
+
+def _without_gone(
+    state: GroupState,
+    own: Mapping[str, OwnPresence],
+    is_own: Callable[[str], bool],
+    now: float,
+) -> GroupState:
+    presences = dict(state.presences)
+    for client_id, there in state.presences.items():
+        visitor, mine = there.registration.visitor, own.get(client_id)
+        if is_own(visitor.node) and (
+            mine is None or mine.registration.visitor.number != visitor.number
+        ):
+            presences[client_id] = away_since(there, now)
+    return replace(state, presences=presences)
+
+
+def _with_own(
+    result: Settled,
+    client_id: str,
+    mine: OwnPresence,
+    node: str,
+    is_own: Callable[[str], bool],
+    now: float,
+    limits: ServerLimits,
+) -> Settled:
+    state, presence = result.state, mine.registration
+    there = state.presences.get(client_id)
+    placed = _placed(presence, node)
+    dismissed: list[Registration] = []
+    if state.owner not in (None, presence.key):
+        theirs = min((one.since for one in state.owned.values()), default=now)
+        if theirs <= mine.since:
+            return replace(result, lost=(*result.lost, client_id))
+        gone = [one.registration for one in state.presences.values()]
+        dismissed = [one for one in gone if one.connected]
+        state, there = replace(state, owner=None, owned={}, presences={}), None
+    elif there is not None and _is_newer(there, mine, is_own):
+        return replace(result, lost=(*result.lost, client_id))
+    known = state.owned.get(client_id, OwnedId(mine.since, now, trial=not presence.proven))
+    unknown = there.unknown if there is not None else {}
+    # Classic clients have registered an id of this key's while Redis did not know of the key.
+    classic = {one: lease for one, lease in state.classic.items() if lease.made < mine.since}
+    state = replace(
+        state,
+        owner=presence.key,
+        owned={**state.owned, client_id: _used(known, presence, mine.used, limits)},
+        presences={**state.presences, client_id: SharedPresence(placed, mine.made, unknown)},
+        classic=classic,
+    )
+    return Settled(state, result.lost, (*result.dismissed, *dismissed))
+
+
+def _is_newer(there: SharedPresence, mine: OwnPresence, is_own: Callable[[str], bool]) -> bool:
+    """Return True if somebody registered the id after us, at another server, with the same key."""
+    visitor = there.registration.visitor
+    return there.registration.connected and not is_own(visitor.node) and there.made > mine.made
+
+
+def _with_leases(
+    state: GroupState,
+    leases: Mapping[str, OwnLease],
+    node: str,
+    is_own: Callable[[str], bool],
+) -> GroupState:
+    classic = dict(state.classic)
+    for client_id, there in state.classic.items():
+        mine = leases.get(client_id)
+        if is_own(there.node) and (mine is None or mine.number != there.number):
+            classic[client_id] = closed(there)
+    for client_id, mine in leases.items():
+        if fold(client_id) != state.fold:
+            continue
+        former = classic.get(client_id)
+        others = former is not None and not is_own(former.node) and former.lease.source.alive
+        if state.owner is not None or others:
+            continue
+        source = replace(mine.lease.source, alive=mine.lasts)
+        classic[client_id] = SharedLease(
+            *(replace(mine.lease, source=source), node, mine.number, mine.made, mine.heard),
+            former.unknown if former is not None else {},
+        )
+    return replace(state, classic=classic)

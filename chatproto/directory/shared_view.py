@@ -1,0 +1,85 @@
+"""See a group that several servers share as it is now: without what has ended. Pure; takes `now`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from chatproto.directory.classic_registration import Origin
+from chatproto.directory.group import Group
+from chatproto.directory.registrations import ClientConnection, Registration
+from chatproto.directory.shared import GroupState, SharedLease, SharedPresence
+
+OwnConnection = Callable[[str, int], ClientConnection | None]
+"""Function that finds a connection with a key of this server, by node and number."""
+OwnOrigin = Callable[[str, int], Origin | None]
+"""The same of a connection in plain text."""
+
+
+def nodes_of(state: GroupState) -> set[str]:
+    """Return the servers that `current` must know of."""
+    found = {one.registration.visitor.node for one in state.presences.values()}
+    return found | {one.node for one in state.classic.values()} | state.watching
+
+
+def current(
+    state: GroupState, now: float, left: Mapping[str, float], classic_lease: float
+) -> GroupState:
+    """Return a group without what has ended.
+
+    Args: left: when servers went that are there no more: their clients count as away since then.
+    """
+    presences = {}
+    for client_id, one in state.presences.items():
+        since = left.get(one.registration.visitor.node)
+        seen = one if since is None else away_since(one, since)
+        if seen.registration.until is None or seen.registration.until > now:
+            presences[client_id] = seen
+    owned = {
+        client_id: one
+        for client_id, one in state.owned.items()
+        if one.until > now or client_id in presences
+    }
+    classic = {}
+    for client_id, lease in state.classic.items():
+        seen_lease = closed(lease) if lease.node in left else lease
+        if seen_lease.lease.source.alive or lease.heard > now - classic_lease:
+            classic[client_id] = seen_lease
+    return replace(
+        state,
+        owner=state.owner if owned else None,
+        owned=owned,
+        presences=presences,
+        classic=classic,
+        watching=state.watching - left.keys(),
+    )
+
+
+def away_since(one: SharedPresence, since: float) -> SharedPresence:
+    """Return a registration whose connection has ended at `since`, if that was not known yet."""
+    if not one.registration.connected:
+        return one
+    return replace(one, registration=one.registration.left(since))
+
+
+def closed(one: SharedLease) -> SharedLease:
+    """Return a classic registration whose connection has ended."""
+    source = one.lease.source
+    if not source.alive:
+        return one
+    ended = Origin(source.host, source.port, source.local, alive=False)
+    return replace(one, lease=replace(one.lease, source=ended))
+
+
+def group_of(state: GroupState, connection: OwnConnection, origin: OwnOrigin) -> Group:
+    """Return the group to decide upon, in which the connections of this server are themselves."""
+    presences: dict[str, Registration] = {}
+    for client_id, one in state.presences.items():
+        there = one.registration.visitor
+        own = connection(there.node, there.number)
+        presences[client_id] = replace(one.registration, visitor=own) if own else one.registration
+    classic = {}
+    for client_id, lease in state.classic.items():
+        source = origin(lease.node, lease.number)
+        classic[client_id] = replace(lease.lease, source=source) if source else lease.lease
+    return Group(state.owner, tuple(state.owned), presences, classic)
