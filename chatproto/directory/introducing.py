@@ -20,7 +20,7 @@ def no_tickets(asker: str, call: str, now: float) -> None:
     """Issue no relay tickets: the server has no relay."""
 
 
-class Introducer:
+class IntroductionMaker:
     """Makes introductions, of one server's clients to others, and counts them.
 
     Args: new_call: makes call ids. new_tickets: makes two for the relay, of who asks and of whom they ask

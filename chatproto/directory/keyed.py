@@ -12,7 +12,7 @@ from chatproto.directory.addresses import told
 from chatproto.directory.classic_registration import Origin, is_loopback, network
 from chatproto.directory.group import Group
 from chatproto.directory.id_owners import IdOwners, ids_of, owned_alike
-from chatproto.directory.introducing import Introducer, NewTickets, no_tickets
+from chatproto.directory.introducing import IntroductionMaker, NewTickets, no_tickets
 from chatproto.directory.listing import Listing
 from chatproto.directory.registration_store import MemoryRegistrations, RegistrationStore
 from chatproto.directory.registrations import (
@@ -137,7 +137,7 @@ class KeyedDirectory:
         self._used: OrderedDict[str, float] = OrderedDict()  # connected: since when `names` knows
         self._watchers = Watchers(limits.watches)
         self._new_ids = new_ids_limiter(limits) if counted else None
-        self.introducer = Introducer(limits, new_call, new_tickets)
+        self.introducer = IntroductionMaker(limits, new_call, new_tickets)
 
     def answer(self, message: Bcp2Message, visitor: ClientConnection, now: float) -> list[Effect]:
         """Return the effects of one request: its answer to `visitor`, and pushes to other clients."""

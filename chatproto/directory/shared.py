@@ -116,7 +116,7 @@ class ToClient:
 
 
 @value_class
-class PresenceChanged:
+class PresenceNotice:
     """`client_id` has come, has gone, or has another registration.
 
     Args: version: that of its group since then. presence: its registration; None if it has ended.
@@ -127,4 +127,4 @@ class PresenceChanged:
     presence: SharedPresence | None
 
 
-Notice = ToClient | PresenceChanged
+Notice = ToClient | PresenceNotice
