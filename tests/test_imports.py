@@ -28,6 +28,8 @@ MAY_IMPORT: dict[str, set[str]] = {
             "directory.classic_registration",
             "directory.id_owners",
             "directory.registration_store",
+            "directory.shared",
+            "directory.shared_store",
             "directory.sorted_ids",
             "session.ledger",
             "rooms.history",

@@ -27,6 +27,7 @@ from chatproto.server.shared_side import FAREWELL, SharedSide, rules_of
 from chatproto.stores.redis.beats import Beats
 from chatproto.stores.redis.client import LATEST, RedisClient
 from chatproto.stores.redis.log import RedisLog
+from chatproto.stores.redis.node_table import NodeTable
 from chatproto.stores.redis.room_store import RedisRooms
 from chatproto.stores.redis.room_watch import RoomWatch
 from chatproto.stores.redis.url import RedisUrl
@@ -81,7 +82,8 @@ class Sharing(MultiService):
             tell=pushes.tell,
             keeps_lobby=keeps_lobby,
         )
-        self._beats = Beats(reactor, client, self._watch, limits, node, self.rooms)
+        table = NodeTable(limits.server_lapse)
+        self._beats = Beats(reactor, client, self._watch, limits, node, table, [self.rooms])
         self._beats.first.addCallback(lambda _: self._known(True))
         self.replica = Replica(
             *(shared, secure, self.rooms, pushes, limits),

@@ -1,11 +1,12 @@
 """Tell the other servers that this one is there, and notice those that are not, and what was missed.
 
-Redis keys: `chatproto:nodes`, a hash of counters that move while their servers live, and
-`chatproto:epoch`, another text after Redis was emptied.
+Redis keys: `chatproto:nodes`, a hash of counters that move while their servers live, `chatproto:gone`, a
+sorted set of servers by when they went, and `chatproto:epoch`, another text after Redis was emptied.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -16,14 +17,16 @@ from twisted.python.failure import Failure
 
 from chatproto.rooms.shared import OwnNode, RoomCopy
 from chatproto.stores.redis.client import RedisClient
-from chatproto.stores.redis.node_table import NodeTable
+from chatproto.stores.redis.node_table import GONE, NODES, NodeTable, inbox_key
 from chatproto.stores.redis.room_store import USED, room_key
 from chatproto.stores.redis.room_watch import RoomWatch
 from chatproto.stores.redis.scripts import BEAT, GIVE_UP
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ServerLimits
 
-NODES, EPOCH = "chatproto:nodes", "chatproto:epoch"
+EPOCH = "chatproto:epoch"
+REMEMBERED = 86400.0
+"""Seconds that it is known when a server went; no shorter than a registration lasts without a connection."""
 SOONEST = 0.05
 """Seconds between two beats while the subscription to the rooms is not there yet."""
 
@@ -56,15 +59,18 @@ class Beats(Service):
         watch: RoomWatch,
         limits: ServerLimits,
         node: OwnNode,
-        listener: BeatListener,
+        table: NodeTable,
+        listeners: Sequence[BeatListener],
     ) -> None:
         self._reactor = reactor
         self._client = client
         self._watch = watch
         self._node = node
-        self._listener = listener
-        self._table = NodeTable(limits.server_lapse)
+        self._listeners = listeners
+        self._table = table
+        self._remembered = max(REMEMBERED, limits.lease_most)
         self._epoch = ""
+        self._counter = 0  # of this server, as it was seen last
         self._known = False  # whether Redis knows of this server
         self._away = False
         self._strangers: set[str] = set()  # nodes of members that were no nodes at the last beat
@@ -89,7 +95,7 @@ class Beats(Service):
         if self.running:
             self.stopService()
             try:
-                await self._client.ask("HDEL", NODES, self._node.name)
+                await self._give_up(self._node.name, "")
             except RemoteError:
                 pass  # they find out
 
@@ -132,13 +138,15 @@ class Beats(Service):
         epoch, pairs, changed, rooms = found
         now = self._reactor.seconds()
         counters = dict(zip(pairs[::2], map(int, pairs[1::2]), strict=True))
-        self._known = True
         former, self._epoch = self._epoch, epoch
-        if former and former != epoch:
+        before, self._counter = self._counter, counters.get(self._node.name, 0)
+        if former and (former != epoch or (self._known and self._counter <= before)):
             self._empty()
+        self._known = True
         gone = self._table.see(counters, now) | self._long_gone(counters, copies)
         for node in gone:
-            self._listener.node_gone(node)
+            for listener in self._listeners:
+                listener.node_gone(node)
         if self._away:
             self._away = False
             self._table.hold(now)
@@ -147,11 +155,18 @@ class Beats(Service):
             [copies[one].policy.name for one in changed if copies[one].event == events[one]]
         )
         if self._watch.is_up:
-            self._listener.came_in(rooms)
+            for listener in self._listeners:
+                listener.came_in(rooms)
             if not self.first.called:
                 self.first.callback(None)
         for node, counter in self._table.late(now):
-            await self._client.run(GIVE_UP, (NODES,), (node, str(counter)))
+            await self._give_up(node, str(counter))
+
+    async def _give_up(self, node: str, counter: str) -> None:
+        now = self._reactor.seconds()
+        keys = NODES, GONE, inbox_key(node)
+        words = node, counter, repr(now), repr(now - self._remembered)
+        await self._client.run(GIVE_UP, keys, words)
 
     def _long_gone(self, counters: dict[str, int], copies: list[RoomCopy]) -> set[str]:
         """Return the nodes of members that are no nodes for the second time: nobody saw them go.
@@ -164,14 +179,16 @@ class Beats(Service):
 
     def _empty(self) -> None:
         self.log.warn("Redis was emptied, or has older data: what nobody here holds is gone")
-        self._listener.emptied()
+        for listener in self._listeners:
+            listener.emptied()
 
     def _part(self) -> None:
         """Go on under another name: the members of the former one were put out."""
         self.log.warn("the other servers have given this one up: it comes in again")
         self._known = False
         self._node.renew()
-        self._listener.come_in_again()
+        for listener in self._listeners:
+            listener.come_in_again()
 
     def _failed(self, failure: Failure) -> None:
         if self.running:

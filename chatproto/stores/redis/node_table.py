@@ -7,6 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+NODES, GONE = "chatproto:nodes", "chatproto:gone"
+"""Redis keys: counters of servers that move while they live, and when servers went (a sorted set)."""
+
+
+def inbox_key(node: str) -> str:
+    """Return the key of the stream of notices for the server `node`."""
+    return f"chatproto:inbox:{node}"
+
 
 class NodeTable:
     """Servers that share a Redis. `lapse`: seconds without a beat after which one is given up."""

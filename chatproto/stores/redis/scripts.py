@@ -29,40 +29,122 @@ def _script(text: str) -> Script:
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-COMMIT = _script("""
+_SEND = """
+local function send(node, text)
+  if redis.call('HEXISTS', 'chatproto:nodes', node) == 0 then return 0 end
+  local inbox = 'chatproto:inbox:' .. node
+  local last = redis.call('XREVRANGE', inbox, '+', '-', 'COUNT', 1)[1]
+  local number = string.format('%.0f', last and string.match(last[1], '^%d+') + 1 or 1)
+  redis.call('XADD', inbox, 'MAXLEN', '~', '10000', number .. '-0', 'b', text)
+  return 1
+end
+"""
+"""Put a notice into the inbox of a node, if there is such a node: 10,000 to 10,100 are kept.
+
+Entries are numbered, so that the reader sees when one was trimmed before it was read.
+"""
+
+COMMIT = _script(
+    _SEND
+    + """
 local token = redis.call('GET', KEYS[2])
 if token then return token end
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return '0' end
-local version = string.format('%.0f', ARGV[1] + 1)
+local result = string.format('%.0f', ARGV[1] + 1)
 if ARGV[2] == '' then
   redis.call('DEL', KEYS[1])
 else
-  redis.call('HSET', KEYS[1], 'version', version, 'data', ARGV[2])
+  redis.call('HSET', KEYS[1], 'version', result, 'data', ARGV[2])
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
 end
-for n = 5, #ARGV, 2 do
-  if ARGV[n] == '+' then redis.call('ZADD', KEYS[3], 0, ARGV[n + 1]) end
-  if ARGV[n] == '-' then redis.call('ZREM', KEYS[3], ARGV[n + 1]) end
-  local inbox = string.match(ARGV[n], '^>(.*)')
-  if inbox then redis.call('XADD', inbox, 'MAXLEN', '~', ARGV[4], '*', 'b', ARGV[n + 1]) end
+local function change(what, key, score, member)
+  if what == '+' then redis.call('ZADD', key, score, member) end
+  if what == '-' then redis.call('ZREM', key, member) end
 end
-redis.call('SET', KEYS[2], version, 'EX', 60)
-return version
-""")
-"""Replace the data of an aggregate.
+for n = 4, #ARGV, 4 do
+  local done, why
+  if ARGV[n] == '>' then
+    done, why = pcall(send, ARGV[n + 2], ARGV[n + 3])
+  else
+    done, why = pcall(change, ARGV[n], KEYS[tonumber(ARGV[n + 1])], ARGV[n + 2], ARGV[n + 3])
+  end
+  if not done and not string.find(result, ' ') then
+    result = result .. ' ' .. tostring(type(why) == 'table' and why.err or why)
+  end
+end
+redis.call('SET', KEYS[2], result, 'EX', 60)
+return result
+"""
+)
+"""Replace the data of an aggregate, and the entries that lists have of it.
 
-KEYS: aggregate, token, listing. ARGV: version; data ("" removes it); its life in milliseconds; the most
-entries of an inbox; then pairs: `+` or `-` and a member of the listing, `>KEY` and a notice for that inbox.
-Returns the new version, or 0 for a conflict.
+KEYS: aggregate, token, then lists. ARGV: version; data ("" removes it); its life in milliseconds; then
+fours: `+` or `-`, the number of the list among KEYS, score, member; or `>`, "",
+node and a notice for its inbox. Returns the new version, or 0 for a conflict; after it why a list or an
+inbox could not be changed, which does not keep the rest from being done.
 """
 
+NOTIFY = _script(_SEND + "return send(ARGV[1], ARGV[2])")
+"""Put a notice into an inbox. ARGV: node, notice. Returns 1, or 0 if there is no such node."""
+
 RESERVE = _script("""
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 1 end
-if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 and
+    redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[2]) then
+  return 0
+end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 """)
-"""Reserve a place for an item. KEYS: count. ARGV: item, most items, time. Returns 1, or 0 if it is full."""
+"""Reserve a place for an item. KEYS: count. ARGV: item, most items, time. Returns 1, or 0 if it is full.
+
+One that is reserved already is reserved anew.
+"""
+
+RELEASE = _script("""
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+return redis.call('HDEL', KEYS[1], ARGV[1])
+""")
+"""Take a reservation back unless it was made anew meanwhile. KEYS: count. ARGV: item, its time."""
+
+PAIRING = _script("""
+local function first(key, reverse)
+  local found = redis.call(reverse and 'ZREVRANGE' or 'ZRANGE', key, 0, 2)
+  local others = {}
+  for _, one in ipairs(found) do
+    if one ~= ARGV[1] and #others < 2 then others[#others + 1] = one end
+  end
+  return others
+end
+return {redis.call('HGET', KEYS[3], ARGV[1]) or '', first(KEYS[2], false), first(KEYS[1], true)}
+""")
+"""Read what a pair is decided upon. KEYS: free, waiting, partners. ARGV: asker.
+
+Returns its partner ("" for none), the first two others that wait, and the last two others that are free.
+"""
+
+PAIR = _script("""
+local asker, peer, place = ARGV[1], ARGV[2], ARGV[3]
+local there = {
+  waiting = redis.call('ZSCORE', KEYS[2], peer),
+  free = redis.call('ZSCORE', KEYS[1], peer),
+  partner = redis.call('HGET', KEYS[3], asker) == peer
+}
+if not there[place] then return 0 end
+redis.call('ZREM', KEYS[1], asker, peer)
+redis.call('ZREM', KEYS[2], asker, peer)
+redis.call('HSET', KEYS[3], asker, peer, peer, asker)
+redis.call('ZADD', KEYS[4], ARGV[4], asker, ARGV[4], peer)
+for _, old in ipairs(redis.call('ZRANGE', KEYS[4], 0, redis.call('ZCARD', KEYS[4]) - ARGV[5] - 1)) do
+  redis.call('ZREM', KEYS[4], old)
+  redis.call('HDEL', KEYS[3], old)
+end
+return 1
+""")
+"""Make two clients partners, neither free nor waiting.
+
+KEYS: free, waiting, partners, pairs by time. ARGV: asker, peer, where it was found (waiting, free or
+partner), time, most clients that have a partner. Returns 1, or 0 if the peer is there no more.
+"""
 
 SAY = _script("""
 local numbers = {}
@@ -227,9 +309,21 @@ the nodes with their counters, the indexes of rooms that have other events, and 
 """
 
 GIVE_UP = _script("""
-if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
-return redis.call('HDEL', KEYS[1], ARGV[1])
+local counter = redis.call('HGET', KEYS[1], ARGV[1])
+if not counter or (ARGV[2] ~= '' and counter ~= ARGV[2]) then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('DEL', KEYS[3])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])
+return 1
 """)
-"""Give up a node, unless its counter has moved. KEYS: nodes. ARGV: node, counter. Returns 1, or 0."""
+"""Give up a node, unless its counter has moved.
 
-ALL = (COMMIT, RESERVE, SAY, ENTER, LEAVE, POLICY, READ, FORGET, BEAT, GIVE_UP)
+KEYS: nodes, nodes that went, inbox of the node. ARGV: node, counter ("": any), time, time before which
+nobody remembers nodes that went. Returns 1, or 0.
+"""
+
+ALL = (
+    *(COMMIT, NOTIFY, RESERVE, RELEASE, PAIRING, PAIR),
+    *(SAY, ENTER, LEAVE, POLICY, READ, FORGET, BEAT, GIVE_UP),
+)

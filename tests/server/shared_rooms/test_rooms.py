@@ -17,6 +17,7 @@ from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.shared_rooms.lobby import SharedLobby
 from chatproto.server.shared_rooms.rooms import SharedRooms
 from chatproto.stores.redis.beats import Beats
+from chatproto.stores.redis.node_table import NodeTable
 from chatproto.stores.redis.room_store import RedisRooms
 from chatproto.stores.redis.room_watch import RoomWatch
 from chatproto.stores.redis.url import RedisUrl
@@ -118,7 +119,9 @@ class OneServer:
             keeps_lobby=True,
         )
         self.lobby = self.plain.lobby = self.shared.lobby
-        self.beats = Beats(clock, client, self.watch, limits, node, self.shared)
+        self.beats = Beats(
+            clock, client, self.watch, limits, node, NodeTable(limits.server_lapse), [self.shared]
+        )
 
     def person(self, name: str, number: int) -> Person:
         self.case.owners[name] = key(number)

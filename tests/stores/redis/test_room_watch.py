@@ -24,6 +24,7 @@ from chatproto.rooms.shared_store import Conflict
 from chatproto.stores.redis import client as client_module
 from chatproto.stores.redis.beats import Beats
 from chatproto.stores.redis.client import RedisClient
+from chatproto.stores.redis.node_table import NodeTable
 from chatproto.stores.redis.room_store import RedisRooms
 from chatproto.stores.redis.room_text import write_line
 from chatproto.stores.redis.room_watch import RoomWatch
@@ -57,7 +58,15 @@ class OneServer:
         )
         names = iter([name, *(f"{name} {number}" for number in range(1000))])
         self.node = OwnNode(lambda: next(names))
-        self.beats = Beats(case.clock, client, self.watch, limits, self.node, self)
+        self.beats = Beats(
+            case.clock,
+            client,
+            self.watch,
+            limits,
+            self.node,
+            NodeTable(limits.server_lapse),
+            [self],
+        )
         self.counts: list[int] = []
 
     # What the watch and the beats tell.

@@ -8,8 +8,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 
 from chatproto.stores.redis import client as client_module
-from chatproto.stores.redis.beats import EPOCH, NODES
+from chatproto.stores.redis.beats import EPOCH
 from chatproto.stores.redis.client import LOST, OutcomeUncertain, RedisClient
+from chatproto.stores.redis.node_table import GONE, NODES
 from chatproto.stores.redis.room_store import USED
 from chatproto.stores.redis.scripts import (
     BEAT,
@@ -24,8 +25,13 @@ from tests.stores.redis.case import RedisCase
 from tests.stores.redis.lossy import Lossy
 
 GROUP, LISTING = "chatproto:{i:alice}", "chatproto:listing"
-LIFE, INBOX = "60000", "10"
+LIFE = "60000"
 ROOM = "chatproto:{r:#tea}"
+
+
+def put(member: str) -> tuple[str, ...]:
+    """Return the words that put a member into LISTING."""
+    return "+", "3", "0", member
 
 
 class ScriptCase(RedisCase):
@@ -36,7 +42,7 @@ class ScriptCase(RedisCase):
         self, client: RedisClient, version: int, data: str, *notices: str, token: str = ""
     ) -> int:
         keys = (GROUP, f"{GROUP}:t:{token or self.new_token()}", LISTING)
-        return int(await client.once(COMMIT, keys, (str(version), data, LIFE, INBOX, *notices)))
+        return int(await client.once(COMMIT, keys, (str(version), data, LIFE, *notices)))
 
     async def say(self, client: RedisClient, version: int, *lines: str, tokens: Any = ()) -> Any:
         names = tokens or [self.new_token() for _ in lines]
@@ -60,19 +66,40 @@ class CommitTests(ScriptCase):
         client = await self.client()
         self.assertEqual(await self.commit(client, 0, "first"), 1)
         self.assertEqual(await self.commit(client, 1, "second"), 2)
-        self.assertEqual(await self.commit(client, 1, "late", "+", "late"), 0)
+        self.assertEqual(await self.commit(client, 1, "late", *put("late")), 0)
         self.assertEqual(await self.ask(client, "HGET", GROUP, "data"), "second")
         self.assertEqual(await self.ask(client, "ZCARD", LISTING), 0)
         self.assertLessEqual(await self.ask(client, "PTTL", GROUP), 60000)
 
-    async def test_listing_and_notices_are_written_with_it(self) -> None:
+    async def test_lists_and_notices_are_written_with_it(self) -> None:
         client = await self.client()
-        notices = [word for number in range(300) for word in (">inbox", f"notice {number}")]
-        self.assertEqual(await self.commit(client, 0, "data", "+", "alice", *notices), 1)
+        await self.ask(client, "HSET", NODES, "here", "1")
+        notices = [word for number in range(3) for word in (">", "", "here", f"notice {number}")]
+        words = *put("alice"), *notices, ">", "", "elsewhere", "notice"
+        self.assertEqual(await self.commit(client, 0, "data", *words), 1)
         self.assertEqual(await self.ask(client, "ZRANGE", LISTING, "0", "-1"), ["alice"])
-        self.assertLess(await self.ask(client, "XLEN", "inbox"), 200)
-        self.assertEqual(await self.commit(client, 1, "", "-", "alice"), 2)
+        found = await self.ask(client, "XRANGE", "chatproto:inbox:here", "-", "+")
+        wanted = [[f"{one + 1}-0", ["b", f"notice {one}"]] for one in range(3)]
+        self.assertEqual(found, wanted)
+        self.assertEqual(await self.ask(client, "EXISTS", "chatproto:inbox:elsewhere"), 0)
+        self.assertEqual(await self.commit(client, 1, "", "-", "3", "0", "alice"), 2)
         self.assertEqual(await self.ask(client, "EXISTS", GROUP, LISTING), 0)
+
+    async def test_a_poisoned_list_keeps_nothing_else_from_being_done(self) -> None:
+        client = await self.client()
+        await self.ask(client, "HSET", NODES, "here", "1", "there", "1")
+        await self.ask(client, "MSET", LISTING, "poison", "chatproto:inbox:here", "poison")
+        keys = (GROUP, f"{GROUP}:t:x", LISTING, "other")
+        words = (
+            *(*put("alice"), ">", "", "here", "lost", ">", "", "there", "heard"),
+            *("+", "4", "7", "alice"),
+        )
+        found = await client.once(COMMIT, keys, ("0", "data", LIFE, *words))
+        self.assertTrue(found.startswith("1 ") and "WRONGTYPE" in found, found)
+        self.assertEqual(await self.ask(client, "ZSCORE", "other", "alice"), "7")
+        self.assertEqual(await self.ask(client, "XLEN", "chatproto:inbox:there"), 1)
+        again = await client.once(COMMIT, keys, ("0", "data", LIFE, *words))
+        self.assertEqual(again, found)
 
     async def test_a_lost_reply_another_writer_and_then_the_retry(self) -> None:
         lossy = Lossy(self.redis.port)
@@ -177,8 +204,15 @@ class BeatTests(ScriptCase):
     async def test_a_node_that_was_given_up_learns_it(self) -> None:
         client = await self.client()
         await self.beat(client, "one", "1")
-        self.assertEqual(await self.run_script(client, GIVE_UP, (NODES,), "one", "0"), 0)
-        self.assertEqual(await self.run_script(client, GIVE_UP, (NODES,), "one", "1"), 1)
+        await self.ask(client, "ZADD", GONE, "10", "long gone")
+        await self.ask(client, "SET", "inbox", "something")
+        keys = NODES, GONE, "inbox"
+        for counter, result in (("0", 0), ("1", 1), ("", 0)):
+            found = await self.run_script(client, GIVE_UP, keys, "one", counter, "200.5", "100")
+            self.assertEqual(found, result)
+        left = await self.ask(client, "ZRANGE", GONE, "0", "-1", "WITHSCORES")
+        self.assertEqual(left, ["one", "200.5"])
+        self.assertEqual(await self.ask(client, "EXISTS", "inbox"), 0)
         self.assertEqual(await self.beat(client, "one"), ["by one"])
         await self.ask(client, "FLUSHALL")
         self.assertEqual(await self.beat(client, "one"), [""])

@@ -26,6 +26,7 @@ from chatproto.rooms.shared import OwnNode, RoomCopy, RoomEvent, RoomSeat, Spoke
 from chatproto.stores.redis.beats import Beats
 from chatproto.stores.redis.client import RedisClient, connected
 from chatproto.stores.redis.log import RedisLog
+from chatproto.stores.redis.node_table import NodeTable
 from chatproto.stores.redis.room_store import RedisRooms
 from chatproto.stores.redis.room_watch import RoomWatch
 from chatproto.stores.redis.url import RedisUrl
@@ -164,7 +165,7 @@ class SecretTests(TestCase):
         store = RedisRooms(client, url.database, SERVER_DEFAULTS, lambda: next(tokens))
         watch, heard = RoomWatch(reactor, url, store), Heard()
         node = OwnNode(lambda: next(tokens))
-        beats = Beats(reactor, client, watch, SERVER_DEFAULTS, node, heard)
+        beats = Beats(reactor, client, watch, SERVER_DEFAULTS, node, NodeTable(10.0), [heard])
         for service in (client, watch):
             service.startService()
             self.addCleanup(service.stopService)

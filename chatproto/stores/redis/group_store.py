@@ -1,0 +1,292 @@
+"""The directory that several servers share, in Redis: groups of ids, and lists of all clients.
+
+Redis keys of the ids that fold to FOLD: `chatproto:{i:FOLD}`, a hash of version and JSON, and the same with
+`:t:TOKEN` (result of a change, for a retry). Lists, all sorted sets: `chatproto:ids` (connected and listed
+clients, and classic ones, by id), `chatproto:newest` and `chatproto:open` (those with keys, and those of
+them that take calls in plain text, by registration), `chatproto:classics` (by registration),
+`chatproto:names` (owned ids, by end), `chatproto:present` (registrations with keys), `chatproto:ends`
+(groups, by the first end of anything in them), and `chatproto:{a:ADDRESS}` (classic clients from one
+address, by last request). Of classic pairs: `chatproto:{pair}:free` (by last request), `:waiting` (by when
+they began to), `:partners` (a hash) and `:pairs` (who is in it, by when). A group ends by itself `SLACK`
+after all that is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from twisted.logger import Logger
+
+from chatproto.directory.classic_registration import network
+from chatproto.directory.shared import GroupState, ListedClient, Notice, PairingFacts
+from chatproto.directory.shared_store import GroupChanged
+from chatproto.stores.redis.client import RedisClient
+from chatproto.stores.redis.group_text import (
+    CLASSIC,
+    ENDS,
+    FREE,
+    LISTED,
+    NEWEST,
+    OPEN,
+    OWNED,
+    POISON,
+    PRESENT,
+    WAITING,
+    group_ends,
+    list_changes,
+    network_key,
+    read_group,
+    read_listed,
+    write_group,
+    write_notice,
+)
+from chatproto.stores.redis.node_table import GONE, NODES, NodeTable
+from chatproto.stores.redis.scripts import (
+    COMMIT,
+    CONFLICT,
+    NOTIFY,
+    PAIR,
+    PAIRING,
+    RELEASE,
+    RESERVE,
+)
+from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.fields import fold
+from chatproto.wire.limits import ServerLimits
+
+SLACK = 3600.0
+"""Seconds that a group is stored after all that is in it has ended, so that the lists can follow."""
+LAST = "~"
+"""Letter that comes after all those of ids."""
+PARTNERS, PAIRS = "chatproto:{pair}:partners", "chatproto:{pair}:pairs"
+MOST_LEFT = 1000
+"""Servers that are there no more of which it is remembered when they went."""
+MOST_NAMED = 1000
+"""Unreadable groups that are named in the log, each once."""
+
+
+class RedisDirectory:
+    """A `directory.shared_store.SharedDirectoryStore`.
+
+    Args: new_token: makes a name that nobody has had, for a change. table: servers that are there.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        client: RedisClient,
+        limits: ServerLimits,
+        new_token: Callable[[], str],
+        table: NodeTable,
+    ) -> None:
+        self._client = client
+        self._limits = limits
+        self._new_token = new_token
+        self._table = table
+        self._named: set[str] = set()
+        self._left: dict[str, float] = {}  # when servers went that are there no more
+
+    # Groups.
+
+    async def load(self, client_id: str) -> GroupState:
+        """Load the group of `client_id`, as it was written: also what has ended since then.
+
+        Raises: StoreTrouble: also for one that another program has written, or servers of newer rules.
+        """
+        folded = fold(client_id)
+        key = _group_key(folded)
+        try:
+            version, data = await self._client.ask("HMGET", key, "version", "data")
+            if version is None:
+                return GroupState(folded)
+            return read_group(folded, int(version), data)
+        except POISON:
+            trouble = StoreTrouble(f"{key} in Redis cannot be read: it is not a group of ids")
+        except StoreTrouble as error:
+            trouble = StoreTrouble(f"{key}: {error.detail}")
+            if self._client.why:
+                raise  # Redis is away, which the client names
+        self._name(key, trouble.detail)
+        raise trouble
+
+    async def commit(
+        self,
+        former: GroupState,
+        state: GroupState,
+        now: float,
+        notices: Iterable[tuple[str, Notice]] = (),
+    ) -> GroupState:
+        """Replace `former`, as it was loaded, by `state`; return it with its new version.
+
+        Raises: GroupChanged: nothing was done. StoreTrouble, OutcomeUncertain.
+        """
+        key = _group_key(state.fold)
+        keys = [key, f"{key}:t:{self._new_token()}"]
+        words = []
+        for change in list_changes(former, state, self._limits):
+            if change.key not in keys[2:]:
+                keys.append(change.key)
+            place = keys.index(change.key, 2) + 1
+            words += [change.what, str(place), repr(change.score), change.member]
+        for node, notice in notices:
+            words += [">", "", node, write_notice(notice)]
+        empty = not (state.owned or state.presences or state.classic or state.watching)
+        result = await self._client.once(
+            COMMIT,
+            keys,
+            (
+                str(former.version),
+                "" if empty else write_group(state),
+                str(int(self._life(state, now) * 1000)),
+                *words,
+            ),
+        )
+        version, _, why = str(result).partition(" ")
+        if int(version) == CONFLICT:
+            raise GroupChanged
+        if why:
+            self.log.error("{key}: a list in Redis is left as it was: {why}", key=key, why=why)
+        return replace(state, version=0 if empty else int(version))
+
+    def _life(self, state: GroupState, now: float) -> float:
+        """Return the seconds for which a group is stored."""
+        latest = max(group_ends(state, self._limits), default=now)
+        # A connected client may have nothing that ends, and those who watch for ever.
+        lasts = self._limits.keep_names if state.presences or state.watching else 0.0
+        return max(latest - now, lasts, 0.0) + SLACK
+
+    def _name(self, key: str, why: str) -> None:
+        if key not in self._named:
+            if len(self._named) >= MOST_NAMED:
+                self._named.clear()
+            self._named.add(key)
+            self.log.error("{why}", why=why)
+
+    async def due(self, now: float, most: int) -> list[str]:
+        """Return at most `most` ids of groups in which something has ended."""
+        found = await self._client.ask(
+            *("ZRANGEBYSCORE", ENDS, "-inf", repr(now), "LIMIT", "0", str(most))
+        )
+        return [str(one) for one in found]
+
+    # Lists.
+
+    async def listed(self, prefix: str, after: str, most: int) -> list[ListedClient]:
+        """Return listed clients with ids from `prefix` and after `after`, by id, with keys and without."""
+        begin = f"({after} {LAST}" if after and after >= prefix else f"[{prefix}" if prefix else "-"
+        end = f"({prefix}{LAST}" if prefix else "+"
+        return await self._listed("ZRANGEBYLEX", LISTED, begin, end, "LIMIT", "0", str(most))
+
+    async def newest(self, first: int, most: int) -> list[ListedClient]:
+        """Return listed clients with keys, the newest first, beginning with the place `first`."""
+        return await self._listed("ZREVRANGE", NEWEST, str(first), str(first + most - 1))
+
+    async def open(self, first: int, most: int) -> list[ListedClient]:
+        """Return listed clients with keys that take calls in plain text, the newest first."""
+        return await self._listed("ZREVRANGE", OPEN, str(first), str(first + most - 1))
+
+    async def classics(self, most: int) -> list[ListedClient]:
+        """Return classic clients in the order in which they registered."""
+        return await self._listed("ZRANGE", CLASSIC, "0", str(most - 1))
+
+    async def _listed(self, *command: str) -> list[ListedClient]:
+        found = []
+        for entry in await self._client.ask(*command):
+            try:
+                found.append(read_listed(entry))
+            except POISON:
+                self._name(command[1], f"an entry of {command[1]} in Redis is no client: left out")
+        return found
+
+    async def counts(self) -> tuple[int, int, int]:
+        """Return the numbers of owned ids, of registrations with keys, and of classic ones."""
+        owned, present, classic = [
+            int(await self._client.ask("ZCARD", key)) for key in (OWNED, PRESENT, CLASSIC)
+        ]
+        return owned, present, classic
+
+    async def silent_from(self, host: str, most: int) -> tuple[int, list[str]]:
+        """Return how many classic clients are registered from the address of `host`, and `most` of them.
+
+        Those that were silent for longest come first.
+        """
+        key, ask = network_key(network(host)), self._client.ask
+        count = int(await ask("ZCARD", key))
+        return count, [str(one) for one in await ask("ZRANGE", key, "0", str(most - 1))]
+
+    # Ids of a key.
+
+    async def reserve(self, key: str, client_id: str, most: int, now: float) -> bool:
+        """Reserve one of `most` ids for a key; False if it has as many. Twice is once, the second time."""
+        words = client_id, str(most), repr(now)
+        return bool(await self._client.run(RESERVE, (_count_key(key),), words))
+
+    async def release(self, key: str, client_id: str, since: float) -> bool:
+        """Take back the reservation that was made at `since`; False if it was made anew meanwhile."""
+        words = client_id, repr(since)
+        return bool(await self._client.run(RELEASE, (_count_key(key),), words))
+
+    async def reserved(self, key: str) -> Mapping[str, float]:
+        """Return the ids that a key has reserved, and when."""
+        found = await self._client.ask("HGETALL", _count_key(key))
+        try:
+            pairs = zip(found[::2], map(float, found[1::2]), strict=True)
+            return {str(client_id): since for client_id, since in pairs}
+        except POISON:
+            raise StoreTrouble(f"{_count_key(key)} in Redis cannot be read") from None
+
+    # Pairs of classic clients.
+
+    async def pairing(self, asker: str) -> PairingFacts:
+        """Return what a BRIDGE of `asker` is decided upon."""
+        keys = FREE, WAITING, PARTNERS
+        partner, waiting, free = await self._client.run(PAIRING, keys, (asker,))
+        return PairingFacts(partner or None, tuple(map(str, waiting)), tuple(map(str, free)))
+
+    async def pair(self, asker: str, peer: str, place: str, now: float) -> bool:
+        """Make two each other's partner, neither free nor waiting.
+
+        Args: place: where `peer` was found, "partner", "waiting" or "free". False: it is there no more.
+        """
+        most = str(2 * self._limits.registrations)
+        words = asker, peer, place, repr(now), most
+        return bool(await self._client.run(PAIR, (FREE, WAITING, PARTNERS, PAIRS), words))
+
+    async def wait(self, asker: str, now: float) -> None:
+        """`asker` waits; in its old place if it did already."""
+        await self._client.ask("ZADD", WAITING, "NX", repr(now), asker)
+
+    async def unpair(self, client_id: str) -> None:
+        """Take a client that is registered no more out of those that are free or wait."""
+        await self._client.ask("ZREM", FREE, client_id)
+        await self._client.ask("ZREM", WAITING, client_id)
+
+    # Servers.
+
+    async def send(self, node: str, notice: Notice) -> bool:
+        """Put a notice into the inbox of a server; False if there is no such server."""
+        return bool(await self._client.run(NOTIFY, (), (node, write_notice(notice))))
+
+    async def left_at(self, node: str) -> float | None:
+        """Return when a server went; None: it is there. 0.0: so long ago that nobody knows."""
+        if node in self._table:
+            return None
+        if node not in self._left:
+            # A server that has come just now is in no table yet.
+            if await self._client.ask("HEXISTS", NODES, node):
+                return None
+            left = await self._client.ask("ZSCORE", GONE, node)
+            if len(self._left) >= MOST_LEFT:
+                self._left.clear()
+            self._left[node] = float(left or 0)
+        return self._left[node]
+
+
+def _group_key(folded: str) -> str:
+    return f"chatproto:{{i:{folded}}}"
+
+
+def _count_key(key: str) -> str:
+    return f"chatproto:{{k:{key}}}:ids"
