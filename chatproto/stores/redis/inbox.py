@@ -1,0 +1,126 @@
+"""Read the notices that other servers send to this one.
+
+Redis key of the server NODE: `chatproto:inbox:NODE`, a bounded stream whose entries are numbered. It is
+there while the server is: whoever gives a server up deletes it (`stores.redis.beats`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from chatproto.directory.shared_store import InboxListener
+from chatproto.rooms.shared import OwnNode
+from chatproto.stores.redis.client import LATEST, LOST, SOONEST, RedisConnection, connected
+from chatproto.stores.redis.group_text import POISON, read_notice
+from chatproto.stores.redis.node_table import inbox_key
+from chatproto.stores.redis.url import RedisUrl
+
+BLOCK = 2.0
+"""Seconds that one read waits for a notice; less than the time in which Redis has to answer."""
+AT_ONCE = 100
+"""Notices that are read at once."""
+
+
+class Inbox(Service):
+    """Inbox of the server `node`, read on a connection of its own. A former name's is read no more."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, url: RedisUrl, node: OwnNode, listener: InboxListener) -> None:
+        self._reactor = reactor
+        self._url = url
+        self._node = node
+        self._listener = listener
+        self._name = ""
+        self._last = 0  # number of the notice that was read last
+        self._connection: RedisConnection | None = None
+        self._running: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        self._running = Deferred.fromCoroutine(self._run())
+        self._running.addErrback(self._failed)
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        running, self._running = self._running, None
+        if running is not None:
+            self._reactor.callLater(0, running.cancel)  # it may be what is running just now
+        return running
+
+    @property
+    def is_up(self) -> bool:
+        """True while there is a connection."""
+        return self._connection is not None
+
+    async def _run(self) -> None:
+        wait = SOONEST
+        while self.running:
+            try:
+                async with connected(self._reactor, self._url) as connection:
+                    self._connection = connection
+                    while True:
+                        await self._read(connection)
+                        wait = SOONEST
+            except LOST as error:
+                self.log.debug("the inbox cannot be read: {why}", why=error)  # the client names it
+            finally:
+                self._connection = None
+            await deferLater(self._reactor, wait, lambda: None)
+            wait = min(LATEST, wait * 2)
+
+    async def _read(self, connection: RedisConnection) -> None:
+        """Wait for notices for a while, and hand on what has come."""
+        name = self._node.name
+        if name != self._name:
+            self._name, self._last = name, 0
+        key = inbox_key(name)
+        block, count = str(int(BLOCK * 1000)), str(AT_ONCE)
+        found = await connection.ask(
+            *("XREAD", "BLOCK", block, "COUNT", count, "STREAMS", key, f"{self._last}-0")
+        )
+        if self._node.name != name:
+            return
+        if found is None:
+            newest = await connection.ask("XREVRANGE", key, "+", "-", "COUNT", "1")
+            if (_number(newest[0]) if newest else 0) < self._last:
+                self._last = 0  # Redis has lost what was in it
+                self._miss()
+            return
+        for entry in found[0][1]:
+            number, former = _number(entry), self._last
+            self._last = number
+            if number != former + 1:
+                self._miss()
+            self._hand_on(entry, name)
+
+    def _hand_on(self, entry: Any, name: str) -> None:
+        try:
+            notice = read_notice(entry[1][1])
+        except (IndexError, *POISON):
+            self.log.error(
+                "{entry} in {key} is no notice: skipped", entry=entry[0], key=inbox_key(name)
+            )
+            return
+        try:
+            self._listener.noticed(notice)
+        except Exception:  # the next notices are for other clients
+            self.log.failure("a notice could not be handled")
+
+    def _miss(self) -> None:
+        self.log.warn("notices of other servers were lost before they were read")
+        self._listener.missed()
+
+    def _failed(self, failure: Failure) -> None:
+        if self.running:
+            self.log.failure("the inbox is read no more", failure)
+
+
+def _number(entry: Any) -> int:
+    return int(entry[0].partition("-")[0])
