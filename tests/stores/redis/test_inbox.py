@@ -93,7 +93,7 @@ class InboxTests(InboxCase):
     async def test_an_inbox_is_bounded(self) -> None:
         sender = await self.sender()
         client, key = sender._client, inbox_key("node1")
-        fill = "for n = 1, 20300 do redis.call('XADD', KEYS[1], n .. '-0', 'b', 'x') end"
+        fill = "for n = 1, 15000 do redis.call('XADD', KEYS[1], n .. '-0', 'b', 'x') end"
         await self.ask(client, "EVAL", fill, "1", key)
         await self.send(sender, 1)
         self.assertLess(await self.ask(client, "XLEN", key), 10_200)
