@@ -83,7 +83,7 @@ class Sharing(MultiService):
             keeps_lobby=keeps_lobby,
         )
         table = NodeTable(limits.server_lapse)
-        self._beats = Beats(reactor, client, self._watch, limits, node, table, [self.rooms])
+        self._beats = Beats(reactor, client, self._watch, limits, node, table, [self.rooms], now)
         self._beats.first.addCallback(lambda _: self._known(True))
         self.replica = Replica(
             *(shared, secure, self.rooms, pushes, limits),

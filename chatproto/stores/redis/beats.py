@@ -6,7 +6,7 @@ sorted set of servers by when they went, and `chatproto:epoch`, another text aft
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -48,7 +48,10 @@ class BeatListener(Protocol):
 
 
 class Beats(Service):
-    """Beats of this server, every `server_beat` seconds."""
+    """Beats of this server, every `server_beat` seconds.
+
+    Args: table: where the servers that are there are noted. now: seconds since 1970.
+    """
 
     log = Logger()
 
@@ -61,12 +64,14 @@ class Beats(Service):
         node: OwnNode,
         table: NodeTable,
         listeners: Sequence[BeatListener],
+        now: Callable[[], float],
     ) -> None:
         self._reactor = reactor
         self._client = client
         self._watch = watch
         self._node = node
         self._listeners = listeners
+        self._now = now
         self._table = table
         self._remembered = max(REMEMBERED, limits.lease_most)
         self._epoch = ""
@@ -163,7 +168,7 @@ class Beats(Service):
             await self._give_up(node, str(counter))
 
     async def _give_up(self, node: str, counter: str) -> None:
-        now = self._reactor.seconds()
+        now = self._now()
         keys = NODES, GONE, inbox_key(node)
         words = node, counter, repr(now), repr(now - self._remembered)
         await self._client.run(GIVE_UP, keys, words)

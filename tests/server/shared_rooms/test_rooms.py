@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from itertools import count
+from time import time
 from typing import Any
 
 from twisted.internet import reactor
@@ -120,7 +121,14 @@ class OneServer:
         )
         self.lobby = self.plain.lobby = self.shared.lobby
         self.beats = Beats(
-            clock, client, self.watch, limits, node, NodeTable(limits.server_lapse), [self.shared]
+            clock,
+            client,
+            self.watch,
+            limits,
+            node,
+            NodeTable(limits.server_lapse),
+            [self.shared],
+            time,
         )
 
     def person(self, name: str, number: int) -> Person:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from time import time
 from typing import Any
 
 from twisted.internet import reactor
@@ -24,7 +25,7 @@ from chatproto.rooms.shared_store import Conflict
 from chatproto.stores.redis import client as client_module
 from chatproto.stores.redis.beats import Beats
 from chatproto.stores.redis.client import RedisClient
-from chatproto.stores.redis.node_table import NodeTable
+from chatproto.stores.redis.node_table import NODES, NodeTable
 from chatproto.stores.redis.room_store import RedisRooms
 from chatproto.stores.redis.room_text import write_line
 from chatproto.stores.redis.room_watch import RoomWatch
@@ -66,6 +67,7 @@ class OneServer:
             self.node,
             NodeTable(limits.server_lapse),
             [self],
+            time,
         )
         self.counts: list[int] = []
 
@@ -435,6 +437,17 @@ class NodeTests(WatchCase):
         self.assertIn("everything", one.gone)
         self.assertIn("everything", other.gone)
         self.assertEqual(one.parted, [])
+
+    async def test_a_redis_with_older_data_is_noticed(self) -> None:
+        one, other = await self.several()
+        for server in (one, one, one, other):
+            await server.beats.beat()
+        await self.ask(one.client, "HSET", NODES, one.name, "1")
+        for server in (one, other):
+            await server.beats.beat()
+        self.assertEqual((one.gone, other.gone), (["everything"], []))
+        await one.beats.beat()
+        self.assertEqual((one.gone, one.parted), (["everything"], []))
 
     async def test_nobody_is_given_up_while_redis_is_away(self) -> None:
         one, other = await self.several()

@@ -7,6 +7,7 @@ import ipaddress
 import re
 from itertools import count
 from pathlib import Path
+from time import time
 from typing import Any
 
 from cryptography import x509
@@ -165,7 +166,7 @@ class SecretTests(TestCase):
         store = RedisRooms(client, url.database, SERVER_DEFAULTS, lambda: next(tokens))
         watch, heard = RoomWatch(reactor, url, store), Heard()
         node = OwnNode(lambda: next(tokens))
-        beats = Beats(reactor, client, watch, SERVER_DEFAULTS, node, NodeTable(10.0), [heard])
+        beats = Beats(reactor, client, watch, SERVER_DEFAULTS, node, NodeTable(10.0), [heard], time)
         for service in (client, watch):
             service.startService()
             self.addCleanup(service.stopService)
