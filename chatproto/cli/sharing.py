@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.cli.older_rooms import OlderRooms
+from chatproto.cli.older_log import OlderLog
 from chatproto.directory.introducing import NewTickets
 from chatproto.rooms.shared import OwnNode
 from chatproto.server.batches import Batches
@@ -26,6 +26,7 @@ from chatproto.server.shared_rooms.rooms import SharedRooms
 from chatproto.server.shared_side import FAREWELL, SharedSide, rules_of
 from chatproto.stores.redis.beats import Beats
 from chatproto.stores.redis.client import LATEST, RedisClient
+from chatproto.stores.redis.group_store import RedisDirectory
 from chatproto.stores.redis.log import RedisLog
 from chatproto.stores.redis.node_table import NodeTable
 from chatproto.stores.redis.room_store import RedisRooms
@@ -69,7 +70,6 @@ class Sharing(MultiService):
         self._client = client = RedisClient(reactor, place)
         now = delivery.times.monotonic
         store = RedisRooms(client, place.database, limits, lambda: secrets.token_hex(8))
-        self._older = OlderRooms(client, store, limits, now)
         self._watch = RoomWatch(reactor, place, store)
         self._log = log = RedisLog(reactor, place, key, unfit, lambda: self._known(False))
         timed = log if spend is None else TimedLog(log, spend)
@@ -83,6 +83,8 @@ class Sharing(MultiService):
             keeps_lobby=keeps_lobby,
         )
         table = NodeTable(limits.server_lapse)
+        directory = RedisDirectory(client, limits, lambda: secrets.token_hex(8), table)
+        self._older = OlderLog(reactor, client, directory, store, limits, now)
         self._beats = Beats(reactor, client, self._watch, limits, node, table, [self.rooms], now)
         self._beats.first.addCallback(lambda _: self._known(True))
         self.replica = Replica(

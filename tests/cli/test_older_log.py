@@ -1,20 +1,23 @@
-"""Rooms of a log of protocol 2 in a real Redis; without Redis the tests are skipped."""
+"""The log of an older version in a real Redis; without Redis the tests are skipped."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred
 
-from chatproto.cli.older_rooms import DONE, OlderRooms
+from chatproto.cli.older_log import DONE, LOG, PICTURE, ROOMS, OlderLog
 from chatproto.rooms.shared import RoomCopy
 from chatproto.stores.redis.client import RedisClient
-from chatproto.stores.redis.log import LOG, PICTURE
+from chatproto.stores.redis.group_store import RedisDirectory
+from chatproto.stores.redis.node_table import NodeTable
 from chatproto.stores.redis.room_store import RedisRooms
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS
 from tests.contracts.names import key
+from tests.limits import Limits
 from tests.stores.redis.case import RedisCase
 
 OLD = Path(__file__).parent.parent / "old" / "redis-log.json"
@@ -22,23 +25,30 @@ OLD = Path(__file__).parent.parent / "old" / "redis-log.json"
 NOW = 2_000_000.0
 
 
-class OlderRoomsTests(RedisCase):
+class OlderLogTests(RedisCase):
     async def begin(self) -> None:
-        """Fill Redis with the older log, its first entries before the snapshot."""
         self.client_ = await self.client()
+        await self.fill()
+        self.rooms = self.store(self.client_)
+        self.directory = RedisDirectory(
+            self.client_, SERVER_DEFAULTS, self.new_token, NodeTable(10.0)
+        )
+
+    async def fill(self) -> None:
+        """Fill Redis with the older log, its first entries before the snapshot."""
         old = json.loads(OLD.read_text(encoding="utf-8"))
         await self.ask(self.client_, "XADD", LOG, "1-0", "b", "before the snapshot")
         await self.ask(self.client_, "SET", PICTURE, "1-0")
         await self.ask(self.client_, "RPUSH", f"{PICTURE}:1-0", *old["picture"])
         for number, (at, line) in enumerate(old["entries"]):
             await self.ask(self.client_, "XADD", LOG, f"{int(at * 1000)}-{number}", "b", line)
-        self.rooms = self.store(self.client_)
 
     def store(self, client: RedisClient) -> RedisRooms:
         return RedisRooms(client, 0, SERVER_DEFAULTS, self.new_token)
 
-    def older(self) -> OlderRooms:
-        return OlderRooms(self.client_, self.rooms, SERVER_DEFAULTS, lambda: NOW)
+    def older(self, now: float = NOW) -> OlderLog:
+        limits = Limits(server_beat=0.02)
+        return OlderLog(reactor, self.client_, self.directory, self.rooms, limits, lambda: now)
 
     async def texts(self, room: str) -> list[str]:
         page = await self.rooms.page(room, None, None, 100, 100_000)
@@ -65,6 +75,41 @@ class OlderRoomsTests(RedisCase):
         quiet.policy.check_entry("x", key(9), "", "earl grey", NOW)
         self.assertEqual(await self.rooms.owned(key(2)), ["#quiet"])
 
+    async def test_ids_and_registrations_are_taken_over(self) -> None:
+        await self.begin()
+        log_end = 1_000_003.0
+        await self.older(log_end).take_over()
+        ids = {}
+        for client_id in ("alice", "bob", "carol"):
+            group = await self.directory.load(client_id)
+            ids[client_id] = group.owner
+            owned = group.owned[client_id]
+            end = owned.until - SERVER_DEFAULTS.keep_names
+            self.assertApproximates(end, 1_000_001.0, 5.0)
+            self.assertEqual([*await self.directory.reserved(group.owner or "")], [client_id])
+            registration = group.presences[client_id].registration
+            self.assertApproximates(registration.until, log_end + registration.expires, 5.0)
+            self.assertFalse(registration.connected)
+        self.assertEqual(ids, {"alice": key(1), "bob": key(2), "carol": key(3)})
+        self.assertEqual(await self.directory.due(2e9, 9), ["allce", "bob", "carol", "dave"])
+
+    async def test_the_directory_follows_where_rooms_were_taken_over_before(self) -> None:
+        await self.begin()
+        await self.ask(self.client_, "SET", DONE, ROOMS)
+        await self.older(1_000_003.0).take_over()
+        self.assertEqual(await self.rooms.names(), [])
+        self.assertEqual((await self.directory.load("alice")).owner, key(1))
+
+    async def test_it_waits_until_older_servers_have_ended(self) -> None:
+        await self.begin()
+        taking = ensureDeferred(self.older(1_000_003.0).take_over())
+        for number in range(10):
+            await self.ask(self.client_, "XADD", LOG, "*", "b", f"beat {number}")
+            await self.wait(0.03)
+        self.assertFalse(taking.called)
+        await taking
+        self.assertEqual(await self.ask(self.client_, "GET", DONE), "2")
+
     async def test_numbers_go_on_where_they_were(self) -> None:
         await self.begin()
         await self.older().take_over()
@@ -90,11 +135,11 @@ class OlderRoomsTests(RedisCase):
         )
 
     async def test_poison_and_an_empty_redis_are_no_trouble(self) -> None:
-        self.client_ = await self.client()
-        self.rooms = self.store(self.client_)
+        await self.begin()
+        await self.ask(self.client_, "FLUSHALL")
         await self.older().take_over()
         self.assertEqual(await self.rooms.names(), [])
-        await self.begin()
+        await self.fill()
         await self.ask(self.client_, "DEL", DONE)
         await self.ask(self.client_, "XADD", LOG, "*", "b", "[" * 10_000)
         await self.ask(self.client_, "XADD", LOG, "*", "c", "d", "e", "f")

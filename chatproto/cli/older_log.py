@@ -1,0 +1,132 @@
+"""Take over the directory and the rooms of an older version's log in Redis, when the first new server starts.
+
+Redis keys: `chatproto:log` (a stream of requests), `chatproto:picture` (position of the last snapshot in
+it), `chatproto:picture:ID` (its lines), all of which stay as they are; `chatproto:converted`, set when they
+are taken over: 1 for the rooms alone, 2 for everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from chatproto.cli.older_replay import OlderReplay
+from chatproto.cli.take_over import SavedState, TakenOver, take_over
+from chatproto.directory.shared_store import SharedDirectoryStore
+from chatproto.rooms.shared_store import SharedRoomStore
+from chatproto.stores.redis.client import RedisClient
+from chatproto.wire.limits import ServerLimits
+
+LOG, PICTURE, DONE = "chatproto:log", "chatproto:picture", "chatproto:converted"
+ROOMS, ALL = "1", "2"
+"""Values of DONE."""
+AT_ONCE = 100
+"""Entries that are read at once."""
+LAST_MOMENT = 253_370_764_800.0
+"""The year 9999: an entry that claims to be later counts as of then."""
+POSITION = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
+
+
+class OlderLog:
+    """Log in Redis, until what was in it is where new servers have it.
+
+    Args: now: seconds since 1970.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        client: RedisClient,
+        directory: SharedDirectoryStore,
+        rooms: SharedRoomStore,
+        limits: ServerLimits,
+        now: Callable[[], float],
+    ) -> None:
+        self._reactor = reactor
+        self._client = client
+        self._directory = directory
+        self._rooms = rooms
+        self._limits = limits
+        self._now = now
+
+    async def take_over(self) -> None:
+        """Take it over, unless that is done; servers of the older version have to end first.
+
+        Raises: StoreTrouble; then it may be tried again.
+        """
+        done = await self._client.ask("GET", DONE)
+        if done == ALL:
+            return
+        if await self._client.ask("EXISTS", LOG):
+            await self._until_silent()
+        saved = await self.saved()
+        if done == ROOMS:
+            saved = SavedState(saved.ids, saved.registrations, saved.leases)
+        taken = await self.put(saved)
+        if taken.groups or taken.rooms:
+            self.log.info(
+                "ids of an older version are taken over: {groups}, and rooms: {rooms}",
+                groups=taken.groups,
+                rooms=taken.rooms,
+            )
+
+    async def put(self, saved: SavedState) -> TakenOver:
+        """Put what is in the log, or in another store, into Redis, and note that this is done."""
+        taken = await take_over(saved, self._directory, self._rooms, self._limits, self._now())
+        await self._client.ask("SET", DONE, ALL)
+        return taken
+
+    async def saved(self) -> SavedState:
+        """Return what the servers of the log knew at its end. Raises StoreTrouble."""
+        replay, ask = OlderReplay(self._limits), self._client.ask
+        position = await ask("GET", PICTURE)
+        begin = "-"
+        if isinstance(position, str):
+            try:
+                replay.load(map(str, await ask("LRANGE", f"{PICTURE}:{position}", "0", "-1")))
+            except ValueError as error:
+                self.log.error("the snapshot cannot be read: {why}", why=error)
+            if POSITION.fullmatch(position):
+                begin = f"({position}"
+        while True:
+            entries = await ask("XRANGE", LOG, begin, "+", "COUNT", str(AT_ONCE))
+            for position, fields in entries:
+                replay.read(_time(position), _line(fields))
+            if len(entries) < AT_ONCE:
+                return replay.saved()
+            begin = f"({entries[-1][0]}"
+
+    async def _until_silent(self) -> None:
+        """Wait while a server of the older version writes to the log: it would not see what changes here."""
+        told, last = False, await self._last()
+        while True:
+            await deferLater(self._reactor, 3 * self._limits.server_beat, lambda: None)
+            former, last = last, await self._last()
+            if former == last:
+                return
+            if not told:
+                told = True
+                self.log.warn("servers of an older version use this Redis: end them all first")
+
+    async def _last(self) -> Any:
+        """Return the id of the last entry."""
+        return [
+            entry[0]
+            for entry in await self._client.ask(*("XREVRANGE", LOG, "+", "-", "COUNT", "1"))
+        ]
+
+
+def _line(fields: list[Any]) -> str:
+    """Return the line in an entry, or "" if another program wrote the entry."""
+    return fields[1] if len(fields) == 2 and isinstance(fields[1], str) else ""
+
+
+def _time(position: str) -> float:
+    """Return the time of an entry, in seconds since 1970."""
+    return min(int(position.split("-")[0]) / 1000, LAST_MOMENT)
