@@ -22,6 +22,7 @@ if str(ROOT) not in sys.path:
 
 from chatproto.cli import backup, ctl  # noqa: E402
 from chatproto.cli.client_options import Options as ClientOptions  # noqa: E402
+from chatproto.cli.convert import ConvertOptions  # noqa: E402
 from chatproto.cli.doctor import DoctorOptions  # noqa: E402
 from chatproto.cli.limit_help import GROUPS  # noqa: E402
 from chatproto.cli.main import CHATPROTO_USAGE  # noqa: E402
@@ -30,7 +31,6 @@ from chatproto.cli.passwd import PasswdOptions  # noqa: E402
 from chatproto.cli.server_options import ServerOptions  # noqa: E402
 from chatproto.cli.shell_completion import options_of  # noqa: E402
 from chatproto.server.metrics import HELP  # noqa: E402
-from chatproto.server.shared_side import DECIDING  # noqa: E402
 from chatproto.server.terminal import USAGES  # noqa: E402
 from chatproto.ui.commands import ROWS  # noqa: E402
 from chatproto.wire.limits import SERVER_DEFAULTS  # noqa: E402
@@ -91,6 +91,7 @@ def commands() -> Iterator[Command]:
     server, client = ServerOptions(), ClientOptions()
     yield _made("chatserver", server, commands=typed, codes=usual)
     yield _made("chatserver passwd", PasswdOptions(), codes=usual[:3])
+    yield _made("chatserver convert", ConvertOptions(), codes=usual[:3])
     for parser, codes in (
         (backup.make_parser(), usual[:3]),
         (ctl.make_parser(), exits("| exit code of `ctl` | |")),
@@ -199,9 +200,8 @@ def _limits() -> str:
             for name, one in explained.items()
         ]
         parts.append(f"### {group}\n\n{head}{''.join(rows)}")
-    alike = ", ".join(f"`{name.replace('_', '-')}`" for name in sorted(DECIDING))
     parts.append(
-        _wrapped(f"[Several servers](operations.md#several-servers) must have the same {alike}.")
+        _wrapped("[Several servers](operations.md#several-servers) may have different limits.")
     )
     return "\n".join(parts) + "\n"
 

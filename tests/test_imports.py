@@ -79,7 +79,7 @@ NO_TWISTED = {
     "relay": "pairing tickets",
     "rooms": "answers raw_text moderation effects guard history lobby plain_view policy room"
     " room_feed shared speaker_limiter",
-    "server": "commands replicas unanswered",
+    "server": "unanswered",
     "transfer": "context effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfer transfers",
     "ui": "arguments checkup commands common_words completion topics file_view legible oneshot oneshot_files"

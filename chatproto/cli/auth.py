@@ -35,7 +35,7 @@ REQUIREMENTS = ("none", "tls", "login")
 
 
 class AuthOptions(AuthOptionMixin, ProgramOptions):
-    """`--auth`, `--allow-keys` and `--require`, and the command `passwd`.
+    """`--auth`, `--allow-keys` and `--require`, and the commands `passwd` and `convert`.
 
     What is imported for them is imported when they are given.
     """
@@ -66,6 +66,10 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
             from chatproto.cli.passwd import main
 
             raise SystemExit(main(arguments[1:]))
+        if arguments and arguments[0] == "convert":
+            from chatproto.cli import convert
+
+            raise SystemExit(convert.main(arguments[1:]))
         super().parseArgs(*arguments)
 
     def check_auth(self) -> None:

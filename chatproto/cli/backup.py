@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from chatproto.cli.argument_parser import Parser
 from chatproto.cli.exit_codes import COULD_NOT_START
-from chatproto.cli.options import WrongOption
-from chatproto.cli.server_options import server_home
+from chatproto.cli.options import WrongOption, server_home
 from chatproto.net.paths import local_path
 from chatproto.stores.open import sqlite_path
 from chatproto.stores.sqlite import SERVER

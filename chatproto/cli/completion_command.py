@@ -36,11 +36,12 @@ def main(program: str, words: Sequence[str]) -> int:
 
 def _commands(program: str) -> Mapping[str, Options]:
     if program == "chatserver":
-        from chatproto.cli import server_options
+        from chatproto.cli import convert, server_options
 
         return {
             "": server_options.ServerOptions(),
             "backup": Options(),
+            "convert": convert.ConvertOptions(),
             "ctl": Options(),
             "passwd": Options(),
         }

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chatproto.cli.argument_parser import Parser
-from chatproto.cli.options import WrongOption
-from chatproto.cli.server_options import server_home
+from chatproto.cli.options import WrongOption, server_home
 from chatproto.server.ctl import DONE, NAME
 from chatproto.wire.reasons import Reason
 

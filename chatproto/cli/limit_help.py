@@ -386,22 +386,10 @@ GROUPS: dict[str, dict[str, LimitHelp]] = {
             "The others give it up, and its clients leave their rooms.",
             "Raise it if servers are given up while they are only busy.",
         ),
-        "log-silence": LimitHelp(
-            "s",
-            "silence of Redis",
-            "Requests that write are answered 503 until it answers.",
-            "Raise it if Redis pauses for longer, such as for its disk.",
-        ),
         "log-waiting": LimitHelp(
             "requests",
-            "requests that wait to be written to Redis",
+            "requests about ids that one server carries out in Redis",
             "Further ones are answered 503.",
-        ),
-        "log-bytes": LimitHelp(
-            "bytes",
-            "data written to Redis since the last snapshot (or the size of all data, if larger)",
-            "A server writes a snapshot, and older entries are removed.",
-            "Raise it to write snapshots less often; Redis and a starting server then take more.",
         ),
     },
     "Operator commands": {

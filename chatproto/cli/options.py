@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TextIO, cast
 
+import platformdirs
 from twisted.logger import (
     FileLogObserver,
     LogPublisher,
@@ -118,6 +119,13 @@ def default_folder(name: str, find: Callable[[], str]) -> Path:
     if not folder.is_absolute():
         raise WrongOption(f"--{name} is missing: this user has no home folder")
     return folder
+
+
+def server_home(text: str | None) -> Path:
+    """The folder that `--home` names; the platform's if it names none. Raises WrongOption."""
+    if text is not None:
+        return local_option("home", text)
+    return default_folder("home", lambda: platformdirs.user_data_dir("chatproto")) / "server"
 
 
 class FollowedLog(LogFile):

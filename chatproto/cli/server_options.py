@@ -9,16 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from chatproto.cli.auth import AuthOptions
 from chatproto.cli.limit_help import explanation
 from chatproto.cli.options import (
     WrongOption,
     blur_log,
-    default_folder,
     endpoint_text,
     local_option,
+    server_home,
 )
 from chatproto.cli.redis_options import (
     REDIS_FILES,
@@ -101,6 +99,8 @@ LIMITS_OF_CLIENTS: dict[str, type[int | float]] = {
     ),
 }
 """Limits of a client, some of which are constants now: `--limits` took them once, and still takes them."""
+ACCEPTED = {**LIMITS_OF_CLIENTS, "log_bytes": int, "log_silence": float}
+"""All limits that change nothing; those of the log are of servers before they shared a directory."""
 
 
 def seconds(text: str) -> float:
@@ -113,13 +113,6 @@ def seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise ValueError(text)
     return value
-
-
-def server_home(text: str | None) -> Path:
-    """The folder that `--home` names; the platform's if it names none. Raises WrongOption."""
-    if text is not None:
-        return local_option("home", text)
-    return default_folder("home", lambda: platformdirs.user_data_dir("chatproto")) / "server"
 
 
 def group_id(text: str) -> int:
@@ -138,7 +131,8 @@ class ServerOptions(AuthOptions):
     longdesc = (
         "Introduce clients, which then chat directly. Type /help once it runs. chatserver ctl "
         "--help explains commands to a server in the background, chatserver passwd --help "
-        "accounts, chatserver backup --help copies of the store. chatserver --completion bash "
+        "accounts, chatserver backup --help copies of the store, chatserver convert --help the way "
+        "to several servers. chatserver --completion bash "
         "(or zsh, fish) prints what Tab needs."
     )
     logs_to = "chatserver.log"
@@ -238,7 +232,7 @@ class ServerOptions(AuthOptions):
         if self["ctl-group"] is not None:
             self["ctl-group"] = group_id(self["ctl-group"])
         try:
-            limits = SERVER_DEFAULTS.with_values(self["limits"], LIMITS_OF_CLIENTS)
+            limits = SERVER_DEFAULTS.with_values(self["limits"], ACCEPTED)
         except ValueError as error:
             raise WrongOption(f"{error} (--limits list prints them)") from None
         limits = self._with_times(limits)

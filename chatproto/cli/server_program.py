@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.application.internet import TimerService
 from twisted.application.service import IService
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -53,7 +53,7 @@ from chatproto.server.terminal import Terminal
 from chatproto.server.work_queue import Chore, WorkQueue
 from chatproto.stdio.input import LineInput
 from chatproto.stdio.output import Output
-from chatproto.stores.open import Store, open_store
+from chatproto.stores.open import MemoryStore, Store, open_store
 from chatproto.stores.timed import TimedStore
 from chatproto.wire.errors import CannotStart, RemoteError, StoreTrouble
 from chatproto.wire.fields import host_port
@@ -64,7 +64,6 @@ if TYPE_CHECKING:
     from chatproto.cli.sharing import Sharing
     from chatproto.server.shared_rooms.lobby import SharedLobby
     from chatproto.server.shared_rooms.rooms import SharedRooms
-    from chatproto.stores.shared import SharedMemory
 
 _STARTING_FAILS = (StoreTrouble, CannotListenError, OSError, ValueError, OverflowError)
 LOOK_INTERVAL = 1.0
@@ -144,8 +143,10 @@ class ChatServerProgram(BoundedServices):
 
     # What the operator can do.
 
-    def info_lines(self) -> Iterable[str]:
-        return self._server.info_lines()
+    def info_lines(self, prefix: str) -> Deferred[Iterator[str]]:
+        if self._sharing is None:
+            return succeed(self._server.info_lines())
+        return Deferred.fromCoroutine(self._sharing.directory.lines(prefix)).addErrback(_refused)
 
     def rooms(self) -> Deferred[Iterator[str]]:
         return self._rooms.lines().addErrback(_refused)
@@ -157,13 +158,21 @@ class ChatServerProgram(BoundedServices):
             raise CodedError(str(error), Reason.MALFORMED) from None
         return self._rooms.order(order).addErrback(_refused)
 
-    def kick(self, client_id: str) -> bool:
-        forgotten = self._server.forget(client_id)
+    def kick(self, client_id: str) -> Deferred[bool]:
         put_out = self._lobby_port is not None and self._lobby_port.kick(client_id)
-        return forgotten or put_out
+        if self._sharing is None:
+            return succeed(self._server.forget(client_id) or put_out)
+        return self._expelled(client_id, free=False).addCallback(lambda known: known or put_out)
 
-    def free(self, client_id: str) -> bool:
-        return self._server.free(client_id)
+    def free(self, client_id: str) -> Deferred[bool]:
+        if self._sharing is None:
+            return succeed(self._server.free(client_id))
+        return self._expelled(client_id, free=True)
+
+    def _expelled(self, client_id: str, free: bool) -> Deferred[bool]:
+        assert self._sharing is not None
+        expelled = self._sharing.directory.expel(client_id, free)
+        return Deferred.fromCoroutine(expelled).addErrback(_refused)
 
     def reload(self) -> Iterable[str]:
         self._notifier.reloading()
@@ -204,8 +213,7 @@ class ChatServerProgram(BoundedServices):
         self._write = write
         say = None if options["quiet"] else write
         trace = write if options["trace"] else None
-        own, shared = self._open_stores()
-        store = self._store = _either(own, shared)
+        store = self._store = self._open_store()
         relay = RelaySide(self._reactor, limits) if options["relay"] else None
         times = self._times = Times(self._reactor.seconds, wall)
         keyed = KeyedDirectory(
@@ -219,20 +227,20 @@ class ChatServerProgram(BoundedServices):
         )
         keyed.resume(self._reactor.seconds())
         turns = WorkQueue(self._reactor)
-        alone: RoomSide | None = None
-        if own is not None:
-            alone = RoomSide(
-                *(self._reactor, own.rooms, limits, store.names.owner, trace, times, keyed.sees),
+        rooms: RoomSide | None = None
+        if options["redis"] is None:
+            rooms = RoomSide(
+                *(self._reactor, store.rooms, limits, store.names.owner, trace, times, keyed.sees),
                 turns,
             )
         # All servers have the time of day in common.
         shared_times = Times(lambda: float(wall()))
-        delivery = alone or RoomDelivery(self._reactor, limits, trace, shared_times, turns)
+        delivery = rooms or RoomDelivery(self._reactor, limits, trace, shared_times, turns)
         secure = SecureSide(
             Tls(options["identity"], limits),
             keyed,
             options.login_side(self._reactor, limits),
-            alone,
+            rooms,
             turns,
             delivery,
         )
@@ -250,12 +258,12 @@ class ChatServerProgram(BoundedServices):
         self._sharing: Sharing | None = None
         self._rooms: RoomSide | SharedRooms
         self._hall: RoomSide | SharedLobby
-        if shared is not None:
-            self._sharing = self._shared_with(shared, secure, delivery, relay, say)
-            self._rooms, self._hall = self._sharing.rooms, self._sharing.rooms.lobby
-        elif alone is not None:
-            self._rooms = self._hall = alone
+        if rooms is not None:
+            self._rooms = self._hall = rooms
             self._server.setServiceParent(self)
+        else:
+            self._sharing = self._shared_with(secure, delivery, relay, say)
+            self._rooms, self._hall = self._sharing.rooms, self._sharing.rooms.lobby
         keys_looked_after(self._reactor, secure).setServiceParent(self)
         HangUp(self._reactor, None if has_terminal() else self._reload).setServiceParent(self)
         Interrupt(self._reactor, self._reactor.stop).setServiceParent(self)
@@ -273,6 +281,7 @@ class ChatServerProgram(BoundedServices):
                 self._admit_plain,
                 self._server.factory.leave,
                 hall,
+                self._sharing.directory.look_up_name if self._sharing is not None else None,
             )
             delivery.plain = self._lobby_port
             lobby = LobbyService(self._reactor, options["lobby"], self._lobby_port, say)
@@ -323,15 +332,13 @@ class ChatServerProgram(BoundedServices):
         service = PortService(self._reactor, self._options["metrics"], site, "metrics", say)
         service.setServiceParent(self)
 
-    def _open_stores(self) -> tuple[Store | None, SharedMemory | None]:
-        """Open the store of `--store`: this server's own, or what it shares. Raises StoreTrouble."""
+    def _open_store(self) -> Store:
+        """Open the store of `--store`; one in memory for a server of several. Raises StoreTrouble."""
         options = self._options
         key = options["identity"].name
 
         if options["redis"] is not None:
-            from chatproto.stores.shared import SharedMemory
-
-            return None, SharedMemory(self._limits)
+            return MemoryStore(self._limits)
 
         def tell(sentence: str) -> None:
             self.log.error("{sentence}", sentence=sentence)
@@ -345,12 +352,11 @@ class ChatServerProgram(BoundedServices):
             now=self._reactor.seconds,
         )
         if options["metrics"] is not None:
-            return TimedStore(store, self._tally.spent), None
-        return store, None
+            return TimedStore(store, self._tally.spent)
+        return store
 
     def _shared_with(
         self,
-        shared: SharedMemory,
         secure: SecureSide,
         delivery: RoomDelivery,
         relay: RelaySide | None,
@@ -365,7 +371,6 @@ class ChatServerProgram(BoundedServices):
             options["redis"],
             options["identity"].name,
             self._limits,
-            shared,
             secure,
             delivery,
             options["lobby"] is not None,
@@ -374,7 +379,7 @@ class ChatServerProgram(BoundedServices):
             self._unfit,
             self._tally.spent if options["metrics"] is not None else None,
         )
-        self._server.share(sharing.side)
+        self._server.share(sharing.directory)
         sharing.ready.addCallback(self._open)
         sharing.setServiceParent(self)
         return sharing
@@ -390,7 +395,7 @@ class ChatServerProgram(BoundedServices):
             cannot_start(CannotStart(_why(error)))
         relay = self._options["advertise"] or self._address()
         if relay is not None:
-            sharing.replica.advertise(relay)
+            sharing.directory.maker.relay = relay
         if not there:
             self._write(f"* {sharing.trouble}, clients are told to reconnect later")
         self._hand_out()
@@ -401,7 +406,11 @@ class ChatServerProgram(BoundedServices):
 
     def _is_taken(self, name: str) -> bool:
         """Return True if a raw-text client may not use `name` in the lobby."""
-        return _is_owned(self._store.names, name) or not self._hall.admits(name)
+        if self._sharing is not None:
+            owned = self._sharing.directory.is_owned(name)
+        else:
+            owned = _is_owned(self._store.names, name)
+        return owned or not self._hall.admits(name)
 
     def _admit_plain(self, host: str) -> bool:
         """Let a connection into the lobby unless its address is banned or no place is free.
@@ -416,13 +425,6 @@ def _refused(failure: Failure) -> NoReturn:
     failure.trap(RemoteError)
     error: Any = failure.value
     raise CodedError(error.detail or str(error), error.reason) from None
-
-
-def _either(own: Store | None, shared: SharedMemory | None) -> Store | SharedMemory:
-    """Return the one that there is."""
-    found = own if own is not None else shared
-    assert found is not None
-    return found
 
 
 def _is_owned(names: IdOwners, name: str) -> bool:

@@ -142,12 +142,7 @@ class Directory:
             case ClassicRegister(), ClassicRegAck():
                 return register_line(message)
             case ClassicBridge(), ClassicBridgeAck():
-                lease = self.registry.find(message.client_id)
-                host, port = (lease.ip, lease.port) if lease else (source.host, source.port)
-                asker = f"BRIDGE: {message.client_id} {host_port(host, port)}"
-                if reply.port is None:
-                    return asker
-                return f"{asker} {reply.client_id} {host_port(reply.ip, reply.port)}"
+                return bridge_line(message, reply, self.registry.find(message.client_id), source)
         return None
 
     def info_lines(self) -> Iterator[str]:
@@ -171,6 +166,20 @@ def check_forget(client_id: str, lease: ClassicRegistration | None, source: Orig
         raise RemoteError(404, "that is not registered here")
     if lease.key is not None or not lease.source.is_where(source):
         raise RemoteError(403, "another client registered that id")
+
+
+def bridge_line(
+    message: ClassicBridge,
+    reply: ClassicBridgeAck,
+    lease: ClassicRegistration | None,
+    source: Origin,
+) -> str:
+    """Format the terminal's line for an introduction. `lease`: the asker's registration, if there is one."""
+    host, port = (lease.ip, lease.port) if lease else (source.host, source.port)
+    asker = f"BRIDGE: {message.client_id} {host_port(host, port)}"
+    if reply.port is None:
+        return asker
+    return f"{asker} {reply.client_id} {host_port(reply.ip, reply.port)}"
 
 
 def register_line(message: ClassicRegister) -> str:

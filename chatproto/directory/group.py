@@ -42,6 +42,19 @@ class RegisterDecision:
     replaced: ClientConnection | None = None
 
 
+def may_see(
+    key: str, presence: Registration | None, hidden: tuple[str, ...] | None, owns: bool
+) -> bool:
+    """Return True if the owner of `key` may know whether an id exists.
+
+    Args: presence: who is registered so. hidden: keys that may know while nobody is; None: everybody.
+    owns: the key owns the id.
+    """
+    if presence is not None:
+        return presence.lets(key)
+    return hidden is None or key in hidden or owns
+
+
 @value_class
 class Group:
     """All ids that fold to one look-alike.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from heapq import merge
 from itertools import islice
 from math import ceil
 
 from chatproto.directory.addresses import told
 from chatproto.directory.classic_registration import Origin, is_loopback, network
-from chatproto.directory.group import Group
+from chatproto.directory.group import Group, may_see
 from chatproto.directory.id_owners import IdOwners, ids_of, owned_alike
 from chatproto.directory.introducing import IntroductionMaker, NewTickets, no_tickets
 from chatproto.directory.listing import Listing
@@ -21,7 +21,6 @@ from chatproto.directory.registrations import (
     Effect,
     PushTo,
     Registration,
-    RegistrationState,
 )
 from chatproto.directory.registry import Registry
 from chatproto.directory.watchers import Watchers
@@ -180,33 +179,6 @@ class KeyedDirectory:
         """Number of registrations, connected or away."""
         return len(self._presences)
 
-    def standing(self) -> list[RegistrationState]:
-        """Every registration, in the order in which they were made."""
-        found = []
-        for stored in self._presences.all():
-            client_id = stored.client_id
-            until, presence = self._leaving.get(client_id, (None, stored))
-            presence = self._connected.get(client_id, presence)
-            found.append(RegistrationState(presence, self._used.get(client_id), until))
-        return found
-
-    def restore(self, standing: Iterable[RegistrationState]) -> None:
-        """Go on exactly where a directory with these registrations is, the ids of which are owned."""
-        known = list(standing)
-        store = MemoryRegistrations(self.names)
-        self._presences = store
-        for presence, used, _ in known:
-            store.put(presence)
-            if presence.connected:
-                self._keep(presence)
-            if used is not None:
-                self._used[presence.client_id] = used
-        for presence, _, until in sorted(known, key=lambda one: one.online_until or 0):
-            if until is not None:
-                self._leaving[presence.client_id] = until, presence
-        for client_id in sorted(self._used, key=self._used.__getitem__):
-            self._used.move_to_end(client_id)
-
     def knows(self, client_id: str) -> bool:
         """Return True if there is a registration of that id, connected or away."""
         return self._find(client_id) is not None
@@ -216,10 +188,8 @@ class KeyedDirectory:
         return self._sees(key, client_id, self._find(client_id))
 
     def _sees(self, key: str, client_id: str, presence: Registration | None) -> bool:
-        if presence is not None:
-            return presence.lets(key)
-        allowed = self.names.hidden(client_id)
-        return allowed is None or key in allowed or self.owns(key, client_id)
+        hidden = self.names.hidden(client_id) if presence is None else None
+        return may_see(key, presence, hidden, hidden is not None and self.owns(key, client_id))
 
     def owns(self, key: str, client_id: str) -> bool:
         """Return True if `key` is known to own `client_id`."""

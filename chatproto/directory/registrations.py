@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from chatproto.wire.bcp2_common import Address, Bcp2Message
-from chatproto.wire.values import distinct, value_class
+from chatproto.wire.values import value_class
 
 
 @dataclass(slots=True, eq=False)
@@ -114,16 +113,3 @@ class Registration:
     def lets(self, key: str) -> bool:
         """Return True if the owner of `key` may see this client."""
         return self.listed or key in self.allow or key == self.key
-
-
-@distinct
-class RegistrationState(NamedTuple):
-    """A registration, for another directory that goes on in the same place.
-
-    `used`: until when the store of names knows that its id was used, while it is connected.
-    `online_until`: how long it is still online for those who watch, after its connection's end.
-    """
-
-    presence: Registration
-    used: float | None = None
-    online_until: float | None = None

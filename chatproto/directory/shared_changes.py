@@ -219,8 +219,10 @@ def _with_leases(
         if state.owner is not None or others:
             continue
         source = replace(mine.lease.source, alive=mine.lasts)
-        classic[client_id] = SharedLease(
+        there = SharedLease(
             *(replace(mine.lease, source=source), node, mine.number, mine.made, mine.heard),
             former.unknown if former is not None else {},
         )
+        if former != there or former.lease.source.alive != mine.lasts:
+            classic[client_id] = there
     return replace(state, classic=classic)

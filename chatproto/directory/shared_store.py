@@ -40,6 +40,9 @@ class SharedDirectoryStore(Protocol):
     async def due(self, now: float, most: int) -> list[str]:
         """Return at most `most` ids of groups in which something has ended."""
 
+    async def skip(self, client_id: str) -> None:
+        """Name the group of `client_id` as `due` no more: it is gone, or cannot be read."""
+
     # Lists.
 
     async def listed(self, prefix: str, after: str, most: int) -> list[ListedClient]:
@@ -57,13 +60,19 @@ class SharedDirectoryStore(Protocol):
     async def counts(self) -> tuple[int, int, int]:
         """Return the numbers of owned ids, of registrations with keys, and of classic ones."""
 
+    async def silent_from(self, host: str, most: int) -> tuple[int, list[str]]:
+        """Return how many classic clients are registered from the address of `host`, and `most` of them.
+
+        Those that were silent for longest come first.
+        """
+
     # Ids of a key.
 
     async def reserve(self, key: str, client_id: str, most: int, now: float) -> bool:
         """Reserve one of `most` ids for a key; False if it has as many. Twice is once."""
 
-    async def release(self, key: str, client_id: str) -> None:
-        """Take a reservation back."""
+    async def release(self, key: str, client_id: str, since: float) -> bool:
+        """Take back the reservation that was made at `since`; False if it was made anew meanwhile."""
 
     async def reserved(self, key: str) -> Mapping[str, float]:
         """Return the ids that a key has reserved, and when."""
@@ -73,7 +82,7 @@ class SharedDirectoryStore(Protocol):
     async def pairing(self, asker: str) -> PairingFacts:
         """Return what a BRIDGE of `asker` is decided upon."""
 
-    async def pair(self, asker: str, peer: str, place: str) -> bool:
+    async def pair(self, asker: str, peer: str, place: str, now: float) -> bool:
         """Make two each other's partner, neither free nor waiting.
 
         Args: place: where `peer` was found, "partner", "waiting" or "free". False: it is there no more.
@@ -87,8 +96,8 @@ class SharedDirectoryStore(Protocol):
 
     # Servers.
 
-    async def send(self, node: str, notice: Notice) -> None:
-        """Put a notice into the inbox of a server."""
+    async def send(self, node: str, notice: Notice) -> bool:
+        """Put a notice into the inbox of a server; False if there is no such server."""
 
     async def left_at(self, node: str) -> float | None:
         """Return when a server went; None: it is there. 0.0: it went so long ago that nobody knows."""

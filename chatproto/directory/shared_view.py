@@ -71,15 +71,31 @@ def closed(one: SharedLease) -> SharedLease:
     return replace(one, lease=replace(one.lease, source=ended))
 
 
-def group_of(state: GroupState, connection: OwnConnection, origin: OwnOrigin) -> Group:
-    """Return the group to decide upon, in which the connections of this server are themselves."""
+def group_of(
+    state: GroupState,
+    is_own: Callable[[str], bool],
+    connection: OwnConnection,
+    origin: OwnOrigin,
+    now: float,
+) -> Group:
+    """Return the group to decide upon, in which the connections of this server are themselves.
+
+    Those that have ended have left just now, if the store does not know of it yet.
+    """
     presences: dict[str, Registration] = {}
     for client_id, one in state.presences.items():
         there = one.registration.visitor
         own = connection(there.node, there.number)
-        presences[client_id] = replace(one.registration, visitor=own) if own else one.registration
+        if own is not None:
+            presences[client_id] = replace(one.registration, visitor=own)
+        else:
+            seen = away_since(one, now) if is_own(there.node) else one
+            presences[client_id] = seen.registration
     classic = {}
     for client_id, lease in state.classic.items():
         source = origin(lease.node, lease.number)
-        classic[client_id] = replace(lease.lease, source=source) if source else lease.lease
+        if source is not None:
+            classic[client_id] = replace(lease.lease, source=source)
+        else:
+            classic[client_id] = closed(lease).lease if is_own(lease.node) else lease.lease
     return Group(state.owner, tuple(state.owned), presences, classic)

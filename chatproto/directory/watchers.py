@@ -35,6 +35,10 @@ class Watchers:
             if not watchers:
                 del self._watchers[peer_id]
 
+    def watched(self, peer_id: str) -> bool:
+        """Return True if anybody watches an id."""
+        return peer_id in self._watchers
+
     def lost(self, visitor: ClientConnection) -> None:
         """Forget every watch of a client whose connection has ended."""
         for peer_id in tuple(visitor.watches):

@@ -72,6 +72,12 @@ class CloseMember:
 Effect = ToOne | ToOthers | CloseMember
 
 
+def name_wanted(text: str) -> str:
+    """Return the name that a member asks for with `text`; "" if it asks for none."""
+    word, _, rest = text.partition(" ")
+    return rest.strip() if word.lower() == "/nick" else ""
+
+
 class LobbyMembers:
     """Members of the raw-text lobby and their names; a member is a number.
 

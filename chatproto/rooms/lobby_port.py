@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol as Interface
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 
@@ -18,6 +19,7 @@ from chatproto.rooms.lobby import (
     ToOne,
     ToOthers,
     Went,
+    name_wanted,
 )
 from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.rooms.room_feed import RoomFeed
@@ -63,6 +65,7 @@ class LobbyPort(Factory):
         admit: Callable[[str], bool] = lambda host: True,
         release: Callable[[str], object] = lambda host: None,
         beside: Beside | None = None,
+        look_up: Callable[[str], Deferred[None]] | None = None,
     ) -> None:
         self.clock = clock
         self.limits = limits
@@ -70,6 +73,7 @@ class LobbyPort(Factory):
         self._admit = admit
         self._release = release
         self._beside = beside
+        self._look_up = look_up
         self._members: dict[int, LobbyConnection] = {}
         self._connections: set[LobbyConnection] = set()
         self._effects: deque[Effect] = deque()
@@ -143,7 +147,16 @@ class LobbyPort(Factory):
         self._carry_out(effects)
 
     def said(self, connection: LobbyConnection, text: str) -> None:
-        self._carry_out(self._lobby.said(connection.number, text))
+        name = name_wanted(text) if self._look_up is not None else ""
+        if self._look_up is None or not name:
+            self._carry_out(self._lobby.said(connection.number, text))
+            return
+
+        def known(_: None) -> None:
+            if connection.number in self._members:
+                self._carry_out(self._lobby.said(connection.number, text))
+
+        self._look_up(name).addCallback(known)
 
     def refused(self, connection: LobbyConnection, error: RemoteError) -> None:
         self._carry_out(self._lobby.refused(connection.number, error))

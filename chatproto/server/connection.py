@@ -47,7 +47,6 @@ class ChatConnection(ClassicReceiver):
     _source: Origin | None = None  # set with the first bytes
     _held = b""  # of these, while they may become RELAY or something else
     _produces = False  # it is registered with the transport, which pauses it
-    _claimed = ""  # the server's own address, where the client took it for its own
     _ended = False  # the other side will send no more
     _leaving = False  # we have said our last word
     _lines = 0  # decoder.pending, when it last changed
@@ -205,7 +204,7 @@ class ChatConnection(ClassicReceiver):
             self._asked = True
             if not self._unread:
                 self._stop_reading()
-            factory.shared.take_plain(self, [self._observed(message) for message in messages])
+            factory.shared.take_plain(self, messages)
             return False
         say, trace, most = factory.say, factory.trace, factory.limits.unsent
         answer, tally, is_over = factory.directory.answer, factory.tally, factory.turns.is_over
@@ -264,26 +263,10 @@ class ChatConnection(ClassicReceiver):
         self.factory.spoke(self, True)
 
     @property
-    def local(self) -> bool:
-        """True if the client is on this machine; known with its first bytes."""
-        return self._source is not None and self._source.local
-
-    def _observed(self, message: Message | RemoteError) -> Message | RemoteError:
-        """Return `message` as other servers are to know it: the server's address is no client's elsewhere."""
-        source = self._source
-        assert source is not None
-        if (
-            isinstance(message, ClassicRegister)
-            and message.ip == source.server
-            and not source.local
-        ):
-            self._claimed = message.ip
-            return message._replace(ip=source.host)
-        return message
-
-    def _as_claimed(self, reply: Message) -> Message:
-        """Return `reply` with the address that was claimed: REGACK repeats it."""
-        return reply._replace(ip=self._claimed) if isinstance(reply, ClassicRegAck) else reply
+    def source(self) -> Origin:
+        """Origin of its requests; known with its first bytes."""
+        assert self._source is not None
+        return self._source
 
     def answered(self, answers: list[tuple[Message | RemoteError, Message]]) -> None:
         """Send the answers to a chunk, where the server's store is not its own alone."""
@@ -297,8 +280,6 @@ class ChatConnection(ClassicReceiver):
                 self.factory.tally.answered("classic", message, reply)
             if self.factory.trace is not None:
                 self._trace(self.factory.trace, message, reply)
-        if self._claimed:
-            answers = [(message, self._as_claimed(reply)) for message, reply in answers]
         self._write("".join(encode_text(reply) for _, reply in answers).encode())
         if self.unreadable:
             self._leave()

@@ -29,7 +29,7 @@ from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 if TYPE_CHECKING:
-    from chatproto.server.shared_side import SharedSide
+    from chatproto.server.shared_directory.directory import SharedDirectory
 
 
 EXAMINED = 100
@@ -91,8 +91,8 @@ class ChatFactory(DirectFactory):
         self.trace = trace
         self.secure = secure
         self.relay = relay
-        self.shared: SharedSide | None = None
-        """Part that answers where several servers share a log; None: this server is alone."""
+        self.shared: SharedDirectory | None = None
+        """Part that answers where several servers share a directory; None: this server is alone."""
         self.tls_only = tls_only
         self.tally: Counters | None = None
         """Counters of what happens; None: nothing is counted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -76,16 +76,20 @@ class LoginSide:
         message: Login,
         visitor: ClientConnection,
         wanted: Callable[[], bool],
-        owns: bool = False,
+        owns: Callable[[str, str], Awaitable[bool]],
     ) -> Deferred[Bcp2Message | None]:
         """Log `visitor` in: fires with the answer, or with None if nobody waits for it any more.
 
-        `owns`: its key owns the id that is called like the user.
+        `owns` tells whether a key owns an id: that which is called like the user.
         """
         return Deferred.fromCoroutine(self._login(message, visitor, wanted, owns))
 
     async def _login(
-        self, message: Login, visitor: ClientConnection, wanted: Callable[[], bool], owns: bool
+        self,
+        message: Login,
+        visitor: ClientConnection,
+        wanted: Callable[[], bool],
+        owns: Callable[[str, str], Awaitable[bool]],
     ) -> Bcp2Message | None:
         assert self._logins is not None
         cseq = message.cseq
@@ -93,8 +97,9 @@ class LoginSide:
             return Error(403, cseq)  # it is for who has yet to say who they are
         address = network(visitor.host)
         try:
+            known = await owns(visitor.key, message.user)
             user = await self._logins.login(
-                message.user, message.password, address, visitor.key, wanted, owns
+                message.user, message.password, address, visitor.key, wanted, known
             )
         except Later as error:
             return Error(error.status, cseq, retry_after=error.retry_after)

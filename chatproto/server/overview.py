@@ -37,10 +37,12 @@ class ServerOverview:
             "connections_most": factory.most,
             "registered_classic": len(self._server.directory.registry),
         }
-        secure, relay = factory.secure, factory.relay
+        secure, relay, shared = factory.secure, factory.relay, factory.shared
         if secure is not None:
             found["connections_secure"] = len(secure.connections)
             found["registered_keyed"] = secure.directory.registered
+            if shared is not None:
+                found["registered_keyed"], found["registered_classic"] = shared.counts
             found["rooms"], found["room_members"] = self._rooms.size()
         if relay is not None:
             found["relay_pipes_open"] = relay.relays.open_pipes

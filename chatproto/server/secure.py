@@ -340,8 +340,7 @@ class SecureConnection(TlsConnection):
             return
         if isinstance(message, Login) and logins.has_accounts:
             self._logging_in = True
-            owns = self._side.directory.owns(self._visitor.key, message.user)
-            asked = logins.login(message, self._visitor, self._is_here, owns)
+            asked = logins.login(message, self._visitor, self._is_here, self._side.owns)
             answered = asked.addCallback(self._logged_in)
             if self._logging_in:  # else it was known at once, and we are on our way already
                 answered.addCallback(self._go_on_after)

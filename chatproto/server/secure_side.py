@@ -19,7 +19,7 @@ from chatproto.wire.bcp2_server import Closing, Presence
 from chatproto.wire.fields import plain_host
 
 if TYPE_CHECKING:
-    from chatproto.server.shared_side import SharedSide
+    from chatproto.server.shared_directory.directory import SharedDirectory
 
 
 AT_ONCE = 64
@@ -47,8 +47,8 @@ class SecureSide:
         self.logins = logins
         self.rooms = rooms
         self.delivery = delivery or rooms
-        self.shared: SharedSide | None = None
-        """Part that answers where several servers share a log; None: this server is alone."""
+        self.shared: SharedDirectory | None = None
+        """Part that answers where several servers share a directory; None: this server is alone."""
         self.turns = turns
         self._pushes: dict[tuple[ClientConnection, str], Presence] = {}
         self._chore = Chore(self._push)
@@ -96,6 +96,12 @@ class SecureSide:
                 connection.say(message)
             break
         return bool(self._pushes)
+
+    async def owns(self, key: str, client_id: str) -> bool:
+        """Return True if `key` is known to own `client_id`."""
+        if self.shared is not None:
+            return await self.shared.owns(key, client_id)
+        return self.directory.owns(key, client_id)
 
     def put_out(self) -> None:
         """Dismiss those who are let in no more, a few in each turn."""

@@ -20,7 +20,7 @@ from chatproto.server.factory import ChatFactory
 from chatproto.server.listening import ListenSpec, place_of, place_shown
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.shared_side import SharedSide
+from chatproto.server.shared_directory.directory import SharedDirectory
 from chatproto.server.work_queue import Chore
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
@@ -205,18 +205,15 @@ class ChatServer(MultiService):
         secure.carry_out(secure.directory.due(now, SOME))
         return secure.directory.is_due(now)
 
-    def share(self, shared: SharedSide) -> None:
-        """Have `shared` answer, which knows what other servers were asked."""
-        self.directory = self.factory.directory = shared.replica.plain
+    def share(self, shared: SharedDirectory) -> None:
+        """Have `shared` answer, which knows where the clients of other servers are."""
         self.factory.shared = shared
         if self.factory.secure is not None:
             self.factory.secure.shared = shared
 
     def free(self, client_id: str) -> bool:
         """Take an id from the key that owns it (/free); False if none does."""
-        secure, shared = self.factory.secure, self.factory.shared
-        if shared is not None:
-            return shared.expel(client_id, free=True)
+        secure = self.factory.secure
         if secure is None:
             return False
         was_owned, effects = secure.directory.free(client_id)
@@ -238,8 +235,6 @@ class ChatServer(MultiService):
     def forget(self, client_id: str) -> bool:
         """Take `client_id` out of the directory (/kick); False if it is not in it."""
         effects = []
-        if self.factory.shared is not None:
-            return self.factory.shared.expel(client_id, free=False)
         if self.factory.secure is not None:
             effects = self.factory.secure.directory.expel(client_id)
             self.factory.secure.carry_out(effects)

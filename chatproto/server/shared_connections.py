@@ -1,12 +1,12 @@
-"""Connections as a server of several sees them, and the answers to one chunk of plain text."""
+"""Connections as the directory of a server of several sees them."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-from chatproto.server.batches import Waiter
+from chatproto.directory.classic_registration import Origin
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.classic import ClassicError, Message
+from chatproto.wire.classic import Message
 from chatproto.wire.errors import RemoteError
 
 Answers = list[tuple[Message | RemoteError, Message]]
@@ -25,39 +25,11 @@ class SharedConnection(Protocol):
 class PlainConnection(Protocol):
     """One in plain text."""
 
-    host: str
-    port: int
     came: int
 
     @property
-    def local(self) -> bool:
-        """True if the peer is on this machine."""
+    def source(self) -> Origin:
+        """Origin of its requests."""
 
     def answered(self, answers: Answers) -> None:
         """Send the answers to a chunk of what it asked."""
-
-    def close(self) -> None:
-        """Close it."""
-
-
-class Chunk:
-    """The answers to a chunk, in their order; sent when all are there."""
-
-    def __init__(self, connection: PlainConnection, messages: list[Any]) -> None:
-        self._connection = connection
-        self._messages = messages
-        self._found: dict[int, Message] = {}
-
-    def put(self, place: int, answer: Message) -> None:
-        """The answer to the message in that place."""
-        self._found[place] = answer
-        if len(self._found) == len(self._messages):
-            found = [self._found[number] for number in range(len(self._messages))]
-            self._connection.answered(list(zip(self._messages, found, strict=True)))
-
-    def waiter(self, place: int) -> Waiter:
-        """Make the receiver of one answer."""
-        return Waiter(
-            lambda answer: self.put(place, answer or ClassicError(500)),
-            lambda: self.put(place, ClassicError(503)),
-        )

@@ -35,20 +35,26 @@ USAGES = {
 class Operated(Protocol):
     """Server as its operator's commands use it."""
 
-    def info_lines(self) -> Iterable[str]:
-        """`<clientID> <ip>:<port>` for each registered client."""
+    def info_lines(self, prefix: str) -> Deferred[Iterator[str]]:
+        """Fires with `<clientID> <ip>:<port>` for each registered client; at least those with `prefix`.
+
+        Fails with CodedError.
+        """
 
     def rooms(self) -> Deferred[Iterator[str]]:
         """Fires with one line for each room. Fails with CodedError."""
 
-    def kick(self, client_id: str) -> bool:
-        """Forget that client, and put them out of the rooms; False if nobody is called so."""
+    def kick(self, client_id: str) -> Deferred[bool]:
+        """Forget that client, and put them out of the rooms; fires with False if nobody is called so.
+
+        Fails with CodedError.
+        """
 
     def order(self, command: str, rest: str) -> Deferred[None]:
         """Do what is typed about a room. Raises CodedError with one sentence, or fails with it."""
 
-    def free(self, client_id: str) -> bool:
-        """Take an id from the key that owns it; False if none does."""
+    def free(self, client_id: str) -> Deferred[bool]:
+        """Take an id from the key that owns it; fires with False if none does. Fails with CodedError."""
 
     def reload(self) -> Iterable[str]:
         """Read files again; yield a line for each. Raises CodedError after all for those that failed."""
@@ -145,7 +151,10 @@ class Terminal:
 
     def _info(self, prefix: str) -> bool:
         none = f'nobody whose id begins with "{prefix}"' if prefix else "no clients are registered"
-        return self._list(self._server.info_lines(), prefix, self._write_line, none)
+        return self._wait(
+            self._server.info_lines(prefix),
+            lambda lines: self._list(lines, prefix, self._write_line, none),
+        )
 
     def _rooms(self, _: str) -> bool:
         return self._wait(
@@ -216,11 +225,19 @@ class Terminal:
             raise CodedError(usage, Reason.MALFORMED)
         if " " in client_id:
             return self._order("/kick")(client_id)
-        if not self._server.kick(client_id):
-            nobody = f'no client has the id "{client_id}": /info lists them'
-            raise CodedError(nobody, Reason.NOT_FOUND)
-        self._say(f'"{client_id}" is disconnected and no longer registered')
-        return True
+        nobody = f'no client has the id "{client_id}": /info lists them'
+        done = f'"{client_id}" is disconnected and no longer registered'
+        return self._wait(
+            self._server.kick(client_id), lambda found: self._end(found, done, nobody)
+        )
+
+    def _end(self, found: bool, done: str, nobody: str) -> bool:
+        """Say that something was `done`, or refuse with `nobody`."""
+        if found:
+            self._say(done)
+        else:
+            self._refuse(CodedError(nobody, Reason.NOT_FOUND))
+        return found
 
     def _order(self, command: str) -> Callable[[str], bool]:
         def order(rest: str) -> bool:
@@ -235,11 +252,11 @@ class Terminal:
     def _free(self, client_id: str) -> bool:
         if not client_id:
             raise CodedError("name an id: /free ID", Reason.MALFORMED)
-        if not self._server.free(client_id):
-            unowned = f'no key owns the id "{client_id}": nothing to free'
-            raise CodedError(unowned, Reason.NOT_FOUND)
-        self._say(f'"{client_id}" is free: any key can register it now')
-        return True
+        unowned = f'no key owns the id "{client_id}": nothing to free'
+        done = f'"{client_id}" is free: any key can register it now'
+        return self._wait(
+            self._server.free(client_id), lambda found: self._end(found, done, unowned)
+        )
 
     def _reload(self, _: str) -> bool:
         for line in self._server.reload():

@@ -49,8 +49,3 @@ class Unanswered:
         """Forget a connection that has ended."""
         self._held.pop(visitor, None)
         self._asked.pop(visitor, None)
-
-    def clear(self) -> None:
-        """Forget everything: no answer will come."""
-        self._asked.clear()
-        self._held.clear()

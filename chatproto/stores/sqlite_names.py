@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 
 from chatproto.stores.checks import check_key
 from chatproto.stores.sqlite_file import SqliteFile
@@ -30,6 +31,13 @@ class SqliteNames:
 
     def __len__(self) -> int:
         return self._count
+
+    def all(self) -> Iterator[tuple[str, str, float, bool]]:
+        """Yield each owned id with its key, its last use, and whether it was only registered."""
+        query = "SELECT client_id, key, used, trial FROM names ORDER BY client_id"
+        for client_id, key, used, trial in self._file.each(query):
+            check_key(key)
+            yield client_id, key, used, bool(trial)
 
     def has_from(self, host: str) -> bool:
         return bool(host and self._file.read("SELECT 1 FROM names WHERE host = ? LIMIT 1", host))

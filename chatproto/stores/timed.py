@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, cast
-
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.registration_store import RegistrationStore
@@ -74,24 +71,24 @@ class TimedStore:
         self._store.close()
 
 
-class TimedLog:
-    """Log shared by several servers that reports the time of each write to `spend`."""
+class TimedDirectory:
+    """Directory shared by several servers, with how long each call took told to `spend`."""
 
-    def __init__(self, log: Any, spend: Spend) -> None:
-        self._log = log
+    def __init__(self, store: Any, spend: Spend) -> None:
+        self._store = store
         self._spend = spend
 
-    def append(self, line: str) -> Deferred[Any]:
-        return self._timed("append", self._log.append(line))
+    def __getattr__(self, call: str) -> Any:
+        method = getattr(self._store, call)
 
-    def keep(self, lines: Iterator[str]) -> Deferred[int]:
-        return self._timed("keep", self._log.keep(lines))
+        async def timed(*values: Any) -> Any:
+            begun, failed = perf_counter(), True
+            try:
+                result = await method(*values)
+                failed = False
+                return result
+            finally:
+                self._spend("directory", call, perf_counter() - begun, failed)
 
-    def _timed(self, call: str, done: Deferred[Any]) -> Deferred[Any]:
-        begun = perf_counter()
-
-        def over(result: object) -> object:
-            self._spend("log", call, perf_counter() - begun, isinstance(result, Failure))
-            return result
-
-        return done.addBoth(over)
+        setattr(self, call, timed)  # so that this is done once for each
+        return timed

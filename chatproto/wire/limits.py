@@ -125,11 +125,7 @@ class ServerLimits(Limits):
     history_bytes: int = 64 * 1024 * 1024  # of all rooms, where they are kept in memory
     server_beat: float = 1.0  # a server of several says so often that it is there
     server_lapse: float = 10.0  # and is given up after this silence
-    log_silence: float = 3.0  # of what they share; then requests are answered 503
-    log_waiting: int = 20_000  # requests that wait to be written to it
-    log_bytes: int = (
-        8 * 1024 * 1024
-    )  # written there since the last picture of it all, before another
+    log_waiting: int = 20_000  # requests about ids that are under way
     history_page_bytes: int = 128 * 1024
     lobby_members: int = 10_000
     ctl_connections: int = 8  # to a server's ctl.sock at once

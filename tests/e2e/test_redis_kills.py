@@ -39,7 +39,7 @@ def test_acknowledged_changes_survive_kill_9_of_a_server_or_of_redis(
     stage: Stage, redis: Redis, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     chance = random.Random(SEED)
-    two = Several(stage, redis, 2, "--limits", "log-bytes=300000", *LIMITS)
+    two = Several(stage, redis, 2, *LIMITS)
     for number in range(LONG_KILLS if pytestconfig.getoption("--long") else KILLS):
         who = number % 2
         load = Load(two.ports[who], f"r{number}", tmp_path)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from chatproto.server.commands import (
-    Beat,
-    CommandBatch,
-    ConnectionOpened,
-    End,
-    KeyedRequest,
-    PlainRequest,
-    write,
-)
-from chatproto.wire import bcp2_server, strict
+from chatproto.directory.shared import ListedClient, PresenceNotice, ToClient
+from chatproto.stores.redis.group_text import write_group, write_listed, write_notice
+from chatproto.wire import strict
 from tests.contracts.names import key
+from tests.stores.redis.test_group_text import keyed, state
 from tests.wire.bcp2_samples import MESSAGES
 
 FOUND = Path(__file__).parent / "found"
@@ -46,23 +41,13 @@ PEERS = (
 )
 KEYED = tuple(strict.encode(message) for sent in MESSAGES.values() for message in sent)
 ENTRIES = (
-    write(
-        CommandBatch(
-            "node",
-            1,
-            (
-                Beat("rules"),
-                ConnectionOpened(1, key(7), "192.0.2.7", 4000, False, None),
-                KeyedRequest(1, strict.encode(bcp2_server.Register(1, "carol", 5000)).decode()),
-                PlainRequest(2, "192.0.2.8", 4001, False, PLAIN[0].decode()),
-                End(),
-            ),
-        )
-    ).encode(),
+    write_notice(ToClient(7, "REPLACED\r\n\r\n", True)).encode(),
+    write_notice(PresenceNotice("ann", 4, keyed())).encode(),
+    write_listed(ListedClient("ann", "192.0.2.7", 4000, key(7), "node")).encode(),
     b"[" * 3000,
-    b'["node",1e400,[["beat"]]]',
-    b'["node",1,[["ask",1,2]]]',
+    b'["client",1e400,"x",true]',
 )
+OLD = json.loads((Path(__file__).parent.parent / "old" / "redis-log-3.json").read_text())
 
 
 def _cut(texts: tuple[bytes, ...]) -> list[bytes]:
@@ -85,7 +70,12 @@ SEEDS: dict[str, list[bytes]] = {
         (Path(__file__).parent.parent / "old" / "alice" / "known_peers").read_bytes(),
     ],
     "redis_entry": list(ENTRIES),
-    "redis_picture": [b'{"a": 1}', b"[]\n[]"],
+    "redis_group": [write_group(state()).encode(), b'{"a": 1}', b"[" * 3000],
+    "older_log": [
+        "\n".join(OLD["picture"]).encode(),
+        *(line.encode() for _, line in OLD["entries"]),
+        b'["node",1e400,[["beat"]]]',
+    ],
 }
 
 

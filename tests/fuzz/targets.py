@@ -15,6 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.task import Clock
+
+from chatproto.cli.older_replay import OlderReplay
 from chatproto.client.events import Event, Exited
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.answers import Directory
@@ -26,10 +29,17 @@ from chatproto.server.factory import ChatFactory
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.open import open_store
+from chatproto.stores.redis.group_text import (
+    POISON,
+    read_group,
+    read_listed,
+    read_notice,
+    write_group,
+)
 from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.ui.control import Control, ControlConnection
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
-from chatproto.wire import bcp2_server, strict
+from chatproto.wire import strict
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.plain_blocks import Punch, Relay, RelayAck, RelayError, read_first
@@ -38,9 +48,9 @@ from tests.client.typing_person import made
 from tests.limits import DEFAULTS
 from tests.net import Net
 from tests.server.ends import End, connect
-from tests.server.shared_ends import NOW, Hall
 from tests.wire.classic_lines import classic_receiver
 
+NOW = 1_000_000.0
 OLD = Path(__file__).parent.parent / "old"
 SERVER_KEY = "sha256:UZYY4QXURXT5KCOULUNI5C3RGHXYKCQEH3DF2W63KC7NHHS6OOWA"
 BOB_KEY = "sha256:VA4QBLIHIJYANR664KYSQPYNLU36KEDEIIBNH2EJPCA6VVLRHGPQ"
@@ -143,17 +153,17 @@ def first_block(data: bytes) -> None:
 
 def server_port(data: bytes) -> None:
     """A plain connection to a server: no exception, and the next one is served."""
-    hall = Hall()
-    factory = ChatFactory(hall.clock, Directory(MemoryRegistry(DEFAULTS), DEFAULTS), DEFAULTS)
+    clock = Clock()
+    factory = ChatFactory(clock, Directory(MemoryRegistry(DEFAULTS), DEFAULTS), DEFAULTS)
     end = End()
     connection = connect(factory, end)
     for piece in pieces(data):
         if not end.disconnecting and not end.aborted:
             connection.dataReceived(piece)
-            hall.clock.advance(0.01)
+            clock.advance(0.01)
     after = End(port=40001)
     connect(factory, after).dataReceived(b"PROBE\r\n\r\n")
-    hall.clock.advance(1)
+    clock.advance(1)
     assert after.new() == b"PROBEACK\r\n\r\n"
 
 
@@ -289,26 +299,26 @@ def known_peers(data: bytes) -> None:
 
 
 def redis_entry(data: bytes) -> None:
-    """An entry that no server of ours wrote: no server stops, and all still agree."""
-    hall = Hall()
-    one, two = hall.server("one"), hall.server("two")
-    alice = one.person("alice", 1)
-    alice.ask(bcp2_server.Register(1, "alice", 5000))
-    for line in data.split(b"\n\n"):
-        hall.log.lines.append((hall.clock.seconds(), line.decode("utf-8", "replace")))
-    hall.run(1)
-    bob = two.person("bob", 2)
-    bob.ask(bcp2_server.Register(1, "bob", 5001))
-    hall.run(1)
-    assert one.picture() == two.picture()
+    """Whatever stands in Redis is a notice, a listed client, or poison."""
+    text = data.decode("utf-8", "replace")
+    for read in (read_notice, read_listed):
+        with contextlib.suppress(*POISON):
+            read(text)
 
 
-def redis_picture(data: bytes) -> None:
-    """A snapshot that no server of ours wrote is refused with ValueError."""
-    hall = Hall()
-    one = hall.server("one")
+def older_log(data: bytes) -> None:
+    """A snapshot of an older version is read or refused, and any entry is read or left out."""
+    text, replay = data.decode("utf-8", "replace"), OlderReplay(DEFAULTS)
     with contextlib.suppress(ValueError):
-        one.side.begin(data.decode("utf-8", "replace").split("\n"))
+        replay.load(text.splitlines())
+    replay.read(1e6, text)
+    replay.saved()
+
+
+def redis_group(data: bytes) -> None:
+    """A group that no server of ours wrote is refused, or can be written again."""
+    with contextlib.suppress(StoreTrouble, *POISON):
+        read_group("alice", 1, write_group(read_group("alice", 1, data.decode("utf-8", "replace"))))
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -316,6 +326,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     for target in (
         *(classic, keyed, peer_text, datagram, first_block, server_port),
         *(control_socket, json_line, client_log, server_store, known_peers),
-        *(redis_entry, redis_picture),
+        *(redis_entry, redis_group, older_log),
     )
 }

@@ -20,14 +20,14 @@ class SmallServer:
         self.stops = 0
         self.orders: list[tuple[str, str]] = []
 
-    def info_lines(self) -> list[str]:
-        return [f"{client_id} {address}" for client_id, address in self.clients.items()]
+    def info_lines(self, prefix: str) -> Deferred[Iterator[str]]:
+        return succeed(f"{client_id} {address}" for client_id, address in self.clients.items())
 
     def rooms(self) -> Deferred[Iterator[str]]:
         return succeed(iter(self.room_lines))
 
-    def kick(self, client_id: str) -> bool:
-        return self.clients.pop(client_id, None) is not None
+    def kick(self, client_id: str) -> Deferred[bool]:
+        return succeed(self.clients.pop(client_id, None) is not None)
 
     def order(self, command: str, rest: str) -> Deferred[None]:
         if rest == "nobody #tea":
@@ -35,8 +35,8 @@ class SmallServer:
         self.orders.append((command, rest))
         return succeed(None)
 
-    def free(self, client_id: str) -> bool:
-        return client_id == "owned"
+    def free(self, client_id: str) -> Deferred[bool]:
+        return succeed(client_id == "owned")
 
     def reload(self) -> Iterator[str]:
         yield "read again: keys"

@@ -259,8 +259,9 @@ def check_server(side: Any, now: float, keys: dict[str, str]) -> None:
         hold(owner == keys[name], f"{name} is owned by a stranger")
     for contact in directory.contacts():
         hold(contact.client_id in present, f"{contact.client_id} is listed and not connected")
-    for presence, _, _ in directory.standing():
-        name = presence.client_id
+    for stored in directory._presences.all():
+        name = stored.client_id
+        presence = directory._find(name) or stored
         if presence.until is not None:
             hold(
                 now <= presence.until + LEASE_CHECK,

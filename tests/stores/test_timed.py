@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -14,7 +13,7 @@ from chatproto.directory.registry import Registry
 from chatproto.rooms.history import RoomStore
 from chatproto.server.counters import Counters
 from chatproto.stores.open import MemoryStore
-from chatproto.stores.timed import TimedLog, TimedStore
+from chatproto.stores.timed import TimedDirectory, TimedStore
 from chatproto.wire.errors import StoreTrouble
 from tests.contracts.names import NamesContract, key
 from tests.contracts.presences import PresencesContract
@@ -84,32 +83,25 @@ class TimedStoreTests(StoreCase):
 
 
 class Written:
-    """A log whose answers are the test's."""
+    """A directory whose answers are the test's."""
 
     def __init__(self) -> None:
         self.asked: list[Deferred[int]] = []
 
-    def append(self, line: str) -> Deferred[int]:
+    async def load(self, client_id: str) -> int:
         self.asked.append(Deferred())
-        return self.asked[-1]
-
-    def keep(self, lines: Iterator[str]) -> Deferred[int]:
-        return self.append(next(lines))
+        return await self.asked[-1]
 
 
-class TimedLogTests(SynchronousTestCase):
+class TimedDirectoryTests(SynchronousTestCase):
     def test_it_takes_as_long_as_the_answer(self) -> None:
         tally, inner = Counters(), Written()
-        log = TimedLog(inner, tally.spent)
-        first, second, kept = log.append("a"), log.append("b"), log.keep(iter("c"))
+        store = TimedDirectory(inner, tally.spent)
+        first, second = (Deferred.fromCoroutine(store.load(one)) for one in "ab")
         self.assertEqual(tally.store, {})
-        for number, asked in enumerate(inner.asked):
-            if number == 1:
-                asked.errback(StoreTrouble("it is away"))
-            else:
-                asked.callback(number)
-        self.assertEqual((self.successResultOf(first), self.successResultOf(kept)), (0, 2))
+        inner.asked[0].callback(7)
+        inner.asked[1].errback(StoreTrouble("it is away"))
+        self.assertEqual(self.successResultOf(first), 7)
         self.failureResultOf(second, StoreTrouble)
-        spent = tally.store["log", "append"]
+        spent = tally.store["directory", "load"]
         self.assertEqual((sum(spent.counts), spent.failed), (2, 1))
-        self.assertEqual(sum(tally.store["log", "keep"].counts), 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatproto.directory.registrations import ClientConnection
 from chatproto.rooms.effects import TellMember
-from chatproto.rooms.moderation import Actor, Decision, Moderation, find_target
+from chatproto.rooms.moderation import Actor, Decision, Moderation, TargetClient, find_target
 from chatproto.rooms.policy import OVER
+from chatproto.rooms.room import Room
 from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
 from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.shared_rooms.presence import TRIES, RoomPresence
@@ -18,12 +19,14 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ServerLimits
 
+LookUp = Callable[[str, str], Awaitable[tuple[str | None, bool]]]
+
 
 class Moderating:
     """Answers requests of moderators.
 
-    Args: now: time of the rooms. owner_of: key that owns an id, or None. sees: tells whether a key may
-    know of an id. tell: sends a message to a client, wherever it is.
+    Args: now: time of the rooms. look_up: the key that owns an id, or None, and whether a key may know of
+    the id. tell: sends a message to a client, wherever it is.
     """
 
     def __init__(
@@ -35,8 +38,7 @@ class Moderating:
         delivery: RoomDelivery,
         limits: ServerLimits,
         now: Callable[[], float],
-        owner_of: Callable[[str], str | None],
-        sees: Callable[[str, str], bool],
+        look_up: LookUp,
         tell: Callable[[str, Bcp2Message], None],
     ) -> None:
         self._store = store
@@ -46,8 +48,7 @@ class Moderating:
         self._delivery = delivery
         self._rules = Moderation(limits)
         self._now = now
-        self._owner_of = owner_of
-        self._sees = sees
+        self._look_up = look_up
         self._tell = tell
 
     async def moderate(
@@ -60,7 +61,7 @@ class Moderating:
                 raise RemoteError(404, "not in that room")
             now = self._now()
             named = getattr(message, "peer_id", "")
-            target = find_target(named, room, actor, self._owner_of, self._sees)
+            target = await self._target(named, room, actor)
             decision = self._rules.decide(message, copy.policy, actor, target, now)
             if decision.news is not None or decision.policy is not copy.policy:
                 try:
@@ -77,6 +78,13 @@ class Moderating:
             await self._eject(name, decision, actor)
             return
         raise RemoteError(503, "the room changes all the time")
+
+    async def _target(self, named: str, room: Room, actor: Actor) -> TargetClient:
+        """Look up the client that a request names. Raises StoreTrouble."""
+        owner, sees = None, True
+        if named and named not in room.members:
+            owner, sees = await self._look_up(named, actor.key)
+        return find_target(named, room, actor, lambda _: owner, lambda *_: sees)
 
     async def _eject(self, name: str, decision: Decision, actor: Actor) -> None:
         """Put out whom a decision puts out. All who come in from now on are judged by the new policy."""

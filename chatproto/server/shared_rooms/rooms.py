@@ -26,7 +26,7 @@ from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.shared_rooms.events import RoomEvents
 from chatproto.server.shared_rooms.joining import Joining
 from chatproto.server.shared_rooms.lobby import SharedLobby
-from chatproto.server.shared_rooms.moderating import Moderating
+from chatproto.server.shared_rooms.moderating import LookUp, Moderating
 from chatproto.server.shared_rooms.presence import TRIES, RoomPresence
 from chatproto.server.shared_rooms.reading import Reading
 from chatproto.server.shared_rooms.speaking import Speaking
@@ -41,13 +41,18 @@ SWEPT = 100
 """Rooms with members that are looked at in one round for members of servers that are long gone."""
 
 
+async def anybody(client_id: str, key: str) -> tuple[str | None, bool]:
+    """Know of no owners: each id may be known of."""
+    return None, True
+
+
 class SharedRooms:
     """Rooms in which clients of this server are.
 
     Args: delivery: sends effects to the clients of this server; its times are those of the rooms. node:
-    name of this server. is_node: tells whether a server of that name is there. owner_of: key that owns an
-    id, or None. sees: tells whether a key may know of an id. tell: sends a message to a client, wherever
-    it is (id, message). keeps_lobby: this server has a port for the lobby in bare text.
+    name of this server. look_up: the key that owns an id, or None, and whether a key may know of the id.
+    tell: sends a message to a client, wherever it is (id, message). keeps_lobby: this server has a port
+    for the lobby in bare text.
     """
 
     log = Logger()
@@ -60,8 +65,7 @@ class SharedRooms:
         limits: ServerLimits,
         node: OwnNode,
         delivery: RoomDelivery,
-        owner_of: Callable[[str], str | None] = lambda client_id: None,
-        sees: Callable[[str, str], bool] = lambda key, client_id: True,
+        look_up: LookUp = anybody,
         tell: Callable[[str, Bcp2Message], None] = lambda client_id, message: None,
         keeps_lobby: bool = False,
     ) -> None:
@@ -87,7 +91,7 @@ class SharedRooms:
         )
         self._speaking = Speaking(clock, store, watch, presence, views, events, now, self._refuse)
         self._moderating = Moderating(
-            store, watch, presence, views, delivery, limits, now, owner_of, sees, tell
+            store, watch, presence, views, delivery, limits, now, look_up, tell
         )
         self._reading = Reading(store, views, limits, now)
 

@@ -78,6 +78,7 @@ class Beats(Service):
         self._counter = 0  # of this server, as it was seen last
         self._known = False  # whether Redis knows of this server
         self._away = False
+        self._parted = False  # it has another name now, which is not told yet
         self._strangers: set[str] = set()  # nodes of members that were no nodes at the last beat
         self._every = limits.server_beat
         self._running: Deferred[None] | None = None
@@ -120,24 +121,31 @@ class Beats(Service):
             await deferLater(self._reactor, wait, lambda: None)
 
     async def _beat(self) -> None:
+        try:
+            copies, events, found = await self._say_it()
+            if len(found) == 1:
+                if found[0] == self._epoch:
+                    self._part()
+                self._known = False
+                # Before anything is written under a name that Redis does not know: the others would take
+                # it for that of a server that is gone.
+                copies, events, found = await self._say_it()
+            await self._learn(found, copies, events)
+            if self._parted:
+                self._parted = False
+                for listener in self._listeners:
+                    listener.come_in_again()
+        except RemoteError:
+            self._away = True  # the client names it
+
+    async def _say_it(self) -> tuple[list[RoomCopy], list[int], Any]:
+        """Return the watched rooms with their last events, and what Redis has answered to a beat."""
         copies = self._watch.copies()
         events = [copy.event for copy in copies]
         keys = (NODES, EPOCH, USED, *(room_key(copy.policy.name) for copy in copies))
         first = "0" if self._known else "1"
-        name = self._node.name
-        try:
-            found = await self._client.run(
-                BEAT, keys, (name, first, self._node.new_name(), *map(str, events))
-            )
-            if len(found) > 1:
-                await self._learn(found, copies, events)
-            elif found[0] == self._epoch:
-                self._part()
-            else:
-                self._known, self._epoch = False, ""
-                self._empty()
-        except RemoteError:
-            self._away = True  # the client names it
+        words = self._node.name, first, self._node.new_name(), *map(str, events)
+        return copies, events, await self._client.run(BEAT, keys, words)
 
     async def _learn(self, found: Any, copies: list[RoomCopy], events: list[int]) -> None:
         epoch, pairs, changed, rooms = found
@@ -150,6 +158,8 @@ class Beats(Service):
         self._known = True
         gone = self._table.see(counters, now) | self._long_gone(counters, copies)
         for node in gone:
+            if node in self._node:
+                continue  # a former name of this server
             for listener in self._listeners:
                 listener.node_gone(node)
         if self._away:
@@ -190,10 +200,8 @@ class Beats(Service):
     def _part(self) -> None:
         """Go on under another name: the members of the former one were put out."""
         self.log.warn("the other servers have given this one up: it comes in again")
-        self._known = False
+        self._parted = True
         self._node.renew()
-        for listener in self._listeners:
-            listener.come_in_again()
 
     def _failed(self, failure: Failure) -> None:
         if self.running:

@@ -55,7 +55,7 @@ from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.fields import fold
 from chatproto.wire.limits import ServerLimits
 
-SLACK = 3600.0
+SLACK = 30 * 86400.0
 """Seconds that a group is stored after all that is in it has ended, so that the lists can follow."""
 LAST = "~"
 """Letter that comes after all those of ids."""
@@ -171,6 +171,10 @@ class RedisDirectory:
         )
         return [str(one) for one in found]
 
+    async def skip(self, client_id: str) -> None:
+        """Name the group of `client_id` as `due` no more: it is gone, or cannot be read."""
+        await self._client.ask("ZREM", ENDS, fold(client_id))
+
     # Lists.
 
     async def listed(self, prefix: str, after: str, most: int) -> list[ListedClient]:
@@ -273,14 +277,17 @@ class RedisDirectory:
         """Return when a server went; None: it is there. 0.0: so long ago that nobody knows."""
         if node in self._table:
             return None
-        if node not in self._left:
-            # A server that has come just now is in no table yet.
-            if await self._client.ask("HEXISTS", NODES, node):
-                return None
-            left = await self._client.ask("ZSCORE", GONE, node)
-            if len(self._left) >= MOST_LEFT:
-                self._left.clear()
-            self._left[node] = float(left or 0)
+        if node in self._left:
+            return self._left[node]
+        # A server that has come just now is in no table yet.
+        if await self._client.ask("HEXISTS", NODES, node):
+            return None
+        left = await self._client.ask("ZSCORE", GONE, node)
+        if left is None:
+            return 0.0  # not for ever: after Redis was emptied a server comes back under its name
+        if len(self._left) >= MOST_LEFT:
+            self._left.clear()
+        self._left[node] = float(left)
         return self._left[node]
 
 

@@ -21,9 +21,10 @@ from chatproto.directory.shared import (
     SharedPresence,
     ToClient,
 )
-from chatproto.stores.checks import check_key, check_lease, is_text
+from chatproto.stores.checks import LAST_PORT, check_key, check_lease, is_text
 from chatproto.stores.memory import counted_network
 from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.fields import ID
 from chatproto.wire.limits import ServerLimits
 from chatproto.wire.values import distinct
 
@@ -267,9 +268,11 @@ def write_listed(client: ListedClient) -> str:
 def read_listed(text: str) -> ListedClient:
     """Read an entry of a list. Raises one of POISON."""
     client_id, host, port, key, node = text.split(" ")
-    check_lease(client_id, int(port), host)
+    number = int(port)
+    if ID.fullmatch(client_id) is None or not 0 <= number <= LAST_PORT:
+        raise ValueError
     return ListedClient(
-        client_id, host, int(port), "" if key == EMPTY else key, "" if node == EMPTY else node
+        client_id, host, number, "" if key == EMPTY else key, "" if node == EMPTY else node
     )
 
 

@@ -115,7 +115,7 @@ class OneServer:
         self.told: list[tuple[str, Any]] = []
         self.shared = SharedRooms(
             *(clock, rooms, self.watch, limits, node, self.delivery),
-            owner_of=case.owners.get,
+            look_up=case.look_up,
             tell=lambda client_id, message: self.told.append((client_id, message)),
             keeps_lobby=True,
         )
@@ -142,6 +142,9 @@ class SharedRoomsCase(RedisCase):
     def setUp(self) -> None:
         super().setUp()
         self.owners: dict[str, str] = {}
+
+    async def look_up(self, client_id: str, key: str) -> tuple[str | None, bool]:
+        return self.owners.get(client_id), True
 
     async def servers(self, count: int = 2) -> list[OneServer]:
         found = []

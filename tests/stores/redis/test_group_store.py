@@ -246,3 +246,6 @@ class NodeTests(DirectoryCase):
         for _ in range(2):
             self.assertEqual(await directory.left_at("old"), 77.5)
             self.assertEqual(await directory.left_at("older"), 0.0)
+        # Redis was emptied, and the server has beaten again under its name.
+        await self.ask(client, "HSET", NODES, "older", "1")
+        self.assertIsNone(await directory.left_at("older"))

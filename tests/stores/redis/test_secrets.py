@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import re
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from time import time
@@ -22,21 +23,24 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import provider
 
+from chatproto.directory.shared import Notice, ToClient
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.shared import OwnNode, RoomCopy, RoomEvent, RoomSeat, SpokenBy
 from chatproto.stores.redis.beats import Beats
 from chatproto.stores.redis.client import RedisClient, connected
-from chatproto.stores.redis.log import RedisLog
-from chatproto.stores.redis.node_table import NodeTable
+from chatproto.stores.redis.group_store import RedisDirectory
+from chatproto.stores.redis.inbox import Inbox
+from chatproto.stores.redis.node_table import NODES, NodeTable
 from chatproto.stores.redis.room_store import RedisRooms
 from chatproto.stores.redis.room_watch import RoomWatch
+from chatproto.stores.redis.server_key import other_key
 from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS
 from tests.contracts.names import key
 from tests.ports import free_port
 from tests.redis_process import Redis
-from tests.stores.redis.test_log import Reader
+from tests.stores.redis.test_group_text import classic, keyed
 
 SECRET = "s3cr3t-of-redis"
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
@@ -68,7 +72,7 @@ def certificate(folder: Path) -> Path:
 
 
 class Heard:
-    """Listener of rooms and of beats."""
+    """Listener of rooms, of beats, and of an inbox."""
 
     def __init__(self) -> None:
         self.told: list[Any] = []
@@ -86,6 +90,11 @@ class Heard:
     def come_in_again(self) -> None: ...
 
     def emptied(self) -> None: ...
+
+    def noticed(self, notice: Notice) -> None:
+        self.told.append(notice)
+
+    def missed(self) -> None: ...
 
 
 class SecretTests(TestCase):
@@ -113,27 +122,24 @@ class SecretTests(TestCase):
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
 
-    def log(self, place: RedisUrl) -> tuple[RedisLog, Reader]:
-        log = RedisLog(reactor, place, key(1), self.logged.append)
-        log.listener = reader = Reader()
-        log.startService()
-        self.addCleanup(log.stopService)
-        return log, reader
+    def client(self, url: RedisUrl) -> RedisClient:
+        client = RedisClient(reactor, url)
+        client.startService()
+        self.addCleanup(client.stopService)
+        return client
 
-    async def until_why(self, log: RedisLog) -> str:
-        while not log.why:
+    async def until_why(self, client: RedisClient) -> str:
+        while not client.why:
             await deferLater(reactor, 0.02, lambda: None)
-        return log.why
+        return client.why
 
-    async def test_it_is_read_over_tls_with_password_and_certificate(self) -> None:
+    async def test_it_is_used_over_tls_with_password_and_certificate(self) -> None:
         pem = self.pem.read_bytes()
-        log, reader = self.log(RedisUrl(self.url, None, SECRET, pem, pem))
-        while not reader.ups:
-            self.assertEqual(log.why, "")
-            await deferLater(reactor, 0.02, lambda: None)
-        await log.append("hello")
-        while reader.got != ["hello"]:
-            await deferLater(reactor, 0.02, lambda: None)
+        client = self.client(RedisUrl(self.url, None, SECRET, pem, pem))
+        await client.there(30)
+        self.assertEqual(client.why, "")
+        await client.ask("SET", "hello", "1")
+        self.assertEqual(await client.ask("GET", "hello"), "1")
 
     async def test_a_user_with_the_rights_of_the_handbook_is_enough_and_is_no_more(self) -> None:
         pem = self.pem.read_bytes()
@@ -141,23 +147,47 @@ class SecretTests(TestCase):
         rule = rule.replace("PASSWORD", SECRET)
         await self.ask(RedisUrl(self.url, None, SECRET, pem, pem), "ACL", "SETUSER", *rule.split())
         url = RedisUrl(self.url, "chatproto", SECRET, pem, pem)
-        log, reader = self.log(url)
-        while not reader.ups:
-            self.assertEqual(log.why, "")
-            await deferLater(reactor, 0.02, lambda: None)
-        await log.append("hello")
-        while reader.got != ["hello"]:
-            await deferLater(reactor, 0.02, lambda: None)
-        await log.keep(iter(["picture"]))
-        late, begun = self.log(url)
-        while not begun.ups:
-            self.assertEqual(late.why, "")
-            await deferLater(reactor, 0.02, lambda: None)
-        self.assertEqual(begun.begun, [["picture"]])
+        await self.use_directory(url)
         await self.use_rooms(url)
         for command in (("FLUSHALL",), ("CONFIG", "GET", "*"), ("GET", "other"), ("ACL", "LIST")):
             refused = ensureDeferred(self.ask(url, *command))
             self.assertIn("NOPERM", str(await self.assertFailure(refused, StoreTrouble)))
+
+    async def use_directory(self, url: RedisUrl) -> None:
+        """Do all that is done with the directory."""
+        tokens = map(str, count())
+        client = self.client(url)
+        await client.there(30)
+        self.assertEqual(client.why, "")
+        self.assertEqual(await other_key(client, key(1)), "")
+        store = RedisDirectory(client, SERVER_DEFAULTS, lambda: next(tokens), NodeTable(10.0))
+        await client.ask("HSET", NODES, "here", "1")
+        inbox = Inbox(reactor, url, OwnNode(lambda: "here"), notices := Heard())
+        inbox.startService()
+        self.addCleanup(inbox.stopService)
+        former = await store.load("ann")
+        await store.reserve(key(1), "ann", 3, 1.0)
+        state = replace(former, presences={"ann": keyed()}, classic={"aNN": classic("aNN")})
+        notice = ToClient(7, "text")
+        after = await store.commit(former, state, 100.0, [("here", notice), ("gone", notice)])
+        self.assertTrue(await store.send("here", notice))
+        while len(notices.told) < 2:
+            await deferLater(reactor, 0.02, lambda: None)
+        self.assertEqual(len(await store.listed("", "", 9)), 2)
+        for found in (await store.newest(0, 9), await store.classics(9)):
+            self.assertEqual(len(found), 1)
+        self.assertEqual(await store.open(0, 9), [])
+        self.assertEqual(await store.due(1e12, 9), ["ann"])
+        self.assertEqual(await store.counts(), (0, 1, 1))
+        self.assertEqual((await store.silent_from("192.0.2.2", 9))[0], 1)
+        await store.wait("bob", 1.0)
+        self.assertEqual((await store.pairing("aNN")).waiting, ("bob",))
+        self.assertTrue(await store.pair("aNN", "bob", "waiting", 2.0))
+        await store.unpair("bob")
+        self.assertEqual(await store.left_at("nowhere"), 0.0)
+        [(client_id, since)] = (await store.reserved(key(1))).items()
+        self.assertTrue(await store.release(key(1), client_id, since))
+        await store.commit(after, replace(after, presences={}, classic={}), 200.0)
 
     async def use_rooms(self, url: RedisUrl) -> None:
         """Do all that is done with rooms."""
@@ -201,9 +231,9 @@ class SecretTests(TestCase):
 
     async def test_an_unknown_certificate_and_a_wrong_password_are_named_without_it(self) -> None:
         pem = self.pem.read_bytes()
-        unknown, _ = self.log(RedisUrl(self.url, None, SECRET, None, pem))
+        unknown = self.client(RedisUrl(self.url, None, SECRET, None, pem))
         self.assertIn("certificate", await self.until_why(unknown))
-        wrong, _ = self.log(RedisUrl(self.url, None, SECRET + "x", pem, pem))
+        wrong = self.client(RedisUrl(self.url, None, SECRET + "x", pem, pem))
         self.assertIn("WRONGPASS", await self.until_why(wrong))
         for line in self.logged:
             self.assertNotIn(SECRET, line)

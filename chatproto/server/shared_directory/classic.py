@@ -1,0 +1,305 @@
+"""Answer classic requests at a server of several (PROTOCOL.md, section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from chatproto.directory.answers import check_forget
+from chatproto.directory.classic_registration import ClassicRegistration, Origin, is_loopback
+from chatproto.directory.pairing import goes_on
+from chatproto.directory.shared import GroupState
+from chatproto.directory.shared_changes import OwnLease, ended, leased
+from chatproto.directory.shared_store import SharedDirectoryStore
+from chatproto.server.shared_directory.groups import TRIES, GroupDecision, SharedGroups
+from chatproto.server.shared_directory.lists import SharedLists
+from chatproto.server.shared_directory.own import OwnClients
+from chatproto.server.shared_directory.settling import Settler
+from chatproto.wire.classic import (
+    ClassicBridge,
+    ClassicBridgeAck,
+    ClassicError,
+    ClassicInfo,
+    ClassicInfoAck,
+    ClassicProbe,
+    ClassicQuit,
+    ClassicRegAck,
+    ClassicRegister,
+    Message,
+    ProbeAck,
+    QuitAck,
+    UnregAck,
+    Unregister,
+)
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import Contact
+from chatproto.wire.limits import ServerLimits
+
+EXAMINED = 16
+"""Silent clients of one address that are looked at for one that can be forgotten."""
+NOTED = 60.0
+"""Seconds of requests that say nothing new, after which the store is told that the client is there."""
+
+
+class SharedPairing:
+    """Chooses the peers of classic BRIDGE. `now`: the time, in seconds since 1970."""
+
+    def __init__(
+        self,
+        store: SharedDirectoryStore,
+        groups: SharedGroups,
+        limits: ServerLimits,
+        now: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._groups = groups
+        self._limits = limits
+        self._now = now
+
+    async def partner(self, asker: str) -> Contact | None:
+        """Pair `asker`, as `directory.pairing.bridge` does; None if nobody is there."""
+        for _ in range(TRIES):
+            facts = await self._store.pairing(asker)
+            if facts.partner is not None:
+                lease, heard = await self._lease(facts.partner)
+                if lease is not None and goes_on(
+                    lease, heard, self._now(), self._limits.partner_wait
+                ):
+                    if await self._store.pair(asker, lease.client_id, "partner", self._now()):
+                        return lease.contact()
+                    continue
+            found = await self._first(asker, facts.waiting, "waiting")
+            found = found or await self._first(asker, facts.free, "free")
+            if found is not None:
+                return found
+            if not (facts.waiting or facts.free):
+                return None
+        return None
+
+    async def for_open(self, asker: str) -> Contact | None:
+        """Pair a client with a key, which calls in plain text too."""
+        for _ in range(TRIES):
+            facts = await self._store.pairing(asker)
+            found = await self._first(asker, facts.waiting, "waiting")
+            found = found or await self._first(asker, facts.free, "free")
+            if found is not None or not (facts.waiting or facts.free):
+                return found
+        return None
+
+    async def _first(self, asker: str, ids: tuple[str, ...], place: str) -> Contact | None:
+        for client_id in ids:
+            lease, _ = await self._lease(client_id)
+            if lease is None:
+                await self._store.unpair(client_id)
+            elif await self._store.pair(asker, client_id, place, self._now()):
+                return lease.contact()
+        return None
+
+    async def _lease(self, client_id: str) -> tuple[ClassicRegistration | None, float]:
+        found = (await self._groups.load(client_id)).classic.get(client_id)
+        return (found.lease, found.heard) if found is not None else (None, 0.0)
+
+
+class SharedClassic:
+    """Classic requests of connections to this server. `now`: the time, in seconds since 1970."""
+
+    def __init__(
+        self,
+        store: SharedDirectoryStore,
+        groups: SharedGroups,
+        own: OwnClients,
+        settler: Settler,
+        pairing: SharedPairing,
+        lists: SharedLists,
+        limits: ServerLimits,
+        now: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._groups = groups
+        self._own = own
+        self._settler = settler
+        self._pairing = pairing
+        self._lists = lists
+        self._limits = limits
+        self._now = now
+        self._ids: dict[int, set[str]] = {}
+        """By number of a connection, the ids that it has registered."""
+        self._young: dict[str, float] = {}
+        """Registrations by connections that may end soon, and since when; the oldest first."""
+
+    def at_once(self, message: object, source: Origin) -> Message | None:
+        """Answer what needs no look at the store: a registration that is there as it is."""
+        match message:
+            case RemoteError(status=status):
+                return ClassicError(status)
+            case ClassicProbe():
+                return ProbeAck()
+            case ClassicRegister():
+                mine, now = self._own.leases.get(message.client_id), self._now()
+                if mine is None or not mine.lease.confirmed_by(message, source):
+                    return None
+                if now - mine.noted > NOTED:
+                    return None
+                mine.heard = now
+                return ClassicRegAck(*message)
+        return None
+
+    async def answer(self, message: Message, source: Origin, number: int) -> Message:
+        """Answer a request of the connection `number`. A refusal is an Error message."""
+        try:
+            match message:
+                case ClassicRegister():
+                    return await self._register(message, source, number)
+                case ClassicBridge():
+                    return await self._bridge(message, source)
+                case ClassicInfo():
+                    return ClassicInfoAck(await self._lists.classic(source))
+                case Unregister():
+                    await self._forget(message.client_id, source)
+                    return UnregAck()
+                case ClassicQuit():
+                    await self._forget(message.client_id, source)
+                    return QuitAck()
+        except RemoteError as error:
+            return ClassicError(error.status)
+        return ClassicError(405)
+
+    async def _register(self, message: ClassicRegister, source: Origin, number: int) -> Message:
+        client_id, ip, port = message
+        made: list[ClassicRegistration] = []
+        roomy = is_loopback(source.host)  # of which no address has too many
+
+        async def decide(state: GroupState) -> GroupDecision | None:
+            group, held = self._groups.as_group(state), state.classic.get(client_id)
+            heard, now = held.heard if held is not None else 0.0, self._now()
+            mine = self._own.leases.get(client_id)
+            if mine is not None:
+                heard = max(heard, mine.heard)
+            wait = self._limits.takeover_wait
+            lease = group.decide_classic(
+                client_id, source.claimed(ip), port, source, heard, now, wait
+            )
+            if held is None and not roomy:
+                return None
+            made[:] = [lease]
+            return GroupDecision(leased(state, lease, self._own.node.name, number, now))
+
+        try:
+            after = await self._groups.change(client_id, decide)
+            if after is None:  # not in between: that needs other groups
+                await self._make_room(source.host)
+                roomy = True
+                after = await self._groups.change(client_id, decide)
+        except RemoteError:
+            if made:
+                self._settler.ask(client_id)  # it may have been written all the same
+            raise
+        assert after is not None
+        there = after.classic[client_id]
+        if source.alive:
+            mine = OwnLease(made[0], number, there.made, there.heard, there.heard)
+            self._own.leases.put(client_id, mine)
+            self._ids.setdefault(number, set()).add(client_id)
+            self._young.pop(client_id, None)
+            self._young[client_id] = there.heard
+        return ClassicRegAck(*message)
+
+    async def _make_room(self, host: str) -> None:
+        """Forget the longest silent client of the address of `host` if it has too many.
+
+        Nobody is forgotten whose connection lives. Raises RemoteError 503 if nobody else is there.
+        """
+        count, silent = await self._store.silent_from(host, EXAMINED)
+        if count < self._limits.registrations_per_address:
+            return
+        for one in silent:
+            if await self._forgotten(one):
+                return
+        raise RemoteError(503, "no space for another registration")
+
+    async def _forgotten(self, client_id: str) -> bool:
+        """Forget a client unless its connection lives."""
+
+        async def decide(state: GroupState) -> GroupDecision | None:
+            lease = self._groups.as_group(state).classic.get(client_id)
+            if lease is not None and lease.source.alive:
+                return None
+            return GroupDecision(ended(state, client_id))
+
+        return await self._groups.change(client_id, decide) is not None
+
+    async def _bridge(self, message: ClassicBridge, source: Origin) -> Message:
+        asker = message.client_id
+        registered = await self._touch(asker, source)
+        contact = await self._pairing.partner(asker)
+        if contact is None:
+            contact = await self._lists.next_open(asker, source)
+        if contact is None:
+            if registered:
+                await self._store.wait(asker, self._now())
+            return ClassicBridgeAck()
+        mine = self._own.leases.get(asker)
+        if mine is not None:
+            mine.noted = 0.0  # its next registration makes it free again
+        return ClassicBridgeAck(contact.client_id, contact.host, contact.port)
+
+    async def _touch(self, asker: str, source: Origin) -> bool:
+        """Note a request of `asker`, if it comes from where it is; return True if it is registered."""
+
+        async def decide(state: GroupState) -> GroupDecision | None:
+            held, now = state.classic.get(asker), self._now()
+            registered[:] = [held is not None]
+            lease = self._groups.as_group(state).classic.get(asker)
+            if held is None or lease is None or not lease.source.is_where(source):
+                return None
+            if now - held.heard <= NOTED:
+                return None
+            return GroupDecision(
+                replace(state, classic={**state.classic, asker: replace(held, heard=now)})
+            )
+
+        registered: list[bool] = []
+        await self._groups.change(asker, decide)
+        return registered[-1]
+
+    async def _forget(self, client_id: str, source: Origin) -> None:
+        """End a registration for `source`. Raises RemoteError as `check_forget` does."""
+
+        async def decide(state: GroupState) -> GroupDecision:
+            lease = self._groups.as_group(state).classic.get(client_id)
+            check_forget(client_id, lease, source)
+            return GroupDecision(ended(state, client_id))
+
+        await self._groups.change(client_id, decide)
+        self.gone(client_id)
+
+    def gone(self, client_id: str) -> None:
+        """Forget what is known here of a registration that has ended."""
+        self._own.leases.pop(client_id)
+        self._young.pop(client_id, None)
+
+    def closed(self, number: int) -> None:
+        """Handle the end of a connection."""
+        source = self._own.sources.pop(number, None)
+        if source is None:
+            return
+        source.alive = False
+        for client_id in self._ids.pop(number, ()):
+            mine = self._own.leases.get(client_id)
+            if mine is not None and mine.number == number:
+                self.gone(client_id)
+                if mine.lasts:
+                    self._settler.ask(client_id)
+
+    def due(self) -> None:
+        """Have the store know which connections have lasted."""
+        before = self._now() - self._limits.takeover_wait / 2
+        while self._young:
+            client_id, since = next(iter(self._young.items()))
+            if since > before:
+                break
+            del self._young[client_id]
+            mine = self._own.leases.get(client_id)
+            if mine is not None:
+                mine.lasts = True
+                self._settler.ask(client_id)

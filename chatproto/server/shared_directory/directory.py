@@ -1,0 +1,554 @@
+"""Directory of a server of several: what its clients ask is decided here, and committed to the store.
+
+Nobody holds a copy of what others have registered: a request loads the ids that it is about, and what
+follows is told to the servers that it concerns, through their inboxes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from chatproto.directory.answers import bridge_line, register_line
+from chatproto.directory.classic_registration import Origin
+from chatproto.directory.group import may_see
+from chatproto.directory.introducing import IntroductionMaker, NewTickets
+from chatproto.directory.keyed import refused
+from chatproto.directory.registrations import (
+    ClientConnection,
+    Dismiss,
+    Effect,
+    PushTo,
+    Registration,
+)
+from chatproto.directory.shared import GroupState, Notice, PresenceNotice, ToClient
+from chatproto.directory.shared_changes import ended, freed, kept_until
+from chatproto.directory.shared_store import SharedDirectoryStore
+from chatproto.net.dates import date_of
+from chatproto.rooms.shared import OwnNode
+from chatproto.server.room_side import REQUESTS
+from chatproto.server.secure_side import SecureSide
+from chatproto.server.shared_connections import PlainConnection, SharedConnection
+from chatproto.server.shared_directory.calling import Calling
+from chatproto.server.shared_directory.classic import SharedClassic, SharedPairing
+from chatproto.server.shared_directory.groups import GroupDecision, SharedGroups
+from chatproto.server.shared_directory.lists import SharedLists
+from chatproto.server.shared_directory.own import OwnClients
+from chatproto.server.shared_directory.registering import Registering, dismissal
+from chatproto.server.shared_directory.settling import Settler
+from chatproto.server.shared_directory.watching import SharedWatches
+from chatproto.server.terminal_lines import terminal_lines
+from chatproto.server.unanswered import Unanswered
+from chatproto.wire import bcp2_server, strict
+from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.classic import (
+    ClassicBridge,
+    ClassicBridgeAck,
+    ClassicError,
+    ClassicRegAck,
+    ClassicRegister,
+    Message,
+    Sender,
+)
+from chatproto.wire.errors import RemoteError, StoreTrouble
+from chatproto.wire.fields import ID, host_port
+from chatproto.wire.limits import ServerLimits
+
+RETRY_AFTER = 2
+"""Seconds after which to ask again while Redis is away."""
+MOST_OWNERS = 1000
+"""Names of which it is remembered whether a key owns them; the longest unasked are forgotten."""
+MOST_LINES = 10_000
+"""Clients that the operator is shown at most; a prefix shows others."""
+EMPTIED_SHOWN = 60.0
+"""Seconds for which `/health` tells that Redis was emptied."""
+SWEPT = 100
+"""Groups and listed clients that are looked at in one round for what has ended."""
+MOST_SWEPT = 50
+"""Rounds at once."""
+AT_ONCE = (Ping, PingAck)
+"""Requests that are answered whatever else is under way."""
+
+
+class RoomRequests(Protocol):
+    """Rooms that clients of this server ask about."""
+
+    def ask(self, message: Bcp2Message, visitor: ClientConnection) -> Deferred[None]:
+        """Carry out a request; fires when it is answered."""
+
+    def answered(self, visitor: ClientConnection) -> None:
+        """Note that `visitor` is answered something else now."""
+
+    def follow(self, visitor: ClientConnection) -> None:
+        """Note that `visitor` may have another id now."""
+
+    def gone(self, visitor: ClientConnection, reason: str = "") -> None:
+        """Handle the end of a connection."""
+
+
+class SharedDirectory:
+    """Answers the clients of this server.
+
+    Args: store: groups of ids, and lists. secure: connections of this server's clients. rooms: answers
+    requests about rooms. node: name of this server. now: the time, in seconds since 1970. new_call: makes
+    call ids. say: gets lines for the terminal.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        store: SharedDirectoryStore,
+        secure: SecureSide,
+        node: OwnNode,
+        limits: ServerLimits,
+        now: Callable[[], float],
+        new_call: Callable[[], str],
+        new_tickets: NewTickets,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._secure = secure
+        self._limits = limits
+        self._now = now
+        self._say = say
+        self._rooms: RoomRequests | None = None
+        self._owned = 0
+        self._emptied_at = float("-inf")
+        self._swept = ""
+        self._owners: OrderedDict[str, bool] = OrderedDict()
+        self._asked: dict[ClientConnection, deque[Bcp2Message]] = {}
+        self._unanswered = Unanswered()
+        self._in_rooms = Unanswered()
+        self.counts = (0, 0)
+        """Numbers of registrations with keys, and of classic ones, as they were counted last."""
+        self.maker = IntroductionMaker(limits, new_call, new_tickets)
+        self._own = own = OwnClients(node)
+        self._groups = groups = SharedGroups(store, own, limits, now, self._changed)
+        self._settler = settler = Settler(
+            *(clock, groups, own, limits, now, self._lost_to_other, self._dismissal)
+        )
+        self._watches = SharedWatches(clock, groups, own, limits, now, self._push)
+        self.lists = SharedLists(store, groups, limits)
+        pairing = SharedPairing(store, groups, limits, now)
+        self._registering = Registering(
+            *(store, groups, own, settler, limits, now, clock.seconds, self._push),
+            room=lambda: self._owned < limits.names,
+        )
+        self._calling = Calling(
+            *(store, groups, own, self.maker, self.lists, pairing, self._registering),
+            *(clock.seconds, self._push),
+        )
+        self._classic = SharedClassic(store, groups, own, settler, pairing, self.lists, limits, now)
+
+    def serve(self, rooms: RoomRequests) -> None:
+        """Have `rooms` answer what is asked about them; they need this directory first."""
+        self._rooms = rooms
+
+    # What connections ask.
+
+    def take(
+        self, message: Bcp2Message, visitor: ClientConnection, connection: SharedConnection
+    ) -> None:
+        """Answer `message` of `visitor`, after what it has asked before."""
+        self._own.connections[visitor.number] = visitor
+        if message.__class__ in REQUESTS:
+            self._take_to_rooms(message, visitor)
+        elif isinstance(message, AT_ONCE):
+            if isinstance(message, Ping):
+                self._push([PushTo(visitor, PingAck(message.cseq))])
+        elif visitor not in self._asked and self._at_once(message, visitor):
+            pass
+        else:
+            self._unanswered.asked(visitor)
+            waiting = self._asked.get(visitor)
+            if waiting is not None:
+                waiting.append(message)
+                return
+            self._asked[visitor] = deque([message])
+            self._start(self._serve(visitor))
+
+    def _at_once(self, message: Bcp2Message, visitor: ClientConnection) -> bool:
+        """Answer what needs no look at the store; False if it does."""
+        match message:
+            case bcp2_server.Register():
+                return self._registering.renewed(message, visitor)
+            case bcp2_server.Observe(cseq):
+                date = date_of(self._now())
+                self._push([PushTo(visitor, bcp2_server.ObserveAck(cseq, visitor.address, date))])
+                return True
+            case bcp2_server.Unwatch(cseq, peer_id):
+                self._watches.unwatch(visitor, peer_id)
+                self._push([PushTo(visitor, bcp2_server.UnwatchAck(cseq, peer_id))])
+                return True
+        return False
+
+    async def _serve(self, visitor: ClientConnection) -> None:
+        asked = self._asked[visitor]
+        while asked:
+            message = asked.popleft()
+            try:
+                if not self._at_once(message, visitor):
+                    await self._answer(message, visitor)
+            except RemoteError as error:
+                self._push([PushTo(visitor, refused(message, error, RETRY_AFTER))])
+            except Exception:  # one request's trouble is not the next one's
+                self.log.failure("a request failed: {message}", message=message)
+                self._push([PushTo(visitor, refused(message, RemoteError(500)))])
+            self._unanswered.answered(visitor)
+        del self._asked[visitor]
+
+    async def _answer(self, message: Bcp2Message, visitor: ClientConnection) -> None:
+        match message:
+            case bcp2_server.Register():
+                await self._registering.register(message, visitor)
+                if self._rooms is not None:
+                    self._rooms.follow(visitor)
+            case bcp2_server.Bridge():
+                await self._calling.bridge(message, visitor)
+            case bcp2_server.Info():
+                self._push([PushTo(visitor, await self.lists.info(message))])
+            case bcp2_server.Watch():
+                if self._own.of(visitor) is None:
+                    raise RemoteError(401, "register first")
+                self._registering.uses(visitor)
+                await self._watches.watch(message, visitor)
+            case _:
+                raise RemoteError(405)
+
+    def _take_to_rooms(self, message: Bcp2Message, visitor: ClientConnection) -> None:
+        """Have the rooms answer."""
+        assert self._rooms is not None
+        self._registering.uses(visitor)
+        self._in_rooms.asked(visitor)
+        asked = self._rooms.ask(message, visitor)
+        asked.addCallback(lambda _: self._in_rooms.answered(visitor))
+
+    def holds(
+        self, visitor: ClientConnection, message: object, connection: SharedConnection
+    ) -> bool:
+        """Return True if `message` must wait for earlier answers; `go_on` is called then.
+
+        Answers of the directory and of the rooms come on different ways, and in the order of the requests.
+        """
+        directory, rooms = self._unanswered, self._in_rooms
+        if message.__class__ in REQUESTS:
+            return directory.holds(visitor, connection, 1) or rooms.holds(visitor, connection)
+        if isinstance(message, AT_ONCE):
+            return directory.holds(visitor, connection)
+        if message is None or isinstance(message, bcp2_server.Login):
+            return directory.holds(visitor, connection, 1) or rooms.holds(visitor, connection, 1)
+        return rooms.holds(visitor, connection, 1) or directory.holds(visitor, connection)
+
+    def gone(self, visitor: ClientConnection, reason: str) -> None:
+        """Handle the end of a connection with a key."""
+        self._unanswered.forget(visitor)
+        self._in_rooms.forget(visitor)
+        self._own.connections.pop(visitor.number, None)
+        asked = self._asked.get(visitor)
+        if asked is not None:
+            asked.clear()
+        if self._rooms is not None:
+            self._rooms.gone(visitor, reason)
+        self._watches.lost(visitor)
+        mine = self._own.lose(visitor)
+        if mine is not None:
+            self.maker.lost(mine.registration.key)
+            self._settler.ask(mine.registration.client_id)
+
+    # Connections in plain text.
+
+    def take_plain(self, connection: PlainConnection, messages: list[Any]) -> None:
+        """Answer what a connection in plain text asks, in one piece."""
+        source = self._own.sources[connection.came] = connection.source
+        answers: list[tuple[Any, Message]] = []
+        for number, message in enumerate(messages):
+            reply = self._classic.at_once(message, source)
+            if reply is None:
+                rest = messages[number:]
+                self._start(self._serve_plain(connection, source, answers, rest))
+                return
+            answers.append((message, reply))
+            self._show(message, reply, source)
+        connection.answered(answers)
+
+    async def _serve_plain(
+        self,
+        connection: PlainConnection,
+        source: Origin,
+        answers: list[tuple[Any, Message]],
+        messages: list[Any],
+    ) -> None:
+        for message in messages:
+            reply = self._classic.at_once(message, source)
+            if reply is None:
+                try:
+                    reply = await self._classic.answer(message, source, connection.came)
+                except Exception:  # one request's trouble is not the next one's
+                    self.log.failure("a request failed: {message}", message=message)
+                    reply = ClassicError(500)
+            answers.append((message, reply))
+            self._show(message, reply, source)
+        connection.answered(answers)
+
+    def _show(self, message: Any, reply: Message, source: Origin) -> None:
+        """Show the terminal's line for a request."""
+        if self._say is None:
+            return
+        match message, reply:
+            case ClassicRegister(), ClassicRegAck():
+                self._say(register_line(message))
+            case ClassicBridge(), ClassicBridgeAck():
+                mine = self._own.leases.get(message.client_id)
+                self._say(bridge_line(message, reply, mine.lease if mine else None, source))
+
+    def closed(self, connection: PlainConnection) -> None:
+        """Handle the end of a connection in plain text."""
+        self._classic.closed(connection.came)
+
+    # What others want to know.
+
+    async def owns(self, key: str, client_id: str) -> bool:
+        """Return True if `key` is known to own `client_id`."""
+        try:
+            state = await self._groups.load(client_id)
+        except StoreTrouble:
+            return False
+        return state.owner == key and client_id in state.owned
+
+    async def look_up(self, client_id: str, key: str) -> tuple[str | None, bool]:
+        """Return the key that owns an id, and whether the owner of `key` may know of it."""
+        state = await self._groups.load(client_id)
+        known, presence = state.owned.get(client_id), state.presences.get(client_id)
+        sees = may_see(
+            *(key, presence.registration if presence else None, known.allow if known else None),
+            state.owner == key and known is not None,
+        )
+        return state.owner, sees
+
+    def look_up_name(self, name: str) -> Deferred[None]:
+        """Look whether a key owns `name`, or what looks like it; fires when `is_owned` knows."""
+        return Deferred.fromCoroutine(self._look_up_name(name))
+
+    async def _look_up_name(self, name: str) -> None:
+        owned = True
+        if ID.fullmatch(name):
+            try:
+                owned = (await self._groups.load(name)).owner is not None
+            except RemoteError:
+                pass  # while it is not known, nobody gets it
+        self._owners[name] = owned
+        self._owners.move_to_end(name)
+        if len(self._owners) > MOST_OWNERS:
+            self._owners.popitem(last=False)
+
+    def is_owned(self, name: str) -> bool:
+        """Return True if a key owned `name`, or what looks like it, when that was looked up last."""
+        return self._owners.get(name, False) or bool(self._own.presences.alike(name))
+
+    def tell(self, client_id: str, message: Bcp2Message) -> None:
+        """Send `message` to the client that is registered as `client_id`; drop it if there is none."""
+        self._start(self._tell(client_id, message))
+
+    async def _tell(self, client_id: str, message: Bcp2Message) -> None:
+        found = (await self._groups.group(client_id)).presences.get(client_id)
+        if found is not None and found.connected:
+            await self._calling.tell(found.visitor, message)
+
+    # What the operator wants.
+
+    async def expel(self, client_id: str, free: bool) -> bool:
+        """Put out `client_id`, or with `free` take it from its key; False if it is nobody's.
+
+        Raises: RemoteError: 503, nothing was done, or it is not known whether it was.
+        """
+        gone: list[Registration] = []
+
+        async def decide(state: GroupState) -> GroupDecision | None:
+            gone.clear()
+            group = self._groups.as_group(state)
+            known = client_id in (*group.presences, *group.classic)
+            if not (client_id in group.ids if free else known):
+                return None
+            presence = group.presences.get(client_id)
+            notices: list[tuple[str, Notice]] = []
+            if presence is not None and presence.connected:
+                gone.append(presence)
+                notices = dismissal(self._own, presence.visitor, Error(403))
+            after = freed(state, client_id) if free else ended(state, client_id)
+            return GroupDecision(after, tuple(notices))
+
+        done = await self._groups.change(client_id, decide) is not None
+        for one in gone:
+            if not one.visitor.node:
+                self._own.lose(one.visitor)
+                self._push([Dismiss(one.visitor, Error(403))])
+        if done:
+            self._classic.gone(client_id)
+        return done
+
+    async def lines(self, prefix: str) -> Iterator[str]:
+        """Return `<clientID> <ip>:<port>` of listed clients, by id, at most `MOST_LINES`.
+
+        Raises StoreTrouble.
+        """
+        found: list[str] = []
+        async for one in self.lists.everybody(prefix):
+            found.append(f"{one.client_id} {host_port(one.host, one.port)}")
+            if len(found) >= MOST_LINES:
+                break
+        return iter(found)
+
+    # What the inbox and the beats find out.
+
+    def noticed(self, notice: Notice) -> None:
+        """Handle a notice from another server."""
+        if isinstance(notice, PresenceNotice):
+            self._watches.heard(notice)
+            return
+        visitor = self._own.connections.get(notice.number)
+        if visitor is None:
+            return
+        message = strict.decode(Sender.SERVER, notice.text.encode(), self._limits)
+        if notice.ends:
+            self._own.lose(visitor)
+            self._push([Dismiss(visitor, message)])
+            return
+        if isinstance(message, bcp2_server.Introduce):
+            self._registering.uses(visitor)
+        self._push([PushTo(visitor, message)])
+
+    def missed(self) -> None:
+        """Ask again about all that is watched, and registered here: notices may be missing."""
+        self._watches.ask_again()
+        for client_id in self._own.presences:
+            self._settler.ask(client_id)
+
+    def came_in(self, rooms: int) -> None:
+        """Handle a beat that the others may hear."""
+
+    def node_gone(self, node: str) -> None:
+        """Handle a server that is there no more."""
+        self._watches.node_gone(node)
+
+    def come_in_again(self) -> None:
+        """Register all clients again under the new name of this server: the others had given it up."""
+        self._commit_again()
+
+    def emptied(self) -> None:
+        """Commit again what connections of this server hold: the store was emptied, or is older."""
+        self._emptied_at = self._clock.seconds()
+        self._commit_again()
+
+    def _commit_again(self) -> None:
+        self.missed()
+        for client_id in self._own.leases:
+            self._settler.ask(client_id)
+
+    @property
+    def trouble(self) -> str:
+        """Trouble of late that somebody has to look after, in one sentence; empty: there is none."""
+        if self._clock.seconds() < self._emptied_at + EMPTIED_SHOWN:
+            return "Redis was emptied, or has older data: what nobody here holds is gone"
+        return ""
+
+    # What time brings.
+
+    def tick(self) -> None:
+        """Tell who has gone, and note who has stayed; called about once a second."""
+        self._watches.due()
+        self._classic.due()
+
+    async def due(self) -> None:
+        """Take out of the lists what has ended, and renew what is in use for long. Raises StoreTrouble."""
+        self._owned, *counted = await self._store.counts()
+        self.counts = counted[0], counted[1]
+        for _ in range(MOST_SWEPT):
+            page = await self._store.due(self._now(), SWEPT)
+            for client_id in page:
+                await self._sweep(client_id)
+            if len(page) < SWEPT:
+                break
+        for _ in range(MOST_SWEPT):
+            listed = await self._store.listed("", self._swept, SWEPT)
+            for one in listed:
+                if one.node and await self._store.left_at(one.node) is not None:
+                    await self._sweep(one.client_id)
+            self._swept = listed[-1].client_id if len(listed) == SWEPT else ""
+            if not self._swept:
+                break
+        now = self._now()
+        for client_id in self._own.presences:
+            mine = self._own.presences.get(client_id)
+            if mine is None:
+                continue
+            kept = kept_until(not mine.registration.proven, mine.used, self._limits) - mine.used
+            if mine.used < now - kept / 2:
+                mine.used, mine.registration = now, mine.registration.used()
+                self._settler.ask(client_id)
+
+    async def _sweep(self, client_id: str) -> None:
+        """Commit a group without what has ended. Raises StoreTrouble if Redis is away."""
+        try:
+            after = await self._groups.change(client_id, _as_it_is)
+            if after is None or after.version:
+                return
+        except RemoteError:
+            await self._store.counts()  # which fails, too, unless it is for this group alone
+        await self._store.skip(client_id)
+
+    def stop(self) -> None:
+        """Write nothing more: with its node, all clients of this server are away."""
+        self._settler.stop()
+        self._watches.stop()
+
+    # Our own.
+
+    def _changed(self, notice: PresenceNotice) -> None:
+        """Handle a change that was made here."""
+        self._watches.changed_here(notice)
+
+    def _lost_to_other(self, client_id: str) -> None:
+        """End a connection whose id is another one's now."""
+        mine = self._own.presences.get(client_id)
+        if mine is not None:
+            visitor = mine.registration.visitor
+            self._own.lose(visitor)
+            self._push([Dismiss(visitor, bcp2_server.Replaced())])
+
+    def _dismissal(self, presence: Registration) -> tuple[str, Notice]:
+        """Make the notice that ends the connection of a client at another server."""
+        text = strict.encode(Error(403)).decode()
+        return presence.visitor.node, ToClient(presence.visitor.number, text, ends=True)
+
+    def _push(self, effects: list[Effect]) -> None:
+        """Send effects to clients of this server."""
+        if self._rooms is not None:
+            for effect in effects:
+                if effect.visitor.number in self._own.connections:
+                    self._rooms.answered(effect.visitor)
+        self._secure.carry_out(effects)
+        if self._say is not None:
+            for effect in effects:
+                for line in terminal_lines([effect], effect.visitor):
+                    self._say(line)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what nobody waits for. Trouble of the store is named by the store."""
+        Deferred.fromCoroutine(work).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(RemoteError) is None:
+            self.log.failure("a request failed", failure)
+
+
+async def _as_it_is(state: GroupState) -> GroupDecision:
+    """Commit a group without what has ended."""
+    return GroupDecision(state)

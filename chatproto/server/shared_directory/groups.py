@@ -1,0 +1,152 @@
+"""Load, change and commit groups of ids, one change of a group at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from twisted.internet.defer import DeferredLock
+
+from chatproto.directory.group import Group
+from chatproto.directory.shared import GroupState, Notice, PresenceNotice, SharedPresence
+from chatproto.directory.shared_store import GroupChanged, SharedDirectoryStore
+from chatproto.directory.shared_view import current, group_of, nodes_of
+from chatproto.server.shared_directory.own import OwnClients
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import fold
+from chatproto.wire.limits import ServerLimits
+from chatproto.wire.values import value_class
+
+TRIES = 16
+"""Decisions on one request before it is refused: each but the last met a change by another server."""
+
+
+@value_class
+class GroupDecision:
+    """The next state of a group, and notices to single nodes beside those to all that watch it."""
+
+    state: GroupState
+    notices: tuple[tuple[str, Notice], ...] = ()
+
+
+Decide = Callable[[GroupState], Awaitable[GroupDecision | None]]
+
+
+class SharedGroups:
+    """Groups in `store`, as they are now. `now`: the time, in seconds since 1970.
+
+    Args: changed: hears which presence of a group has changed, and to what version of the group.
+    """
+
+    def __init__(
+        self,
+        store: SharedDirectoryStore,
+        own: OwnClients,
+        limits: ServerLimits,
+        now: Callable[[], float],
+        changed: Callable[[PresenceNotice], None],
+    ) -> None:
+        self._store = store
+        self._own = own
+        self._limits = limits
+        self._now = now
+        self._changed = changed
+        self._locks: dict[str, DeferredLock] = {}
+        self._asked = 0
+
+    async def load(self, client_id: str) -> GroupState:
+        """Load a group, as it is now. Raises StoreTrouble."""
+        return (await self._load(client_id))[1]
+
+    async def group(self, client_id: str) -> Group:
+        """Load a group to decide upon. Raises StoreTrouble."""
+        return self.as_group(await self.load(client_id))
+
+    def as_group(self, state: GroupState) -> Group:
+        """Return a group to decide upon, in which the connections of this server are themselves."""
+        own = self._own
+        is_own = own.node.__contains__
+        return group_of(state, is_own, own.connection, own.origin, self._now())
+
+    async def change(self, client_id: str, decide: Decide) -> GroupState | None:
+        """Commit what `decide` makes of a group, again if somebody else has changed it meanwhile.
+
+        Returns: the group afterwards; None if `decide` returned None.
+
+        Raises: RemoteError: what `decide` raises, or 503.
+        """
+        async with self._turn(fold(client_id)):
+            for _ in range(TRIES):
+                stored, state = await self._load(client_id)
+                decision = await decide(state)
+                if decision is None:
+                    return None
+                if not decision.notices and is_same(decision.state, stored):
+                    return stored
+                try:
+                    return await self._commit(stored, state, decision)
+                except GroupChanged:
+                    continue
+        raise RemoteError(503, "the id changes all the time")
+
+    async def _load(self, client_id: str) -> tuple[GroupState, GroupState]:
+        stored = await self._store.load(client_id)
+        left = {}
+        for node in nodes_of(stored):
+            if node not in self._own.node:
+                since = await self._store.left_at(node)
+                if since is not None:
+                    left[node] = since
+        return stored, current(stored, self._now(), left, self._limits.classic_lease)
+
+    async def _commit(
+        self, stored: GroupState, before: GroupState, decision: GroupDecision
+    ) -> GroupState:
+        after = decision.state
+        news = [
+            PresenceNotice(one, stored.version + 1, after.presences.get(one))
+            for one in dict.fromkeys((*before.presences, *after.presences))
+            if differ(before.presences.get(one), after.presences.get(one))
+        ]
+        others = [node for node in after.watching if node not in self._own.node]
+        told: Iterable[tuple[str, Notice]] = [(node, one) for node in others for one in news]
+        committed = await self._store.commit(stored, after, self._now(), (*decision.notices, *told))
+        for one in news:
+            self._changed(one)
+        return committed
+
+    @asynccontextmanager
+    async def _turn(self, group: str) -> AsyncIterator[None]:
+        """Wait until no other request for the group is under way here. Raises RemoteError 503."""
+        if self._asked >= self._limits.log_waiting:
+            raise RemoteError(503, "too many requests are under way")
+        lock = self._locks.setdefault(group, DeferredLock())
+        self._asked += 1
+        try:
+            await lock.acquire()
+            try:
+                yield
+            finally:
+                lock.release()
+        finally:
+            self._asked -= 1
+            if not lock.locked and not lock.waiting:
+                self._locks.pop(group, None)
+
+
+def is_same(after: GroupState, before: GroupState) -> bool:
+    """Return True if there is nothing to commit. Equal leases may be of different connections."""
+    leases = zip(after.classic.values(), before.classic.values(), strict=False)
+    return after == before and all(one is former for one, former in leases)
+
+
+def differ(before: SharedPresence | None, after: SharedPresence | None) -> bool:
+    """Return True if those who watch have to hear of a change."""
+    if before is None or after is None:
+        return before is not after
+    return _seen(before) != _seen(after)
+
+
+def _seen(one: SharedPresence) -> tuple[object, ...]:
+    found = one.registration
+    return found.key, found.connected, found.away, found.listed, found.allow, found.visitor.node

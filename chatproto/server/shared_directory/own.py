@@ -1,0 +1,80 @@
+"""Clients that are connected to this server, as the others know them: by its name and a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from chatproto.directory.classic_registration import Origin
+from chatproto.directory.registrations import ClientConnection
+from chatproto.directory.shared_changes import OwnLease, OwnPresence
+from chatproto.rooms.shared import OwnNode
+from chatproto.wire.fields import fold
+
+Own = TypeVar("Own")
+
+
+class OwnIds(Generic[Own]):
+    """Registrations of this server's clients, by id, and by what looks like it."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[str, Own]] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return (one for group in tuple(self._groups.values()) for one in tuple(group))
+
+    def get(self, client_id: str) -> Own | None:
+        """Return what is registered as `client_id`."""
+        return self.alike(client_id).get(client_id)
+
+    def alike(self, client_id: str) -> dict[str, Own]:
+        """Return all that look like `client_id`, by id."""
+        return self._groups.get(fold(client_id), {})
+
+    def put(self, client_id: str, one: Own) -> None:
+        """Note a registration, in the place of a former one of the same id."""
+        self._groups.setdefault(fold(client_id), {})[client_id] = one
+
+    def pop(self, client_id: str) -> Own | None:
+        """Take a registration out."""
+        group = self.alike(client_id)
+        found = group.pop(client_id, None)
+        if not group:
+            self._groups.pop(fold(client_id), None)
+        return found
+
+
+class OwnClients:
+    """Connections of this server, and what they have registered. `node`: its name."""
+
+    def __init__(self, node: OwnNode) -> None:
+        self.node = node
+        self.presences: OwnIds[OwnPresence] = OwnIds()
+        """Registrations with a key."""
+        self.leases: OwnIds[OwnLease] = OwnIds()
+        """Classic registrations by connections that are open."""
+        self.connections: dict[int, ClientConnection] = {}
+        """Connections with a key that have asked for anything, by number."""
+        self.sources: dict[int, Origin] = {}
+        """Connections in plain text that have asked for anything, by number."""
+
+    def of(self, visitor: ClientConnection) -> OwnPresence | None:
+        """Return what a client has registered."""
+        found = self.presences.get(visitor.client_id) if visitor.client_id else None
+        return found if found is not None and found.registration.visitor is visitor else None
+
+    def connection(self, node: str, number: int) -> ClientConnection | None:
+        """Return a connection with a key, if the server `node` is this one."""
+        return self.connections.get(number) if node in self.node else None
+
+    def origin(self, node: str, number: int) -> Origin | None:
+        """Return a connection in plain text, if the server `node` is this one."""
+        return self.sources.get(number) if node in self.node else None
+
+    def lose(self, visitor: ClientConnection) -> OwnPresence | None:
+        """Take the registration of a client out: its id is another connection's now, or nobody's."""
+        mine = self.of(visitor)
+        if mine is not None:
+            self.presences.pop(mine.registration.client_id)
+        visitor.client_id = None
+        return mine

@@ -1,0 +1,232 @@
+"""Answer REGISTER of clients with keys: load the group, decide, reserve the id, commit (PROTOCOL.md, 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from chatproto.directory.group import KeyIds, RegisterDecision
+from chatproto.directory.keyed import count_new_id, new_ids_limiter
+from chatproto.directory.registrations import (
+    ClientConnection,
+    Dismiss,
+    Effect,
+    PushTo,
+    Registration,
+)
+from chatproto.directory.shared import GroupState, Notice, ToClient
+from chatproto.directory.shared_changes import OwnPresence, ended, registered
+from chatproto.directory.shared_store import SharedDirectoryStore
+from chatproto.server.shared_directory.groups import GroupDecision, SharedGroups
+from chatproto.server.shared_directory.own import OwnClients
+from chatproto.server.shared_directory.settling import Settler
+from chatproto.wire import bcp2_server, strict
+from chatproto.wire.bcp2_common import Bcp2Message, Error
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import ServerLimits
+
+UNCOMMITTED = 60.0
+"""Seconds after which a reservation whose id the key does not own is nobody's: its request has ended."""
+
+
+class Registering:
+    """Registers clients of this server.
+
+    Args: now: the time, in seconds since 1970. seconds: monotonic time. push: sends effects to clients of
+    this server. room: tells whether the servers together have room for another id.
+    """
+
+    def __init__(
+        self,
+        store: SharedDirectoryStore,
+        groups: SharedGroups,
+        own: OwnClients,
+        settler: Settler,
+        limits: ServerLimits,
+        now: Callable[[], float],
+        seconds: Callable[[], float],
+        push: Callable[[list[Effect]], None],
+        room: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._groups = groups
+        self._own = own
+        self._settler = settler
+        self._limits = limits
+        self._now = now
+        self._seconds = seconds
+        self._push = push
+        self._room = room
+        self._new_ids = new_ids_limiter(limits)
+
+    def renewed(self, message: bcp2_server.Register, visitor: ClientConnection) -> bool:
+        """Answer a registration that is there as it is; nothing is written. False if it says anything new."""
+        mine = self._own.of(visitor)
+        if mine is None or message.expires == 0:
+            return False
+        known = mine.registration
+        granted = self._limits.lease if message.expires is None else message.expires
+        same = (
+            known.client_id == message.client_id
+            and known.port == message.port
+            and known.addresses == message.addresses
+            and known.expires
+            == min(max(granted, self._limits.lease_least), self._limits.lease_most)
+            and (known.listed, known.allow, known.away)
+            == (message.listed, message.allow, message.away)
+            and visitor.open == message.open
+        )
+        if same:
+            self._push([_ack(message, known)])
+        return same
+
+    async def register(self, message: bcp2_server.Register, visitor: ClientConnection) -> None:
+        """Register `visitor`, or end its registration, and answer. Raises RemoteError."""
+        if message.expires == 0:
+            await self._end(message, visitor)
+            return
+        decisions: list[RegisterDecision] = []
+        client_id, reserved, committed = message.client_id, False, False
+
+        async def decide(state: GroupState) -> GroupDecision | None:
+            nonlocal reserved
+            decisions.clear()
+            group = self._groups.as_group(state)
+            owned = tuple(state.owned) if state.owner == visitor.key else ()
+            new = client_id not in owned
+            if not group.admits(client_id, visitor, new):
+                # What was on its way for long comes from a connection that its own program has left.
+                self._push([Dismiss(visitor, bcp2_server.Replaced())])
+                return None
+            if new and not reserved:
+                count_new_id(self._new_ids, visitor.host, self._seconds())
+            decision = group.decide_register(
+                message, visitor, KeyIds(owned, self._room()), self._limits
+            )
+            if new and not reserved:
+                await self._reserve(visitor.key, client_id)
+                reserved = True
+            decisions.append(decision)
+            visitor.listens, visitor.open = message.port, message.open
+            after = registered(state, decision, self._own.node.name, self._now(), self._limits)
+            return GroupDecision(after, tuple(self._notices(group.presences, decision)))
+
+        try:
+            after = await self._groups.change(client_id, decide)
+            committed = after is not None
+        finally:
+            if decisions and not committed:
+                self._settler.ask(client_id)  # it may have been written all the same
+        if after is not None:
+            await self._registered(message, visitor, decisions[-1], after)
+
+    async def _reserve(self, key: str, client_id: str) -> None:
+        """Reserve an id for a key. Raises RemoteError 403 if it has as many as it may."""
+        most, now = self._limits.names_per_key, self._now()
+        if await self._store.reserve(key, client_id, most, now):
+            return
+        for one, since in (await self._store.reserved(key)).items():
+            if since < now - UNCOMMITTED:
+                state = await self._groups.load(one)
+                if state.owner != key or one not in state.owned:
+                    await self._store.release(key, one, since)
+        if not await self._store.reserve(key, client_id, most, now):
+            raise RemoteError(403, f"a key has at most {most} ids")
+
+    def _notices(
+        self, presences: Mapping[str, Registration], decision: RegisterDecision
+    ) -> list[tuple[str, Notice]]:
+        """Return the notices to other servers whose clients lose their ids by it."""
+        found: list[tuple[str, Notice]] = []
+        if decision.replaced is not None:
+            found += dismissal(self._own, decision.replaced, bcp2_server.Replaced())
+        for one in decision.lost:
+            if one in presences and presences[one].connected:
+                found += dismissal(self._own, presences[one].visitor, Error(403))
+        return found
+
+    async def _registered(
+        self,
+        message: bcp2_server.Register,
+        visitor: ClientConnection,
+        decision: RegisterDecision,
+        after: GroupState,
+    ) -> None:
+        presence, client_id = decision.presence, message.client_id
+        former = self._own.lose(visitor)
+        effects: list[Effect] = []
+        replaced = self._own.presences.get(client_id)
+        if replaced is not None:
+            effects += self._dismissed(replaced.registration.visitor, bcp2_server.Replaced())
+        for one in decision.lost:
+            theirs = self._own.presences.get(one)
+            if theirs is not None:
+                effects += self._dismissed(theirs.registration.visitor, Error(403))
+        visitor.client_id = client_id
+        now = self._now()
+        since = after.owned[client_id].since
+        self._own.presences.put(
+            client_id, OwnPresence(presence, after.presences[client_id].made, since, now)
+        )
+        if visitor.number not in self._own.connections:
+            self._own.lose(visitor)  # its connection has ended meanwhile
+            self._settler.ask(client_id)
+        self._push(effects)
+        if former is not None and former.registration.client_id != client_id:
+            try:
+                await self._unregister(former.registration)
+            except RemoteError:
+                self._settler.ask(former.registration.client_id)
+        self._push([_ack(message, presence)])
+
+    def _dismissed(self, visitor: ClientConnection, message: Bcp2Message) -> list[Effect]:
+        self._own.lose(visitor)
+        return [Dismiss(visitor, message)]
+
+    async def _end(self, message: bcp2_server.Register, visitor: ClientConnection) -> None:
+        mine = self._own.of(visitor)
+        if mine is None:
+            raise RemoteError(401, "register first")
+        if mine.registration.client_id != message.client_id:
+            raise RemoteError(404, "that is not registered here")
+        await self._unregister(mine.registration)
+        self._own.lose(visitor)
+        answer = bcp2_server.RegAck(message.cseq, message.client_id, 0, visitor.address)
+        self._push([PushTo(visitor, answer)])
+
+    async def _unregister(self, registration: Registration) -> None:
+        client_id, number = registration.client_id, registration.visitor.number
+
+        async def decide(state: GroupState) -> GroupDecision | None:
+            there = state.presences.get(client_id)
+            if there is None:
+                return None
+            visitor = there.registration.visitor
+            if visitor.number != number or visitor.node not in self._own.node:
+                return None  # it is another connection's
+            return GroupDecision(ended(state, client_id))
+
+        await self._groups.change(client_id, decide)
+
+    def uses(self, visitor: ClientConnection) -> None:
+        """Note that `visitor` does more with its id than to register it: it is kept for long then."""
+        mine = self._own.of(visitor)
+        if mine is not None and not mine.registration.proven:
+            mine.registration = mine.registration.used()
+            mine.used = self._now()
+            self._settler.ask(mine.registration.client_id)
+
+
+def _ack(message: bcp2_server.Register, presence: Registration) -> PushTo:
+    visitor = presence.visitor
+    answer = bcp2_server.RegAck(message.cseq, presence.client_id, presence.expires, visitor.address)
+    return PushTo(visitor, answer)
+
+
+def dismissal(
+    own: OwnClients, visitor: ClientConnection, message: Bcp2Message
+) -> list[tuple[str, Notice]]:
+    """Return the notice that ends a connection to another server; none for one of this server."""
+    if own.connection(visitor.node, visitor.number) is not None or not visitor.node:
+        return []
+    text = strict.encode(message).decode()
+    return [(visitor.node, ToClient(visitor.number, text, ends=True))]

@@ -1,0 +1,252 @@
+"""Tell the clients of this server who comes and goes, wherever that is (PROTOCOL.md, section 3)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from chatproto.directory.group import may_see
+from chatproto.directory.keyed import state_of
+from chatproto.directory.registrations import (
+    ClientConnection,
+    Effect,
+    PushTo,
+    Registration,
+)
+from chatproto.directory.shared import GroupState, PresenceNotice
+from chatproto.directory.shared_view import away_since
+from chatproto.directory.watchers import Watchers
+from chatproto.server.shared_directory.groups import GroupDecision, SharedGroups
+from chatproto.server.shared_directory.own import OwnClients, OwnIds
+from chatproto.wire import bcp2_server
+from chatproto.wire.errors import RemoteError, StoreTrouble
+from chatproto.wire.fields import fold
+from chatproto.wire.limits import ServerLimits
+
+AT_ONCE = 32
+"""Ids that are asked about at the same time, after notices may have been missed."""
+AGAIN = 1.0
+"""Seconds after which it is tried again while Redis is away."""
+
+
+class SharedWatches:
+    """Ids that clients of this server watch, and what is known of each.
+
+    Args: now: the time, in seconds since 1970. push: sends effects to clients of this server.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        groups: SharedGroups,
+        own: OwnClients,
+        limits: ServerLimits,
+        now: Callable[[], float],
+        push: Callable[[list[Effect]], None],
+    ) -> None:
+        self._clock = clock
+        self._groups = groups
+        self._own = own
+        self._limits = limits
+        self._now = now
+        self._push = push
+        self._watchers = Watchers(limits.watches)
+        self._known: OwnIds[PresenceNotice] = OwnIds()
+        """Watched ids, with the last that is known of each."""
+        self._asked: dict[str, int] = {}  # requests to watch an id that are under way
+        self._leaving: OrderedDict[str, tuple[float, Registration]] = OrderedDict()
+        """Ids that are online still for those who watch: until when, in that order."""
+        self._again: OrderedDict[str, None] = OrderedDict()
+        self._asking: Deferred[None] | None = None
+
+    async def watch(self, message: bcp2_server.Watch, visitor: ClientConnection) -> None:
+        """Answer WATCH. Raises RemoteError: 404, 413 for too many."""
+        peer_id = message.peer_id
+        if peer_id not in visitor.watches and len(visitor.watches) >= self._limits.watches:
+            raise RemoteError(413, "too many watches")
+        self._asked[peer_id] = self._asked.get(peer_id, 0) + 1
+        try:
+            state = await self._enter(peer_id, visitor.key)
+            self._learn(PresenceNotice(peer_id, state.version, state.presences.get(peer_id)))
+            if visitor.number in self._own.connections:
+                presence = self._registration(peer_id)
+                news = state_of(peer_id, presence)
+                self._watchers.add(visitor, news)
+                answer = bcp2_server.WatchAck(message.cseq, peer_id)
+                self._push([PushTo(visitor, answer), PushTo(visitor, news)])
+        finally:
+            self._asked[peer_id] -= 1
+            if not self._asked[peer_id]:
+                del self._asked[peer_id]
+                self._let_go(peer_id)
+
+    async def _enter(self, peer_id: str, key: str) -> GroupState:
+        """Have this server told of an id from now on, and return its group."""
+
+        async def decide(state: GroupState) -> GroupDecision:
+            group = self._groups.as_group(state)
+            hidden = state.owned[peer_id].allow if peer_id in state.owned else None
+            presence = group.presences.get(peer_id)
+            if not may_see(key, presence, hidden, key == group.owner and peer_id in group.ids):
+                raise RemoteError(404, "no such client")
+            if presence is None and group.owner is None:
+                raise RemoteError(404, "no such client")
+            return self._entered(state)
+
+        after = await self._groups.change(peer_id, decide)
+        assert after is not None
+        return after
+
+    def _entered(self, state: GroupState) -> GroupDecision:
+        """Return a group of which this server is told, under its name now."""
+        others = {node for node in state.watching if node not in self._own.node}
+        return GroupDecision(replace(state, watching=frozenset(others | {self._own.node.name})))
+
+    def unwatch(self, visitor: ClientConnection, peer_id: str) -> None:
+        """Tell a client no more of an id."""
+        self._watchers.remove(visitor, peer_id)
+        self._let_go(peer_id)
+
+    def lost(self, visitor: ClientConnection) -> None:
+        """Forget every watch of a client whose connection has ended."""
+        watched = tuple(visitor.watches)
+        self._watchers.lost(visitor)
+        for peer_id in watched:
+            self._let_go(peer_id)
+
+    def _let_go(self, peer_id: str) -> None:
+        if not self._watchers.watched(peer_id) and peer_id not in self._asked:
+            self._known.pop(peer_id)
+            self._leaving.pop(peer_id, None)
+
+    # What is heard.
+
+    def heard(self, notice: PresenceNotice) -> None:
+        """Handle a change of an id, here or at another server."""
+        peer_id = notice.client_id
+        if peer_id in self._asked or self._watchers.watched(peer_id):
+            self._learn(notice)
+        elif not self._known.alike(peer_id):
+            self._start(self._leave(peer_id))
+
+    def changed_here(self, notice: PresenceNotice) -> None:
+        """Handle a change that was committed by this server."""
+        if notice.client_id in self._asked or self._watchers.watched(notice.client_id):
+            self._learn(notice)
+
+    async def _leave(self, peer_id: str) -> None:
+        """Have this server told no more of an id that nobody watches."""
+
+        async def decide(state: GroupState) -> GroupDecision | None:
+            asked = any(fold(one) == state.fold for one in self._asked)
+            if asked or self._known.alike(peer_id):
+                return None
+            others = {node for node in state.watching if node not in self._own.node}
+            return GroupDecision(replace(state, watching=frozenset(others)))
+
+        await self._groups.change(peer_id, decide)
+
+    def _learn(self, notice: PresenceNotice) -> None:
+        """Note what is known of a watched id now, unless something newer is, and tell who watches it."""
+        peer_id, former = notice.client_id, self._known.get(notice.client_id)
+        if former is not None and notice.version <= former.version:
+            return
+        self._known.put(peer_id, notice)
+        presence = self._registration(peer_id)
+        if presence is not None and presence.connected:
+            self._leaving.pop(peer_id, None)
+            self._push(self._watchers.tell(peer_id, "online", presence))
+        elif presence is None:
+            self._leaving.pop(peer_id, None)
+            last = former.presence.registration if former and former.presence else None
+            self._push(self._watchers.tell(peer_id, "offline", last))
+        elif peer_id not in self._leaving:
+            self._leaving[peer_id] = self._end_of_grace(), presence
+
+    def _end_of_grace(self) -> float:
+        end: float = self._clock.seconds() + self._limits.presence_grace
+        return end
+
+    def _registration(self, peer_id: str) -> Registration | None:
+        known = self._known.get(peer_id)
+        return known.presence.registration if known is not None and known.presence else None
+
+    def node_gone(self, node: str) -> None:
+        """Handle a server that is there no more: those who were connected to it are away."""
+        for peer_id in self._known:
+            known, presence = self._known.get(peer_id), self._registration(peer_id)
+            if known is None or known.presence is None or presence is None:
+                continue
+            if presence.connected and presence.visitor.node == node:
+                away = away_since(known.presence, self._now())
+                self._known.put(peer_id, replace(known, presence=away))
+                self._leaving.setdefault(peer_id, (self._end_of_grace(), away.registration))
+
+    def due(self) -> None:
+        """Tell that those are offline whose grace is over."""
+        now = self._clock.seconds()
+        while self._leaving:
+            peer_id, (at, presence) = next(iter(self._leaving.items()))
+            if at > now:
+                break
+            del self._leaving[peer_id]
+            self._push(self._watchers.tell(peer_id, "offline", presence))
+
+    # After something may have been missed.
+
+    def ask_again(self) -> None:
+        """Ask about all watched ids again, and have this server told of them under its name now."""
+        self._again.update(dict.fromkeys(self._known))
+        if self._asking is None and self._again:
+            self._asking = Deferred.fromCoroutine(self._ask_all())
+            self._asking.addBoth(self._asked_all)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._again.clear()
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def _ask_all(self) -> None:
+        while self._again:
+            peer_id, _ = self._again.popitem(last=False)
+            if self._known.get(peer_id) is None:
+                continue
+            try:
+                await self._ask(peer_id)
+            except StoreTrouble:
+                self._again[peer_id] = None
+                await deferLater(self._clock, AGAIN, lambda: None)
+            except RemoteError:
+                pass  # it changes all the time: its next change is told
+
+    async def _ask(self, peer_id: str) -> None:
+        async def decide(state: GroupState) -> GroupDecision:
+            return self._entered(state)
+
+        after = await self._groups.change(peer_id, decide)
+        known = self._known.get(peer_id)
+        if after is not None and known is not None:
+            self._known.put(peer_id, replace(known, version=-1))
+            self._learn(PresenceNotice(peer_id, after.version, after.presences.get(peer_id)))
+
+    def _asked_all(self, result: Any) -> None:
+        self._asking = None
+        if isinstance(result, Failure):
+            self._failed(result)
+
+    def _start(self, work: Any) -> None:
+        Deferred.fromCoroutine(work).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(RemoteError) is None:
+            self.log.failure("a watched id could not be asked about", failure)

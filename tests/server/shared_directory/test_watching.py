@@ -1,0 +1,123 @@
+"""Who comes and goes, and servers that die, at several servers over a real Redis."""
+
+from __future__ import annotations
+
+from chatproto.wire import bcp2_server
+from chatproto.wire.limits import SERVER_DEFAULTS
+from tests.server.shared_directory.hall import HallCase, OneServer, Person
+
+Bridge = bcp2_server.Bridge
+Watch = bcp2_server.Watch
+Presence = bcp2_server.Presence
+
+
+def statuses(person: Person) -> list[str]:
+    return [one.status for one in person.of(Presence)]
+
+
+class WatchingTests(HallCase):
+    async def watched(self) -> tuple[OneServer, OneServer, Person, Person]:
+        one, two = await self.servers()
+        alice, bob = one.person("alice", 1), two.person("bob", 2)
+        for each in (alice, bob):
+            await each.register()
+        await bob.answer(Watch, "alice")
+        return one, two, alice, bob
+
+    async def test_coming_and_going_is_told_at_another_server_after_the_grace(self) -> None:
+        one, two, alice, bob = await self.watched()
+        self.assertEqual(statuses(bob), ["online"])
+        alice.leave()
+        await one.settled()
+        again = one.person("alice", 1)
+        await again.register()
+        self.ahead(31, one, two)
+        self.assertEqual(statuses(bob), ["online"])
+        again.leave()
+        await self.until(lambda: bool(two.directory._watches._leaving))
+        self.ahead(31, one, two)
+        self.assertEqual(statuses(bob), ["online", "offline"])
+        await one.person("alice", 1).register(away="at lunch")
+        await self.until(lambda: len(statuses(bob)) == 3)
+        self.assertEqual(bob.of(Presence)[-1].away, "at lunch")
+
+    async def test_an_ended_registration_is_told_at_once(self) -> None:
+        _, _, alice, bob = await self.watched()
+        await alice.register("alice", expires=0)
+        await bob.told(Presence, 2)
+        self.assertEqual(statuses(bob), ["online", "offline"])
+
+    async def test_nobody_is_told_any_more_who_watches_no_more(self) -> None:
+        one, _two, alice, bob = await self.watched()
+        await bob.answer(bcp2_server.Unwatch, "alice")
+        await alice.register(away="x")
+        while (await one.store.load("alice")).watching:
+            await self.wait(0.01)
+        self.assertEqual(statuses(bob), ["online"])
+
+    async def test_too_many_watches_and_unknown_ids_are_refused(self) -> None:
+        self.limits = SERVER_DEFAULTS.with_values(["watches=1"])
+        _, _, alice, bob = await self.watched()
+        self.assertEqual((await alice.answer(Watch, "nobody")).status, 404)
+        self.assertEqual((await bob.answer(Watch, "bob")).status, 413)
+        self.assertEqual((await bob.server.person("x", 3).answer(Watch, "alice")).status, 401)
+
+    async def test_clients_of_a_dead_server_are_away_and_told_offline(self) -> None:
+        one, two, _, bob = await self.watched()
+        await self.die(one, two)
+        self.assertEqual((await bob.answer(Bridge, "alice")).status, 480)
+        self.assertEqual(statuses(bob), ["online"])
+        self.ahead(31, two)
+        self.assertEqual(statuses(bob), ["online", "offline"])
+        listed = await bob.answer(bcp2_server.Info)
+        self.assertEqual([each.client_id for each in listed.contacts], ["bob"])
+        await two.directory.due()
+        self.assertEqual([each.client_id for each in await two.store.listed("", "", 9)], ["bob"])
+        self.assertEqual((await two.person("alice", 5).register()).status, 409)
+
+    async def die(self, one: OneServer, *others: OneServer) -> None:
+        """`one` is given up by the others."""
+        for _ in range(4):
+            self.ahead(31)
+            for each in others:
+                await each.beats.beat()
+        self.assertIsNotNone(await others[0].store.left_at(one.node.name))
+
+    async def test_a_server_that_was_given_up_registers_its_clients_again(self) -> None:
+        one, two, alice, bob = await self.watched()
+        await self.die(one, two)
+        self.ahead(31, two)
+        await one.beats.beat()
+        await one.beats.beat()
+        await one.settled()
+        self.assertEqual((await bob.answer(Bridge, "alice")).client_id, "alice")
+        await alice.told(bcp2_server.Introduce)
+        await self.until(lambda: statuses(bob) == ["online", "offline", "online"])
+
+    async def test_a_server_that_was_given_up_hears_of_those_it_watches(self) -> None:
+        one, two, alice, bob = await self.watched()
+        await self.die(two, one)
+        await two.beats.beat()
+        await two.beats.beat()
+        self.assertNotEqual(two.node.name, "node1")
+        while two.node.name not in (await one.store.load("alice")).watching:
+            await self.wait(0.01)
+        await alice.register(away="x")
+        await self.until(lambda: bob.of(Presence)[-1].away == "x")
+
+    async def test_notices_that_were_lost_are_asked_about(self) -> None:
+        one, two, alice, bob = await self.watched()
+        two.inbox.stopService()
+        await alice.register(away="x")
+        await self.ask(one.client, "DEL", f"chatproto:inbox:{two.node.name}")
+        two.directory.missed()
+        await self.until(lambda: bob.of(Presence)[-1].away == "x")
+
+    async def test_a_server_that_stops_leaves_its_clients_away(self) -> None:
+        one, two, alice, bob = await self.watched()
+        one.beats.running = 1
+        one.directory.stop()
+        await one.beats.end()
+        alice.leave()
+        await two.beats.beat()
+        self.assertEqual((await bob.answer(Bridge, "alice")).status, 480)
