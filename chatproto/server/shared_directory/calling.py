@@ -98,16 +98,20 @@ class Calling:
         there = callee.visitor
         if not there.node:
             self._registering.uses(there)
-        await self.tell(there, told)
+        if not await self.tell(there, told):
+            raise RemoteError(480, "their server has just gone")
         self._answer(caller.visitor, answer)
 
-    async def tell(self, visitor: ClientConnection, message: Bcp2Message) -> None:
-        """Send a message to a client, wherever it is connected. Raises StoreTrouble."""
+    async def tell(self, visitor: ClientConnection, message: Bcp2Message) -> bool:
+        """Send a message to a client, wherever it is connected; False if its server is there no more.
+
+        Raises: StoreTrouble.
+        """
         if not visitor.node:
             self._push([PushTo(visitor, message)])
-            return
+            return True
         text = strict.encode(message).decode()
-        await self._store.send(visitor.node, ToClient(visitor.number, text))
+        return await self._store.send(visitor.node, ToClient(visitor.number, text))
 
     def _answer(self, visitor: ClientConnection, message: Bcp2Message) -> None:
         self._push([PushTo(visitor, message)])

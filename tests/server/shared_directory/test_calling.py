@@ -106,3 +106,8 @@ class CallingTests(HallCase):
         real.visitor.user = "alice"
         self.assertIsInstance(await real.register(), RegAck)
         await self.until(lambda: alice.gone)
+
+    async def test_a_client_whose_server_has_just_gone_is_away(self) -> None:
+        one, _two, _, bob = await self.people()
+        await self.ask(one.client, "HDEL", "chatproto:nodes", one.node.name)
+        self.assertEqual((await bob.answer(Bridge, "alice")).status, 480)
