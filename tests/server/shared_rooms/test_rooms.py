@@ -201,6 +201,18 @@ class SharedRoomsTests(SharedRoomsCase):
         mine = await bob.answer(bcp2_rooms.Rooms)
         self.assertEqual([one.room for one in mine.rooms], ["#bobs", TEA])
 
+    async def test_rooms_are_listed_in_pages(self) -> None:
+        one, other = await self.servers()
+        alice, eve = one.person("alice", 1), other.person("eve", 2)
+        for room in ("#one", "#three", "#two"):
+            await alice.answer(bcp2_rooms.Join, room)
+        pages, after = [], ""
+        while not pages or after:
+            page = await eve.answer(bcp2_rooms.Rooms, after=after, limit=2)
+            pages.append([each.room for each in page.rooms])
+            after = page.next
+        self.assertEqual(pages, [["#one", "#three"], ["#two"]])
+
     async def test_moderation_at_one_server_works_at_the_other(self) -> None:
         alice, bob = await self.people()
         self.assertEqual((await bob.answer(bcp2_rooms.Topic, TEA, "mine")).status, 403)
