@@ -94,6 +94,19 @@ class ListedClient(NamedTuple):
 
 
 @value_class
+class ClassicCrowd:
+    """Classic clients from one address, and from all.
+
+    Args: there, all: their numbers. silent_there, silent: those of them that were silent for longest.
+    """
+
+    there: int
+    all: int
+    silent_there: tuple[str, ...]
+    silent: tuple[str, ...]
+
+
+@value_class
 class PairingFacts:
     """Ids that a classic BRIDGE is decided upon.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from chatproto.directory.shared import GroupState, ListedClient, Notice, PairingFacts
+from chatproto.directory.shared import ClassicCrowd, GroupState, ListedClient, Notice, PairingFacts
 
 
 class GroupChanged(Exception):
@@ -60,11 +60,8 @@ class SharedDirectoryStore(Protocol):
     async def counts(self) -> tuple[int, int, int]:
         """Return the numbers of owned ids, of registrations with keys, and of classic ones."""
 
-    async def silent_from(self, host: str, most: int) -> tuple[int, list[str]]:
-        """Return how many classic clients are registered from the address of `host`, and `most` of them.
-
-        Those that were silent for longest come first.
-        """
+    async def crowd(self, host: str, most: int) -> ClassicCrowd:
+        """Return the classic clients from the address of `host` and from all, `most` of each."""
 
     # Ids of a key.
 

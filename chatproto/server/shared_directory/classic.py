@@ -36,7 +36,9 @@ from chatproto.wire.fields import Contact
 from chatproto.wire.limits import ServerLimits
 
 EXAMINED = 16
-"""Silent clients of one address that are looked at for one that can be forgotten."""
+"""Silent clients that are looked at for one that can be forgotten."""
+CROWD = 100
+"""An address with more registrations than this makes room among its own."""
 NOTED = 60.0
 """Seconds of requests that say nothing new, after which the store is told that the client is there."""
 
@@ -101,7 +103,10 @@ class SharedPairing:
 
 
 class SharedClassic:
-    """Classic requests of connections to this server. `now`: the time, in seconds since 1970."""
+    """Classic requests of connections to this server.
+
+    Args: now: the time, in seconds since 1970. roomy: tells whether there are few registrations for sure.
+    """
 
     def __init__(
         self,
@@ -113,9 +118,11 @@ class SharedClassic:
         lists: SharedLists,
         limits: ServerLimits,
         now: Callable[[], float],
+        roomy: Callable[[], bool],
     ) -> None:
         self._store = store
         self._groups = groups
+        self._roomy = roomy
         self._own = own
         self._settler = settler
         self._pairing = pairing
@@ -167,7 +174,8 @@ class SharedClassic:
     async def _register(self, message: ClassicRegister, source: Origin, number: int) -> Message:
         client_id, ip, port = message
         made: list[ClassicRegistration] = []
-        roomy = is_loopback(source.host)  # of which no address has too many
+        # Of this machine there are not too many, unless there are too many in all.
+        roomy = is_loopback(source.host) and self._roomy()
 
         async def decide(state: GroupState) -> GroupDecision | None:
             group, held = self._groups.as_group(state), state.classic.get(client_id)
@@ -205,12 +213,17 @@ class SharedClassic:
         return ClassicRegAck(*message)
 
     async def _make_room(self, host: str) -> None:
-        """Forget the longest silent client of the address of `host` if it has too many.
+        """Forget the longest silent client of the address of `host`, or of all, if there are too many.
 
         Nobody is forgotten whose connection lives. Raises RemoteError 503 if nobody else is there.
         """
-        count, silent = await self._store.silent_from(host, EXAMINED)
-        if count < self._limits.registrations_per_address:
+        limits = self._limits
+        crowd = await self._store.crowd(host, EXAMINED)
+        if crowd.there >= limits.registrations_per_address:
+            silent = crowd.silent_there
+        elif crowd.all >= limits.registrations:
+            silent = crowd.silent_there if crowd.there > CROWD else crowd.silent
+        else:
             return
         for one in silent:
             if await self._forgotten(one):

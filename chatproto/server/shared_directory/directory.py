@@ -146,7 +146,10 @@ class SharedDirectory:
             *(store, groups, own, self.maker, self.lists, pairing, self._registering),
             *(clock.seconds, self._push),
         )
-        self._classic = SharedClassic(store, groups, own, settler, pairing, self.lists, limits, now)
+        self._classic = SharedClassic(
+            *(store, groups, own, settler, pairing, self.lists, limits, now),
+            roomy=lambda: self.counts[1] < limits.registrations / 2,
+        )
 
     def serve(self, rooms: RoomRequests) -> None:
         """Have `rooms` answer what is asked about them; they need this directory first."""

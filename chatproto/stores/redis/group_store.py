@@ -1,14 +1,15 @@
 """The directory that several servers share, in Redis: groups of ids, and lists of all clients.
 
 Redis keys of the ids that fold to FOLD: `chatproto:{i:FOLD}`, a hash of version and JSON, and the same with
-`:t:TOKEN` (result of a change, for a retry). Lists, all sorted sets: `chatproto:ids` (connected and listed
-clients, and classic ones, by id), `chatproto:newest` and `chatproto:open` (those with keys, and those of
-them that take calls in plain text, by registration), `chatproto:classics` (by registration),
-`chatproto:names` (owned ids, by end), `chatproto:present` (registrations with keys), `chatproto:ends`
-(groups, by the first end of anything in them), and `chatproto:{a:ADDRESS}` (classic clients from one
-address, by last request). Of classic pairs: `chatproto:{pair}:free` (by last request), `:waiting` (by when
-they began to), `:partners` (a hash) and `:pairs` (who is in it, by when). A group ends by itself `SLACK`
-after all that is in it.
+`:t:TOKEN` (result of a change, for a retry). A group ends by itself `SLACK` after all that is in it.
+
+Lists, all sorted sets: `chatproto:ids` (connected and listed clients, and classic ones, by id),
+`chatproto:newest` and `chatproto:open` (those with keys, and those of them that take calls in plain text, by
+registration), `chatproto:classics` (by registration), `chatproto:names` (owned ids, by end),
+`chatproto:present` (registrations with keys), `chatproto:ends` (groups, by the first end of anything in
+them), `chatproto:heard` and `chatproto:{a:ADDRESS}` (classic clients, and those from one address, by last
+request). Of classic pairs: `chatproto:{pair}:free` (by last request), `:waiting` (by when they began to),
+`:partners` (a hash) and `:pairs` (who is in it, by when).
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from dataclasses import replace
 from twisted.logger import Logger
 
 from chatproto.directory.classic_registration import network
-from chatproto.directory.shared import GroupState, ListedClient, Notice, PairingFacts
+from chatproto.directory.shared import ClassicCrowd, GroupState, ListedClient, Notice, PairingFacts
 from chatproto.directory.shared_store import GroupChanged
 from chatproto.stores.redis.client import RedisClient
 from chatproto.stores.redis.group_text import (
     CLASSIC,
     ENDS,
     FREE,
+    HEARD,
     LISTED,
     NEWEST,
     OPEN,
@@ -45,6 +47,7 @@ from chatproto.stores.redis.node_table import GONE, NODES, NodeTable
 from chatproto.stores.redis.scripts import (
     COMMIT,
     CONFLICT,
+    CROWD,
     NOTIFY,
     PAIR,
     PAIRING,
@@ -211,14 +214,11 @@ class RedisDirectory:
         ]
         return owned, present, classic
 
-    async def silent_from(self, host: str, most: int) -> tuple[int, list[str]]:
-        """Return how many classic clients are registered from the address of `host`, and `most` of them.
-
-        Those that were silent for longest come first.
-        """
-        key, ask = network_key(network(host)), self._client.ask
-        count = int(await ask("ZCARD", key))
-        return count, [str(one) for one in await ask("ZRANGE", key, "0", str(most - 1))]
+    async def crowd(self, host: str, most: int) -> ClassicCrowd:
+        """Return the classic clients from the address of `host` and from all, `most` of each."""
+        keys = network_key(network(host)), HEARD
+        there, every, *silent = await self._client.run(CROWD, keys, (str(most),))
+        return ClassicCrowd(there, every, *(tuple(map(str, one)) for one in silent))
 
     # Ids of a key.
 

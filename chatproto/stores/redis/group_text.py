@@ -36,7 +36,7 @@ POISON = (AttributeError, KeyError, OverflowError, TypeError, ValueError, Recurs
 """Exceptions of these functions for text that no server has written."""
 LISTED, NEWEST, OPEN = "chatproto:ids", "chatproto:newest", "chatproto:open"
 CLASSIC, OWNED, PRESENT = "chatproto:classics", "chatproto:names", "chatproto:present"
-ENDS = "chatproto:ends"
+ENDS, HEARD = "chatproto:ends", "chatproto:heard"
 FREE, WAITING = "chatproto:{pair}:free", "chatproto:{pair}:waiting"
 EMPTY = "-"
 """A field of an entry of a list that is empty."""
@@ -326,7 +326,7 @@ def _entries(state: GroupState, limits: ServerLimits) -> dict[tuple[str, str], f
         network = counted_network(held.lease.host)
         if network is not None:
             found[network_key(network), client_id] = held.heard
-        found[FREE, client_id] = held.heard
+        found[FREE, client_id] = found[HEARD, client_id] = held.heard
     ends = group_ends(state, limits)
     if ends:
         found[ENDS, state.fold] = min(ends)

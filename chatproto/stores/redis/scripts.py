@@ -106,6 +106,15 @@ return redis.call('HDEL', KEYS[1], ARGV[1])
 """)
 """Take a reservation back unless it was made anew meanwhile. KEYS: count. ARGV: item, its time."""
 
+CROWD = _script("""
+local last = ARGV[1] - 1
+return {
+  redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2]),
+  redis.call('ZRANGE', KEYS[1], 0, last), redis.call('ZRANGE', KEYS[2], 0, last)
+}
+""")
+"""Read how many members two lists have, and the first of each. KEYS: the lists. ARGV: most members."""
+
 PAIRING = _script("""
 local function first(key, reverse)
   local found = redis.call(reverse and 'ZREVRANGE' or 'ZRANGE', key, 0, 2)
@@ -324,6 +333,6 @@ nobody remembers nodes that went. Returns 1, or 0.
 """
 
 ALL = (
-    *(COMMIT, NOTIFY, RESERVE, RELEASE, PAIRING, PAIR),
+    *(COMMIT, NOTIFY, RESERVE, RELEASE, CROWD, PAIRING, PAIR),
     *(SAY, ENTER, LEAVE, POLICY, READ, FORGET, BEAT, GIVE_UP),
 )

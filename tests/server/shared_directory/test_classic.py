@@ -114,3 +114,16 @@ class ClassicTests(HallCase):
         self.assertIsInstance(await third.register("ann2"), ClassicRegAck)
         info = await third.ask(ClassicInfo())
         self.assertEqual([each.client_id for each in info.contacts], ["ann1", "ann2"])
+
+    async def test_all_have_a_bound_and_the_longest_silent_makes_room(self) -> None:
+        self.limits = SERVER_DEFAULTS.with_values(["registrations=2"])
+        one, two = await self.servers()
+        for number in range(2):
+            await one.caller(f"203.0.113.{number}").register(f"ann{number}")
+        for server in (one, two):
+            await server.directory.due()
+        for number, host in enumerate(("203.0.113.9", "127.0.0.1"), 2):
+            caller = two.caller(host)
+            self.assertIsInstance(await caller.register(f"ann{number}"), ClassicRegAck)
+        info = await caller.ask(ClassicInfo())
+        self.assertEqual([each.client_id for each in info.contacts], ["ann2", "ann3"])

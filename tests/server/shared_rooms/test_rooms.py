@@ -206,7 +206,8 @@ class SharedRoomsTests(SharedRoomsCase):
         alice, eve = one.person("alice", 1), other.person("eve", 2)
         for room in ("#one", "#three", "#two"):
             await alice.answer(bcp2_rooms.Join, room)
-        pages, after = [], ""
+        pages: list[list[str]] = []
+        after = ""
         while not pages or after:
             page = await eve.answer(bcp2_rooms.Rooms, after=after, limit=2)
             pages.append([each.room for each in page.rooms])

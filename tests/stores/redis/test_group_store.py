@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, gatherResults
 from twisted.logger import globalLogPublisher
 
-from chatproto.directory.shared import GroupState, OwnedId, ToClient
+from chatproto.directory.shared import ClassicCrowd, GroupState, OwnedId, ToClient
 from chatproto.directory.shared_store import GroupChanged
 from chatproto.stores.redis import group_store as group_store_module
 from chatproto.stores.redis.client import RedisClient
@@ -171,8 +171,10 @@ class ListTests(DirectoryCase):
         [carl] = await directory.classics(9)
         self.assertEqual((carl.client_id, carl.port, carl.key), ("carl", 3001, ""))
         self.assertEqual(await directory.counts(), (4, 5, 1))
-        self.assertEqual(await directory.silent_from("192.0.2.2", 1), (1, ["carl"]))
-        self.assertEqual(await directory.silent_from("192.0.2.3", 1), (0, []))
+        crowd = await directory.crowd("192.0.2.2", 1)
+        self.assertEqual(crowd, ClassicCrowd(1, 1, ("carl",), ("carl",)))
+        crowd = await directory.crowd("192.0.2.3", 1)
+        self.assertEqual(crowd, ClassicCrowd(0, 1, (), ("carl",)))
 
 
 class ReserveTests(DirectoryCase):

@@ -26,6 +26,7 @@ from chatproto.stores.redis.group_text import (
     CLASSIC,
     ENDS,
     FREE,
+    HEARD,
     LISTED,
     NEWEST,
     OPEN,
@@ -202,10 +203,10 @@ class Lists(SynchronousTestCase):
         empty = GroupState("bob")
         came = replace(empty, classic={"bob": classic()})
         here = "chatproto:{a:192.0.2.2}"
-        lists = {LISTED, CLASSIC, ENDS, FREE, here}
+        lists = {LISTED, CLASSIC, ENDS, FREE, HEARD, here}
         self.assertEqual(self.changes(empty, came), {("+", one, "bob") for one in lists})
         again = replace(empty, classic={"bob": classic(heard=200.0)})
-        wanted = {("+", one, "bob") for one in (ENDS, FREE, here)}
+        wanted = {("+", one, "bob") for one in (ENDS, FREE, HEARD, here)}
         self.assertEqual(self.changes(came, again), wanted)
         lists.add(group_text.WAITING)
         self.assertEqual(self.changes(came, empty), {("-", one, "bob") for one in lists})
