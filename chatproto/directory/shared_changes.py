@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from chatproto.directory.classic_registration import ClassicRegistration
 from chatproto.directory.group import RegisterDecision
-from chatproto.directory.registrations import Registration
+from chatproto.directory.registrations import ClientConnection, Registration
 from chatproto.directory.shared import GroupState, OwnedId, SharedLease, SharedPresence
 from chatproto.directory.shared_view import away_since, closed
 from chatproto.wire.fields import fold
@@ -181,17 +181,31 @@ def _with_own(
     elif there is not None and _is_newer(there, mine, is_own):
         return replace(result, lost=(*result.lost, client_id))
     known = state.owned.get(client_id, OwnedId(mine.since, now, trial=not presence.proven))
-    unknown = there.unknown if there is not None else {}
+    made = SharedPresence(placed, mine.made, there.unknown if there is not None else {})
+    if there is not None and _is_same(there, made):
+        made = there  # so that there is nothing to write
     # Classic clients have registered an id of this key's while Redis did not know of the key.
     classic = {one: lease for one, lease in state.classic.items() if lease.made < mine.since}
     state = replace(
         state,
         owner=presence.key,
         owned={**state.owned, client_id: _used(known, presence, mine.used, limits)},
-        presences={**state.presences, client_id: SharedPresence(placed, mine.made, unknown)},
+        presences={**state.presences, client_id: made},
         classic=classic,
     )
     return Settled(state, result.lost, (*result.dismissed, *dismissed))
+
+
+def _is_same(one: SharedPresence, other: SharedPresence) -> bool:
+    """Return True for the same registration of the same connection."""
+    first, second = one.registration.visitor, other.registration.visitor
+    alike = replace(one.registration, visitor=second) == other.registration
+    return alike and one.made == other.made and _where(first) == _where(second)
+
+
+def _where(visitor: ClientConnection) -> tuple[object, ...]:
+    port = visitor.listens, visitor.open
+    return visitor.node, visitor.number, visitor.host, visitor.port, visitor.local, port
 
 
 def _is_newer(there: SharedPresence, mine: OwnPresence, is_own: Callable[[str], bool]) -> bool:

@@ -162,11 +162,8 @@ class Registering:
             if theirs is not None:
                 effects += self._dismissed(theirs.registration.visitor, Error(403))
         visitor.client_id = client_id
-        now = self._now()
-        since = after.owned[client_id].since
-        self._own.presences.put(
-            client_id, OwnPresence(presence, after.presences[client_id].made, since, now)
-        )
+        since, made = after.owned[client_id].since, after.presences[client_id].made
+        self._own.presences.put(client_id, OwnPresence(presence, made, since, used=made))
         if visitor.number not in self._own.connections:
             self._own.lose(visitor)  # its connection has ended meanwhile
             self._settler.ask(client_id)

@@ -152,3 +152,19 @@ class FaultTests(HallCase):
         await bob.register()
         await bob.answer(Bridge, "alice")
         await alice.told(bcp2_server.Introduce)
+
+    async def test_what_is_as_it_should_be_is_not_written_again(self) -> None:
+        one, two = await self.servers()
+        alice, bob = one.person("alice", 1), two.person("bob", 2)
+        for each in (alice, bob):
+            await each.register(allow=(key(3),), open=True)
+        await bob.answer(Watch, "alice")
+        await one.settled()
+        await two.settled()
+        before = [(await one.store.load(name)).version for name in ("alice", "bob")]
+        for server in (one, two):
+            server.directory.missed()
+            await server.settled()
+        await self.until(lambda: two.directory._watches._asking is None)
+        after = [(await one.store.load(name)).version for name in ("alice", "bob")]
+        self.assertEqual(after, before)
