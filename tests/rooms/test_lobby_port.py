@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -272,6 +273,30 @@ class PortTests(SynchronousTestCase):
         dan = Member(port)
         self.assertEqual(dan.hears(), "* the lobby is full: try again later\n")
         self.assertTrue(dan.transport.half_closed)
+
+    def test_a_name_is_looked_up_before_it_is_given(self) -> None:
+        owned: set[str] = set()
+        asked: list[tuple[str, Deferred[None]]] = []
+
+        def look_up(name: str) -> Deferred[None]:
+            asked.append((name, Deferred()))
+            return asked[-1][1]
+
+        lobby = LobbyMembers(LIMITS, owned.__contains__)
+        port = LobbyPort(self.clock, lobby, LIMITS, look_up=look_up)
+        ann, bob, gone = (Member(port) for _ in range(3))
+        for member, name in ((ann, b"alice"), (bob, b"bob"), (gone, b"carol")):
+            member.send(b"/nick " + name + b"\n")
+            self.clock.advance(1)
+        self.assertEqual([name for name, _ in asked], ["alice", "bob", "carol"])
+        gone.goes()
+        owned.add("alice")
+        for _, known in asked:
+            known.callback(None)
+        self.clock.advance(1)
+        self.assertIn("is taken", ann.hears())
+        self.assertIn("you are bob", bob.hears())
+        self.assertEqual(lobby.names(), ["guest-1", "bob"])
 
     def test_an_address_that_is_not_admitted_gets_no_connection(self) -> None:
         open_hosts: list[str] = []
