@@ -28,13 +28,14 @@ AT_ONCE = 100
 """Entries that are read at once."""
 LAST_MOMENT = 253_370_764_800.0
 """The year 9999: an entry that claims to be later counts as of then."""
+OLDER_SERVERS = "servers of an older version use this Redis: end them all first"
 POSITION = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
 
 
 class OlderLog:
     """Log in Redis, until what was in it is where new servers have it.
 
-    Args: now: seconds since 1970.
+    Args: now: seconds since 1970. waits: called when servers of the older version have to end first.
     """
 
     log = Logger()
@@ -47,7 +48,11 @@ class OlderLog:
         rooms: SharedRoomStore,
         limits: ServerLimits,
         now: Callable[[], float],
+        waits: Callable[[], None] = lambda: None,
     ) -> None:
+        self.trouble = ""
+        """The sentence why it is not taken over yet; empty while nothing stands in the way."""
+        self._waits = waits
         self._reactor = reactor
         self._client = client
         self._directory = directory
@@ -104,15 +109,17 @@ class OlderLog:
 
     async def _until_silent(self) -> None:
         """Wait while a server of the older version writes to the log: it would not see what changes here."""
-        told, last = False, await self._last()
+        last = await self._last()
         while True:
             await deferLater(self._reactor, 3 * self._limits.server_beat, lambda: None)
             former, last = last, await self._last()
             if former == last:
+                self.trouble = ""
                 return
-            if not told:
-                told = True
-                self.log.warn("servers of an older version use this Redis: end them all first")
+            if not self.trouble:
+                self.trouble = OLDER_SERVERS
+                self.log.warn("{why}", why=self.trouble)
+                self._waits()
 
     async def _last(self) -> Any:
         """Return the id of the last entry."""

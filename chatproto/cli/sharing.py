@@ -77,7 +77,9 @@ class Sharing(MultiService):
         table = NodeTable(limits.server_lapse)
         found: Any = RedisDirectory(client, limits, _new_name, table)
         store = cast(SharedDirectoryStore, found if spend is None else TimedDirectory(found, spend))
-        self._older = OlderLog(reactor, client, store, rooms, limits, now)
+        self._older = OlderLog(
+            *(reactor, client, store, rooms, limits, now), lambda: self._known(False)
+        )
         self.directory = SharedDirectory(
             *(reactor, store, secure, node, limits, now, _new_name, new_tickets, say)
         )
@@ -101,6 +103,8 @@ class Sharing(MultiService):
         up = self._watch.is_up and self._inbox.is_up and self._beats.first.called
         if up and not self._client.why:
             return self.directory.trouble
+        if self._older.trouble:
+            return self._older.trouble
         why = self._client.why
         return f"cannot reach {self.place}: {why}" if why else f"cannot reach {self.place}"
 

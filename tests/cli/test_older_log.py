@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred
 
-from chatproto.cli.older_log import DONE, LOG, PICTURE, ROOMS, OlderLog
+from chatproto.cli.older_log import DONE, LOG, OLDER_SERVERS, PICTURE, ROOMS, OlderLog
 from chatproto.rooms.shared import RoomCopy
 from chatproto.stores.redis.client import RedisClient
 from chatproto.stores.redis.group_store import RedisDirectory
@@ -46,9 +47,11 @@ class OlderLogTests(RedisCase):
     def store(self, client: RedisClient) -> RedisRooms:
         return RedisRooms(client, 0, SERVER_DEFAULTS, self.new_token)
 
-    def older(self, now: float = NOW) -> OlderLog:
+    def older(self, now: float = NOW, waits: Callable[[], None] = lambda: None) -> OlderLog:
         limits = Limits(server_beat=0.02)
-        return OlderLog(reactor, self.client_, self.directory, self.rooms, limits, lambda: now)
+        return OlderLog(
+            *(reactor, self.client_, self.directory, self.rooms, limits, lambda: now), waits
+        )
 
     async def texts(self, room: str) -> list[str]:
         page = await self.rooms.page(room, None, None, 100, 100_000)
@@ -102,12 +105,16 @@ class OlderLogTests(RedisCase):
 
     async def test_it_waits_until_older_servers_have_ended(self) -> None:
         await self.begin()
-        taking = ensureDeferred(self.older(1_000_003.0).take_over())
+        waits: list[str] = []
+        older = self.older(1_000_003.0, lambda: waits.append(older.trouble))
+        taking = ensureDeferred(older.take_over())
         for number in range(10):
             await self.ask(self.client_, "XADD", LOG, "*", "b", f"beat {number}")
             await self.wait(0.03)
         self.assertFalse(taking.called)
+        self.assertEqual(waits, [OLDER_SERVERS])
         await taking
+        self.assertEqual(older.trouble, "")
         self.assertEqual(await self.ask(self.client_, "GET", DONE), "2")
 
     async def test_numbers_go_on_where_they_were(self) -> None:

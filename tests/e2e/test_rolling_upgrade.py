@@ -14,11 +14,16 @@ from typing import Any
 
 import pytest
 
+from chatproto.cli.older_log import OLDER_SERVERS
 from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Error
 from tests.e2e.harness import LIMIT, Program, Stage, free_port
 from tests.e2e.roamer import ROOM, Ear
+from tests.long import LONG
 from tests.redis_process import Redis
+from tests.test_contract import old_source
+
+__all__ = ["old_source"]  # a fixture
 
 ROOT = Path(__file__).parents[2]
 MOOD = "newer"
@@ -159,3 +164,27 @@ def test_what_an_older_version_may_not_write_is_refused_and_named(
     # Others are none the worse for it, and the newer version writes what the old one wrote.
     found = ann.ask(bcp2_server.Bridge(2, "bob"))
     assert bob.push(bcp2_server.Introduce).call == found.call
+
+
+@LONG
+def test_what_the_old_program_had_in_redis_is_taken_over(
+    stage: Stage, redis: Redis, tmp_path: Path, old_source: Path
+) -> None:
+    servers = Upgraded(stage, redis)
+    old, port = servers.start(old_source)
+    ann = Ear(port, tmp_path)
+    assert insist(ann, bcp2_server.Register(1, "ann", 5000)).client_id == "ann"
+    assert isinstance(insist(ann, bcp2_rooms.Join(2, ROOM)), bcp2_rooms.JoinAck)
+    said = insist(ann, bcp2_rooms.Say(3, ROOM, "hello")).id
+    new, port = servers.start(None)
+    new.expect(f"* {OLDER_SERVERS}, clients are told to reconnect later")
+    bob = Ear(port, tmp_path)
+    assert bob.ask(bcp2_server.Register(1, "bob", 5000)).status == 503
+    assert insist(ann, bcp2_rooms.Say(4, ROOM, "still here")).id > said
+    ann.close()
+    old.end()
+    assert insist(bob, bcp2_server.Register(2, "bob", 5000)).client_id == "bob"
+    assert bob.ask(bcp2_server.Register(3, "ann", 5000)).status == 409
+    assert isinstance(bob.ask(bcp2_rooms.Join(4, ROOM)), bcp2_rooms.JoinAck)
+    bob.ask(bcp2_rooms.History(5, ROOM))
+    assert bob.lines == ["hello", "still here"]

@@ -436,6 +436,7 @@ class SharedDirectory:
 
     def came_in(self, rooms: int) -> None:
         """Handle a beat that the others may hear."""
+        self._own.known = True
 
     def node_gone(self, node: str) -> None:
         """Handle a server that is there no more."""

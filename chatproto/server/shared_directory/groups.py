@@ -12,7 +12,7 @@ from chatproto.directory.shared import GroupState, Notice, PresenceNotice, Share
 from chatproto.directory.shared_store import GroupChanged, SharedDirectoryStore
 from chatproto.directory.shared_view import current, group_of, nodes_of
 from chatproto.server.shared_directory.own import OwnClients
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import fold
 from chatproto.wire.limits import ServerLimits
 from chatproto.wire.values import value_class
@@ -90,6 +90,9 @@ class SharedGroups:
         raise RemoteError(503, "the id changes all the time")
 
     async def _load(self, client_id: str) -> tuple[GroupState, GroupState]:
+        if not self._own.known:
+            # What is stored may not be all yet, and this one's clients would count as away.
+            raise StoreTrouble("the other servers do not know of this one yet")
         stored = await self._store.load(client_id)
         left = {}
         for node in nodes_of(stored):

@@ -49,6 +49,8 @@ class OwnClients:
 
     def __init__(self, node: OwnNode) -> None:
         self.node = node
+        self.known = False
+        """True once the other servers know of this one."""
         self.presences: OwnIds[OwnPresence] = OwnIds()
         """Registrations with a key."""
         self.leases: OwnIds[OwnLease] = OwnIds()

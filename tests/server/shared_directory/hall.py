@@ -187,14 +187,15 @@ class HallCase(RedisCase):
     def now(self) -> float:
         return time() + self.clock.by
 
-    async def server(self, name: str, url: str = "") -> OneServer:
+    async def server(self, name: str, url: str = "", beat: bool = True) -> OneServer:
         one = OneServer(self, await self.client(url), name, url or self.redis.url)
         for service in (one.watch, one.inbox):
             service.startService()
             self.addCleanup(service.stopService)
         self.addCleanup(one.directory.stop)
         await self.until(lambda: one.watch.is_up and one.inbox.is_up)
-        await one.beats.beat()
+        if beat:
+            await one.beats.beat()
         return one
 
     async def servers(self, count: int = 2) -> list[OneServer]:

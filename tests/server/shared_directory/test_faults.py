@@ -40,6 +40,15 @@ class FaultTests(HallCase):
         await one.settled()
         self.assertEqual((await bob.answer(Bridge, "alice")).status, 480)
 
+    async def test_nothing_is_answered_before_the_others_know_of_this_server(self) -> None:
+        one = await self.server("node0", beat=False)
+        alice, classic = one.person("alice", 1), one.caller()
+        self.assertEqual((await alice.register()).status, 503)
+        self.assertEqual(await classic.register("classic"), ClassicError(503))
+        self.assertEqual((await one.store.load("alice")).version, 0)
+        await one.beats.beat()
+        self.assertIsInstance(await alice.register(), bcp2_server.RegAck)
+
     async def test_a_lost_reply_then_the_retry_registers_once(self) -> None:
         lossy = Lossy(self.redis.port)
         self.addCleanup(lossy.close)
