@@ -99,7 +99,9 @@ class Joining:
             return await self._presence.enter(copy, client_id, self._views.seat(asker.visitor))
         except RemoteError:
             self._presence.doubt(name)
-            raise
+            if name in asker.joining:
+                raise
+            return True  # the event came back, though not the reply, and it was answered then
 
     async def _opened(self, message: bcp2_rooms.Join, asker: Asker) -> RoomCopy:
         """Watch the room that `message` names; make it if there is none."""
