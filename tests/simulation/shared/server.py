@@ -16,6 +16,7 @@ from chatproto.server.service import EXPIRY_INTERVAL
 from chatproto.server.shared_rooms.rooms import SharedRooms
 from chatproto.stores.redis.beats import Beats
 from chatproto.stores.redis.client import RedisClient
+from chatproto.stores.redis.node_table import NodeTable
 from chatproto.stores.redis.room_store import RedisRooms
 from chatproto.stores.redis.room_watch import RoomWatch
 from chatproto.stores.redis.url import RedisUrl
@@ -48,10 +49,14 @@ class SharedServer:
         delivery.connections = cast(Any, self.visits)
         self.rooms = SharedRooms(
             *(reactor, store, self.watch, limits, self.node, delivery),
-            owner_of=world.owner_of,
+            look_up=world.look_up,
             tell=world.tell,
         )
-        self.beats = Beats(reactor, client, self.watch, limits, self.node, self.rooms)
+        table = NodeTable(limits.server_lapse)
+        self.beats = Beats(
+            *(reactor, client, self.watch, limits, self.node, table, [self.rooms]),
+            world.clock.seconds,
+        )
         care = TimerService(EXPIRY_INTERVAL, self._care)
         care.clock = reactor
         for service in (client, self.watch, self.beats, care):

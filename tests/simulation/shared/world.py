@@ -96,9 +96,9 @@ class SharedWorld:
         self._made += 1
         return self._made
 
-    def owner_of(self, client_id: str) -> str | None:
-        """Return the key that owns an id."""
-        return next((one.key for one in self.people if one.name == client_id), None)
+    async def look_up(self, client_id: str, key: str) -> tuple[str | None, bool]:
+        """Return the key that owns an id, which everybody may know of."""
+        return next((one.key for one in self.people if one.name == client_id), None), True
 
     def tell(self, client_id: str, message: Bcp2Message) -> None:
         """Send `message` to a client, wherever it is."""
