@@ -414,6 +414,8 @@ class SharedDirectory:
     def noticed(self, notice: Notice) -> None:
         """Handle a notice from another server."""
         if isinstance(notice, PresenceNotice):
+            if self._own.presences.get(notice.client_id) is not None:
+                self._settler.ask(notice.client_id)
             self._watches.heard(notice)
             return
         visitor = self._own.connections.get(notice.number)

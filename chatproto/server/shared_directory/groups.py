@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from twisted.internet.defer import DeferredLock
@@ -112,7 +112,12 @@ class SharedGroups:
             if differ(before.presences.get(one), after.presences.get(one))
         ]
         others = [node for node in after.watching if node not in self._own.node]
-        told: Iterable[tuple[str, Notice]] = [(node, one) for node in others for one in news]
+        told: list[tuple[str, Notice]] = [(node, one) for node in others for one in news]
+        # A server may be there although its clients count as away: it settles what was changed.
+        for client_id, there in stored.presences.items():
+            node, now = there.registration.visitor.node, after.presences.get(client_id)
+            if there.registration.connected and now is not there and node not in self._own.node:
+                told.append((node, PresenceNotice(client_id, stored.version + 1, now)))
         committed = await self._store.commit(stored, after, self._now(), (*decision.notices, *told))
         for one in news:
             self._changed(one)
