@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -10,13 +11,15 @@ from chatproto.client.context import Context, Signal
 from chatproto.client.events import CommandOutput, Notice
 from chatproto.client.trust_store import TrustStore
 from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
-from chatproto.nearby.ports import Ports
 from chatproto.nearby.table import Neighbour, Rhythm, Table
 from chatproto.net.addresses import LEAST_PORT
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, host_port
+
+if TYPE_CHECKING:  # loaded when the network is first listened to
+    from chatproto.nearby.ports import Ports
 
 BEACON_BURST = 64
 """Datagrams that are looked at at once."""
