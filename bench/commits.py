@@ -35,7 +35,7 @@ from bench.measure import (
 from bench.requests import MODES, REGISTER, REGISTERED, ask_all
 from bench.room_members import Bare, Ours, Room
 from bench.rooms import MEMBERS, RATE, SENDERS, UNLIMITED, measured, tls
-from bench.scale import Crowds, resident
+from bench.servers import Crowds, resident
 from tests.ports import free_port
 
 COMMITS = ("f9d4db7", "866e7bc", "3889ed8", "HEAD")

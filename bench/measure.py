@@ -67,6 +67,12 @@ class Subject:
     reads: bool = False
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
+    @property
+    def pid(self) -> int:
+        """Return the id of its process, which runs."""
+        assert self.process is not None
+        return self.process.pid
+
     def start(self, cwd: Path) -> None:
         """Start it and wait until it takes connections on all its ports. Raises CannotMeasure."""
         with (cwd / f"{self.name}.err").open("wb") as errors:
@@ -131,6 +137,12 @@ def run_loadgen(
     if failed:
         raise CannotMeasure(f"{subject.name} did not answer all: {failed}")
     return summary
+
+
+def cpu(pid: int) -> float:
+    """Return the seconds of CPU that a process has had."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 def median(values: Sequence[float]) -> float:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.measure import HERE, CannotMeasure, Subject, machine, median, table, workplace
+from bench.measure import HERE, CannotMeasure, Subject, cpu, machine, median, table, workplace
 from bench.room_members import Bare, Irc, Member, Ours, Room
 from chatproto.identity.keys import new_identity
 from tests.ports import free_port
@@ -66,20 +66,13 @@ PAM = no
 """
 
 
-def cpu(pid: int) -> float:
-    """The seconds of CPU that a process has had."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-
-
 def measured(subject: Subject, room: Room, load: Callable[[float], None], seconds: float) -> float:
     """Microseconds of CPU a delivery under `load`."""
-    assert subject.process is not None
     load(WARM_UP)
     room.forget()
-    before = cpu(subject.process.pid)
+    before = cpu(subject.pid)
     load(seconds)
-    spent, deliveries = cpu(subject.process.pid) - before, room.deliveries
+    spent, deliveries = cpu(subject.pid) - before, room.deliveries
     room.finish()
     return spent / deliveries * 1e6
 

@@ -2,7 +2,8 @@
 
 `throughput`: REGISTERs per second with 1, 2 and 3 processes, each on its own port. `names`: many ids in
 one process, and its start with them. `clients`: many connected keyed clients on one process.
-`restart`: a server restarted under many clients, and how fast they return.
+`restart`: a server restarted under many clients, and how fast they return. `growth`: what 1, 3 and 10
+servers over a Redis of their own cost, each and together.
 `--store redis://127.0.0.1:6379/9` needs a running Redis with an empty database.
 """
 
@@ -10,96 +11,35 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench import growth_servers
 from bench.measure import (
-    HERE,
     CannotMeasure,
-    Subject,
     built_loadgen,
+    cpu,
     machine,
     median,
-    raise_file_limit,
     run_loadgen,
     table,
     workplace,
 )
-from bench.requests import MODES, REGISTER, REGISTERED
+from bench.requests import MODES
+from bench.servers import PATIENCE, Crowds, need_files, resident, running, subject
 from tests.ports import free_port
+from tests.redis_process import FOUND
 
 Figures = dict[str, Any]
 SERVER_FILES = 100
 """Open files of a server that are no connections."""
-EACH_CROWD = 8000
-"""Clients in one process of the crowd; more make it the slowest part."""
-PATIENCE = 300.0
-"""Seconds within which all clients are there, or back."""
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-def subject(place: Path, name: str, store: str, *more: str, others: Sequence[int] = ()) -> Subject:
-    """A server of ours, with its `others` ports; those that share a store have one key, as they must."""
-    port = free_port()
-    home = place / name
-    home.mkdir(mode=0o700, exist_ok=True)
-    key = place / "key.pem"
-    if not key.exists():
-        command = "import sys; from pathlib import Path; from chatproto.identity.keys import *"
-        make = f"{command}; open_identity(Path(sys.argv[1]))"
-        subprocess.run([sys.executable, "-c", make, str(place)], check=True)
-    (home / "key.pem").write_bytes(key.read_bytes())
-    (home / "key.pem").chmod(0o600)
-    twistd = str(Path(sys.executable).parent / "twistd")
-    where = ["--port", f"tcp:{port}:interface=127.0.0.1", "--home", str(home), "--store", store]
-    where += ["--limits", "new-ids-per-address=1000000"]  # all come from this machine
-    command_line = [twistd, "-n", "--pidfile=", "chatserver", "--quiet", *where, *more]
-    return Subject(name, command_line, port, REGISTER, REGISTERED, others)
-
-
-@contextmanager
-def running(place: Path, *subjects: Subject) -> Iterator[None]:
-    """With these started, and then ended."""
-    try:
-        for one in subjects:
-            one.start(place)
-        yield
-    finally:
-        for one in subjects:
-            one.stop()
-
-
-def resident(one: Subject) -> int:
-    """Bytes of memory that its process holds."""
-    assert one.process is not None
-    pages = Path(f"/proc/{one.process.pid}/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
-
-
-def cpu(one: Subject) -> float:
-    """Seconds of CPU that its process has used."""
-    assert one.process is not None
-    fields = Path(f"/proc/{one.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def need_files(count: int) -> None:
-    """Raise the soft limit, which our children inherit. Raises CannotMeasure if it is too small."""
-    have = raise_file_limit(count)
-    if have < count:
-        raise CannotMeasure(
-            f"{count} open files are needed, and the hard limit is {have} (ulimit -Hn)"
-        )
 
 
 # The parts.
@@ -147,7 +87,7 @@ def names(place: Path, options: argparse.Namespace) -> Figures:
     server = subject(place, "names", options.store, "--metrics", str(looked_at), others=[looked_at])
     lasting = not options.store.startswith("memory")
     with running(place, server):
-        before, spent = resident(server), cpu(server)
+        before, spent = resident(server), cpu(server.pid)
         begun = time.monotonic()
         # The ids go round in order, from the first in each window.
         words = [*MODES["pipelined"], "--keys", str(options.names)]
@@ -157,7 +97,7 @@ def names(place: Path, options: argparse.Namespace) -> Figures:
                 raise CannotMeasure(f"{options.names} names were not registered within {window} s")
             asked += run_loadgen(loadgen, server, words, window)["req_per_s"] * window
             window *= 2
-        took, used = time.monotonic() - begun, cpu(server) - spent
+        took, used = time.monotonic() - begun, cpu(server.pid) - spent
         figures = {
             "names": options.names,
             "bytes a name": (resident(server) - before) / options.names,
@@ -172,72 +112,23 @@ def names(place: Path, options: argparse.Namespace) -> Figures:
     return figures
 
 
-class Crowds:
-    """Processes of clients, and what they say."""
-
-    def __init__(self, port: int, count: int, pace: float) -> None:
-        self.count = count
-        self._programs = []
-        parts = -(-count // EACH_CROWD)
-        for part in range(parts):
-            first, last = count * part // parts, count * (part + 1) // parts
-            words = [str(port), "--count", str(last - first), "--first", str(first)]
-            self._programs.append(
-                subprocess.Popen(
-                    [sys.executable, HERE / "crowd.py", *words, "--pace", str(pace / parts)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
-
-    def lines(self) -> tuple[float, int, int, int]:
-        """The next lines of all, added up: when, how many are here, dials and arrivals so far."""
-        moment, here, dials, arrivals = 0.0, 0, 0, 0
-        for program in self._programs:
-            assert program.stdout is not None
-            line = program.stdout.readline().split()
-            if len(line) != 4:
-                raise CannotMeasure("the crowd has ended")
-            moment = max(moment, float(line[0]))
-            here, dials, arrivals = (
-                here + int(line[1]),
-                dials + int(line[2]),
-                arrivals + int(line[3]),
-            )
-        return moment, here, dials, arrivals
-
-    def until(self, fact: Callable[[int], bool]) -> list[tuple[float, int, int, int]]:
-        """Collect the clients' reports until `fact` holds of their number. Raises CannotMeasure."""
-        said = [self.lines()]
-        while not fact(said[-1][1]):
-            if said[-1][0] - said[0][0] > PATIENCE:
-                raise CannotMeasure(f"only {said[-1][1]} of {self.count} were there in the end")
-            said.append(self.lines())
-        return said
-
-    def end(self) -> None:
-        for program in self._programs:
-            program.communicate()
-
-
 def clients(place: Path, options: argparse.Namespace) -> Figures:
     """Many connected clients: memory and CPU of each, and what they cost while they are silent."""
     count = options.clients
     need_files(count + SERVER_FILES)
     server = subject(place, "clients", options.store)
     with running(place, server):
-        before, spent = resident(server), cpu(server)
+        before, spent = resident(server), cpu(server.pid)
         crowds = Crowds(server.port, count, options.pace)
         try:
             said = crowds.until(lambda here: here == count)
-            came, used = said[-1][0] - said[0][0], cpu(server) - spent
+            came, used = said[-1][0] - said[0][0], cpu(server.pid) - spent
             memory = resident(server) - before
-            idle, since = cpu(server), time.monotonic()
+            idle, since = cpu(server.pid), time.monotonic()
             while time.monotonic() < since + options.silence:
                 if crowds.lines()[1] != count:
                     raise CannotMeasure("somebody went away")
-            idle = (cpu(server) - idle) / (time.monotonic() - since)
+            idle = (cpu(server.pid) - idle) / (time.monotonic() - since)
         finally:
             crowds.end()
     return {
@@ -264,10 +155,10 @@ def restart(place: Path, options: argparse.Namespace) -> Figures:
             ended = time.time() - begun
             server.start(place)
             down = time.time() - begun
-            spent = cpu(server)
+            spent = cpu(server.pid)
             said = [before, *crowds.until(lambda here: here < count)]
             said += crowds.until(lambda here: here == count)
-            used = cpu(server) - spent
+            used = cpu(server.pid) - spent
         finally:
             crowds.end()
     return {
@@ -292,8 +183,20 @@ def peak(said: Sequence[tuple[float, ...]], column: int) -> float:
     return most
 
 
-GOALS = {"KiB a client": 45.0}
-PARTS = {"throughput": throughput, "names": names, "clients": clients, "restart": restart}
+def growth(place: Path, options: argparse.Namespace) -> Figures:
+    """Several servers over one Redis. It has many windows, so they are half as long."""
+    return dict(growth_servers.growth(place, options.seconds / 2, options.rounds))
+
+
+GOALS = {"KiB a client": 45.0, **growth_servers.GOALS}
+"""What each figure may be at most."""
+PARTS = {
+    "throughput": throughput,
+    "names": names,
+    "clients": clients,
+    "restart": restart,
+    "growth": growth,
+}
 
 
 def main() -> int:
@@ -313,6 +216,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the numbers there")
     options = parser.parse_args()
     parts = options.parts or list(PARTS)
+    if not options.parts and FOUND is None:
+        parts.remove("growth")
+        print("growth: no redis-server here, left out", file=sys.stderr)
     for part in parts:
         if part not in PARTS:
             print(f"there is no part {part!r}, only {', '.join(PARTS)}", file=sys.stderr)
@@ -335,15 +241,22 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
+def judged(value: float, goal: float | None) -> tuple[str, str]:
+    """Return the two last cells of a figure: what it may be at most, and whether it is."""
+    if goal is None:
+        return "", ""
+    return f"{goal:.3g}", "reached" if value <= goal else "missed"
+
+
 def show(part: str, figures: Figures, options: argparse.Namespace) -> None:
     """One part, as a table."""
     print(f"\n{part}: {options.store}, {machine()}")
     if part != "throughput":
         rows = [
-            [name, f"{value:.4g}", f"goal {GOALS[name]:g}" if name in GOALS else ""]
+            [name, f"{value:.4g}", *judged(value, GOALS.get(name))]
             for name, value in figures.items()
         ]
-        print(table(["", "", ""], rows))
+        print(table(["", "", "goal", ""], rows))
         return
     head = ["processes"]
     for mode in MODES:

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.measure import HERE, CannotMeasure, Subject, machine, median, table, workplace
-from bench.scale import resident
+from bench.servers import resident
 from tests.ports import free_port
 
 GOALS = {"help": 1.5, "memory": 1.3}

@@ -13,11 +13,14 @@ from xml.etree import ElementTree
 import pytest
 
 from bench import __main__ as report
+from bench import growth_servers
 from bench import requests as module
 from bench.measure import CannotMeasure, Subject, built_loadgen, run_loadgen
 from bench.requests import LOADS, REGISTER
+from bench.scale import judged
 from tests.long import LONG
 from tests.ports import free_port
+from tests.redis_process import FOUND, needed
 
 ROOT = Path(__file__).parent.parent
 
@@ -135,9 +138,29 @@ def test_how_far_a_machine_goes_is_measured_in_every_part(tmp_path: Path) -> Non
     done = scale(*few, *fewer, "--json", str(figures))
     assert done.returncode == 0, done.stderr
     measured = json.loads(figures.read_text())["figures"]
-    assert set(measured) == {"throughput", "names", "clients", "restart"}
+    parts = {"throughput", "names", "clients", "restart"}
+    assert set(measured) == (parts if FOUND is None else {*parts, "growth"})
     assert set(measured["throughput"]) == {"1", "2"}
     assert all(part in done.stdout for part in measured)
+
+
+@LONG
+@needs_compiler
+def test_servers_over_one_redis_are_measured_against_their_goals(tmp_path: Path) -> None:
+    needed()
+    figures = tmp_path / "figures.json"
+    short = ["--seconds", "0.4", "--rounds", "1"]
+    done = scale("growth", *short, "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(figures.read_text())["figures"]["growth"]
+    assert set(measured) >= set(growth_servers.GOALS)
+    assert done.stdout.count("reached") + done.stdout.count("missed") == len(growth_servers.GOALS)
+
+
+def test_figure_is_judged_by_its_goal() -> None:
+    assert judged(45.0, 45.0) == ("45", "reached")
+    assert judged(46.0, 45.0) == ("45", "missed")
+    assert judged(46.0, None) == ("", "")
 
 
 @LONG
