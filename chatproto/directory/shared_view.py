@@ -42,9 +42,8 @@ def current(
     }
     classic = {}
     for client_id, lease in state.classic.items():
-        seen_lease = closed(lease) if lease.node in left else lease
-        if seen_lease.lease.source.alive or lease.heard > now - classic_lease:
-            classic[client_id] = seen_lease
+        if lease.heard > now - classic_lease:
+            classic[client_id] = closed(lease) if lease.node in left else lease
     return replace(
         state,
         owner=state.owner if owned else None,

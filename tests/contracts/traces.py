@@ -85,31 +85,12 @@ class Watched:
         self.row.end(self.number)
 
 
-class Row:
-    """One server over `store`, in the test's time."""
+class AnyRow:
+    """Whatever carries out the steps of a trace; what it sends, and to whom, is in `sent`."""
 
-    def __init__(self, store: Store) -> None:
-        self.clock = Clock()
-        self.clock.advance(NOW)
-        self.numbers = count(1)
-        self.calls = count(1)
+    def __init__(self) -> None:
         self.sent: list[tuple[str, bytes]] = []
-        self.people: dict[int, Watched] = {}
-        self.plain: dict[int, Origin] = {}
-        self.store = store
-        self.keyed = KeyedDirectory(
-            store.names,
-            store.registry,
-            lambda: f"call{next(self.calls)}",
-            LIMITS,
-            presences=store.presences,
-        )
-        self.directory = Directory(store.registry, LIMITS, store.names)
-        self.directory.open = self.keyed
-        self.rooms = RoomSide(
-            self.clock, store.rooms, LIMITS, store.names.owner, sees=self.keyed.sees
-        )
-        self.secure = SecureSide(cast(Any, None), self.keyed, rooms=self.rooms)
+        self._in_lobby: set[str] = set()
 
     def do(self, step: Step) -> None:
         """Carry out one step."""
@@ -123,12 +104,93 @@ class Row:
                 self.order(strict.decode(Sender.CLIENT, words[0].encode()))
             case "raw":
                 self.raw(words[0], words[1])
+                self.settle()
             case "leave":
                 self.leave(int(words[0]))
             case "wait":
                 self.wait(float(words[0]))
             case _:
                 raise AssertionError(step)
+
+    def ask(self, number: int, message: Bcp2Message) -> None:
+        """Have a person with a key ask."""
+        raise NotImplementedError
+
+    def ask_plain(self, number: int, message: Any) -> None:
+        """Have a person in plain text ask."""
+        raise NotImplementedError
+
+    def order(self, message: Bcp2Message) -> None:
+        """Have the operator order something about rooms."""
+        raise NotImplementedError
+
+    @property
+    def lobby(self) -> Any:
+        """The lobby, as its port sees it."""
+        raise NotImplementedError
+
+    def raw(self, what: str, name: str) -> None:
+        """Have somebody in bare text come to the lobby, say something, or go."""
+        if what == "came":
+            if name in self._in_lobby:
+                return  # its port lets in nobody who is there
+            allowed = self.lobby.admits(name, "203.0.113.1")
+            self.sent.append((name, b"in" if allowed else b"not in"))
+            if allowed:
+                self._in_lobby.add(name)
+                self.lobby.came(name)
+        elif what == "said":
+            self.lobby.heard(name, "hello")
+        else:
+            self._in_lobby.discard(name)
+            self.lobby.went(name, "")
+
+    def leave(self, number: int) -> None:
+        """End a person's connection."""
+        raise NotImplementedError
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """Do all that is to be done in this moment."""
+        raise NotImplementedError
+
+    def refused(self, failure: Failure) -> None:
+        """Note that an order was refused."""
+        failure.trap(RemoteError)
+        error: Any = failure.value
+        self.sent.append(("operator", str(error.status).encode()))
+
+
+class Row(AnyRow):
+    """One server over `store`, in the test's time; it has started at `began`."""
+
+    def __init__(self, store: Store, began: float = NOW, limits: Limits = LIMITS) -> None:
+        super().__init__()
+        self._limits = limits
+        self.clock = Clock()
+        self.clock.advance(began)
+        self.numbers = count(1)
+        self.calls = count(1)
+        self.people: dict[int, Watched] = {}
+        self.plain: dict[int, Origin] = {}
+        self.store = store
+        self.keyed = KeyedDirectory(
+            store.names,
+            store.registry,
+            lambda: f"call{next(self.calls)}",
+            limits,
+            presences=store.presences,
+        )
+        self.directory = Directory(store.registry, limits, store.names)
+        self.directory.open = self.keyed
+        self.rooms = RoomSide(
+            self.clock, store.rooms, limits, store.names.owner, sees=self.keyed.sees
+        )
+        self.secure = SecureSide(cast(Any, None), self.keyed, rooms=self.rooms)
+        self.clock.advance(NOW - began)
 
     def ask(self, number: int, message: Bcp2Message) -> None:
         if number not in self.people:
@@ -151,24 +213,14 @@ class Row:
         self.sent.append((f"plain {number}", codec.encode(answer)))
 
     def order(self, message: Bcp2Message) -> None:
-        def refused(failure: Failure) -> None:
-            failure.trap(RemoteError)
-            error: Any = failure.value
-            self.sent.append(("operator", str(error.status).encode()))
-
-        self.rooms.order(message).addErrback(refused)
+        self.rooms.order(message).addErrback(self.refused)
         self.clock.advance(0)
 
-    def raw(self, what: str, name: str) -> None:
-        if what == "came":
-            allowed = self.rooms.admits(name, "203.0.113.1")
-            self.sent.append((name, b"in" if allowed else b"not in"))
-            if allowed:
-                self.rooms.came(name)
-        elif what == "said":
-            self.rooms.heard(name, "hello")
-        else:
-            self.rooms.went(name, "")
+    @property
+    def lobby(self) -> Any:
+        return self.rooms
+
+    def settle(self) -> None:
         self.clock.advance(0)
 
     def leave(self, number: int) -> None:
@@ -188,12 +240,12 @@ class Row:
         self.clock.advance(seconds)
         now = self.clock.seconds()
         self.secure.carry_out(self.keyed.due(now))
-        self.store.registry.expire(now - LIMITS.classic_lease)
+        self.store.registry.expire(now - self._limits.classic_lease)
         self.rooms.due()
         self.store.write_behind()
 
 
-def replay(row: Row, trace: Iterable[Step]) -> list[list[str]]:
+def replay(row: AnyRow, trace: Iterable[Step]) -> list[list[str]]:
     """Return all that `row` sends in each step of `trace`: to whom, and the message."""
     answers = []
     for step in trace:

@@ -135,6 +135,8 @@ class SharedRooms:
             message, answered = asker.asked.popleft()
             try:
                 if isinstance(message, bcp2_rooms.Say):
+                    if asker.visitor.client_id is None:
+                        raise RemoteError(401, "register first")
                     self._speaking.say(message, asker, answered)
                     continue
                 if asker.says:

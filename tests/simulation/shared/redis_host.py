@@ -16,6 +16,8 @@ from tests.simulation.network import SimNetwork
 from tests.simulation.reactor import SimReactor
 
 HOST, PORT = "10.2.0.1", 6379
+WRITING = (b"EVALSHA", b"EVAL", b"XADD")
+"""Commands after which there may be something to read in a stream."""
 TOKEN = b"}:t:"
 """Part of the key under which a script keeps its result for a retry."""
 
@@ -34,7 +36,9 @@ class RedisHost:
         """Hosts that get no reply to their next change, though it is made: their connection breaks."""
         self.lost_publishes = 0
         """So many of the next publishes get lost, each at some of those who should hear it."""
-        network.listen(SimReactor(network, HOST, "redis"), PORT, _Factory(self))
+        reactor = SimReactor(network, HOST, "redis")
+        self.after = reactor.callLater
+        network.listen(reactor, PORT, _Factory(self))
 
     def connection(self) -> Any:
         """Make a connection to the data."""
@@ -62,6 +66,11 @@ class RedisHost:
             kind = "NOSCRIPT" if isinstance(error, NoScriptError) else "ERR"
             return ResponseError(f"{kind} {error}")
 
+    def wake(self) -> None:
+        """Have all who wait for an entry look whether it is there."""
+        for one in tuple(self.connections):
+            one.look()
+
     def publish(self) -> None:
         """Bring to all who have subscribed what was published by the last command."""
         heard = [(one, one.messages()) for one in self.connections]
@@ -82,6 +91,8 @@ class RedisEnd(Protocol):
         self._host = host
         self._reader = hiredis.Reader()
         self._data = host.connection()
+        self._waits: list[bytes] | None = None
+        self._timeout: Any = None
         self.subscribed = False
 
     @property
@@ -94,6 +105,7 @@ class RedisEnd(Protocol):
         self._host.connections.append(self)
 
     def connectionLost(self, reason: Any = None) -> None:
+        self._waits = None
         if self in self._host.connections:
             self._host.connections.remove(self)
         self._data.disconnect()
@@ -114,7 +126,31 @@ class RedisEnd(Protocol):
         """Send `reply`."""
         self.transport.write(encoded(reply))  # type: ignore[union-attr]
 
+    def look(self) -> None:
+        """Answer an XREAD that waits, if there is something to read now."""
+        if self._waits is not None:
+            found = self._host.run(self._data, *self._waits)
+            if found:
+                self._answer(found)
+
+    def _wait(self, words: list[bytes]) -> None:
+        """Wait for what an XREAD wants, as long as it says; fakeredis would block everything."""
+        at = words.index(b"BLOCK")
+        self._waits = words[:at] + words[at + 2 :]
+        self._timeout = self._host.after(int(words[at + 1]) / 1000, self._answer, None)
+        self.look()
+
+    def _answer(self, reply: Any) -> None:
+        self._waits = None
+        if self._timeout.active():
+            self._timeout.cancel()
+        if self in self._host.connections:
+            self.reply(reply)
+
     def _do(self, words: list[bytes]) -> None:
+        if words[0] == b"XREAD" and b"BLOCK" in words:
+            self._wait(words)
+            return
         host, name = self._host, self.name
         reply = host.run(self._data, *words)
         self.subscribed = self.subscribed or words[0] == b"SUBSCRIBE"
@@ -126,6 +162,8 @@ class RedisEnd(Protocol):
         else:
             self.reply(reply)
         host.publish()
+        if words[0] in WRITING:
+            host.wake()
 
 
 class _Factory(Factory):

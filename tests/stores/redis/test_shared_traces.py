@@ -1,0 +1,55 @@
+"""The same traces at three servers over one Redis and at one in memory: what is sent is the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from hypothesis import given, settings
+
+from chatproto.wire import bcp2_rooms, classic, codec, strict
+from tests.contracts.shared_row import SHARED_LIMITS, Pair
+from tests.contracts.traces import TRACES, Step
+from tests.long import LONG
+from tests.stores.test_traces import RECORDED
+
+
+def compare(trace: Iterable[Step], pair: Pair | None = None) -> None:
+    pair = pair or Pair()
+    for step in trace:
+        pair.do(step)
+
+
+def test_several_servers_answer_recorded_traces_as_memory_does() -> None:
+    for trace in json.loads(RECORDED.read_text(encoding="utf-8")):
+        compare(tuple(step) for step, _ in trace)
+
+
+@LONG
+def test_several_servers_answer_as_memory_does_in_many_traces() -> None:
+    @settings(max_examples=100, deadline=None)
+    @given(TRACES)
+    def each(trace: list[Step]) -> None:
+        compare(trace)
+
+    each()
+
+
+def test_a_classic_lease_ends_after_the_last_request_though_the_connection_lasts() -> None:
+    def plain(number: int, message: classic.Message) -> Step:
+        return "plain", str(number), codec.encode(message).decode()
+
+    register = classic.ClassicRegister("dora", "198.51.100.1", 3000)
+    info = plain(11, classic.ClassicInfo())
+    trace = [
+        *(plain(10, register), ("wait", "250"), info),
+        *(plain(10, register), ("wait", "250"), info, ("wait", "80"), info),
+        *(plain(10, register), ("leave", "10"), ("wait", "250"), info, ("wait", "80"), info),
+    ]
+    compare(trace, Pair(SHARED_LIMITS.with_values(["classic-lease=300"])))
+
+
+def test_who_is_not_registered_is_told_so_whatever_is_asked() -> None:
+    say = strict.encode(bcp2_rooms.Say(1, "#tea", "hi")).decode()
+    names = strict.encode(bcp2_rooms.Names(1, "#tea")).decode()
+    compare([("key", "1", say), ("key", "2", names)])
