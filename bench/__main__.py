@@ -44,6 +44,7 @@ QUICK: dict[str, list[str]] = {
     "scale": [
         *("--seconds=0.5", "--rounds=2", "--names=50000"),
         *("--clients=5000", "--restarted=1000", "--pace=200", "--silence=5"),
+        "--registered=20000",
     ],
     "files": ["--size=256", "--rounds=3"],
     "start": ["--rounds=5"],

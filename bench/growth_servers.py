@@ -2,7 +2,7 @@
 
 1, 3 and 10 servers, each group in a database of its own of one Redis that loses nothing, bear the same load
 in turns, so that what else the machine does hits all alike. CPU is that of the server processes, without
-what they use while nobody asks anything.
+what they use while nobody asks anything. Then very many are registered elsewhere (`many_registered.py`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from bench.many_registered import Probe, ask_for_list, fill, process_id, register
 from bench.measure import CannotMeasure, Subject, built_loadgen, cpu, median, run_loadgen
 from bench.requests import MODES
 from bench.room_members import Member, Ours, Room
 from bench.rooms import UNLIMITED, tls
-from bench.servers import running, subject
+from bench.servers import resident, running, subject
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.strict import encode
 from tests.redis_process import FOUND, Redis
@@ -34,10 +35,13 @@ SETTLE = 0.3
 REST = 2.0
 """Seconds in which each server says several times that it is there."""
 NEW_IDS = r"REGISTER\r\nclientID: x%p.%n\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
-LIMITS = (*UNLIMITED, "new-rooms-per-address", "room-burst", "room-rate")
+LIMITS = (*UNLIMITED, "new-rooms-per-address", "registrations", "room-burst", "room-rate")
 OTHERS = "% of its CPU that the others spend when {count} servers, one asked: "
 SESSION = "CPU a session, of one server's: {count} servers, "
 LINE = "CPU a line in a room, of one server's: {count} servers, "
+MEMORY = "MiB that a server grows while they register elsewhere"
+START = "seconds until the next server answers"
+STALL = "ms of CPU of a server and Redis in the longest wait for an answer"
 GOALS = {
     **{
         OTHERS.format(count=count) + what: 3.0
@@ -48,6 +52,9 @@ GOALS = {
     SESSION.format(count=10) + "together": 1.2,
     SESSION.format(count=3) + "each": 1 / 2.8,
     LINE.format(count=3) + "each": 1 / 2.4,
+    MEMORY: 2.0,
+    START: 2.0,
+    STALL: 100.0,
 }
 """What each figure may be at most."""
 Costs = list[float]
@@ -108,7 +115,7 @@ def own_redis(place: Path) -> Iterator[Redis]:
     """Run a Redis on a free port with all its files in `place`. Raises CannotMeasure."""
     if FOUND is None:
         raise CannotMeasure("redis-server or valkey-server is needed for several servers")
-    redis = Redis(place)
+    redis = Redis(place, "--auto-aof-rewrite-percentage", "0")
     try:
         yield redis
     finally:
@@ -189,8 +196,42 @@ def one_round(
     return found
 
 
-def growth(place: Path, seconds: float, rounds: int) -> dict[str, float]:
-    """Measure in `rounds` rounds; return the medians. Raises CannotMeasure."""
+def many(
+    place: Path, redis: Redis, group: Group, loadgen: Path, registered: int, seconds: float
+) -> dict[str, float]:
+    """Measure servers beside `registered` ids that others have registered. The first one ends."""
+    first, *others = group.servers
+    before = [resident(one) for one in others]
+    fill(redis, COUNTS.index(len(group.servers)), first.port, registered)
+    asked(group, loadgen, NEW_IDS, seconds)
+    grown = [resident(one) - early for one, early in zip(others, before, strict=True)]
+    probe = Probe(others[0], process_id(redis))
+    try:
+        late = server(place, redis, len(group.servers), len(group.servers))
+        begun = time.perf_counter()
+        with running(place, late):
+            register(late.port, "late")
+            took, used = time.perf_counter() - begun, cpu(late.pid)
+            ask_for_list(others[0].port)
+            first.stop()
+            time.sleep(REST)
+    finally:
+        probe.end()
+    return {
+        "registered elsewhere": registered,
+        MEMORY: max(grown) / 2**20,
+        START: took,
+        "of it seconds of its CPU": used,
+        STALL: probe.busy * 1e3,
+        "ms of the longest wait": probe.longest * 1e3,
+    }
+
+
+def growth(place: Path, seconds: float, rounds: int, registered: int) -> dict[str, float]:
+    """Measure in `rounds` rounds, and then beside `registered` ids; return the medians.
+
+    Raises: CannotMeasure.
+    """
     loadgen = built_loadgen(place)
     keys = [tls(place, "bcp/2") for _ in range(ROOMS * AUDIENCE)]
     found: dict[str, list[float]] = {}
@@ -203,4 +244,6 @@ def growth(place: Path, seconds: float, rounds: int) -> dict[str, float]:
             for _ in range(rounds):
                 for name, value in one_round(groups, loadgen, keys, seconds).items():
                     found.setdefault(name, []).append(value)
+            last = many(place, redis, groups[3], loadgen, registered, seconds)
+    found |= {name: [value] for name, value in last.items()}
     return {name: median(values) for name, values in found.items()}

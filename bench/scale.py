@@ -185,7 +185,8 @@ def peak(said: Sequence[tuple[float, ...]], column: int) -> float:
 
 def growth(place: Path, options: argparse.Namespace) -> Figures:
     """Several servers over one Redis. It has many windows, so they are half as long."""
-    return dict(growth_servers.growth(place, options.seconds / 2, options.rounds))
+    seconds, rounds, registered = options.seconds / 2, options.rounds, options.registered
+    return dict(growth_servers.growth(place, seconds, rounds, registered))
 
 
 GOALS = {"KiB a client": 45.0, **growth_servers.GOALS}
@@ -212,6 +213,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=15_000)
     parser.add_argument("--restarted", type=int, default=10_000, help="clients of `restart`")
     parser.add_argument("--pace", type=float, default=150.0, help="clients that come in a second")
+    parser.add_argument("--registered", type=int, default=100_000, help="ids elsewhere in `growth`")
     parser.add_argument("--silence", type=float, default=30.0, help="seconds of silence measured")
     parser.add_argument("--json", type=Path, help="write the numbers there")
     options = parser.parse_args()

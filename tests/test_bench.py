@@ -134,7 +134,7 @@ def scale(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_how_far_a_machine_goes_is_measured_in_every_part(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     few = ["--seconds", "0.2", "--rounds", "1", "--processes", "1,2", "--names", "500"]
-    fewer = ["--clients", "20", "--restarted", "20", "--silence", "0.5"]
+    fewer = ["--clients", "20", "--restarted", "20", "--silence", "0.5", "--registered", "100"]
     done = scale(*few, *fewer, "--json", str(figures))
     assert done.returncode == 0, done.stderr
     measured = json.loads(figures.read_text())["figures"]
@@ -149,7 +149,7 @@ def test_how_far_a_machine_goes_is_measured_in_every_part(tmp_path: Path) -> Non
 def test_servers_over_one_redis_are_measured_against_their_goals(tmp_path: Path) -> None:
     needed()
     figures = tmp_path / "figures.json"
-    short = ["--seconds", "0.4", "--rounds", "1"]
+    short = ["--seconds", "0.4", "--rounds", "1", "--registered", "1000"]
     done = scale("growth", *short, "--json", str(figures))
     assert done.returncode == 0, done.stderr
     measured = json.loads(figures.read_text())["figures"]["growth"]

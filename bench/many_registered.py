@@ -1,0 +1,173 @@
+"""A Redis with very many classic registrations, and how servers over it bear them.
+
+To register a million one by one would take a quarter of an hour, so one is registered by a server, and Redis
+copies all that this one has left in it under other ids.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+from bench.measure import CannotMeasure, Subject, cpu
+from tests.redis_process import Redis
+
+MODEL = "qqqqqqqq"
+"""The id that is copied; the others are `q` and seven of the letters s to z, which look like no others."""
+AT_ONCE = 10_000
+"""Ids that Redis makes in one step, in which it answers nobody."""
+PATIENCE = 60.0
+EVERY = 0.005
+"""Seconds between an answer and the next request of a probe."""
+FIND = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', 'chatproto:*')) do
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'hash' and string.find(key, ARGV[1], 1, true) then
+    found[#found + 1] = key
+  elseif kind == 'zset' then
+    for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      if string.find(member, ARGV[1], 1, true) then found[#found + 1] = key break end
+    end
+  end
+end
+return table.concat(found, ' ')
+"""
+"""Name the keys that tell of an id."""
+COPY = """
+local lists, groups = {}, {}
+for _, key in ipairs(KEYS) do
+  if redis.call('TYPE', key).ok == 'hash' then
+    groups[#groups + 1] = {key, redis.call('HGETALL', key), redis.call('PTTL', key)}
+  else
+    local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+    for at = 1, #entries, 2 do
+      if string.find(entries[at], ARGV[1], 1, true) then
+        lists[#lists + 1] = {key, entries[at + 1], entries[at]}
+      end
+    end
+  end
+end
+for number = tonumber(ARGV[2]), tonumber(ARGV[3]) - 1 do
+  local id = 'q' .. string.gsub(string.format('%07o', number), '%d',
+    function(digit) return string.char(string.byte(digit) + 67) end)
+  local function renamed(text) return (string.gsub(text, ARGV[1], id)) end
+  for _, group in ipairs(groups) do
+    local fields = {}
+    for at, text in ipairs(group[2]) do fields[at] = renamed(text) end
+    redis.call('HSET', renamed(group[1]), unpack(fields))
+    redis.call('PEXPIRE', renamed(group[1]), group[3])
+  end
+  for _, entry in ipairs(lists) do redis.call('ZADD', entry[1], entry[2], renamed(entry[3])) end
+end
+return 'done'
+"""
+"""Copy what they tell of it for the ids of a range of numbers."""
+
+
+def register(port: int, client_id: str) -> float:
+    """Register at the server on `port` as soon as it grants that; return the seconds.
+
+    Raises: CannotMeasure.
+    """
+    begun = time.perf_counter()
+    while time.perf_counter() < begun + PATIENCE:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as wire:
+            if b"Status: registered" in _answer(wire, client_id):
+                return time.perf_counter() - begun
+        time.sleep(EVERY)
+    raise CannotMeasure(f"the server on port {port} registers nobody")
+
+
+def fill(redis: Redis, database: int, port: int, count: int) -> None:
+    """Have `count` ids registered in `database`, whose server on `port` registers one.
+
+    Raises: CannotMeasure.
+    """
+    register(port, MODEL)
+    time.sleep(1.0)  # the end of its connection is told to Redis too
+    with socket.create_connection(("127.0.0.1", redis.port), PATIENCE) as wire:
+        _ask(wire, "SELECT", str(database))
+        keys = _ask(wire, "EVAL", FIND, "0", MODEL).split()
+        if len(keys) < 2:
+            raise CannotMeasure(
+                f"Redis holds {keys} of a registration: a group and lists are expected"
+            )
+        for first in range(0, count, AT_ONCE):
+            last = min(first + AT_ONCE, count)
+            _ask(wire, "EVAL", COPY, str(len(keys)), *keys, MODEL, str(first), str(last))
+
+
+class Probe:
+    """Somebody who registers again and again at `subject`, and looks how long an answer takes.
+
+    `longest`: seconds of the longest wait. `busy`: the most CPU that the server and Redis, with the process
+    id `redis`, used in a wait, so that other work of the machine does not count.
+    """
+
+    def __init__(self, subject: Subject, redis: int) -> None:
+        self.longest = self.busy = 0.0
+        self._pids = subject.pid, redis
+        self._ended = threading.Event()
+        self._wire = socket.create_connection(("127.0.0.1", subject.port), PATIENCE)
+        _answer(self._wire, "probe")
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop. Raises CannotMeasure if an answer did not come."""
+        self._ended.set()
+        self._thread.join()
+        self._wire.close()
+        if not self.longest:
+            raise CannotMeasure("the server answered no probe")
+
+    def _look(self) -> None:
+        while not self._ended.wait(EVERY):
+            used, begun = sum(map(cpu, self._pids)), time.perf_counter()
+            _answer(self._wire, "probe")
+            self.longest = max(self.longest, time.perf_counter() - begun)
+            self.busy = max(self.busy, sum(map(cpu, self._pids)) - used)
+
+
+def process_id(redis: Redis) -> int:
+    """Return the process id of `redis`."""
+    shown = dict(
+        line.split(":", 1) for line in redis.ask("INFO", "server").decode().split() if ":" in line
+    )
+    return int(shown["process_id"])
+
+
+def ask_for_list(port: int) -> int:
+    """Ask the server on `port` who is there; return the bytes of its answer."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as wire:
+        wire.sendall(b"INFO\r\n\r\n")
+        wire.shutdown(socket.SHUT_WR)
+        return sum(map(len, iter(lambda: wire.recv(65536), b"")))
+
+
+def _answer(wire: socket.socket, client_id: str) -> bytes:
+    wire.sendall(
+        f"REGISTER\r\nclientID: {client_id}\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n".encode()
+    )
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        more = wire.recv(65536)
+        if not more:
+            return b""
+        data += more
+    return data
+
+
+def _ask(wire: socket.socket, *words: str) -> str:
+    """Return the text that Redis answers. Raises CannotMeasure."""
+    sent = [f"${len(word.encode())}\r\n{word}\r\n" for word in words]
+    wire.sendall(f"*{len(words)}\r\n{''.join(sent)}".encode())
+    with wire.makefile("rb") as answer:
+        line = answer.readline().decode().strip()
+        if line.startswith("$"):
+            return answer.read(int(line[1:]) + 2).decode().strip()
+    if not line.startswith("+"):
+        raise CannotMeasure(f"Redis: {line}")
+    return line[1:]
