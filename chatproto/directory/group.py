@@ -34,12 +34,19 @@ class RegisterDecision:
     """Outcome of a keyed REGISTER.
 
     Args: presence: the registration from now on. lost: other ids that look like it, which another key
-    has lost. replaced: connection that was registered with the id, and has to end.
+    has lost. replaced: connection that was registered with the id, and has to end. ousts: a classic
+    client loses the id by it.
     """
 
     presence: Registration
     lost: tuple[str, ...] = ()
     replaced: ClientConnection | None = None
+    ousts: bool = False
+
+
+def is_silent(heard: float, now: float, takeover_wait: float) -> bool:
+    """Return True if the last request of a client, at `heard`, was `takeover_wait` seconds ago or more."""
+    return heard <= now - takeover_wait
 
 
 def may_see(
@@ -68,15 +75,17 @@ class Group:
     presences: Mapping[str, Registration] = field(default_factory=dict)
     classic: Mapping[str, ClassicRegistration] = field(default_factory=dict)
 
-    def admits(self, client_id: str, visitor: ClientConnection, new: bool) -> bool:
+    def admits(
+        self, client_id: str, visitor: ClientConnection, new: bool, silent: bool = False
+    ) -> bool:
         """Return True unless a newer connection of the same program has the id already.
 
-        Args: new: the key of `visitor` does not own the id yet. Raises: RemoteError: 409 if somebody
-        else uses the id.
+        Args: new: the key of `visitor` does not own the id yet. silent: a classic client that holds the id
+        has made no request for long. Raises: RemoteError: 409 if somebody else uses the id.
         """
-        if self._classic_at(client_id) is not None:
-            raise RemoteError(409, "a classic client holds that id")
         former, own = self.presences.get(client_id), visitor.user == client_id
+        if self._classic_at(client_id) is not None and not (own and silent):
+            raise RemoteError(409, "a classic client holds that id")
         if former is not None and former.key != visitor.key and not own:
             raise RemoteError(409, "another key's registration of that id has not ended")
         if former is not None and former.connected and former.visitor.came_after(visitor):
@@ -131,7 +140,8 @@ class Group:
         if former is not None and former.connected and former.visitor is not visitor:
             replaced = former.visitor
         lost = tuple(one for one in others if one != client_id)
-        return RegisterDecision(presence, lost, replaced)
+        ousts = self._classic_at(client_id) is not None
+        return RegisterDecision(presence, lost, replaced, ousts)
 
     def decide_bridge(self, peer_id: str, key: str) -> Registration | Contact:
         """Return the peer to introduce to the owner of `key`: a client with a key, or a classic one.
@@ -172,7 +182,7 @@ class Group:
         held = self.classic.get(client_id)
         if held is not None:
             elsewhere = not held.source.is_where(source)
-            fresh = held.source.alive or heard > now - takeover_wait
+            fresh = held.source.alive or not is_silent(heard, now, takeover_wait)
             if held.key is not None or (elsewhere and fresh):
                 raise RemoteError(409, "another client holds that id")
         if self.owner is not None:

@@ -10,7 +10,7 @@ from math import ceil
 
 from chatproto.directory.addresses import told
 from chatproto.directory.classic_registration import Origin, is_loopback, network
-from chatproto.directory.group import Group, may_see
+from chatproto.directory.group import Group, is_silent, may_see
 from chatproto.directory.id_owners import IdOwners, ids_of, owned_alike
 from chatproto.directory.introducing import IntroductionMaker, NewTickets, no_tickets
 from chatproto.directory.listing import Listing
@@ -373,7 +373,8 @@ class KeyedDirectory:
         host = network(visitor.host)
         ids = ids_of(self.names, visitor.key, client_id, host, limits)
         new = client_id not in ids.owned
-        if not group.admits(client_id, visitor, new):
+        silent = is_silent(self.registry.heard_at(client_id), now, limits.takeover_wait)
+        if not group.admits(client_id, visitor, new, silent):
             # What was on its way for long comes from a connection that its own program has left.
             return [Dismiss(visitor, bcp2_server.Replaced())]
         if new and self._new_ids is not None:
@@ -385,6 +386,8 @@ class KeyedDirectory:
         gone = list(decision.lost)
         if former is not None and former.client_id != client_id:
             gone.append(former.client_id)
+        if decision.ousts:
+            self.registry.forget(client_id)
         self._presences.commit(presence, now, host, gone)
         replaced: list[Effect] = []
         if decision.replaced is not None:

@@ -64,7 +64,8 @@ def registered(
     )
     known = owned.get(client_id, OwnedId(now, now, trial=True))
     owned[client_id] = _used(known, presence, now, limits)
-    return replace(state, owner=presence.key, owned=owned, presences=presences)
+    classic = {one: lease for one, lease in state.classic.items() if one != client_id}
+    return replace(state, owner=presence.key, owned=owned, presences=presences, classic=classic)
 
 
 def _placed(presence: Registration, node: str) -> Registration:

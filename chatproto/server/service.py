@@ -212,13 +212,12 @@ class ChatServer(MultiService):
             self.factory.secure.shared = shared
 
     def free(self, client_id: str) -> bool:
-        """Take an id from the key that owns it (/free); False if none does."""
-        secure = self.factory.secure
-        if secure is None:
-            return False
-        was_owned, effects = secure.directory.free(client_id)
-        secure.carry_out(effects)
-        return was_owned
+        """Take an id from the key that owns it, or from a classic client (/free); False if none does."""
+        secure, was_owned = self.factory.secure, False
+        if secure is not None:
+            was_owned, effects = secure.directory.free(client_id)
+            secure.carry_out(effects)
+        return self.directory.registry.forget(client_id) or was_owned
 
     def info_lines(self) -> Iterator[str]:
         """Yield the lines of /info, as they are wanted: `<clientID> <ip>:<port>` per client."""

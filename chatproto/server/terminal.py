@@ -54,7 +54,7 @@ class Operated(Protocol):
         """Do what is typed about a room. Raises CodedError with one sentence, or fails with it."""
 
     def free(self, client_id: str) -> Deferred[bool]:
-        """Take an id from the key that owns it; fires with False if none does. Fails with CodedError."""
+        """Take an id from its key or classic client; fires with False if it has none. Fails with CodedError."""
 
     def reload(self) -> Iterable[str]:
         """Read files again; yield a line for each. Raises CodedError after all for those that failed."""
@@ -252,7 +252,7 @@ class Terminal:
     def _free(self, client_id: str) -> bool:
         if not client_id:
             raise CodedError("name an id: /free ID", Reason.MALFORMED)
-        unowned = f'no key owns the id "{client_id}": nothing to free'
+        unowned = f'no key and no classic client has the id "{client_id}": nothing to free'
         done = f'"{client_id}" is free: any key can register it now'
         return self._wait(
             self._server.free(client_id), lambda found: self._end(found, done, unowned)

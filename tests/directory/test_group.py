@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -50,6 +51,8 @@ class AKeyedRegister(GroupCase):
     def test_is_refused_while_somebody_else_uses_the_id(self) -> None:
         lease = ClassicRegistration("ann", "192.0.2.1", 3000, HERE)
         self.refused(409, Group(classic={"ann": lease}).admits, "ann", client(), True)
+        ended = replace(lease, source=Origin("192.0.2.1", 1, False, alive=False))
+        self.refused(409, Group(classic={"ann": ended}).admits, "ann", client(), True, True)
         for former in (client("B"), client("B", 9)):
             held = Group("B", ("ann",), {"ann": presence("ann", former)})
             self.refused(409, held.admits, "ann", client(), True)
@@ -81,6 +84,21 @@ class AKeyedRegister(GroupCase):
         other = Register(1, "aNN", 5000)
         visitor = client(user="aNN")
         self.refused(409, group.decide_register, other, visitor, KeyIds(), LIMITS)
+
+    def test_of_what_a_classic_client_has_left_is_for_the_account_of_that_name(self) -> None:
+        ann = client(user="ann")
+        for alive, silent in product((True, False), repeat=2):
+            lease = ClassicRegistration("ann", "x", 1, Origin("192.0.2.1", 1, False, alive))
+            group = Group(classic={"ann": lease})
+            self.refused(409, group.admits, "ann", client(user="bob"), True, silent)
+            if not silent:
+                self.refused(409, group.admits, "ann", ann, True, silent)
+                continue
+            self.assertTrue(group.admits("ann", ann, True, silent))
+            made = group.decide_register(Register(1, "ann", 5000), ann, KeyIds(), LIMITS)
+            self.assertTrue(made.ousts)
+        made = Group().decide_register(Register(1, "ann", 5000), ann, KeyIds(), LIMITS)
+        self.assertFalse(made.ousts)
 
     def test_is_refused_beyond_the_names_of_a_key_and_of_the_server(self) -> None:
         message = Register(1, "ann", 5000)

@@ -56,6 +56,13 @@ class AccountTests(Hosted):
         self.assertIn(Dismiss(other, Error(403)), self.hall.others)
         self.assertEqual(self.hall.listed(), ["alice"])
 
-    def test_a_classic_client_s_name_is_not_taken(self) -> None:
+    def test_a_classic_client_s_name_is_taken_once_it_is_silent(self) -> None:
         self.hall.classic("alice")
-        self.assertStatus(409, self.visitor(2, "alice"), bcp2_server.Register(8, "alice", 5000))
+        request = bcp2_server.Register(8, "alice", 5000)
+        self.assertStatus(409, self.visitor(2, "alice"), request)
+        self.hall.now += self.hall.limits.takeover_wait
+        self.assertStatus(409, self.visitor(2, "bob"), request)
+        taker = self.visitor(2, "alice")
+        self.assertIsInstance(self.hall.register(taker, "alice"), bcp2_server.RegAck)
+        self.assertIsNone(self.hall.registry.find("alice"))
+        self.assertEqual(self.hall.listed(), ["alice"])

@@ -93,6 +93,11 @@ class AServerWithAKey(Served):
         await self.register("alice", OTHER)
         self.assertEqual(self.side.directory.names.owner("alice"), OTHER.name)
         self.assertNotEqual(ONE.name, OTHER.name)
+        client = await self.connect()
+        client.send(b"REGISTER\r\nclientID: dia\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n")
+        await self.until(lambda: bool(client.bytes))
+        self.assertTrue(self.server.free("dia"))
+        self.assertFalse(self.server.free("dia"))
 
     async def test_gives_no_classic_client_the_id_of_a_key(self) -> None:
         self.serve()

@@ -155,7 +155,8 @@ class TerminalTests(SynchronousTestCase):
             self.typed("/free owned"), ['* "owned" is free: any key can register it now']
         )
         self.assertEqual(
-            self.typed("/free other"), ['* no key owns the id "other": nothing to free']
+            self.typed("/free other"),
+            ['* no key and no classic client has the id "other": nothing to free'],
         )
         self.assertEqual(self.typed("/free"), ["* name an id: /free ID"])
 

@@ -368,7 +368,7 @@ class SharedDirectory:
     # What the operator wants.
 
     async def expel(self, client_id: str, free: bool) -> bool:
-        """Put out `client_id`, or with `free` take it from its key; False if it is nobody's.
+        """Put out `client_id`, or with `free` take it from its holder; False if it is nobody's.
 
         Raises: RemoteError: 503, nothing was done, or it is not known whether it was.
         """
@@ -378,7 +378,7 @@ class SharedDirectory:
             gone.clear()
             group = self._groups.as_group(state)
             known = client_id in (*group.presences, *group.classic)
-            if not (client_id in group.ids if free else known):
+            if not (client_id in (*group.ids, *group.classic) if free else known):
                 return None
             presence = group.presences.get(client_id)
             notices: list[tuple[str, Notice]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from chatproto.directory.group import KeyIds, RegisterDecision
+from chatproto.directory.group import KeyIds, RegisterDecision, is_silent
 from chatproto.directory.keyed import count_new_id, new_ids_limiter
 from chatproto.directory.registrations import (
     ClientConnection,
@@ -16,6 +16,7 @@ from chatproto.directory.registrations import (
 from chatproto.directory.shared import GroupState, Notice, ToClient
 from chatproto.directory.shared_changes import OwnPresence, ended, registered
 from chatproto.directory.shared_store import SharedDirectoryStore
+from chatproto.server.shared_directory.classic import NOTED
 from chatproto.server.shared_directory.groups import GroupDecision, SharedGroups
 from chatproto.server.shared_directory.own import OwnClients
 from chatproto.server.shared_directory.settling import Settler
@@ -93,7 +94,9 @@ class Registering:
             group = self._groups.as_group(state)
             owned = tuple(state.owned) if state.owner == visitor.key else ()
             new = client_id not in owned
-            if not group.admits(client_id, visitor, new):
+            heard = self._heard_at(state, client_id)
+            silent = is_silent(heard, self._now(), self._limits.takeover_wait)
+            if not group.admits(client_id, visitor, new, silent):
                 # What was on its way for long comes from a connection that its own program has left.
                 self._push([Dismiss(visitor, bcp2_server.Replaced())])
                 return None
@@ -118,6 +121,15 @@ class Registering:
                 self._settler.ask(client_id)  # it may have been written all the same
         if after is not None:
             await self._registered(message, visitor, decisions[-1], after)
+
+    def _heard_at(self, state: GroupState, client_id: str) -> float:
+        """Return when a classic client made its last request at the latest, 0 for none."""
+        held, mine = state.classic.get(client_id), self._own.leases.get(client_id)
+        if held is None:
+            return 0.0
+        if mine is not None:
+            return max(held.heard, mine.heard)
+        return held.heard + (NOTED if held.lease.source.alive else 0.0)
 
     async def _reserve(self, key: str, client_id: str) -> None:
         """Reserve an id for a key. Raises RemoteError 403 if it has as many as it may."""
@@ -161,6 +173,8 @@ class Registering:
             theirs = self._own.presences.get(one)
             if theirs is not None:
                 effects += self._dismissed(theirs.registration.visitor, Error(403))
+        if decision.ousts:
+            self._own.leases.pop(client_id)
         visitor.client_id = client_id
         since, made = after.owned[client_id].since, after.presences[client_id].made
         self._own.presences.put(client_id, OwnPresence(presence, made, since, used=made))

@@ -19,6 +19,7 @@ from chatproto.wire.limits import SERVER_DEFAULTS
 from tests.server.shared_directory.hall import Caller, HallCase
 
 Bridge = bcp2_server.Bridge
+RegAck = bcp2_server.RegAck
 
 
 class ClassicTests(HallCase):
@@ -58,6 +59,30 @@ class ClassicTests(HallCase):
         self.assertEqual([each.client_id for each in info.contacts], ["ann", "alice"])
         self.assertEqual((await ann.ask(ClassicBridge("ann"))).client_id, "alice")
         self.assertEqual((await alice.answer(Bridge, "ann")).client_id, "ann")
+
+    async def test_an_account_has_its_name_from_a_classic_client_that_has_left(self) -> None:
+        one, two = await self.servers()
+        for name, at in (("ann", one), ("ben", two)):
+            classic = at.caller()
+            await classic.register(name)
+            person = two.person(name, 1)
+            person.visitor.user = name
+            self.assertEqual((await person.register()).status, 409)
+            classic.leave()
+            await one.settled()
+            await two.settled()
+            self.ahead(61)
+            self.assertIsInstance(await person.register(), RegAck)
+            self.assertEqual((await one.store.load(name)).classic, {})
+            self.assertEqual(await one.caller().register(name), ClassicError(409))
+            person.leave()
+
+    async def test_an_operator_frees_the_id_of_a_classic_client(self) -> None:
+        one, two = await self.servers()
+        await one.caller().register("ann")
+        self.assertTrue(await two.directory.expel("ann", free=True))
+        self.assertFalse(await two.directory.expel("ann", free=True))
+        self.assertIsInstance(await two.person("ann", 1).register(), RegAck)
 
     async def test_an_open_client_calls_classic_ones(self) -> None:
         one, two = await self.servers()
