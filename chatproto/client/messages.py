@@ -39,6 +39,8 @@ MEANT = {
 
 ON_THE_WAY = (SessionState.CALLING, SessionState.ASKING, SessionState.OPEN, SessionState.BROKEN)
 """States of a conversation in which there will be room again, or an end."""
+_MOST_NAMED = 40
+"""Characters of an unknown name that a refusal repeats."""
 
 
 class Messages:
@@ -211,16 +213,17 @@ class Messages:
     def msg(self, text: str, to: str = "", word: str = "") -> None:
         """Send `text` as `say` does, unless `to` was probably forgotten.
 
-        `word`: the first of several words typed without `to`. With `--plain` the command is a plain
-        text of the assignment, whoever is named.
+        `word`: the first of several words typed without `to`. In a room it may be a mistyped name, and
+        everybody there would read what was meant for one. With `--plain` the command is a plain text
+        of the assignment, whoever is named.
         """
-        if word and not self._context.settings.plain and self._is_name(word):
+        if word and not self._context.settings.plain:
             here = self._conversations.target_name
-            without = f", without /msg the line goes to {here}" if here else ""
-            raise LocalError(
-                400,
-                reasons.FORGOT_AT(peer=word, otherwise=without),
-            )
+            if self._is_name(word):
+                without = f", without /msg the line goes to {here}" if here else ""
+                raise LocalError(400, reasons.FORGOT_AT(peer=word, otherwise=without))
+            if self._conversations.room:
+                raise LocalError(400, reasons.MSG_IN_ROOM(word=word[:_MOST_NAMED], room=here))
         self.say(text, to)
 
     def me(self, text: str, to: str = "") -> None:

@@ -350,6 +350,11 @@ AWAY_WITHOUT_LOG = Sentence(Reason.NOT_FOUND, "not sent: {peer} is away and has 
 FORGOT_AT = Sentence(
     Reason.MALFORMED, 'not sent: "{peer}" is a name. /msg @{peer} TEXT writes to {peer}{otherwise}'
 )
+MSG_IN_ROOM = Sentence(
+    Reason.MALFORMED,
+    'not sent: "{word}" is no name known here. Without /msg the line goes to {room}, '
+    "/msg @ID TEXT writes to ID alone",
+)
 
 NICK_UNKNOWN = Sentence(Reason.UNKNOWN_NAME, "nobody is called {nick}")
 NICK_GONE = Sentence(Reason.UNKNOWN_NAME, "nobody you know has the key of {nick} any more{now}")

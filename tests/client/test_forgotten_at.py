@@ -1,4 +1,4 @@
-"""`/msg al hello` is refused where `al` is a name: the @ may have been forgotten."""
+"""`/msg al hello` is refused where `al` is a name or a room would read it: the @ may be missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import Pin, PinFile
 from chatproto.identity.tls import Tls
-from chatproto.ui.commands import carry_out
+from chatproto.ui.commands import carry_out, carry_out_values
 from chatproto.ui.jsonlines import json_text
 from tests.client import plain_program
 from tests.client.rooms import room_ends
@@ -51,7 +51,7 @@ class RoomTests(room_ends.Case):
         self.alice.node.rooms.part()
         self.hall.settle()
         self.say("/msg alice hello")
-        self.assertEqual(len(self.bob.told(Sent)), 1)
+        self.assertIn("no name known here", self.refused().text)
         self.alice.joins()
         self.assertEqual(self.say("/msg alice hello"), [])
 
@@ -69,10 +69,30 @@ class RoomTests(room_ends.Case):
         self.assertEqual(self.say("/msg al hello"), [])
         self.refused()
 
-    def test_other_words_are_text(self) -> None:
-        for line in ("/msg Hello Bob!", "/msg Alice hello", "/msg alice", "/msg alice: hello"):
-            self.assertEqual(self.say(line), [line.removeprefix("/msg ")])
-        self.assertEqual(self.say("/msg bob is me"), ["bob is me"])
+    def test_a_name_that_nobody_has_is_not_read_by_the_room(self) -> None:
+        for line in (
+            "/msg alcie my grade",
+            "/msg Alice hello",
+            "/msg Hello Bob!",
+            "/msg bob is me",
+        ):
+            self.assertEqual(self.say(line), [])
+            failed = self.refused()
+            self.assertEqual((failed.status, failed.command), (400, "msg"))
+            self.assertIn("Without /msg the line goes to #den", failed.text)
+        self.say(f"/msg {'x' * 5000} hello")
+        self.assertLess(len(self.refused().text), 300)
+
+    def test_one_word_names_nobody(self) -> None:
+        self.assertEqual(self.say("/msg alice"), ["alice"])
+
+    def test_an_object_is_text_for_the_room(self) -> None:
+        for form in ({}, {"to": "#den"}):
+            self.alice.events.clear()
+            given = {"do": "msg", "text": "alcie my grade", **form}
+            self.assertIsNone(carry_out_values(given, self.bob.node.client))
+            self.hall.settle()
+            self.assertEqual(self.alice.texts(), ["alcie my grade"])
 
     def test_a_line_without_the_command_is_text(self) -> None:
         self.assertEqual(self.say("alice hello"), ["alice hello"])
@@ -92,6 +112,15 @@ class RoomTests(room_ends.Case):
 
 
 class PlainTests(plain_program.Case):
+    def test_other_words_are_text_in_a_conversation(self) -> None:
+        self.begin(plain=False, open=True)
+        wire = self.called("bob")
+        self.node.accept()
+        self.spent(wire)
+        carry_out("/msg bbo hello", self.node.client)
+        self.assertEqual(self.told(Failed), [])
+        self.assertEqual(self.node.client.conversations.whom("").unsent, 1)
+
     def test_every_text_is_sent_with_plain(self) -> None:
         wire = self.talking()
         carry_out(f"/msg {plain_program.BOB} hello", self.node.client)
