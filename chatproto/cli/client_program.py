@@ -141,7 +141,7 @@ def control(client: Client, screen: Callable[[Event], None]) -> Control:
             lambda: carry_out_json(line, client, references)
         )
 
-    return Control(screen, new_speaker, wall, client.context.limits)
+    return Control(screen, new_speaker, wall, client.context.limits, client.context.clock)
 
 
 def _password_again(client: Client, options: Options, secret: SecretLine, got: Signal[str]) -> None:

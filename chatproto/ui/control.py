@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorUNIX
+from twisted.internet.interfaces import IAddress, IReactorTime, IReactorUNIX
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
@@ -34,6 +34,7 @@ from chatproto.net.bounded_output import BoundedOutput
 from chatproto.net.clock import Wall
 from chatproto.net.private_socket import PrivateSocket
 from chatproto.net.script_connection import ScriptConnection
+from chatproto.net.timers import Timers
 from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui.references import NO_MARKS, Marks, References
@@ -43,6 +44,8 @@ from chatproto.wire.reasons import Reason
 
 CONTROL_UNSENT = 8 * 1024 * 1024
 """Bytes that may wait to be sent to one script."""
+CONTROL_ANSWERS = 10.0
+"""Seconds for the remaining answers to a script that has closed its output."""
 CONTROL_CONNECTIONS = 16
 """Connections to one `control.sock` at once."""
 NAME = "control.sock"
@@ -86,17 +89,22 @@ def for_others(event: Event) -> Event | None:
 class ControlConnection(ScriptConnection):
     """The connection of one script, dropped when it leaves more than `CONTROL_UNSENT` bytes unread.
 
-    No command is read from one that has left half of that unread.
+    No command is read from one that has left half of that unread. One that closes its output is closed
+    when its commands are over, after `CONTROL_ANSWERS` at the latest.
     """
 
     def __init__(self, control: Control, speaker: Speaker) -> None:
         output = BoundedOutput(CONTROL_UNSENT, self._flow)
         super().__init__(control.limits.control_line, output)
         self._held = False
+        self._has_said_all = False
         self._control = control
         self._speaker = speaker
+        self._timers = Timers(control.clock)
         self.references = References(
-            lambda event, marks: self.tell(control.line(event, marks)), owner=self
+            lambda event, marks: self.tell(control.line(event, marks)),
+            owner=self,
+            ended=self._finish_if_done,
         )
 
     def hold(self, held: bool) -> None:
@@ -120,6 +128,10 @@ class ControlConnection(ScriptConnection):
     def refuse(self, why: str) -> None:
         self._control.refuse(self, why)
 
+    def _finish_if_done(self) -> None:
+        if self._has_said_all and self.references.are_over:
+            self.finish()
+
     # What Twisted calls.
 
     def connectionMade(self) -> None:
@@ -129,7 +141,14 @@ class ControlConnection(ScriptConnection):
     def lineReceived(self, line: bytes) -> None:
         self._control.carry_out(self, self._speaker, line.decode("utf-8", "surrogateescape"))
 
+    def readConnectionLost(self) -> None:
+        if not self._has_said_all:
+            self._has_said_all = True
+            self._timers.after("answers", CONTROL_ANSWERS, self.finish)
+            self._finish_if_done()
+
     def connectionLost(self, reason: Failure | None = None) -> None:
+        self._timers.stop()
         self.references.forget()
         self._control.lost(self)
 
@@ -138,7 +157,7 @@ class Control(Factory):
     """Every connection to control.sock; stands between the node, which tells, and the screen.
 
     `screen` is told what is not an answer to a script. `new_speaker` makes what carries out the
-    lines of one connection; `seconds` returns the time of day.
+    lines of one connection; `seconds` returns the time of day; `clock` is the reactor, for timers.
     """
 
     noisy = False
@@ -149,8 +168,10 @@ class Control(Factory):
         new_speaker: Callable[[], Speaker],
         seconds: Callable[[], Wall],
         limits: ClientLimits,
+        clock: IReactorTime,
     ) -> None:
         self.limits = limits
+        self.clock = clock
         self._screen = screen
         self._new_speaker = new_speaker
         self._seconds = seconds

@@ -53,17 +53,31 @@ class References:
     """Commands of one front end that are not over, each with its reference.
 
     `tell` is called with the event of each end, and with what `of_current` returns for it. `owner`: the
-    front end, if it is not the screen.
+    front end, if it is not the screen. `ended` is called after the end of each command, also of those
+    without a reference.
     """
 
-    def __init__(self, tell: Callable[[Event, Marks], None], owner: object | None = None) -> None:
+    def __init__(
+        self,
+        tell: Callable[[Event, Marks], None],
+        owner: object | None = None,
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
         self.owner = owner
         self._tell = tell
+        self._ended = ended
+        self._unmarked = 0
+        """Commands without a reference that are not over."""
         self._open: dict[Reference, _Referenced] = {}
         self.forget = self._open.clear
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def are_over(self) -> bool:
+        """Return True if no command goes on, with a reference or without."""
+        return not self._open and not self._unmarked
 
     def carry_out(self, given: Values, client: Client) -> Event | None:
         """Carry out a command; an event is to be shown, while its reference is `of_current`.
@@ -97,7 +111,8 @@ class References:
 
     def carry_out_unmarked(self, command: str, work: Callable[[], Event | None]) -> Event | None:
         """Carry out a command without a reference; an answer that comes later is this front end's too."""
-        part = Asked(command, lambda _: None, self.owner).part()
+        self._unmarked += 1
+        part = Asked(command, self._unmarked_over, self.owner).part()
         with telling(part):
             answer = work()
         part.end()
@@ -132,6 +147,11 @@ class References:
         if self._open.pop(asked.ref, None) is asked:
             end = _done(asked)
             self._tell(end, asked.marks(end))
+            self._ended()
+
+    def _unmarked_over(self, _: Asked) -> None:
+        self._unmarked -= 1
+        self._ended()
 
 
 class _Referenced(Asked):

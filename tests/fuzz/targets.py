@@ -202,6 +202,7 @@ def control_socket(data: bytes) -> None:
         lambda: lambda line, references: carry_out_json(line, told.node.client, references),
         lambda: Wall(NOW),
         DEFAULTS,
+        Clock(),
     )
     told.node.publish.listen(control.tell)
     connection = control.buildProtocol(None)

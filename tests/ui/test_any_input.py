@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from chatproto.client.conversations import ActiveTarget
@@ -131,7 +132,7 @@ class AnyInputTests(Case):
                 lambda: carry_out_json(line, self.node.client, references)
             )
 
-        control = Control(screen.append, new_speaker, lambda: Wall(1.5), DEFAULTS)
+        control = Control(screen.append, new_speaker, lambda: Wall(1.5), DEFAULTS, Clock())
         self.tells(control.tell)
         connection, transport = control.buildProtocol(None), StringTransport()
         assert isinstance(connection, ControlConnection)

@@ -14,6 +14,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.error import CannotListenError, ConnectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -32,6 +33,7 @@ from chatproto.net.clock import Wall
 from chatproto.ui import control as control_socket
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import (
+    CONTROL_ANSWERS,
     CONTROL_CONNECTIONS,
     Control,
     ControlConnection,
@@ -79,7 +81,10 @@ class ControlTests(SynchronousTestCase):
         self.screen: list[Event] = []
         self.begun: list[str] = []
         self.answers: list[Event] = []  # told by the node while a line is carried out
-        self.control = Control(self.screen.append, lambda: self.speak, lambda: Wall(1.5), LIMITS)
+        self.clock = Clock()
+        self.control = Control(
+            self.screen.append, lambda: self.speak, lambda: Wall(1.5), LIMITS, self.clock
+        )
 
     def speak(self, line: str, references: References) -> Event | None:
         self.begun.append(line)
@@ -204,6 +209,8 @@ class ControlTests(SynchronousTestCase):
         script.connection.readConnectionLost()
         self.assertEqual(len(script.read()), 1)
         self.assertTrue(script.transport.disconnecting)
+        script.end()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_held_input_waits(self) -> None:
         script = Script(self.control)
@@ -243,9 +250,9 @@ class LateAnswerTests(room_ends.Case):
         self.hall.person("zoe")
         client = self.node.client
         self.screen: list[Event] = []
-        scripts = control(client, self.screen.append)
-        client.context.publish.listen(scripts.tell)
-        self.one, self.other = Script(scripts), Script(scripts)
+        self.scripts = control(client, self.screen.append)
+        client.context.publish.listen(self.scripts.tell)
+        self.one, self.other = Script(self.scripts), Script(self.scripts)
 
     def asks(self, line: str) -> list[dict[str, Any]]:
         """The answer to `line`; nobody else may hear of it."""
@@ -292,6 +299,33 @@ class LateAnswerTests(room_ends.Case):
         self.hall.settle()
         self.assertEqual((self.screen, self.other.read()), ([], []))
 
+    def test_a_half_closed_connection_gets_its_late_answers(self) -> None:
+        forms = {
+            "/names #den": "answer",
+            '{"do": "names", "room": "#den"}': "answer",
+            '{"do": "msg", "to": "#den", "text": "hi", "ref": 1}': "done",
+        }
+        for form, last in forms.items():
+            script = Script(self.scripts)
+            script.say(f"{form}\n".encode())
+            script.connection.readConnectionLost()
+            self.assertFalse(script.transport.disconnecting)
+            self.hall.settle()
+            self.assertEqual(script.read()[-1]["event"], last)
+            self.assertTrue(script.transport.disconnecting)
+            script.end()
+
+    def test_a_half_closed_connection_waits_for_its_answers_no_longer_than_a_limit(self) -> None:
+        script = Script(self.scripts)
+        script.say(b"/names #den\n")  # and the server does not answer
+        for _ in range(2):
+            script.connection.readConnectionLost()
+            self.node.client.context.clock.advance(CONTROL_ANSWERS / 2 - 0.1)
+            self.assertFalse(script.transport.disconnecting)
+        self.node.client.context.clock.advance(0.3)
+        self.assertTrue(script.transport.disconnecting)
+        script.end()
+
     def test_a_change_that_a_script_makes_is_told_to_all(self) -> None:
         self.one.say(b'{"do": "topic", "room": "#den", "text": "tea", "ref": 1}\n')
         self.hall.settle()
@@ -333,7 +367,11 @@ class SocketTests(SynchronousTestCase):
 
     def socket(self, home: Path) -> ControlSocket:
         control = Control(
-            self.screen.append, lambda: lambda line, references: None, lambda: Wall(1.5), LIMITS
+            self.screen.append,
+            lambda: lambda line, references: None,
+            lambda: Wall(1.5),
+            LIMITS,
+            Clock(),
         )
         return ControlSocket(self.reactor, home, control)
 
