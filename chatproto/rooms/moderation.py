@@ -154,7 +154,8 @@ class Moderation:
                     raise RemoteError(404, "not in that room")
                 _check_over(policy, target.key, actor, now)
                 news = Changed(name, "kick", by, peer_id)
-                return Decision(policy, bcp2_rooms.KickAck(cseq, name), news, kicked=peer_id)
+                ack, withdrawn = bcp2_rooms.KickAck(cseq, name), policy.without_invited(target.key)
+                return Decision(withdrawn, ack, news, kicked=peer_id)
             case bcp2_rooms.Ban(cseq, name, peer_id, key, address, until):
                 ban = self._ban(message, policy, actor, target, now)
                 banned = policy.with_ban(ban, now, limits.room_bans)

@@ -213,6 +213,12 @@ class RoomPolicy:
         """Invite the owner of `key` until `until`. Raises RemoteError 413 for over `most`."""
         return self.changed(invited=_put(self.invited, key, until, now, most))
 
+    def without_invited(self, key: str) -> RoomPolicy:
+        """Withdraw the invitation of the owner of `key`, if there is one."""
+        if key not in self.invited:
+            return self
+        return self.changed(invited=_without(self.invited, {key}))
+
     def with_ban(self, ban: BanRecord, now: float, most: int) -> RoomPolicy:
         """Add or replace a ban; its target loses operator role and invitation.
 

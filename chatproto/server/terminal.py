@@ -54,7 +54,10 @@ class Operated(Protocol):
         """Do what is typed about a room. Raises CodedError with one sentence, or fails with it."""
 
     def free(self, client_id: str) -> Deferred[bool]:
-        """Take an id from its key or classic client; fires with False if it has none. Fails with CodedError."""
+        """Take an id from its key or classic client; fires with False if none has it.
+
+        Fails with CodedError.
+        """
 
     def reload(self) -> Iterable[str]:
         """Read files again; yield a line for each. Raises CodedError after all for those that failed."""

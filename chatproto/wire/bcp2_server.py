@@ -426,7 +426,9 @@ class Closing(Bcp2Message):
 
 @value_class
 class Replaced(Bcp2Message):
-    """Tell that another connection with the same key took over; do not reconnect.
+    """Tell that another connection registered the id; do not reconnect.
+
+    It has the same key, or another one and a login as the user of that name.
 
         REPLACED
 

@@ -98,7 +98,8 @@ class Reason(Enum):
     REPLACED = (
         "replaced",
         None,
-        "another program with your key registered in your place, /register takes it back",
+        "another program registered in your place: with your key, or with your account's password and "
+        "another key (if it is not you, change the password); /register takes the id back",
     )
 
     # This machine.

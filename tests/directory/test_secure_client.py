@@ -427,15 +427,9 @@ class PushTests(Case):
     def test_replaced_is_final(self) -> None:
         self.started()
         self.says(bcp2_server.Replaced())
-        self.assertEqual(
-            self.news.refused,
-            [
-                (
-                    "another program with your key registered in your place, /register takes it back",
-                    None,
-                )
-            ],
-        )
+        self.assertEqual(self.news.refused, [(Reason.REPLACED.sentence, None)])
+        for cause in ("your key", "another key", "change the password"):
+            self.assertIn(cause, Reason.REPLACED.sentence)
         self.quiet_after_end()
 
     def quiet_after_end(self) -> None:

@@ -57,6 +57,14 @@ class TheOwner(Rooms):
         self.does(self.bob, bcp2_rooms.Join(4, "#tea"))
         self.assertTrue(self.is_in(self.bob))
 
+    def test_puts_an_invited_one_out_who_may_not_come_back(self) -> None:
+        self.does(self.alice, bcp2_rooms.Settings(2, "#tea", invited=True))
+        self.does(self.alice, bcp2_rooms.Invite(3, "#tea", "bob"))
+        self.does(self.bob, bcp2_rooms.Part(4, "#tea"))
+        self.does(self.bob, bcp2_rooms.Join(5, "#tea"))
+        self.does(self.alice, bcp2_rooms.Kick(6, "#tea", "bob"))
+        self.assert_refused(403, self.bob, bcp2_rooms.Join(7, "#tea"))
+
     def test_bans_by_id_key_and_address(self) -> None:
         self.carol.host = "10.0.0.2"
         for ban in (
