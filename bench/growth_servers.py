@@ -27,9 +27,10 @@ from tests.redis_process import FOUND, Redis
 
 COUNTS = (1, 3, 10)
 PEOPLE = 30
-"""Clients with keys who come and go in turns; each is always at the same server."""
+"""Clients with keys who come and go in turns; each is always at the same server, and in no room."""
 ROOMS, AUDIENCE, RATE = 2, 30, 100.0
 """Rooms, members of each, who are at all servers alike, and lines a second in all."""
+MEMBERS = ROOMS * AUDIENCE
 SETTLE = 0.3
 """Seconds that servers have for what is left after a load."""
 REST = 2.0
@@ -38,6 +39,8 @@ NEW_IDS = r"REGISTER\r\nclientID: x%p.%n\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 LIMITS = (*UNLIMITED, "new-rooms-per-address", "registrations", "room-burst", "room-rate")
 OTHERS = "% of its CPU that the others spend when {count} servers, one asked: "
 SESSION = "CPU a session, of one server's: {count} servers, "
+ALONE = "CPU a session, of one server's: 3 servers that share nothing, together"
+"""What the machine costs: three processes have colder caches than one."""
 LINE = "CPU a line in a room, of one server's: {count} servers, "
 MEMORY = "MiB that a server grows while they register elsewhere"
 START = "seconds until the next server answers"
@@ -124,9 +127,14 @@ def own_redis(place: Path) -> Iterator[Redis]:
 
 def server(place: Path, redis: Redis, count: int, number: int) -> Subject:
     """Make the server `number` of the group of `count`."""
-    limits = [f"--limits={name}=10000000" for name in LIMITS if name != "new-ids-per-address"]
     store = f"redis://127.0.0.1:{redis.port}/{COUNTS.index(count)}"
-    return subject(place, f"g{count}-{number}", store, *limits)
+    return without_limits(place, f"g{count}-{number}", store)
+
+
+def without_limits(place: Path, name: str, store: str) -> Subject:
+    """Make a server without limits on how much one address may ask for."""
+    limits = [f"--limits={one}=10000000" for one in LIMITS if one != "new-ids-per-address"]
+    return subject(place, name, store, *limits)
 
 
 def asked(group: Group, loadgen: Path, request: str | None, seconds: float) -> float:
@@ -147,7 +155,7 @@ def sessions(group: Group, keys: list[ssl.SSLContext], seconds: float) -> Costs:
         nonlocal done
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:
-            number = done % PEOPLE
+            number = MEMBERS + done % PEOPLE
             Person(number, group.port(number), keys[number]).wire.close()
             done += 1
         time.sleep(SETTLE)
@@ -158,7 +166,7 @@ def sessions(group: Group, keys: list[ssl.SSLContext], seconds: float) -> Costs:
 def lines(group: Group, keys: list[ssl.SSLContext], seconds: float) -> Costs:
     """Measure a line in a room with its deliveries. Returns the seconds of CPU of each server for one."""
     members: list[Member] = [
-        RoomMember(number, group.port(number // ROOMS), key) for number, key in enumerate(keys)
+        RoomMember(number, group.port(number // ROOMS), keys[number]) for number in range(MEMBERS)
     ]
     room = Room(members, AUDIENCE)
     room.say_evenly(len(members), RATE, SETTLE)
@@ -175,11 +183,15 @@ def lines(group: Group, keys: list[ssl.SSLContext], seconds: float) -> Costs:
 
 
 def one_round(
-    groups: dict[int, Group], loadgen: Path, keys: list[ssl.SSLContext], seconds: float
+    groups: dict[int, Group],
+    apart: list[Group],
+    loadgen: Path,
+    keys: list[ssl.SSLContext],
+    seconds: float,
 ) -> dict[str, float]:
-    """Measure everything once. All groups are measured in turns."""
+    """Measure everything once. All groups are measured in turns; `apart`: 1 and 3 that share nothing."""
     found: dict[str, float] = {}
-    for group in groups.values():
+    for group in (*groups.values(), *apart):
         group.rest(max(seconds, REST))
     found["ms of CPU a second that one of ten uses for itself"] = median(groups[10].idle) * 1e3
     for what, request in (("known ids", None), ("new ids", NEW_IDS)):
@@ -193,6 +205,8 @@ def one_round(
         for count, each in costs.items():
             found[name.format(count=count) + "together"] = sum(each) / alone
             found[name.format(count=count) + "each"] = sum(each) / count / alone
+    one, three = (sum(sessions(group, keys, seconds)) for group in apart)
+    found[ALONE] = three / one
     return found
 
 
@@ -233,16 +247,21 @@ def growth(place: Path, seconds: float, rounds: int, registered: int) -> dict[st
     Raises: CannotMeasure.
     """
     loadgen = built_loadgen(place)
-    keys = [tls(place, "bcp/2") for _ in range(ROOMS * AUDIENCE)]
+    keys = [tls(place, "bcp/2") for _ in range(MEMBERS + PEOPLE)]
     found: dict[str, list[float]] = {}
     with own_redis(place) as redis:
         groups = {
             count: Group([server(place, redis, count, number) for number in range(count)], [])
             for count in COUNTS
         }
-        with running(place, *(one for group in groups.values() for one in group.servers)):
+        apart = [
+            Group([without_limits(place, f"a{count}-{n}", "memory:") for n in range(count)], [])
+            for count in (1, 3)
+        ]
+        both = (*groups.values(), *apart)
+        with running(place, *(one for group in both for one in group.servers)):
             for _ in range(rounds):
-                for name, value in one_round(groups, loadgen, keys, seconds).items():
+                for name, value in one_round(groups, apart, loadgen, keys, seconds).items():
                     found.setdefault(name, []).append(value)
             last = many(place, redis, groups[3], loadgen, registered, seconds)
     found |= {name: [value] for name, value in last.items()}

@@ -252,7 +252,8 @@ def judged(value: float, goal: float | None) -> tuple[str, str]:
 
 def show(part: str, figures: Figures, options: argparse.Namespace) -> None:
     """One part, as a table."""
-    print(f"\n{part}: {options.store}, {machine()}")
+    store = "redis:" if part == "growth" else options.store
+    print(f"\n{part}: {store}, {machine()}")
     if part != "throughput":
         rows = [
             [name, f"{value:.4g}", *judged(value, GOALS.get(name))]
