@@ -7,6 +7,7 @@ is one more row of `ROWS` in `tests/stores/test_traces.py`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import count
 from typing import Any, cast
@@ -58,9 +59,17 @@ LIMITS = Limits(
 )
 """Small ones, so that short traces reach them."""
 
+SERVERS = 3
+"""Servers, of which each connection is to one; a server that is alone is all of them."""
 Step = tuple[str, ...]
-"""`key N MESSAGE`, `plain N MESSAGE`, `raw came|said|went NAME`, `operator MESSAGE`, `leave N`,
-`wait SECONDS`. N is the number of a person, with a key below 10 and without from 10 on."""
+"""`key N MESSAGE...`, `plain N MESSAGE`, `raw came|said|went NAME`, `operator MESSAGE`, `leave N`,
+`wait SECONDS`. N is the number of a person, with a key below 10 and without from 10 on. Numbers
+6 to 9 are other programs of the persons 1 to 4, with the same keys."""
+
+
+def key_of(number: int) -> str:
+    """Return the key of person `number`."""
+    return key((number - 1) % 5 + 1)
 
 
 class Watched:
@@ -70,7 +79,9 @@ class Watched:
         self.row = row
         self.number = number
         self.visitor = ClientConnection(
-            key(number), f"192.0.2.{number % 3}", 4000 + number, number=next(row.numbers)
+            *(key_of(number), f"192.0.2.{number % 3}", 4000 + number),
+            number=next(row.numbers),
+            node=str(row.server_of(number)),
         )
         row.secure.connections[self.visitor] = cast(Any, self)
 
@@ -91,13 +102,16 @@ class AnyRow:
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes]] = []
         self._in_lobby: set[str] = set()
+        self._came: Counter[int] = Counter()
 
     def do(self, step: Step) -> None:
         """Carry out one step."""
         kind, *words = step
         match kind:
             case "key":
-                self.ask(int(words[0]), strict.decode(Sender.CLIENT, words[1].encode()))
+                for word in words[1:]:
+                    self.ask(int(words[0]), strict.decode(Sender.CLIENT, word.encode()))
+                self.settle()
             case "plain":
                 self.ask_plain(int(words[0]), codec.decode(words[1].encode()))
             case "operator":
@@ -123,6 +137,11 @@ class AnyRow:
     def order(self, message: Bcp2Message) -> None:
         """Have the operator order something about rooms."""
         raise NotImplementedError
+
+    def server_of(self, number: int) -> int:
+        """Return the number of the server to which a person connects this time, each time another."""
+        self._came[number] += 1
+        return (number + self._came[number]) % SERVERS
 
     @property
     def lobby(self) -> Any:
@@ -203,7 +222,6 @@ class Row(AnyRow):
             self.rooms.answered(visitor)
             self.secure.carry_out(self.keyed.answer(message, visitor, now))
             self.rooms.follow(visitor)
-        self.clock.advance(0)
 
     def ask_plain(self, number: int, message: Any) -> None:
         origin = self.plain.get(number)
@@ -257,8 +275,8 @@ def replay(row: AnyRow, trace: Iterable[Step]) -> list[list[str]]:
 
 # Traces that hypothesis makes.
 
-_IDS = st.sampled_from(["ann", "Ann", "bob", "b0b", "carl", "cari", "server", "dora"])
-_ROOMS = st.sampled_from(["#tea", "#tea", "#lobby", "#den", "#T3A"])
+IDS = st.sampled_from(["ann", "Ann", "bob", "b0b", "carl", "cari", "server", "dora"])
+ROOMS = st.sampled_from(["#tea", "#tea", "#lobby", "#den", "#T3A"])
 _KEYED, _PLAIN = st.integers(1, 5), st.integers(10, 13)
 _UNTIL = st.sampled_from(["", "", *(date_of(Wall(NOW + age)) for age in (-50.0, 20.0, 300.0))])
 _KEYS = st.integers(1, 5).map(key)
@@ -269,15 +287,15 @@ def _requests(kind: type[Any], *values: st.SearchStrategy[Any], **named: Any) ->
 
 
 _TARGETS: st.SearchStrategy[dict[str, str]] = st.one_of(
-    st.fixed_dictionaries({"peer_id": _IDS}),
+    st.fixed_dictionaries({"peer_id": IDS}),
     st.fixed_dictionaries({"key": _KEYS}),
     st.fixed_dictionaries({"address": st.sampled_from(["192.0.2.1", "192.0.2.2"])}),
     st.just({}),
 )
-_DIRECTORY = st.one_of(
+DIRECTORY = st.one_of(
     _requests(
         bcp2_server.Register,
-        _IDS,
+        IDS,
         st.just(5000),
         expires=st.sampled_from([None, None, 0, 60, 300]),
         listed=st.booleans(),
@@ -285,50 +303,50 @@ _DIRECTORY = st.one_of(
         open=st.booleans(),
         away=st.sampled_from(["", "", "lunch"]),
     ),
-    _requests(bcp2_server.Bridge, _IDS | st.just("")),
+    _requests(bcp2_server.Bridge, IDS | st.just("")),
     _requests(bcp2_server.Info, limit=st.sampled_from([None, 1, 3])),
-    _requests(bcp2_server.Watch, _IDS),
-    _requests(bcp2_server.Unwatch, _IDS),
+    _requests(bcp2_server.Watch, IDS),
+    _requests(bcp2_server.Unwatch, IDS),
 )
-_MODERATION = st.one_of(
-    _requests(bcp2_rooms.Topic, _ROOMS, st.sampled_from(["", "hot", "much too long for it", "a\nb"])),
-    _requests(bcp2_rooms.Kick, _ROOMS, _IDS),
+MODERATION = st.one_of(
+    _requests(bcp2_rooms.Topic, ROOMS, st.sampled_from(["", "hot", "much too long for it", "a\nb"])),
+    _requests(bcp2_rooms.Kick, ROOMS, IDS),
     *(
         st.builds(lambda room, until, target, kind=kind: kind(1, room, until=until, **target),
-                  _ROOMS, _UNTIL, _TARGETS)
+                  ROOMS, _UNTIL, _TARGETS)
         for kind in (bcp2_rooms.Ban, bcp2_rooms.Unban)
     ),
     *(
-        _requests(kind, _ROOMS, _IDS, _UNTIL)
+        _requests(kind, ROOMS, IDS, _UNTIL)
         for kind in (bcp2_rooms.Mute, bcp2_rooms.Op, bcp2_rooms.Invite)
     ),
     _requests(
         bcp2_rooms.Settings,
-        _ROOMS,
+        ROOMS,
         st.sampled_from([None, "", "sesame"]),
         st.sampled_from([None, None, True, False]),
         st.sampled_from([None, True, False]),
     ),
 )  # fmt: skip
-_IN_ROOMS = st.one_of(
-    _requests(bcp2_rooms.Join, _ROOMS, st.sampled_from(["", "", "sesame"])),
-    _requests(bcp2_rooms.Say, _ROOMS, st.sampled_from(["hi", "hello"])),
-    _requests(bcp2_rooms.Part, _ROOMS),
-    _requests(bcp2_rooms.Names, _ROOMS),
-    _requests(bcp2_rooms.History, _ROOMS),
+IN_ROOMS = st.one_of(
+    _requests(bcp2_rooms.Join, ROOMS, st.sampled_from(["", "", "sesame"])),
+    _requests(bcp2_rooms.Say, ROOMS, st.sampled_from(["hi", "hello"])),
+    _requests(bcp2_rooms.Part, ROOMS),
+    _requests(bcp2_rooms.Names, ROOMS),
+    _requests(bcp2_rooms.History, ROOMS),
     _requests(bcp2_rooms.Rooms),
-    _MODERATION,
+    MODERATION,
 )
-_CLASSIC = st.one_of(
+CLASSIC = st.one_of(
     st.builds(
         classic.ClassicRegister,
-        _IDS,
+        IDS,
         st.sampled_from(["198.51.100.1", "10.0.0.1"]),
         st.integers(3000, 3001),
     ),
-    st.builds(classic.ClassicBridge, _IDS),
+    st.builds(classic.ClassicBridge, IDS),
     st.just(classic.ClassicInfo()),
-    st.builds(classic.Unregister, _IDS),
+    st.builds(classic.Unregister, IDS),
 )
 
 
@@ -337,16 +355,16 @@ def _keyed_step(number: int, message: Bcp2Message) -> Step:
 
 
 STEPS: st.SearchStrategy[Step] = st.one_of(
-    st.builds(_keyed_step, _KEYED, _DIRECTORY),
-    st.builds(_keyed_step, _KEYED, _IN_ROOMS),
-    st.builds(_keyed_step, st.integers(1, 3), _IN_ROOMS),
-    st.builds(_keyed_step, st.integers(1, 3), _MODERATION),
+    st.builds(_keyed_step, _KEYED, DIRECTORY),
+    st.builds(_keyed_step, _KEYED, IN_ROOMS),
+    st.builds(_keyed_step, st.integers(1, 3), IN_ROOMS),
+    st.builds(_keyed_step, st.integers(1, 3), MODERATION),
     st.builds(
         lambda number, message: ("plain", str(number), codec.encode(message).decode()),
         _PLAIN,
-        _CLASSIC,
+        CLASSIC,
     ),
-    st.builds(lambda message: ("operator", strict.encode(message).decode()), _MODERATION),
+    st.builds(lambda message: ("operator", strict.encode(message).decode()), MODERATION),
     st.builds(
         lambda what, name: ("raw", what, name),
         st.sampled_from(["came", "said", "went"]),

@@ -183,10 +183,15 @@ class SharedClassic:
             mine = self._own.leases.get(client_id)
             if mine is not None:
                 heard = max(heard, mine.heard)
-            wait = self._limits.takeover_wait
-            lease = group.decide_classic(
-                client_id, source.claimed(ip), port, source, heard, now, wait
-            )
+            lease, wait = group.classic.get(client_id), self._limits.takeover_wait
+            if (
+                lease is None
+                or lease.source is not source
+                or not lease.confirmed_by(message, source)
+            ):
+                lease = group.decide_classic(
+                    client_id, source.claimed(ip), port, source, heard, now, wait
+                )
             if held is None and not roomy:
                 return None
             made[:] = [lease]

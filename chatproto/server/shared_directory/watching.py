@@ -71,11 +71,9 @@ class SharedWatches:
     async def watch(self, message: bcp2_server.Watch, visitor: ClientConnection) -> None:
         """Answer WATCH. Raises RemoteError: 404, 413 for too many."""
         peer_id = message.peer_id
-        if peer_id not in visitor.watches and len(visitor.watches) >= self._limits.watches:
-            raise RemoteError(413, "too many watches")
         self._asked[peer_id] = self._asked.get(peer_id, 0) + 1
         try:
-            state = await self._enter(peer_id, visitor.key)
+            state = await self._enter(peer_id, visitor)
             self._learn(PresenceNotice(peer_id, state.version, state.presences.get(peer_id)))
             if visitor.number in self._own.connections:
                 presence = self._registration(peer_id)
@@ -89,8 +87,9 @@ class SharedWatches:
                 del self._asked[peer_id]
                 self._let_go(peer_id)
 
-    async def _enter(self, peer_id: str, key: str) -> GroupState:
+    async def _enter(self, peer_id: str, visitor: ClientConnection) -> GroupState:
         """Have this server told of an id from now on, and return its group."""
+        key, watches = visitor.key, visitor.watches
 
         async def decide(state: GroupState) -> GroupDecision:
             group = self._groups.as_group(state)
@@ -100,6 +99,8 @@ class SharedWatches:
                 raise RemoteError(404, "no such client")
             if presence is None and group.owner is None:
                 raise RemoteError(404, "no such client")
+            if peer_id not in watches and len(watches) >= self._limits.watches:
+                raise RemoteError(413, "too many watches")
             return self._entered(state)
 
         after = await self._groups.change(peer_id, decide)

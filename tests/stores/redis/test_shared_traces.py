@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from hypothesis import given, settings
 
-from chatproto.wire import bcp2_rooms, classic, codec, strict
+from chatproto.wire import bcp2_rooms, bcp2_server, classic, codec, strict
+from chatproto.wire.bcp2_common import Bcp2Message
 from tests.contracts.shared_row import SHARED_LIMITS, Pair
 from tests.contracts.traces import TRACES, Step
 from tests.long import LONG
@@ -35,10 +36,15 @@ def test_several_servers_answer_as_memory_does_in_many_traces() -> None:
     each()
 
 
-def test_a_classic_lease_ends_after_the_last_request_though_the_connection_lasts() -> None:
-    def plain(number: int, message: classic.Message) -> Step:
-        return "plain", str(number), codec.encode(message).decode()
+def plain(number: int, message: classic.Message) -> Step:
+    return "plain", str(number), codec.encode(message).decode()
 
+
+def keyed(number: int, *messages: Bcp2Message) -> Step:
+    return "key", str(number), *(strict.encode(one).decode() for one in messages)
+
+
+def test_a_classic_lease_ends_after_the_last_request_though_the_connection_lasts() -> None:
     register = classic.ClassicRegister("dora", "198.51.100.1", 3000)
     info = plain(11, classic.ClassicInfo())
     trace = [
@@ -50,6 +56,17 @@ def test_a_classic_lease_ends_after_the_last_request_though_the_connection_lasts
 
 
 def test_who_is_not_registered_is_told_so_whatever_is_asked() -> None:
-    say = strict.encode(bcp2_rooms.Say(1, "#tea", "hi")).decode()
-    names = strict.encode(bcp2_rooms.Names(1, "#tea")).decode()
-    compare([("key", "1", say), ("key", "2", names)])
+    compare([keyed(1, bcp2_rooms.Say(1, "#tea", "hi")), keyed(2, bcp2_rooms.Names(1, "#tea"))])
+
+
+def test_a_classic_client_keeps_its_id_though_a_key_has_what_looks_like_it() -> None:
+    register = plain(10, classic.ClassicRegister("dora", "198.51.100.1", 3000))
+    d0ra = keyed(3, bcp2_server.Register(1, "d0ra", 5000))
+    compare([register, d0ra, ("wait", "61"), register])
+
+
+def test_who_watches_too_many_is_told_first_that_there_is_no_such_client() -> None:
+    names = "ann", "bob", "carl"
+    register = [keyed(at, bcp2_server.Register(1, name, 5000)) for at, name in enumerate(names, 1)]
+    watches = [bcp2_server.Watch(2, name) for name in (*names, "dora")]
+    compare([*register, keyed(1, *watches)])
