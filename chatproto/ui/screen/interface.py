@@ -26,7 +26,14 @@ from chatproto.client.events import (
 )
 from chatproto.client.targets import Target
 from chatproto.net.clock import Wall
-from chatproto.ui.commands import TypedText, carry_out, carry_out_for
+from chatproto.ui.commands import (
+    BadCommand,
+    Command,
+    TypedText,
+    carry_out,
+    carry_out_for,
+    parse,
+)
 from chatproto.ui.completion import completions
 from chatproto.ui.legible import inline
 from chatproto.ui.plain import dropped
@@ -47,6 +54,8 @@ from chatproto.ui.screen.tabs import Tabs
 from chatproto.wire.actions import ACTION, marked
 from chatproto.wire.reasons import Reason
 
+BACK = 1.0
+"""Seconds after the return from a failed call in which a line that is begun may be meant for that."""
 TWICE = 2.0
 """Seconds between two Ctrl-C that quit."""
 ROWS = 5000
@@ -110,10 +119,13 @@ class FullInterface:
         self._typing = False
         self._asked_for = ""  # the long text about which the person was asked
         self._held = False  # no more may be said for now
+        self._tried: tuple[Target, Target] | None = None  # a call, and the target before it
+        self._back_from: tuple[Target, float] | None = None  # the call that failed, and until when
         self._elsewhere = False  # a question is answered, and the target comes back at once
         self._interrupted: float | None = None
         self._ending = False
         client.context.hold_input.listen(self._hold)
+        client.context.settled.listen(self._settled)
 
     # What there is to draw.
 
@@ -288,6 +300,10 @@ class FullInterface:
         if bool(text) is not self._typing:
             self._typing = bool(text)
             self._intended = self._client.conversations.target
+            if text and self._back_from is not None:
+                failed, until = self._back_from
+                if self._clock.seconds() < until:
+                    self._intended = failed
         self._listing = []
         if text:
             self._interrupted = None
@@ -313,6 +329,8 @@ class FullInterface:
         if not text.strip():
             return True
         self._say_hint("")
+        if command and self._close_over(text):
+            return True
         if not command and self._ask_first(text):
             return False
         if self._held:
@@ -322,9 +340,30 @@ class FullInterface:
         action = command and text.startswith("/me ")
         if found.kind in ("nobody", "ended") or (command and not action):
             return self._carry_out(said, None)
-        shown = marked(text.removeprefix("/me ").strip(), ACTION) if action else text
+        if action:
+            shown = marked(text.removeprefix("/me ").strip(), ACTION)
+        else:
+            shown = text if pasted or not text.startswith("//") else text[1:]  # as it is sent
         line = self._own.typed(found.name, shown, self._seconds(), self._clock.seconds())
         return self._carry_out(said, line)
+
+    def _close_over(self, line: str) -> bool:
+        """Carry out a /leave of a conversation that is over already; False: `line` is no such command."""
+        try:
+            said = parse(line)
+        except BadCommand:
+            return False
+        if not isinstance(said, Command) or said.name != "leave" or not said.arguments[0]:
+            return False
+        wanted = said.arguments[0]
+        if self._client.rooms.has(wanted) or self._client.conversations.called(wanted):
+            return False
+        closed = next((one for one in (wanted, f"{wanted}?") if one in self._tabs.names()), "")
+        if not closed or closed == self._tabs.current:
+            return False
+        self._tabs.remove(closed)
+        self._show(Notice(f"closed {inline(closed)}, which was over already"))
+        return True
 
     def say_wrong(self, sentence: str) -> None:
         """Show a sentence about a mistake of ours."""
@@ -435,6 +474,7 @@ class FullInterface:
         """Carry out what was typed; `line`: it is a text, and shown as our own once it is taken."""
         text = isinstance(said, TypedText) or not said.startswith("/")
         self._saying, self._catching, self._refusal = line, text or line is not None, None
+        before = self._client.conversations.target
         try:
             shown = carry_out_for(self._intended, said, self._client)
         finally:
@@ -446,10 +486,46 @@ class FullInterface:
             if line is not None:
                 self._own.refuse(line)
             return self._keep(failed.text)
+        self._remember(before)
         self._show(shown)
         self._look()
         self._changed()
         return True
+
+    def _remember(self, before: Target | None) -> None:
+        """Note that the person has begun a call while `before` was the target; it may be over already."""
+        now = self._client.conversations.target
+        if now is before or now is None:
+            return
+        self._tried = self._back_from = None
+        if before is not None and before.is_live and not now.room and not now.was_open:
+            self._tried = now, before
+            self._back(typing=False)
+
+    def _settled(self, _: None) -> None:
+        self._back(self._typing)
+
+    def _back(self, typing: bool) -> None:
+        """Go back to the target before a call, if that has failed, the target is open, and not `typing`."""
+        if self._tried is None:
+            return
+        call, before = self._tried
+        now = self._client.conversations.target
+        if now is call and call.is_live and not call.was_open:
+            return
+        self._tried = None
+        over = now is not None and not now.is_live and now.name == call.name
+        if now is None or not over or call.was_open or typing or not self._is_open(before):
+            return
+        self._client.conversations.move_to(before)
+        self._back_from = now, self._clock.seconds() + BACK
+        self._show(Notice(f"what you type goes to {inline(before.name)} again"))
+
+    def _is_open(self, target: Target) -> bool:
+        if target.room:
+            return self._client.rooms.is_inside(target.room)
+        all = self._client.conversations
+        return any(one is target and one.state.value in ("open", "broken") for one in all)
 
     def _keep(self, sentence: str) -> bool:
         """Say why the line stays in the prompt; the next Enter is for the target as it is now."""

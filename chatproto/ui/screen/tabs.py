@@ -92,6 +92,10 @@ class Tabs:
         stays = name == self._current and not never_open
         self._all = [tab for tab in self._all if tab.name != name or tab.unread or stays]
 
+    def remove(self, name: str) -> None:
+        """Forget `name` with all its unread lines: the person wants it closed."""
+        self._all = [tab for tab in self._all if tab.name != name]
+
     def look_at(self, name: str) -> int:
         """Make `name` the current one; return how many of its lines were unread.
 

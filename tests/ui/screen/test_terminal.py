@@ -46,11 +46,15 @@ class TalkTests(ScreenCase):
         bob = self.with_bob()
         self.enter("hello bob")
         self.expect("you          hello bob ✓")
+        self.enter("//slash one")
+        self.expect("you          /slash one ✓")
+        self.pass_time(1.0)
+        self.assertNotIn("//slash", self.text)
         bob.acknowledges = False
         self.enter("are you there?")
         self.pass_time(1.0)
         self.assertIn("you          are you there?\n", self.text)
-        self.node.publish(Undelivered("bob", "connection lost", 2, "are you there?"))
+        self.node.publish(Undelivered("bob", "connection lost", 3, "are you there?"))
         self.expect("not delivered to bob: are you there? (connection lost)")
         bob.leaves()
         self.expect_prompt("to nobody (was bob)>")
@@ -75,6 +79,46 @@ class TalkTests(ScreenCase):
         self.expect("not sent: the conversation with bob has ended")
         self.assertTrue(self.prompt.endswith("for bob only"))
         self.assertEqual(bob.texts, [])
+
+    def test_a_failed_call_leads_back_to_the_conversation_before(self) -> None:
+        bob = self.with_bob()
+        self.enter("/chat nosuchperson")
+        self.expect("what you type goes to bob again")
+        self.expect_prompt("to bob 🔒>")
+        self.enter("for nosuchperson")
+        self.expect("!! not sent")  # begun at once, perhaps without a look at the prompt
+        self.assertEqual(bob.texts, [])
+        self.type("\x15")
+        self.enter("/chat 10.0.0.9:3001")
+        self.expect_prompt("to 10.0.0.9:3001 calling>")
+        self.pass_time(60.0)
+        self.expect_prompt("to bob 🔒>")
+        self.enter("hello bob")
+        self.expect("hello bob ✓")
+        self.assertEqual(bob.texts, ["hello bob"])
+
+    def test_a_failed_call_leads_to_nobody_else_than_before(self) -> None:
+        bob = self.with_bob()
+        self.called("carol")
+        self.enter("/chat 10.0.0.9:3001")
+        self.expect_prompt("to 10.0.0.9:3001 calling>")
+        bob.leaves()
+        self.pass_time(60.0)
+        self.expect_prompt("to nobody (was 10.0.0.9:3001)>")
+
+    def test_leave_closes_the_tab_of_who_has_left(self) -> None:
+        self.with_bob()
+        carol = self.called("carol")
+        carol.says("bye")
+        self.expect("[2:carol 1]")
+        carol.leaves()
+        self.expect("carol left")
+        self.enter("/leave carol")
+        self.expect("closed carol, which was over already")
+        self.wait_for(lambda: "[2:carol" not in self.display[self.screen.cursor.y - 1], "no tab")
+        self.enter("/leave carol")
+        self.expect('no conversation with "carol"')
+        self.expect_prompt("to bob 🔒>")
 
     def test_switching_shows_what_is_unread(self) -> None:
         self.with_bob()
