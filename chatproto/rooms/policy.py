@@ -131,7 +131,7 @@ class RoomPolicy:
 
     def outline(self, members: int) -> str:
         """Describe the room in one line, for the operator."""
-        topic = f", {self.topic}" if self.topic else ""
+        topic = f", topic: {self.topic}" if self.topic else ""
         closed = "" if self.is_open else ", not open to all"
         return f"{self.name}: {members} member{'' if members == 1 else 's'}{closed}{topic}"
 

@@ -239,7 +239,7 @@ class TheOperator(Rooms):
         self.does(self.bob, bcp2_rooms.Join(2, "#den", "x"))
         self.assertEqual(
             list(self.rooms.lines()),
-            ["#den: 1 member, not open to all", "#lobby: 0 members", "#tea: 3 members, hot"],
+            ["#den: 1 member, not open to all", "#lobby: 0 members", "#tea: 3 members, topic: hot"],
         )
 
 

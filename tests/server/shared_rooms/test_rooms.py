@@ -376,7 +376,7 @@ class SharedRoomsTests(SharedRoomsCase):
         lines = [*(await alice.server.shared.lines())]
         self.assertEqual(
             [one for one in lines if "lobby" not in one],
-            ["#bobs: 1 member, not open to all", "#tea: 2 members, milk"],
+            ["#bobs: 1 member, not open to all", "#tea: 2 members, topic: milk"],
         )
 
     async def test_guesses_at_a_room_s_key_are_told_to_its_owner_at_another_server(self) -> None:
