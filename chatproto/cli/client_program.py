@@ -161,15 +161,24 @@ def _password_again(client: Client, options: Options, secret: SecretLine, got: S
 def ask_password_again(
     client: Client, options: Options, ask: Callable[[str, Callable[[str], None]], None]
 ) -> Callable[[str], None]:
-    """Have `ask` called when the server refuses the password; the result takes what was typed."""
+    """Have `ask` called when the server refuses the password; the result takes what was typed.
+
+    A server that puts off the login after that (429) wants no other password, and the person is told.
+    """
+    asked = False
 
     def got(password: str) -> None:
         options["password"], options["typed-password"] = password, True
         client.directory.register()
 
     def told(event: Event) -> None:
+        nonlocal asked
         if isinstance(event, Failed) and (event.command, event.status) == ("register", 403):
+            asked = True
             ask(f"type the password of {options['user']} again", got)
+        elif asked and isinstance(event, Notice) and event.code is Reason.RATE_LIMITED:
+            asked = False
+            client.context.publish(Notice("no password is asked for now, what you type is shown"))
 
     client.context.publish.listen(told)
     return got

@@ -38,6 +38,7 @@ takes and ends them is not dialled without a pause."""
 FOR_NOW = (408, 429, 500, 503)
 """Refusals that another try may not meet."""
 FORBIDDEN = WRONG_PASSWORD = 403
+TOO_MANY = 429
 NO_LOGIN = {WRONG_PASSWORD: reasons.WRONG_PASSWORD, 405: reasons.NO_ACCOUNTS}
 
 
@@ -371,7 +372,7 @@ class SecureServer:
             self.login_refused = error.status == WRONG_PASSWORD
             self._refuse(NO_LOGIN[error.status](), error.status)
         else:
-            self._not_registered(failure)
+            self._not_registered(failure, reasons.TOO_MANY_LOGINS())
 
     def _registered(self, answer: Bcp2Message) -> None:
         assert isinstance(answer, bcp2_server.RegAck)
@@ -383,12 +384,14 @@ class SecureServer:
             self._unheeded(partial(bcp2_server.Watch, peer_id=peer_id), bcp2_server.WatchAck)
         self._news.server_registered(self, answer.expires)
 
-    def _not_registered(self, failure: Failure) -> None:
+    def _not_registered(self, failure: Failure, too_many: str = "") -> None:
+        """Try again later, or never; `too_many`: what a 429 says, if not the server's own words."""
         error = failure.value
         if isinstance(error, ServerRefused) and error.status in FOR_NOW:
             self._drop_connection()
             when = f", in {error.retry_after} s at the earliest" if error.retry_after else ""
-            why = Cause(error.reason, f"{error}{when}")
+            says = too_many if too_many and error.status == TOO_MANY else str(error)
+            why = Cause(error.reason, f"{says}{when}")
             self._lost(why, partial(self._places.patience, error.retry_after), error)
         elif isinstance(error, ServerRefused):
             forbidden = error.status == FORBIDDEN

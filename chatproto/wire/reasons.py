@@ -485,6 +485,7 @@ NO_SERVER_YET = Sentence(
 SERVER_LEFT_OUT = Sentence(Reason.SERVER_UNREACHABLE, "server {server}: {why}, no longer used")
 NO_ACCOUNTS = Sentence(Reason.NOT_ALLOWED, "it has no accounts, start without --user")
 WRONG_PASSWORD = Sentence(Reason.LOGIN_REFUSED, "unknown user or wrong password")
+TOO_MANY_LOGINS = Sentence(Reason.RATE_LIMITED, "too many tries to log in")
 SAME_PASSWORD = Sentence(
     Reason.REFUSED, "that password was refused before: start again with another one"
 )

@@ -40,7 +40,7 @@ from tests.client.keyed_program import (
     Case,
     key_of,
 )
-from tests.client.tls_net import DATE, FarPerson
+from tests.client.tls_net import DATE, FarPerson, FarServer
 from tests.limits import DEFAULTS
 
 CHANGED = "refused: the key of {} has changed"
@@ -385,6 +385,32 @@ class NoServerTests(Case):
         PinFile(self.home / "known_peers").put(Pin("server", "10.0.0.9:5555", key_of("server")))
         self.begin(typed=True)
         self.assertEqual(len(self.texts(Notice)), 1)
+
+
+class BusyServer(FarServer):
+    """Refuses registrations for now."""
+
+    def hear(self, message: Any) -> None:
+        if isinstance(message, bcp2_server.Register):
+            self._say(Error(429, message.cseq, retry_after=34))
+        else:
+            super().hear(message)
+
+
+class BusyServerTests(Case):
+    """A server answers, but with 429."""
+
+    server = True
+
+    def at_server(self) -> FarServer:
+        self.directory = BusyServer(self.net, self.net.accept(), IDENTITIES["server"])
+        self.net.settle()
+        return self.directory
+
+    def test_a_person_is_not_told_to_start_one(self) -> None:
+        self.begin(typed=True)
+        [told] = self.texts(Notice)
+        self.assertIn("in 34 s at the earliest, retrying", told)
 
 
 class ServerTests(Case):

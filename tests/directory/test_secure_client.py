@@ -902,6 +902,4 @@ class RefusedLoginTests(Case):
         self.server.start(ALICE)
         self.refused(429, retry_after=40)
         self.assertFalse(self.server.login_refused)
-        self.assertEqual(
-            self.news.lost, ["too many requests in a short time, in 40 s at the earliest"]
-        )
+        self.assertEqual(self.news.lost, ["too many tries to log in, in 40 s at the earliest"])

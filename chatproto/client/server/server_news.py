@@ -85,7 +85,8 @@ class ServerNews:
     def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
         """The connection is gone, or was not to be had: one line for the first of many tries.
 
-        A person who has never been registered there is told what to do about it.
+        A person who has never been registered there is told what to do about it, unless the server
+        has answered: with 429.
         """
         if not self._trying:
             self._trying = True
@@ -93,7 +94,9 @@ class ServerNews:
                 why = reasons.SERVER_NEWS.around(why, server=server.name)
             news = reasons.SERVER_AWAY.around(why, then=self._then)
             self._context.publish(Notice(news, code=news.reason))
-            if self._context.settings.typed and self._known.file.pins.server(server.name) is None:
+            answered = news.reason is Reason.RATE_LIMITED
+            never = not answered and self._known.file.pins.server(server.name) is None
+            if self._context.settings.typed and never:
                 hint = reasons.NO_SERVER_YET()
                 self._context.publish(Notice(hint, code=hint.reason))
         self._events.lost(again)
