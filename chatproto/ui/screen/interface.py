@@ -67,6 +67,9 @@ LAST = 5
 HELD_ROWS = 6
 """Rows above the prompt for one's own lines whose delivery is not known yet."""
 
+CLEARS = "Ctrl-C clears the line"
+"""Way out for a person whose line stays in the prompt."""
+
 
 class FullInterface:
     """Hold what the screen shows, and carry out what the person types.
@@ -529,7 +532,7 @@ class FullInterface:
 
     def _keep(self, sentence: str) -> bool:
         """Say why the line stays in the prompt; the next Enter is for the target as it is now."""
-        self._say_hint(f"!! {inline(sentence)}")
+        self._say_hint(f"!! {inline(sentence)} ({CLEARS})")
         self._intended = self._client.conversations.target
         self._changed()
         return False

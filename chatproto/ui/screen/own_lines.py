@@ -71,6 +71,7 @@ class OwnLines:
             if not one.sent and one.where == where and one.text == event.text
         )
         line = next(fits, None) or self.typed(where, event.text, event.said or at, now)
+        waited = line.mark in ("held", "waits")
         line.sent = True
         line.id = event.id
         if line.mark != "failed":
@@ -78,7 +79,7 @@ class OwnLines:
             line.mark = "delivered" if event.room else ""
         if event.id is None or event.room:
             self._settle(line)
-        if event.room and line.printed:
+        if line.printed and (event.room or (waited and event.id is None)):
             self._late.append(line)
 
     def queued(self, line: OwnLine | None, to: str, id: int | None, mark: str = "waits") -> bool:
@@ -141,7 +142,7 @@ class OwnLines:
         return taken
 
     def late(self) -> list[OwnLine]:
-        """Take the lines that were delivered after they had been printed without a mark."""
+        """Take the lines that were delivered, or sent in plain text, after they had been printed."""
         taken, self._late = self._late, []
         return taken
 

@@ -120,15 +120,18 @@ class Scrollback:
         return self._entry(line.at, label(parts, self._glyphs), shown, self._mark(line), printed)
 
     def late(self, lines: list[OwnLine], now: Wall) -> list[Line]:
-        """Return the row that tells of `lines`, delivered after they were printed."""
+        """Return the rows that tell of `lines`, delivered or sent after they were printed."""
         found: list[Line] = []
-        for where in dict.fromkeys(line.where for line in lines):
-            ours = [line for line in lines if line.where == where]
-            to = f"delivered to {name(where)}"
-            text = f"{self._glyphs.tick} {len(ours)} messages {to}"
+        for where, mark in dict.fromkeys((line.where, line.mark) for line in lines):
+            ours = [line for line in lines if (line.where, line.mark) == (where, mark)]
+            # Plain text is sent, and nobody tells whether it arrived.
+            sure = mark == "delivered"
+            tick = f"{self._glyphs.tick} " if sure else ""
+            to = f"{'delivered' if sure else 'sent'} to {name(where)}"
+            text = f"{tick}{len(ours)} messages {to}"
             if len(ours) == 1:
                 said = cut(inline(spoken(ours[0].text)), 40, self._glyphs.more)
-                text = f"{self._glyphs.tick} {to}: {said}"
+                text = f"{tick}{to}: {said}"
             found += self._entry(now, _NOTICE, [text])
         return found
 

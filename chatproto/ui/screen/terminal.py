@@ -513,6 +513,10 @@ class ScreenTerminal:
                 self._secret, self._wanted = self._wanted, None
         self._listed = ""
         self._interface.typing(text if not self._secret else "")
+        if self._wanted is not None:
+            self._interface.say_wrong(
+                f"{self._wanted[0]}: once this line is empty, Ctrl-C clears it"
+            )
 
     def _pressed(self) -> None:
         self._burst.key()

@@ -93,6 +93,7 @@ class InterfaceTests(SynchronousTestCase):
         self.assertEqual(self.prompt(), "to nobody>")
         self.assertFalse(self.enter("hello"))
         self.assertTrue(self.above()[0].startswith("  !! you are in no conversation"), self.above())
+        self.assertIn("(Ctrl-C clears the line)", " ".join(self.above()))
         self.assertEqual(self.tell(), [])
         self.ui.typing("hello?")
         self.assertEqual(len(self.above()), 1)

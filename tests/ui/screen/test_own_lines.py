@@ -80,6 +80,14 @@ class OwnLineTests(SynchronousTestCase):
         self.assertEqual(self.marks(self.own.late()), [("hi", "delivered")])
         self.assertEqual(self.own.late(), [])
 
+    def test_plain_text_that_waited_for_our_turn_is_told_of_when_it_is_sent(self) -> None:
+        self.own.queued(self.say("hi"), "bob", None, "held")
+        self.assertEqual(self.marks(self.own.ready(0.0)), [("hi", "held")])
+        self.assertEqual(self.own.late(), [])
+        self.sent("hi", None)
+        self.assertEqual(self.marks(self.own.late()), [("hi", "")])
+        self.assertEqual(self.own.late(), [])
+
     def test_plain_text_without_numbers_is_printed_when_it_is_written(self) -> None:
         self.say("hi")
         self.sent("hi", None)

@@ -251,6 +251,17 @@ class TalkTests(ScreenCase):
         self.assertEqual(got, ["geheim"])
         self.assertNotIn("geheim", self.history.read_text() if self.history.exists() else "")
 
+    def test_a_line_that_stands_where_a_secret_is_wanted_is_told_the_way_out(self) -> None:
+        self.type("hel")
+        self.expect_prompt("to nobody> hel")
+        self.terminal.ask_secret("type the password", lambda typed: None)
+        self.expect("!! type the password: once this line is empty, Ctrl-C clears it")
+        self.type("lo")
+        self.expect_prompt("to nobody> hello")
+        self.expect("!! type the password: once this line is empty")
+        self.type("\x03")
+        self.wait_for(lambda: self.prompt.startswith("type the password:"), "the question")
+
     def test_a_file_has_a_bar_while_it_moves_and_one_line_at_its_end(self) -> None:
         self.with_bob()
         moving = FileChanged(3, "notes.txt", "moving", 630, 1000, to="bob", rate=100, left=4)
