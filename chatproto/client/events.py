@@ -117,6 +117,7 @@ class MessageReceived(Event):
 
     `said`: the time of writing, in seconds since 1970, by the sender's clock; in a room, by the server's.
     `state`, only of one's own message in a log: `waiting`, `delivered`, `uncertain` or `undelivered`.
+    `missed`: it was said in a room while this client was away, and is shown for the first time.
     """
 
     event: ClassVar[str] = "message"
@@ -128,6 +129,7 @@ class MessageReceived(Event):
     history: bool | None = None
     said: Wall | None = None
     state: str | None = None
+    missed: bool | None = None
 
 
 @value_class

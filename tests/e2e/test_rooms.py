@@ -198,10 +198,11 @@ def test_a_paste_of_a_hundred_lines_on_a_terminal_is_one_message(stage: Stage) -
 def test_the_plain_interface_shows_rooms_as_lines(stage: Stage) -> None:
     _, port = stage.server()
     bob = member(stage, "bob", port)
-    alice = stage.start(
-        "chatclient", "--id", "alice", "--port", "tcp:0:interface=127.0.0.1",
+    options = (
+        "--id", "alice", "--port", "tcp:0:interface=127.0.0.1",
         "--server", f"127.0.0.1:{port}", "--ui", "plain",
     )  # fmt: skip
+    alice = stage.start("chatclient", *options)
     alice.expect(re.compile("registered with"))
     alice.send_line("/join den")
     alice.send_line("hello")
@@ -216,6 +217,17 @@ def test_the_plain_interface_shows_rooms_as_lines(stage: Stage) -> None:
     alice.send_line("/history 2")
     alice.expect(re.compile(r"^\d\d:\d\d #den alice> hello$"))
     alice.expect(re.compile(r"^\d\d:\d\d #den bob> good day$"))
+    alice.signal(signal.SIGKILL)
+    alice.wait()
+    bob.event("room", change="parted", id="alice")
+    bob.send_line("said meanwhile")
+    bob.event("sent", text="said meanwhile")
+    alice = stage.start("chatclient", *options, home=alice.places[1])
+    alice.expect("* in #den, with 1 other (the server can read)")
+    alice.expect("* 1 message in #den since you were last there")
+    alice.expect(re.compile(r"^\d\d:\d\d #den bob> said meanwhile$"))
+    alice.send_line("/search meanwhile")
+    alice.expect(re.compile(r"^\d\d:\d\d #den bob> said meanwhile$"))
     bob.send_line("/kick alice")
     alice.expect("* #den bob removed you")
     alice.expect("* you are no longer in #den (kicked)")

@@ -9,9 +9,10 @@ from twisted.internet.defer import Deferred
 
 from chatproto.client.context import Context
 from chatproto.client.conversations import Conversations
-from chatproto.client.events import Event, RoomChanged
+from chatproto.client.events import RoomChanged
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.requests import Requests
+from chatproto.client.rooms.absence import Absence
 from chatproto.client.rooms.membership import Membership
 from chatproto.client.rooms.remembered_rooms import RememberedRooms
 from chatproto.client.rooms.room_log import RoomLog
@@ -170,8 +171,10 @@ class JoinedRooms:
         if not self._requests.ask("join", lambda: self._join(membership)):
             self._drop(membership, reasons.NOT_ASKED())
 
-    def _add(self, room: str, secret: str) -> Membership:
-        membership = Membership(self._context, self.client, self.heard, self.settled, room, secret)
+    def _add(self, room: str, secret: str, absence: Absence | None = None) -> Membership:
+        membership = Membership(
+            self._context, self.client, self.keep, self.settled, room, secret, absence
+        )
         self._all[room] = membership
         return membership
 
@@ -213,10 +216,15 @@ class JoinedRooms:
             self._began = True
             for room, secret in self._remembered.at(self._here()).items():
                 if room not in self._all and len(self._all) < self.limits.rooms_per_client:
-                    self._add(room, secret).joined = True
+                    self._add(room, secret, self._absence(room)).joined = True
         for membership in tuple(self._all.values()):
             if membership.joined and not membership.entering:
                 self._enter_again(membership)
+
+    def _absence(self, room: str) -> Absence | None:
+        """Return the time since the last line of `room` in our log, if there is one."""
+        logged = self._log.latest(room) if self._log is not None else ()
+        return Absence(logged) if logged else None
 
     def _moved(self, target: Target) -> None:
         if target.room:
@@ -283,11 +291,10 @@ class JoinedRooms:
 
     # What a membership needs.
 
-    def heard(self, said: Said, event: Event) -> None:
-        """Something was said."""
+    def keep(self, said: Said) -> None:
+        """Write down what was said, before it is told."""
         if self._log is not None:
             self._log.keep(said)
-        self.tell(event)
 
     def settled(self) -> None:
         """Perhaps there is room for more now."""

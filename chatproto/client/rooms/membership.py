@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable
 
 from chatproto.client.context import Context
-from chatproto.client.events import Event, MessageReceived, Notice, Sent, Uncertain, Undelivered
+from chatproto.client.events import MessageReceived, Notice, Sent, Uncertain, Undelivered
 from chatproto.client.requests import AskedPart, telling
+from chatproto.client.rooms.absence import Absence
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient, RoomPage
@@ -29,8 +30,8 @@ NOT_SAID = {403: MUTED, 503: ROOM_NOT_STORED}
 class Membership:
     """Send and receive in the room `name`, whose key is `secret`.
 
-    Args: client: asks the server. heard: called with each message and its event. settled: called when
-    there may be room for more messages.
+    Args: client: asks the server. keep: called with each message before it is told. settled: called when
+    there may be room for more messages. absence: since an earlier start, when we were in the room.
 
     Numbers only rise, and SAYACK and SAIDs come in the room's one order. So the highest number that was
     told says what is missing after a break, and what we said and got no SAYACK for is in the history or
@@ -41,10 +42,11 @@ class Membership:
         self,
         context: Context,
         client: RoomClient,
-        heard: Callable[[Said, Event], None],
+        keep: Callable[[Said], None],
         settled: Callable[[], None],
         name: str,
         secret: str = "",
+        absence: Absence | None = None,
     ) -> None:
         self.name = name
         self.secret = secret
@@ -73,9 +75,11 @@ class Membership:
         self._limits = context.limits
         self._own_id = context.settings.client_id
         self._client = client
-        self._heard = heard
+        self._keep = keep
         self._settled = settled
-        self._seen: int | None = None  # the highest number that was told
+        self._absence = absence  # until its lines were told
+        # The highest number that was told.
+        self._seen: int | None = absence.since if absence is not None else None
         self._inside = False  # and caught up: said and heard as it comes
         self._early: deque[Said] = deque(maxlen=context.limits.history_page)
         self._connection = 0  # counts them
@@ -101,8 +105,11 @@ class Membership:
 
         Raises: ServerRefused, ServerUnreachable.
         """
+        if self._absence is not None and self._absence.since > last:
+            self._seen = self._absence = None  # the log is of another server's room
         if self._seen is not None and last != self._seen:
             await self._ask_for_missed(last)
+        self._tell_absence()
         self._seen = max(self._seen or 0, last)
         while self.flying:  # it did not arrive, and will not any more
             self.waiting.appendleft(self.flying.pop())
@@ -248,6 +255,11 @@ class Membership:
         while self.flying:
             self._uncertain(self.flying.popleft())
 
+    def _tell_absence(self) -> None:
+        absence, self._absence = self._absence, None
+        for event in absence.events(self.name) if absence is not None else ():
+            self._tell(event)
+
     def _hear(self, said: Said, history: bool = False) -> None:
         assert self._seen is not None
         if said.id <= self._seen:
@@ -258,6 +270,8 @@ class Membership:
             self._tell_sent(said)
             return
         self._seen = said.id
+        if self._absence is not None and self._absence.is_known(said):
+            return
         event = MessageReceived(
             said.sender,
             text,
@@ -265,8 +279,13 @@ class Membership:
             room=self.name,
             history=history or None,
             said=moment_of(said.date),
+            missed=history or None,
         )
-        self._heard(said, event)
+        self._keep(said)
+        if self._absence is not None:
+            self._absence.add(event)
+        else:
+            self._tell(event)
 
     def _tell_sent(self, said: Said) -> None:
         self._seen = max(self._seen or 0, said.id)
@@ -274,7 +293,8 @@ class Membership:
         event = Sent(text, said.id, room=self.name, said=moment_of(said.date))
         part = self._take_part()
         with telling(part):
-            self._heard(said, event)
+            self._keep(said)
+            self._tell(event)
         if part is not None:
             part.end("delivered")
 

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from chatproto.client.events import Event, Failed
 from chatproto.net.dates import moment_of
-from chatproto.session.ledger import MSG, Ledger, LedgerTrouble, StreamEntry
+from chatproto.session.ledger import MSG, Ledger, LedgerTrouble, LogLine, StreamEntry
 from chatproto.wire.actions import marked
 from chatproto.wire.bcp2_rooms import Said
 
 ROOM_LOG = 10_000
 """Messages of a room in one's own log."""
+COMPARED = 2048
+"""Latest messages of a room in the log that are compared with those of the server after a start."""
 
 
 class RoomLog:
@@ -25,6 +27,13 @@ class RoomLog:
         self._ledger = ledger
         self._tell = tell
         self._in_trouble = False
+
+    def latest(self, room: str) -> tuple[LogLine, ...]:
+        """Return the last messages of `room`, oldest first; none if the log cannot be read."""
+        try:
+            return self._ledger.history(room, COMPARED)
+        except LedgerTrouble:
+            return ()
 
     def keep(self, said: Said) -> None:
         """Store a message of ours or of another member."""

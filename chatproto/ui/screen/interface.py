@@ -233,7 +233,7 @@ class FullInterface:
                 return self._own.queued(self._saying, to, id)
             case Undelivered():
                 self._own.failed(event)
-            case MessageReceived() if not event.history:
+            case MessageReceived() if event.missed or not event.history:
                 self._tabs.heard(event.room or event.from_)
             case SessionChanged():
                 if event.was:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.events import CommandOutput, MessageReceived
-from chatproto.client.rooms import room_log
+from chatproto.client.events import CommandOutput, MessageReceived, Notice
+from chatproto.client.rooms import absence, room_log
+from chatproto.client.rooms.remembered_rooms import RememberedRooms
 from chatproto.session.ledger import LedgerTrouble, StreamEntry
 from tests.client.rooms.room_ends import Hall, Person
 from tests.limits import DEFAULTS
@@ -113,3 +114,63 @@ class RoomLogTests(SynchronousTestCase):
             self.ledger.full = False
             self.says((self.bob, "three"))
         self.assertEqual([one.text for one in self.finds("three")], ["three", "three"])
+
+    def restarts(self, person: Person) -> Person:
+        """End the program of `person` and start it again, with the same log."""
+        person.breaks(again=False)
+        rooms = RememberedRooms(autojoin={"#den": ""})
+        back = self.hall.person(person.name, ledger=self.ledger, remembered=rooms)
+        self.hall.settle()
+        return back
+
+    def test_what_was_said_while_the_program_did_not_run_is_shown_as_missed_and_found(self) -> None:
+        self.says((self.alice, "mine"), (self.bob, "before"))
+        self.alice.breaks(again=False)
+        self.says(*[(self.bob, f"fox {number}") for number in range(3)])
+        self.alice = self.restarts(self.alice)
+        self.assertEqual(
+            [(one.text, one.history, one.missed) for one in self.alice.told(MessageReceived)],
+            [(f"fox {number}", True, True) for number in range(3)],
+        )
+        self.assertIn("3 messages in #den", self.alice.told(Notice)[-1].text)
+        self.says((self.bob, "now"))
+        self.assertIsNone(self.alice.told(MessageReceived)[-1].missed)
+        self.assertEqual(len(self.finds("fox")), 3)
+        self.alice = self.restarts(self.alice)
+        self.assertEqual(self.alice.texts(), [])
+
+    def test_of_many_missed_lines_the_last_are_shown_and_all_are_found(self) -> None:
+        self.patch(absence, "SHOWN", 2)
+        self.says((self.bob, "before"))
+        self.alice.breaks(again=False)
+        self.says(*[(self.bob, f"fox {number}") for number in range(5)])
+        self.alice = self.restarts(self.alice)
+        self.assertEqual(self.alice.texts(), ["fox 3", "fox 4"])
+        self.assertIn("3 more: /history #den 5", self.alice.told(Notice)[-1].text)
+        self.assertEqual(len(self.finds("fox")), 5)
+
+    def test_missed_lines_are_shown_though_the_connection_breaks_meanwhile(self) -> None:
+        self.says((self.bob, "before"))
+        self.alice.breaks(again=False)
+        self.says((self.bob, "fox"))
+        rooms = RememberedRooms(autojoin={"#den": ""})
+        self.alice = self.hall.person("alice", ledger=self.ledger, remembered=rooms)
+        while not self.alice.changes():
+            self.assertTrue(self.alice.line.up() or self.alice.line.down())
+        self.alice.breaks()
+        self.alice.comes()
+        self.hall.settle()
+        self.assertEqual(self.alice.texts(), ["fox"])
+        self.assertEqual(len(self.finds("fox")), 1)
+
+    def test_lines_of_the_same_room_at_another_server_are_not_missed(self) -> None:
+        self.says((self.bob, "here"), (self.bob, "there"))
+        there = self.ledger.history("#den", 1)[0]
+        elsewhere = StreamEntry(there.id - 9, "msg", there.at, "at another server")
+        self.ledger.overheard("#den", "carl", elsewhere, 100)
+        self.alice = self.restarts(self.alice)
+        self.assertEqual(self.alice.texts(), [])
+        elsewhere = StreamEntry(there.id + 9, "msg", there.at, "at a third one")
+        self.ledger.overheard("#den", "carl", elsewhere, 100)
+        self.alice = self.restarts(self.alice)
+        self.assertEqual((self.alice.texts(), self.alice.told(Notice)), ([], []))

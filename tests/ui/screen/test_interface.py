@@ -88,6 +88,11 @@ class InterfaceTests(SynchronousTestCase):
         )
         self.assertEqual(rows[1:], ["bob hi", "#tea carl who has the key?", "#tea carl * waves␛"])
         self.assertIn("[1:bob 1] [2:#tea 2]", self.above()[-1])
+        self.tell(
+            MessageReceived("carl", "an answer", room="#tea", history=True),
+            MessageReceived("carl", "said meanwhile", room="#tea", history=True, missed=True),
+        )
+        self.assertIn("[1:bob 1] [2:#tea 3]", self.above()[-1])
 
     def test_text_to_nobody_stays_in_the_prompt_with_a_sentence(self) -> None:
         self.assertEqual(self.prompt(), "to nobody>")
