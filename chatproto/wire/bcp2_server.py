@@ -426,9 +426,7 @@ class Closing(Bcp2Message):
 
 @value_class
 class Replaced(Bcp2Message):
-    """Tell that another connection registered the id; do not reconnect.
-
-    It has the same key, or another one and a login as the user of that name.
+    """Tell that another connection, of the same key or the same user, registered the id; do not reconnect.
 
         REPLACED
 

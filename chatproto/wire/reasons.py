@@ -98,8 +98,8 @@ class Reason(Enum):
     REPLACED = (
         "replaced",
         None,
-        "another program registered in your place: with your key, or with your account's password and "
-        "another key (if it is not you, change the password); /register takes the id back",
+        "another program with your key, or with your password, registered in your place "
+        "(not yours? change the password), /register takes the id back",
     )
 
     # This machine.

@@ -67,7 +67,7 @@ class LoginTests(Case):
     def test_too_many_tries_are_waited_out_and_not_a_second_less(self) -> None:
         self.says(Error(429, 1, retry_after=40))
         self.assertEqual(self.news.refused, [])
-        self.assertIn("too many requests", self.news.lost[0])
+        self.assertIn("too many tries to log in", self.news.lost[0])
         self.wire.ends()
         self.net.wait(39, 1)
         self.assertEqual(len(self.net.wanted), 1)

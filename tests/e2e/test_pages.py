@@ -120,6 +120,7 @@ def test_a_class(stage: Stage) -> None:
     server = lesson.run("chatserver").rest()
     gil = lesson.run("nc", "hello class").rest()
     fay = lesson.run("chatclient").rest()
+    lesson.run("nc", requests=True).rest()
     server.program.send_line("/say welcome")
     gil.program.expect("server> welcome")
     assert fay.program.running
