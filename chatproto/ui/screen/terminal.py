@@ -56,6 +56,7 @@ from chatproto.ui.screen.bell import bell
 from chatproto.ui.screen.burst import Burst
 from chatproto.ui.screen.history import TypedHistory
 from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
+from chatproto.ui.screen.questions import STANDS
 from chatproto.ui.screen.reflow import rows_above, wraps_anew
 from chatproto.ui.screen.starting import StartingInterface
 from chatproto.ui.screen.styles import Line, Styles
@@ -209,6 +210,7 @@ class ScreenTerminal:
         self._away = False  # an editor or a shell has the terminal
         self._timer: Any = None
         self._due = 0.0  # when it ends
+        self._letter_timer: Any = None  # a bare letter may answer a question
         self._drawn = 0.0
         self._height = 0
         self._pasted = False
@@ -247,6 +249,7 @@ class ScreenTerminal:
         if self._stopping:
             return
         self._stopping = True
+        self._forget_letter()
         self._early.close()
         self._interface.finish()
         if not self._started:
@@ -366,6 +369,7 @@ class ScreenTerminal:
         )
         app.ttimeoutlen = 0.05
         app.timeoutlen = 0.3
+        app.key_processor.before_key_press += lambda _: self._forget_letter()
         app.key_processor.after_key_press += lambda _: self._pressed()
         return app
 
@@ -502,7 +506,7 @@ class ScreenTerminal:
             bind(*self._keymap.pressed(word), when=asks)(
                 lambda event, word=word: self._interface.answer(word, bool(self._buffer.text))
             )
-            bind(key, when=letter)(lambda event, word=word: self._interface.answer(word, False))
+            bind(key, when=letter)(lambda event, key=key, word=word: self._letter(key, word))
         return keys
 
     def _typed(self) -> None:
@@ -517,6 +521,25 @@ class ScreenTerminal:
             self._interface.say_wrong(
                 f"{self._wanted[0]}: once this line is empty, Ctrl-C clears it"
             )
+
+    def _letter(self, key: str, word: str) -> None:
+        """Put `key` into the line; it answers with `word` once no other has followed for `STANDS`."""
+        self._buffer.insert_text(key)
+        self._letter_timer = self._reactor.callLater(STANDS + GATHER, self._answer, key, word)
+
+    def _answer(self, key: str, word: str) -> None:
+        self._letter_timer = None
+        stands = self._interface.answers(empty=True)  # the same question, and no key since
+        if self._buffer.text == key and stands and not self._more():
+            self._buffer.reset()
+            self._typed()
+            self._interface.answer(word, False)
+            self.changed()
+
+    def _forget_letter(self) -> None:
+        if self._letter_timer is not None:
+            self._letter_timer.cancel()
+            self._letter_timer = None
 
     def _pressed(self) -> None:
         self._burst.key()

@@ -157,6 +157,13 @@ class TalkTests(ScreenCase):
         self.expect("if eve? sees the same digits")
         self.pass_time(STANDS)
         self.assertTrue(any(asked in row for row in self.display))
+        for letter in "alright":
+            self.type(letter)
+            self.pass_time(0.1)
+        self.pass_time(STANDS)
+        self.expect_prompt("to bob 🔒> alright")
+        self.type("\x15")
+        self.pass_time(STANDS)
         self.type("d")
         self.wait_for(lambda: not any(asked in row for row in self.display), "no question")
         self.expect_prompt("to bob 🔒>")
