@@ -153,7 +153,7 @@ def memory(version: Version, number: int, count: int) -> tuple[float, float]:
     one = server(home, version.server.environment, free_port())
     one.start(version.place)
     try:
-        time.sleep(1.0)
+        time.sleep(1.0)  # its start is over, and its memory is what it keeps
         before = resident(one)
         crowds = Crowds(one.port, count, PACE)
         try:

@@ -202,14 +202,14 @@ def report(port: int, place: Path, seconds: float, only: str | None) -> None:
         ]
         for one in running:
             one.start()
-        time.sleep(1.0)
+        time.sleep(1.0)  # all of them are at work
         try:
             took = sorted(quiet(port, place, seconds))
         finally:
             for one in running:
                 one.kill()
                 one.join()
-        time.sleep(1.0)
+        time.sleep(1.0)  # the server has seen their connections end
         last = took[int(len(took) * 0.99)]
         within = sum(one <= GOAL for one in took) / len(took)
         cells = (statistics.median(took), last, took[-1])

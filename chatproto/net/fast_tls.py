@@ -92,10 +92,11 @@ def connection_for(layer: Any, context: SSL.Context) -> TlsEnd:
     connection = BlockTlsEnd(context, None)
     if isinstance(layer, TLSMemoryBIOProtocol):
         blocks = BlockMover(layer, connection)
-        layer.dataReceived = blocks.read  # type: ignore[method-assign]
-        layer._write = blocks.write  # type: ignore[method-assign]
+        layer.dataReceived = blocks.read  # type: ignore[method-assign]  # of one layer
+        layer._write = blocks.write  # type: ignore[method-assign]  # of one layer
         if isinstance(layer, BufferingTLSTransport):
-            layer.writeSequence = blocks.write_sequence  # type: ignore[method-assign, assignment]
+            sequence: Any = blocks.write_sequence
+            layer.writeSequence = sequence  # type: ignore[method-assign]  # of one layer
     return connection
 
 

@@ -98,8 +98,8 @@ class Reason(Enum):
     REPLACED = (
         "replaced",
         None,
-        "another program with your key, or with your password, registered in your place "
-        "(not yours? change the password), /register takes the id back",
+        "another program with your key, or with another key and your password, registered in your place "
+        "(not yours? change the password), /register takes it back",
     )
 
     # This machine.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.wire import bcp2_rooms
-from chatproto.wire.actions import ACTION, marked
+from chatproto.wire.actions import ACTION, MARK, marked, split_mark
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
@@ -80,12 +80,14 @@ class RoomMessageTests(SynchronousTestCase):
         self.assertRaises(LocalError, encode, bcp2_rooms.RoomsAck(1, "", rooms))
 
     @given(texts, st.integers(1, 2**53))
+    @example(MARK + "waves", 1)
     def test_what_is_sent_most_is_written_as_all_else_is(self, text: str, number: int) -> None:
-        said = bcp2_rooms.Said("#tea", "alice", number, DATE, text)
+        words, kind = split_mark(text)  # a text with the mark is an action
+        said = bcp2_rooms.Said("#tea", "alice", number, DATE, words, kind=kind)
         made = bcp2_rooms.said_bytes("#tea", "alice", number, DATE, text)
         self.assertEqual(made, encode(said))
         action = bcp2_rooms.said_bytes("#tea", "alice", number, DATE, marked(text, ACTION))
-        self.assertEqual(action, encode(replace(said, kind=ACTION)))
+        self.assertEqual(action, encode(replace(said, text=text, kind=ACTION)))
         again = bcp2_rooms.said_bytes("#tea", "alice", number, DATE, text, 7)
         self.assertEqual(again, encode(replace(said, cseq=7)))
         ack = bcp2_rooms.SayAck(number, "#tea", number, DATE)

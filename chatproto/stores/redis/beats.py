@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from chatproto.net.coroutine_service import CoroutineService
 from chatproto.rooms.shared import OwnNode, RoomCopy
 from chatproto.stores.redis.client import RedisClient
 from chatproto.stores.redis.node_table import GONE, NODES, NodeTable, inbox_key
@@ -47,13 +46,14 @@ class BeatListener(Protocol):
         """Handle that Redis has another epoch: what it held may be gone."""
 
 
-class Beats(Service):
+class Beats(CoroutineService):
     """Beats of this server, every `server_beat` seconds.
 
     Args: table: where the servers that are there are noted. now: seconds since 1970.
     """
 
     log = Logger()
+    failed = "this server says no more that it is there"
 
     def __init__(
         self,
@@ -81,20 +81,8 @@ class Beats(Service):
         self._parted = False  # it has another name now, which is not told yet
         self._strangers: set[str] = set()  # nodes of members that were no nodes at the last beat
         self._every = limits.server_beat
-        self._running: Deferred[None] | None = None
         self.first: Deferred[None] = Deferred()
         """Fires at the first beat at which all is there."""
-
-    def startService(self) -> None:
-        super().startService()
-        self._running = Deferred.fromCoroutine(self._run())
-        self._running.addErrback(self._failed)
-
-    def stopService(self) -> None:
-        super().stopService()
-        running, self._running = self._running, None
-        if running is not None:
-            self._reactor.callLater(0, running.cancel)  # it may be what is running just now
 
     async def end(self) -> None:
         """Say that this server ends, if Redis is there: the others put its members out."""
@@ -202,7 +190,3 @@ class Beats(Service):
         self.log.warn("the other servers have given this one up: it comes in again")
         self._parted = True
         self._node.renew()
-
-    def _failed(self, failure: Failure) -> None:
-        if self.running:
-            self.log.failure("this server says no more that it is there", failure)

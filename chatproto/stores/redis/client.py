@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import txredisapi  # type: ignore[import-untyped]  # it has no types
 from OpenSSL.SSL import Error as TlsError
 from service_identity import CertificateError, VerificationError
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
@@ -18,6 +17,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from chatproto.net.coroutine_service import CoroutineService
 from chatproto.net.resolver import endpoint_to
 from chatproto.stores.redis.scripts import ALL, TOKEN_LIFE, Script
 from chatproto.stores.redis.url import RedisUrl
@@ -196,10 +196,11 @@ async def _opened(reactor: Any, url: RedisUrl, make: Callable[[], C]) -> AsyncIt
         connection.transport.abortConnection()
 
 
-class RedisClient(Service):
+class RedisClient(CoroutineService):
     """One connection to the Redis `url` for commands, made again whenever it breaks."""
 
     log = Logger()
+    failed = "Redis can no longer be used"
 
     def __init__(self, reactor: Any, url: RedisUrl) -> None:
         self.why = ""
@@ -208,20 +209,11 @@ class RedisClient(Service):
         self._url = url
         self._connection: RedisConnection | None = None
         self._waiting: list[Deferred[None]] = []
-        self._running: Deferred[None] | None = None
-
-    def startService(self) -> None:
-        super().startService()
-        self._running = Deferred.fromCoroutine(self._run())
-        self._running.addErrback(self._failed)
 
     def stopService(self) -> Deferred[None] | None:
-        super().stopService()
-        running, self._running = self._running, None
-        if running is not None:
-            self._reactor.callLater(0, running.cancel)  # it may be what is running just now
+        stopping = super().stopService()
         self._wake()
-        return running
+        return stopping
 
     @property
     def connection(self) -> RedisConnection:
@@ -317,10 +309,6 @@ class RedisClient(Service):
         if not self.why:
             self.log.error("{url} is not reachable: {why}", url=self._url, why=error)
         self.why = str(error) or "it does not say why"
-
-    def _failed(self, failure: Failure) -> None:
-        if self.running:
-            self.log.failure("Redis can no longer be used", failure)
 
 
 def _trouble(error: BaseException) -> StoreTrouble:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from chatproto.directory.shared_store import InboxListener
+from chatproto.net.coroutine_service import CoroutineService
 from chatproto.rooms.shared import OwnNode
 from chatproto.stores.redis.client import LATEST, LOST, SOONEST, RedisConnection, connected
 from chatproto.stores.redis.group_text import POISON, read_notice
@@ -27,10 +25,11 @@ AT_ONCE = 100
 """Notices that are read at once."""
 
 
-class Inbox(Service):
+class Inbox(CoroutineService):
     """Inbox of the server `node`, read on a connection of its own. A former name's is read no more."""
 
     log = Logger()
+    failed = "the inbox is read no more"
 
     def __init__(self, reactor: Any, url: RedisUrl, node: OwnNode, listener: InboxListener) -> None:
         self._reactor = reactor
@@ -40,19 +39,6 @@ class Inbox(Service):
         self._name = ""
         self._last = 0  # number of the notice that was read last
         self._connection: RedisConnection | None = None
-        self._running: Deferred[None] | None = None
-
-    def startService(self) -> None:
-        super().startService()
-        self._running = Deferred.fromCoroutine(self._run())
-        self._running.addErrback(self._failed)
-
-    def stopService(self) -> Deferred[None] | None:
-        super().stopService()
-        running, self._running = self._running, None
-        if running is not None:
-            self._reactor.callLater(0, running.cancel)  # it may be what is running just now
-        return running
 
     @property
     def is_up(self) -> bool:
@@ -116,10 +102,6 @@ class Inbox(Service):
     def _miss(self) -> None:
         self.log.warn("notices of other servers were lost before they were read")
         self._listener.missed()
-
-    def _failed(self, failure: Failure) -> None:
-        if self.running:
-            self.log.failure("the inbox is read no more", failure)
 
 
 def _number(entry: Any) -> int:

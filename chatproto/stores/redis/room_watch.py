@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from chatproto.net.coroutine_service import CoroutineService
 from chatproto.rooms.shared import EventsMissed, RoomCopy
 from chatproto.rooms.shared_store import RoomListener
 from chatproto.stores.redis.client import (
@@ -52,10 +51,11 @@ class _Watched:
     reached: list[tuple[Callable[[RoomCopy], bool], Deferred[None]]] = field(default_factory=list)
 
 
-class RoomWatch(Service):
+class RoomWatch(CoroutineService):
     """Copies of the rooms that are watched."""
 
     log = Logger()
+    failed = "a room is watched no more"
 
     def __init__(self, reactor: Any, url: RedisUrl, rooms: RedisRooms) -> None:
         self._reactor = reactor
@@ -64,22 +64,12 @@ class RoomWatch(Service):
         self._connection: RedisSubscriber | None = None
         self._watched: dict[str, _Watched] = {}
         self._channels: dict[str, _Watched] = {}
-        self._running: Deferred[None] | None = None
         self._readings: set[Deferred[None]] = set()
 
-    def startService(self) -> None:
-        super().startService()
-        self._running = Deferred.fromCoroutine(self._run())
-        self._running.addErrback(self._failed)
-
     def stopService(self) -> Deferred[None] | None:
-        super().stopService()
         for reading in tuple(self._readings):
             self._reactor.callLater(0, reading.cancel)
-        running, self._running = self._running, None
-        if running is not None:
-            self._reactor.callLater(0, running.cancel)  # it may be what is running just now
-        return running
+        return super().stopService()
 
     @property
     def is_up(self) -> bool:
@@ -283,7 +273,3 @@ class RoomWatch(Service):
                 self._connection = None
             await deferLater(self._reactor, wait, lambda: None)
             wait = min(LATEST, wait * 2)
-
-    def _failed(self, failure: Failure) -> None:
-        if self.running:
-            self.log.failure("a room is watched no more", failure)

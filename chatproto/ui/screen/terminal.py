@@ -485,7 +485,11 @@ class ScreenTerminal:
 
         asks = Condition(lambda: self._interface.asks)
         letter = Condition(
-            lambda: self._interface.answers(not self._buffer.text) and not self._more()
+            lambda: (
+                self._interface.answers(not self._buffer.text)
+                and self._secret is None  # it may begin with such a letter
+                and not self._more()
+            )
         )
         bind("enter")(lambda event: self._line_end())
         bind("c-j")(lambda event: self._line_end())

@@ -258,6 +258,22 @@ class TalkTests(ScreenCase):
         self.assertEqual(got, ["geheim"])
         self.assertNotIn("geheim", self.history.read_text() if self.history.exists() else "")
 
+    def test_a_secret_answers_no_question(self) -> None:
+        got: list[str] = []
+        self.with_bob()
+        self.called("eve")
+        self.expect("? eve calls (encrypted, not confirmed):")
+        self.terminal.ask_secret("type the password", got.append)
+        self.wait_for(lambda: self.prompt.startswith("type the password"), "the question")
+        self.pass_time(STANDS)
+        for letter in "adv":
+            self.type(letter)
+            self.pass_time(2 * STANDS)
+        self.type("\r")
+        self.expect_prompt("to bob 🔒>")
+        self.assertEqual(got, ["adv"])
+        self.expect("? eve calls (encrypted, not confirmed):")
+
     def test_a_line_that_stands_where_a_secret_is_wanted_is_told_the_way_out(self) -> None:
         self.type("hel")
         self.expect_prompt("to nobody> hel")
