@@ -20,6 +20,8 @@ USUAL = {
 
 _KEY = re.compile(r"ctrl-[abefgklnopqrstuvwxy]|alt-(?:[a-z]|enter)|f(?:[1-9]|1[0-2])")
 """One key. Not to be had: Enter, Tab, Backspace, Esc, Ctrl-C, Ctrl-D, Ctrl-Z, and what types a letter."""
+STANDS = 1.0
+"""Seconds for which a question has to stand, without any key, before a bare letter answers it."""
 _LONGEST = 2
 """Keys of one action at most, pressed one after the other."""
 

@@ -15,12 +15,10 @@ from chatproto.ui.file_view import amount
 from chatproto.ui.legible import inline, name, room_name
 from chatproto.ui.screen.cells import cut, width, wrap
 from chatproto.ui.screen.glyphs import Glyphs
-from chatproto.ui.screen.keymap import Keymap
+from chatproto.ui.screen.keymap import STANDS, Keymap
 from chatproto.ui.screen.styles import Line
 from chatproto.wire.values import value_class
 
-STANDS = 1.0
-"""Seconds for which a question has to stand, without any key, before a bare letter answers it."""
 MOST = 50
 """Questions that queue; further ones are only told in the scrollback, and /accept answers them."""
 

@@ -55,8 +55,7 @@ from chatproto.stdio.unexpected import unexpected
 from chatproto.ui.screen.bell import bell
 from chatproto.ui.screen.burst import Burst
 from chatproto.ui.screen.history import TypedHistory
-from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
-from chatproto.ui.screen.questions import STANDS
+from chatproto.ui.screen.keymap import STANDS, USUAL_KEYS, Keymap
 from chatproto.ui.screen.reflow import rows_above, wraps_anew
 from chatproto.ui.screen.starting import StartingInterface
 from chatproto.ui.screen.styles import Line, Styles

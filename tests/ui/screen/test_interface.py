@@ -23,7 +23,7 @@ from chatproto.net.clock import Wall
 from chatproto.ui.screen.attention import Attention
 from chatproto.ui.screen.glyphs import UNICODE
 from chatproto.ui.screen.interface import FULL, ROWS, TWICE, FullInterface
-from chatproto.ui.screen.questions import STANDS
+from chatproto.ui.screen.keymap import STANDS
 from chatproto.ui.screen.styles import Line
 from tests.client.typing_person import made
 

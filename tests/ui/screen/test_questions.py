@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.client.events import FileChanged, IncomingCallEvent, RoomChanged, SessionChanged
 from chatproto.ui.screen.cells import width
 from chatproto.ui.screen.glyphs import UNICODE
-from chatproto.ui.screen.keymap import Keymap
-from chatproto.ui.screen.questions import MOST, STANDS, QuestionQueue
+from chatproto.ui.screen.keymap import STANDS, Keymap
+from chatproto.ui.screen.questions import MOST, QuestionQueue
 
 
 def call(name: str = "bob") -> IncomingCallEvent:

@@ -11,8 +11,7 @@ import termios
 from chatproto.client.events import FileChanged, Undelivered
 from chatproto.ui.screen.attention import BETWEEN
 from chatproto.ui.screen.glyphs import ASCII
-from chatproto.ui.screen.keymap import read_keymap
-from chatproto.ui.screen.questions import STANDS
+from chatproto.ui.screen.keymap import STANDS, read_keymap
 from chatproto.ui.screen.starting import StartingInterface
 from tests.client.keyed_program import BOB
 from tests.client.tls_net import FarPerson
