@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
 from chatproto.client.app import Client
-from chatproto.client.events import Event, Failed, Notice, Running
+from chatproto.client.events import Delivered, Event, Failed, Notice, RoomChanged, Running, Sent
 from chatproto.net.clock import Wall
 from chatproto.net.dates import HOURS_AND_MINUTES
 from chatproto.ui.commands import TypedText, carry_out_typed, parse, run
@@ -45,6 +46,7 @@ class PlainInterface:
         self._seconds = seconds
         self._times = times
         self._form = form
+        self._queued: Counter[str] = Counter()  # texts for each room that wait for the server
         self._paste: Paste | None = None
         self._guard: PasteGuard | None = None
         if clock is not None:
@@ -55,10 +57,23 @@ class PlainInterface:
 
     def tell(self, event: Event) -> None:
         """Shows `event`."""
-        for line in plain_lines(event, self._seconds(), self._times, self._form):
+        late = self._said_late(event)
+        for line in plain_lines(late or event, self._seconds(), self._times, self._form):
             self._write_line(line)
         if isinstance(event, Running) and self._guard is not None:
             self.tell(Notice("/help lists the commands"))
+
+    def _said_late(self, event: Event) -> Delivered | None:
+        """Return the news that a text for a room has arrived which was told to be queued."""
+        match event:
+            case Notice(to=str(to), id=None) if to.startswith("#"):
+                self._queued[to] += 1
+            case RoomChanged(change="parted", own=True):
+                del self._queued[event.room]
+            case Sent(room=str(room), id=int(id)) if self._queued[room]:
+                self._queued[room] -= 1
+                return Delivered(room, id, event.text)
+        return None
 
     def dropped_line(self, count: int) -> str:
         """Format the notice that `count` lines were dropped because the output is full."""

@@ -54,6 +54,14 @@ class PlainTests(SynchronousTestCase):
             self.ui.tell(event)
         self.assertEqual(self.lines, ["bob> a", "bob> b", "me"])
 
+    def test_a_room_text_that_was_queued_is_told_of_when_it_has_arrived(self) -> None:
+        self.ui.tell(Sent("before", 1, room="#tea"))
+        self.ui.tell(Notice("queued until the server can be reached", to="#tea"))
+        self.lines.clear()
+        self.ui.tell(Sent("hi", 2, room="#tea"))
+        self.ui.tell(Sent("after", 3, room="#tea"))
+        self.assertEqual(self.lines, ["* delivered to #tea: hi"])
+
     def test_a_person_at_a_terminal_is_told_of_help_at_the_start_and_a_pipe_is_not(self) -> None:
         started = Running("alice", "127.0.0.1", 3000)
         self.ui.tell(started)
