@@ -169,6 +169,13 @@ class Options(ProgramOptions):
         self["colors"] = {}
         self["keys"] = None
 
+    def parseArgs(self, *arguments: str) -> None:
+        if arguments:
+            raise WrongOption(
+                f"unknown argument {arguments[0]!r}: the commands, each the first word, are send, "
+                "send-file, receive, info and doctor"
+            )
+
     def configured(self, words: list[str]) -> list[str]:
         """Put the options of the file before those of the command line, which win."""
         try:

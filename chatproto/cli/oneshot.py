@@ -127,6 +127,8 @@ class OneShotOptions(Options):
         client_id, at, where = name.partition("@")
         if at and where and ID.fullmatch(client_id) is not None:
             return name  # somebody who is pinned at that server
+        if name.startswith("#"):
+            raise WrongOption(f"{typed!r} is a room: {self.program} takes the id or key of a peer")
         raise WrongOption(f"{typed!r} is not an id or a key" if typed else MISSING)
 
 

@@ -94,7 +94,8 @@ class NameResolver:
             says = BRIDGE_REFUSED.get(error.status or 0)
             if says is None or not peer:
                 raise
-            raise ServerRefused(says(peer=peer), error.status) from None
+            why = self._unknown(peer) if error.status == 404 else says(peer=peer)
+            raise ServerRefused(why, error.status) from None
         if callee is None:
             return None
         if peer and callee.client_id != peer:
@@ -259,8 +260,16 @@ class NameResolver:
         told = "" if conversation.quiet else conversation.name
         asked = await self._ask_for_one(client_id, key, told)
         if asked is None:
-            raise CodedError(reasons.SERVER_KNOWS_NOBODY(peer=client_id))
+            raise CodedError(self._unknown(client_id))
         return asked
+
+    def _unknown(self, peer: str) -> str:
+        """Return that the server knows no `peer`, with a known id that differs in case alone."""
+        pinned = self._trust.file.pins.names() if self._trust is not None else []
+        for other in (*pinned, *self._people.ids()):
+            if other != peer and other.casefold() == peer.casefold():
+                return reasons.SERVER_KNOWS_ANOTHER(peer=peer, other=other)
+        return reasons.SERVER_KNOWS_NOBODY(peer=peer)
 
     def _answered(self, conversation: Conversation, asked: str, contact: Contact) -> None:
         """Let `conversation` be for whoever was found, if that is its recipient. Raises CodedError."""

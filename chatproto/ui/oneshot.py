@@ -123,6 +123,10 @@ class Unreached:
                 )
             case "not-answered":
                 return Over(NOT_DONE, f"{to} did not answer")
+            case "no-key":
+                return Over(
+                    NOT_DONE, f"{to} has no key: only a client with --open calls in plain text"
+                )
         return Over(NOT_DONE, f"no conversation with {to}: {self.sentence}")
 
 

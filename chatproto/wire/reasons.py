@@ -287,6 +287,9 @@ SEVERAL_NEARBY = Sentence(
 SERVER_KNOWS_NOBODY = Sentence(
     Reason.NOT_FOUND, 'the server knows no "{peer}": /info lists registered clients'
 )
+SERVER_KNOWS_ANOTHER = Sentence(
+    Reason.NOT_FOUND, 'the server knows no "{peer}": did you mean {other}?'
+)
 BRIDGE_TO_YOURSELF = Sentence(Reason.REFUSED, '"{peer}" is your own id')
 SERVERLESS = Sentence(
     Reason.NO_SERVER, "no server is used (--server none): call with /chat HOST:PORT"

@@ -10,6 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.cli.client_options import Options
 from chatproto.cli.client_program import make_client, own_port
+from chatproto.cli.main import ONE_SHOTS
+from chatproto.cli.oneshot import SendOptions
 from chatproto.client.shared_port import SharedPort
 from tests.cli.test_servers import Reactor
 
@@ -41,6 +43,17 @@ class WaysTests(SynchronousTestCase):
         self.assertEqual((node.place.announced, node.context.settings.announce), (KNOWN, KNOWN))
         self.assertEqual(node.context.settings.path, "direct")
         self.assertEqual(node.place.server, ("10.0.0.1", 5555))
+
+    def test_a_word_that_is_no_command_is_told_which_there_are(self) -> None:
+        told = self.refused("who")
+        self.assertIn("unknown argument 'who'", told)
+        for command in (*ONE_SHOTS, "doctor"):
+            self.assertIn(command, told)
+
+    def test_a_room_is_no_peer_of_a_command(self) -> None:
+        with self.assertRaises(SystemExit):
+            SendOptions().parseOptions(["--home", str(self.home), "#class", "hello"])
+        self.assertIn("'#class' is a room", self.errors.getvalue())
 
     def test_eight_at_most(self) -> None:
         told = [word for port in range(4000, 4009) for word in ("--announce", f"10.0.0.1:{port}")]

@@ -309,6 +309,13 @@ class NeighbourTests(SynchronousTestCase):
         server.answers[0].errback(ServerRefused("not found", 404))
         self.assertIn('the server knows no "bob"', self.failures())
 
+    def test_an_id_that_differs_in_case_alone_is_named(self) -> None:
+        self.begin(server := SlowServer())
+        self.known.trust("Bob", KEYS[1])
+        self.call()
+        server.answers[0].errback(ServerRefused("not found", 404))
+        self.assertIn("did you mean Bob?", self.failures())
+
     # What else follows.
 
     def test_a_connection_that_broke_finds_them_again(self) -> None:

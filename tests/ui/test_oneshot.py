@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.ui.oneshot import Over, SendText, Step, Work
 from chatproto.ui.oneshot_files import ListRegistered, Receive, SendFiles
 from chatproto.ui.values import Values
-from chatproto.wire.reasons import Reason
+from chatproto.wire.reasons import HAS_NO_KEY, Reason
 from tests.limits import DEFAULTS
 
 AWAY = "bob is away: you will be told when they come"
@@ -178,6 +178,12 @@ class SendTextTests(WorkTests):
         self.assertIn(
             'knows no "bob"', self.ends(SendText("bob", "hi"), 3, who(), gone, over(gone["code"]))
         )
+
+    def test_a_peer_without_a_key_is_explained_without_commands_of_the_screen(self) -> None:
+        gone = own("undelivered", to="bob", text="hi", code="no-key", reason=HAS_NO_KEY(peer="bob"))
+        told = self.ends(SendText("bob", "hi"), 5, who(), gone, over("no-key"))
+        self.assertIn("--open", told)
+        self.assertNotIn("/chat", told)
 
     def test_unknown_peer_that_declines(self) -> None:
         gone = own("undelivered", to="bob", text="hi", reason="declined", **coded("declined"))
