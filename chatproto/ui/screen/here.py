@@ -10,6 +10,9 @@ from chatproto.ui.screen.styles import Line, person_style
 from chatproto.ui.view import path_words
 from chatproto.wire.values import value_class
 
+NARROW = 60
+"""Columns from which on there is room for more than a few words in the status line."""
+
 _STATES = {
     "calling": "calling",
     "asking": "ringing",
@@ -86,7 +89,7 @@ def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> L
     style = person_style(here.name)
     head: Line = (
         ("", "to "),
-        (style, cut(name(here.name), 20 if columns >= 60 else 12, glyphs.more)),
+        (style, cut(name(here.name), 20 if columns >= NARROW else 12, glyphs.more)),
     )
     if here.kind == "room":
         return (*head, (style, "> "))
@@ -111,9 +114,9 @@ def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> L
 def standing(here: Here, glyphs: Glyphs, columns: int) -> Line:
     """Return the beginning of the status line: who gets the next line, how safe and by which path.
 
-    On a terminal of less than 60 `columns` it is brief, so that there is room for what is unread.
+    On a terminal of less than `NARROW` columns it is brief, so that there is room for what is unread.
     """
-    brief = columns < 60
+    brief = columns < NARROW
     if here.kind in ("nobody", "ended"):
         hint = "" if brief else ": /chat ID, /join #room, /help"
         return (("", f"no conversation{hint}"),)

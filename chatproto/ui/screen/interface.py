@@ -41,13 +41,13 @@ from chatproto.ui.screen import folding
 from chatproto.ui.screen.attention import Attention
 from chatproto.ui.screen.file_bars import FileBars, files_part
 from chatproto.ui.screen.glyphs import Glyphs
-from chatproto.ui.screen.here import Here, here, prompt_line, recipient, standing
+from chatproto.ui.screen.here import NARROW, Here, here, prompt_line, recipient, standing
 from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
 from chatproto.ui.screen.own_lines import OwnLine, OwnLines
 from chatproto.ui.screen.questions import Question, QuestionQueue
 from chatproto.ui.screen.rows import plain_rows
 from chatproto.ui.screen.scrollback import Scrollback
-from chatproto.ui.screen.status import status_line
+from chatproto.ui.screen.status import room_beside, status_line
 from chatproto.ui.screen.styles import Line
 from chatproto.ui.screen.tab import completed, listing
 from chatproto.ui.screen.tabs import Tabs
@@ -190,11 +190,11 @@ class FullInterface:
             found += plain_rows([self._hint], columns)
         found += plain_rows(self._listing, columns)
         found += self._bars.lines(columns, self._glyphs)
-        parts = (
-            standing(self._here(), self._glyphs, columns),
-            self._tabs.line(self._glyphs),
-            files_part(self._bars.all()),
-        )
+        before = standing(self._here(), self._glyphs, columns)
+        behind = files_part(self._bars.all())
+        # Numbers of files are cut where there is little room: each has its bar above.
+        free = room_beside((before, behind if columns >= NARROW else ()), columns, self._glyphs)
+        parts = (before, self._tabs.line(self._glyphs, free), behind)
         return [*found, status_line(parts, columns, self._glyphs)]
 
     # Events.

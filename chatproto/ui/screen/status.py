@@ -18,6 +18,16 @@ def status_line(parts: Iterable[Line], columns: int, glyphs: Glyphs) -> Line:
     return cut_line(tuple(joined), columns, glyphs)
 
 
+def room_beside(parts: Iterable[Line], columns: int, glyphs: Glyphs) -> int:
+    """Return the columns for one more part beside `parts`; negative if there is no room."""
+    taken = 2 * len(glyphs.rule * 2 + " ")
+    between = width(f" {glyphs.bar} ")
+    for part in parts:
+        if part:
+            taken += sum(width(text) for _, text in part) + between
+    return columns - taken
+
+
 def cut_line(line: Line, columns: int, glyphs: Glyphs) -> Line:
     """Return `line` cut from the right to `columns` columns, with a sign that it goes on."""
     if sum(width(text) for _, text in line) <= columns:

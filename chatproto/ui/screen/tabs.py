@@ -1,35 +1,43 @@
-"""Conversations and rooms in the order in which they began, and how many lines of each are unread."""
+"""Conversations and rooms by number, and how many lines of each are unread."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from chatproto.ui.legible import name
+from chatproto.ui.screen.cells import cut, width
 from chatproto.ui.screen.glyphs import Glyphs
-from chatproto.ui.screen.styles import Line, person_style
+from chatproto.ui.screen.styles import Fragment, Line, person_style
 
 MOST = 200
 """Conversations that are remembered; the oldest without unread lines goes first."""
+_SHORT = (16, 8, 4)
+"""Columns of a name, where there is ever less room for the tabs."""
 
 
 @dataclass(slots=True)
 class Tab:
     """A conversation or room.
 
-    `unread`: lines said there since it was last the current one. `begun`: it has been open, or something
-    was said in it; a call that reached nobody never was.
+    `number`: stays as long as the tab does, whatever others come and go. `unread`: lines said there since
+    it was last the current one. `begun`: it has been open, or something was said in it; a call that
+    reached nobody never was.
     """
 
     name: str
+    number: int
     unread: int = 0
     begun: bool = False
 
 
 class Tabs:
-    """Numbers for Alt-1 to Alt-9, and unread counts."""
+    """Numbers for Alt-1 to Alt-9, and unread counts.
+
+    A new tab gets the lowest number that is free, and keeps it.
+    """
 
     def __init__(self) -> None:
-        self._all: list[Tab] = []
+        self._all: list[Tab] = []  # the oldest first
         self._current = ""
 
     @property
@@ -38,29 +46,37 @@ class Tabs:
         return self._current
 
     def names(self) -> list[str]:
-        """Return the names in order: Alt-1 is the first one."""
-        return [tab.name for tab in self._all]
+        """Return the names in the order of their numbers."""
+        return [tab.name for tab in self._ordered()]
 
     def unread(self, name: str) -> int:
         """Return how many lines of `name` are unread."""
-        return next((tab.unread for tab in self._all if tab.name == name), 0)
+        found = self._named(name)
+        return found.unread if found is not None else 0
 
     def open(self, name: str) -> Tab:
-        """Return the tab of `name`, which has begun; a new one stands behind the others."""
+        """Return the tab of `name`, which has begun."""
         tab = self._tab(name)
         tab.begun = True
         return tab
 
     def _tab(self, name: str) -> Tab:
-        for tab in self._all:
-            if tab.name == name:
-                return tab
+        found = self._named(name)
+        if found is not None:
+            return found
         if len(self._all) >= MOST:
             old = next((tab for tab in self._all if not tab.unread), self._all[0])
             self._all.remove(old)
-        tab = Tab(name)
+        used = {tab.number for tab in self._all}
+        tab = Tab(name, next(number for number in range(1, MOST + 1) if number not in used))
         self._all.append(tab)
         return tab
+
+    def _named(self, name: str) -> Tab | None:
+        return next((tab for tab in self._all if tab.name == name), None)
+
+    def _ordered(self) -> list[Tab]:
+        return sorted(self._all, key=lambda tab: tab.number)
 
     def heard(self, name: str) -> bool:
         """Count a line said in `name`; True if it is unread, as another one is current."""
@@ -72,10 +88,10 @@ class Tabs:
 
     def rename(self, was: str, name: str) -> None:
         """Call `was` `name` from now on."""
-        old = next((tab for tab in self._all if tab.name == was), None)
+        old = self._named(was)
         if old is None or was == name:
             return
-        there = next((tab for tab in self._all if tab.name == name), None)
+        there = self._named(name)
         if there is None:
             old.name = name
         else:
@@ -111,27 +127,50 @@ class Tabs:
 
     def at(self, number: int) -> str:
         """Return the name behind Alt-`number`; empty if there is none."""
-        return self._all[number - 1].name if 0 < number <= len(self._all) else ""
+        return next((tab.name for tab in self._all if tab.number == number), "")
 
     def next_unread(self) -> str:
         """Return the first one behind the current one with unread lines; empty if there is none."""
-        names = self.names()
+        all = self._ordered()
+        names = [tab.name for tab in all]
         start = names.index(self._current) + 1 if self._current in names else 0
-        for tab in (*self._all[start:], *self._all[:start]):
-            if tab.unread:
-                return tab.name
-        return ""
+        return next((tab.name for tab in (*all[start:], *all[:start]) if tab.unread), "")
 
-    def line(self, glyphs: Glyphs) -> Line:
-        """Return the tabs but for the current one, those with unread lines first."""
-        numbered = [(number, tab) for number, tab in enumerate(self._all, 1)]
-        others = [(number, tab) for number, tab in numbered if tab.name != self._current]
-        others.sort(key=lambda one: not one[1].unread)
-        found: list[tuple[str, str]] = []
-        for number, tab in others:
-            key = f"{number}:" if number <= 9 else ""
-            count = f" {tab.unread}" if tab.unread else ""
-            style = person_style(tab.name) if tab.unread else "dim"
-            found.append((style, f"[{key}{name(tab.name)}{count}]"))
-            found.append(("", " "))
-        return tuple(found[:-1])
+    def line(self, glyphs: Glyphs, columns: int) -> Line:
+        """Return the tabs but for the current one in at most `columns`, those with unread lines first.
+
+        Names are cut so that all with unread lines have their place; `+3` stands for those without one.
+        """
+        others = [tab for tab in self._ordered() if tab.name != self._current]
+        others.sort(key=lambda tab: not tab.unread)
+        unread = sum(tab.unread > 0 for tab in others)
+        for most in _SHORT:
+            shown = [_shown(tab, most, glyphs) for tab in others]
+            fit = _fitting(shown, columns)
+            if fit >= unread:
+                break
+        found: list[Fragment] = []
+        for number, piece in enumerate(shown[:fit]):
+            found += [("", " "), piece] if number else [piece]
+        if left := len(others) - fit:
+            style = "warn" if fit < unread else "dim"
+            found.append((style, f"{' ' if fit else ''}+{left}"))
+        return tuple(found)
+
+
+def _shown(tab: Tab, most: int, glyphs: Glyphs) -> Fragment:
+    key = f"{tab.number}:" if tab.number <= 9 else ""
+    count = f" {tab.unread}" if tab.unread else ""
+    style = person_style(tab.name) if tab.unread else "dim"
+    return style, f"[{key}{cut(name(tab.name), most, glyphs.more)}{count}]"
+
+
+def _fitting(shown: list[Fragment], columns: int) -> int:
+    """Return how many of `shown` fit, with a blank between two and the number of the rest behind."""
+    used = 0
+    for number, (_, text) in enumerate(shown):
+        used += width(text) + (number > 0)
+        left = len(shown) - number - 1
+        if used + (len(f" +{left}") if left else 0) > columns:
+            return number
+    return len(shown)

@@ -42,11 +42,12 @@ class InterfaceTests(SynchronousTestCase):
         self.clock.advance(NOW)
         self.person = made(self.clock, ClientSettings("alice", typed=True))
         self.full: list[bool] = []
+        self.columns = 80
         self.ui = FullInterface(
             self.person.client,
             self.clock,
             lambda: Wall(self.clock.seconds()),
-            lambda: 80,
+            lambda: self.columns,
             lambda: 24,
             UNICODE,
             Attention("alice", on=True),
@@ -93,6 +94,13 @@ class InterfaceTests(SynchronousTestCase):
             MessageReceived("carl", "said meanwhile", room="#tea", history=True, missed=True),
         )
         self.assertIn("[1:bob 1] [2:#tea 3]", self.above()[-1])
+
+    def test_narrow_status_line_shows_what_is_unread_and_counts_the_rest(self) -> None:
+        self.columns = 40
+        for name in ("bob", "carl", "dora", "emil", "fred"):
+            self.tell(SessionChanged(name, "open"))
+        self.tell(MessageReceived("emil", "hi"))
+        self.assertEqual(self.above()[-1], "── no conversation │ [4:emil 1] +4 ──")
 
     def test_text_to_nobody_stays_in_the_prompt_with_a_sentence(self) -> None:
         self.assertEqual(self.prompt(), "to nobody>")

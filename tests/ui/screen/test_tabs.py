@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.ui.completion import Completion
+from chatproto.ui.screen.cells import width
 from chatproto.ui.screen.glyphs import UNICODE
 from chatproto.ui.screen.tab import ROWS, completed, listing
 from chatproto.ui.screen.tabs import MOST, Tabs
@@ -23,8 +26,8 @@ class TabTests(SynchronousTestCase):
             self.tabs.open(name)
         self.tabs.look_at("bob")
 
-    def text(self) -> str:
-        return "".join(text for _, text in self.tabs.line(UNICODE))
+    def text(self, columns: int = 80) -> str:
+        return "".join(text for _, text in self.tabs.line(UNICODE, columns))
 
     def test_lines_said_elsewhere_are_unread_until_looked_at(self) -> None:
         self.assertFalse(self.tabs.heard("bob"))
@@ -39,6 +42,37 @@ class TabTests(SynchronousTestCase):
     def test_number_means_the_same_conversation_all_along(self) -> None:
         found = [self.tabs.at(number) for number in range(5)]
         self.assertEqual(found, ["", "bob", "#tea", "ann", ""])
+
+    def test_number_stays_when_others_go_and_come(self) -> None:
+        self.tabs.close("#tea")
+        self.assertEqual(self.tabs.at(3), "ann")
+        self.assertEqual(self.tabs.at(2), "")
+        self.assertEqual(self.text(), "[3:ann]")
+        self.tabs.open("zoe")
+        self.tabs.open("#new")
+        self.assertEqual([self.tabs.at(number) for number in (2, 3, 4)], ["zoe", "ann", "#new"])
+        self.assertEqual(self.tabs.names(), ["bob", "zoe", "ann", "#new"])
+
+    def test_unread_ones_have_their_place_and_the_rest_is_counted(self) -> None:
+        for number in range(4, 9):
+            self.tabs.open(f"somebody{number}")
+        self.tabs.heard("somebody8")
+        self.assertEqual(self.text(24), "[8:somebody8 1] +6")
+        self.assertEqual(self.text(30), "[8:somebody8 1] [2:#tea] +5")
+        self.tabs.heard("somebody7")
+        self.assertEqual(self.text(24), "[7:som… 1] [8:som… 1] +5")
+
+    @given(
+        st.lists(st.tuples(st.text(max_size=70), st.booleans()), max_size=20), st.integers(12, 80)
+    )
+    def test_tabs_never_need_more_than_their_room(
+        self, names: list[tuple[str, bool]], columns: int
+    ) -> None:
+        tabs = Tabs()
+        for name, unread in names:
+            (tabs.heard if unread else tabs.open)(name)
+        line = tabs.line(UNICODE, columns)
+        self.assertLessEqual(sum(width(text) for _, text in line), columns)
 
     def test_next_unread_goes_round(self) -> None:
         self.tabs.look_at("#tea")
