@@ -15,7 +15,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from bench.many_registered import Probe, ask_for_list, fill, process_id, register
+from bench.many_registered import (
+    BRIDGE,
+    INFO,
+    REGISTER,
+    Probe,
+    ask,
+    cost,
+    fill,
+    register,
+    told,
+)
 from bench.measure import CannotMeasure, Subject, built_loadgen, cpu, median, run_loadgen
 from bench.requests import MODES
 from bench.room_members import Member, Ours, Room
@@ -33,6 +43,8 @@ ROOMS, AUDIENCE, RATE = 2, 30, 100.0
 MEMBERS = ROOMS * AUDIENCE
 SETTLE = 0.3
 """Seconds that servers have for what is left after a load."""
+SOME = 100
+"""Requests of each kind that are measured beside very many ids."""
 REST = 2.0
 """Seconds in which each server says several times that it is there."""
 NEW_IDS = r"REGISTER\r\nclientID: x%p.%n\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
@@ -211,34 +223,55 @@ def one_round(
 
 
 def many(
-    place: Path, redis: Redis, group: Group, loadgen: Path, registered: int, seconds: float
+    place: Path, redis: Redis, group: Group, registered: int, seconds: float
 ) -> dict[str, float]:
     """Measure servers beside `registered` ids that others have registered. The first one ends."""
-    first, *others = group.servers
-    before = [resident(one) for one in others]
+    first, other, *others = group.servers
+    loadgen, number = built_loadgen(place), int(told(redis, "server", "process_id"))
+    before = [resident(one) for one in (other, *others)]
+    size = int(told(redis, "memory", "used_memory"))
     fill(redis, COUNTS.index(len(group.servers)), first.port, registered)
+    size = int(told(redis, "memory", "used_memory")) - size
     asked(group, loadgen, NEW_IDS, seconds)
-    grown = [resident(one) - early for one, early in zip(others, before, strict=True)]
-    probe = Probe(others[0], process_id(redis))
+    grown = [resident(one) - early for one, early in zip((other, *others), before, strict=True)]
+    costs = {}
+    for name, text in (("REGISTER", REGISTER), ("BRIDGE", BRIDGE), ("INFO", INFO)):
+
+        def request(count: int, text: str = text) -> bytes:
+            return ask(other.port, text.format(count))
+
+        costs[name] = cost(other, number, request, SOME)
+    probe = Probe(other, number)
     try:
         late = server(place, redis, len(group.servers), len(group.servers))
         begun = time.perf_counter()
         with running(place, late):
             register(late.port, "late")
             took, used = time.perf_counter() - begun, cpu(late.pid)
-            ask_for_list(others[0].port)
+            for text in (INFO, BRIDGE.format("late")):
+                ask(other.port, text)
             first.stop()
             time.sleep(REST)
     finally:
         probe.end()
     return {
         "registered elsewhere": registered,
+        "MiB of Redis for them": size / 2**20,
         MEMORY: max(grown) / 2**20,
         START: took,
         "of it seconds of its CPU": used,
+        **{f"us of CPU of a server and Redis, {name}": each * 1e6 for name, each in costs.items()},
         STALL: probe.busy * 1e3,
         "ms of the longest wait": probe.longest * 1e3,
     }
+
+
+def beside(place: Path, seconds: float, registered: int) -> dict[str, float]:
+    """Measure three servers beside `registered` ids alone. Raises CannotMeasure."""
+    with own_redis(place) as redis:
+        group = Group([server(place, redis, 3, number) for number in range(3)], [0.0] * 3)
+        with running(place, *group.servers):
+            return many(place, redis, group, registered, seconds)
 
 
 def growth(place: Path, seconds: float, rounds: int, registered: int) -> dict[str, float]:
@@ -263,6 +296,6 @@ def growth(place: Path, seconds: float, rounds: int, registered: int) -> dict[st
             for _ in range(rounds):
                 for name, value in one_round(groups, apart, loadgen, keys, seconds).items():
                     found.setdefault(name, []).append(value)
-            last = many(place, redis, groups[3], loadgen, registered, seconds)
+            last = many(place, redis, groups[3], registered, seconds)
     found |= {name: [value] for name, value in last.items()}
     return {name: median(values) for name, values in found.items()}

@@ -9,15 +9,22 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from bench.measure import CannotMeasure, Subject, cpu
 from tests.redis_process import Redis
 
 MODEL = "qqqqqqqq"
 """The id that is copied; the others are `q` and seven of the letters s to z, which look like no others."""
-AT_ONCE = 10_000
+AT_ONCE = 1_000
 """Ids that Redis makes in one step, in which it answers nobody."""
 PATIENCE = 60.0
+WRITTEN_WAIT = 600.0
+"""Seconds within which Redis has written its file anew."""
+REGISTER = "REGISTER\r\nclientID: {}\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
+BRIDGE = "BRIDGE\r\nclientID: {}\r\n\r\n"
+INFO = "INFO\r\n\r\n"
 EVERY = 0.005
 """Seconds between an answer and the next request of a probe."""
 FIND = """
@@ -94,9 +101,29 @@ def fill(redis: Redis, database: int, port: int, count: int) -> None:
             raise CannotMeasure(
                 f"Redis holds {keys} of a registration: a group and lists are expected"
             )
-        for first in range(0, count, AT_ONCE):
-            last = min(first + AT_ONCE, count)
-            _ask(wire, "EVAL", COPY, str(len(keys)), *keys, MODEL, str(first), str(last))
+        with _without_file(redis, wire):
+            for first in range(0, count, AT_ONCE):
+                last = min(first + AT_ONCE, count)
+                _ask(wire, "EVAL", COPY, str(len(keys)), *keys, MODEL, str(first), str(last))
+
+
+@contextmanager
+def _without_file(redis: Redis, wire: socket.socket) -> Iterator[None]:
+    """Have Redis write its file once, at the end: a line for each change would be gigabytes."""
+    _ask(wire, "CONFIG", "SET", "appendonly", "no")
+    yield
+    _ask(wire, "CONFIG", "SET", "appendonly", "yes")
+    deadline = time.monotonic() + WRITTEN_WAIT
+    while told(redis, "persistence", "aof_rewrite_in_progress") != "0":
+        if time.monotonic() > deadline:
+            raise CannotMeasure("Redis does not end with its file")
+        time.sleep(EVERY)
+
+
+def told(redis: Redis, section: str, name: str) -> str:
+    """Return what the INFO of Redis says as `name`."""
+    lines = redis.ask("INFO", section).decode().split()
+    return dict(line.split(":", 1) for line in lines if ":" in line)[name]
 
 
 class Probe:
@@ -131,26 +158,27 @@ class Probe:
             self.busy = max(self.busy, sum(map(cpu, self._pids)) - used)
 
 
-def process_id(redis: Redis) -> int:
-    """Return the process id of `redis`."""
-    shown = dict(
-        line.split(":", 1) for line in redis.ask("INFO", "server").decode().split() if ":" in line
-    )
-    return int(shown["process_id"])
+def cost(subject: Subject, redis: int, request: Callable[[int], object], count: int) -> float:
+    """Return the seconds of CPU that `subject` and Redis use for one of `count` requests.
+
+    Args: redis: its process id. request: makes the request of a number, and waits for the answer.
+    """
+    used = cpu(subject.pid) + cpu(redis)
+    for number in range(count):
+        request(number)
+    return (cpu(subject.pid) + cpu(redis) - used) / count
 
 
-def ask_for_list(port: int) -> int:
-    """Ask the server on `port` who is there; return the bytes of its answer."""
+def ask(port: int, request: str) -> bytes:
+    """Ask the server on `port` something on a connection of its own; return the whole answer."""
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as wire:
-        wire.sendall(b"INFO\r\n\r\n")
+        wire.sendall(request.encode())
         wire.shutdown(socket.SHUT_WR)
-        return sum(map(len, iter(lambda: wire.recv(65536), b"")))
+        return b"".join(iter(lambda: wire.recv(65536), b""))
 
 
 def _answer(wire: socket.socket, client_id: str) -> bytes:
-    wire.sendall(
-        f"REGISTER\r\nclientID: {client_id}\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n".encode()
-    )
+    wire.sendall(REGISTER.format(client_id).encode())
     data = b""
     while not data.endswith(b"\r\n\r\n"):
         more = wire.recv(65536)

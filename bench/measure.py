@@ -19,7 +19,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 START_WAIT = 30.0
 WARM_UP = 0.5
-LOAD_WAIT = 10.0
+ANSWER_WAIT = 10.0
+"""Seconds that a server under load has for an answer, whatever else the machine does."""
+LOAD_WAIT = 20.0
 """How many seconds more than its window a run of the load generator may take."""
 
 
@@ -117,7 +119,7 @@ def run_loadgen(
     Raises: CannotMeasure: a request failed, so that the numbers mean nothing.
     """
     assert subject.process is not None
-    asked = ["--req", subject.request, "--until", subject.answer, "--timeout", "2"]
+    asked = ["--req", subject.request, "--until", subject.answer, "--timeout", str(ANSWER_WAIT)]
     command = [str(program), *arguments, *asked, "--tree", "-P", str(subject.process.pid)]
     window = ["-t", str(seconds), "-w", str(WARM_UP), "-r", "1"]
     try:

@@ -3,7 +3,7 @@
 `throughput`: REGISTERs per second with 1, 2 and 3 processes, each on its own port. `names`: many ids in
 one process, and its start with them. `clients`: many connected keyed clients on one process.
 `restart`: a server restarted under many clients, and how fast they return. `growth`: what 1, 3 and 10
-servers over a Redis of their own cost, each and together.
+servers over a Redis of their own cost, each and together; `registered`: only the last part of that.
 `--store redis://127.0.0.1:6379/9` needs a running Redis with an empty database.
 """
 
@@ -189,6 +189,11 @@ def growth(place: Path, options: argparse.Namespace) -> Figures:
     return dict(growth_servers.growth(place, seconds, rounds, registered))
 
 
+def registered_elsewhere(place: Path, options: argparse.Namespace) -> Figures:
+    """Three servers over one Redis in which very many are registered: the last part of `growth`."""
+    return dict(growth_servers.beside(place, options.seconds / 2, options.registered))
+
+
 GOALS = {"KiB a client": 45.0, **growth_servers.GOALS}
 """What each figure may be at most."""
 PARTS = {
@@ -197,7 +202,10 @@ PARTS = {
     "clients": clients,
     "restart": restart,
     "growth": growth,
+    "registered": registered_elsewhere,
 }
+ON_REDIS = ("growth", "registered")
+"""Parts that start a Redis of their own."""
 
 
 def main() -> int:
@@ -213,11 +221,15 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=15_000)
     parser.add_argument("--restarted", type=int, default=10_000, help="clients of `restart`")
     parser.add_argument("--pace", type=float, default=150.0, help="clients that come in a second")
-    parser.add_argument("--registered", type=int, default=100_000, help="ids elsewhere in `growth`")
+    parser.add_argument(
+        "--registered", type=int, default=100_000, help="ids elsewhere in the last part of `growth`"
+    )
     parser.add_argument("--silence", type=float, default=30.0, help="seconds of silence measured")
     parser.add_argument("--json", type=Path, help="write the numbers there")
     options = parser.parse_args()
     parts = options.parts or list(PARTS)
+    if not options.parts:
+        parts.remove("registered")  # a part of `growth`
     if not options.parts and FOUND is None:
         parts.remove("growth")
         print("growth: no redis-server here, left out", file=sys.stderr)
@@ -252,7 +264,7 @@ def judged(value: float, goal: float | None) -> tuple[str, str]:
 
 def show(part: str, figures: Figures, options: argparse.Namespace) -> None:
     """One part, as a table."""
-    store = "redis:" if part == "growth" else options.store
+    store = "redis:" if part in ON_REDIS else options.store
     print(f"\n{part}: {store}, {machine()}")
     if part != "throughput":
         rows = [

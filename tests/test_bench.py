@@ -124,7 +124,7 @@ def scale(*arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
 
@@ -149,7 +149,7 @@ def test_how_far_a_machine_goes_is_measured_in_every_part(tmp_path: Path) -> Non
 def test_servers_over_one_redis_are_measured_against_their_goals(tmp_path: Path) -> None:
     needed()
     figures = tmp_path / "figures.json"
-    short = ["--seconds", "0.4", "--rounds", "1", "--registered", "1000"]
+    short = ["--seconds", "2", "--rounds", "1", "--registered", "1000"]
     done = scale("growth", *short, "--json", str(figures))
     assert done.returncode == 0, done.stderr
     measured = json.loads(figures.read_text())["figures"]["growth"]
