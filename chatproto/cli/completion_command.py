@@ -14,7 +14,7 @@ from chatproto.cli.shell_completion import SHELLS, home_in, names_at, script
 from chatproto.ui.control import NAME
 
 NAMES = "names"
-"""Asked for by the scripts: the ids and rooms that a running client knows."""
+"""Asked for by the scripts: the ids that a running client lists."""
 
 
 def main(program: str, words: Sequence[str]) -> int:

@@ -46,7 +46,8 @@ def connect(
         return ServerAccess(ClassicIntroducer(*servers))
     wanted = options["server-key"]
     addresses = (host_port(*one) for one in options["servers"])
-    news = ServerNews(context, known, people, place, events, *addresses)
+    named = wanted is not None
+    news = ServerNews(context, known, people, place, events, *addresses, named=named)
 
     def judge(key: str) -> str | None:
         address = server.name

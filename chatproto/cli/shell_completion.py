@@ -1,6 +1,6 @@
 """Completion of the command line in bash, zsh and fish, made from the options themselves.
 
-`chatclient --completion bash` prints a script for the shell. Where an id or a room is wanted, the script
+`chatclient --completion bash` prints a script for the shell. Where an id is wanted, the script
 runs `chatclient --completion names WORDS`, which asks the client that runs in that home.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shlex
 import socket
 import time
@@ -27,8 +26,7 @@ ASKED_FOR = 1.0
 MOST_READ = 1 << 20
 """Bytes of its answer that are read."""
 NAMED = ("send", "send-file", "receive", "info")
-"""Commands of chatclient that take an id or a room."""
-ROOM = re.compile(r"#[A-Za-z0-9._-]{1,64}")
+"""Commands of chatclient that take an id; none takes a room."""
 
 
 def script(program: str, shell: str, commands: Mapping[str, Options]) -> str:
@@ -80,8 +78,6 @@ def _bash(program: str, words: Words) -> str:
   elif [[ " {" ".join(NAMED)} " == *" ${{COMP_WORDS[1]}} "* ]]; then
     COMPREPLY=($(compgen -W "$({program} --completion names "${{COMP_WORDS[@]:1}}" 2>/dev/null)" \\
       -- "$current"))
-    # A word that begins with # would be a comment.
-    [[ $current == [\\"\\']* ]] || COMPREPLY=("${{COMPREPLY[@]/#\\#/\\\\#}}")
   fi
 }}
 complete -o default -F {function} {program}
@@ -142,7 +138,7 @@ def _fish(program: str, words: Words) -> str:
 
 
 def names_at(path: Path, seconds: float = ASKED_FOR) -> list[str]:
-    """Return the ids and rooms that the client at the control socket `path` knows.
+    """Return the ids that the client at the control socket `path` lists.
 
     None of them if no client answers within `seconds`, or if it is not to be understood.
     """
@@ -155,9 +151,9 @@ def names_at(path: Path, seconds: float = ASKED_FOR) -> list[str]:
     ):
         client.settimeout(seconds)
         client.connect(str(path))
-        client.sendall(b'{"ref": "info", "do": "info"}\n{"ref": "rooms", "do": "rooms"}\n')
-        left, data = {"info", "rooms"}, b""
-        while left and len(data) < MOST_READ and (wait := end - time.monotonic()) > 0:
+        client.sendall(b'{"ref": "info", "do": "info"}\n')
+        over, data = False, b""
+        while not over and len(data) < MOST_READ and (wait := end - time.monotonic()) > 0:
             client.settimeout(wait)
             got = client.recv(65536)
             if not got:
@@ -165,18 +161,17 @@ def names_at(path: Path, seconds: float = ASKED_FOR) -> list[str]:
             *lines, data = (data + got).split(b"\n")
             for line in lines:
                 event = json.loads(line)
-                if event.get("done"):
-                    left.discard(event.get("ref"))
-                elif event.get("ref") is not None:
-                    found.update(_names_in(event))
+                if event.get("ref") is not None:
+                    over = over or bool(event.get("done"))
+                    found.update(_ids_in(event))
     return sorted(found)
 
 
-def _names_in(event: dict[str, Any]) -> list[str]:
-    """Return what in the answer to `info` or `rooms` is a plain id or room."""
-    rows = event.get("list") or event.get("rooms") or ()
-    names = [str(row.get("id") or row.get("room") or "") for row in rows if isinstance(row, dict)]
-    return [name for name in names if ID.fullmatch(name) or ROOM.fullmatch(name)]
+def _ids_in(event: dict[str, Any]) -> list[str]:
+    """Return what in the answer to `info` is a plain id."""
+    rows = event.get("list") or ()
+    names = [str(row.get("id") or "") for row in rows if isinstance(row, dict)]
+    return [name for name in names if ID.fullmatch(name)]
 
 
 def home_in(words: Sequence[str], usual_id: str, homes: Path) -> Path:

@@ -5,6 +5,8 @@ A text that finds no room is held, and with it all further input.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.outgoing import OutgoingCalls
 from chatproto.client.context import Context
@@ -27,6 +29,7 @@ from chatproto.wire import reasons
 from chatproto.wire.actions import ACTION, marked
 from chatproto.wire.dialects import RAW, Dialect
 from chatproto.wire.errors import LocalError
+from chatproto.wire.fields import ID
 from chatproto.wire.reasons import Cause, Reason
 
 MEANT = {
@@ -41,6 +44,10 @@ ON_THE_WAY = (SessionState.CALLING, SessionState.ASKING, SessionState.OPEN, Sess
 """States of a conversation in which there will be room again, or an end."""
 _MOST_NAMED = 40
 """Characters of an unknown name that a refusal repeats."""
+_MOST_COMPARED = 1000
+"""Names with which a mistyped one is compared."""
+_LIKE = 0.6
+"""Similarity from which a name is taken for the one that was meant: `aan` for `ann`."""
 
 
 class Messages:
@@ -228,7 +235,8 @@ class Messages:
                 without = f", without /msg the line goes to {here}" if here else ""
                 raise LocalError(400, reasons.FORGOT_AT(peer=word, otherwise=without))
             if self._conversations.room:
-                raise LocalError(400, reasons.MSG_IN_ROOM(word=word[:_MOST_NAMED], room=here))
+                hint, word = self._meant_by(word), word[:_MOST_NAMED]
+                raise LocalError(400, reasons.MSG_IN_ROOM(word=word, hint=hint, room=here))
         self.say(text, to)
 
     def me(self, text: str, to: str = "") -> None:
@@ -269,6 +277,20 @@ class Messages:
         recipient = self._conversations.names.resolve(name)
         known = self._conversations.with_recipient(recipient)
         return isinstance(recipient, FirstContact) and known is None
+
+    def _meant_by(self, word: str) -> str:
+        """Return what to type instead of `/msg word TEXT`, which names nobody who is known."""
+        known = (
+            *self._rooms.members(self._conversations.room),
+            *(one.name for one in self._conversations),
+            *(self._trust.file.pins.names() if self._trust is not None else ()),
+        )
+        by_small = {name.lower(): name for name in reversed(known[:_MOST_COMPARED])}
+        near = get_close_matches(word.lower(), by_small, 1, _LIKE)
+        if near:
+            return f"did you mean /msg @{by_small[near[0]]} TEXT?"
+        one = word if ID.fullmatch(word) else "ID"
+        return f"/msg @{one} TEXT writes to {one} alone"
 
     def _is_name(self, word: str) -> bool:
         """Return True if `word` is, byte for byte, a pinned id, a conversation, a room that we are in,

@@ -19,11 +19,14 @@ from chatproto.client.requests import Requests
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.server.introducers import Introducer
 from chatproto.client.trust_store import TrustStore
+from chatproto.session.state import SessionState
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 
 END_WAIT = 10.0
 """Seconds after the end of input for what was said to be delivered."""
+NAMED = 3
+"""Open conversations and rooms that are named after a /quit."""
 
 
 class Program:
@@ -108,13 +111,32 @@ class Program:
         self._connections.close_all(lambda: self._exit(code))
 
     def quit(self) -> None:
-        """Leave the current conversation or room; outside both, end the program."""
-        if self._calls.all.room:
+        """Leave the current conversation or room; outside both, end the program.
+
+        A person who has others open is told what a second one would do.
+        """
+        if room := self._calls.all.room:
             self._rooms.part()
-            return
-        ended = self._talk.quit_current()
-        if not ended or (self._context.settings.plain and not len(self._calls.all)):
+        elif not self._talk.quit_current() or (
+            self._context.settings.plain and not len(self._calls.all)
+        ):
             self.stop()
+            return
+        left = self._open(room)
+        if left and self._context.settings.typed:
+            more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+            still = ", ".join(left[:NAMED]) + more
+            text = f"/quit once more ends the program (still open: {still})"
+            self._context.publish(Notice(text))
+
+    def _open(self, room: str) -> list[str]:
+        """List the conversations and rooms that are open, but for `room`, which is being left."""
+        live = (SessionState.OPEN, SessionState.BROKEN)
+        rooms = (row["room"] for row in self._rooms.rows())
+        return [
+            *(one.name for one in self._calls.all if one.state in live),
+            *(one for one in rooms if one != room),
+        ]
 
     def leave(self, what: str = "") -> None:
         """Leave the conversation or room `what`, or the current one.

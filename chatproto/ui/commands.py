@@ -46,7 +46,7 @@ from chatproto.ui.row import CommandRow
 from chatproto.ui.topics import FIRST, TOPICS
 from chatproto.ui.values import Field, Values, flag, name, one_of, text, word
 from chatproto.wire.dialects import DIALECTS
-from chatproto.wire.reasons import NOTHING_PASTED, Reason
+from chatproto.wire.reasons import BLANK_BEFORE, NOTHING_PASTED, Reason
 from chatproto.wire.values import value_class
 
 
@@ -427,6 +427,7 @@ ROWS: dict[str, CommandRow] = {
             lambda client, given: client.contacts.trust(*given),
             more="Messages queued for the old key are not sent to the new one: see /resend.",
             ids="",
+            registered=True,
             fields=(
                 Field("id", name, missing=None),
                 Field("key", name, missing=None),
@@ -540,11 +541,32 @@ def carry_out(line: str, client: Client, read_text: ReadText = str) -> Event | N
 
 def carry_out_typed(line: str, client: Client) -> Event | None:
     """The same for a line that a person typed: in no conversation, a bare `help` or `quit` is a command."""
-    return _carry_out(lambda: _meant(parse(line), client), client)
+    return _carry_out(lambda: _meant(line, client), client)
 
 
-def _meant(said: TypedText | Command | None, client: Client) -> TypedText | Command | None:
-    """Return the command that a bare word stands for where there is nobody to say it to."""
+_BLANK_BEFORE = re.compile(r"\s+/([^\s/]+)(?:\s.*)?", re.DOTALL)
+
+
+def command_behind_blank(line: str, client: Client) -> str:
+    """Return the command in `line`, with its slash, that a person has typed behind a blank; or nothing.
+
+    From scripts and pipes, and with `--plain`, such a line is a text.
+    """
+    found = _BLANK_BEFORE.fullmatch(line)
+    if found is None or not client.conversations.typed:
+        return ""
+    word = found[1].lower()
+    return f"/{found[1]}" if ALIASES.get(word, word) in ROWS else ""
+
+
+def _meant(line: str, client: Client) -> TypedText | Command | None:
+    """Read a line that a person typed: where nobody would hear it, a bare `help` is a command.
+
+    Raises: BadCommand: also for a command behind a blank.
+    """
+    if command := command_behind_blank(line, client):
+        raise BadCommand(BLANK_BEFORE(command=command))
+    said = parse(line)
     if isinstance(said, TypedText) and client.conversations.target is None:
         name = BARE.get(said.text.strip().lower())
         return Command(name) if name is not None else said
@@ -559,7 +581,7 @@ def carry_out_for(intended: Target | None, line: str | TypedText, client: Client
     """
 
     def read() -> TypedText | Command | None:
-        said = line if isinstance(line, TypedText) else _meant(parse(line), client)
+        said = line if isinstance(line, TypedText) else _meant(line, client)
         here = isinstance(said, TypedText) or (
             said is not None and ROWS[said.name].acts_on_target(said.arguments)
         )

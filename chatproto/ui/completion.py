@@ -17,6 +17,7 @@ from chatproto.stdio.printable import printable
 from chatproto.ui.commands import ROWS
 from chatproto.ui.row import CommandRow
 from chatproto.ui.topics import TOPICS
+from chatproto.wire.fields import ID
 from chatproto.wire.values import value_class
 
 MOST = 100
@@ -106,8 +107,9 @@ def _arguments(text: str, rest: str, row: CommandRow, names: FamiliarNames) -> I
         words = [*row.words, *(one for one in row.options if last or not one.startswith("-"))]
         if row.name == "help":
             words += [*TOPICS, *ROWS]
-        if row.ids is not None:
-            words += [row.ids + known for known in names.ids]
+        if row.ids is not None and not _names_one(begun[:-1], names):
+            ids = filter(_is_registered, names.ids) if row.registered else names.ids
+            words += [row.ids + known for known in ids]
         if row.rooms is not None:
             words += [row.rooms + known for known in names.rooms]
     head = text[: len(text) - len(last)]
@@ -118,6 +120,16 @@ def _arguments(text: str, rest: str, row: CommandRow, names: FamiliarNames) -> I
         for word in dict.fromkeys(words)
         if word.lower().startswith(last.lower()) and word != last
     )
+
+
+def _names_one(words: Iterable[str], names: FamiliarNames) -> bool:
+    """Return True if one of `words` is a known id: no command takes two."""
+    return any(word.removeprefix("@") in names.ids for word in words)
+
+
+def _is_registered(known: str) -> bool:
+    """Return True for an id, perhaps at a server; not for an address or an unconfirmed name."""
+    return ID.fullmatch(known.partition("@")[0]) is not None
 
 
 def _members(text: str, begin: int, names: FamiliarNames) -> Iterator[Completion]:

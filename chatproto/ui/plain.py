@@ -11,7 +11,13 @@ from chatproto.client.app import Client
 from chatproto.client.events import Delivered, Event, Failed, Notice, RoomChanged, Running, Sent
 from chatproto.net.clock import Wall
 from chatproto.net.dates import HOURS_AND_MINUTES
-from chatproto.ui.commands import TypedText, carry_out_typed, parse, run
+from chatproto.ui.commands import (
+    TypedText,
+    carry_out_typed,
+    command_behind_blank,
+    parse,
+    run,
+)
 from chatproto.ui.paste import Paste
 from chatproto.ui.paste_guard import PasteGuard
 from chatproto.ui.view import plain_lines
@@ -86,16 +92,17 @@ class PlainInterface:
         elif self._guard is None or self._paste is None:
             self._run(line)
         elif not self._guard.takes(line):
-            if self._client.conversations.room and not _is_command(line):
+            command = _is_command(line) or command_behind_blank(line, self._client)
+            if self._client.conversations.room and not command:
                 said = parse(line)
                 if isinstance(said, TypedText):
                     self._paste.add(said.text)
             else:
-                command = False
+                carried_out = False
                 try:
-                    command = self._run(line) and _is_command(line)
+                    carried_out = self._run(line) and _is_command(line)
                 finally:
-                    self._guard.done(command)
+                    self._guard.done(carried_out)
 
     def on_refused(self, sentence: str) -> None:
         """Shows why a line was not taken at all."""

@@ -19,7 +19,8 @@ class CommandRow:
     `read` parses what follows the name and one blank (raises Misused). `run` calls a part of the client
     with the arguments; `answer` makes an event of them where no client is needed. `more`: longer text
     for /help NAME. For Tab: `words` that may be an argument, `options` with their values, the mark before
-    an id or a room (`ids`, `rooms`; None: takes none), and whether paths (`files`) or a `text` may follow.
+    an id or a room (`ids`, `rooms`; None: takes none), whether only an id as a server has it will do
+    (`registered`), and whether paths (`files`) or a `text` may follow.
     `fields`: values of its JSON form; `arrange` makes of them the same arguments that `read` makes of a line.
     `target`: index of the argument that names a conversation or room, of a command that acts on the
     current one if that argument is empty or missing; None for commands that do not.
@@ -34,6 +35,7 @@ class CommandRow:
     words: tuple[str, ...] = ()
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ids: str | None = None
+    registered: bool = False
     rooms: str | None = None
     files: bool = False
     text: bool = False

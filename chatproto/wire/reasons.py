@@ -356,8 +356,12 @@ FORGOT_AT = Sentence(
 )
 MSG_IN_ROOM = Sentence(
     Reason.MALFORMED,
-    'not sent: "{word}" is no name known here. Without /msg the line goes to {room}, '
-    "/msg @ID TEXT writes to ID alone",
+    'not sent: "{word}" is no name known here, {hint}. Without /msg the line goes to {room}',
+)
+BLANK_BEFORE = Sentence(
+    Reason.MALFORMED,
+    "not sent: a blank stands before {command}. Without it the command is carried out, "
+    "/{command} sends it as text",
 )
 
 NICK_UNKNOWN = Sentence(Reason.UNKNOWN_NAME, "nobody is called {nick}")

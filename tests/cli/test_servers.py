@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.cli.client_options import Options
 from chatproto.cli.client_program import make_client
+from chatproto.client.events import Registered
 from chatproto.client.server.introducers import ClassicIntroducer, SecureIntroducer
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import Pin
@@ -86,6 +88,22 @@ class ServersTests(SynchronousTestCase):
             self.assertIn(
                 "not the one that --server names", self.judge(options, place, OTHER) or ""
             )
+
+    def test_a_key_that_was_named_is_not_told_to_be_new(self) -> None:
+        for server, told in ((f"10.0.0.1:1/{ONE}", False), ("10.0.0.1:1", True)):
+            options = self.parsed(server)
+            node = make_client(Reactor(), options)
+            news: list[Registered] = []
+            node.context.publish.listen(news.append)  # type: ignore[arg-type]  # of one event alone
+            introducer = node.server
+            assert isinstance(introducer, SecureIntroducer)
+            answered: Any = SimpleNamespace(
+                key=ONE, name="10.0.0.1:1", at=("10.0.0.1", 1), observed=None, near=False
+            )
+            introducer._server._news.server_registered(answered, 3600)
+            self.assertEqual([one.first for one in news], [told])
+            options["opened"].close()
+            self.home = Path(self.mktemp())
 
     def test_the_key_that_is_known_of_one_holds_for_the_others(self) -> None:
         options = self.parsed("10.0.0.1:1", "10.0.0.2:1")

@@ -80,6 +80,14 @@ class RoomTests(room_ends.Case):
             failed = self.refused()
             self.assertEqual((failed.status, failed.command), (400, "msg"))
             self.assertIn("Without /msg the line goes to #den", failed.text)
+        for word, hint in {
+            "alcie": "did you mean /msg @alice TEXT?",
+            "Alice": "did you mean /msg @alice TEXT?",
+            "zoe": "/msg @zoe TEXT writes to zoe alone",
+            "well,": "/msg @ID TEXT writes to ID alone",
+        }.items():
+            self.say(f"/msg {word} my grade")
+            self.assertIn(f'"{word}" is no name known here, {hint}', self.refused().text)
         self.say(f"/msg {'x' * 5000} hello")
         self.assertLess(len(self.refused().text), 300)
 

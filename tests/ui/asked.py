@@ -33,6 +33,7 @@ class AskedTarget:
 
     def __init__(self) -> None:
         self.target: object = "bob"
+        self.typed = False
         self.room = ""
         self.gone = ""
 

@@ -217,6 +217,20 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual([word for word in ALIASES if word in OURS], [])
         self.assertEqual([known for known in ALIASES.values() if known not in ROWS], [])
 
+    def test_a_command_behind_a_blank_is_refused_at_a_terminal_and_text_elsewhere(self) -> None:
+        for typed, line, refused in (
+            (True, " /help", True),
+            (True, "\t /Q now", True),
+            (True, " /usr/bin is full", False),
+            (True, " //help", False),
+            (False, " /help", False),
+        ):
+            node = asked_client()
+            node.conversations.typed = typed
+            shown = carry_out_typed(line, node)
+            self.assertEqual(isinstance(shown, Failed), refused, line)
+            self.assertEqual(node.asked, [] if refused else [("say", line)], line)
+
     def test_a_bare_word_is_a_command_only_where_nobody_hears_it(self) -> None:
         for word, expected in {"quit": ("quit",), " EXIT ": ("quit",)}.items():
             node = asked_client()

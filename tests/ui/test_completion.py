@@ -60,10 +60,15 @@ class CompletionTests(SynchronousTestCase):
             "/join den k": ["/join den key="],
             "/verify bob y": ["/verify bob yes"],
             "/topic @#d": ["/topic @#den"],
+            "/trust b": ["/trust bob", "/trust bea"],
         }.items():
             self.assertEqual(lines(text), expected, text)
         self.assertNotIn("/chat --as ", lines("/chat "))
         self.assertEqual(lines("/chat --as "), [f"/chat --as {name}" for name in DIALECTS])
+
+    def test_trust_completes_only_ids_that_can_have_a_key(self) -> None:
+        names = FamiliarNames(ids=("bob", "bob?", "ben@10.0.0.9:5555", "b.example:3001"))
+        self.assertEqual(lines("/trust b", names), ["/trust bob", "/trust ben@10.0.0.9:5555"])
 
     def test_a_word_of_a_text_completes_to_members_of_the_room(self) -> None:
         self.assertEqual(lines("an"), ["anna: "])
@@ -83,6 +88,12 @@ class CompletionTests(SynchronousTestCase):
             "/mode full",
             "/msg @bob ",
             "/over b",
+            "/trust bob ",
+            "/kick bob b",
+            "/chat #",
+            "/verify #",
+            "/trust #",
+            "/send #",
         )
         for text in nothing:
             self.assertEqual(lines(text), [], text)

@@ -43,7 +43,8 @@ class ServerEvents:
 
 class ServerNews:
     """Turns it into events, and keeps the keys and addresses that it tells; the server is at one of
-    `addresses`, which have one directory, and so one key: the first that is known of theirs."""
+    `addresses`, which have one directory, and so one key: the first that is known of theirs. `named`:
+    the person has named the key, and is not told that it is new."""
 
     def __init__(
         self,
@@ -53,7 +54,9 @@ class ServerNews:
         place: OwnAddresses,
         events: ServerEvents,
         *addresses: str,
+        named: bool = False,
     ) -> None:
+        self._named = named
         pins = [known.file.pins.server(address) for address in addresses]
         pin = next((one for one in pins if one is not None), None)
         known.server_key = pin.key if pin is not None else None
@@ -75,7 +78,7 @@ class ServerNews:
         self._place.found(server.at, server.observed, server.near)
         self._trying = False
         try:
-            first = known.pin_server(server.name, key)
+            first = known.pin_server(server.name, key) and not self._named
         except PinTrouble as error:
             self._context.publish(Failed(str(error), code=error.reason))
             first = False

@@ -242,12 +242,16 @@ class FullInterface:
                 if event.state == "open":
                     self._waiting = False
                     self._tabs.open(event.id)
+                elif event.state == "closed" and event.code is Reason.YOU_LEFT:
+                    self._tabs.remove(event.id)
                 elif event.state == "closed":
                     self._tabs.close(event.id, never_open=event.encrypted is None)
             case Bridged():
                 self._waiting = event.id is None
             case RoomChanged(change="joined", own=True):
                 self._tabs.open(event.room)
+            case RoomChanged(change="parted", own=True, reason=None):
+                self._tabs.remove(event.room)
             case RoomChanged(change="parted", own=True):
                 self._tabs.close(event.room)
             case FileChanged():

@@ -119,6 +119,27 @@ class TalkTests(ScreenCase):
         self.expect('no conversation with "carol"')
         self.expect_prompt("to bob 🔒>")
 
+    def test_quit_says_what_is_still_open(self) -> None:
+        self.with_bob()
+        carol = self.called("carol")
+        self.expect("talking with carol")
+        self.enter("/quit")
+        self.expect("/quit once more ends the program (still open: carol)")
+        self.assertNotIn("bob]", self.display[self.screen.cursor.y - 1])
+        self.assertEqual(self.codes, [])
+        self.enter("/quit")
+        self.wait_for(lambda: carol.left, "the end")
+
+    def test_command_behind_a_blank_is_not_sent(self) -> None:
+        bob = self.with_bob()
+        self.enter(" /help")
+        self.expect("!! not sent: a blank stands before /help. Without it the command is")
+        self.expect_prompt("to bob 🔒>  /help")
+        self.type("\x15")
+        self.enter(" /usr is a folder")
+        self.expect("/usr is a folder ✓")
+        self.assertEqual(bob.texts, [" /usr is a folder"])
+
     def test_switching_shows_what_is_unread(self) -> None:
         self.with_bob()
         carol = self.called("carol")
