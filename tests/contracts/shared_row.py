@@ -132,9 +132,9 @@ class OneServer:
 
 
 class SharedRow(AnyRow):
-    """Three servers over one Redis."""
+    """Three servers over one Redis: in this process, or a real one on `port` of this machine."""
 
-    def __init__(self, limits: Limits = SHARED_LIMITS) -> None:
+    def __init__(self, limits: Limits = SHARED_LIMITS, port: int = 0) -> None:
         super().__init__()
         self.clock = SimClock()
         self.clock.run_until(NOW - 2 * BEAT)
@@ -142,7 +142,7 @@ class SharedRow(AnyRow):
         self.people: dict[int, Person] = {}
         self.plain: dict[int, Plain] = {}
         self.network = QuickNetwork(self.clock, Random(1), _nothing)
-        self.redis = RedisHost(self.network, Random(1), _nothing)
+        self.redis = RedisHost(self.network, Random(1), _nothing, port)
         self.servers = [OneServer(self.network, number, limits) for number in range(SERVERS)]
         self.clock.run_until(NOW)
         assert not any(one.sharing.trouble for one in self.servers), "a server is not ready"
@@ -204,11 +204,18 @@ class SharedRow(AnyRow):
 
 
 class Pair:
-    """Three servers over one Redis, and one in memory: each step is done at both, and compared."""
+    """Three servers over one Redis, and one in memory: each step is done at both, and compared.
 
-    def __init__(self, limits: Limits = SHARED_LIMITS) -> None:
-        self.shared = SharedRow(limits)
+    Args: port: that of a real Redis; 0 for one in this process.
+    """
+
+    def __init__(self, limits: Limits = SHARED_LIMITS, port: int = 0) -> None:
+        self.shared = SharedRow(limits, port)
         self.alone = Row(MemoryStore(limits), self.shared.began, limits)
+
+    def close(self) -> None:
+        """Close the connections to Redis."""
+        self.shared.redis.close()
 
     def do(self, step: Step) -> None:
         """Do a step. Raises AssertionError if somebody is sent something else at the one than at the other.

@@ -1,4 +1,8 @@
-"""A Redis on the simulated network: it runs the real scripts, and its clock is the simulation's."""
+"""A Redis on the simulated network, which runs the real scripts.
+
+Its data are in this process, with the simulation's clock, or in a real Redis: then what ends by itself there
+ends by the real one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from unittest.mock import patch
 
 import fakeredis
 import hiredis
+from redis import Redis
 from redis.exceptions import NoScriptError, ResponseError
 from twisted.internet.protocol import Factory, Protocol
 
@@ -18,17 +23,25 @@ from tests.simulation.reactor import SimReactor
 HOST, PORT = "10.2.0.1", 6379
 WRITING = (b"EVALSHA", b"EVAL", b"XADD")
 """Commands after which there may be something to read in a stream."""
+PONG = b"PONG", [b"pong", b""]
+"""Replies to a ping: to a connection that hears nothing, and to one that does."""
 TOKEN = b"}:t:"
 """Part of the key under which a script keeps its result for a retry."""
 
 
 class RedisHost:
-    """The data, and what goes wrong with replies and with what is published."""
+    """The data, and what goes wrong with replies and with what is published.
 
-    def __init__(self, network: SimNetwork, random: Random, tell: Callable[..., None]) -> None:
+    Args: port: of a real Redis on this machine, which is emptied; 0 for one in this process.
+    """
+
+    def __init__(
+        self, network: SimNetwork, random: Random, tell: Callable[..., None], port: int = 0
+    ) -> None:
         self._clock = network.clock
         self._random = random
         self.tell = tell
+        self._real = Redis(port=port, protocol=2) if port else None
         self._server = fakeredis.FakeServer(version=(7,))
         self._own = self.connection()
         self.connections: list[RedisEnd] = []
@@ -38,12 +51,19 @@ class RedisHost:
         """So many of the next publishes get lost, each at some of those who should hear it."""
         reactor = SimReactor(network, HOST, "redis")
         self.after = reactor.callLater
+        self.ask("FLUSHALL")
         network.listen(reactor, PORT, _Factory(self))
 
     def connection(self) -> Any:
         """Make a connection to the data."""
-        client = fakeredis.FakeRedis(server=self._server, protocol=2)
+        client = self._real or fakeredis.FakeRedis(server=self._server, protocol=2)
         return client.connection_pool.get_connection()
+
+    def close(self) -> None:
+        """Close all connections to the data."""
+        for one in tuple(self.connections):
+            one.connectionLost()
+        self._own.disconnect()
 
     def ask(self, *words: Any) -> Any:
         """Return the reply to a command of the test itself; a script's changes are published."""
@@ -65,6 +85,18 @@ class RedisHost:
         except ResponseError as error:
             kind = "NOSCRIPT" if isinstance(error, NoScriptError) else "ERR"
             return ResponseError(f"{kind} {error}")
+
+    def published(self, connection: Any) -> list[Any]:
+        """Return all that `connection` hears now."""
+        found: list[Any] = []
+        if self._real is None:
+            while connection.can_read(0):
+                found.append(self.read(connection))
+            return found
+        connection.send_command("PING")  # its reply comes after all that was published before
+        while (message := self.read(connection)) not in PONG:
+            found.append(message)
+        return found
 
     def wake(self) -> None:
         """Have all who wait for an entry look whether it is there."""
@@ -117,10 +149,7 @@ class RedisEnd(Protocol):
 
     def messages(self) -> list[Any]:
         """Return what was published and not sent yet."""
-        found = []
-        while self.subscribed and self._data.can_read(0):
-            found.append(self._host.read(self._data))
-        return found
+        return self._host.published(self._data) if self.subscribed else []
 
     def reply(self, reply: Any) -> None:
         """Send `reply`."""

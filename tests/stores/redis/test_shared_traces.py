@@ -1,39 +1,84 @@
-"""The same traces at three servers over one Redis and at one in memory: what is sent is the same."""
+"""The same traces at three servers over one Redis and at one in memory: what is sent is the same.
+
+Redis is one in this process, and a real one. `tests/stores/test_traces.py` compares SQLite with memory.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+import pytest
 from hypothesis import given, settings
 
 from chatproto.wire import bcp2_rooms, bcp2_server, classic, codec, strict
 from chatproto.wire.bcp2_common import Bcp2Message
 from tests.contracts.shared_row import SHARED_LIMITS, Pair
 from tests.contracts.traces import TRACES, Step
+from tests.limits import Limits
 from tests.long import LONG
+from tests.redis_process import Redis
 from tests.stores.test_traces import RECORDED
 
+EVERY = 4
+"""The gate tries each fourth recorded trace with a real Redis too."""
 
-def compare(trace: Iterable[Step], pair: Pair | None = None) -> None:
-    pair = pair or Pair()
-    for step in trace:
-        pair.do(step)
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Port of a real Redis, which has a database in memory only."""
+    redis = Redis(tmp_path_factory.mktemp("redis"), "--appendonly", "no")
+    yield redis.port
+    redis.kill()
+
+
+def compare(trace: Iterable[Step], limits: Limits = SHARED_LIMITS, port: int = 0) -> None:
+    pair = Pair(limits, port)
+    try:
+        for step in trace:
+            pair.do(step)
+    finally:
+        pair.close()
+
+
+def recorded() -> list[list[Step]]:
+    traces = json.loads(RECORDED.read_text(encoding="utf-8"))
+    return [[tuple(step) for step, _ in trace] for trace in traces]
+
+
+def compare_many(port: int = 0) -> None:
+    @settings(max_examples=100, deadline=None)
+    @given(TRACES)
+    def each(trace: list[Step]) -> None:
+        compare(trace, port=port)
+
+    each()
 
 
 def test_several_servers_answer_recorded_traces_as_memory_does() -> None:
-    for trace in json.loads(RECORDED.read_text(encoding="utf-8")):
-        compare(tuple(step) for step, _ in trace)
+    for trace in recorded():
+        compare(trace)
+
+
+def test_several_servers_answer_recorded_traces_with_a_real_redis(port: int) -> None:
+    for trace in recorded()[::EVERY]:
+        compare(trace, port=port)
+
+
+@LONG
+def test_several_servers_answer_all_recorded_traces_with_a_real_redis(port: int) -> None:
+    for trace in recorded():
+        compare(trace, port=port)
 
 
 @LONG
 def test_several_servers_answer_as_memory_does_in_many_traces() -> None:
-    @settings(max_examples=100, deadline=None)
-    @given(TRACES)
-    def each(trace: list[Step]) -> None:
-        compare(trace)
+    compare_many()
 
-    each()
+
+@LONG
+def test_several_servers_answer_as_memory_does_in_many_traces_with_a_real_redis(port: int) -> None:
+    compare_many(port)
 
 
 def plain(number: int, message: classic.Message) -> Step:
@@ -52,7 +97,7 @@ def test_a_classic_lease_ends_after_the_last_request_though_the_connection_lasts
         *(plain(10, register), ("wait", "250"), info, ("wait", "80"), info),
         *(plain(10, register), ("leave", "10"), ("wait", "250"), info, ("wait", "80"), info),
     ]
-    compare(trace, Pair(SHARED_LIMITS.with_values(["classic-lease=300"])))
+    compare(trace, SHARED_LIMITS.with_values(["classic-lease=300"]))
 
 
 def test_who_is_not_registered_is_told_so_whatever_is_asked() -> None:

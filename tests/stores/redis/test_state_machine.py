@@ -1,7 +1,11 @@
-"""Random requests at three servers over one Redis, and at one in memory: the clients see no difference."""
+"""Random requests at three servers over one Redis, and at one in memory: the clients see no difference.
+
+Redis is one in this process, and a real one.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -13,6 +17,7 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from tests.contracts.shared_row import Pair
 from tests.contracts.traces import CLASSIC, DIRECTORY, IDS, IN_ROOMS, MODERATION, OPENING, ROOMS
 from tests.long import LONG
+from tests.redis_process import Redis
 
 KEYED = st.integers(1, 8)
 FOUNDERS = st.integers(1, 3)
@@ -23,9 +28,12 @@ LOOK_ALIKES = st.sampled_from([("ann", "Ann"), ("bob", "b0b"), ("carl", "cari"),
 class Servers(RuleBasedStateMachine):
     """Each rule does a step at both, and compares what all are sent."""
 
+    port = 0
+    """Port of a real Redis; 0 for one in this process."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.pair = Pair()
+        self.pair = Pair(port=self.port)
 
     def ask(self, number: int, *messages: Bcp2Message) -> None:
         """Have a client with a key ask, without waiting for the answers in between."""
@@ -122,16 +130,29 @@ class Servers(RuleBasedStateMachine):
         for number in range(1, 6):
             self.ask(number, *questions)
         self.ask_plain(10, classic.ClassicInfo())
+        self.pair.close()
 
 
-def run(examples: int, steps: int) -> None:
+def run(examples: int, steps: int, port: int = 0) -> None:
+    class ServersThere(Servers):
+        pass
+
+    ServersThere.port = port
     limits = settings(
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
-    run_state_machine_as_test(Servers, settings=limits)
+    run_state_machine_as_test(ServersThere, settings=limits)
+
+
+def run_with_real_redis(folder: Path, examples: int, steps: int) -> None:
+    redis = Redis(folder, "--appendonly", "no")
+    try:
+        run(examples, steps, redis.port)
+    finally:
+        redis.kill()
 
 
 def test_clients_of_several_servers_see_no_difference() -> None:
@@ -141,3 +162,14 @@ def test_clients_of_several_servers_see_no_difference() -> None:
 @LONG
 def test_clients_of_several_servers_see_no_difference_for_long() -> None:
     run(150, 50)
+
+
+def test_clients_of_several_servers_with_a_real_redis_see_no_difference(tmp_path: Path) -> None:
+    run_with_real_redis(tmp_path, 1, 20)
+
+
+@LONG
+def test_clients_of_several_servers_with_a_real_redis_see_no_difference_for_long(
+    tmp_path: Path,
+) -> None:
+    run_with_real_redis(tmp_path, 100, 50)
