@@ -45,7 +45,7 @@ from chatproto.server.lobby_service import LobbyService
 from chatproto.server.port_service import PortService
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.room_delivery import RoomDelivery
-from chatproto.server.room_orders import duration, read_order
+from chatproto.server.room_orders import done, duration, read_order
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
@@ -151,12 +151,12 @@ class ChatServerProgram(BoundedServices):
     def rooms(self) -> Deferred[Iterator[str]]:
         return self._rooms.lines().addErrback(_refused)
 
-    def order(self, command: str, rest: str) -> Deferred[None]:
+    def order(self, command: str, rest: str) -> Deferred[str]:
         try:
             order = read_order(command, rest, self._times.wall())
         except ValueError as error:
             raise CodedError(str(error), Reason.MALFORMED) from None
-        return self._rooms.order(order).addErrback(_refused)
+        return self._rooms.order(order).addCallbacks(done, _refused)
 
     def kick(self, client_id: str) -> Deferred[bool]:
         put_out = self._lobby_port is not None and self._lobby_port.kick(client_id)

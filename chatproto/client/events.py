@@ -279,7 +279,8 @@ class Failed(Event):
     """A command could not be carried out. `text` is one sentence.
 
     `id`: the peer that was to be called; `path`: the file that cannot be sent; `retry_after`: seconds
-    after which the command may be repeated.
+    after which the command may be repeated; `why`: what a room that refuses a join asks for, `invitation`
+    or `key`, or `banned`.
     """
 
     event: ClassVar[str] = "error"
@@ -290,6 +291,7 @@ class Failed(Event):
     path: str | None = None
     code: Reason = field(kw_only=True)
     retry_after: int | None = None
+    why: str | None = None
 
     @classmethod
     def of(cls, error: CodedError, command: str | None, id: str | None = None) -> Failed:
@@ -301,6 +303,7 @@ class Failed(Event):
             id,
             code=error.reason,
             retry_after=error.retry_after,
+            why=error.why or None,
         )
 
 

@@ -23,14 +23,22 @@ _WHY = 200  # characters of a server's own words that a person is shown
 class ServerRefused(CodedError):
     """The server refused a request.
 
-    Args: why: one sentence for a person. status: the protocol's, None where a classic server told
-    none. retry_after: seconds after which the answer may be another, if the server told them.
+    Args: sentence: for a person. status: the protocol's, None where a classic server told
+    none. retry_after: seconds after which the answer may be another, if the server told them. why:
+    tells causes of one status apart.
     """
 
-    def __init__(self, why: str, status: int | None = None, retry_after: int | None = None) -> None:
-        super().__init__(why, Reason.of(status))
+    def __init__(
+        self,
+        sentence: str,
+        status: int | None = None,
+        retry_after: int | None = None,
+        why: str = "",
+    ) -> None:
+        super().__init__(sentence, Reason.of(status))
         self.status = status
         self.retry_after = retry_after
+        self.why = why
 
 
 class NoAnswer(Exception):

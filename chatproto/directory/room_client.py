@@ -26,7 +26,7 @@ DONE: dict[type[Bcp2Message], type[Bcp2Message]] = {
     bcp2_rooms.Op: bcp2_rooms.OpAck,
     bcp2_rooms.Invite: bcp2_rooms.InviteAck,
 }
-"""Answers that only say that the request was done."""
+"""Answers that say little more than that the request was done."""
 PAGE_BYTES = 1024 * 1024
 """Bytes of one page of HISTORY that are kept."""
 
@@ -63,9 +63,9 @@ class RoomClient:
         make = partial(bcp2_rooms.Say, room=room, text=said, kind=kind)
         return await self._ask(make, bcp2_rooms.SayAck)
 
-    async def do(self, request: type[Bcp2Message], **values: str) -> None:
-        """A request of `DONE`, with what stands in it."""
-        await self._ask(partial(request, **values), DONE[request])
+    async def do(self, request: type[Bcp2Message], **values: str) -> Bcp2Message:
+        """Ask a request of `DONE`, with what stands in it; return the answer."""
+        return await self._ask(partial(request, **values), DONE[request])
 
     async def history(
         self,

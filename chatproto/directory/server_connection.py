@@ -188,7 +188,7 @@ class ServerConnection(TimedTlsConnection):
             del self._asked[cseq]
             if isinstance(message, Error):
                 why = Reason.of(message.status).sentence
-                answer.errback(ServerRefused(why, message.status, message.retry_after))
+                answer.errback(ServerRefused(why, message.status, message.retry_after, message.why))
             elif isinstance(message, wanted):
                 answer.callback(message)
             else:

@@ -104,7 +104,7 @@ class RoomAnswers:
                 retry = max(1, error.retry_after)
             cseq = getattr(message, "cseq", None)
             return [
-                TellMember(guest, Error(error.status, cseq, retry_after=retry)),
+                TellMember(guest, Error(error.status, cseq, retry_after=retry, why=error.why)),
                 *self._notices(),
             ]
 
@@ -142,9 +142,10 @@ class RoomAnswers:
         told_, self._told = self._told, []
         return told_
 
-    def operate(self, message: Bcp2Message, now: float) -> list[Effect]:
+    def operate(self, message: Bcp2Message, now: float) -> tuple[list[Effect], Bcp2Message | None]:
         """Carry out a request of the server's operator, who may do anything in any room.
 
+        Returns: the effects, and the answer, which SAY has not.
         Raises: RemoteError: 404 for an unknown room, or whatever the request is refused with.
         """
         room = self._rooms.get(getattr(message, "room", ""))
@@ -154,8 +155,10 @@ class RoomAnswers:
             number = self._history.append(
                 room.name, OPERATOR, now, message.text, room.policy.history
             )
-            return [Talk(room, number, OPERATOR, now, message.text)]
-        return self._moderate(message, room, Actor(operator=True), None, now)
+            return [Talk(room, number, OPERATOR, now, message.text)], None
+        actor = Actor(operator=True)
+        decision = self._decide(message, room, actor, now)
+        return self._spread(room, decision, actor, None, now), decision.ack
 
     def settle(self) -> None:
         """See that what was said is kept. Raises StoreTrouble: nothing of it was said, then."""
@@ -283,7 +286,9 @@ class RoomAnswers:
                 ack = bcp2_rooms.NamesAck(cseq, name, len(room), *members)
                 return [TellMember(guest, ack)]
         actor = Actor(client_id, guest.key)
-        return before + self._moderate(message, room, actor, guest, now)
+        decision = self._decide(message, room, actor, now)
+        told = TellMember(guest, decision.ack)
+        return [*before, told, *self._spread(room, decision, actor, guest, now)]
 
     def _say(self, message: bcp2_rooms.Say, guest: Member, stay: _Stay, now: float) -> list[Effect]:
         room = self._inside(message.room, stay)
@@ -391,10 +396,11 @@ class RoomAnswers:
         most = min(limit or LINES, self.limits.info_lines, LINES)
         return room.page(after, most, now)
 
-    def _moderate(
-        self, message: Bcp2Message, room: Room, actor: Actor, guest: Member | None, now: float
-    ) -> list[Effect]:
-        """Carry out a moderation request of `guest`, or of the operator if that is None."""
+    def _decide(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Decision:
+        """Decide a moderation request, and keep the policy that the room has then.
+
+        Raises RemoteError.
+        """
         named = getattr(message, "peer_id", "")
         target = find_target(named, room, actor, self._owner_of, self._sees)
         decision = self._moderation.decide(message, room.policy, actor, target, now)
@@ -402,24 +408,19 @@ class RoomAnswers:
             self._history.keep(decision.policy)
             room.policy = decision.policy
             self._order(room)
-        told: list[Effect] = [TellMember(guest, decision.ack)] if guest is not None else []
-        invited = self._find(decision.invited) if decision.invited else None
-        if invited is not None:
-            told.append(TellMember(invited, bcp2_rooms.Invited(room.name, actor.client_id)))
-        if decision.news is None:
-            return told
-        return told + self._spread(room, decision, decision.news, actor, guest, now)
+        return decision
 
     def _spread(
-        self,
-        room: Room,
-        decision: Decision,
-        news: bcp2_rooms.Changed,
-        actor: Actor,
-        guest: Member | None,
-        now: float,
+        self, room: Room, decision: Decision, actor: Actor, guest: Member | None, now: float
     ) -> list[Effect]:
-        """Remove those whom a decision puts out, and tell them and all others but `guest`."""
+        """Remove those whom a decision puts out, and tell all whom it concerns but `guest`."""
+        effects: list[Effect] = []
+        invited = self._find(decision.invited) if decision.invited else None
+        if invited is not None:
+            effects.append(TellMember(invited, bcp2_rooms.Invited(room.name, actor.client_id)))
+        news = decision.news
+        if news is None:
+            return effects
         gone = [decision.kicked] if decision.kicked else []
         ban, policy = decision.ban, room.policy
         if ban is not None:
@@ -429,7 +430,6 @@ class RoomAnswers:
                 for one in room.covered(ban, now)
                 if one not in room.members or policy.role(room.members[one].key, now) in over
             )
-        effects: list[Effect] = []
         parted = [
             bcp2_rooms.Parted(room.name, one, "kicked" if ban is None else "banned") for one in gone
         ]

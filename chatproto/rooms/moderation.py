@@ -70,6 +70,11 @@ class TargetClient:
     inside: bool = False
     known: bool = True
 
+    @property
+    def exists(self) -> bool:
+        """True if the sender may know that somebody has the id: a member, or a key that owns it."""
+        return self.inside or bool(self.key and self.known)
+
 
 NO_TARGET = TargetClient()
 
@@ -145,22 +150,23 @@ class Moderation:
         by = actor.client_id
         match message:
             case bcp2_rooms.Topic(cseq, name, text):
-                topic = self._topic(text)
+                topic = self._one_line(text)
                 ack: Bcp2Message = bcp2_rooms.TopicAck(cseq, name)
                 news = Changed(name, "topic", by, text=topic)
                 return Decision(policy.changed(topic=topic), ack, news)
-            case bcp2_rooms.Kick(cseq, name, peer_id):
+            case bcp2_rooms.Kick(cseq, name, peer_id, reason):
                 if not target.inside:
-                    raise RemoteError(404, "not in that room")
+                    raise RemoteError(404, f'"{peer_id}" is not in {name}')
                 _check_over(policy, target.key, actor, now)
-                news = Changed(name, "kick", by, peer_id)
+                news = Changed(name, "kick", by, peer_id, text=self._one_line(reason))
                 ack, withdrawn = bcp2_rooms.KickAck(cseq, name), policy.without_invited(target.key)
                 return Decision(withdrawn, ack, news, kicked=peer_id)
             case bcp2_rooms.Ban(cseq, name, peer_id, key, address, until):
                 ban = self._ban(message, policy, actor, target, now)
                 banned = policy.with_ban(ban, now, limits.room_bans)
                 news = Changed(name, "ban", by, peer_id, key, address, until)
-                return Decision(banned, bcp2_rooms.BanAck(cseq, name), news, ban=ban)
+                ack = bcp2_rooms.BanAck(cseq, name, not peer_id or target.exists)
+                return Decision(banned, ack, news, ban=ban)
             case bcp2_rooms.Unban(cseq, name, peer_id, key, address):
                 ban = self._ban(message, policy, actor, target, now)
                 lifted = policy.without_ban(ban.kind, ban.value)
@@ -169,6 +175,9 @@ class Moderation:
             case bcp2_rooms.Mute(cseq, name, peer_id, until):
                 _check_over(policy, target.key, actor, now)
                 who, end = subject(peer_id, target.key), self._end(until)
+                if not target.exists and who not in policy.mutes:
+                    # Without a key there is nothing yet that a mute could hold on to.
+                    raise RemoteError(404, f'nobody has the id "{peer_id}"')
                 muted = policy.with_mute(who, end, now, limits.room_mutes)
                 news = Changed(name, "mute", by, peer_id, until=until)
                 return Decision(muted, bcp2_rooms.MuteAck(cseq, name), news)
@@ -186,13 +195,13 @@ class Moderation:
                 return self._settings(message, policy, by)
         raise AssertionError(message)
 
-    def _topic(self, text: str) -> str:
-        """Check a topic. Raises RemoteError: 413 if it is too long, 400 if it is not one line."""
+    def _one_line(self, text: str) -> str:
+        """Check a topic or a reason. Raises RemoteError: 413 for over `topic` bytes, 400 for two lines."""
         text = text.strip()
         if len(text.encode()) > self._limits.topic:
-            raise RemoteError(413, "the topic is too long")
+            raise RemoteError(413, "the topic or the reason is too long")
         if any(ord(one) < 32 or 127 <= ord(one) < 160 for one in text):
-            raise RemoteError(400, "a topic is one line")
+            raise RemoteError(400, "a topic or a reason is one line")
         return text
 
     def _ban(

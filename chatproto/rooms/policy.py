@@ -15,7 +15,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
 from chatproto.wire.bcp2_common import plain_ip
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import NotAdmitted, RemoteError
 from chatproto.wire.fields import fold
 from chatproto.wire.values import distinct, value_class
 
@@ -168,20 +168,20 @@ class RoomPolicy:
         return not self.is_invited(key, now) and not self._opens(secret)
 
     def check_entry(self, client_id: str, key: str, host: str, secret: str, now: float) -> None:
-        """Check that a client may join. Raises RemoteError: 403 if not.
+        """Check that a client may join. Raises NotAdmitted if not.
 
         Owner and operators pass, except for an owner whose own key the server's operator banned.
         """
         if self.role(key, now, inside=False) >= Role.OP and not self._bans_key(key, now):
             return
         if self.is_banned(client_id, key, host, now):
-            raise RemoteError(403, "banned")
+            raise NotAdmitted("banned", "banned")
         if self.is_invited(key, now):
             return
         if self.invited_only:
-            raise RemoteError(403, "only who is invited")
+            raise NotAdmitted("invitation", "only who is invited")
         if self.secret and not self._opens(secret):
-            raise RemoteError(403, "the room's key is another")
+            raise NotAdmitted("key", "the room's key is another")
 
     def check_say(self, key: str, text: str, now: float) -> None:
         """Check that a member may say `text`. Raises RemoteError: 403 if muted, 400 for no text."""

@@ -15,7 +15,7 @@ from chatproto.wire.room_fields import read_room
 
 USAGE = {
     "/say": "/say [#ROOM] TEXT: write to a room, without one to the lobby",
-    "/kick": "/kick ID ROOM: remove a client from a room",
+    "/kick": "/kick ID ROOM [REASON]: remove a client from a room",
     "/ban": "/ban ID|KEY|ADDRESS ROOM [TIME]: ban from a room",
     "/unban": "/unban ID|KEY|ADDRESS ROOM: lift a ban",
     "/mute": "/mute ID ROOM [TIME]: mute in a room, a TIME of 0 ends it",
@@ -51,8 +51,8 @@ def _read(command: str, rest: str, now: Wall) -> Bcp2Message | None:
         case "/topic", [room, *_]:
             _, _, text = rest.partition(" ")
             return bcp2_rooms.Topic(0, _room(room), text.strip())
-        case "/kick", [who, room]:
-            return bcp2_rooms.Kick(0, _room(room), read_client_id(who))
+        case "/kick", [who, room, *reason]:
+            return bcp2_rooms.Kick(0, _room(room), read_client_id(who), " ".join(reason))
         case (("/ban" | "/unban"), [who, room, *time]) if len(time) < 2:
             kind = bcp2_rooms.Ban if command == "/ban" else bcp2_rooms.Unban
             return kind(0, _room(room), *_whom(who), *_until(time, now))
@@ -62,6 +62,15 @@ def _read(command: str, rest: str, now: Wall) -> Bcp2Message | None:
         case "/set", [room, *values]:
             return _settings(_room(room), values)
     return None
+
+
+def done(answer: Bcp2Message | None) -> str:
+    """Say what an order did, by the answer to it."""
+    if isinstance(answer, bcp2_rooms.BanAck) and not answer.known:
+        return (
+            "done, but nobody has that id: the ban holds once somebody takes it (/unban lifts it)"
+        )
+    return "done"
 
 
 def _whom(text: str) -> tuple[str, str, str]:

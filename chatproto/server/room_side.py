@@ -81,15 +81,17 @@ class RoomSide(RoomDelivery):
         self.left(guest)
         self.carry_out(self.rules.left(guest, self._clock.seconds(), reason))
 
-    def order(self, message: Bcp2Message) -> Deferred[None]:
-        """Carry out what the operator wants. Fails with RemoteError."""
+    def order(self, message: Bcp2Message) -> Deferred[Bcp2Message | None]:
+        """Carry out what the operator wants; fires with the answer. Fails with RemoteError."""
         return execute(self._order, message)
 
-    def _order(self, message: Bcp2Message) -> None:
+    def _order(self, message: Bcp2Message) -> Bcp2Message | None:
         self.flush()
-        self.carry_out(self.rules.operate(message, self._clock.seconds()))
+        effects, answer = self.rules.operate(message, self._clock.seconds())
+        self.carry_out(effects)
         if isinstance(message, bcp2_rooms.Say) and message.room == LOBBY and self.plain is not None:
             self.plain.show(f"{OPERATOR}> {printable(message.text)}")
+        return answer
 
     def lines(self) -> Deferred[Iterator[str]]:
         """Fires with a line for each room; the lobby is one if anybody is in it, or it has a port."""

@@ -21,7 +21,7 @@ HELD_LINES = 100
 USAGES = {
     "/info": "/info [prefix]: list registered clients and their addresses",
     "/rooms": "/rooms: list the rooms",
-    "/kick": "/kick ID [ROOM]: disconnect a client, or remove it from one room",
+    "/kick": "/kick ID [ROOM [REASON]]: disconnect a client, or remove it from one room",
     **{command: usage for command, usage in USAGE.items() if command != "/kick"},
     "/free": "/free ID: free an id, so that another key can register it",
     "/reload": "/reload: read accounts, keys and passwords again",
@@ -50,8 +50,11 @@ class Operated(Protocol):
         Fails with CodedError.
         """
 
-    def order(self, command: str, rest: str) -> Deferred[None]:
-        """Do what is typed about a room. Raises CodedError with one sentence, or fails with it."""
+    def order(self, command: str, rest: str) -> Deferred[str]:
+        """Do what is typed about a room; fires with a sentence about what was done.
+
+        Raises CodedError with one sentence, or fails with it.
+        """
 
     def free(self, client_id: str) -> Deferred[bool]:
         """Take an id from its key or classic client; fires with False if none has it.
@@ -248,8 +251,8 @@ class Terminal:
 
         return order
 
-    def _ordered(self, _: None) -> bool:
-        self._say("done")
+    def _ordered(self, done: str) -> bool:
+        self._say(done)
         return True
 
     def _free(self, client_id: str) -> bool:

@@ -43,6 +43,25 @@ def somebody(rest: str, read_text: ReadText) -> tuple[str, ...]:
     return words[0], room
 
 
+def kicked(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """Parse a name, a room or "", and a reason or ""; the reason is all behind them."""
+    who, room, words = "", "", rest.split()
+    while words and not (who and room):
+        if words[0].startswith("#") and not room:
+            room = words.pop(0)
+        elif not who:
+            who = words.pop(0).removeprefix("@")
+            if not who:
+                break
+        else:
+            break
+    if not who:
+        raise Misused("needs a name")
+    if words and words[0].startswith("#"):
+        raise Misused("takes one room")
+    return who, room, " ".join(words)
+
+
 def somebody_for_a_time(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """Parse a name; seconds, `0`, or "" for no end; and a room or ""."""
     words, room = _apart(rest)

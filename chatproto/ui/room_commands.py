@@ -6,6 +6,7 @@ from chatproto.client.app import Client
 from chatproto.ui.arguments import nothing
 from chatproto.ui.room_arguments import (
     duration,
+    kicked,
     room_and_key,
     room_or_none,
     settings,
@@ -103,14 +104,15 @@ ROOM_ROWS = (
     ),
     CommandRow(
         "kick",
-        "/kick id [#room]",
+        "/kick id [#room] [reason]",
         "remove a member from a room",
-        somebody,
+        kicked,
         lambda client, given: client.in_room.kick(*given),
         ids="",
         fields=(
             Field("id", name, missing=None),
             Field("room", name),
+            Field("reason", any_text),
         ),
         target=1,
         rooms="",

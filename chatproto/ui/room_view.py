@@ -8,7 +8,7 @@ from chatproto.net.dates import HOURS_AND_MINUTES, moment_of, short_time
 from chatproto.ui.legible import bracket, inline, name, room_name
 
 DONE = {
-    "kicked": "removed {who}",
+    "kicked": "removed {who}{why}",
     "banned": "banned {who}{until}",
     "unbanned": "lifted the ban of {who}",
     "muted": "muted {who}{until}",
@@ -32,6 +32,8 @@ def room_lines(event: RoomChanged, now: Wall, form: str = HOURS_AND_MINUTES) -> 
             return _ours(event, room)
         case "joined":
             return [f"{room} {_who(event)} joined"]
+        case "parted" if event.reason == "kicked":
+            return []  # told before as what somebody did
         case "parted" if event.own:
             return [f"you are no longer in {room}{bracket(event.reason)}"]
         case "parted":
@@ -49,9 +51,8 @@ def room_lines(event: RoomChanged, now: Wall, form: str = HOURS_AND_MINUTES) -> 
             ]
     until = f" until {_moment(event.until, now, form)}" if event.until else ""
     done = DONE.get(event.change, "did {what}")
-    return [
-        f"{room} {_by(event)} {done.format(who=_who(event), until=until, what=inline(event.change))}"
-    ]
+    what, why = inline(event.change), bracket(event.reason)
+    return [f"{room} {_by(event)} {done.format(who=_who(event), until=until, what=what, why=why)}"]
 
 
 def _ours(event: RoomChanged, room: str) -> list[str]:

@@ -322,6 +322,7 @@ class Error(Bcp2Message):
         Status: 404 no such client
 
     Answers a request with its CSeq. Between peers, `For` and `ID` name the message that is refused.
+    To JOIN, `Why` says what a room asks for: `banned`, `invitation` or `key`.
     """
 
     method = "ERROR"
@@ -331,9 +332,11 @@ class Error(Bcp2Message):
         Header("For", "about", matching(re.compile("[A-Z]{1,16}"), "method"), needed=False),
         ID._replace(needed=False),
         RETRY_AFTER._replace(needed=False),
+        Header("Why", "why", matching(re.compile("[a-z][a-z-]{0,31}"), "cause"), needed=False),
     )
     status: int
     cseq: int | None = None
     about: str = ""
     id: int | None = None
     retry_after: int | None = None
+    why: str = ""

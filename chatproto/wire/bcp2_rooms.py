@@ -35,6 +35,7 @@ from chatproto.wire.room_fields import (
     MORE,
     NEXT_ID,
     PEOPLE,
+    REASON,
     ROOM_OF,
     SECRET,
     TEXT,
@@ -185,15 +186,17 @@ class Kick(Bcp2Message):
         CSeq: 7
         Room: #tea
         peerID: bob
+        Reason: flooding
 
     Sent by moderators. Answered by KICKACK.
     """
 
     method = "KICK"
-    headers = (CSEQ, ROOM_OF, PEER_ID)
+    headers = (CSEQ, ROOM_OF, PEER_ID, REASON)
     cseq: int
     room: str
     peer_id: str
+    reason: str = ""
 
 
 @value_class
@@ -507,17 +510,22 @@ class KickAck(OfRoom):
 
 
 @value_class
-class BanAck(OfRoom):
-    """Confirm BAN.
+class BanAck(Bcp2Message):
+    """Confirm BAN; `Known: no` if nobody has the banned id yet.
 
         BANACK
         CSeq: 7
         Room: #tea
+        Known: no
 
     Sent by servers.
     """
 
     method = "BANACK"
+    headers = (CSEQ, ROOM_OF, Header("Known", "known", read_yes, write_yes, needed=False))
+    cseq: int
+    room: str
+    known: bool = True
 
 
 @value_class
@@ -659,7 +667,7 @@ class Parted(Bcp2Message):
     """
 
     method = "PARTED"
-    headers = (ROOM_OF, PEER_ID, Header("Reason", "reason", needed=False))
+    headers = (ROOM_OF, PEER_ID, REASON)
     room: str
     peer_id: str
     reason: str = ""
@@ -677,7 +685,8 @@ class Changed(Bcp2Message):
         Until: 2026-12-01T00:00:00Z
         Content-Length: 0
 
-    Pushed by servers. `peerID`, `Key` or `Address` name the peer; a new topic is the body.
+    Pushed by servers. `peerID`, `Key` or `Address` name the peer; the body is a new topic, or the
+    reason of a kick.
     """
 
     method = "CHANGED"

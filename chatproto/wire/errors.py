@@ -39,10 +39,12 @@ class WireError(CodedError):
 class RemoteError(WireError):
     """The other side sent what the protocol does not allow; answer with `status`.
 
-    `cseq` is the number of the request that it was, where there was one to be read (BCP/2).
+    `cseq` is the number of the request that it was, where there was one to be read (BCP/2). `why`
+    tells causes of one status apart, for programs.
     """
 
     cseq: int | None = None
+    why: str = ""
 
 
 class Later(RemoteError):
@@ -53,6 +55,14 @@ class Later(RemoteError):
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(429, detail)
         self.retry_after = retry_after
+
+
+class NotAdmitted(RemoteError):
+    """403: a room does not admit the client; `why` is `banned`, `invitation` or `key`."""
+
+    def __init__(self, why: str, detail: str) -> None:
+        super().__init__(403, detail)
+        self.why = why
 
 
 class StoreTrouble(RemoteError):

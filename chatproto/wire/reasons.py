@@ -164,11 +164,12 @@ class CodedError(Exception):
 
     Args: text: the sentence; a `Cause` brings its code. reason: the code of another text.
     `status`: the protocol's, where a server refused. `retry_after`: seconds after which the request
-    may be repeated, where the server told them.
+    may be repeated, where the server told them. `why`: its word that tells causes of one status apart.
     """
 
     status: int | None = None
     retry_after: int | None = None
+    why: str = ""
 
     def __init__(self, text: str, reason: Reason | None = None) -> None:
         super().__init__(text)
@@ -540,6 +541,13 @@ MAY_NOT_JOIN = Sentence(
     "you may not join {room}: it needs a key (/join {room} key=KEY) or an invitation, "
     "or you are banned",
 )
+BANNED_FROM = Sentence(
+    Reason.REFUSED, "you are banned from {room}: only its moderators can lift that"
+)
+NOT_INVITED = Sentence(
+    Reason.REFUSED, "{room} is by invitation only: ask a moderator for one (/invite)"
+)
+ROOM_KEY_WANTED = Sentence(Reason.REFUSED, "{room} needs a key: /join {room} key=KEY")
 ROOM_ID_TAKEN = Sentence(
     Reason.ID_TAKEN, "another room looks like {room}, or a member's name looks like yours"
 )

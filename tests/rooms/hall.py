@@ -116,13 +116,15 @@ class Rooms(SynchronousTestCase):
     def gets(self, person: Person, message: Bcp2Message) -> list[tuple[str | None, Bcp2Message]]:
         return self.sent(self.does(person, message))
 
-    def assert_refused(self, status: int, person: Person, message: Bcp2Message) -> None:
+    def assert_refused(
+        self, status: int, person: Person, message: Bcp2Message, why: str = ""
+    ) -> None:
+        """Assert that only an ERROR answers; `why`: what a room asks for that admits nobody."""
         retry = 2 if status in (429, 503) else None
         cseq = getattr(message, "cseq", None)
-        self.assertEqual(
-            self.gets(person, message),
-            [(person.client_id, Error(status, cseq, retry_after=retry))],
-        )
+        (told,) = self.gets(person, message)
+        error = Error(status, cseq, retry_after=retry, why=why or getattr(told[1], "why", ""))
+        self.assertEqual(told, (person.client_id, error))
 
     def names(self, room: str = "#tea") -> list[Occupant]:
         member = next(one for one in self.people if self.is_in(one, room))

@@ -8,7 +8,7 @@ from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.effects import PutOut, Spread
 from chatproto.rooms.moderation import NO_TARGET, Actor, Moderation, TargetClient
-from chatproto.rooms.policy import FOREVER, BanRecord, RoomPolicy
+from chatproto.rooms.policy import FOREVER, BanRecord, RoomPolicy, subject
 from chatproto.rooms.room import LOBBY
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.errors import RemoteError
@@ -63,7 +63,17 @@ class TheOwner(Rooms):
         self.does(self.bob, bcp2_rooms.Part(4, "#tea"))
         self.does(self.bob, bcp2_rooms.Join(5, "#tea"))
         self.does(self.alice, bcp2_rooms.Kick(6, "#tea", "bob"))
-        self.assert_refused(403, self.bob, bcp2_rooms.Join(7, "#tea"))
+        self.assert_refused(403, self.bob, bcp2_rooms.Join(7, "#tea"), "invitation")
+
+    def test_has_others_told_why_the_room_does_not_admit_them(self) -> None:
+        self.does(self.bob, bcp2_rooms.Part(1, "#tea"))
+        for settings, why in (
+            (bcp2_rooms.Settings(2, "#tea", secret="sesame"), "key"),
+            (bcp2_rooms.Settings(2, "#tea", invited=True), "invitation"),
+            (bcp2_rooms.Ban(2, "#tea", "bob"), "banned"),
+        ):
+            self.does(self.alice, settings)
+            self.assert_refused(403, self.bob, bcp2_rooms.Join(3, "#tea", "open"), why)
 
     def test_bans_by_id_key_and_address(self) -> None:
         self.carol.host = "10.0.0.2"
@@ -217,7 +227,7 @@ class TheOwner(Rooms):
 
 class TheOperator(Rooms):
     def test_may_do_all_of_it_in_every_room(self) -> None:
-        effects = self.rooms.operate(bcp2_rooms.Kick(0, "#tea", "alice"), self.now)
+        effects, _ = self.rooms.operate(bcp2_rooms.Kick(0, "#tea", "alice"), self.now)
         changed = bcp2_rooms.Changed("#tea", "kick", peer_id="alice")
         self.assertIn(("alice", changed), self.sent(effects))
         self.assertFalse(self.is_in(self.alice))
@@ -280,12 +290,13 @@ class TheLobby(Rooms):
         self.rooms.operate(bcp2_rooms.Mute(0, LOBBY, "guest-1"), self.now)
         self.assertFalse(self.rooms.may_speak("guest-1", self.now))
         self.assertTrue(self.rooms.may_speak("guest-2", self.now))
-        effects = self.rooms.operate(bcp2_rooms.Kick(0, LOBBY, "guest-1"), self.now)
+        effects, _ = self.rooms.operate(bcp2_rooms.Kick(0, LOBBY, "guest-1"), self.now)
         self.assertIn(PutOut("guest-1"), effects)
         self.assertEqual(self.names(LOBBY), [Occupant("bob")])
         self.rooms.came("guest-3")
         self.assertIn(
-            PutOut("guest-3"), self.rooms.operate(bcp2_rooms.Ban(0, LOBBY, "guest-3"), self.now)
+            PutOut("guest-3"),
+            self.rooms.operate(bcp2_rooms.Ban(0, LOBBY, "guest-3"), self.now)[0],
         )
         self.assertFalse(self.rooms.admits("Guest-3", "", self.now))
         self.rooms.operate(bcp2_rooms.Ban(0, LOBBY, address="10.0.0.7"), self.now)
@@ -334,7 +345,35 @@ class ADecision(SynchronousTestCase):
             made = self.decide(invite, self.room, self.op, carol, NOW)
             self.assertEqual(made.invited, invited)
 
+    def test_tells_the_reason_of_a_kick(self) -> None:
+        carol = TargetClient("C", inside=True)
+        kick = bcp2_rooms.Kick(1, "#tea", "carol", " too loud ")
+        made = self.decide(kick, self.room, self.op, carol, NOW)
+        self.assertEqual(
+            made.news, bcp2_rooms.Changed("#tea", "kick", "bob", "carol", text="too loud")
+        )
+
+    def test_bans_an_id_that_nobody_has_and_says_so(self) -> None:
+        for target, known in (
+            (TargetClient("C"), True),
+            (TargetClient(inside=True), True),
+            (TargetClient(), False),
+            (TargetClient("C", known=False), False),  # as if there were no such id
+        ):
+            made = self.decide(bcp2_rooms.Ban(1, "#tea", "carol"), self.room, self.op, target, NOW)
+            self.assertEqual(made.ack, bcp2_rooms.BanAck(1, "#tea", known))
+        by_key = bcp2_rooms.Ban(1, "#tea", key=KEY)
+        made = self.decide(by_key, self.room, self.op, NO_TARGET, NOW)
+        self.assertEqual(made.ack, bcp2_rooms.BanAck(1, "#tea"))
+
+    def test_takes_back_the_mute_of_an_id_that_nobody_has_any_more(self) -> None:
+        muted = self.room.with_mute(subject("guest-1", ""), FOREVER, NOW, 9)
+        unmute = bcp2_rooms.Mute(1, "#tea", "guest-1", LONG_AGO)
+        made = self.decide(unmute, muted, self.owner, TargetClient(), NOW)
+        self.assertEqual(made.policy.mutes, {})
+
     def test_is_a_refusal_by_role_before_anything_else(self) -> None:
+        carol = TargetClient("C", inside=True)
         for message, actor, target, status in (
             (bcp2_rooms.Topic(1, "#tea", "x" * 999), Actor("carol", "C"), NO_TARGET, 403),
             (bcp2_rooms.Op(1, "#tea", "carol"), self.op, TargetClient("C"), 403),
@@ -343,6 +382,10 @@ class ADecision(SynchronousTestCase):
             (bcp2_rooms.Op(1, "#tea", "carol"), self.owner, TargetClient("C", known=False), 404),
             (bcp2_rooms.Op(1, "#tea", "carol"), self.owner, TargetClient(), 404),
             (bcp2_rooms.Say(1, "#tea", "x"), self.owner, NO_TARGET, 405),
+            (bcp2_rooms.Mute(1, "#tea", "nobody"), self.owner, TargetClient(), 404),
+            (bcp2_rooms.Mute(1, "#tea", "carol"), self.op, TargetClient("C", known=False), 404),
+            (bcp2_rooms.Kick(1, "#tea", "carol", "x" * 401), self.op, carol, 413),
+            (bcp2_rooms.Kick(1, "#tea", "carol", "two\nlines"), self.op, carol, 400),
         ):
             error = self.assertRaises(
                 RemoteError, self.decide, message, self.room, actor, target, NOW

@@ -29,11 +29,11 @@ class SmallServer:
     def kick(self, client_id: str) -> Deferred[bool]:
         return succeed(self.clients.pop(client_id, None) is not None)
 
-    def order(self, command: str, rest: str) -> Deferred[None]:
+    def order(self, command: str, rest: str) -> Deferred[str]:
         if rest == "nobody #tea":
             raise CodedError("nobody is not in that room", Reason.NOT_FOUND)
         self.orders.append((command, rest))
-        return succeed(None)
+        return succeed("done")
 
     def free(self, client_id: str) -> Deferred[bool]:
         return succeed(client_id == "owned")

@@ -184,8 +184,8 @@ class AskedRooms:
     def topic(self, text: str | None, name: str = "") -> None:
         self.asked.append(("topic", text, name))
 
-    def kick(self, who: str, name: str = "") -> None:
-        self.asked.append(("kick", who, name))
+    def kick(self, who: str, name: str = "", reason: str = "") -> None:
+        self.asked.append(("kick", who, name, reason))
 
     def ban(self, who: str, seconds: str = "", name: str = "") -> None:
         self.asked.append(("ban", who, seconds, name))

@@ -80,6 +80,7 @@ WRITTEN: list[tuple[str, dict[str, Any]]] = [
     ('/topic @#den ""', {"do": "topic", "room": "#den", "text": ""}),
     ("/topic new", {"do": "topic", "text": "new"}),
     ("/kick bob #den", {"do": "kick", "id": "bob", "room": "#den"}),
+    ("/kick bob don't shout", {"do": "kick", "id": "bob", "reason": "don't shout"}),
     ("/ban bob 30m", {"do": "ban", "id": "bob", "time": 1800}),
     ("/ban bob 30m", {"do": "ban", "id": "bob", "time": "30m"}),
     ("/ban bob 2h #den", {"do": "ban", "id": "bob", "time": "2h", "room": "#den"}),

@@ -214,10 +214,10 @@ SHOWN: list[tuple[Event, list[str]]] = [
     ),
     (RoomChanged("#den", "joined", "bob", count=3), ["* #den bob joined"]),
     (RoomChanged("#den", "parted", "bob"), ["* #den bob left"]),
-    (RoomChanged("#den", "parted", "bob", reason="kicked"), ["* #den bob left (kicked)"]),
+    (RoomChanged("#den", "parted", "bob", reason="kicked"), []),
     (
         RoomChanged("#den", "parted", "me", reason="kicked", own=True),
-        ["* you are no longer in #den (kicked)"],
+        [],
     ),
     (RoomChanged("#den", "current"), ["* what you type goes to #den now"]),
     (
@@ -226,6 +226,10 @@ SHOWN: list[tuple[Event, list[str]]] = [
     ),
     (RoomChanged("#den", "topic", by="bob", text=""), ["* #den bob removed the topic"]),
     (RoomChanged("#den", "kicked", "eve", by="bob"), ["* #den bob removed eve"]),
+    (
+        RoomChanged("#den", "kicked", "eve", by="bob", reason="too loud"),
+        ["* #den bob removed eve (too loud)"],
+    ),
     (RoomChanged("#den", "kicked", "me", own=True), ["* #den the server's operator removed you"]),
     (
         RoomChanged(

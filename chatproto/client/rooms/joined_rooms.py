@@ -42,6 +42,12 @@ NOT_IN = {
     503: reasons.ROOM_FULL,
 }
 """Why a JOIN is refused, by status."""
+NOT_ADMITTED = {
+    "banned": reasons.BANNED_FROM,
+    "invitation": reasons.NOT_INVITED,
+    "key": reasons.ROOM_KEY_WANTED,
+}
+"""Why a room does not admit us, by the server's word for it."""
 RETRY_AFTER = 5
 """Seconds to another try, where the server tells none."""
 
@@ -185,7 +191,7 @@ class JoinedRooms:
         except ServerRefused as error:
             reason = _not_in(membership.name, error)
             self._drop(membership, reason)
-            raise ServerRefused(reason, error.status) from None
+            raise ServerRefused(reason, error.status, why=error.why) from None
         except (LocalError, ServerUnreachable) as error:
             self._drop(membership, error.cause)
             raise
@@ -370,5 +376,5 @@ def _room(name: str) -> str:
 
 def _not_in(room: str, error: ServerRefused) -> Cause:
     """Why we are not let into `room`."""
-    says = NOT_IN.get(error.status or 0)
+    says = NOT_ADMITTED.get(error.why) or NOT_IN.get(error.status or 0)
     return says(room=room) if says is not None else Cause(error.reason, str(error))

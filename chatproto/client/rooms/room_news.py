@@ -46,5 +46,6 @@ def changed(push: Changed, own_id: str, now: Wall) -> RoomChanged:
         until=None if over else push.until or None,
         key=push.key or None,
         address=push.address or None,
+        reason=push.text or None if push.what == "kick" else None,
         own=push.peer_id == own_id or None,
     )

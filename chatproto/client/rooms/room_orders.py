@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from chatproto.client.context import Context
-from chatproto.client.events import CommandOutput, MessageReceived, RoomChanged
+from chatproto.client.events import CommandOutput, MessageReceived, Notice, RoomChanged
 from chatproto.client.requests import Requests, Work
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.directory.answer import ServerRefused
@@ -29,6 +29,9 @@ NOT_SO = {
 """Why something is not done, by status."""
 
 
+BAN_IN_ADVANCE = (
+    'nobody has the id "{id}": the ban holds once somebody takes it (/unban {id} lifts it)'
+)
 NO_ROOM_YET = "there are no rooms: /join #room opens one"
 
 
@@ -91,9 +94,10 @@ class RoomOrders:
 
         self._ask("topic", work)
 
-    def kick(self, who: str, name: str = "") -> None:
-        """Put somebody out."""
-        self._order("kick", bcp2_rooms.Kick, "kicked", name, {"peer_id": who})
+    def kick(self, who: str, name: str = "", reason: str = "") -> None:
+        """Put somebody out; all members are told the `reason`."""
+        whom = {"peer_id": who} | ({"reason": reason} if reason else {})
+        self._order("kick", bcp2_rooms.Kick, "kicked", name, whom)
 
     def ban(self, who: str, seconds: str = "", name: str = "") -> None:
         """Put out an id, a key or an address and let them not in again, for so long or for good."""
@@ -182,7 +186,7 @@ class RoomOrders:
         async def work() -> None:
             room = self._rooms.named(name).name
             ends = {"until": until} if until else {}
-            await self._rooms.client.do(request, room=room, **whom, **ends)
+            answer = await self._rooms.client.do(request, room=room, **whom, **ends)
             shown = until if until and until != BEGINNING else None
             event = RoomChanged(
                 room,
@@ -192,8 +196,11 @@ class RoomOrders:
                 until=shown,
                 key=whom.get("key"),
                 address=whom.get("address"),
+                reason=whom.get("reason"),
             )
             self._rooms.tell(event)
+            if isinstance(answer, bcp2_rooms.BanAck) and not answer.known:
+                self._rooms.tell(Notice(BAN_IN_ADVANCE.format(id=whom["peer_id"])))
 
         self._ask(command, work)
 
@@ -225,4 +232,6 @@ def _barred(who: str) -> dict[str, str]:
 
 
 def _listed(room: str, count: int, topic: str) -> str:
-    return f"{room}: {count} member{'' if count == 1 else 's'}" + (f", {topic}" if topic else "")
+    return f"{room}: {count} member{'' if count == 1 else 's'}" + (
+        f", topic: {topic}" if topic else ""
+    )

@@ -53,8 +53,11 @@ class Moderating:
 
     async def moderate(
         self, message: Bcp2Message, name: str, actor: Actor, guest: ClientConnection | None
-    ) -> None:
-        """Carry out a moderation request of `guest`, or of the operator. Raises RemoteError."""
+    ) -> Bcp2Message:
+        """Carry out a moderation request of `guest`, or of the operator; return the answer.
+
+        Raises RemoteError.
+        """
         for _ in range(TRIES):
             room, copy = self._views.rooms.get(name), self._views.copies.get(name)
             if room is None or copy is None:
@@ -76,7 +79,7 @@ class Moderating:
             if decision.invited:
                 self._tell(decision.invited, bcp2_rooms.Invited(name, actor.client_id))
             await self._eject(name, decision, actor)
-            return
+            return decision.ack
         raise RemoteError(503, "the room changes all the time")
 
     async def _target(self, named: str, room: Room, actor: Actor) -> TargetClient:

@@ -186,15 +186,15 @@ class SharedRooms:
         if isinstance(error, Later):
             retry = max(1, error.retry_after)
         cseq = getattr(message, "cseq", None)
-        self._tell(asker, Error(error.status, cseq, retry_after=retry))
+        self._tell(asker, Error(error.status, cseq, retry_after=retry, why=error.why))
 
     # What the operator wants.
 
-    def order(self, message: Bcp2Message) -> Deferred[None]:
-        """Carry out what the operator wants. Fails with RemoteError."""
+    def order(self, message: Bcp2Message) -> Deferred[Bcp2Message | None]:
+        """Carry out what the operator wants; fires with the answer. Fails with RemoteError."""
         return Deferred.fromCoroutine(self._operate(message))
 
-    async def _operate(self, message: Bcp2Message) -> None:
+    async def _operate(self, message: Bcp2Message) -> Bcp2Message | None:
         name = getattr(message, "room", "")
         async with self._presence.using(name):
             copy = await self._presence.watched(name)
@@ -204,10 +204,10 @@ class SharedRooms:
                     try:
                         policy = copy.policy
                         await self._store.say(name, policy.version, policy.history, [line])
-                        return
+                        return None
                     except Conflict:
                         await self._watch.refresh(name)
-            await self._moderating.moderate(message, name, Actor(operator=True), None)
+            return await self._moderating.moderate(message, name, Actor(operator=True), None)
 
     def lines(self) -> Deferred[Iterator[str]]:
         """Fires with a line for each room, as `RoomSide.lines` does. Fails with RemoteError."""

@@ -176,7 +176,8 @@ class Channels:
             del self._all[channel.name]
         else:
             del channel.members[event.id or ""]
-        return [IrcLine("KICK", (channel.name, one.nick, event.change), source=by)]
+        reason = inline(event.reason or event.change)
+        return [IrcLine("KICK", (channel.name, one.nick, reason), source=by)]
 
     def _comes(self, channel: Channel, id: str, role: str) -> list[IrcLine]:
         one = channel.members[id] = Present(self._people.of_member(id))

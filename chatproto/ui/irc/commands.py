@@ -32,11 +32,17 @@ NOT_THERE = (Reason.NOT_FOUND, Reason.UNKNOWN_NAME, Reason.AMBIGUOUS)
 """Failures of a message because its recipient means nobody, or may mean two."""
 NOT_JOINED = {
     400: numerics.NO_SUCH_CHANNEL,
-    403: numerics.NOT_LET_IN,
+    403: numerics.INVITATION_ONLY,  # an older server does not tell why
     413: numerics.TOO_MANY_CHANNELS,
     503: numerics.CHANNEL_FULL,
 }
 """Numeric of a JOIN that is refused, by status."""
+NOT_ADMITTED = {
+    "banned": numerics.BANNED,
+    "invitation": numerics.INVITATION_ONLY,
+    "key": numerics.WRONG_CHANNEL_KEY,
+}
+"""Numeric of a JOIN that is refused with 403, by what the room asks for."""
 RANKS = {"+": "", "-": "0"}
 NAMES_READ = 2
 """Words behind a command to `*chat` that may be nicknames."""
@@ -252,7 +258,7 @@ def join(call: IrcCommand) -> None:
 
 
 def _not_joined(call: IrcCommand, name: str, event: Failed) -> Iterable[IrcLine]:
-    numeric = NOT_JOINED.get(event.status or 0)
+    numeric = NOT_ADMITTED.get(event.why or "") or NOT_JOINED.get(event.status or 0)
     return (
         [reply(call.own, numeric, name, with_hints(event.text))] if numeric else call.refused(event)
     )
@@ -281,11 +287,12 @@ def topic(call: IrcCommand) -> None:
 
 
 def kick(call: IrcCommand) -> None:
-    """KICK #room nick."""
+    """KICK #room nick, or KICK #room nick :reason."""
     channel = call.channel(call.line.parameters[0])
     who = call.member(channel, call.line.parameters[1]) if channel is not None else None
     if channel is not None and who is not None:
         form = {"do": "kick", "id": who, "room": channel.name}
+        form |= {"reason": reason} if (reason := "".join(call.line.parameters[2:3])) else {}
         call.ask(form, partial(call.not_operator, channel.name))
 
 

@@ -132,7 +132,9 @@ class Line:
             return
         del self._asked[cseq]
         if isinstance(message, Error):
-            answer.errback(ServerRefused(f"{message.status}", message.status, message.retry_after))
+            answer.errback(
+                ServerRefused(f"{message.status}", message.status, message.retry_after, message.why)
+            )
         else:
             assert isinstance(message, wanted)
             answer.callback(message)

@@ -19,8 +19,10 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.rooms import membership
+from chatproto.client.rooms.room_orders import BAN_IN_ADVANCE
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.reasons import NOT_IN_THIS_ROOM
 from tests.client.rooms.room_ends import Case, Hall, Person
 from tests.limits import DEFAULTS
 
@@ -166,6 +168,20 @@ class OrderTests(Case):
         self.assertEqual(self.bob.changes(), ["kicked", "parted"])
         self.bob.node.say("still here?")
         self.assertIn("not sent: you are no longer in #den", self.bob.failures()[0])
+
+    def test_a_kick_has_a_reason_and_a_ban_in_advance_is_told_as_one(self) -> None:
+        self.both_join()
+        self.node.in_room.kick("bob", reason="too loud")
+        self.hall.settle()
+        for one in (self.alice, self.bob):
+            self.assertEqual([e.reason for e in one.told(RoomChanged)], ["too loud", "kicked"])
+        self.node.in_room.mute("nobody")
+        self.node.in_room.ban("nobody")
+        self.hall.settle()
+        self.assertEqual(self.alice.failures(), [str(NOT_IN_THIS_ROOM())])
+        self.assertEqual(
+            [one.text for one in self.alice.told(Notice)], [BAN_IN_ADVANCE.format(id="nobody")]
+        )
 
     def test_what_was_on_its_way_when_they_were_put_out_is_told_to_be_lost(self) -> None:
         self.both_join()

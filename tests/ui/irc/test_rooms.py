@@ -102,7 +102,7 @@ class RoomTests(Case):
         self.assertEqual(self.asks("MODE #den -b *!bob@*"), [f"{ALICE} MODE #den -b *!bob@*"])
         self.bob.joins()
         self.irc.read()
-        self.assertEqual(self.asks("KICK #den bob :out"), [f"{ALICE} KICK #den bob kicked"])
+        self.assertEqual(self.asks("KICK #den bob :out"), [f"{ALICE} KICK #den bob out"])
         self.assertEqual(self.asks("TOPIC #den :new"), [f"{ALICE} TOPIC #den new"])
         self.assertEqual(
             self.asks("MODE #den +i+k secret"),
@@ -183,10 +183,26 @@ class RoomTests(Case):
         self.assertEqual(
             self.asks("JOIN #den wrong"),
             [
-                ":chat 474 alice #den :you may not join #den: it needs a key (/msg *chat join #den "
-                "key=KEY) or an invitation, or you are banned"
+                ":chat 475 alice #den :#den needs a key: /msg *chat join #den key=KEY",
             ],
         )
+        self.bob.node.in_room.settings("#den", None, True, None)
+        self.hall.settle()
+        self.assertEqual(
+            self.asks("JOIN #den its-key"),
+            [
+                ":chat 473 alice #den :#den is by invitation only: ask a moderator for one "
+                "(/msg *chat invite)"
+            ],
+        )
+        self.bob.node.in_room.ban("alice")
+        self.bob.node.in_room.settings("#den", None, False, None)
+        self.hall.settle()
+        self.assertIn(
+            ":chat 474 alice #den :you are banned from #den", self.asks("JOIN #den its-key")[0]
+        )
+        self.bob.node.in_room.unban("alice")
+        self.hall.settle()
         self.assertEqual(self.asks("JOIN #den,#two its-key,")[0], f"{ALICE} JOIN #den")
         self.assertEqual(self.asks("PART #den,#two"), [f"{ALICE} PART #den", f"{ALICE} PART #two"])
 
