@@ -455,7 +455,7 @@ class Conversation(Target):
             return False
         if exchange.spoke(entry) and entry.kind == MSG:
             self.news.written(self.name, entry.text, entry.at, self.key, entry.id)
-        if entry.kind == MSG and "ack" not in self._timers.running:
+        if entry.kind == MSG and "ack" not in self._timers:
             self._timers.after("ack", ACK_WAIT, self._tell_waiting)
         return True
 
@@ -482,7 +482,7 @@ class Conversation(Target):
     def _tell_held(self) -> None:
         """Say which messages wait for our turn."""
         session = self.session
-        if not (session.state is SessionState.OPEN and session.floor.turn is TurnHolder.THEIRS):
+        if self.state is not SessionState.OPEN or session.floor.may_speak:
             return
         if session.post is not None and self.key is not None:
             self.news.hold(self.name, self.key, session.post.held)

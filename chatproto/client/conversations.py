@@ -175,11 +175,14 @@ class Conversations:
         return next((one for one in self._all if one.recipient == recipient), None)
 
     def whom(self, to: str) -> Conversation | None:
-        """Return the conversation with the peer whom `to` means, if there is one.
+        """Return the conversation with the peer whom `to` means, if there is one; without `to` the
+        current one.
 
         Raises LocalError if `to` means nobody, or may mean two.
         """
-        return self.with_recipient(self.names.resolve(to))
+        if to:
+            return self.with_recipient(self.names.resolve(to))
+        return self.target.receiver(self.with_recipient) if self.target is not None else None
 
     def known(self, what: str) -> Conversation | None:
         """Return what `whom` does, or the conversation named `what?`: for commands that send nothing."""

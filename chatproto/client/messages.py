@@ -97,23 +97,15 @@ class Messages:
         A message that finds no room is held, and with it all further input, until there is some: a
         pipe may be faster than the peer reads.
         """
-        all, target = self._conversations, self._conversations.target
-        if to:
-            conversation = all.whom(to)
-        else:
-            conversation = target.receiver(all.with_recipient) if target is not None else None
+        conversation = self._conversations.whom(to)
         if conversation is not None:
-            try:
-                self._say_in(conversation, text)
-            except LocalError as error:
-                unsent = conversation.unsent
-                if error.status != 429 or unsent < self._context.limits.waiting_messages:
-                    raise
-                if self._held is not None or not _makes_room(conversation):
-                    raise _queue_full(unsent) from None
+            unsent = conversation.unsent
+            if self._held is None and self._makes_room(conversation, unsent):
                 self._held = conversation, text, take_part()
                 self._end_held()
                 self._context.hold_input(True)
+            else:
+                self._say_in(conversation, text, unsent)
             return
         if not to:
             meant = MEANT.get(text.strip().lower())
@@ -132,8 +124,8 @@ class Messages:
             raise LocalError(404, reasons.UNCONFIRMED_NAME(peer=to))
         raise LocalError(404, reasons.NOT_IN_CONVERSATION(peer=to))
 
-    def _say_in(self, conversation: Conversation, text: str) -> None:
-        """Say `text` in `conversation`. Raises LocalError, 429 if too many messages are queued there."""
+    def _say_in(self, conversation: Conversation, text: str, unsent: int) -> None:
+        """Say `text` in `conversation`, which has `unsent` messages."""
         if conversation.session.post is None and self._calls.lasts(conversation):
             self._calls.attach(conversation)
         if len(text.encode()) > self._context.limits.message:
@@ -145,11 +137,8 @@ class Messages:
         self._refuse_too_long(conversation, text)
         if text in words and conversation.state is SessionState.OPEN:
             conversation.perform(session.leave(text))
-        elif (
-            not session.dialect.numbered  # else the session counts them
-            and conversation.unsent >= self._context.limits.waiting_messages
-        ):
-            raise _queue_full(conversation.unsent)
+        elif unsent >= self._context.limits.waiting_messages:
+            raise LocalError(429, reasons.QUEUE_FULL(count=unsent), Reason.RATE_LIMITED)
         else:
             conversation.say(text)
 
@@ -170,6 +159,12 @@ class Messages:
             )
         conversation.warned_of = ""
 
+    def _makes_room(self, conversation: Conversation, unsent: int) -> bool:
+        """Return True if too many messages are queued, and it is known when one has gone."""
+        full = unsent >= self._context.limits.waiting_messages
+        acknowledged = conversation.session.dialect.acknowledged
+        return full and acknowledged and conversation.state in ON_THE_WAY
+
     def _go_on(self, _: None) -> None:
         """Say the message that is held, if there is room now or its conversation is over."""
         if self._held is None:
@@ -183,10 +178,10 @@ class Messages:
             self._held = None
             with telling(part):
                 self._leave_held(conversation, text)
-        elif conversation.unsent < self._context.limits.waiting_messages:
+        elif (unsent := conversation.unsent) < self._context.limits.waiting_messages:
             self._held = None
             with telling(part):
-                self._say_in(conversation, text)
+                self._say_in(conversation, text, unsent)
         else:
             return
         if part is not None:
@@ -302,12 +297,3 @@ class Messages:
             or self._rooms.has(word)
             or (bool(current) and self._rooms.is_member(current, word))
         )
-
-
-def _makes_room(conversation: Conversation) -> bool:
-    """Return True if queued messages of `conversation` may still go, and it is known when one has gone."""
-    return conversation.session.dialect.acknowledged and conversation.state in ON_THE_WAY
-
-
-def _queue_full(unsent: int) -> LocalError:
-    return LocalError(429, reasons.QUEUE_FULL(count=unsent), Reason.RATE_LIMITED)

@@ -329,7 +329,7 @@ class SecureServer:
         self._timers.cancel("slow")
 
     def _dial_now(self) -> None:
-        if "again" in self._timers.running:
+        if "again" in self._timers:
             self._dial_next()
 
     def _dial_next(self) -> None:
@@ -429,7 +429,7 @@ class SecureServer:
         self.registered = False
         self._broke, self._put_off = why, put_off
         self._come_out()
-        if not self._stopped and "again" not in self._timers.running:
+        if not self._stopped and "again" not in self._timers:
             self._try_again((wait or self._places.wait)())
             self._news.server_lost(self, why, True)
 
@@ -466,7 +466,7 @@ class SecureServer:
             return ServerUnreachable(why)
         if self._registration is not None and self._stopped:
             return ServerUnreachable(reasons.SERVER_GIVEN_UP(server=self.name))
-        if self._put_off is not None and "again" in self._timers.running:
+        if self._put_off is not None and "again" in self._timers:
             seconds = max(1, ceil(self._timers.left("again")))
             why = reasons.REGISTER_LATER(server=self.name, why=self._put_off)
             return ServerUnreachable(why, self._put_off.status, seconds)

@@ -10,46 +10,48 @@ from chatproto.wire.reasons import SILENCE
 
 
 class Timers:
-    """Timers of one owner, each running at most once."""
+    """Timers of one owner, each running at most once; `name in timers` is true while that timer runs."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self.seconds = clock.seconds
         """Return the time of the clock that the timers run by."""
-        self.running: dict[str, IDelayedCall] = {}
-        """The timers that run, by name; only the methods below change it."""
+        self._calls: dict[str, IDelayedCall] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._calls
 
     def after(self, name: str, seconds: float, what: Callable[[], None]) -> None:
         """Call `what` in `seconds`; a timer of the same name is replaced."""
         self.cancel(name)
 
         def ring() -> None:
-            del self.running[name]
+            del self._calls[name]
             what()
 
-        self.running[name] = self._clock.callLater(seconds, ring)
+        self._calls[name] = self._clock.callLater(seconds, ring)
 
     def again(self, name: str, seconds: float) -> bool:
         """Let the timer `name` run for `seconds` from now, cheaply; return False if there is none."""
-        call = self.running.get(name)
+        call = self._calls.get(name)
         if call is not None:
             call.reset(seconds)
         return call is not None
 
     def left(self, name: str) -> float:
         """Return the seconds until the timer `name`, which runs, is due."""
-        return self.running[name].getTime() - self._clock.seconds()
+        return self._calls[name].getTime() - self._clock.seconds()
 
     def cancel(self, *names: str) -> None:
         """Cancel those of `names` that run."""
         for name in names:
-            call = self.running.pop(name, None)
+            call = self._calls.pop(name, None)
             if call is not None:
                 call.cancel()
 
     def stop(self) -> None:
         """Cancel all timers."""
-        self.cancel(*self.running)
+        self.cancel(*self._calls)
 
 
 class Keepalive:

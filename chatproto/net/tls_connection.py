@@ -267,7 +267,7 @@ class TimedTlsConnection(TlsConnection):
     def _rested(self) -> None:
         if self.stopped or self._late:
             self._read(b"")
-        if "pace" not in self._timers.running:
+        if "pace" not in self._timers:
             self.hold(False, "pace")
 
     def _end(self, reason: Failure) -> None:

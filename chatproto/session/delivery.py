@@ -377,7 +377,7 @@ class Exchange:
         """Pass the turn without a message. Raises LocalError 400 if it is not ours, LedgerTrouble."""
         if not self.floor.half:
             raise LocalError(400, NO_TURNS())
-        if self.floor.turn is TurnHolder.THEIRS:
+        if not self.floor.may_speak:
             raise LocalError(400, NOT_YOUR_TURN())
         before = self.floor.turn
         self.post.say(TURN, "", at)

@@ -34,6 +34,11 @@ class Floor:
         """Return True if turns are taken."""
         return self.turn is not TurnHolder.BOTH
 
+    @property
+    def may_speak(self) -> bool:
+        """Return True if a message of ours may go out now."""
+        return self.turn is not TurnHolder.THEIRS
+
     def said(self) -> None:
         """Pass the turn to the peer: we spoke."""
         self._heard_last = False

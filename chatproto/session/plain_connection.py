@@ -364,7 +364,7 @@ class PlainPeerConnection(TextConnection):
         self._flush()
 
     def _flush(self) -> None:
-        if self._gone or self._dropped or "gap" in self._timers.running or not self._outflow.open:
+        if self._gone or self._dropped or "gap" in self._timers or not self._outflow.open:
             return
         if self._frames:
             frame = self._frames.popleft()
@@ -396,7 +396,7 @@ class PlainPeerConnection(TextConnection):
         """A block that has begun must go on, and end, as on a server's port."""
         if self.reader.pending and not self.reader.wants_silence:
             self._timers.after("line", self._limits.line_wait, self._too_slow)
-            if "block" not in self._timers.running:
+            if "block" not in self._timers:
                 self._timers.after("block", self._limits.block_wait, self._too_slow)
         else:
             self._timers.cancel("line", "block")
@@ -416,7 +416,7 @@ class PlainPeerConnection(TextConnection):
             self._timers.after("punch", self._limits.text_silence, self._no_punch)
         else:
             self._timers.cancel("punch")
-            if "block" not in self._timers.running:
+            if "block" not in self._timers:
                 self._timers.after("block", self._limits.handshake_wait, self._too_slow)
 
     def _no_punch(self) -> None:

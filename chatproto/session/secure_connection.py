@@ -266,7 +266,7 @@ class SecurePeerConnection(TimedTlsConnection):
     def hold(self, held: bool, who: str = "screen") -> None:
         """Stop reading because of `who`, or go on; meanwhile the peer hears from us."""
         super().hold(held, who)
-        if self._gone or self.held is ("held" in self._timers.running):
+        if self._gone or self.held is ("held" in self._timers):
             return
         if held:
             self._timers.after("held", self._limits.peer_ping / 2, self._tell_alive)

@@ -132,7 +132,7 @@ class PeerSession:
     @property
     def may_speak(self) -> bool:
         """Return True if a message could go out now."""
-        return self.state is SessionState.OPEN and self.floor.turn is not TurnHolder.THEIRS
+        return self.state is SessionState.OPEN and self.floor.may_speak
 
     @property
     def connection(self) -> Connection | None:
@@ -578,7 +578,7 @@ class PeerSession:
     def _speak(self) -> list[Effect]:
         effects: list[Effect] = []
         may = self.state is SessionState.OPEN and not self._calling_back
-        while may and self.waiting and self.floor.turn is not TurnHolder.THEIRS:
+        while may and self.waiting and self.floor.may_speak:
             effects.append(Speak(self._outward(), self.waiting.popleft()))
             self.floor.said()
         return effects

@@ -127,7 +127,7 @@ class PlainTests(plain_program.Case):
         self.spent(wire)
         carry_out("/msg bbo hello", self.node.client)
         self.assertEqual(self.told(Failed), [])
-        self.assertEqual(self.node.client.conversations.need_current().unsent, 1)
+        self.assertEqual(self.node.client.conversations.whom("").unsent, 1)
 
     def test_every_text_is_sent_with_plain(self) -> None:
         wire = self.talking()
