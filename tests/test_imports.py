@@ -80,7 +80,7 @@ NO_TWISTED = {
     "rooms": "answers raw_text moderation effects guard history lobby plain_view policy room"
     " room_feed shared speaker_limiter",
     "server": "unanswered",
-    "transfer": "context effects incoming names offer outgoing progress rates receiving records sending "
+    "transfer": "context names offer progress rates receiving records sending "
     "sinks sources state transfer transfers",
     "ui": "arguments checkup commands common_words completion topics file_view legible oneshot oneshot_files"
     " progress room_arguments room_commands room_view row values view",

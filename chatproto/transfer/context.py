@@ -75,6 +75,10 @@ class DiskWorker(Protocol):
         """
 
 
+Work = tuple[Callable[[], Any], Callable[[Any], None], Callable[[BaseException], None]]
+"""A job, and what follows from its result or from its exception."""
+
+
 class TransferContext:
     """Shared context of all transfers with one peer: its key, our settings, the messages to send."""
 
@@ -96,7 +100,7 @@ class TransferContext:
         self.now = 0.0
         self.connected = False
         self.changed = False
-        """True after an effect or finished work: other transfers may go on, or one has ended."""
+        """True after a transfer has changed: other transfers may go on, or there is a message to send."""
         self.waiting: deque[Bcp2Message] = deque()
         self.settle = settle
         self.hashes = hashes
@@ -106,6 +110,7 @@ class TransferContext:
         """Queue `message` to be sent next; without a connection it is dropped."""
         if self.connected:
             self.waiting.append(message)
+            self.changed = True
 
 
 class SerialQueue:
@@ -113,24 +118,36 @@ class SerialQueue:
 
     def __init__(self, desk: TransferContext) -> None:
         self._desk = desk
-        self._waiting: deque[tuple[Callable[[], Any], Callable[[Any], None]]] = deque()
+        self._waiting: deque[Work] = deque()
         self._busy = False
 
-    def do(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Run `job` after all earlier ones, then call `done` with its result or exception."""
+    def do(
+        self,
+        job: Callable[[], Any],
+        then: Callable[[Any], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Run `job` after all earlier ones, then call `then` with its result, or `failed`."""
         if self._busy:
-            self._waiting.append((job, done))
+            self._waiting.append((job, then, failed))
             return
         self._busy = True
-        self._desk.worker.do(job, partial(self._finished, done))
+        self._desk.worker.do(job, partial(self._finished, then, failed))
 
-    def _finished(self, done: Callable[[Any], None], result: Any) -> None:
+    def _finished(
+        self,
+        then: Callable[[Any], None],
+        failed: Callable[[BaseException], None],
+        result: Any,
+    ) -> None:
         try:
-            done(result)
+            if isinstance(result, BaseException):
+                failed(result)
+            else:
+                then(result)
         finally:
             self._busy = bool(self._waiting)
             if self._waiting:
-                job, done = self._waiting.popleft()
-                self._desk.worker.do(job, partial(self._finished, done))
-        if self._desk.changed:
-            self._desk.settle()
+                job, then, failed = self._waiting.popleft()
+                self._desk.worker.do(job, partial(self._finished, then, failed))
+        self._desk.settle()

@@ -1,55 +1,74 @@
-"""Incoming transfer: applies the effects of its `IncomingTransfer` rules."""
+"""Receive one file or folder: what follows from the peer's messages and from each finished write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from chatproto.transfer.context import TransferContext
-from chatproto.transfer.effects import (
-    Discard,
-    Effect,
-    Finish,
-    Forget,
-    Keep,
-    Open,
-    Release,
-    SendMessage,
-    TransferChanged,
-    Write,
-)
-from chatproto.transfer.incoming import IncomingTransfer
-from chatproto.transfer.offer import list_bytes
+from chatproto.transfer.hashes import SHA_256, choose, function_of
+from chatproto.transfer.offer import AnyOffer, list_bytes, same_content
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import DataLost, Sink, There
+from chatproto.transfer.state import ENDED, RECEIVING, TransferInput, TransferState
 from chatproto.transfer.transfer import Transfer
-from chatproto.wire.bcp2_files import Piece
+from chatproto.wire.bcp2_common import Error
+from chatproto.wire.bcp2_files import Cancel, DoneAck, Piece, offer_ack
+from chatproto.wire.reasons import (
+    CANCELLED_BY_PEER,
+    HASH_WRONG_TWICE,
+    WRONG_DATA,
+    Cause,
+    Reason,
+)
 
 
 class Receiving(Transfer):
-    """Incoming transfer with its file on the disk; `folder`: the download folder."""
+    """Incoming transfer with its file on the disk.
 
-    machine: IncomingTransfer
+    `folder`: the download folder. `local`: name in it that was chosen before, or "". `digest`: hash of
+    the whole, once the sender has given it. `hash`: function that the part was begun with, or "".
+    `hashes`: those besides SHA-256 that both ends have. `pending`: bytes received but not yet handed to
+    the disk. `agreed`: the user has accepted it, once and for all.
+    """
+
     outgoing = False
+    steps = RECEIVING
 
     def __init__(
         self,
         desk: TransferContext,
         number: int,
-        machine: IncomingTransfer,
+        id: int,
+        offer: AnyOffer,
         folder: Path,
+        state: TransferState = TransferState.OFFERED,
+        digest: str = "",
+        path: str = "",
+        hash: str = "",
         local: str = "",
+        hashes: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(desk, number)
-        self.machine = machine
-        self.list_bytes = list_bytes(machine.offer.files)
+        super().__init__(desk, number, id, offer, state, path)
+        self.list_bytes = list_bytes(offer.files)
         """Cost of a folder's list while its offer is not accepted."""
         self.unsaved = False
         """The record is to be written: with the next work for the disk, or by `save`."""
+        self.offset = offer.size if path else 0
+        self.pending = 0
+        self.digest = digest
+        self.hash = hash
+        self.agreed = state is not TransferState.OFFERED
+        self._hashes = hashes
         self._folder = folder
-        self._sink = Sink(folder, machine.offer, local)
+        self._sink = Sink(folder, offer, local)
+        self._pieces: list[Piece] = []
+        self._anew = False
+        self._writing = False
+        self._again = False
+        self._useless = False
 
     @property
     def place(self) -> tuple[Path, str]:
@@ -59,62 +78,260 @@ class Receiving(Transfer):
     def receive_to(self, folder: Path, local: str = "") -> None:
         """Receive into `folder`; `local`: go on from what another transfer has left there."""
         self._folder = folder
-        self._sink = Sink(folder, self.machine.offer, local)
+        self._sink = Sink(folder, self.offer, local)
 
     def record(self) -> Record:
-        machine = self.machine
         return Record(
             self._desk.key,
             False,
-            machine.id,
-            machine.state,
-            machine.offer,
+            self.id,
+            self.state,
+            self.offer,
             self._desk.now,
             None,
             str(self._folder),
             self._sink.local,
-            machine.digest,
-            machine.path,
-            machine.hash,
+            self.digest,
+            self.path,
+            self.hash,
         )
 
-    def run(self, effects: Iterable[Effect]) -> None:
-        desk, machine, sink, do = self._desk, self.machine, self._sink, self._do
-        for effect in effects:
-            desk.changed = True
-            match effect:
-                case SendMessage(message):
-                    desk.send(message)
-                case TransferChanged(text):
-                    desk.owner.transfer_told(self.news(text))
-                case Keep(()):
-                    self.unsaved = True
-                case Keep(then):
-                    self.save(then)
-                case Forget():
-                    self.forgotten, self.unsaved = True, False
-                    do(partial(self._forget, sink, self.record()), self._recorded)
-                case Release():
-                    do(sink.close, self._recorded)
-                case Discard():
-                    do(sink.discard, self._recorded)
-                case Open():
-                    self.unsaved = False
-                    done = partial(self._worked, machine.opened)
-                    do(partial(self._open, sink, effect, self.record()), done)
-                case Write(_, pieces, anew):
-                    done = partial(self._worked, lambda _: machine.written())
-                    do(partial(_write, sink, pieces, anew), done)
-                case Finish(digest):
-                    if self.unsaved:
-                        self.save()  # a file that has its name is found again by its hash
-                    do(partial(sink.finish, digest), partial(self._worked, machine.finished))
+    # What happens.
 
-    def save(self, then: Iterable[Effect] = ()) -> None:
-        """Write the record to the disk, and apply `then` once it is there."""
+    def accept(self) -> None:
+        """Accept the offer, or accept it again."""
+        if self._may(TransferInput.TAKE):
+            self.agreed = self.unsaved = True
+            self.tell()
+
+    def start(self) -> None:
+        """Begin to receive: fewer than the allowed number of transfers are moving."""
+        if self.state is TransferState.QUEUED and self._may(TransferInput.OFFER):
+            self._open()
+
+    def decline(self) -> None:
+        """Decline the offer."""
+        if self._may(TransferInput.DECLINE):
+            self._desk.send(Error(603, about="OFFER", id=self.id))
+            self.forget()
+            self.tell()
+
+    def offered_again(self, offer: AnyOffer, hashes: tuple[str, ...] = ()) -> None:
+        """Handle a repeated OFFER: after a lost connection, or because the source has changed."""
+        self._hashes = hashes
+        if self.state in ENDED:
+            self._answer_at_end()
+            return
+        changed = offer != self.offer
+        self._useless |= not same_content(offer, self.offer)
+        self.offer = offer
+        note = "changed by the sender, starting again" if changed else ""
+        if self.agreed:
+            if changed:
+                self.digest = ""
+            if self.state in {TransferState.BROKEN, TransferState.STALLED}:
+                self._may(TransferInput.TAKE)
+            elif self.state is not TransferState.QUEUED:
+                self._may(TransferInput.OFFER)
+                self._open()
+            elif not changed:
+                return
+            self.unsaved = self._desk.changed = True
+            self.tell(note)
+        elif changed:
+            self.tell(note)
+
+    def data(self, offset: int, piece: Piece) -> None:
+        """A piece of it came."""
+        if self.state is not TransferState.MOVING:
+            return
+        if offset == 0 and self.offset:
+            self._drop()
+            self._anew = True
+            self.offset = 0
+        if offset != self.offset or offset + len(piece) > self.offer.size:
+            self._fail(WRONG_DATA(), 400, "DATA")
+        elif piece:
+            self._pieces.append(piece)
+            self.offset += len(piece)
+            self.pending += len(piece)
+            self._write()
+
+    def done(self, digest: str) -> None:
+        """Handle DONE: everything was sent, and `digest` is the hash of the whole."""
+        if self.state is TransferState.DONE:
+            if digest != self.digest:
+                self._desk.send(Error(460, about="DONE", id=self.id))
+            else:
+                self.save(lambda: self._desk.send(DoneAck(self.id)))
+        elif (self.state, TransferInput.END) in RECEIVING and function_of(digest) != self.hash:
+            self._fail(WRONG_DATA(), 400, "DONE")
+        elif self._may(TransferInput.END):
+            self.digest = digest
+            self.tell()
+            self._write()
+
+    def cancelled(self) -> None:
+        """Handle the sender's CANCEL."""
+        agreed = self.agreed
+        if self._may(TransferInput.CANCEL):
+            self._release()
+            if agreed:
+                self.unsaved = True
+            else:
+                self.forget()
+            self.tell(CANCELLED_BY_PEER())
+
+    def cancel(self) -> None:
+        """Cancel on the user's behalf; the part received so far is kept for a while."""
+        if self._may(TransferInput.CANCEL):
+            self._release()
+            self.save(lambda: self._desk.send(Cancel(self.id, "OFFER")))
+            self.tell()
+
+    def lost(self) -> None:
+        """The connection is gone. Who has not agreed will be asked again."""
+        if self._may(TransferInput.LOSE):
+            self._release()
+            self.tell()
+
+    def forget(self) -> None:
         self.unsaved = False
-        job = partial(self._save, self._sink, self.record())
-        self._do(job, partial(self._recorded, then=then))
+        self._forget(self._sink)
+
+    def save(self, then: Callable[[], None] | None = None) -> None:
+        """Write the record to the disk, then go on with `then`."""
+        self.unsaved = False
+        self._note(partial(self._save, self._sink, self.record()), then)
+
+    # What the disk has done.
+
+    def _opened(self, there: There) -> None:
+        """The part is open, and so much is in it; or it is whole already."""
+        self._writing = False
+        if self.state is not TransferState.CHECKING:
+            return
+        self._useless = False
+        self.offset = there.offset
+        self._desk.send(offer_ack(self.id, there.offset, there.digest))
+        if there.path:
+            self._may(TransferInput.WHOLE)
+            self.path = there.path
+            self.unsaved = True
+        else:
+            self._may(TransferInput.CHECKED)
+        self.tell(there.path)
+
+    def _written(self, _: None) -> None:
+        self._writing = False
+        self._write()
+
+    def _finished(self, result: tuple[str, OSError | None]) -> None:
+        """Handle the end of the final check: where the file is now, or "" if its hash was wrong."""
+        path, unsaved = result
+        self._writing = False
+        if unsaved is not None:
+            self._unsaved(unsaved)
+        if path:
+            verified = self.state is TransferState.VERIFYING
+            if self.state in {TransferState.VERIFYING, TransferState.BROKEN}:
+                self._may(TransferInput.WHOLE)
+                self.path = path
+                if verified:
+                    self._desk.send(DoneAck(self.id))
+                self.tell(path)
+        elif self.state is TransferState.VERIFYING:
+            self._differs()
+
+    def _failed(self, error: BaseException) -> None:
+        """Stall after a file could not be opened or written; the part is kept for another try.
+
+        Fail if the disk has lost data: the part is gone.
+        """
+        self._writing = False
+        about = "OFFER" if self.state is TransferState.CHECKING else "DATA"
+        if isinstance(error, DataLost):
+            self._end(str(error), Error(500, about="DATA", id=self.id))
+        elif self._may(TransferInput.STALL):
+            self._desk.send(Error(503, about=about, id=self.id))
+            self._release()
+            self.unsaved = True
+            self.tell(str(error))
+
+    # How it follows.
+
+    def _answer_at_end(self) -> None:
+        """Answer an offer of what has ended here."""
+        if self.state is TransferState.CANCELLED:
+            self._desk.send(Cancel(self.id, "OFFER"))
+        elif self.state is not TransferState.DONE:
+            self._desk.send(Error(603, about="OFFER", id=self.id))
+        elif function_of(self.digest) in (SHA_256, *self._hashes):
+            self._desk.send(offer_ack(self.id, self.offer.size, self.digest))
+        else:
+            self._desk.send(DoneAck(self.id))  # the sender lost the function since
+
+    def _open(self) -> None:
+        """Open the part, and hash what is there."""
+        self._drop()
+        self._writing = True
+        self.hash = choose(self.hash, self._hashes)
+        if function_of(self.digest) != self.hash:
+            self.digest = ""
+        self.unsaved = False
+        job = partial(self._open_part, self._sink, self.record(), self._useless)
+        self._do(job, self._opened)
+        self.tell()
+
+    def _write(self) -> None:
+        """Write the next pieces; once all are written and DONE has come, check the hash."""
+        if self._writing or self.state not in {TransferState.MOVING, TransferState.VERIFYING}:
+            return
+        if self._pieces or self._anew:
+            pieces, anew = tuple(self._pieces), self._anew
+            self._drop()
+            self._writing = True
+            self._do(partial(self._sink.write, pieces, anew), self._written)
+        elif self.state is TransferState.VERIFYING:
+            self._writing = True
+            self._do(partial(self._finish, self._sink, self.record()), self._finished)
+
+    def _differs(self) -> None:
+        """Throw away what has another hash than DONE said, once; then fail."""
+        wrong = Error(460, about="DONE", id=self.id)
+        if self._again:
+            self._end(HASH_WRONG_TWICE(), wrong)
+            return
+        self._again = True
+        self._may(TransferInput.DIFFERS)
+        self.digest = ""
+        self.offset = 0
+        self._anew = self.unsaved = True
+        self._write()
+        self._desk.send(wrong)
+        self.tell("the data arrived damaged, receiving it again")
+
+    def _drop(self) -> None:
+        """Discard pieces that were received and not yet written."""
+        self._pieces.clear()
+        self.pending, self._anew = 0, False
+
+    def _release(self) -> None:
+        """Discard what was received, and let go of the part for now."""
+        self._drop()
+        self._note(self._sink.close)
+
+    def _fail(self, text: str, status: int, about: str) -> None:
+        self._end(Cause(Reason.of(status), text), Error(status, about=about, id=self.id))
+
+    def _end(self, text: str, answer: Error) -> None:
+        """Fail, and remove the part."""
+        if self._may(TransferInput.FAIL):
+            self._drop()
+            self._desk.send(answer)
+            self._note(self._sink.discard)
+            self.forget()
+            self.tell(text)
 
     # In a thread.
 
@@ -122,20 +339,27 @@ class Receiving(Transfer):
         # By now the name may have been chosen.
         self._desk.records.save(replace(record, local=sink.local))
 
-    def _open(self, sink: Sink, todo: Open, record: Record) -> There:
+    def _open_part(self, sink: Sink, record: Record, useless: bool) -> There:
         """Open the part; its name is recorded before the file exists, so that no part is forgotten."""
-        sink.expect(todo.offer, todo.hash)
-        return sink.begin(todo.digest, todo.anew, partial(self._save, sink, record))
+        sink.expect(record.offer, record.hash)
+        return sink.begin(record.digest, useless, partial(self._save, sink, record))
 
-    # What was done.
+    def _finish(self, sink: Sink, record: Record) -> tuple[str, OSError | None]:
+        """Give the file its name if its hash is right.
 
-    def _failed(self, error: BaseException) -> list[Effect]:
-        if isinstance(error, DataLost):
-            return self.machine.spoiled(str(error))
-        return self.machine.trouble(str(error))
-
-
-def _write(sink: Sink, pieces: tuple[Piece, ...], anew: bool) -> None:
-    if anew:
-        sink.restart()
-    sink.write(pieces)
+        The record has the hash before, so that a file that has its name is found by it, and the path
+        afterwards: the sender forgets the file once it hears that it is whole. Returns: the path, or "";
+        and why a record was not written.
+        """
+        trouble = None
+        try:
+            self._save(sink, record)
+        except OSError as error:
+            trouble = error
+        path = sink.finish(record.digest)
+        if path:
+            try:
+                self._save(sink, replace(record, state=TransferState.DONE, path=path))
+            except OSError as error:
+                trouble = error
+        return path, trouble

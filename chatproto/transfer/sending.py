@@ -1,42 +1,47 @@
-"""Outgoing transfer: applies the effects of its `Outgoing` rules."""
+"""Send one file or folder: what follows from the peer's messages and from each finished read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from chatproto.net.clock import Monotonic
 from chatproto.transfer.context import TransferContext
-from chatproto.transfer.effects import (
-    Begin,
-    Effect,
-    Forget,
-    Keep,
-    Look,
-    Read,
-    Release,
-    SendMessage,
-    TransferChanged,
-)
-from chatproto.transfer.outgoing import Outgoing
+from chatproto.transfer.hashes import SHA_256, function_of
+from chatproto.transfer.offer import to_wire
 from chatproto.transfer.records import Record
 from chatproto.transfer.sources import FileStream, Found, Pieces, SourceChanged, find
-from chatproto.transfer.state import TransferState
+from chatproto.transfer.state import ENDED, SENDING, TransferInput, TransferState
 from chatproto.transfer.transfer import Transfer
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_files import Cancel, Data, Piece, done
+from chatproto.wire.reasons import (
+    CANCELLED_BY_PEER,
+    HASH_WRONG_TWICE,
+    KEEPS_CHANGING,
+    PEER_REFUSED_FILE,
+    WRONG_DATA,
+    Cause,
+    Reason,
+)
+
+BATCH = 1024 * 1024
+"""Bytes that are read at once: handing work to a thread and back costs. At most two batches of a transfer
+are in memory."""
+CHANGES = 4
+"""Changes of a source before it is given up; a busy log file would go on for ever."""
 
 
 class Sending(Transfer):
     """Outgoing transfer with its source on the disk.
 
-    `kept`: its record is on the disk, so that it may be
+    `found`: the source, as it was last looked at. `kept`: its record is on the disk, so that it may be
     offered. `offered_at`: time of the last offer.
     """
 
-    machine: Outgoing
     outgoing = True
+    steps = SENDING
 
     def __init__(
         self,
@@ -46,71 +51,215 @@ class Sending(Transfer):
         found: Found,
         state: TransferState = TransferState.QUEUED,
     ) -> None:
-        super().__init__(desk, number)
+        super().__init__(desk, number, id, found.offer, state, found.path)
         self.found = found
-        self.machine = Outgoing(id, found.offer, state, desk.hashes, found.path)
         self.kept = state is not TransferState.QUEUED
         self.offered_at: Monotonic = 0.0
         self._source = FileStream(found, desk.limits.chunk)
+        self._hash = SHA_256  # the function that they picked
+        self._theirs = ""  # the hash of what they have
+        self._pieces: deque[Piece] = deque()
+        self._read_to = 0
+        self._reading = False
+        self._digest = ""
+        self._again = False
+        self._changes = 0
 
     def record(self) -> Record:
-        machine = self.machine
-        return Record(
-            self._desk.key,
-            True,
-            machine.id,
-            machine.state,
-            machine.offer,
-            self._desk.now,
-            self.found,
-        )
+        desk = self._desk
+        return Record(desk.key, True, self.id, self.state, self.offer, desk.now, self.found)
+
+    # What happens.
+
+    def keep(self) -> None:
+        """Write the record to the disk: only then the offer may be sent."""
+        self._note(partial(self._desk.records.save, self.record()), self._kept)
+
+    def offer_now(self) -> None:
+        """Send the offer: for the first time, or again after a lost connection."""
+        if self._may(TransferInput.OFFER):
+            self.offered_at = self._desk.now
+            self._desk.send(to_wire(self.id, self.offer, self._desk.hashes))
+            self.tell()
+
+    def taken(self, offset: int, digest: str) -> None:
+        """Handle OFFERACK: the peer accepts, and has `offset` bytes with this hash."""
+        function = function_of(digest)
+        if not digest or function not in (SHA_256, *self._desk.hashes):
+            self._end(TransferInput.FAIL, WRONG_DATA(), Cancel(self.id))
+        elif self._may(TransferInput.TAKE):
+            self._hash, self._theirs = function, digest
+            self._begin(offset if offset <= self.offer.size else 0)
+            self.tell()
+
+    def stored(self) -> None:
+        """Handle DONEACK: the peer has stored the whole file."""
+        self._end(TransferInput.WHOLE)
+
+    def refused(self, about: str, status: int) -> None:
+        """Handle ERROR `status` in answer to a message of the kind `about`."""
+        if status == 603:
+            self._end(TransferInput.DECLINE)
+        elif status == 460 and about == "DONE":
+            if self._again:
+                self._end(TransferInput.FAIL, HASH_WRONG_TWICE())
+            elif self._may(TransferInput.DIFFERS):
+                self._again, self._theirs = True, ""
+                self._begin(0)
+                self.tell("the data arrived damaged, sending it again")
+        elif status == 503:
+            if self._may(TransferInput.STALL):
+                self._release()
+                self.tell("the peer cannot write it now")
+        elif status == 429 and self.state is TransferState.OFFERED:
+            self._may(TransferInput.LOSE)
+            self.tell("the peer has too many open offers, offering it again next time")
+        else:
+            self._end(TransferInput.FAIL, PEER_REFUSED_FILE.around(Cause(Reason.of(status))))
+
+    def cancelled(self) -> None:
+        """Handle the receiver's CANCEL."""
+        self._end(TransferInput.CANCEL, CANCELLED_BY_PEER())
+
+    def cancel(self, why: str = "") -> None:
+        """Cancel, because of `why`; without a connection the peer is told on the next one."""
+        known = self._is_known
+        if not self._may(TransferInput.CANCEL):
+            return
+        if known:
+            self._desk.send(Cancel(self.id))
+            self.keep()
+        else:
+            self.forget()
+        self._release()
+        self.tell(why)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        if self._may(TransferInput.LOSE):
+            self._release()
+            self.tell()
+
+    def forget(self) -> None:
+        self._forget(self._source)
 
     def pull(self) -> Bcp2Message | None:
-        """The next message with a piece of it, or None."""
-        message = self.machine.pull()
-        if message is not None and (effects := self.machine.more()):
-            self.run(effects)
-        return message
+        """The next message with a piece of it, or the last; None if nothing is ready."""
+        if self.state is not TransferState.MOVING:
+            return None
+        if self._pieces:
+            piece = self._pieces.popleft()
+            message = Data(self.id, self.offset, piece)
+            self.offset += len(piece)
+            self._read_on()
+            return message
+        if self._digest and not self._reading:
+            self._may(TransferInput.END)
+            self.tell()
+            return done(self.id, self._digest)
+        return None
 
-    def run(self, effects: Iterable[Effect]) -> None:
-        desk, machine, source, do = self._desk, self.machine, self._source, self._do
-        for effect in effects:
-            desk.changed = True
-            match effect:
-                case SendMessage(message):
-                    desk.send(message)
-                case TransferChanged(text):
-                    desk.owner.transfer_told(self.news(text))
-                case Keep():
-                    do(partial(desk.records.save, self.record()), self._kept)
-                case Forget():
-                    self.forgotten = True
-                    do(partial(self._forget, source, self.record()), self._recorded)
-                case Release():
-                    do(source.close, self._recorded)
-                case Begin(offset, size, hash):
-                    done = partial(self._worked, lambda read: machine.begun(offset, *read))
-                    do(partial(_begin, source, offset, size, hash), done)
-                case Read(_, size):
-                    do(partial(source.read, size), partial(self._worked, machine.read))
-                case Look():
-                    path = Path(self.found.path)
-                    do(partial(find, path, desk.limits), partial(self._worked, self._looked))
+    @property
+    def ready(self) -> bool:
+        """True if there is a message to pull."""
+        return self.state is TransferState.MOVING and bool(
+            self._pieces or (self._digest and not self._reading)
+        )
 
-    def _failed(self, error: BaseException) -> list[Effect]:
-        if isinstance(error, SourceChanged):
-            return self.machine.changed()
-        return self.machine.unreadable(str(error))
+    # What was read.
 
-    def _looked(self, found: Found) -> list[Effect]:
+    def _begin(self, offset: int) -> None:
+        """Go to `offset` in the source, hash what lies before it, and read on from there."""
+        self._drop()
+        self.offset = self._read_to = offset
+        self._reading = True
+        self._do(
+            partial(self._source.begin, offset, self._hash, BATCH), partial(self._begun, offset)
+        )
+
+    def _begun(self, offset: int, result: tuple[str, Pieces]) -> None:
+        """The source was read from `offset` on; the digest is of what lies before that."""
+        digest, batch = result
+        if self.state is not TransferState.CHECKING or offset != self.offset:
+            self._reading = False  # of an acceptance before a break
+        elif self._theirs and digest != self._theirs:
+            self._theirs = ""
+            self._begin(0)
+            self.tell("the peer's part differs, sending from the beginning")
+        else:
+            self._may(TransferInput.CHECKED)
+            self._read(batch)
+            self.tell()
+
+    def _read(self, batch: Pieces) -> None:
+        """This was read, next in order."""
+        self._reading = False
+        if self.state is TransferState.MOVING:
+            self._pieces.extend(batch.pieces)
+            self._read_to += sum(map(len, batch.pieces))
+            self._digest = batch.digest
+            self._desk.changed = True
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Read the next batch, unless enough is waiting or all has been read."""
+        if not (self._reading or self._digest or self._read_to - self.offset > BATCH):
+            self._reading = True
+            self._do(partial(self._source.read, BATCH), self._read)
+
+    def _failed(self, error: BaseException) -> None:
+        self._reading = False
+        if not isinstance(error, SourceChanged):
+            self._unreadable(str(error))
+        elif (self.state, TransferInput.CHANGE) in SENDING:  # else it will be noticed again
+            self._changes += 1
+            if self._changes >= CHANGES:
+                self._unreadable(KEEPS_CHANGING(name=self.offer.name))
+                return
+            self._may(TransferInput.CHANGE)
+            self._release()
+            self._do(partial(find, Path(self.found.path), self._desk.limits), self._looked)
+            self.tell()
+
+    def _looked(self, found: Found) -> None:
+        """The source is this now."""
+        self._reading = False
         self.found = found
         self._source = FileStream(found, self._desk.limits.chunk)
-        return self.machine.looked(found.offer)
+        if self.state in ENDED:
+            return
+        self.offer = found.offer
+        self.keep()
+        if self.state is TransferState.LOOKING:
+            self.offer_now()
+        self.tell("the file has changed, sending it again")
 
-    def _kept(self, result: Any) -> None:
+    def _unreadable(self, reason: str) -> None:
+        self._end(TransferInput.FAIL, reason, Cancel(self.id) if self._is_known else None)
+
+    # How it follows.
+
+    @property
+    def _is_known(self) -> bool:
+        return self.state is not TransferState.QUEUED
+
+    def _kept(self) -> None:
         self.kept = self._desk.changed = True
-        self._recorded(result)
 
+    def _drop(self) -> None:
+        """Discard what was read and not yet sent."""
+        self._pieces.clear()
+        self._digest = ""
 
-def _begin(source: FileStream, offset: int, size: int, hash: str) -> tuple[str, Pieces]:
-    return source.begin(offset, hash), source.read(size)
+    def _release(self) -> None:
+        """Discard what was read, and let go of the source for now."""
+        self._drop()
+        self._note(self._source.close)
+
+    def _end(self, how: TransferInput, text: str = "", last: Bcp2Message | None = None) -> None:
+        if self._may(how):
+            self._drop()
+            if last is not None:
+                self._desk.send(last)
+            self.forget()
+            self.tell(text)

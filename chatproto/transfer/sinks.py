@@ -109,15 +109,13 @@ class Sink:
             raise _trouble(error, self.part) from None
         return There(self._offset, self._hash.digest())
 
-    def restart(self) -> None:
-        """Throw away what is there and begin anew. Raises SinkTrouble."""
-        self.begin(anew=True)
-
-    def write(self, pieces: tuple[Piece, ...]) -> None:
-        """Put `pieces` behind what is there; together they go no further than the end.
+    def write(self, pieces: tuple[Piece, ...], anew: bool = False) -> None:
+        """Put `pieces` behind what is there, or `anew` in place of it; they go no further than the end.
 
         Raises SinkTrouble; what is there is then found out by `begin`. DataLost: nothing is.
         """
+        if anew:
+            self.begin(anew=True)
         try:
             # As few releases of the interpreter as can be: each has to wait for its return.
             block = pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from chatproto.transfer.hashes import SHA_256, Hasher
+from chatproto.transfer.hashes import Hasher
 from chatproto.transfer.names import safe_name
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer, safe_files, written_date
 from chatproto.wire.bcp2_files import OFFER_FILES, Piece
@@ -159,8 +159,11 @@ class FileStream:
         self._index = 0  # of the file that is open or comes next
         self._left = 0  # in the open one
 
-    def begin(self, offset: int, hash: str = SHA_256) -> str:
-        """Go to `offset`; the `hash` of what lies before it. Raises SourceChanged, SourceTrouble."""
+    def begin(self, offset: int, hash: str, size: int) -> tuple[str, Pieces]:
+        """Go to `offset`; the `hash` of what lies before it, and the next `size` bytes.
+
+        Raises: SourceChanged, SourceTrouble.
+        """
         self.close()
         self._hash, self._index, self._left = Hasher(hash), 0, 0
         while offset:
@@ -169,7 +172,7 @@ class FileStream:
                 raise SourceChanged
             self._hash.update(data)
             offset -= len(data)
-        return self._hash.digest()
+        return self._hash.digest(), self.read(size)
 
     def read(self, size: int) -> Pieces:
         """The next `size` bytes or what there is, in pieces of a chunk. Raises as `begin`."""

@@ -1,82 +1,119 @@
-"""Base of sending and receiving: news for the user, and work for the disk."""
+"""Base of sending and receiving: the state of one transfer, news for the user, work for the disk."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
 
 from chatproto.transfer.context import SerialQueue, TransferContext, TransferNews, TransferTrouble
-from chatproto.transfer.effects import Effect
-from chatproto.transfer.incoming import IncomingTransfer
-from chatproto.transfer.outgoing import Outgoing
+from chatproto.transfer.offer import AnyOffer
 from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import Sink
 from chatproto.transfer.sources import FileStream
-from chatproto.transfer.state import TransferState
+from chatproto.transfer.state import TransferInput, TransferState
 
 
 class Transfer(ABC):
-    """One transfer, which applies the effects of its rules, `machine`.
+    """One transfer, with its files on the disk.
 
-    `number`: its number in the user's commands. `forgotten`: its record is deleted, or is about to be.
+    `number`: its number in the user's commands. `id`: the sender's number. `offset`: bytes handed out
+    to be sent, or received. `path`: where the user finds the file. `forgotten`: its record is deleted,
+    or is about to be. `steps`: state after each input, from `state.py`.
     """
 
-    machine: Outgoing | IncomingTransfer
-    outgoing: bool
+    outgoing: ClassVar[bool]
+    steps: ClassVar[dict[tuple[TransferState, TransferInput], TransferState]]
 
-    def __init__(self, desk: TransferContext, number: int) -> None:
+    def __init__(
+        self,
+        desk: TransferContext,
+        number: int,
+        id: int,
+        offer: AnyOffer,
+        state: TransferState,
+        path: str,
+    ) -> None:
         self.number = number
+        self.id = id
+        self.offer = offer
+        self.state = state
+        self.path = path
+        self.offset = 0
         self.forgotten = False
         self.progress = Progress()
         self._desk = desk
-        self._do = SerialQueue(desk).do
+        self._queue = SerialQueue(desk)
 
     @abstractmethod
     def record(self) -> Record:
         """Describe the transfer for the store."""
 
     @abstractmethod
-    def run(self, effects: Iterable[Effect]) -> None:
-        """Apply `effects`."""
+    def forget(self) -> None:
+        """Delete the record of the transfer and close its files."""
 
     @abstractmethod
-    def _failed(self, error: BaseException) -> list[Effect]:
-        """Return what follows from work for the disk that failed."""
+    def _failed(self, error: BaseException) -> None:
+        """Handle work for the disk that failed."""
 
     def news(self, text: str = "") -> TransferNews:
         """Describe the transfer for the user, and note how far it is now."""
-        machine, offer = self.machine, self.machine.offer
-        if machine.state is TransferState.MOVING:
-            self.progress.at(self._desk.now, machine.offset)
+        offer = self.offer
+        if self.state is TransferState.MOVING:
+            self.progress.at(self._desk.now, self.offset)
         return TransferNews(
             self.number,
             self.outgoing,
             offer.name,
-            machine.state,
-            machine.offset,
+            self.state,
+            self.offset,
             offer.size,
             offer.type,
             len(offer.files),
             text,
-            machine.path,
+            self.path,
         )
 
-    def _worked(self, then: Callable[[Any], list[Effect]], result: Any) -> None:
-        """Handle the result of work for the disk, or its exception."""
+    def _may(self, happened: TransferInput) -> bool:
+        """Go to the state that follows; False, and nothing else, if `happened` cannot happen now."""
+        after = self.steps.get((self.state, happened))
+        if after is None:
+            return False
+        self.state = after
         self._desk.changed = True
-        self.run(self._failed(result) if isinstance(result, BaseException) else then(result))
+        return True
 
-    def _recorded(self, result: Any, then: Iterable[Effect] = ()) -> None:
-        """Apply `then`: the record is on the disk, unless `result` says why it is not."""
+    def tell(self, text: str = "") -> None:
+        """Tell the user that the state has changed, or `text`, one sentence."""
+        self._desk.owner.transfer_told(self.news(text))
+
+    def _do(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Work on the file in a thread, then go on with `then`, or with `_failed`."""
+        self._queue.do(job, then, self._failed)
+
+    def _note(self, job: Callable[[], Any], then: Callable[[], None] | None = None) -> None:
+        """Work on the record in a thread, then go on with `then`, even if it could not be done."""
+
+        self._queue.do(job, partial(self._noted, then), partial(self._noted, then))
+
+    def _noted(self, then: Callable[[], None] | None, result: Any) -> None:
         if isinstance(result, BaseException):
-            text = f"cannot keep what is known of {self.machine.offer.name}: {result}"
-            self._desk.owner.transfer_told(TransferTrouble(text))
-        if then:
-            self.run(then)
+            self._unsaved(result)
+        if then is not None:
+            then()
 
-    def _forget(self, files: FileStream | Sink, record: Record) -> None:
-        """Close the files and delete the record; in a thread."""
+    def _unsaved(self, error: BaseException) -> None:
+        text = f"cannot keep what is known of {self.offer.name}: {error}"
+        self._desk.owner.transfer_told(TransferTrouble(text))
+
+    def _forget(self, files: FileStream | Sink) -> None:
+        self.forgotten = True
+        self._note(partial(self._remove, files, self.record()))
+
+    def _remove(self, files: FileStream | Sink, record: Record) -> None:
+        """In a thread."""
         files.close()
         self._desk.records.remove(record)

@@ -8,7 +8,6 @@ from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.transfer.context import (
@@ -19,9 +18,7 @@ from chatproto.transfer.context import (
     TransferOwner,
     TransferTrouble,
 )
-from chatproto.transfer.effects import Effect, Forget, Keep, TransferChanged
 from chatproto.transfer.hashes import OWN
-from chatproto.transfer.incoming import IncomingTransfer
 from chatproto.transfer.offer import AnyOffer, from_wire, list_bytes, same_content
 from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.receiving import Receiving
@@ -115,14 +112,14 @@ class Transfers:
         Unconnected, they are offered later.
         """
         self._desk.now = now
-        limits, home = self._desk.limits, self._home
         for path in paths:
-
-            def job(path: Path = path) -> Found:
-                return find(path, limits, home)
-
             # In the context of who asked, so that the first news of it can be told to them.
-            self._finding.do(job, partial(copy_context().run, partial(self._found, str(path))))
+            asked = copy_context()
+            self._finding.do(
+                partial(find, path, self._desk.limits, self._home),
+                partial(asked.run, partial(self._found, str(path))),
+                partial(asked.run, partial(self._not_found, str(path))),
+            )
 
     def accept(self, number: int, now: float, folder: Path | None = None) -> None:
         """Accept the offer `number`, or retry a stalled transfer. Raises LocalError.
@@ -131,7 +128,7 @@ class Transfers:
         """
         self._desk.now = now
         one = self._numbered(number)
-        if not isinstance(one, Receiving) or one.machine.state not in {
+        if not isinstance(one, Receiving) or one.state not in {
             TransferState.OFFERED,
             TransferState.STALLED,
         }:
@@ -140,28 +137,28 @@ class Transfers:
             if one.place[1]:
                 raise LocalError(400, FOLDER_STAYS(number=number, folder=one.place[0]))
             one.receive_to(folder)
-        if one.machine.state is TransferState.OFFERED:
+        if one.state is TransferState.OFFERED:
             self._take_over(one, anywhere=folder is None)
-        one.run(one.machine.accept())
+        one.accept()
         if not self._desk.connected:
-            one.run(one.machine.lost())
+            one.lost()
         self._settle()
 
     def decline(self, number: int) -> None:
         """Decline the offer `number`. Raises LocalError 400."""
         one = self._numbered(number)
-        if not isinstance(one, Receiving) or one.machine.state is not TransferState.OFFERED:
+        if not isinstance(one, Receiving) or one.state is not TransferState.OFFERED:
             raise LocalError(400, NOT_DECLINABLE(number=number))
-        one.run(one.machine.decline())
+        one.decline()
         self._settle()
 
     def cancel(self, number: int, now: float) -> None:
         """Cancel a transfer in either direction; its part stays for `KEEP_PARTS`. Raises LocalError 400."""
         self._desk.now = now
         one = self._numbered(number)
-        if one.machine.state in ENDED:
+        if one.state in ENDED:
             raise LocalError(400, TRANSFER_ENDED(number=number))
-        one.run(one.machine.cancel())
+        one.cancel()
         self._settle()
 
     def give_up_unanswered(self, now: float) -> None:
@@ -169,8 +166,8 @@ class Transfers:
         self._desk.now = now
         before = now - OFFER_WAIT
         for one in tuple(self._sending.values()):
-            if one.machine.state is TransferState.OFFERED and one.offered_at <= before:
-                one.run(one.machine.cancel(OFFER_UNANSWERED()))
+            if one.state is TransferState.OFFERED and one.offered_at <= before:
+                one.cancel(OFFER_UNANSWERED())
         self._settle()
 
     # What the connection tells.
@@ -180,11 +177,11 @@ class Transfers:
         self._desk.now = now
         self._desk.connected = self._desk.changed = True
         for one in tuple(self._sending.values()):
-            if one.machine.state is TransferState.BROKEN:
-                self._again.add(one.machine.id)
-            elif one.machine.state is TransferState.CANCELLED and not one.forgotten:
-                self._desk.send(wire.Cancel(one.machine.id))
-                one.run([Forget()])
+            if one.state is TransferState.BROKEN:
+                self._again.add(one.id)
+            elif one.state is TransferState.CANCELLED and not one.forgotten:
+                self._desk.send(wire.Cancel(one.id))
+                one.forget()
         self._settle()
 
     def lost(self) -> None:
@@ -194,7 +191,7 @@ class Transfers:
         self._again.clear()
         self._named.clear()
         for one in self._all():
-            one.run(one.machine.lost())
+            one.lost()
         self._settle()
 
     def message(self, message: Bcp2Message, now: float) -> bool:
@@ -208,13 +205,13 @@ class Transfers:
                 return True
             case wire.Done(id):
                 if (incoming := self._known(id)) is not None:
-                    incoming.run(incoming.machine.done(wire.digest_of(message)))
+                    incoming.done(wire.digest_of(message))
                 else:
                     self._desk.send(Error(400, about="DONE", id=id))
             case wire.Cancel(id, ""):
                 self._named.pop(id, None)
                 if (incoming := self._receiving.get(id)) is not None:
-                    incoming.run(incoming.machine.cancelled())
+                    incoming.cancelled()
             case wire.Cancel(id) | wire.OfferAck(id) | wire.DoneAck(id):
                 self._answered(message, id)
             case Error(about="OFFER" | "DATA" | "DONE", id=int() as id):
@@ -229,8 +226,8 @@ class Transfers:
         self._desk.now = now
         incoming = self._receiving.get(piece.id)
         if incoming is not None:
-            incoming.run(incoming.machine.data(piece.offset, piece.data))
-            if incoming.machine.state is TransferState.MOVING:
+            incoming.data(piece.offset, piece.data)
+            if incoming.state is TransferState.MOVING:
                 self._hold()
                 return
         self._settle()
@@ -257,7 +254,7 @@ class Transfers:
         """Return the seconds until `pull` has a message: 0 for now, None until `transfer_wake` is called."""
         if self._desk.waiting:
             return 0.0
-        if self._desk.connected and any(one.machine.ready for one in self._turns):
+        if self._desk.connected and any(one.ready for one in self._turns):
             return self._limiter.wait(now)
         return None
 
@@ -268,9 +265,9 @@ class Transfers:
         self._desk.now = now
         news = []
         for one in self._all():
-            if one.machine.state in OPEN:
+            if one.state in OPEN:
                 about = one.news()
-                if one.machine.state is TransferState.MOVING:
+                if one.state is TransferState.MOVING:
                     left = one.progress.left(about.size)
                     about = replace(about, rate=one.progress.rate, left=left)
                 news.append(about)
@@ -279,7 +276,7 @@ class Transfers:
     @property
     def moving(self) -> bool:
         """True if any transfer is moving."""
-        return any(one.machine.state in ACTIVE for one in self._all())
+        return any(one.state in ACTIVE for one in self._all())
 
     # How it follows.
 
@@ -301,23 +298,30 @@ class Transfers:
         if record.found is not None:
             self._send(Sending(self._desk, number, record.id, record.found, state))
             return
-        machine = IncomingTransfer(
-            record.id, record.offer, state, record.digest, record.path, record.hash
-        )
-        folder = Path(record.folder)
         known = self._over if state in ENDED else self._receiving
-        known[record.id] = Receiving(self._desk, number, machine, folder, record.local)
+        known[record.id] = Receiving(
+            self._desk,
+            number,
+            record.id,
+            record.offer,
+            Path(record.folder),
+            state,
+            record.digest,
+            record.path,
+            record.hash,
+            record.local,
+        )
 
     def _send(self, one: Sending) -> None:
-        self._sending[one.machine.id] = one
+        self._sending[one.id] = one
         self._turns.append(one)
 
-    def _found(self, path: str, found: Any) -> None:
-        if isinstance(found, BaseException):
-            self._desk.owner.transfer_told(TransferTrouble(str(found), path))
-            return
+    def _not_found(self, path: str, error: BaseException) -> None:
+        self._desk.owner.transfer_told(TransferTrouble(str(error), path))
+
+    def _found(self, path: str, found: Found) -> None:
         for other in self._sending.values():
-            if other.found.path == found.path and other.machine.state in OPEN:
+            if other.found.path == found.path and other.state in OPEN:
                 text = f"{found.offer.name} is being sent already, as transfer {other.number}"
                 self._desk.owner.transfer_told(TransferTrouble(text, path))
                 return
@@ -327,7 +331,8 @@ class Transfers:
         self._send(one)
         what = "link or device" if found.left_out == 1 else "links and devices"
         left_out = f"without {found.left_out} {what}"
-        one.run([Keep(), TransferChanged(left_out if found.left_out else "")])
+        one.keep()
+        one.tell(left_out if found.left_out else "")
         self._settle()
 
     @property
@@ -364,12 +369,8 @@ class Transfers:
         for one in tuple(self._receiving.values()):
             if self.waiting_bytes + size <= OFFERS_BYTES:
                 break
-            if (
-                one.machine.state is TransferState.BROKEN
-                and _is_asked(one)
-                and one.machine.id != message.id
-            ):
-                one.run(one.machine.cancelled())
+            if one.state is TransferState.BROKEN and _is_asked(one) and one.id != message.id:
+                one.cancelled()
         most = OFFERS_BYTES if self._room is None else min(OFFERS_BYTES, self._room())
         known = self._receiving.get(message.id)
         before = known.list_bytes if known is not None else 0
@@ -383,23 +384,22 @@ class Transfers:
             return
         hashes = tuple(name for name in message.hashes if name in self._desk.hashes)
         # Changed after it had come whole, it is another file.
-        other = (
-            known is not None
-            and known.machine.state is TransferState.DONE
-            and offer != known.machine.offer
-        )
+        other = known is not None and known.state is TransferState.DONE and offer != known.offer
         if known is not None and not other:
-            known.run(known.machine.offered_again(offer, hashes))
+            known.offered_again(offer, hashes)
             return
-        here = [one.machine.state for one in self._receiving.values()]
+        here = [one.state for one in self._receiving.values()]
         if len(here) - here.count(TransferState.BROKEN) >= OFFERS or len(here) >= OLD * OFFERS:
             self._desk.send(Error(429, about="OFFER", id=message.id))
             return
-        machine = IncomingTransfer(message.id, offer, hashes=hashes)
         number = self._desk.owner.transfer_number()
-        one = self._receiving[message.id] = Receiving(self._desk, number, machine, self._downloads)
+        one = Receiving(self._desk, number, message.id, offer, self._downloads, hashes=hashes)
+        self._receiving[message.id] = one
         self._over.pop(message.id, None)
-        one.run(machine.accept() if other else [TransferChanged()])
+        if other:
+            one.accept()
+        else:
+            one.tell()
 
     def _take_over(self, one: Receiving, anywhere: bool) -> None:
         """Continue `one` from the part that a cancelled transfer of the same content left.
@@ -408,13 +408,13 @@ class Transfers:
         """
         for id, other in tuple(self._over.items()):
             if (
-                other.machine.state is TransferState.CANCELLED
+                other.state is TransferState.CANCELLED
                 and other.place[1]
                 and (anywhere or other.place[0] == one.place[0])
-                and same_content(other.machine.offer, one.machine.offer)
+                and same_content(other.offer, one.offer)
             ):
                 one.receive_to(*other.place)
-                other.run([Forget()])
+                other.forget()
                 del self._over[id]
                 return
 
@@ -424,17 +424,15 @@ class Transfers:
             if isinstance(message, wire.OfferAck):
                 self._desk.send(wire.Cancel(id))
             return
-        effects: list[Effect] = []
         match message:
             case wire.OfferAck(_, offset):
-                effects = one.machine.taken(offset, wire.digest_of(message))
+                one.taken(offset, wire.digest_of(message))
             case wire.DoneAck():
-                effects = one.machine.kept()
+                one.stored()
             case wire.Cancel():
-                effects = one.machine.cancelled()
+                one.cancelled()
             case Error(status, about=about):
-                effects = one.machine.refused(about, status)
-        one.run(effects)
+                one.refused(about, status)
 
     def _settle(self) -> None:
         """Start what may start now and remove what has ended; called after each change."""
@@ -445,54 +443,49 @@ class Transfers:
             if self._receiving or self._over:
                 self._advance_receiving()
             desk.changed = False
+            if desk.waiting or any(one.ready for one in self._turns):
+                desk.owner.transfer_wake()
         if self._held or len(desk.waiting) >= ANSWERS:
             self._hold()
-        if desk.waiting or (
-            desk.connected and any(one.machine.ready for one in self._sending.values())
-        ):
-            desk.owner.transfer_wake()
 
     def _advance_sending(self) -> None:
         """Remove what has ended, and offer what may be offered now."""
-        desk, may_offer = self._desk, self._desk.connected
-        room = OFFERS - sum(one.machine.state in OFFERED_OR_SENT for one in self._sending.values())
+        may_offer = self._desk.connected
+        room = OFFERS - sum(one.state in OFFERED_OR_SENT for one in self._sending.values())
         for id, one in tuple(self._sending.items()):
             may_offer = may_offer and one.kept  # in their order, and only what goes on after a kill
-            if one.machine.state in ENDED:
+            if one.state in ENDED:
                 if one in self._turns:
                     self._turns.remove(one)
                 if one.forgotten:
                     self._sending.pop(id, None)
             elif (
-                may_offer
-                and room > 0
-                and (one.machine.state is TransferState.QUEUED or id in self._again)
+                may_offer and room > 0 and (one.state is TransferState.QUEUED or id in self._again)
             ):
                 self._again.discard(id)
-                one.offered_at = desk.now
-                one.run(one.machine.offered())
+                one.offer_now()
                 room -= 1
 
     def _advance_receiving(self) -> None:
         """Remove what has ended, and start what may start now."""
         desk = self._desk
-        room = TRANSFERS - sum(one.machine.state in ACTIVE for one in self._receiving.values())
+        room = TRANSFERS - sum(one.state in ACTIVE for one in self._receiving.values())
         for id, one in tuple(self._receiving.items()):
-            if one.machine.state is TransferState.QUEUED and desk.connected and room > 0:
-                one.run(one.machine.start())
+            if one.state is TransferState.QUEUED and desk.connected and room > 0:
+                one.start()
                 room -= 1
             if one.unsaved:
                 one.save()
-            if one.machine.state in ENDED:
+            if one.state in ENDED:
                 self._receiving.pop(id, None)
                 if not one.forgotten:
                     self._over[id] = one
         while len(self._over) > OLD * OFFERS:
-            self._over.pop(min(self._over)).run([Forget()])
+            self._over.pop(min(self._over)).forget()
 
     def _hold(self) -> None:
         """Hold the connection while too much waits for the disk or the peer, until half is done."""
-        unwritten = sum(one.machine.pending for one in self._receiving.values())
+        unwritten = sum(one.pending for one in self._receiving.values())
         full = UNWRITTEN * (0.5 if self._held else 1.0)
         held = self._desk.connected and (
             unwritten >= full > 0 or len(self._desk.waiting) >= ANSWERS // (1 + self._held)
@@ -504,4 +497,4 @@ class Transfers:
 
 def _is_asked(one: Receiving) -> bool:
     """Return True if the user has not yet accepted it."""
-    return not one.machine.agreed
+    return not one.agreed

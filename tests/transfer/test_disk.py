@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.transfer import sources
+from chatproto.transfer.hashes import SHA_256
 from chatproto.transfer.offer import FileOffer, FolderOffer, written_date
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sinks import Sink, SinkTrouble
@@ -179,7 +180,7 @@ class SourceTests(Case):
         for name, data in (("a", b"ab"), ("b", b""), ("c", b"cdefg"), ("d", b"")):
             (self.folder / name).write_bytes(data)
         source = self.source(self.folder)
-        self.assertEqual(source.begin(1), sha(b"a"))
+        self.assertEqual(source.begin(1, SHA_256, 0)[0], sha(b"a"))
         batch = source.read(100)
         self.assertEqual((batch.pieces, batch.digest), ((b"bcde", b"fg"), sha(b"abcdefg")))
 
@@ -194,11 +195,11 @@ class SourceTests(Case):
                 os.utime(path, ns=(5, 5))
                 source = self.source(path)
                 if when:
-                    source.begin(0)
+                    source.begin(0, SHA_256, 0)
                     source.read(4)
                 change()
                 if not when:
-                    source.begin(0)
+                    source.begin(0, SHA_256, 0)
                 self.assertRaises(SourceChanged, source.read, 10)
 
     def test_vanished_source_is_reported(self) -> None:
@@ -206,7 +207,7 @@ class SourceTests(Case):
         path.write_bytes(b"x")
         source = self.source(path)
         path.unlink()
-        self.assertRaises(SourceTrouble, source.begin, 1)
+        self.assertRaises(SourceTrouble, source.begin, 1, SHA_256, 0)
 
     def test_one_gone_from_a_folder_is_a_change_of_the_folder(self) -> None:
         for change in (
@@ -220,7 +221,7 @@ class SourceTests(Case):
             path.write_bytes(b"x")
             source = self.source(top)
             change(path)
-            self.assertRaises(SourceChanged, source.begin, 1)
+            self.assertRaises(SourceChanged, source.begin, 1, SHA_256, 0)
 
     def test_a_link_put_in_its_place_is_not_followed(self) -> None:
         path = self.folder / "a"
@@ -228,7 +229,7 @@ class SourceTests(Case):
         source = self.source(path)
         path.unlink()
         path.symlink_to("/etc/passwd")
-        self.assertRaises(SourceTrouble, source.begin, 1)
+        self.assertRaises(SourceTrouble, source.begin, 1, SHA_256, 0)
 
     def test_secrets_of_our_own_home_are_refused(self) -> None:
         home = self.folder / "home"
@@ -258,7 +259,7 @@ class SourceTests(Case):
         found = find(self.folder, DEFAULTS)
         self.assertEqual(found.offer.files, ((1, "hidden"), (1, "a__")))
         source = FileStream(found, 4)
-        self.assertEqual(source.begin(2), sha(b"yx"))
+        self.assertEqual(source.begin(2, SHA_256, 0)[0], sha(b"yx"))
         source.close()
 
     @given(st.integers(-(2**70), 2**70))

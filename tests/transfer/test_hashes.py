@@ -8,26 +8,17 @@ from unittest import skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.transfer.effects import Effect, SendMessage
 from chatproto.transfer.hashes import BLAKE3, IS_INSTALLED, SHA_256, Hasher, choose, function_of
-from chatproto.transfer.incoming import IncomingTransfer
-from chatproto.transfer.offer import FileOffer
-from chatproto.transfer.outgoing import Outgoing
 from chatproto.transfer.sinks import There
 from chatproto.transfer.state import TransferState
-from chatproto.wire.bcp2_common import Bcp2Message, Error
+from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, Done, DoneAck, Offer, OfferAck, digest_of
 from tests.transfer.ends import Pair
+from tests.transfer.one_transfer import OFFER, Case
 
-OFFER = FileOffer("a", 10, "2026-01-01T00:00:00Z")
 SHA, OTHER = "5" * 64, "blake3:" + "7" * 64
 FILE = bytes(range(256)) * 4096
 """Larger than what is read at once, so that a transfer can be cut in the middle."""
-
-
-def sent(effects: list[Effect]) -> list[Bcp2Message]:
-    """The messages among `effects`."""
-    return [one.message for one in effects if isinstance(one, SendMessage)]
 
 
 class RuleTests(SynchronousTestCase):
@@ -51,31 +42,36 @@ class RuleTests(SynchronousTestCase):
         hasher.update(b"abc")
         self.assertEqual(hasher.digest(), hashlib.sha256(b"abc").hexdigest())
 
+
+class AnswerTests(Case):
     def test_answer_with_a_function_that_was_not_offered_fails_at_once(self) -> None:
         for digest, hashes in ((OTHER, ()), ("", (BLAKE3,))):
-            out = Outgoing(1, OFFER, hashes=hashes)
-            out.offered()
-            self.assertEqual(sent(out.taken(0, digest)), [Cancel(1)])
+            self.begin(*hashes)
+            out = self.sending()
+            out.taken(0, digest)
+            self.assertEqual(self.sent(), [Cancel(1)])
             self.assertIs(out.state, TransferState.FAILED)
 
     def test_end_with_another_function_than_was_picked_fails(self) -> None:
         for digest in (SHA, ""):
-            come = IncomingTransfer(1, OFFER, hashes=(BLAKE3,))
+            self.begin()
+            come = self.receiving(hashes=(BLAKE3,))
             come.accept()
             come.start()
-            come.opened(There(0, OTHER))
-            self.assertEqual(sent(come.done(digest)), [Error(400, about="DONE", id=1)])
+            self.disk.answer(There(0, OTHER))
+            self.sent()
+            come.done(digest)
+            self.assertEqual(self.sent(), [Error(400, about="DONE", id=1)])
             self.assertIs(come.state, TransferState.FAILED)
 
     def test_whole_file_is_confirmed_to_a_sender_that_lost_the_function(self) -> None:
-        come = IncomingTransfer(1, OFFER, TransferState.DONE, OTHER, "/d/a", BLAKE3)
-        self.assertEqual(
-            sent(come.offered_again(OFFER, (BLAKE3,))), [OfferAck(1, 10, blake3="7" * 64)]
-        )
-        self.assertEqual(sent(come.offered_again(OFFER)), [DoneAck(1)])
-        out = Outgoing(1, OFFER)
-        out.offered()
-        out.kept()
+        come = self.receiving(state=TransferState.DONE, digest=OTHER, path="/d/a", hash=BLAKE3)
+        come.offered_again(OFFER, (BLAKE3,))
+        self.assertEqual(self.sent(), [OfferAck(1, 10, blake3="7" * 64)])
+        come.offered_again(OFFER)
+        self.assertEqual(self.sent(), [DoneAck(1)])
+        out = self.sending()
+        out.stored()
         self.assertIs(out.state, TransferState.DONE)
 
 

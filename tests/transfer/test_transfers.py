@@ -5,19 +5,24 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.files import KEEP_PARTS
+from chatproto.transfer import sinks
 from chatproto.transfer.context import TransferTrouble
-from chatproto.transfer.outgoing import BATCH
 from chatproto.transfer.rates import byte_rate
+from chatproto.transfer.records import Record
+from chatproto.transfer.sending import BATCH
 from chatproto.transfer.state import TransferState
 from chatproto.transfer.transfers import OFFER_WAIT, OFFERS, OFFERS_BYTES, UNWRITTEN
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
+from chatproto.wire.bcp2_files import Cancel, Data, Done, Offer, OfferAck
 from chatproto.wire.errors import LocalError
 from tests.limits import DEFAULTS
 from tests.transfer.ends import End, Pair, shown
@@ -27,6 +32,10 @@ CHUNK = DEFAULTS.chunk
 
 def noise(size: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size)
+
+
+class Killed(BaseException):
+    """The program ended in the middle of its work."""
 
 
 class Case(SynchronousTestCase):
@@ -176,16 +185,56 @@ class WholeTests(Case):
         self.a.settle()
         self.assertIsInstance(self.a.pull(), Offer)
 
-    def test_completion_is_acknowledged_only_after_its_record_is_on_the_disk(self) -> None:
-        self.pair.connect()
-        self.a.offer(self.file("a", b"x"))
-        while not (self.b.downloads / "a").exists():
-            self.pair.step()
-        self.assertIsNone(self.b.pull())
-        while (message := self.b.pull()) is None:
-            self.assertTrue(self.b.work.step())
-        self.assertIsInstance(message, DoneAck)
-        self.assertIs(self.b.records.load()[0].state, TransferState.DONE)
+    def test_file_is_whole_wherever_the_receiver_is_killed_at_its_end(self) -> None:
+        for where, there in (
+            ("before its name", ["a.part"]),
+            ("with both names", ["a", "a.part"]),
+            ("after its name", ["a"]),
+            ("after its record", ["a"]),
+        ):
+            self.setUp()
+            self.pair.connect()
+            self.a.offer(self.file("a", noise(3 * CHUNK)))
+            with self.killed(where), self.assertRaises(Killed):
+                self.pair.run()
+            self.assertEqual(sorted(self.b.landed), there)
+            self.assertNotIn("DONEACK", self.pair.kinds())
+            known = self.b.records.load()[0].state is TransferState.DONE
+            self.assertEqual(known, where == "after its record")
+            self.b.start()
+            self.a.transfers.lost()
+            self.pair.connect()
+            self.pair.run()
+            self.assertEqual(self.b.landed, {"a": shown(noise(3 * CHUNK))})
+            self.assertIs(self.a.states[-1], TransferState.DONE)
+
+    @contextmanager
+    def killed(self, where: str) -> Iterator[None]:
+        """Kill the receiver at one place of the work that gives a file its name."""
+        save, link = self.b.records.save, sinks._link
+
+        def save_or_die(record: Record) -> None:
+            if (where, record.state) in {
+                ("before its name", TransferState.VERIFYING),
+                ("after its name", TransferState.DONE),
+            }:
+                raise Killed
+            save(record)
+            if (where, record.state) == ("after its record", TransferState.DONE):
+                raise Killed
+
+        def link_or_die(part: Path, final: Path) -> None:
+            if where != "with both names":
+                link(part, final)
+                return
+            os.link(part, final)
+            raise Killed
+
+        with (
+            mock.patch.object(self.b.records, "save", save_or_die),
+            mock.patch.object(sinks, "_link", link_or_die),
+        ):
+            yield
 
     def test_the_files_of_a_folder_come_in_the_order_of_their_names(self) -> None:
         wanted = ["A", "B/a", "B/b", "Z", "c", "d/x", "d/y", "d.c/x", "é"]
@@ -307,26 +356,6 @@ class ResumeTests(Case):
             pair.connect()
             pair.run()
             self.assert_whole(a=noise(3 * CHUNK))
-
-    def test_the_other_name_of_a_link_that_was_not_removed_goes(self) -> None:
-        self.pair.connect()
-        self.a.offer(self.file("a", noise(3 * CHUNK)))
-        while TransferState.VERIFYING not in self.b.states:
-            self.pair.step()
-        while (self.b.downloads / "a.part").stat().st_size < 3 * CHUNK:
-            self.b.work.step()
-        self.b.work.step()
-        kept = self.b.records.load()
-        self.assertTrue(kept[0].digest)
-        if not (self.b.downloads / "a").exists():
-            os.link(self.b.downloads / "a.part", self.b.downloads / "a")
-        else:
-            os.link(self.b.downloads / "a", self.b.downloads / "a.part")
-        self.b.start()
-        self.a.transfers.lost()
-        self.pair.connect()
-        self.pair.run()
-        self.assert_whole(a=noise(3 * CHUNK))
 
     def test_a_file_that_changed_is_sent_anew_and_both_are_told(self) -> None:
         path = self.file("a", noise(60 * CHUNK))
@@ -768,7 +797,7 @@ class PressureTests(Case):
         self.until(1)
         self.a.settle()
         sending = next(iter(self.a.transfers._sending.values()))
-        waiting = sum(map(len, sending.machine._pieces))
+        waiting = sum(map(len, sending._pieces))
         self.assertLessEqual(waiting, 2 * BATCH)
         self.assertGreater(waiting, 0)
 
