@@ -53,7 +53,7 @@ class ConversationOrders:
         key, known = self._calls.names.resolve(what).key, self._trust
         if key is not None and known is not None and known.knows(key):
             return key
-        raise LocalError(404, reasons.CANNOT_SWITCH(peer=what))
+        raise LocalError(404, reasons.CANNOT_SWITCH(peer=what, call=what.rstrip("?")))
 
     def set_half(self, half: bool) -> None:
         """Switch the current conversation to half-duplex or full-duplex mode."""
@@ -79,7 +79,7 @@ class ConversationOrders:
         """Leave the conversation with `to`. Raises LocalError if there is none."""
         conversation = self._calls.all.known(to)
         if conversation is None:
-            raise LocalError(404, reasons.CANNOT_SWITCH(peer=to))
+            raise LocalError(404, reasons.CANNOT_SWITCH(peer=to, call=to.rstrip("?")))
         conversation.perform(conversation.session.leave())
 
     def send(self, paths: list[str], to: str = "") -> None:

@@ -109,7 +109,7 @@ class StatusReport:
         if conversation is None:
             conversation = calls.all.with_recipient(calls.names.resolve(peer))
         if conversation is None:
-            raise LocalError(404, CANNOT_SWITCH(peer=peer))
+            raise LocalError(404, CANNOT_SWITCH(peer=peer, call=peer.rstrip("?")))
         path = conversation.path if conversation.state is SessionState.OPEN else None
         race = conversation.race
         why = tried(race.tried()) if race is not None else {}

@@ -344,7 +344,7 @@ NOT_IN_CONVERSATION = Sentence(
     Reason.NOT_FOUND, 'no conversation with "{peer}": start one with /chat {peer}'
 )
 CANNOT_SWITCH = Sentence(
-    Reason.NOT_FOUND, 'no conversation with "{peer}": /chat {peer} calls, /who lists yours'
+    Reason.NOT_FOUND, 'no conversation with "{peer}": /chat {call} calls, /who lists yours'
 )
 UNCONFIRMED_NAME = Sentence(
     Reason.NOT_FOUND,

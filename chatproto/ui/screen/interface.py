@@ -41,6 +41,7 @@ from chatproto.ui.screen import folding
 from chatproto.ui.screen.attention import Attention
 from chatproto.ui.screen.file_bars import FileBars, files_part
 from chatproto.ui.screen.glyphs import Glyphs
+from chatproto.ui.screen.groups import END, is_past, news_title, past_title
 from chatproto.ui.screen.here import NARROW, Here, here, prompt_line, recipient, standing
 from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
 from chatproto.ui.screen.own_lines import OwnLine, OwnLines
@@ -108,6 +109,9 @@ class FullInterface:
         self._questions = QuestionQueue(keys)
         self._bars = FileBars()
         self._rows: list[Line] = []
+        self._began = seconds()
+        self._past: list[MessageReceived] = []  # of the past, until it is known what they belong to
+        self._group = ""  # the title of the lines that were printed last, if they belong together
         self._dropped = 0
         self._full = False
         self._bell: str | None = None
@@ -135,10 +139,11 @@ class FullInterface:
     def take_rows(self) -> list[Line]:
         """Take the rows for the scrollback that have not been printed yet."""
         now = self._clock.seconds()
+        self._print_past(None)
         self._print_own(self._own.ready(now))
         late = self._own.late()
         if late:
-            self._add(self._scrollback.late(late, self._seconds()))
+            self._put(self._scrollback.late(late, self._seconds()))
         taken, self._rows = self._rows, []
         if self._dropped:
             count, self._dropped = self._dropped, 0
@@ -205,11 +210,18 @@ class FullInterface:
         if isinstance(event, Failed) and self._catching and event.command == "say":
             self._refusal = event
             return
+        if is_past(event):
+            assert isinstance(event, MessageReceived)
+            self._past.append(event)
+            self._changed()
+            return
+        self._print_past(event)
         self._questions.heard(event, now)
         self._bell = self._attention.heard(event, now) or self._bell
         if not self._follow(event):
             self._before(event)
-            self._add(self._scrollback.event(event, self._seconds()))
+            at = self._seconds()
+            self._put(self._scrollback.event(event, at), news_title(event, at, self._began))
         self._look()
         self._changed()
 
@@ -268,7 +280,23 @@ class FullInterface:
 
     def _print_own(self, lines: list[OwnLine]) -> None:
         for line in lines:
-            self._add(self._scrollback.own(line, self._tabs.current))
+            self._put(self._scrollback.own(line, self._tabs.current))
+
+    def _print_past(self, event: Event | None) -> None:
+        """Print the lines of the past that came before `event`."""
+        said, self._past = self._past, []
+        if said:
+            self._put(self._scrollback.past(said, past_title(said, event), self._seconds()))
+
+    def _put(self, rows: list[Line], group: str = "") -> None:
+        """Print `rows`; `group`: the line above those that belong together, and are not said now."""
+        if rows and group != self._group:
+            if self._group:
+                self._add([self._scrollback.heading(END, "dim")])
+            if group:
+                self._add([self._scrollback.heading(group)])
+            self._group = group
+        self._add(rows)
 
     def _add(self, rows: list[Line]) -> None:
         room = ROWS - len(self._rows)
@@ -295,7 +323,7 @@ class FullInterface:
             most = max(LAST, min(unread + 2, 2 * LAST))
             said = list(self._client.messages.last(self._client.conversations.target, most))
             title = f"{inline(where)}: last lines"
-            self._add(self._scrollback.last(said, unread, title, self._seconds()))
+            self._put(self._scrollback.last(said, unread, title, self._seconds()))
 
     def _here(self) -> Here:
         return here(self._client, self._waiting)
@@ -511,6 +539,8 @@ class FullInterface:
 
     def _settled(self, _: None) -> None:
         self._back(self._typing)
+        self._look()
+        self._changed()
 
     def _back(self, typing: bool) -> None:
         """Go back to the target before a call, if that has failed, the target is open, and not `typing`."""

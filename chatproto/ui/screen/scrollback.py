@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from chatproto.client.events import (
@@ -143,21 +143,41 @@ class Scrollback:
         """Return what was said last, with a line before the first of the `unread` ones."""
         if not said:
             return []
-        found = [rule(title, self._columns(), self._glyphs)]
+        found = [self.heading(title, "dim")]
         first = len(said) - unread
         for number, event in enumerate(said):
             if number == first or (not number and first < 0):
-                count = f"{unread} unread"
-                found.append(rule(count, self._columns(), self._glyphs, "warn"))
+                found.append(self.heading(f"{unread} unread"))
             found += self._message(event, now, fold=True)
         return found
+
+    def past(self, said: Sequence[MessageReceived], title: str, now: Wall) -> list[Line]:
+        """Return what a command looked up: dim, under `title` and above a line that ends it.
+
+        One's own lines say to whom they were.
+        """
+        found = [self.heading(title, "dim")]
+        for event in said:
+            found += self._message(event, now, style="dim", whom=True)
+        return [*found, self.heading("end", "dim")]
+
+    def heading(self, text: str, style: str = "warn") -> Line:
+        """Return a line with `text` in it, before or behind lines that belong together."""
+        return rule(text, self._columns(), self._glyphs, style)
 
     # How an entry is made.
 
     def _plain(self, event: Event, now: Wall) -> list[str]:
         return [line.removeprefix("* ") for line in plain_lines(event, now, form=self._format)]
 
-    def _message(self, event: MessageReceived, now: Wall, fold: bool = False) -> list[Line]:
+    def _message(
+        self,
+        event: MessageReceived,
+        now: Wall,
+        fold: bool = False,
+        style: str = "",
+        whom: bool = False,
+    ) -> list[Line]:
         at = now
         if event.said is not None and (event.history or now - PAST <= event.said <= now):
             at = event.said
@@ -167,10 +187,12 @@ class Scrollback:
         if event.room is not None:
             room = room_name(event.room)
             parts.insert(0, (person_style(room), room))
+        elif own and whom:
+            parts.append((person_style(event.to or ""), f"to {name(event.to or '')}"))
         mark = self._past_mark(event.state) if own else None
         lines = split(spoken(event.text))
         shown = folded(lines, self._glyphs) if fold else lines
-        return self._entry(at, label(parts, self._glyphs), shown, mark)
+        return self._entry(at, label(parts, self._glyphs), shown, mark, style=style)
 
     def _entry(
         self,
@@ -179,19 +201,20 @@ class Scrollback:
         lines: list[str],
         mark: Fragment | None = None,
         printed: bool = True,
+        style: str = "",
     ) -> list[Line]:
         columns = self._columns()
         try:
             moment = datetime.fromtimestamp(float(at))
             time = printable(moment.strftime(self._format)) if self._format else ""
         except (OverflowError, ValueError, OSError):  # a peer's wrong clock
-            return rows("??:??", who, lines, columns, self._glyphs, mark=mark)
+            return rows("??:??", who, lines, columns, self._glyphs, style, mark)
         found: list[Line] = []
         if printed and moment.date() != self._day:
             self._day = moment.date()
             day = f"{moment:%A}, {moment.day} {moment:%B %Y}"
             found.append(rule(printable(day), columns, self._glyphs))
-        return found + rows(time, who, lines, columns, self._glyphs, mark=mark)
+        return found + rows(time, who, lines, columns, self._glyphs, style, mark)
 
     def _past_mark(self, state: str | None) -> Fragment | None:
         """Return the mark of one's own line in the log."""

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import (
     Bridged,
+    CommandOutput,
     Delivered,
     Event,
     IncomingCallEvent,
@@ -94,6 +95,63 @@ class InterfaceTests(SynchronousTestCase):
             MessageReceived("carl", "said meanwhile", room="#tea", history=True, missed=True),
         )
         self.assertIn("[1:bob 1] [2:#tea 3]", self.above()[-1])
+
+    def test_looked_up_lines_stand_apart_from_what_is_said_now(self) -> None:
+        self.tell(Notice("today"))
+        past = NOW - 2 * 86400
+        said = [
+            MessageReceived("bob", "hi", history=True, said=Wall(past)),
+            MessageReceived("alice", "hello", to="bob", history=True, said=Wall(past + 60)),
+        ]
+        for event in (*said, CommandOutput("history", (), {"count": 2})):
+            self.person.context.publish(event)
+        self.person.context.publish(MessageReceived("bob", "now"))
+        lines = self.ui.take_rows()
+        rows = plain(lines)
+        self.assertEqual(rows[0], "── history of bob: 2 messages ──")
+        self.assertRegex(rows[1], r"^── \w+, \d+ \w+ 2026 ──$")
+        self.assertRegex(rows[2], r"bob +hi$")
+        self.assertRegex(rows[3], r"you to bob +hello$")
+        self.assertEqual(rows[4], "── end ──")
+        self.assertRegex(rows[6], r"bob +now$")
+        self.assertEqual([line[-1][0] for line in lines[2:4]], ["dim", "dim"])
+        self.assertEqual(lines[6][-1][0], "")
+
+    def test_found_lines_are_counted(self) -> None:
+        event = MessageReceived("carl", "hi", room="#tea", history=True, said=Wall(NOW))
+        rows = self.tell(event, CommandOutput("search", (), {"count": 1}))
+        self.assertEqual(rows[0], "search: 1 message ──")
+
+    def test_lines_of_the_last_run_are_new(self) -> None:
+        rows = self.tell(MessageReceived("bob", "hi", history=True, said=Wall(NOW - 9000)))
+        self.assertEqual(rows[0], "new since you were last here: 1 message ──")
+
+    def test_lines_written_while_one_was_away_are_marked(self) -> None:
+        old = Wall(NOW - 3600)
+        rows = self.tell(
+            MessageReceived("carl", "tea?", room="#tea", history=True, missed=True, said=old),
+            MessageReceived("carl", "well?", room="#tea", history=True, missed=True, said=old),
+            MessageReceived("bob", "call me", said=old),
+            MessageReceived("bob", "now", said=Wall(NOW)),
+        )
+        shown = [row for row in rows if "2026" not in row]
+        self.assertEqual(
+            shown,
+            [
+                "new in #tea since you were last there ──",
+                "#tea carl tea?",
+                "#tea carl well?",
+                "end of what is new ──",
+                "new from bob, written while you were away ──",
+                "bob call me",
+                "end of what is new ──",
+                "bob now",
+            ],
+        )
+        self.clock.advance(30)
+        self.assertEqual(
+            self.tell(MessageReceived("bob", "slow", said=Wall(NOW - 20))), ["bob slow"]
+        )
 
     def test_narrow_status_line_shows_what_is_unread_and_counts_the_rest(self) -> None:
         self.columns = 40

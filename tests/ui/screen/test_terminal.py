@@ -119,6 +119,18 @@ class TalkTests(ScreenCase):
         self.expect('no conversation with "carol"')
         self.expect_prompt("to bob 🔒>")
 
+    def test_a_caller_who_leaves_at_once_keeps_a_tab(self) -> None:
+        eve = self.called("eve")
+        self.expect("eve calls")
+        self.type("\x1ba")
+        self.expect_prompt("to eve? 🔒>")
+        eve.leaves()
+        self.expect("eve? left")
+        self.expect_prompt("to nobody (was eve?)>")
+        self.assertIn("[1:eve?]", self.display[self.screen.cursor.y - 1])
+        self.type("\x1b1")
+        self.expect('no conversation with "eve?": /chat eve calls')
+
     def test_quit_says_what_is_still_open(self) -> None:
         self.with_bob()
         carol = self.called("carol")
