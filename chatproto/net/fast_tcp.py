@@ -356,7 +356,7 @@ class DirectServer(tcp.Server):
         self.is_gathering = False
         if self._gathered:
             gathered, self._gathered = self._gathered, b""
-            self._send(gathered)
+            DirectServer.write(self, gathered)  # under TLS, `write` is the layer's
         if self._ended is not None:
             ended, self._ended = self._ended, None
             ended.close()
@@ -394,9 +394,6 @@ class DirectServer(tcp.Server):
                 self._gathered = data
                 return
             self.settle()
-        self._send(data)
-
-    def _send(self, data: bytes) -> None:
         if self._is_free:
             try:
                 sent = self.socket.send(data)

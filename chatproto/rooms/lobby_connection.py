@@ -107,14 +107,21 @@ class LobbyConnection(TextConnection):
 
     # What the port calls.
 
-    def give(self, lines: bytes) -> bool:
-        """Send `lines`, each with its end, now, after what was gathered before; false if too much waits."""
+    def give(self, lines: bytes) -> None:
+        """Send `lines`, each with its end, now, after what was gathered before.
+
+        A member for whom too much waits is dropped.
+        """
         if self._full:
-            return self.add(lines[:-1])
+            if not self.add(lines[:-1]):
+                self._port.drop(self)
+            return
         if self._out_bytes:
             self.flush()
-        self._write(lines)
-        return True
+        if self._ends_lines and self._unended == -inf:
+            self.transport.write(lines)
+        else:
+            self._write_unended(lines)
 
     def add(self, line: bytes) -> bool:
         """Have `line` sent at the end of this turn; false if too much waits already."""
@@ -134,7 +141,7 @@ class LobbyConnection(TextConnection):
             return
         out, self._out, self._out_bytes = self._out, [], 0
         out.append(b"")
-        self._write(b"\n".join(out))
+        self.give(b"\n".join(out))
 
     def close(self) -> None:
         """Close when all is sent and the member has closed too, or after `farewell_wait`.
@@ -163,14 +170,11 @@ class LobbyConnection(TextConnection):
 
     # Our own.
 
-    def _write(self, lines: bytes) -> None:
-        """Send `lines`, each with its end; a member that sends without line ends gets the last one without.
+    def _write_unended(self, lines: bytes) -> None:
+        """Send `lines` to a member that sends without line ends: the last one without its own.
 
         If more follows within `frame_gap`, it starts with a line end, because both may arrive together.
         """
-        if self._ends_lines and self._unended == -inf:
-            self.transport.write(lines)
-            return
         now = self._port.clock.seconds()
         if now - self._unended < self._port.limits.frame_gap:
             lines = b"\n" + lines

@@ -79,7 +79,7 @@ class LobbyPort(Factory):
         self._effects: deque[Effect] = deque()
         self._busy = False
         self._gathering: list[LobbyConnection] = []
-        self._feed: RoomFeed[LobbyConnection] = RoomFeed((), self._give)
+        self._feed: RoomFeed[LobbyConnection] = RoomFeed((), LobbyConnection.give)
         self._timed = False
 
     def buildProtocol(self, addr: IAddress | None) -> LobbyConnection | None:
@@ -188,10 +188,7 @@ class LobbyPort(Factory):
     def _flush(self) -> None:
         """Send what was gathered, of what was said to all to `MEMBERS_AT_ONCE` of them."""
         self._timed = False
-        for _ in range(MEMBERS_AT_ONCE):
-            if not self._feed.go_on():
-                break
-        else:
+        if self._feed.go_on(MEMBERS_AT_ONCE):
             self._flush_later()
         self._carry_out(())  # those who are dropped leave
         gathering, self._gathering = self._gathering, []
@@ -224,7 +221,7 @@ class LobbyPort(Factory):
             if member is not None:
                 self._feed.catch_up(member)
                 if effect.member in self._members and not member.add(line):
-                    self._drop(member)
+                    self.drop(member)
             return
         self._gather(line, effect.member)
         if self._beside is not None:
@@ -254,15 +251,11 @@ class LobbyPort(Factory):
 
     def _share(self) -> None:
         """Give all members what was gathered for them."""
-        while self._feed.go_on():
+        while self._feed.go_on(MEMBERS_AT_ONCE):
             pass
         self._carry_out(())
 
-    def _give(self, member: LobbyConnection, lines: bytes) -> None:
-        if not member.give(lines):
-            self._drop(member)
-
-    def _drop(self, member: LobbyConnection) -> None:
+    def drop(self, member: LobbyConnection) -> None:
         """Disconnect a member that does not read, before its unsent data grows without bound."""
         del self._members[member.number]
         self._feed.leave(member)

@@ -21,16 +21,13 @@ class RoomFeed(Generic[Listener]):
     ) -> None:
         self._send = send
         self._lines: list[bytes] = []
-        self._begin = 0  # the number of the first of them
+        self._end = 0  # the number of the next line
         self._places: OrderedDict[Listener, int] = OrderedDict.fromkeys(members, 0)
         self._own: dict[Listener, dict[int, bytes]] = {}
         self.size = 0
         """Bytes of all lines that wait."""
-        self._joined: tuple[int, bytes] = (-1, b"")  # from that number on, all lines as one
-
-    @property
-    def _end(self) -> int:
-        return self._begin + len(self._lines)
+        self._joined_from = -1
+        self._joined = b""  # from that number on, all lines as one
 
     def __bool__(self) -> bool:
         """Return True if somebody has yet to be sent something."""
@@ -39,11 +36,13 @@ class RoomFeed(Generic[Listener]):
     def add(self, line: bytes, own: dict[Listener, bytes] | None = None) -> None:
         """Have `line` sent to all members; to those in `own` what stands there instead."""
         number = self._end
+        self._end = number + 1
         self._lines.append(line)
         self.size += len(line)
-        self._joined = (-1, b"")
-        for guest, other in (own or {}).items():
-            self._own.setdefault(guest, {})[number] = other
+        self._joined_from = -1
+        if own:
+            for guest, other in own.items():
+                self._own.setdefault(guest, {})[number] = other
 
     def join(self, guest: Listener) -> None:
         """Send `guest` what is added from now on."""
@@ -63,27 +62,41 @@ class RoomFeed(Generic[Listener]):
             return
         self._places[guest] = end
         self._places.move_to_end(guest)
-        own = self._own.pop(guest, None)
-        if own is None:
-            if self._joined[0] != place:
-                self._joined = place, b"".join(self._lines[place - self._begin :])
-            data = self._joined[1]
-        else:
-            lines = enumerate(self._lines[place - self._begin :], place)
-            data = b"".join(own.get(number, line) for number, line in lines)
-        if data:
+        if data := self._since(place, guest):
             self._send(guest, data)
 
-    def go_on(self) -> bool:
-        """Send one member what waits for it; return True if others wait."""
-        guest, place = next(iter(self._places.items()), (None, 0))
-        if guest is None or place == self._end:
-            return False
-        self.catch_up(guest)
-        end = self._end
-        first = next(iter(self._places.values()), end)
-        if first > self._begin:  # all have these lines: at the last member, not at each
-            self.size -= sum(len(line) for line in self._lines[: first - self._begin])
-            del self._lines[: first - self._begin]
-            self._begin = first
-        return first < end
+    def go_on(self, most: int = 1) -> bool:
+        """Send at most `most` members what waits for them; return True if others wait."""
+        places, own, send = self._places, self._own, self._send
+        for _ in range(most):
+            if not places:
+                break
+            guest, place = places.popitem(last=False)
+            places[guest] = self._end
+            if place == self._end:  # who stood first has all, so all have
+                break
+            if place == self._joined_from and guest not in own:
+                send(guest, self._joined)
+            elif data := self._since(place, guest):
+                send(guest, data)
+        return self._trim()
+
+    def _since(self, place: int, guest: Listener) -> bytes:
+        """Join the lines from number `place` on, as `guest` is to have them."""
+        waiting = place - self._end  # from the end
+        own = self._own.pop(guest, None)
+        if own is not None:
+            lines = enumerate(self._lines[waiting:], place)
+            return b"".join([own.get(number, line) for number, line in lines])
+        if self._joined_from != place:
+            self._joined_from, self._joined = place, b"".join(self._lines[waiting:])
+        return self._joined
+
+    def _trim(self) -> bool:
+        """Forget the lines that all members have; return True if some have not got all."""
+        waiting = self._end - next(iter(self._places.values()), self._end)
+        had = len(self._lines) - waiting
+        if had:
+            self.size -= sum([len(line) for line in self._lines[:had]])
+            del self._lines[:had]
+        return waiting > 0

@@ -28,7 +28,8 @@ from tests.contracts.names import key
 GUESTS = [cast(Any, f"g{number}") for number in range(5)]
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["add", "own", "join", "leave", "catch", "go"]), st.sampled_from(GUESTS)
+        st.sampled_from(["add", "own", "join", "leave", "catch", "go", "three"]),
+        st.sampled_from(GUESTS),
     ),
     max_size=60,
 )
@@ -68,12 +69,29 @@ class FeedTests(SynchronousTestCase):
             elif step == "catch":
                 feed.catch_up(guest)
                 self.assertEqual(self.got.get(guest, b""), wanted.get(guest, b""))
-            elif step == "go":
-                feed.go_on()
-        while feed.go_on():
+            elif step in ("go", "three"):
+                waiting = feed.go_on(1 if step == "go" else 3)
+                self.assertEqual(waiting, bool(feed))
+        while feed.go_on(2):
             pass
         self.assertFalse(feed)
-        self.assertEqual(self.got, wanted)
+        self.assertEqual((self.got, feed.size), (wanted, 0))
+
+    def test_a_few_are_sent_at_once_and_one_may_leave_meanwhile(self) -> None:
+        def send(guest: Any, data: bytes) -> None:
+            self.send(guest, data)
+            if guest is GUESTS[0]:  # does not read: put out, and so is another one
+                feed.leave(guest)
+                feed.leave(GUESTS[1])
+
+        feed = RoomFeed(GUESTS, send)
+        feed.add(b"one")
+        self.assertTrue(feed.go_on(2))
+        self.assertEqual(list(self.got), [GUESTS[0], GUESTS[2]])
+        self.assertFalse(feed.go_on(9))
+        feed.add(b"two")
+        self.assertFalse(feed.go_on(9))
+        self.assertEqual(self.got, {GUESTS[0]: b"one"} | dict.fromkeys(GUESTS[2:], b"onetwo"))
 
     def test_lines_that_wait_are_one_write_for_each(self) -> None:
         feed = RoomFeed(GUESTS, self.send)
