@@ -85,9 +85,12 @@ class ConversationOrders:
     def send(self, paths: list[str], to: str = "") -> None:
         """Send files to `to`, or to the one of the current conversation."""
         files = self._files
-        conversation = self._calls.all.whom(to) if to else self._calls.all.need_current()
+        all, away = self._calls.all, self._calls.all.away
+        if not to and all.current is None and away is not None:
+            to = away.name
+        conversation = all.whom(to) if to else all.need_current()
         if conversation is None:
-            raise LocalError(404, reasons.NOT_IN_CONVERSATION(peer=to))
+            raise LocalError(404, reasons.FILE_NEEDS_CONVERSATION(peer=to))
         if conversation.session.dialect.numbered and conversation.key is None:
             raise LocalError(404, reasons.NO_FILES_YET(peer=conversation.name))
         if conversation.key is None or files is None:

@@ -204,7 +204,8 @@ class FileChanged(Event):
     def row(self) -> dict[str, Any]:
         """Return the transfer as a value of a list."""
         keys = ("id", "name", "state", "offset", "size", "from_", "to", "path", "files")
-        values = {key.rstrip("_"): getattr(self, key) for key in (*keys, "rate", "left")}
+        more = ("rate", "left", "reason")
+        values = {key.rstrip("_"): getattr(self, key) for key in (*keys, *more)}
         return {key: value for key, value in values.items() if value is not None}
 
 
@@ -214,8 +215,8 @@ class RoomChanged(Event):
     unmuted, op, deop, settings, invited.
 
     `id`: the member concerned; `by`: the member who did it; `own`: the member concerned is this client.
-    When this client has joined: `members`, all or the first of them, `count`, their number, and `again`
-    after a break of the connection. `text`: a topic.
+    When this client has joined, or joins a room in which it is already (`current`): `members`, all or the
+    first of them, `count`, their number, and `again` after a break of the connection. `text`: a topic.
     """
 
     event: ClassVar[str] = "room"

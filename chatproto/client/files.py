@@ -23,7 +23,14 @@ from chatproto.transfer.state import ACTIVE, ENDED, TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
-from chatproto.wire.reasons import FOLDER_IN_THE_WAY, NO_TRANSFER, Cause, Reason, reason_of
+from chatproto.wire.reasons import (
+    FILE_GOES_ON,
+    FOLDER_IN_THE_WAY,
+    NO_TRANSFER,
+    Cause,
+    Reason,
+    reason_of,
+)
 
 if TYPE_CHECKING:
     from chatproto.transfer.transfers import Transfers
@@ -84,7 +91,8 @@ class Files:
                 )
             )
         for record in self._kept:
-            self.of(record.key, record.key)
+            ids = self._trust.ids_of(record.key) if self._trust is not None else []
+            self.of(record.key, ids[0] if ids else record.key)
         self._look_for_old()
 
     def stop(self) -> None:
@@ -94,7 +102,7 @@ class Files:
                 timer.cancel()
         self._timer = self._sweep = None
         for person in self._people.values():
-            person.closed()
+            person.closed(over=True)
 
     def of(self, key: str, name: str) -> PersonFiles:
         """The files between us and `key`, who is called `name`."""
@@ -266,6 +274,7 @@ class PersonFiles:
         self._files = files
         self._clock = context.clock
         self._link: SecurePeerConnection | None = None
+        self._over = True  # there is no conversation, nor one that is connected again
         self._later: IDelayedCall | None = None
         self._asked: set[AskedPart] = set()  # of requests to send, without a number yet
         self._parts: dict[int, AskedPart] = {}  # of requests to send, by the transfer's number
@@ -274,14 +283,23 @@ class PersonFiles:
 
     def opened(self, link: SecurePeerConnection) -> None:
         """The conversation is open on `link`, or goes on there."""
-        self.closed()
+        self.closed(over=False)
         self._link = link
         link.source, link.sink = self._pull, self._piece
         self.transfers.resumed(self._clock.seconds())
 
-    def closed(self) -> None:
-        """Detach from the connection, which no longer carries the conversation."""
+    def closed(self, *, over: bool) -> None:
+        """Detach from the connection, which no longer carries the conversation.
+
+        Args: over: the conversation has ended. Else it is connected again, and transfers go on by
+        themselves.
+        """
         link, self._link = self._link, None
+        ended, self._over = over and not self._over, over
+        if link is None and ended:
+            for news in self.transfers.listing(self._clock.seconds()):
+                if news.state is TransferState.BROKEN:
+                    self._files.tell(self.event(news))
         if link is not None:
             link.source = link.sink = None
             link.hold(False, "files")
@@ -388,6 +406,8 @@ class PersonFiles:
     ) -> FileChanged:
         """`news` as it is told; `asked`: the person must say yes or no."""
         whom = {"to": self.name} if news.outgoing else {"from_": self.name}
+        waits = self._over and news.state is TransferState.BROKEN
+        text = FILE_GOES_ON(peer=self.name) if waits else news.text
         return FileChanged(
             id=news.number,
             name=news.name,
@@ -398,7 +418,7 @@ class PersonFiles:
             files=news.files or None,
             rate=round(news.rate) if progress else None,
             left=round(news.left, 1) if progress and news.left is not None else None,
-            reason=news.text or None,
+            reason=text or None,
             code=_code(news),
             ask=asked or None,
             progress=progress or None,

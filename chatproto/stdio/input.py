@@ -20,7 +20,7 @@ from chatproto.stdio.descriptor import (
     stay_running_in_background,
     terminal_is_there,
 )
-from chatproto.stdio.typed import NOT_TEXT, typed
+from chatproto.stdio.typed import NOT_TEXT, typed, without_keys
 from chatproto.stdio.unexpected import unexpected
 from chatproto.wire.limits import DEFAULTS
 
@@ -67,6 +67,7 @@ class LineInput:
         self._errors = errors
         self._on_failed = on_failed
         self._fd = -1
+        self._terminal = False
         self._always_ready = False
         self._rest = b""  # a line that has not ended yet
         self._too_long = False  # and has been refused already
@@ -81,7 +82,8 @@ class LineInput:
         try:
             self._fd = reopened(self._handed, os.O_RDONLY)
             self._always_ready = is_always_ready(self._fd)
-            if os.isatty(self._fd):
+            self._terminal = os.isatty(self._fd)
+            if self._terminal:
                 stay_running_in_background()
         except OSError:
             self._input_ended = True  # it was closed before we were started
@@ -175,7 +177,7 @@ class LineInput:
             self._on_refused(NOT_TEXT)
             return
         try:
-            self._on_line(typed(text))
+            self._on_line(typed(without_keys(text) if self._terminal else text))
         except Exception:
             self._on_failed(unexpected("that line"))
 

@@ -12,6 +12,18 @@ _UNSEEN_BEFORE_SLASH = re.compile(
 )
 
 
+_KEYS = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|O.)?")
+_CONTROLS = re.compile("[\x01-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def without_keys(line: str) -> str:
+    """Return a line of a terminal without what keys such as Ctrl-L and the arrows add to it.
+
+    A program that reads whole lines gets such a key as control characters, which nobody means as text.
+    """
+    return _CONTROLS.sub("", _KEYS.sub("", line))
+
+
 def typed(line: str) -> str:
     """Return `line` as its writer sees it, without the additions of editors and pipes.
 

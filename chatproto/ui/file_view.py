@@ -65,7 +65,7 @@ def file_lines(event: FileChanged) -> list[str]:
                 else f"received {called}: {inline(event.path or '')}"
             ]
         case "broken":
-            return [f"{called} is paused until {who} is back{why}"]
+            return [f"{called} is paused{why or f' until {who} is back'}"]
         case "declined":
             return [f"{who} declined {called}{why}" if ours else f"{called} was declined{why}"]
         case "stalled" if not ours:
@@ -77,19 +77,22 @@ def file_lines(event: FileChanged) -> list[str]:
 
 def list_lines(rows: Iterable[dict[str, Any]]) -> list[str]:
     """The transfers that have not ended, as `FileChanged.row` gives them, a line each."""
-    return [_listed(row) for row in rows] or ["no files"]
+    return [_listed(row) for row in rows] or ["no file is being sent or received"]
 
 
 def _listed(row: dict[str, Any]) -> str:
     ours = "to" in row
     whom = f"to {name(row['to'])}" if ours else f"from {name(row['from'])}"
-    parts = [row["state"], amount(row["size"])]
+    state = "paused" if row["state"] == "broken" else row["state"]
+    parts = [state, amount(row["size"])]
     if row["offset"]:
         parts[1] = f"{percent(row['offset'], row['size'])}% of {parts[1]}"
     if row.get("rate"):
         parts.append(speed(row["rate"]))
     if row.get("left") is not None:
         parts.append(f"{duration(row['left'])} left")
+    if state == "paused" and row.get("reason"):
+        parts.append(inline(row["reason"]))
     if not ours and row["state"] in ("offered", "stalled"):
         parts.append(f"/accept {row['id']}")
     return f"{row['id']} {inline(row['name'])} {whom}: {', '.join(parts)}"

@@ -273,7 +273,9 @@ KEY_NOT_FOUND = Sentence(
     Reason.NO_ADDRESS, "nobody with the key {key} is known: try /info or /nearby"
 )
 NO_ADDRESS_PLAIN = Sentence(
-    Reason.NO_ADDRESS, 'no address of "{peer}" is known: ask with /info or /bridge'
+    Reason.NO_ADDRESS,
+    'no address of "{peer}" is known: /info lists who takes calls in plain text. '
+    "Without --plain this client can call the others",
 )
 NO_ADDRESS_NO_SERVER = Sentence(
     Reason.NO_ADDRESS, 'no address of "{peer}" is known: call with /chat HOST:PORT'
@@ -468,8 +470,8 @@ CLASSIC_ID_TAKEN = Sentence(
 )
 SERVER_ID_TAKEN = Sentence(
     Reason.ID_TAKEN,
-    "the server {server} refused: that id, or one that looks like it, belongs to another key. "
-    "Choose another with --id",
+    "the server {server} refused: another key owns that id or one that looks like it, or a classic "
+    "client registered it. Choose another with --id",
 )
 SERVER_WANTS_LOGIN = Sentence(
     Reason.NOT_REGISTERED, "the server {server} requires an account: log in with --user NAME"
@@ -592,6 +594,14 @@ TRANSFER_ENDED = Sentence(Reason.MALFORMED, "transfer {number} has ended already
 WRONG_DATA = Sentence(Reason.MALFORMED, "the peer sent data that does not fit the file")
 HASH_WRONG_TWICE = Sentence(
     Reason.HASH_DIFFERS, "the data arrived damaged twice: check both disks, then send it again"
+)
+FILE_GOES_ON = Sentence(
+    Reason.PEER_GONE, "it goes on in your next conversation, /chat {peer} calls"
+)
+FILE_NEEDS_CONVERSATION = Sentence(
+    Reason.NOT_FOUND,
+    "not offered: you are in no conversation with {peer}, and files are not queued. "
+    "/chat {peer} calls, then send it again",
 )
 CANCELLED_BY_PEER = Sentence(Reason.CANCELLED, "the peer cancelled it")
 OFFER_UNANSWERED = Sentence(Reason.CANCELLED, "the peer did not answer the offer")

@@ -16,10 +16,12 @@ from chatproto.client.events import (
     Event,
     Exited,
     Failed,
+    Notice,
     Registered,
     Running,
     Undelivered,
 )
+from chatproto.client.server.server_queries import NOT_LISTED
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.bridge_result import BridgeResult
@@ -107,6 +109,9 @@ class NodeTests(SynchronousTestCase):
         self.assertEqual(self.said(Failed), [Failed.of(ServerRefused("no", 404), "bridge")])
         (contacts,) = self.said(Contacts)
         self.assertEqual([one["id"] for one in contacts.list], ["bob"])
+        self.node.info("zoe")
+        self.server.answers[3].callback(())
+        self.assertEqual([one.text for one in self.said(Notice)], [NOT_LISTED])
 
     def test_what_asks_nobody_runs_at_once(self) -> None:
         self.node.register()

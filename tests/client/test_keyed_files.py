@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from chatproto.client import files
 from chatproto.client.events import FileChanged
 from chatproto.transfer import transfers
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, Offer, OfferAck
+from chatproto.wire.reasons import FILE_GOES_ON
 from tests.client.keyed_program import Case
 from tests.client.tls_net import DATE, FarPerson
 
@@ -86,6 +89,45 @@ class OfferTests(Case):
         self.assertEqual(len(self.offers(second)), 0)
         first.deaf = False
         self.assertEqual(len(self.offers(first)), 1)
+
+
+class PausedTests(Case):
+    """Transfers that are not complete when the connection ends."""
+
+    def send(self) -> FarPerson:
+        """Offer a file to Bob, who accepts it."""
+        bob = self.talking()
+        path = self.home / "name.txt"
+        path.write_bytes(bytes(1_000_000))
+        self.node.send([str(path)])
+        self.work()
+        (offer,) = bob.heard(Offer)
+        bob.tell(OfferAck(offer.id, 0, sha256(b"").hexdigest()))
+        self.net.settle()
+        self.events.clear()
+        return bob
+
+    def paused(self) -> list[str | None]:
+        """Return the reasons with which it was told that the file is paused."""
+        return [one.reason for one in self.told(FileChanged) if one.state == "broken"]
+
+    def test_goes_on_in_the_next_conversation_which_is_said(self) -> None:
+        for ends in (lambda bob: bob.leaves(), lambda bob: self.node.quit()):
+            self.begin()
+            ends(self.send())
+            self.work()
+            self.assertEqual(self.paused(), [FILE_GOES_ON(peer="bob")])
+            again = self.called("bob")
+            self.work()
+            self.assertEqual(len(again.heard(Offer)), 1)
+
+    def test_goes_on_by_itself_until_the_conversation_ends(self) -> None:
+        bob = self.send()
+        bob.cut()
+        self.work()
+        self.assertEqual(self.paused(), [None])
+        self.node.quit()
+        self.assertEqual(self.paused(), [None, FILE_GOES_ON(peer="bob")])
 
 
 class UnansweredTests(Case):

@@ -30,7 +30,7 @@ from chatproto.ui.view import json_object, plain_lines
 from chatproto.wire.actions import split_mark
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_peer import Msg
-from chatproto.wire.reasons import Reason
+from chatproto.wire.reasons import FILE_NEEDS_CONVERSATION, Reason
 from tests.client.keyed_program import BOB, Case
 from tests.client.rooms import room_ends
 from tests.client.tls_net import DATE, FarPerson
@@ -50,6 +50,15 @@ class QueueTests(Case):
         self.assertEqual((notice.to, notice.id), ("bob", 1))
         self.assertEqual(self.kept(), ["hello"])
         self.assertEqual(self.told(Undelivered), [])
+
+    def test_a_file_is_not_queued_for_them_and_that_is_said(self) -> None:
+        self.node.chat("bob")
+        self.net.wait(1)
+        for to in ("", "bob"):
+            self.events.clear()
+            self.node.send([str(self.home)], to)
+            (failed,) = self.told(Failed)
+            self.assertEqual(failed.text, FILE_NEEDS_CONVERSATION(peer="bob"))
 
     def lines(self) -> list[str]:
         return [line for event in self.events for line in plain_lines(event, EPOCH)]

@@ -234,6 +234,21 @@ class TerminalTests(SynchronousTestCase):
         self.assertEqual(len(self.heard.refused), 3)
         self.assertIn("4,095 bytes", self.heard.refused[0])
 
+    def test_keys_such_as_ctrl_l_are_no_text_but_what_a_pipe_sends_is(self) -> None:
+        os.write(self.ours, b"\x0chello\x1b[A\n")
+        self.heard.turn()
+        self.assertEqual(self.heard.lines, ["hello"])
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        piped = Heard(reader)
+        self.addCleanup(piped.input.stop)
+        piped.input.start()
+        piped.turn()
+        os.write(writer, b"\x0chello\x1b[A\n")
+        os.close(writer)
+        piped.turn(2)
+        self.assertEqual(piped.lines, ["\x0chello\x1b[A"])
+
     def test_it_says_whether_lines_may_wait(self) -> None:
         self.assertFalse(self.heard.input.pending)
         os.write(self.ours, b"half a line")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.stdio.typed import typed
+from chatproto.stdio.typed import typed, without_keys
 
 
 class TypedTests(SynchronousTestCase):
@@ -25,6 +25,18 @@ class TypedTests(SynchronousTestCase):
     def test_tabs_blanks_and_marks_inside_a_text_stay(self) -> None:
         for text in ("a\tb", " /who", "\u200fx", "a\ufeffb", "\u200bhello"):
             self.assertEqual(typed(text), text)
+
+    def test_keys_of_a_terminal_are_no_text(self) -> None:
+        for line in (
+            "\x0chello",
+            "he\x1b[Allo",
+            "hello\x1b[1;5D",
+            "\x1bOPhello\x7f",
+            "\x01hello\x1b",
+        ):
+            self.assertEqual(without_keys(line), "hello")
+        for line in ("a\tb", "grüße 👍🏽", "[A", "O.K."):
+            self.assertEqual(without_keys(line), line)
 
     @given(st.text(st.sampled_from("\ufeff\u200b\u200f\r\0\t/ aä") | st.characters()))
     def test_twice_is_once_and_a_visible_slash_comes_first(self, line: str) -> None:

@@ -273,6 +273,10 @@ SHOWN: list[tuple[Event, list[str]]] = [
         FileChanged(1, "a.bin", "broken", 5, 10, to="bob"),
         ["* a.bin is paused until bob is back"],
     ),
+    (
+        FileChanged(1, "a.bin", "broken", 5, 10, to="bob", reason="/chat bob calls"),
+        ["* a.bin is paused (/chat bob calls)"],
+    ),
     (FileChanged(1, "a.bin", "declined", 0, 10, to="bob"), ["* bob declined a.bin"]),
     (FileChanged(2, "a.bin", "declined", 0, 10, from_="bob"), ["* a.bin was declined"]),
     (
@@ -283,7 +287,7 @@ SHOWN: list[tuple[Event, list[str]]] = [
         FileChanged(2, "a.bin", "stalled", 5, 10, from_="bob", reason="the disk is full"),
         ["* a.bin from bob: stalled (the disk is full), /accept 2 continues"],
     ),
-    (CommandOutput("files", (), {"files": []}), ["* no files"]),
+    (CommandOutput("files", (), {"files": []}), ["* no file is being sent or received"]),
     (
         CommandOutput(
             "files",
@@ -293,13 +297,15 @@ SHOWN: list[tuple[Event, list[str]]] = [
                     FileChanged(1, "a", "moving", 6, 15, to="bob", rate=3_000_000, left=3).row(),
                     FileChanged(2, "b", "offered", 0, 2_000_000, from_="bob", path="/x").row(),
                     FileChanged(3, "c", "broken", 999, 1000, from_="x\n* ?").row(),
+                    FileChanged(4, "d", "broken", 1, 2, to="bob", reason="/chat bob calls").row(),
                 ]
             },
         ),
         [
             "* 1 a to bob: moving, 40% of 15 bytes, 3.0 MB/s, 0:03 left",
             "* 2 b from bob: offered, 2.0 MB, /accept 2",
-            "* 3 c from x_*_?: broken, 99% of 1.0 KB",
+            "* 3 c from x_*_?: paused, 99% of 1.0 KB",
+            "* 4 d to bob: paused, 50% of 2 bytes, /chat bob calls",
         ],
     ),
     (Notice("no server at 127.0.0.1:5555"), ["* no server at 127.0.0.1:5555"]),

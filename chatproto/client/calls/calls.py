@@ -235,7 +235,7 @@ class Calls:
         if session.state is SessionState.OPEN and session.connection is not None:
             person.opened(session.connection)
         else:
-            person.closed()
+            person.closed(over=session.state is SessionState.CLOSED)
 
     def lasts(self, conversation: Conversation) -> bool:
         """Return True if messages outlive the conversation: the key of its recipient is pinned."""

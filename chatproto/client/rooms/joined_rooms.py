@@ -168,7 +168,11 @@ class JoinedRooms:
     def _begin(self, room: str, secret: str) -> None:
         membership = self._all.get(room)
         if membership is not None:
-            self.switch(room)
+            self._conversations.swap(RoomTarget(room))
+            if membership.entered:
+                self._tell_joined(room)
+            else:  # after the JOIN that is under way
+                self._requests.ask("join", lambda: self._join_again(room, secret))
             return
         if len(self._all) >= self.limits.rooms_per_client:
             raise LocalError(413, reasons.TOO_MANY_ROOMS(count=len(self._all)))
@@ -176,6 +180,19 @@ class JoinedRooms:
         self._conversations.move_to(RoomTarget(room))
         if not self._requests.ask("join", lambda: self._join(membership)):
             self._drop(membership, reasons.NOT_ASKED())
+
+    async def _join_again(self, room: str, secret: str) -> None:
+        if room in self._all:
+            self._tell_joined(room)
+        else:
+            self._begin(room, secret)
+
+    def _tell_joined(self, room: str) -> None:
+        """Say that the next line goes to `room`, in which we are already, and who is there."""
+        members = tuple(sorted(self._all[room].people))
+        self.tell(
+            RoomChanged(room, "current", members=members, count=self._all[room].count or None)
+        )
 
     def _add(self, room: str, secret: str, absence: Absence | None = None) -> Membership:
         membership = Membership(

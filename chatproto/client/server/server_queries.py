@@ -10,6 +10,8 @@ from chatproto.client.requests import Requests
 from chatproto.wire.bcp2_common import AWAY_BYTES
 from chatproto.wire.errors import LocalError
 
+NOT_LISTED = "clients that take no calls in plain text are not listed: without --plain you see them"
+
 
 class ServerQueries:
     """Ask the server for one thing after another, and publish each answer."""
@@ -58,6 +60,8 @@ class ServerQueries:
         rows = [(c.client_id, c.host, c.port, c.key) for c in chosen]
         found = tuple(dict(zip(keys, row, strict=True)) for row in rows)
         self._context.publish(Contacts(found, prefix or None))
+        if self._context.settings.plain and not chosen:
+            self._context.publish(Notice(NOT_LISTED))
         if len(chosen) >= (most := self._context.limits.listed):
             text = f"only the first {most} are listed: /info PREFIX lists fewer"
             self._context.publish(Notice(text))

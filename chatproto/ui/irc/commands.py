@@ -44,6 +44,8 @@ NOT_ADMITTED = {
 }
 """Numeric of a JOIN that is refused with 403, by what the room asks for."""
 RANKS = {"+": "", "-": "0"}
+LEFT_SHOWN = 200
+"""Characters of the changes that were not done which an answer repeats."""
 NAMES_READ = 2
 """Words behind a command to `*chat` that may be nicknames."""
 
@@ -326,8 +328,13 @@ def mode(call: IrcCommand) -> None:
     if not rest:
         channel_modes(call.face, channel, call.answer)
         return
-    for change in changes(tuple(rest))[:MODES]:
+    asked = changes(tuple(rest))
+    for change in asked[:MODES]:
         _change(call, channel, change)
+    if asked[MODES:]:
+        left = " ".join(f"{one.sign}{one.letter} {one.argument}".strip() for one in asked[MODES:])
+        why = f"At most {MODES} changes in one line, not done: {left[:LEFT_SHOWN]}"
+        call.answer.tell([fail("MODE", "TOO_MANY", channel.name, why)])
 
 
 def _change(call: IrcCommand, channel: Channel, change: Change) -> None:

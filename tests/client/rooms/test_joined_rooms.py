@@ -18,6 +18,7 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.client.requests import Asked, telling
 from chatproto.client.rooms import membership
 from chatproto.client.rooms.room_orders import BAN_IN_ADVANCE
 from chatproto.stores.memory_rooms import MemoryRooms
@@ -97,9 +98,23 @@ class JoinTests(Case):
         self.alice.joins("#attic")
         self.alice.joins("den")
         self.assertEqual(self.alice.changes(), ["joined", "current", "joined", "current"])
+        self.assertEqual(self.alice.told(RoomChanged)[-1].members, ("alice",))
         self.assertEqual(self.node.calls.all.room, "#den")
         self.node.switch("#attic")
         self.assertEqual(self.node.calls.all.room, "#attic")
+
+    def test_joining_twice_at_once_waits_for_the_first(self) -> None:
+        self.bob.joins("#den", "its-key")
+        asked: list[str] = []
+        for secret in ("wrong", "its-key"):
+            outcome = Asked("join", lambda one: asked.append(one.code))
+            part = outcome.part()
+            with telling(part):
+                self.node.rooms.join("#den", secret)
+            part.end()
+        self.hall.settle()
+        self.assertEqual(asked, ["refused", "ok"])
+        self.assertEqual(self.node.calls.all.room, "#den")
 
     def test_without_a_current_room_the_sentence_names_those_to_choose_from(self) -> None:
         self.node.in_room.kick("bob")

@@ -109,6 +109,12 @@ class RoomTests(Case):
             [f"{ALICE} MODE #den +i", f"{ALICE} MODE #den +k secret"],
         )
         self.assertEqual(self.asks("MODE #den"), [":chat 324 alice #den +ik"])
+        many = self.asks("MODE #den +iiiiiii+o bob")
+        self.assertEqual(
+            many[0],
+            ":chat FAIL MODE TOO_MANY #den :At most 6 changes in one line, not done: +i +o bob",
+        )
+        self.assertEqual(many[1:], [f"{ALICE} MODE #den +i"] * 6)
         self.asks("MODE #den -ik x")
         self.assertEqual(self.asks("MODE #den"), [":chat 324 alice #den +"])
 
