@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 
+from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.rendezvous import Rendezvous, ServerAnswers
@@ -44,6 +46,9 @@ MOST_WARNED = 1000
 MOST_WATCHED = 256
 """Contacts whose later /away texts are shown; the oldest goes."""
 
+MOST_FOLLOWED = 100
+"""Of them, those that the server is asked about without a call; it takes 256 from one client."""
+
 BRIDGE_REFUSED = {403: reasons.BRIDGE_TO_YOURSELF, 404: reasons.SERVER_KNOWS_NOBODY}
 """Sentences for the refusals of BRIDGE, by status."""
 
@@ -74,7 +79,8 @@ class NameResolver:
         self._server = server
         self._neighbours = neighbours
         self._expected: dict[str, str] = {}  # names of called contacts who were away, by id
-        self._watched: dict[str, tuple[str, str]] = {}  # those who came: name, last /away text
+        self._watched: dict[str, tuple[str, str]] = {}  # name and last /away text, by id
+        self._followed: dict[str, None] = {}  # those of them that one talks with or writes to
         events.came.listen(self._came)
         self._confirmed: deque[float] = deque()
         self._warned: set[str] = set()
@@ -146,11 +152,45 @@ class NameResolver:
         if name is None:
             return
         self._watched.pop(client_id, None)
-        if away:  # else they are back, and watched no more
-            self._watched[client_id] = name, away
+        if away or client_id in self._followed:  # else they are back, and watched no more
+            self._note(client_id, name, away)
+        self._context.publish(PresenceChanged(name, "online", away or None))
+
+    def _note(self, client_id: str, name: str, away: str) -> None:
+        self._watched[client_id] = name, away
         while len(self._watched) > MOST_WATCHED:
             del self._watched[next(iter(self._watched))]
-        self._context.publish(PresenceChanged(name, "online", away or None))
+
+    def follow(self, key: str, name: str) -> None:
+        """Tell a person at a terminal when the owner of `key`, called `name`, says to be away or back.
+
+        What is said already is told too. Without a pin at our server it cannot be known.
+        """
+        client_id = next(iter(self._trust.ids_of(key)), "") if self._trust is not None else ""
+        server = self._server
+        if not client_id or server is None or not self._context.settings.typed:
+            return
+        _, before = self._watched.pop(client_id, ("", ""))
+        self._note(client_id, name, before)
+        if client_id in self._followed:
+            return
+        if len(self._followed) >= MOST_FOLLOWED:
+            oldest = next(iter(self._followed))
+            del self._followed[oldest]
+            server.unfollow(oldest)
+        self._followed[client_id] = None
+        ensureDeferred(server.follow(client_id)).addErrback(self._not_followed, client_id)
+
+    def _not_followed(self, failure: Failure, client_id: str) -> None:
+        """Handle a refusal, or that the server is away: the next conversation is another try."""
+        failure.trap(CodedError)
+        self._followed.pop(client_id, None)
+
+    def away_text(self, key: str | None) -> str:
+        """Return the text with which the owner of `key` is away, as far as it is known; empty for none."""
+        known = self._trust
+        ids = known.ids_of(key) if known is not None and key is not None else []
+        return next(filter(None, map(self._people.away, ids[:1])), "")
 
     async def locate(self, client_id: str) -> Contact | None:
         """Ask the server for the address of `client_id`; None if it returns another client.

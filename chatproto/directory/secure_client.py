@@ -104,6 +104,7 @@ class SecureServer:
         self.key: str | None = None
         self.registered = False
         self.watched: dict[str, None] = {}  # in the order in which it was asked
+        self._followed: set[str] = set()  # those of them that are watched on when they have come
         self.observed: Address | None = None  # where it sees us
         self.near = False  # whether the connection to it does not leave this machine
         self._reactor = reactor
@@ -194,6 +195,21 @@ class SecureServer:
         await self._ask(lambda cseq: bcp2_server.Watch(cseq, peer_id), bcp2_server.WatchAck)
         self.watched[peer_id] = None
 
+    async def follow(self, peer_id: str) -> None:
+        """Be told whenever `peer_id` comes, or says to be away or back, until `unfollow`."""
+        self._followed.add(peer_id)
+        await self.watch(peer_id)
+
+    def unfollow(self, peer_id: str) -> None:
+        """Be told no more of `peer_id`."""
+        self._followed.discard(peer_id)
+        if peer_id in self.watched and self.registered:
+            self._unwatch(peer_id)
+
+    def _unwatch(self, peer_id: str) -> None:
+        del self.watched[peer_id]
+        self._unheeded(lambda cseq: bcp2_server.Unwatch(cseq, peer_id), bcp2_server.UnwatchAck)
+
     async def info(self, prefix: str = "") -> tuple[Contact, ...]:
         """Return the registered clients, page by page, at most `listed` of them."""
         found: list[Contact] = []
@@ -269,11 +285,8 @@ class SecureServer:
                 self._news.introduced(self, push)
             case bcp2_server.Presence(peer_id, status, away):
                 if status == "online" and peer_id in self.watched:
-                    if not away:  # else watched on, until they are back
-                        del self.watched[peer_id]
-                        self._unheeded(
-                            lambda cseq: bcp2_server.Unwatch(cseq, peer_id), bcp2_server.UnwatchAck
-                        )
+                    if not away and peer_id not in self._followed:
+                        self._unwatch(peer_id)  # else watched on, until they are back
                     self._news.present(self, push)
             case bcp2_server.Closing(retry_after):
                 self._drop_connection()

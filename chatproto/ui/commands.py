@@ -375,7 +375,7 @@ ROWS: dict[str, CommandRow] = {
             "tell that you are away (without a text: back again)",
             text_or_none,
             lambda client, given: client.directory.away(*given),
-            more="Peers that wait for you see the text. The server can read it.",
+            more="Peers that talk with you or wait for you see the text. The server can read it.",
             fields=(Field("text", values.any_text),),
         ),
         CommandRow(

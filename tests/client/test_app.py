@@ -70,6 +70,12 @@ class SlowServer:
     async def watch(self, peer: str) -> None:
         self.asked.append(f"watch {peer}")
 
+    async def follow(self, peer: str) -> None:
+        await self.watch(peer)
+
+    def unfollow(self, peer: str) -> None:
+        self.asked.append(f"unfollow {peer}")
+
 
 class NodeTests(SynchronousTestCase):
     def setUp(self) -> None:

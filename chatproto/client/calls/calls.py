@@ -68,6 +68,7 @@ class Calls:
         self._posts = posts
         self._files = files
         self.signals.carried.listen(self._carried)
+        self.signals.carried.listen(self._follow)
         self.signals.keyed.listen(self._pin)
         self.signals.ended.listen(lambda ended: self._ended(*ended))
         conversations.moved.listen(lambda target: target.show_current(context.publish))
@@ -223,6 +224,7 @@ class Calls:
     def queue_for(self, key: str) -> None:
         """Queue what is typed next for the owner of `key`, until there is a conversation with them."""
         target = AwayContact(KeyedPerson(key), self.name_of(key))
+        self._resolver.follow(key, target.name)
         if not self.all.move_to(target):
             target.show_current(self._context.publish)
 
@@ -236,6 +238,15 @@ class Calls:
             person.opened(session.connection)
         else:
             person.closed(over=session.state is SessionState.CLOSED)
+
+    def _follow(self, conversation: Conversation) -> None:
+        """Learn when the peer of an open conversation is away."""
+        if conversation.key is not None and conversation.state is SessionState.OPEN:
+            self._resolver.follow(conversation.key, conversation.name)
+
+    def away_text(self, key: str | None) -> str:
+        """Return the text with which the owner of `key` is away, as far as it is known; empty for none."""
+        return self._resolver.away_text(key)
 
     def lasts(self, conversation: Conversation) -> bool:
         """Return True if messages outlive the conversation: the key of its recipient is pinned."""

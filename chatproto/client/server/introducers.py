@@ -53,6 +53,12 @@ class Introducer(Protocol):
     async def watch(self, peer: str) -> None:
         """Be told when `peer` comes, where the server can tell it."""
 
+    async def follow(self, peer: str) -> None:
+        """Be told of `peer` until `unfollow`, where the server can tell it."""
+
+    def unfollow(self, peer: str) -> None:
+        """Be told no more of `peer`."""
+
 
 class ClassicIntroducer:
     """A classic server, which is told and asked only what the person wants; or one of several with the
@@ -99,6 +105,12 @@ class ClassicIntroducer:
     async def watch(self, peer: str) -> None:
         """Ignore it: a classic server knows no presence."""
 
+    async def follow(self, peer: str) -> None:
+        """Ignore it likewise."""
+
+    def unfollow(self, peer: str) -> None:
+        """Ignore it likewise."""
+
     async def info(self, prefix: str) -> tuple[Contact, ...]:
         found = await self._first(ClassicServer.info)
         return tuple(contact for contact in found if contact.client_id.startswith(prefix))
@@ -133,6 +145,8 @@ class SecureIntroducer:
         self._server = server
         self.stop = server.stop
         self.watch = server.watch
+        self.follow = server.follow
+        self.unfollow = server.unfollow
         self._listed = listed
         self._allow = allow
         self._away = ""

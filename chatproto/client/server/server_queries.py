@@ -23,6 +23,8 @@ class ServerQueries:
         self._requests = requests
         self._people = people
         self._resolver = resolver
+        self.away_text = ""
+        """Text with which this person is away; empty if they are not."""
 
     def register(self) -> None:
         """Tell the server where we can be called."""
@@ -45,6 +47,7 @@ class ServerQueries:
 
     async def _away(self, text: str) -> None:
         await self._resolver.introducer.away(text)
+        self.away_text = text
         line = f"you are away: {text}" if text else "you are no longer away"
         self._context.publish(CommandOutput("away", (line,), {"text": text}))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatproto.client.app import Client
-from chatproto.ui.legible import name
+from chatproto.ui.legible import inline, name
 from chatproto.ui.screen.cells import cut
 from chatproto.ui.screen.glyphs import Glyphs
 from chatproto.ui.screen.styles import Line, person_style
@@ -28,7 +28,8 @@ class Here:
 
     `kind`: nobody, peer, room, away or ended. `security`: open, encrypted, verified, or empty while there
     is no connection. `state`: of the session. `turn`: mine, theirs or both. `count`: members of a room.
-    `waiting`: the server looks for somebody to call us (classic BRIDGE).
+    `waiting`: the server looks for somebody to call us (classic BRIDGE). `away`: text with which the peer
+    says to be away.
     """
 
     kind: str = "nobody"
@@ -39,6 +40,7 @@ class Here:
     turn: str = "both"
     count: int = 0
     waiting: bool = False
+    away: str = ""
 
 
 def recipient(client: Client) -> str:
@@ -65,9 +67,11 @@ def here(client: Client, waiting: bool = False) -> Here:
             str(row["path"] or ""),
             state,
             str(row["turn"]),
+            away=client.calls.away_text(row["key"]),
         )
     if all.away is not None:
-        return Here("away", all.away.name)
+        recipient = all.away.recipient
+        return Here("away", all.away.name, away=client.calls.away_text(recipient.key))
     target = client.conversations.target
     if target is not None:
         return Here("ended", target.name)
@@ -144,6 +148,9 @@ def standing(here: Here, glyphs: Glyphs, columns: int) -> Line:
             held = "" if brief else ": your lines are held"
             whose = "your turn" if mine else f"their turn{held}"
             parts.append((("good" if mine else "warn", whose),))
+    if here.away:
+        said = cut(inline(here.away), max(columns // 4, 12), glyphs.more)
+        parts.insert(1, (("warn", f"says: {said}" if here.kind == "away" else f"away: {said}"),))
     joined: list[tuple[str, str]] = []
     for number, part in enumerate(parts):
         joined += [("dim", f" {glyphs.dot} "), *part] if number else list(part)

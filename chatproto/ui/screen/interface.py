@@ -195,12 +195,15 @@ class FullInterface:
             found += plain_rows([self._hint], columns)
         found += plain_rows(self._listing, columns)
         found += self._bars.lines(columns, self._glyphs)
-        before = standing(self._here(), self._glyphs, columns)
+        before = (standing(self._here(), self._glyphs, columns), self._own_away())
         behind = files_part(self._bars.all())
         # Numbers of files are cut where there is little room: each has its bar above.
-        free = room_beside((before, behind if columns >= NARROW else ()), columns, self._glyphs)
-        parts = (before, self._tabs.line(self._glyphs, free), behind)
+        free = room_beside((*before, behind if columns >= NARROW else ()), columns, self._glyphs)
+        parts = (*before, self._tabs.line(self._glyphs, free), behind)
         return [*found, status_line(parts, columns, self._glyphs)]
+
+    def _own_away(self) -> Line:
+        return (("warn", "you are away"),) if self._client.directory.away_text else ()
 
     # Events.
 

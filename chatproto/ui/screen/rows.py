@@ -39,12 +39,14 @@ def rows(
     glyphs: Glyphs,
     style: str = "",
     mark: Fragment | None = None,
+    ours: bool = False,
 ) -> list[Line]:
     """Return one entry of the scrollback as rows of at most `columns` columns.
 
     Args: time: short local time; empty for none. who: label before the text. lines: printable text,
     one item a line; those behind the first begin with a bar, so that nobody can make a line look as
-    if another had said it. style: of the text. mark: stands behind the text.
+    if another had said it. style: of the text. mark: stands behind the text. ours: the text is a
+    sentence of this program, and a key in it that the wrap would break stands alone, to be copied.
     """
     indent = width(time) + 1 if time else 0
     named = sum(width(text) for _, text in who)
@@ -69,9 +71,13 @@ def rows(
         before = tuple(head) if not number else (("dim", " " * inner + f"{glyphs.inside} "),)
         first = columns - (begin if not number else inner + 2)
         after = columns - inner - (2 if number else 0)
-        pieces = _wrapped(line, max(first, 2), max(after, 2))
+        pieces, alone = _wrapped(line, max(first, 2), max(after, 2)), set[int]()
+        if ours and _is_broken(line, pieces):
+            pieces, alone = _keys_alone(line, max(first, 2), max(after, 2), columns)
         for index, piece in enumerate(pieces):
-            if not index:
+            if index in alone:
+                found.append(((style, piece),))
+            elif not index:
                 found.append((*before, (style, piece)))
             elif number:
                 found.append((("dim", " " * inner + f"{glyphs.inside} "), (style, piece)))
@@ -98,7 +104,43 @@ def plain_rows(lines: Sequence[str], columns: int) -> list[Line]:
     Where a line has two columns, such as those of /help, the second one is wrapped in itself; if there
     is no room for it, it begins below the first.
     """
-    return [(("", f"  {row}"),) for line in lines for row in _answer_rows(line, columns - 2)]
+    found: list[Line] = []
+    for line in lines:
+        pieces, alone = _answer_rows(line, columns - 2), set[int]()
+        if _is_broken(line, pieces):
+            pieces, alone = _keys_alone(line, columns - 2, columns - 4, columns)
+        found += [
+            (("", piece if index in alone else f"  {piece}"),) for index, piece in enumerate(pieces)
+        ]
+    return found
+
+
+_KEY = re.compile(r"(\(?sha256:[A-Z2-7]{52}[).,;:]*)")
+"""Key as it is shown, with the signs around it."""
+
+
+def _is_broken(line: str, pieces: Sequence[str]) -> bool:
+    """Return True if a key in `line` is in none of its `pieces` as a whole."""
+    return not all(any(key in piece for piece in pieces) for key in _KEY.findall(line))
+
+
+def _keys_alone(line: str, first: int, after: int, columns: int) -> tuple[list[str], set[int]]:
+    """Wrap `line`, with each key from the left edge on in rows of its own.
+
+    Args: first, after, columns: of the first row, of the further ones, and of those with a key.
+    Returns: the pieces, and the indexes of those that begin at the left edge.
+    """
+    pieces: list[str] = []
+    alone: set[int] = set()
+    for part in _KEY.split(line):
+        if _KEY.fullmatch(part):
+            pieces = pieces or [""]
+            broken = wrap(part, columns)
+            alone.update(range(len(pieces), len(pieces) + len(broken)))
+            pieces += broken
+        elif text := part.strip():
+            pieces += wrap(text, after) if pieces else _wrapped(text, first, after)
+    return pieces, alone
 
 
 _FIRST_COLUMN = re.compile(r" *\S(?: ?\S)* {2,}(?=\S)")

@@ -204,17 +204,18 @@ class Scrollback:
         style: str = "",
     ) -> list[Line]:
         columns = self._columns()
+        ours = who in (_NOTICE, _TROUBLE)
         try:
             moment = datetime.fromtimestamp(float(at))
             time = printable(moment.strftime(self._format)) if self._format else ""
         except (OverflowError, ValueError, OSError):  # a peer's wrong clock
-            return rows("??:??", who, lines, columns, self._glyphs, style, mark)
+            return rows("??:??", who, lines, columns, self._glyphs, style, mark, ours)
         found: list[Line] = []
         if printed and moment.date() != self._day:
             self._day = moment.date()
             day = f"{moment:%A}, {moment.day} {moment:%B %Y}"
             found.append(rule(printable(day), columns, self._glyphs))
-        return found + rows(time, who, lines, columns, self._glyphs, style, mark)
+        return found + rows(time, who, lines, columns, self._glyphs, style, mark, ours)
 
     def _past_mark(self, state: str | None) -> Fragment | None:
         """Return the mark of one's own line in the log."""

@@ -54,6 +54,16 @@ class HereTests(SynchronousTestCase):
         self.assertEqual(self.status(40, **outside), "#tea · waiting")
         self.assertEqual(self.status(kind="away", name="bob"), "bob · away: lines are queued")
 
+    def test_peer_who_says_to_be_away_is_shown_so(self) -> None:
+        bob: dict[str, Any] = {"kind": "peer", "name": "bob", "state": "open"}
+        self.assertEqual(self.status(**bob, away="lunch\x1b"), "bob · away: lunch␛")
+        self.assertEqual(self.status(40, **bob, away="lunch"), "bob · away: lunch")
+        self.assertEqual(
+            self.status(kind="away", name="bob", away="lunch"),
+            "bob · says: lunch · away: lines are queued",
+        )
+        self.assertLessEqual(len(self.status(40, **bob, away="x" * 200)), 40)
+
     def test_hostile_name_is_shown_legibly(self) -> None:
         for kind in ("peer", "away", "ended"):
             name = "a b>\x1b[2J\u202e\n"

@@ -85,6 +85,40 @@ class RowTests(SynchronousTestCase):
         for line in found[1:]:
             self.assertTrue(plain(line).lstrip().startswith(": word"), line)
 
+    def test_key_that_the_wrap_would_break_stands_alone(self) -> None:
+        key = "sha256:" + "ABCDEFGHIJKLM" * 4
+        line = f"its key is now pinned: {key} (see /verify)"
+        for columns, expected in {
+            100: [
+                "17:28 --               its key is now pinned:",
+                " " * 23 + f"{key} (see /verify)",
+            ],
+            70: ["17:28 --           its key is now pinned:", key, " " * 19 + "(see /verify)"],
+            40: ["17:28 -- its key is now pinned:", key[:40], key[40:], " " * 9 + "(see /verify)"],
+        }.items():
+            found = rows("17:28", (("", "--"),), [line], columns, UNICODE, ours=True)
+            self.assertEqual([plain(one) for one in found], expected)
+        # A peer's text is indented, whatever is in it.
+        told = rows("17:28", (("", "bob"),), ["x", key], 40, UNICODE)
+        self.assertTrue(all("┊" in plain(one) for one in told[1:]))
+
+    def test_key_in_an_answer_stands_alone_where_it_does_not_fit(self) -> None:
+        key = "sha256:" + "A" * 52
+        for columns, expected in {
+            80: [f"  bob   {key}"],
+            62: ["  bob", key],
+            40: ["  bob", key[:40], key[40:]],
+        }.items():
+            self.assertEqual(
+                [plain(one) for one in plain_rows([f"bob   {key}"], columns)], expected
+            )
+
+    def test_groups_of_a_safety_number_never_break(self) -> None:
+        number = " ".join(["12345"] * 12)
+        for columns in range(10, 90):
+            for one in plain_rows([number], columns):
+                self.assertEqual(set(plain(one).split()), {"12345"}, columns)
+
     def test_mark_stands_behind_the_text_or_below_it(self) -> None:
         who = (("", "you"),)
         short = rows("17:28", who, ["hi"], 40, UNICODE, mark=("good", "✓"))

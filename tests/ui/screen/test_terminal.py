@@ -13,6 +13,7 @@ from chatproto.ui.screen.attention import BETWEEN
 from chatproto.ui.screen.glyphs import ASCII
 from chatproto.ui.screen.keymap import STANDS, read_keymap
 from chatproto.ui.screen.starting import StartingInterface
+from chatproto.wire import bcp2_server
 from tests.client.keyed_program import BOB
 from tests.client.tls_net import FarPerson
 from tests.ui.screen.memory_screen import ScreenCase
@@ -349,6 +350,37 @@ class TalkTests(ScreenCase):
         self.expect("/help COMMAND")
         self.assertIn("/chat", "\n".join(self.display))
         self.assertLessEqual(sum(row.startswith("  ") for row in self.display), 20)
+
+
+class AwayTests(ScreenCase):
+    """A server tells who says to be away."""
+
+    server = True
+
+    def test_peer_who_is_away_is_shown_where_one_writes_to_them(self) -> None:
+        self.called("bob")
+        self.expect_prompt("to bob 🔒>")
+        [watch] = self.directory.heard(bcp2_server.Watch)
+        self.assertEqual(watch.peer_id, "bob")
+        self.directory.tell(bcp2_server.Presence("bob", "online", "lunch"))
+        self.expect("bob is online, away: lunch")
+        self.expect("· away: lunch ")
+        for text in ("", "tea", ""):
+            self.directory.tell(bcp2_server.Presence("bob", "online", text))
+            self.settle()
+        self.assertEqual(self.text.count("bob is online\n"), 2)
+        self.assertNotIn("away:", self.display[self.screen.cursor.y - 1])
+        self.assertEqual(self.directory.heard(bcp2_server.Unwatch), [])
+
+    def test_own_absence_is_in_the_status_line(self) -> None:
+        self.enter("/away back at five")
+        self.expect("you are away: back at five")
+        self.expect("│ you are away ──")
+        self.enter("/away")
+        self.expect("you are no longer away")
+        self.wait_for(
+            lambda: "away" not in self.display[self.screen.cursor.y - 1], "no such status line"
+        )
 
 
 class NarrowTests(ScreenCase):

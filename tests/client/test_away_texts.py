@@ -1,0 +1,61 @@
+"""A person at a terminal learns who of those they write to says to be away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chatproto.client import name_resolver
+from chatproto.client.events import PresenceChanged
+from chatproto.wire import bcp2_server
+from tests.client.keyed_program import Case, key_of
+
+
+class AwayTests(Case):
+    server = True
+
+    def begin(self, *given: Any, **settings: Any) -> Any:
+        return super().begin(*given, **{"typed": True, **settings})
+
+    def watched(self) -> list[str]:
+        return [one.peer_id for one in self.directory.heard(bcp2_server.Watch)]
+
+    def tells(self, name: str, away: str = "") -> None:
+        self.directory.tell(bcp2_server.Presence(name, "online", away))
+        self.net.settle()
+
+    def test_each_new_text_is_told_while_one_talks_and_afterwards(self) -> None:
+        bob = self.called("bob")
+        self.net.settle()
+        self.assertEqual(self.watched(), ["bob"])
+        self.tells("bob")
+        self.assertEqual(self.told(PresenceChanged), [])
+        self.tells("bob", "lunch")
+        self.tells("bob", "lunch")
+        self.assertEqual(self.node.client.calls.away_text(key_of("bob")), "lunch")
+        bob.leaves()
+        self.tells("bob")
+        self.assertEqual([one.away for one in self.told(PresenceChanged)], ["lunch", None])
+        self.assertEqual(self.node.client.calls.away_text(key_of("bob")), "")
+
+    def test_who_is_switched_to_is_asked_about(self) -> None:
+        self.node.messages.switch("carol")
+        self.net.settle()
+        self.assertEqual(self.watched(), ["carol"])
+        self.tells("carol", "lunch")
+        self.assertEqual(self.told(PresenceChanged), [PresenceChanged("carol", "online", "lunch")])
+
+    def test_those_who_are_followed_are_bounded(self) -> None:
+        self.patch(name_resolver, "MOST_FOLLOWED", 1)
+        self.called("bob")
+        self.called("carol")
+        self.net.settle()
+        self.assertEqual(self.watched(), ["bob", "carol"])
+        [end] = self.directory.heard(bcp2_server.Unwatch)
+        self.assertEqual(end.peer_id, "bob")
+
+    def test_script_and_stranger_ask_nothing(self) -> None:
+        self.called("eve")
+        self.begin(typed=False)
+        self.called("bob")
+        self.net.settle()
+        self.assertEqual(self.watched(), [])
