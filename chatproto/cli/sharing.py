@@ -32,7 +32,7 @@ from chatproto.stores.redis.room_watch import RoomWatch
 from chatproto.stores.redis.server_key import other_key
 from chatproto.stores.redis.url import RedisUrl
 from chatproto.stores.timed import Spend, TimedDirectory
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import RemoteError, Unreadable
 from chatproto.wire.limits import ServerLimits
 
 FAREWELL = 1.0
@@ -155,7 +155,10 @@ class Sharing(MultiService):
         return due.addErrback(lambda failure: failure.trap(RemoteError) and None)
 
     async def _look_after(self) -> None:
-        await self.directory.due()
+        try:
+            await self.directory.due()
+        except Unreadable:
+            pass  # it is named in the log, and the rooms can be looked after
         await self.rooms.due(self._beats.knows)
 
     def _failed(self, failure: Failure) -> None:

@@ -70,6 +70,9 @@ class SharedRoomStore(Protocol):
     async def forget(self, policy: RoomPolicy) -> bool:
         """Remove a room and its history; False if it has changed, or somebody is in it."""
 
+    async def skip(self, name: str) -> None:
+        """Name a room as unused or occupied no more, as there is none of that name."""
+
     async def count(self) -> int:
         """Return the number of rooms."""
 

@@ -78,6 +78,10 @@ class StoreTrouble(RemoteError):
         return self.detail
 
 
+class Unreadable(StoreTrouble):
+    """One entry of the store is not what a server writes there, or of newer rules; the others can be read."""
+
+
 class LocalError(WireError):
     """Our own side asked for what the protocol or the state of things does not allow."""
 

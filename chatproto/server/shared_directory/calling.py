@@ -15,7 +15,7 @@ from chatproto.server.shared_directory.own import OwnClients
 from chatproto.server.shared_directory.registering import Registering
 from chatproto.wire import bcp2_server, strict
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import RemoteError, Unreadable
 from chatproto.wire.fields import Contact
 
 
@@ -77,7 +77,10 @@ class Calling:
         async def wanted(one: ListedClient) -> bool:
             if one.key == caller.key:
                 return False
-            group = await self._groups.group(one.client_id)
+            try:
+                group = await self._groups.group(one.client_id)
+            except Unreadable:
+                return False
             callee = group.presences.get(one.client_id)
             if callee is None or not (callee.connected and callee.listed):
                 return False

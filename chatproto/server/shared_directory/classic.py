@@ -31,7 +31,7 @@ from chatproto.wire.classic import (
     UnregAck,
     Unregister,
 )
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import RemoteError, Unreadable
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import ServerLimits
 
@@ -63,7 +63,10 @@ class SharedPairing:
         for _ in range(TRIES):
             facts = await self._store.pairing(asker)
             if facts.partner is not None:
-                lease, heard = await self._lease(facts.partner)
+                try:
+                    lease, heard = await self._lease(facts.partner)
+                except Unreadable:
+                    lease, heard = None, 0.0
                 if lease is not None and goes_on(
                     lease, heard, self._now(), self._limits.partner_wait
                 ):
@@ -90,7 +93,10 @@ class SharedPairing:
 
     async def _first(self, asker: str, ids: tuple[str, ...], place: str) -> Contact | None:
         for client_id in ids:
-            lease, _ = await self._lease(client_id)
+            try:
+                lease, _ = await self._lease(client_id)
+            except Unreadable:
+                lease = None  # the next one can be paired
             if lease is None:
                 await self._store.unpair(client_id)
             elif await self._store.pair(asker, client_id, place, self._now()):
@@ -240,11 +246,14 @@ class SharedClassic:
 
         async def decide(state: GroupState) -> GroupDecision | None:
             lease = self._groups.as_group(state).classic.get(client_id)
-            if lease is not None and lease.source.alive:
+            if lease is None or lease.source.alive:
                 return None
             return GroupDecision(ended(state, client_id))
 
-        return await self._groups.change(client_id, decide) is not None
+        try:
+            return await self._groups.change(client_id, decide) is not None
+        except Unreadable:
+            return False
 
     async def _bridge(self, message: ClassicBridge, source: Origin) -> Message:
         asker = message.client_id

@@ -11,6 +11,7 @@ from chatproto.directory.shared_store import SharedDirectoryStore
 from chatproto.server.shared_directory.groups import SharedGroups
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.errors import Unreadable
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import ServerLimits
 
@@ -97,7 +98,10 @@ class SharedLists:
             return None
         if not is_loopback(one.host) or source.local:
             return Contact(one.client_id, one.host, one.port)
-        presence = (await self._groups.group(one.client_id)).presences.get(one.client_id)
+        try:
+            presence = (await self._groups.group(one.client_id)).presences.get(one.client_id)
+        except Unreadable:
+            return None
         if presence is None or not presence.connected:
             return None
         return open_contact(presence, source)

@@ -18,7 +18,7 @@ from chatproto.server.shared_rooms.presence import LOBBY_POLICY, TRIES, RoomPres
 from chatproto.server.shared_rooms.views import Asker, RemoteMember, RoomViews
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import RemoteError, Unreadable
 from chatproto.wire.limits import ServerLimits
 
 EXAMINED = 64
@@ -132,7 +132,10 @@ class Joining:
         for name in await self._store.unused(now + 1.0, EXAMINED):
             if name == LOBBY:
                 continue
-            state, _ = await self._store.read(name)
+            try:
+                state, _ = await self._store.read(name)
+            except Unreadable:
+                continue
             if state.policy.owner != key:
                 page = await self._store.page(name, None, None, 1, 1)
                 if page.lines:

@@ -20,7 +20,7 @@ from chatproto.rooms.guard import RoomGuard
 from chatproto.rooms.lobby import OPERATOR
 from chatproto.rooms.moderation import Actor
 from chatproto.rooms.room import LOBBY
-from chatproto.rooms.shared import OwnNode, SpokenBy
+from chatproto.rooms.shared import OwnNode, RoomState, SpokenBy
 from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
 from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.shared_rooms.events import RoomEvents
@@ -33,7 +33,7 @@ from chatproto.server.shared_rooms.speaking import Speaking
 from chatproto.server.shared_rooms.views import Asker, RoomViews
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
-from chatproto.wire.errors import Later, RemoteError
+from chatproto.wire.errors import Later, RemoteError, Unreadable
 from chatproto.wire.limits import ServerLimits
 
 NO_ONE = SpokenBy("", 0, 0)
@@ -139,18 +139,23 @@ class SharedRooms:
                         raise RemoteError(401, "register first")
                     self._speaking.say(message, asker, answered)
                     continue
-                if asker.says:
-                    asker.settled = Deferred()
-                    await asker.settled
+                await self._settled(asker)
                 self._guard.count(asker.visitor.key, asker.visitor.host, self._seconds())
                 await self._answer(message, asker)
             except RemoteError as error:
+                await self._settled(asker)
                 self._refuse(message, asker, error)
             except Exception:  # one request's trouble is not the next one's
                 self.log.failure("a request about rooms failed: {message}", message=message)
                 self._refuse(message, asker, RemoteError(500))
             answered.callback(None)
         asker.busy = False
+
+    async def _settled(self, asker: Asker) -> None:
+        """Wait until all that was said before is answered: answers come in the order of the requests."""
+        if asker.says:
+            asker.settled = Deferred()
+            await asker.settled
 
     async def _answer(self, message: Bcp2Message, asker: Asker) -> None:
         visitor, client_id = asker.visitor, asker.visitor.client_id
@@ -253,21 +258,36 @@ class SharedRooms:
         """
         now = self._now()
         for name in await self._store.unused(now - self._limits.keep_rooms, most):
-            if name != LOBBY:
-                state, _ = await self._store.read(name)
+            if name != LOBBY and (state := await self._stored(name)) is not None:
                 await self._store.forget(state.policy)
         for name in tuple(self._views.copies):
-            await self._store.expire(name, now - self._limits.room_history_age, most)
+            try:
+                await self._store.expire(name, now - self._limits.room_history_age, most)
+            except Unreadable:
+                pass  # the store has named it; the next room can be read
         names = await self._store.occupied(self._swept, most)
         self._swept = self._swept + len(names) if len(names) == most else 0
         for name in names:
             if name not in self._views.copies:
-                state, _ = await self._store.read(name)
+                state = await self._stored(name)
+                members = state.members if state is not None else {}
                 gone = [
                     (client_id, seat)
-                    for client_id, seat in state.members.items()
+                    for client_id, seat in members.items()
                     if not is_node(seat.node)
                     or (self._views.is_own(seat.node) and name not in self._views.copies)
                 ]
                 if gone:
                     await self._store.leave(name, gone, "", now)
+
+    async def _stored(self, name: str) -> RoomState | None:
+        """Return a room of all servers; None if there is none, or it cannot be read. Raises StoreTrouble."""
+        try:
+            return (await self._store.read(name))[0]
+        except Unreadable:
+            return None  # the store has named it
+        except RemoteError as error:
+            if error.status not in (404, 409):
+                raise
+            await self._store.skip(name)
+            return None

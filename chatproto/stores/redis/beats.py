@@ -6,6 +6,7 @@ sorted set of servers by when they went, and `chatproto:epoch`, another text aft
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -26,6 +27,8 @@ from chatproto.wire.limits import ServerLimits
 EPOCH = "chatproto:epoch"
 REMEMBERED = 86400.0
 """Seconds that it is known when a server went; no shorter than a registration lasts without a connection."""
+COUNTER = re.compile(r"[0-9]{1,18}")
+"""Form of a node's counter."""
 SOONEST = 0.05
 """Seconds between two beats while the subscription to the rooms is not there yet."""
 
@@ -111,7 +114,7 @@ class Beats(CoroutineService):
     async def _beat(self) -> None:
         try:
             copies, events, found = await self._say_it()
-            if len(found) == 1:
+            if len(found) == 2:
                 if found[0] == self._epoch:
                     self._part()
                 self._known = False
@@ -133,12 +136,15 @@ class Beats(CoroutineService):
         keys = (NODES, EPOCH, USED, *(room_key(copy.policy.name) for copy in copies))
         first = "0" if self._known else "1"
         words = self._node.name, first, self._node.new_name(), *map(str, events)
-        return copies, events, await self._client.run(BEAT, keys, words)
+        found = await self._client.run(BEAT, keys, words)
+        for key in found[1]:
+            self.log.error("{key} in Redis was written by another program: removed", key=key)
+        return copies, events, found
 
     async def _learn(self, found: Any, copies: list[RoomCopy], events: list[int]) -> None:
-        epoch, pairs, changed, rooms = found
+        epoch, _, pairs, changed, rooms = found
         now = self._reactor.seconds()
-        counters = dict(zip(pairs[::2], map(int, pairs[1::2]), strict=True))
+        counters = await self._counters(pairs)
         former, self._epoch = self._epoch, epoch
         before, self._counter = self._counter, counters.get(self._node.name, 0)
         if former and (former != epoch or (self._known and self._counter <= before)):
@@ -164,6 +170,17 @@ class Beats(CoroutineService):
                 self.first.callback(None)
         for node, counter in self._table.late(now):
             await self._give_up(node, str(counter))
+
+    async def _counters(self, pairs: list[Any]) -> dict[str, int]:
+        """Return the counter of each node; an entry that no server has written is removed."""
+        found = {}
+        for node, counter in zip(pairs[::2], pairs[1::2], strict=True):
+            if isinstance(node, str) and isinstance(counter, str) and COUNTER.fullmatch(counter):
+                found[node] = int(counter)
+            else:
+                self.log.error("{node} in {key} is no server: removed", node=repr(node), key=NODES)
+                await self._client.ask("HDEL", NODES, node)
+        return found
 
     async def _give_up(self, node: str, counter: str) -> None:
         now = self._now()

@@ -21,7 +21,7 @@ from chatproto.net.coroutine_service import CoroutineService
 from chatproto.net.resolver import endpoint_to
 from chatproto.stores.redis.scripts import ALL, TOKEN_LIFE, Script
 from chatproto.stores.redis.url import RedisUrl
-from chatproto.wire.errors import RemoteError, StoreTrouble
+from chatproto.wire.errors import RemoteError, StoreTrouble, Unreadable
 
 ANSWER = 5.0
 """Seconds after which a command that is not answered never will be."""
@@ -29,6 +29,10 @@ PING = 5.0
 """Seconds between two pings of a subscription; one without an answer ends it."""
 SOONEST, LATEST = 0.1, 1.0
 """Seconds between two tries to connect."""
+MOST_NAMED = 1000
+"""Keys that are remembered to be named in the log."""
+MOST_KEYS = 3
+"""Keys of a script that are named."""
 RETRIED = TOKEN_LIFE - ANSWER - 5.0
 """Seconds after the first try in which the result of a script is surely still there."""
 LOST = (
@@ -84,7 +88,8 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
         Bytes in it that are not UTF-8 stay bytes.
 
         Raises: StoreTrouble: it was not carried out; the sentence repeats neither what stood in the
-        command nor the password. One of `LOST`: it may have been carried out.
+        command nor the password. Unreadable: a key holds another type. One of `LOST`: it may have been
+        carried out.
         """
         reply = self.execute_command(*command)
         reply.addTimeout(ANSWER, self._reactor)
@@ -103,7 +108,8 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
             why = str(error).partition(", with args")[0]  # which would be what somebody said
             if self._password:
                 why = why.replace(self._password, "...")
-            raise StoreTrouble(f"Redis answered {why.strip().rstrip('.')}") from None
+            kind = Unreadable if "WRONGTYPE" in why else StoreTrouble
+            raise kind(f"Redis answered {why.strip().rstrip('.')}") from None
 
 
 class RedisSubscriber(RedisConnection):
@@ -209,6 +215,7 @@ class RedisClient(CoroutineService):
         self._url = url
         self._connection: RedisConnection | None = None
         self._waiting: list[Deferred[None]] = []
+        self._named: set[str] = set()
 
     def stopService(self) -> Deferred[None] | None:
         stopping = super().stopService()
@@ -227,14 +234,14 @@ class RedisClient(CoroutineService):
         try:
             return await self.connection.ask(*command)
         except LOST as error:
-            raise _trouble(error) from None
+            raise self._trouble(error, command[1]) from None
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Any:
         """Return the result of a script that may be carried out twice. Raises StoreTrouble."""
         try:
             return await self.connection.run(script, keys, arguments)
         except LOST as error:
-            raise _trouble(error) from None
+            raise self._trouble(error, *keys) from None
 
     async def once(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Any:
         """Run a script that keeps its result under a token, again after a lost reply.
@@ -246,9 +253,9 @@ class RedisClient(CoroutineService):
         while True:
             try:
                 return await self.connection.run(script, keys, arguments)
-            except StoreTrouble:
+            except StoreTrouble as error:
                 if begun is None:
-                    raise
+                    raise self._trouble(error, *keys) from None
             except LOST:
                 begun = self._reactor.seconds() if begun is None else begun
             left = begun + RETRIED - self._reactor.seconds()
@@ -310,7 +317,17 @@ class RedisClient(CoroutineService):
             self.log.error("{url} is not reachable: {why}", url=self._url, why=error)
         self.why = str(error) or "it does not say why"
 
+    def name(self, key: str, why: str) -> None:
+        """Log `why`, once for each key: other programs have written there."""
+        if key not in self._named:
+            if len(self._named) >= MOST_NAMED:
+                self._named.clear()
+            self._named.add(key)
+            self.log.error("{why}", why=why)
 
-def _trouble(error: BaseException) -> StoreTrouble:
-    """Return `error`, one of `LOST`, as what a client is answered."""
-    return error if isinstance(error, StoreTrouble) else StoreTrouble(str(error))
+    def _trouble(self, error: BaseException, *keys: str) -> StoreTrouble:
+        """Return `error`, one of `LOST`, as what a client is answered."""
+        if isinstance(error, Unreadable):
+            one = " or ".join(keys[:MOST_KEYS])
+            self.name(one, f"{one} in Redis cannot be used: {error.detail}")
+        return error if isinstance(error, StoreTrouble) else StoreTrouble(str(error))

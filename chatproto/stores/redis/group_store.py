@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-
-from twisted.logger import Logger
+from typing import Any
 
 from chatproto.directory.classic_registration import network
 from chatproto.directory.shared import ClassicCrowd, GroupState, ListedClient, Notice, PairingFacts
@@ -53,9 +52,10 @@ from chatproto.stores.redis.scripts import (
     PAIRING,
     RELEASE,
     RESERVE,
+    Script,
 )
-from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.fields import fold
+from chatproto.wire.errors import Unreadable
+from chatproto.wire.fields import ID, fold
 from chatproto.wire.limits import ServerLimits
 
 SLACK = 30 * 86400.0
@@ -63,10 +63,10 @@ SLACK = 30 * 86400.0
 LAST = "~"
 """Letter that comes after all those of ids."""
 PARTNERS, PAIRS = "chatproto:{pair}:partners", "chatproto:{pair}:pairs"
+PAIR_KEYS = {FREE: "zset", WAITING: "zset", PARTNERS: "hash", PAIRS: "zset"}
+"""Keys of the pairs of classic clients, with their types."""
 MOST_LEFT = 1000
 """Servers that are there no more of which it is remembered when they went."""
-MOST_NAMED = 1000
-"""Unreadable groups that are named in the log, each once."""
 
 
 class RedisDirectory:
@@ -74,8 +74,6 @@ class RedisDirectory:
 
     Args: new_token: makes a name that nobody has had, for a change. table: servers that are there.
     """
-
-    log = Logger()
 
     def __init__(
         self,
@@ -88,7 +86,6 @@ class RedisDirectory:
         self._limits = limits
         self._new_token = new_token
         self._table = table
-        self._named: set[str] = set()
         self._left: dict[str, float] = {}  # when servers went that are there no more
 
     # Groups.
@@ -96,7 +93,7 @@ class RedisDirectory:
     async def load(self, client_id: str) -> GroupState:
         """Load the group of `client_id`, as it was written: also what has ended since then.
 
-        Raises: StoreTrouble: also for one that another program has written, or servers of newer rules.
+        Raises: StoreTrouble. Unreadable: another program has written it, or servers of newer rules have.
         """
         folded = fold(client_id)
         key = _group_key(folded)
@@ -106,12 +103,10 @@ class RedisDirectory:
                 return GroupState(folded)
             return read_group(folded, int(version), data)
         except POISON:
-            trouble = StoreTrouble(f"{key} in Redis cannot be read: it is not a group of ids")
-        except StoreTrouble as error:
-            trouble = StoreTrouble(f"{key}: {error.detail}")
-            if self._client.why:
-                raise  # Redis is away, which the client names
-        self._name(key, trouble.detail)
+            trouble = Unreadable(f"{key} in Redis cannot be read: it is not a group of ids")
+        except Unreadable as error:
+            trouble = Unreadable(f"{key}: {error.detail}")
+        self._client.name(key, trouble.detail)
         raise trouble
 
     async def commit(
@@ -150,7 +145,7 @@ class RedisDirectory:
         if int(version) == CONFLICT:
             raise GroupChanged
         if why:
-            self.log.error("{key}: a list in Redis is left as it was: {why}", key=key, why=why)
+            self._client.name(why, f"{key}: a list in Redis is left as it was: {why}")
         return replace(state, version=0 if empty else int(version))
 
     def _life(self, state: GroupState, now: float) -> float:
@@ -160,19 +155,17 @@ class RedisDirectory:
         lasts = self._limits.keep_names if state.presences or state.watching else 0.0
         return max(latest - now, lasts, 0.0) + SLACK
 
-    def _name(self, key: str, why: str) -> None:
-        if key not in self._named:
-            if len(self._named) >= MOST_NAMED:
-                self._named.clear()
-            self._named.add(key)
-            self.log.error("{why}", why=why)
-
     async def due(self, now: float, most: int) -> list[str]:
         """Return at most `most` ids of groups in which something has ended."""
         found = await self._client.ask(
             *("ZRANGEBYSCORE", ENDS, "-inf", repr(now), "LIMIT", "0", str(most))
         )
-        return [str(one) for one in found]
+        folds = [one for one in found if isinstance(one, str) and fold(one) == one]
+        for one in found:
+            if one not in folds:
+                self._client.name(ENDS, f"{one!r} in {ENDS} in Redis is no group of ids: removed")
+                await self._client.ask("ZREM", ENDS, one)
+        return folds
 
     async def skip(self, client_id: str) -> None:
         """Name the group of `client_id` as `due` no more: it is gone, or cannot be read."""
@@ -199,26 +192,46 @@ class RedisDirectory:
         return await self._listed("ZRANGE", CLASSIC, "0", str(most - 1))
 
     async def _listed(self, *command: str) -> list[ListedClient]:
-        found = []
-        for entry in await self._client.ask(*command):
-            try:
-                found.append(read_listed(entry))
-            except POISON:
-                self._name(command[1], f"an entry of {command[1]} in Redis is no client: left out")
-        return found
+        """Return the clients of a page; others are removed, so that it is full."""
+        while True:
+            found, others = [], []
+            for entry in await self._client.ask(*command):
+                try:
+                    found.append(read_listed(entry))
+                except POISON:
+                    others.append(entry)
+            if not others:
+                return found
+            key = command[1]
+            self._client.name(
+                key, f"entries of {key} in Redis are no clients, such as {others[0]!r}: removed"
+            )
+            await self._client.ask("ZREM", key, *others)
 
     async def counts(self) -> tuple[int, int, int]:
         """Return the numbers of owned ids, of registrations with keys, and of classic ones."""
-        owned, present, classic = [
-            int(await self._client.ask("ZCARD", key)) for key in (OWNED, PRESENT, CLASSIC)
-        ]
+        owned, present, classic = [await self._count(key) for key in (OWNED, PRESENT, CLASSIC)]
         return owned, present, classic
+
+    async def _count(self, key: str) -> int:
+        try:
+            return int(await self._client.ask("ZCARD", key))
+        except Unreadable:
+            return 0  # the client has named it
 
     async def crowd(self, host: str, most: int) -> ClassicCrowd:
         """Return the classic clients from the address of `host` and from all, `most` of each."""
         keys = network_key(network(host)), HEARD
-        there, every, *silent = await self._client.run(CROWD, keys, (str(most),))
-        return ClassicCrowd(there, every, *(tuple(map(str, one)) for one in silent))
+        while True:
+            there, every, *silent = await self._client.run(CROWD, keys, (str(most),))
+            others = [one for one in (*silent[0], *silent[1]) if not is_id(one)]
+            if not others:
+                return ClassicCrowd(there, every, *map(tuple, silent))
+            self._client.name(
+                HEARD, f"{others[0]!r} in {HEARD} or {keys[0]} in Redis is no client: removed"
+            )
+            for key in keys:
+                await self._client.ask("ZREM", key, *others)
 
     # Ids of a key.
 
@@ -239,15 +252,25 @@ class RedisDirectory:
             pairs = zip(found[::2], map(float, found[1::2]), strict=True)
             return {str(client_id): since for client_id, since in pairs}
         except POISON:
-            raise StoreTrouble(f"{_count_key(key)} in Redis cannot be read") from None
+            why = f"{_count_key(key)} in Redis cannot be read"
+            self._client.name(_count_key(key), why)
+            raise Unreadable(why) from None
 
     # Pairs of classic clients.
 
     async def pairing(self, asker: str) -> PairingFacts:
         """Return what a BRIDGE of `asker` is decided upon."""
         keys = FREE, WAITING, PARTNERS
-        partner, waiting, free = await self._client.run(PAIRING, keys, (asker,))
-        return PairingFacts(partner or None, tuple(map(str, waiting)), tuple(map(str, free)))
+        while True:
+            partner, waiting, free = await self._run_pairs(PAIRING, keys, (asker,))
+            others = [one for one in (*waiting, *free) if not is_id(one)]
+            if not others:
+                return PairingFacts(partner if is_id(partner) else None, (*waiting,), (*free,))
+            self._client.name(
+                FREE, f"{others[0]!r} in {FREE} or {WAITING} in Redis is no client: removed"
+            )
+            for key in (FREE, WAITING):
+                await self._client.ask("ZREM", key, *others)
 
     async def pair(self, asker: str, peer: str, place: str, now: float) -> bool:
         """Make two each other's partner, neither free nor waiting.
@@ -256,7 +279,19 @@ class RedisDirectory:
         """
         most = str(2 * self._limits.registrations)
         words = asker, peer, place, repr(now), most
-        return bool(await self._client.run(PAIR, (FREE, WAITING, PARTNERS, PAIRS), words))
+        return bool(await self._run_pairs(PAIR, tuple(PAIR_KEYS), words))
+
+    async def _run_pairs(
+        self, script: Script, keys: tuple[str, ...], words: tuple[str, ...]
+    ) -> Any:
+        """Run a script. A key that another program has written is removed: pairs are made anew then."""
+        try:
+            return await self._client.run(script, keys, words)
+        except Unreadable:  # the client has named it
+            for key, kind in PAIR_KEYS.items():
+                if await self._client.ask("TYPE", key) not in (kind, "none"):
+                    await self._client.ask("DEL", key)
+        return await self._client.run(script, keys, words)
 
     async def wait(self, asker: str, now: float) -> None:
         """`asker` waits; in its old place if it did already."""
@@ -289,6 +324,11 @@ class RedisDirectory:
             self._left.clear()
         self._left[node] = float(left)
         return self._left[node]
+
+
+def is_id(value: object) -> bool:
+    """Return True if `value`, which Redis has told, is the id of a client."""
+    return isinstance(value, str) and ID.fullmatch(value) is not None
 
 
 def _group_key(folded: str) -> str:

@@ -21,10 +21,11 @@ from chatproto.directory.shared import (
     SharedPresence,
     ToClient,
 )
-from chatproto.stores.checks import LAST_PORT, check_key, check_lease, is_text
+from chatproto.stores.checks import check_key, check_lease, is_text
 from chatproto.stores.memory import counted_network
-from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.fields import ID
+from chatproto.wire.blocks import CONTROL
+from chatproto.wire.errors import Unreadable
+from chatproto.wire.fields import BLANK
 from chatproto.wire.limits import ServerLimits
 from chatproto.wire.values import distinct
 
@@ -68,11 +69,11 @@ def write_group(state: GroupState) -> str:
 
 
 def read_group(fold: str, version: int, text: str) -> GroupState:
-    """Read a group. Raises one of POISON for what is none, StoreTrouble for one of newer rules."""
+    """Read a group. Raises one of POISON for what is none, Unreadable for one of newer rules."""
     fields = json.loads(text)
     least = _number(fields.pop("least"))
     if least > PROTOCOL:
-        raise StoreTrouble(
+        raise Unreadable(
             f"a newer version has written what looks like {fold}, which this one may not change:"
             " upgrade this server"
         )
@@ -214,6 +215,7 @@ def read_notice(text: str) -> Notice:
     """Read a notice. Raises one of POISON for what is none."""
     match json.loads(text):
         case ["client", number, str(message), bool(ends), *_]:
+            message.encode()
             return ToClient(_number(number), message, ends)
         case ["presence", str(client_id), version, None, *_]:
             return PresenceNotice(client_id, _number(version), None)
@@ -226,7 +228,7 @@ def read_notice(text: str) -> Notice:
 
 
 def _text(value: Any) -> str:
-    if not is_text(value):
+    if not is_text(value) or CONTROL.search(value):
         raise ValueError
     value.encode()  # JSON can hold half of a surrogate pair, which cannot be sent
     return str(value)
@@ -267,9 +269,12 @@ def write_listed(client: ListedClient) -> str:
 
 def read_listed(text: str) -> ListedClient:
     """Read an entry of a list. Raises one of POISON."""
-    client_id, host, port, key, node = text.split(" ")
+    client_id, host, port, key, node, *_ = text.split(" ")
     number = int(port)
-    if ID.fullmatch(client_id) is None or not 0 <= number <= LAST_PORT:
+    check_lease(client_id, number, host)
+    if key != EMPTY:
+        check_key(key)
+    if not host.isascii() or BLANK.search(host) or not host:
         raise ValueError
     return ListedClient(
         client_id, host, number, "" if key == EMPTY else key, "" if node == EMPTY else node

@@ -18,11 +18,14 @@ from chatproto.stores.redis.client import LATEST, LOST, SOONEST, RedisConnection
 from chatproto.stores.redis.group_text import POISON, read_notice
 from chatproto.stores.redis.node_table import inbox_key
 from chatproto.stores.redis.url import RedisUrl
+from chatproto.wire.errors import StoreTrouble
 
 BLOCK = 2.0
 """Seconds that one read waits for a notice; less than the time in which Redis has to answer."""
 AT_ONCE = 100
 """Notices that are read at once."""
+MOST_NUMBER = 2**53
+"""The highest number of a notice: the scripts that count them have no higher ones."""
 
 
 class Inbox(CoroutineService):
@@ -68,9 +71,15 @@ class Inbox(CoroutineService):
             self._name, self._last = name, 0
         key = inbox_key(name)
         block, count = str(int(BLOCK * 1000)), str(AT_ONCE)
-        found = await connection.ask(
-            *("XREAD", "BLOCK", block, "COUNT", count, "STREAMS", key, f"{self._last}-0")
-        )
+        try:
+            found = await connection.ask(
+                *("XREAD", "BLOCK", block, "COUNT", count, "STREAMS", key, f"{self._last}-0")
+            )
+        except StoreTrouble as error:
+            if await connection.ask("TYPE", key) in ("stream", "none"):
+                raise
+            await self._begin_again(connection, key, error.detail)
+            return
         if self._node.name != name:
             return
         if found is None:
@@ -81,10 +90,20 @@ class Inbox(CoroutineService):
             return
         for entry in found[0][1]:
             number, former = _number(entry), self._last
+            if number > MOST_NUMBER or not entry[0].endswith("-0"):
+                await self._begin_again(connection, key, f"{entry[0]} in it is no notice")
+                return
             self._last = number
             if number != former + 1:
                 self._miss()
             self._hand_on(entry, name)
+
+    async def _begin_again(self, connection: RedisConnection, key: str, why: str) -> None:
+        """Remove an inbox in which other programs have written: no notice could follow, or be read."""
+        self.log.error("{key} in Redis begins anew: {why}", key=key, why=why)
+        await connection.ask("DEL", key)
+        self._last = 0
+        self._miss()
 
     def _hand_on(self, entry: Any, name: str) -> None:
         try:
@@ -97,7 +116,9 @@ class Inbox(CoroutineService):
         try:
             self._listener.noticed(notice)
         except Exception:  # the next notices are for other clients
-            self.log.failure("a notice could not be handled")
+            self.log.failure(
+                "{entry} in {key} could not be handled", entry=entry[0], key=inbox_key(name)
+            )
 
     def _miss(self) -> None:
         self.log.warn("notices of other servers were lost before they were read")

@@ -26,6 +26,7 @@ from chatproto.stores.redis.room_text import (
     parsed_policy,
     read_event,
     read_line,
+    read_member,
     read_seat,
     write_line,
     write_seat,
@@ -42,9 +43,10 @@ from chatproto.stores.redis.scripts import (
     RESERVE,
     SAY,
 )
-from chatproto.wire.errors import RemoteError, StoreTrouble
+from chatproto.wire.errors import RemoteError, Unreadable
 from chatproto.wire.fields import fold
 from chatproto.wire.limits import ServerLimits
+from chatproto.wire.room_fields import ROOM
 
 AT_ONCE = 100
 """Rooms that are asked about at once."""
@@ -98,12 +100,14 @@ class RedisRooms:
                 raise RemoteError(409, "a room looks like that")
             read, unknown = parsed_policy(name, int(version), fields)
             pairs = zip(members[::2], members[1::2], strict=True)
-            seats = {client_id: read_seat(seat) for client_id, seat in pairs}
+            seats = {read_member(who): read_seat(seat) for who, seat in pairs}
             events = tuple(read_event(one, name) for one in told)
             state = RoomState(read, int(event or 0), int(last or 0), seats, unknown, events)
         except POISON:
-            raise StoreTrouble(f"{key} in Redis cannot be read: it is not a room") from None
-        return state, [*_lines(lines)]
+            why = f"{key} in Redis cannot be read: it is not a room"
+            self._client.name(key, why)
+            raise Unreadable(why) from None
+        return state, [*self._lines(key, lines)]
 
     async def create(self, policy: RoomPolicy, now: float, last: int = 0) -> None:
         """Make a room that is empty. `last`: number of its last line, 0 for a room in which nothing was said.
@@ -208,23 +212,23 @@ class RedisRooms:
         key = room_key(name)
         ask = self._client.ask
         stream = f"{key}:s"
-        last = int(await ask("HGET", key, "last") or 0)
+        last = self._count(key, await ask("HGET", key, "last") or "0")
         oldest = await ask("XRANGE", stream, "-", "+", "COUNT", "1")
         since = _number(oldest[0][0]) if oldest else last + 1
         if after is not None:
             if not since - 1 <= after <= last:
                 raise RemoteError(404, "that message is no longer stored")
             found = await ask("XRANGE", stream, str(after + 1), "+", "COUNT", str(limit + 1))
-            lines, more = part((one.line for one in _lines(found)), limit, size)
-            return HistoryPage(tuple(lines), more)
+            lines, more = part((one.line for one in self._lines(key, found)), limit, size)
+            return HistoryPage(tuple(lines), more or len(found) > limit)
         end = "+"
         if before is not None:
             if not since <= before <= last + 1:
                 raise RemoteError(404, "that message is no longer stored")
             end = f"({before}-0"
         found = await ask("XREVRANGE", stream, end, "-", "COUNT", str(limit + 1))
-        lines, more = part((one.line for one in _lines(found)), limit, size)
-        return HistoryPage(tuple(reversed(lines)), more)
+        lines, more = part((one.line for one in self._lines(key, found)), limit, size)
+        return HistoryPage(tuple(reversed(lines)), more or len(found) > limit)
 
     async def reserve(self, owner: str, name: str, most: int, now: float) -> bool:
         """Reserve one of `most` rooms of an owner; False if it has as many."""
@@ -252,12 +256,21 @@ class RedisRooms:
         """Return the policy and the number of members of one room; None if there is none to be read."""
         key, ask = room_key(name), self._client.ask
         asked = [ask("HMGET", key, "version", "policy"), ask("HLEN", f"{key}:m")]
-        facts, members = [await one for one in [Deferred.fromCoroutine(one) for one in asked]]
+        answers = await DeferredList(
+            [Deferred.fromCoroutine(one) for one in asked], consumeErrors=True
+        )
+        for done, failure in answers:
+            if not done and failure.check(Unreadable):
+                return None
+            if not done:
+                failure.raiseException()
+        (_, facts), (_, members) = answers
         try:
             fields = json.loads(facts[1])
             policy, _ = parsed_policy(name, int(facts[0]), fields)
             return (policy, int(members)) if fields["name"] == name else None
         except POISON:
+            self._client.name(key, f"{key} in Redis cannot be read: it is not a room")
             return None
 
     async def forget(self, policy: RoomPolicy) -> bool:
@@ -294,18 +307,31 @@ class RedisRooms:
         found = await self._client.ask(
             *("ZRANGEBYSCORE", USED, "-inf", f"({before}", "LIMIT", "0", str(most))
         )
-        return [str(one) for one in found]
+        return await self._rooms(found)
 
     async def occupied(self, first: int, most: int) -> list[str]:
         """Return the names of at most `most` rooms with members, beginning with the place `first`."""
         found = await self._client.ask(
             *("ZRANGEBYSCORE", USED, "+inf", "+inf", "LIMIT", str(first), str(most))
         )
-        return [str(one) for one in found]
+        return await self._rooms(found)
 
     async def names(self) -> list[str]:
         """Return the names of all rooms, in their order."""
-        return sorted(map(str, await self._client.ask("ZRANGE", USED, "0", "-1")))
+        return sorted(await self._rooms(await self._client.ask("ZRANGE", USED, "0", "-1")))
+
+    async def _rooms(self, found: list[Any]) -> list[str]:
+        """Return the names of rooms in `found`; what is none is removed."""
+        for one in found:
+            if not _is_room(one):
+                self._client.name(USED, f"{one!r} in {USED} in Redis is no room: removed")
+                await self._client.ask("ZREM", USED, one)
+        return [one for one in found if _is_room(one)]
+
+    async def skip(self, name: str) -> None:
+        """Name a room no more that there is not."""
+        for key in (USED, LISTING):
+            await self._client.ask("ZREM", key, name)
 
     async def listed(self, after: str, most: int) -> list[str]:
         """Return the names of at most `most` open rooms that come after `after`."""
@@ -313,7 +339,24 @@ class RedisRooms:
         found = await self._client.ask(
             *("ZRANGEBYLEX", LISTING, begin, "+", "LIMIT", "0", str(most))
         )
-        return [str(one) for one in found]
+        return [one for one in found if _is_room(one)]
+
+    def _lines(self, key: str, entries: Iterable[Any]) -> Iterable[LineSaid]:
+        """Read the lines of a stream; entries that another program wrote are left out."""
+        for entry, fields in entries:
+            try:
+                yield read_line(_number(entry), fields[1])
+            except (IndexError, *POISON):
+                self._client.name(f"{key}:s", f"{entry} in {key}:s in Redis is no line: left out")
+
+    def _count(self, key: str, text: Any) -> int:
+        """Read a number of the room `key`. Raises Unreadable."""
+        try:
+            return int(text)
+        except POISON:
+            why = f"{key} in Redis cannot be read: it is not a room"
+            self._client.name(key, why)
+            raise Unreadable(why) from None
 
     def _token(self, key: str) -> str:
         return f"{key}:t:{self._new_token()}"
@@ -327,14 +370,9 @@ def _event(found: Any) -> int:
     return event
 
 
+def _is_room(name: Any) -> bool:
+    return isinstance(name, str) and ROOM.fullmatch(name) is not None
+
+
 def _number(entry: str) -> int:
     return int(entry.partition("-")[0])
-
-
-def _lines(entries: Iterable[Any]) -> Iterable[LineSaid]:
-    """Read the lines of a stream; entries that another program wrote are left out."""
-    for entry, fields in entries:
-        try:
-            yield read_line(_number(entry), fields[1])
-        except (IndexError, *POISON):
-            continue

@@ -22,6 +22,9 @@ from chatproto.rooms.shared import (
     SpokenBy,
 )
 from chatproto.stores.policies import policy_fields, read_policy
+from chatproto.wire.blocks import CONTROL
+from chatproto.wire.fields import ID
+from chatproto.wire.room_fields import ROOM
 
 FIELDS: dict[str, Any] = {
     **dict.fromkeys(("owner", "topic", "secret"), str),
@@ -49,10 +52,10 @@ def _event(kind: str, name: str, body: str, room: str) -> RoomEvent:
         case "said":
             return read_line(int(name), body)
         case "entered" | "moved":
-            return MemberEntered(name, read_seat(body), kind == "moved")
+            return MemberEntered(read_member(name), read_seat(body), kind == "moved")
         case "left":
             [reason] = json.loads(body)
-            return MemberLeft(name, _text(reason))
+            return MemberLeft(read_member(name), _text(reason))
         case "policy":
             fields, news = json.loads(body)
             if fields is None:
@@ -63,8 +66,10 @@ def _event(kind: str, name: str, body: str, room: str) -> RoomEvent:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str):
+    """Return `value` if it is a text that stands in one line, as all that members are told of a room."""
+    if not isinstance(value, str) or CONTROL.search(value):
         raise ValueError
+    value.encode()  # JSON can hold half of a surrogate pair, which cannot be sent
     return value
 
 
@@ -78,6 +83,9 @@ def parsed_policy(name: str, version: int, fields: Any) -> tuple[RoomPolicy, dic
     known = {one: fields[one] for one in FIELDS}
     if not all(isinstance(known[one], kind) for one, kind in FIELDS.items()):
         raise ValueError
+    if ROOM.fullmatch(name) is None:
+        raise ValueError
+    _text(known["topic"])
     for pairs in (known["ops"], known["mutes"], known["invited"]):
         if not all(isinstance(key, str) and isinstance(end, float | int) for key, end in pairs):
             raise ValueError
@@ -98,10 +106,18 @@ def write_line(sender: str, at: float, text: str, spoken_by: SpokenBy) -> str:
 def read_line(number: int, text: str) -> LineSaid:
     """Raises TypeError or ValueError for what is no line."""
     sender, at, said, node, connection, cseq = json.loads(text)
-    if not (isinstance(sender, str) and isinstance(said, str) and isinstance(node, str)):
+    if not (isinstance(said, str) and isinstance(node, str)):
         raise ValueError
-    line = RoomLine(number, sender, float(at), said)
+    said.encode()  # JSON can hold half of a surrogate pair, which cannot be sent
+    line = RoomLine(number, read_member(sender), float(at), said)
     return LineSaid(line, SpokenBy(node, int(connection), int(cseq)))
+
+
+def read_member(name: Any) -> str:
+    """Return `name` if it is one that members have. Raises TypeError or ValueError."""
+    if ID.fullmatch(name) is None:
+        raise ValueError
+    return str(name)
 
 
 def write_seat(seat: RoomSeat) -> str:

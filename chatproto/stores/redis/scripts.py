@@ -3,6 +3,9 @@
 Each aggregate has keys with one hash tag, and is changed only if its version is the one that was decided
 upon. A script that may not be carried out twice keeps its result for `TOKEN_LIFE` under a token, in the
 same step: a retry after a lost reply finds it there, whoever else has changed the aggregate meanwhile.
+
+A list of all rooms or clients is changed with `pcall`: where another program has put something else in its
+place, the aggregate is changed all the same.
 """
 
 from __future__ import annotations
@@ -190,7 +193,7 @@ if redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return '0' end
 local former = redis.call('HGET', KEYS[2], ARGV[3])
 if not former and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return '-1' end
 redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
-redis.call('ZADD', KEYS[3], '+inf', ARGV[6])
+redis.pcall('ZADD', KEYS[3], '+inf', ARGV[6])
 local event = redis.call('HINCRBY', KEYS[1], 'event', 1)
 local what = former and ' moved ' or ' entered '
 redis.call('PUBLISH', ARGV[1] .. KEYS[1], event .. what .. ARGV[3] .. ' ' .. ARGV[4])
@@ -220,7 +223,7 @@ for n = 4, #ARGV, 3 do
   end
 end
 if gone > 0 and redis.call('HLEN', KEYS[2]) == 0 then
-  redis.call('ZADD', KEYS[3], ARGV[2], ARGV[3])
+  redis.pcall('ZADD', KEYS[3], ARGV[2], ARGV[3])
 end
 return {gone, redis.call('HGET', KEYS[1], 'event') or 0}
 """)
@@ -241,11 +244,11 @@ else
   version = string.format('%.0f', ARGV[2] + 1)
   redis.call('HSET', KEYS[1], 'version', version, 'policy', ARGV[4])
   redis.call('HSETNX', KEYS[1], 'last', ARGV[5])
-  redis.call('ZADD', KEYS[3], 'NX', ARGV[6], ARGV[3])
+  redis.pcall('ZADD', KEYS[3], 'NX', ARGV[6], ARGV[3])
   if ARGV[7] == '1' then
-    redis.call('ZADD', KEYS[2], 0, ARGV[3])
+    redis.pcall('ZADD', KEYS[2], 0, ARGV[3])
   else
-    redis.call('ZREM', KEYS[2], ARGV[3])
+    redis.pcall('ZREM', KEYS[2], ARGV[3])
   end
 end
 local event = redis.call('HINCRBY', KEYS[1], 'event', 1)
@@ -293,28 +296,40 @@ in the listing, item in the count. Returns 1, or 0 if it has changed or is in us
 """
 
 BEAT = _script("""
+local removed = {}
+for n, wanted in ipairs({'hash', 'string', 'zset'}) do
+  local kind = redis.call('TYPE', KEYS[n])
+  kind = type(kind) == 'table' and kind.ok or kind
+  if kind ~= wanted and kind ~= 'none' then
+    redis.call('DEL', KEYS[n])
+    removed[#removed + 1] = KEYS[n]
+  end
+end
 if ARGV[2] == '1' then
   redis.call('HSETNX', KEYS[1], ARGV[1], 0)
 elseif redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then
-  return {redis.call('GET', KEYS[2]) or ''}
+  return {redis.call('GET', KEYS[2]) or '', removed}
 end
-redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+if type(redis.pcall('HINCRBY', KEYS[1], ARGV[1], 1)) == 'table' then
+  redis.call('HSET', KEYS[1], ARGV[1], 1)
+end
 redis.call('SETNX', KEYS[2], ARGV[3])
 local changed = {}
 for n = 4, #KEYS do
-  local event = redis.call('HGET', KEYS[n], 'event') or '0'
+  local event = redis.pcall('HGET', KEYS[n], 'event') or '0'
   if event ~= ARGV[n] then
     changed[#changed + 1] = n - 4
   end
 end
 local count = redis.call('ZCARD', KEYS[3])
-return {redis.call('GET', KEYS[2]), redis.call('HGETALL', KEYS[1]), changed, count}
+return {redis.call('GET', KEYS[2]), removed, redis.call('HGETALL', KEYS[1]), changed, count}
 """)
 """Say that a node is there, and look whether anything was missed.
 
 KEYS: nodes, epoch, rooms by use, then rooms. ARGV: node, 1 for its first beat, a new epoch if there is
-none, then for each room the last event that is known. Returns the epoch; unless the node was given up also
-the nodes with their counters, the indexes of rooms that have other events, and the number of all rooms.
+none, then for each room the last event that is known. Returns the epoch, and which of the first three keys
+were removed because another program had written them; unless the node was given up also the nodes with
+their counters, the indexes of rooms that have other events, and the number of all rooms.
 """
 
 GIVE_UP = _script("""

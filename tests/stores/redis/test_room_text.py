@@ -22,6 +22,7 @@ from chatproto.stores.redis.room_text import (
     write_seat,
     written_policy,
 )
+from chatproto.wire.fields import ID
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -32,7 +33,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 class RoomTextTests(SynchronousTestCase):
-    @given(TEXTS, st.floats(0, 1e10), TEXTS, st.integers(0, 2**40))
+    @given(st.from_regex(ID, fullmatch=True), st.floats(0, 1e10), TEXTS, st.integers(0, 2**40))
     def test_lines_and_members_are_read_as_they_were_written(
         self, sender: str, at: float, text: str, number: int
     ) -> None:
@@ -74,6 +75,9 @@ class RoomTextTests(SynchronousTestCase):
 
     def test_deep_nesting_and_huge_numbers_are_poison(self) -> None:
         for text in (
+            '1 said 5 ["an\\nn",1,"b","n",1,1]',
+            '1 said 5 ["ann",1,"\\ud800","n",1,1]',
+            '1 left an\tn ["kicked"]',
             '1 entered bob ["n",Infinity,"k","h"]',
             '1 said 5 ["a",1' + "0" * 400 + ',"b","n",1,1]',
         ):

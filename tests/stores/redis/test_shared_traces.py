@@ -6,9 +6,8 @@ Redis is one in this process, and a real one. `tests/stores/test_traces.py` comp
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-import pytest
 from hypothesis import given, settings
 
 from chatproto.wire import bcp2_rooms, bcp2_server, classic, codec, strict
@@ -17,19 +16,10 @@ from tests.contracts.shared_row import SHARED_LIMITS, Pair
 from tests.contracts.traces import TRACES, Step
 from tests.limits import Limits
 from tests.long import LONG
-from tests.redis_process import Redis
 from tests.stores.test_traces import RECORDED
 
 EVERY = 4
 """The gate tries each fourth recorded trace with a real Redis too."""
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Port of a real Redis, which has a database in memory only."""
-    redis = Redis(tmp_path_factory.mktemp("redis"), "--appendonly", "no")
-    yield redis.port
-    redis.kill()
 
 
 def compare(trace: Iterable[Step], limits: Limits = SHARED_LIMITS, port: int = 0) -> None:
@@ -115,3 +105,9 @@ def test_who_watches_too_many_is_told_first_that_there_is_no_such_client() -> No
     register = [keyed(at, bcp2_server.Register(1, name, 5000)) for at, name in enumerate(names, 1)]
     watches = [bcp2_server.Watch(2, name) for name in (*names, "dora")]
     compare([*register, keyed(1, *watches)])
+
+
+def test_a_line_to_a_foreign_room_is_refused_after_what_was_said_before() -> None:
+    lines = [bcp2_rooms.Say(3, "#tea", "hi"), bcp2_rooms.Say(4, "#den", "you too")]
+    register, join = bcp2_server.Register(1, "ann", 5000), bcp2_rooms.Join(2, "#tea")
+    compare([keyed(1, register, join), keyed(1, *lines, bcp2_rooms.Say(5, "#tea", "again"))])

@@ -5,7 +5,6 @@ Redis is one in this process, and a real one.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -17,7 +16,6 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from tests.contracts.shared_row import Pair
 from tests.contracts.traces import CLASSIC, DIRECTORY, IDS, IN_ROOMS, MODERATION, OPENING, ROOMS
 from tests.long import LONG
-from tests.redis_process import Redis
 
 KEYED = st.integers(1, 8)
 FOUNDERS = st.integers(1, 3)
@@ -147,14 +145,6 @@ def run(examples: int, steps: int, port: int = 0) -> None:
     run_state_machine_as_test(ServersThere, settings=limits)
 
 
-def run_with_real_redis(folder: Path, examples: int, steps: int) -> None:
-    redis = Redis(folder, "--appendonly", "no")
-    try:
-        run(examples, steps, redis.port)
-    finally:
-        redis.kill()
-
-
 def test_clients_of_several_servers_see_no_difference() -> None:
     run(4, 20)
 
@@ -164,12 +154,10 @@ def test_clients_of_several_servers_see_no_difference_for_long() -> None:
     run(150, 50)
 
 
-def test_clients_of_several_servers_with_a_real_redis_see_no_difference(tmp_path: Path) -> None:
-    run_with_real_redis(tmp_path, 1, 20)
+def test_clients_of_several_servers_with_a_real_redis_see_no_difference(port: int) -> None:
+    run(1, 20, port)
 
 
 @LONG
-def test_clients_of_several_servers_with_a_real_redis_see_no_difference_for_long(
-    tmp_path: Path,
-) -> None:
-    run_with_real_redis(tmp_path, 100, 50)
+def test_clients_of_several_servers_with_a_real_redis_see_no_difference_for_long(port: int) -> None:
+    run(100, 50, port)
