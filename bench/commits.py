@@ -74,14 +74,7 @@ class Version:
     def of(cls, commit: str, place: Path) -> Version:
         """Take the source of `commit` from the history. Raises CannotMeasure."""
         place.mkdir()
-        source = place / "source"
-        source.mkdir()
-        archive = ["git", "archive", commit, "chatproto", "twisted"]
-        packed = subprocess.run(archive, cwd=HERE.parent, capture_output=True, check=False)
-        if packed.returncode:
-            raise CannotMeasure(f"{commit}: {packed.stderr.decode().strip()}")
-        subprocess.run(["tar", "-x", "-C", source], input=packed.stdout, check=True)
-        environment = {"PYTHONPATH": str(source)}
+        environment = {"PYTHONPATH": str(source_of(commit, place))}
         return cls(
             commit,
             place,
@@ -111,9 +104,20 @@ class Version:
         self.server.stop()
 
 
-def server(home: Path, environment: dict[str, str], lobby: int) -> Subject:
-    """Make a server with a port, and a lobby on another. Older ones have fewer limits."""
-    port = free_port()
+def source_of(commit: str, place: Path) -> Path:
+    """Take the source of `commit` from the history into a folder in `place`. Raises CannotMeasure."""
+    source = place / "source"
+    source.mkdir()
+    archive = ["git", "archive", commit, "chatproto", "twisted"]
+    packed = subprocess.run(archive, cwd=HERE.parent, capture_output=True, check=False)
+    if packed.returncode:
+        raise CannotMeasure(f"{commit}: {packed.stderr.decode().strip()}")
+    subprocess.run(["tar", "-x", "-C", source], input=packed.stdout, check=True)
+    return source
+
+
+def known_limits(environment: dict[str, str]) -> set[str]:
+    """Return the limits that a server knows which is started in `environment`."""
     listed = subprocess.run(
         [sys.executable, twistd(), "-n", "chatserver", "--limits", "list"],
         env={**os.environ, **environment},
@@ -121,7 +125,13 @@ def server(home: Path, environment: dict[str, str], lobby: int) -> Subject:
         text=True,
         check=True,
     ).stdout
-    known = {line.partition("=")[0].replace("_", "-") for line in listed.splitlines()}
+    return {line.partition("=")[0].replace("_", "-") for line in listed.splitlines()}
+
+
+def server(home: Path, environment: dict[str, str], lobby: int) -> Subject:
+    """Make a server with a port, and a lobby on another. Older ones have fewer limits."""
+    port = free_port()
+    known = known_limits(environment)
     limits = [f"--limits={name}=1000000" for name in UNLIMITED if name in known]
     command = [sys.executable, twistd(), "-n", "--pidfile=", "chatserver", "--quiet", *limits]
     where = [f"--port=tcp:{port}:interface=127.0.0.1", f"--lobby={lobby}", f"--home={home}"]

@@ -6,6 +6,7 @@ copies all that this one has left in it under other ids.
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -28,26 +29,12 @@ INFO = "INFO\r\n\r\n"
 EVERY = 0.005
 """Seconds between an answer and the next request of a probe."""
 FIND = """
-local found = {}
+local groups, lists = {}, {}
 for _, key in ipairs(redis.call('KEYS', 'chatproto:*')) do
   local kind = redis.call('TYPE', key).ok
   if kind == 'hash' and string.find(key, ARGV[1], 1, true) then
-    found[#found + 1] = key
+    groups[#groups + 1] = {key, redis.call('PTTL', key), redis.call('HGETALL', key)}
   elseif kind == 'zset' then
-    for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-      if string.find(member, ARGV[1], 1, true) then found[#found + 1] = key break end
-    end
-  end
-end
-return table.concat(found, ' ')
-"""
-"""Name the keys that tell of an id."""
-COPY = """
-local lists, groups = {}, {}
-for _, key in ipairs(KEYS) do
-  if redis.call('TYPE', key).ok == 'hash' then
-    groups[#groups + 1] = {key, redis.call('HGETALL', key), redis.call('PTTL', key)}
-  else
     local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
     for at = 1, #entries, 2 do
       if string.find(entries[at], ARGV[1], 1, true) then
@@ -56,21 +43,28 @@ for _, key in ipairs(KEYS) do
     end
   end
 end
-for number = tonumber(ARGV[2]), tonumber(ARGV[3]) - 1 do
+return cjson.encode({groups = groups, lists = lists})
+"""
+"""Return what tells of an id: hashes with their life and fields, and entries of lists with their scores."""
+COPY = """
+local found = cjson.decode(ARGV[2])
+for number = tonumber(ARGV[3]), tonumber(ARGV[4]) - 1 do
   local id = 'q' .. string.gsub(string.format('%07o', number), '%d',
     function(digit) return string.char(string.byte(digit) + 67) end)
   local function renamed(text) return (string.gsub(text, ARGV[1], id)) end
-  for _, group in ipairs(groups) do
+  for _, group in ipairs(found.groups) do
     local fields = {}
-    for at, text in ipairs(group[2]) do fields[at] = renamed(text) end
+    for at, text in ipairs(group[3]) do fields[at] = renamed(text) end
     redis.call('HSET', renamed(group[1]), unpack(fields))
-    redis.call('PEXPIRE', renamed(group[1]), group[3])
+    redis.call('PEXPIRE', renamed(group[1]), group[2])
   end
-  for _, entry in ipairs(lists) do redis.call('ZADD', entry[1], entry[2], renamed(entry[3])) end
+  for _, entry in ipairs(found.lists) do
+    redis.call('ZADD', entry[1], entry[2], renamed(entry[3]))
+  end
 end
 return 'done'
 """
-"""Copy what they tell of it for the ids of a range of numbers."""
+"""Copy what `FIND` has found for the ids of a range of numbers."""
 
 
 def register(port: int, client_id: str) -> float:
@@ -96,15 +90,13 @@ def fill(redis: Redis, database: int, port: int, count: int) -> None:
     time.sleep(1.0)  # the end of its connection is told to Redis too
     with socket.create_connection(("127.0.0.1", redis.port), PATIENCE) as wire:
         _ask(wire, "SELECT", str(database))
-        keys = _ask(wire, "EVAL", FIND, "0", MODEL).split()
-        if len(keys) < 2:
-            raise CannotMeasure(
-                f"Redis holds {keys} of a registration: a group and lists are expected"
-            )
+        found = _ask(wire, "EVAL", FIND, "0", MODEL)
+        if not all(json.loads(found).values()):
+            raise CannotMeasure(f"a registration is no group and no entries of lists: {found}")
         with _without_file(redis, wire):
             for first in range(0, count, AT_ONCE):
                 last = min(first + AT_ONCE, count)
-                _ask(wire, "EVAL", COPY, str(len(keys)), *keys, MODEL, str(first), str(last))
+                _ask(wire, "EVAL", COPY, "0", MODEL, found, str(first), str(last))
 
 
 @contextmanager

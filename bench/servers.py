@@ -36,7 +36,7 @@ def subject(place: Path, name: str, store: str, *more: str, others: Sequence[int
     (home / "key.pem").chmod(0o600)
     twistd = str(Path(sys.executable).parent / "twistd")
     where = ["--port", f"tcp:{port}:interface=127.0.0.1", "--home", str(home), "--store", store]
-    where += ["--limits", "new-ids-per-address=1000000"]  # all come from this machine
+    where += ["--limits=new-ids-per-address=1000000"]  # all come from this machine
     command_line = [twistd, "-n", "--pidfile=", "chatserver", "--quiet", *where, *more]
     return Subject(name, command_line, port, REGISTER, REGISTERED, others)
 

@@ -52,8 +52,8 @@ class Registry(Protocol):
     def expire(self, before: float, most: int = 1_000_000) -> int:
         """Forget clients not heard from since `before`, at most `most`; returns the number."""
 
-    def listed(self, most: int) -> list[ClassicRegistration]:
-        """The first `most` leases in the order in which they registered."""
+    def listed(self, most: int) -> Iterator[ClassicRegistration]:
+        """The first `most` leases that there are now, in the order in which they registered."""
 
     def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
         """The ids that begin with `prefix` and come after `after`, in order."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice, takewhile
+from operator import attrgetter, itemgetter
 from socket import inet_aton, inet_ntoa
 from typing import Any
 
@@ -16,6 +16,7 @@ from chatproto.directory.classic_registration import (
     network,
 )
 from chatproto.directory.sorted_ids import SortedIds
+from chatproto.stores.lease_entries import LeaseEntry, StoredLease, UnheardLeases
 from chatproto.wire.classic import ClassicRegister
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
@@ -26,18 +27,6 @@ LOOPBACK = 127
 """First byte of IPv4 addresses of the machine itself."""
 CROWD = 100
 """An address with more leases than this makes room among its own."""
-
-
-class LeaseEntry:
-    """A lease and when it was last heard of."""
-
-    __slots__ = ("heard", "lease", "network")
-
-    def __init__(self, lease: ClassicRegistration, heard: float, counted: str | None) -> None:
-        self.lease = lease
-        self.heard = heard
-        self.network = counted
-        """See `counted_network`."""
 
 
 def counted_network(host: str) -> str | None:
@@ -66,28 +55,18 @@ class MemoryRegistry:
         self._waiting: OrderedDict[str, LeaseEntry] = OrderedDict()  # the first who came first
         self._networks: dict[str, OrderedDict[str, LeaseEntry]] = {}  # the longest silent first
         self._partners: OrderedDict[str, str] = OrderedDict()  # the oldest pair first
+        self._unheard = UnheardLeases({})  # silent for longer than all others
         self._sorted = SortedIds()
 
-    def image(self, named: Callable[[Origin], Any]) -> dict[str, list[Any]]:
-        """Give all leases and their orders as JSON values; `named` turns an origin into one."""
-        return {
-            "leases": [
-                [*(one.lease.client_id, one.lease.ip, one.lease.port, one.lease.key),
-                 *(named(one.lease.source), one.heard)]
-                for one in self._entries.values()
-            ],
-            "silent": list(self._silent),
-            "free": list(self._free),
-            "waiting": list(self._waiting),
-            "partners": list(self._partners.items()),
-        }  # fmt: skip
-
     def load(self, image: dict[str, list[Any]], find: Callable[[Any], Origin]) -> None:
-        """Fill an empty registry from `image`; `find` gives the origin that `named` turned into it."""
+        """Fill an empty registry from what an older server wrote of one, in JSON.
+
+        Args: find: makes an origin of its JSON.
+        """
         entries = self._entries
         for client_id, ip, port, key, source, heard in image.get("leases", ()):
             lease = ClassicRegistration(client_id, ip, port, find(source), key)
-            entries[client_id] = LeaseEntry(lease, heard, counted_network(lease.host))
+            entries[client_id] = _entry(lease, heard)
         self._sorted = SortedIds(entries)
         for client_id in image.get("silent", ()):
             self._silent[client_id] = entries[client_id]
@@ -96,35 +75,29 @@ class MemoryRegistry:
             order.update((client_id, entries[client_id]) for client_id in image.get(name, ()))
         self._partners.update((one, other) for one, other in image.get("partners", ()))
 
-    def restore(self, leases: Iterable[tuple[ClassicRegistration, float]]) -> None:
+    def restore(self, rows: Sequence[StoredLease]) -> None:
         """Fill an empty registry, all of whose clients are free.
 
-        Args: leases: each with the time of its last request, in the order in which they registered.
-        If they are too many, the longest silent are forgotten.
+        Args: rows: leases in the order in which they registered. If they are too many, the longest silent
+        are forgotten.
         """
         entries, counted = self._entries, dict[str, str | None]()
-        for lease, heard in leases:
-            host = lease.source.host
+        for row in rows:
+            host = row[4]
             if host not in counted:
                 counted[host] = counted_network(host)
-            entries[lease.client_id] = LeaseEntry(lease, heard, counted[host])
+            entries[row[0]] = LeaseEntry(row[7], counted[host], row)
         self._sorted = SortedIds(entries)
-        order = sorted(entries.values(), key=attrgetter("heard"))
-        networks = self._networks
-        for entry in order:
-            client_id, counted_as = entry.lease.client_id, entry.network
-            self._silent[client_id] = entry
-            if entry.lease.key is None:
-                self._free[client_id] = entry
-            if counted_as is not None:
-                if counted_as not in networks:
-                    networks[counted_as] = OrderedDict()
-                networks[counted_as][client_id] = entry
-        for there in tuple(networks.values()):
-            while len(there) > self._most_per_network:
-                self.forget(next(iter(there)))
+        by_silence = sorted(rows, key=itemgetter(7))
+        self._unheard = UnheardLeases({row[0]: entries[row[0]] for row in by_silence})
+        for row in rows:
+            if row[3] is not None:  # it has a key
+                self._unheard.take(row[0])
+        for where in {one for one in counted.values() if one is not None}:
+            while self._unheard.count(where) > self._most_per_network:
+                self._forget_unheard(where)
         while len(entries) > self._most:
-            self.forget(next(iter(self._silent)))
+            self._forget_unheard()
 
     def find(self, client_id: str) -> ClassicRegistration | None:
         entry = self._entries.get(client_id)
@@ -161,11 +134,13 @@ class MemoryRegistry:
         if entry is None or entry.lease is not lease:
             self._changes(entry.lease if entry else None, lease, now)
         if entry is None:
-            entry = LeaseEntry(lease, now, counted_network(lease.host))
+            entry = _entry(lease, now)
             self._entries[client_id] = self._silent[client_id] = entry
             self._sorted.add(client_id)
             self._enter_network(entry)
         elif entry.lease is not lease:
+            if entry.row is not None:
+                self._wake(entry)
             moved = entry.lease.host != lease.host
             if moved:
                 self._leave_network(entry)
@@ -190,24 +165,24 @@ class MemoryRegistry:
         if entry is None:
             return False
         self._sorted.remove(client_id)
+        self._waiting.pop(client_id, None)
+        if entry.row is not None:
+            self._unheard.remove(client_id)
+            return True
         del self._silent[client_id]
         self._free.pop(client_id, None)
-        self._waiting.pop(client_id, None)
         self._leave_network(entry)
         return True
 
     def expire(self, before: float, most: int = 1_000_000) -> int:
-        gone = 0
-        while self._silent and gone < most:
-            client_id, entry = next(iter(self._silent.items()))
-            if entry.heard >= before:
-                break
+        ended = self._ended(before, most)
+        for client_id in ended:
             self.forget(client_id)
-            gone += 1
-        return gone
+        return len(ended)
 
-    def listed(self, most: int) -> list[ClassicRegistration]:
-        return [entry.lease for entry in islice(self._entries.values(), most)]
+    def listed(self, most: int) -> Iterator[ClassicRegistration]:
+        entries = tuple(islice(self._entries.values(), most))
+        return map(attrgetter("lease"), entries)
 
     def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
         return self._sorted.page(prefix, after)
@@ -222,12 +197,16 @@ class MemoryRegistry:
         return _first_but(asker, self._waiting.values())
 
     def last_free(self, asker: str) -> ClassicRegistration | None:
-        return _first_but(asker, reversed(self._free.values()))
+        found = _first_but(asker, reversed(self._free.values()))
+        if found is None and (entry := self._unheard.last_free(asker)) is not None:
+            return entry.lease
+        return found
 
     def pair(self, asker: str, peer: str) -> None:
         for one, other in ((asker, peer), (peer, asker)):
             self._free.pop(one, None)
             self._waiting.pop(one, None)
+            self._unheard.take(one)
             self._partners[one] = other
             self._partners.move_to_end(one)
         while len(self._partners) > 2 * self._most:
@@ -243,13 +222,28 @@ class MemoryRegistry:
 
         Nobody is forgotten whose connection lives. Raises RemoteError 503 if nobody else is there.
         """
-        there: dict[str, LeaseEntry] = self._networks.get(counted_network(lease.host) or "") or {}
-        if len(there) >= self._most_per_network:
-            self._forget_one(there.values())
-        elif len(self._entries) >= self._most:
-            # Whoever takes many places makes room for itself.
-            crowd = there if len(there) > CROWD else self._silent
-            self._forget_one(crowd.values())
+        where, full = counted_network(lease.host), len(self._entries) >= self._most
+        there: dict[str, LeaseEntry] = self._networks.get(where or "") or {}
+        count = len(there) + self._unheard.count(where)
+        # Whoever takes many places makes room for itself.
+        if where is not None and (count >= self._most_per_network or (full and count > CROWD)):
+            if not self._forget_unheard(where):
+                self._forget_one(there.values())
+        elif full and not self._forget_unheard():
+            self._forget_one(self._silent.values())
+
+    def _forget_unheard(self, where: str | None = None) -> bool:
+        """Forget the longest silent that was read at the start, of all or of the network `where`.
+
+        Returns: False if there is none.
+        """
+        entry = self._unheard.oldest(where)
+        return entry is not None and self.forget(entry.lease.client_id)
+
+    def _ended(self, before: float, most: int) -> list[str]:
+        """Return at most `most` ids of clients that were not heard from since `before`."""
+        entries, order = self._entries, chain(self._unheard, self._silent)
+        return list(islice(takewhile(lambda one: entries[one].heard < before, order), most))
 
     def _forget_one(self, entries: Iterable[LeaseEntry]) -> None:
         for entry in islice(entries, EXAMINED):
@@ -267,11 +261,24 @@ class MemoryRegistry:
         """Put `entry` last wherever the order is that of silence."""
         client_id = entry.lease.client_id
         entry.heard = now
+        if entry.row is not None:
+            self._wake(entry)
         self._silent.move_to_end(client_id)
         if client_id in self._free:
             self._free.move_to_end(client_id)
         if entry.network is not None:
             self._networks[entry.network].move_to_end(client_id)
+
+    def _wake(self, entry: LeaseEntry) -> None:
+        """Put an entry that was read at the start, and is heard of now, last in all orders."""
+        client_id = entry.lease.client_id
+        if self._unheard.is_free(client_id):
+            self._free[client_id] = entry
+        self._unheard.remove(client_id)
+        entry.row = None
+        self._silent[client_id] = entry
+        if entry.network is not None:
+            self._networks.setdefault(entry.network, OrderedDict())[client_id] = entry
 
     def _enter_network(self, entry: LeaseEntry) -> None:
         """Count `entry` where it came from; the longest silent there goes if it is one too many."""
@@ -279,7 +286,8 @@ class MemoryRegistry:
             return
         there = self._networks.setdefault(entry.network, OrderedDict())
         there[entry.lease.client_id] = entry
-        if len(there) > self._most_per_network:  # it moved here
+        too_many = len(there) + self._unheard.count(entry.network) > self._most_per_network
+        if too_many and not self._forget_unheard(entry.network):  # it moved here
             self.forget(next(one for one in there if one != entry.lease.client_id))
 
     def _leave_network(self, entry: LeaseEntry) -> None:
@@ -288,6 +296,13 @@ class MemoryRegistry:
             del there[entry.lease.client_id]
             if not there:
                 del self._networks[entry.network]
+
+
+def _entry(lease: ClassicRegistration, heard: float) -> LeaseEntry:
+    """Make the entry of a new lease."""
+    entry = LeaseEntry(heard, counted_network(lease.host), None)
+    entry.lease = lease
+    return entry
 
 
 def _first_but(asker: str, entries: Iterable[LeaseEntry]) -> ClassicRegistration | None:

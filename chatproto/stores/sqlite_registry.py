@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
-from itertools import islice, takewhile
+from itertools import islice
 
-from chatproto.directory.classic_registration import ClassicRegistration, Origin
+from chatproto.directory.classic_registration import ClassicRegistration
 from chatproto.stores.checks import LAST_PORT, check_lease
-from chatproto.stores.memory import LeaseEntry, MemoryRegistry
+from chatproto.stores.lease_entries import LeaseEntry
+from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
@@ -43,12 +44,7 @@ class SqliteRegistry(MemoryRegistry):
         return super().forget(client_id)
 
     def expire(self, before: float, most: int = 1_000_000) -> int:
-        ended = [
-            entry.lease.client_id
-            for entry in islice(
-                takewhile(lambda entry: entry.heard < before, self._silent.values()), most
-            )
-        ]
+        ended = self._ended(before, most)
         if ended:
             try:
                 self._file.touch(
@@ -115,13 +111,7 @@ class SqliteRegistry(MemoryRegistry):
         collects = gc.isenabled()
         gc.disable()  # it would look at all of them several times, and none of them is garbage
         try:
-            self.restore(
-                (
-                    ClassicRegistration(one, ip, port, Origin(host, seen, bool(local), False), key),
-                    heard,
-                )
-                for one, ip, port, key, host, seen, local, heard in rows
-            )
+            self.restore(rows)
         finally:
             if collects:
                 gc.enable()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.directory.registry import Registry
+from chatproto.stores.memory import MemoryRegistry
 from chatproto.wire.classic import ClassicRegister
 from chatproto.wire.errors import RemoteError
 from tests.limits import Limits
@@ -42,6 +43,30 @@ class Compared(str):
     def __gt__(self, other: str) -> bool:
         Compared.times += 1
         return str.__gt__(self, other)
+
+
+def image(registry: MemoryRegistry) -> dict[str, Any]:
+    """Return all that a registry in memory holds, with its orders, as values that can be compared."""
+    unheard = [*registry._unheard]
+    networks: dict[str, list[str]] = {}
+    for client_id in unheard:
+        where = registry._entries[client_id].network
+        if where is not None:
+            networks.setdefault(where, []).append(client_id)
+    for where, there in registry._networks.items():
+        networks.setdefault(where, []).extend(there)
+    return {
+        "leases": [
+            (one.lease, one.lease.host, one.lease.source.alive, one.heard)
+            for one in registry._entries.values()
+        ],
+        "ids": [*registry.ids()],
+        "silent": [*unheard, *registry._silent],
+        "free": [*filter(registry._unheard.is_free, unheard), *registry._free],
+        "waiting": [*registry._waiting],
+        "partners": [*registry._partners.items()],
+        "networks": networks,
+    }
 
 
 class RegistryContract(Case):
@@ -148,7 +173,7 @@ class RegistryContract(Case):
             registry.keep(lease(name), 0.0)
         registry.keep(lease("alice", "192.0.2.9", 4000), 1.0)
         self.assertEqual(self.ids(registry), ["alice", "bob"])
-        self.assertEqual(registry.listed(1), [lease("alice", "192.0.2.9", 4000)])
+        self.assertEqual([*registry.listed(1)], [lease("alice", "192.0.2.9", 4000)])
         self.assertEqual(registry.heard_at("alice"), 1.0)
 
     def test_forgets_wholly(self) -> None:
@@ -160,7 +185,7 @@ class RegistryContract(Case):
         self.assertIsNone(registry.find("alice"))
         self.assertIsNone(registry.first_waiting("bob"))
         self.assertIsNone(registry.last_free("bob"))
-        self.assertEqual((len(registry), registry.listed(9)), (0, []))
+        self.assertEqual((len(registry), [*registry.listed(9)]), (0, []))
 
     def test_expires_who_was_silent_and_nobody_else(self) -> None:
         registry = self.registry()

@@ -20,6 +20,7 @@ from chatproto.wire.classic import (
     Message,
     Unregister,
 )
+from tests.contracts.registry import image
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "192.0.2.1", "192.0.2.2", "192.0.2.9")
 SERVER = "192.0.2.9"
@@ -68,7 +69,7 @@ class ConfirmTests(SynchronousTestCase):
                     origins[number] = origin(HOSTS[number])
                 else:
                     answers.append(directory.answer(message, origins[number], now))
-            found.append((answers, registry.image(lambda origin: [origin.host, origin.alive])))
+            found.append((answers, image(registry)))
         self.assertEqual(*found)
 
     def test_the_answers_to_first_requests_are_those_of_the_rules(self) -> None:
@@ -85,7 +86,7 @@ class ConfirmTests(SynchronousTestCase):
                 renewed.append(
                     (
                         answer or directory.answer(message, origin(host), 2.0),
-                        registry.image(lambda one: [one.host, one.alive]),
+                        image(registry),
                     )
                 )
             self.assertEqual(*renewed)

@@ -14,6 +14,7 @@ from chatproto.directory.answers import Directory
 from chatproto.server.counters import Counters
 from chatproto.server.factory import LEAST_IDLE, REFUSALS_AT_ONCE, ChatFactory
 from chatproto.stores.memory import MemoryRegistry
+from tests.contracts.registry import image
 from tests.limits import Limits
 from tests.net.library_lines import cut_by_twisted
 from tests.server.ends import End, connect, lose
@@ -95,7 +96,7 @@ class ShortCutTests(Served):
                 lose(connection)
         registry = factory.directory.registry
         assert isinstance(registry, MemoryRegistry)
-        held = registry.image(lambda origin: [origin.host, origin.alive])
+        held = image(registry)
         places = len(factory.silent), len(factory.passing), len(factory.spoken)
         return answers, self.said, held, places
 

@@ -179,7 +179,7 @@ class AgreementTests(StoreCase):
             self.assertEqual(self.shown(store.registry), self.shown(model))
 
     def shown(self, registry: Registry) -> list[tuple[ClassicRegistration, str, float]]:
-        leases = registry.listed(100)
+        leases = [*registry.listed(100)]
         return [(one, one.host, registry.heard_at(one.client_id)) for one in leases]
 
     @settings(deadline=None)
