@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.directory.group import Group
@@ -30,15 +30,8 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
-
-class OpenClients(Protocol):
-    """Give the classic answers their view of clients with a key."""
-
-    def open_contacts(self, source: Origin, most: int) -> list[Contact]:
-        """List up to `most` clients that accept plain-text calls, at addresses usable from `source`."""
-
-    def next_open(self, asker: str, source: Origin) -> Contact | None:
-        """Return one of them for `asker`, another one at each request."""
+if TYPE_CHECKING:
+    from chatproto.directory.keyed import KeyedDirectory
 
 
 class Directory:
@@ -54,7 +47,7 @@ class Directory:
         names: IdOwners | None = None,
     ) -> None:
         self.registry = registry
-        self.open: OpenClients | None = None
+        self.open: KeyedDirectory | None = None
         """Those with a key who are called in plain text too."""
         self._names = names
         self.limits = limits

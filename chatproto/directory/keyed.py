@@ -234,7 +234,7 @@ class KeyedDirectory:
             if at > now:
                 break
             del self._leaving[client_id]
-            effects += self._tell(client_id, "offline", presence)
+            effects += self._watchers.tell(client_id, "offline", presence)
         self._more_ended = self._presences.expire(now, most)
         left = most
         while self._used and left:
@@ -262,11 +262,6 @@ class KeyedDirectory:
             presence = self._connected[presence.client_id] = presence.used()
             self._use(presence, now)
 
-    def is_on_trial(self, visitor: ClientConnection) -> bool:
-        """Return True if `visitor` has done nothing with its id but register it."""
-        presence = self._of(visitor)
-        return presence is not None and not presence.proven
-
     def _uses_alone(self, visitor: ClientConnection, now: float) -> None:
         """Do what `uses` does, unless several servers share the directory and all must apply it."""
         if self._new_ids is not None:
@@ -290,7 +285,7 @@ class KeyedDirectory:
 
     def _end(self, client_id: str, presence: Registration) -> list[Effect]:
         """Do what follows from the end of a registration that is in the store no more."""
-        effects = self._tell(client_id, "offline", presence)
+        effects = self._watchers.tell(client_id, "offline", presence)
         if presence.connected:
             effects.append(Dismiss(presence.visitor, Error(403)))
             presence.visitor.client_id = None
@@ -362,7 +357,7 @@ class KeyedDirectory:
             if presence.client_id != client_id:
                 raise RemoteError(404, "that is not registered here")
             self._presences.forget(client_id)
-            effects = self._tell(client_id, "offline", presence)
+            effects = self._watchers.tell(client_id, "offline", presence)
             self._forget(client_id)
             visitor.client_id = None
             return [
@@ -397,7 +392,7 @@ class KeyedDirectory:
             if theirs is not None:
                 replaced += self._end(other, theirs)
         if former is not None and former.client_id != client_id:
-            replaced += self._tell(former.client_id, "offline", former)
+            replaced += self._watchers.tell(former.client_id, "offline", former)
             self._forget(former.client_id)
         self._forget(client_id)
         visitor.client_id, visitor.listens = client_id, message.port
@@ -405,7 +400,11 @@ class KeyedDirectory:
         self._keep(presence)
         self._used[client_id] = now
         answer = bcp2_server.RegAck(message.cseq, client_id, presence.expires, visitor.address)
-        return [PushTo(visitor, answer), *replaced, *self._tell(client_id, "online", presence)]
+        return [
+            PushTo(visitor, answer),
+            *replaced,
+            *self._watchers.tell(client_id, "online", presence),
+        ]
 
     def _keep(self, presence: Registration) -> None:
         self._connected[presence.client_id] = presence
@@ -515,10 +514,6 @@ class KeyedDirectory:
                 self.names.keep(client_id, key, now, trial=not presence.proven)
         except StoreTrouble:
             pass  # nobody asked for it; the store says what is wrong
-
-    def _tell(self, client_id: str, status: str, presence: Registration | None) -> list[Effect]:
-        """Push a changed status to the watchers that may see it; `presence`: the registration."""
-        return self._watchers.tell(client_id, status, presence)
 
     def _forget(self, client_id: str) -> None:
         """Know nothing more of a registration than its store does."""

@@ -6,7 +6,7 @@ The names are those of docs/operations.md. Only numbers are shown: no ids, keys,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -24,26 +24,12 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from chatproto.server.counters import BOUNDS, Counters
+from chatproto.server.overview import ServerOverview
 
 IDLE = 60.0
 """Seconds without a request, after which a connection that asks for figures is closed."""
 MOST = 32
 """Connections that may ask for figures at once; one more puts out the oldest."""
-
-
-class Watched(Protocol):
-    """A server that is looked after."""
-
-    tally: Counters
-
-    def figures(self) -> dict[str, float]:
-        """Return the present values by the name of the gauge."""
-
-    def counts(self) -> dict[str, float]:
-        """Return the totals since the start by the name of the counter."""
-
-    def trouble(self) -> str:
-        """Describe in one sentence why the server is unwell; empty if it is well."""
 
 
 HELP = {
@@ -66,7 +52,7 @@ HELP = {
 class ServerCollector(Collector):
     """The numbers of one server, read when they are asked for."""
 
-    def __init__(self, server: Watched) -> None:
+    def __init__(self, server: ServerOverview) -> None:
         self._server = server
 
     def describe(self) -> Iterable[Metric]:
@@ -205,7 +191,7 @@ class BoundedSite(WrappingFactory):
         self._places.pop(p, None)
 
 
-def metrics_site(reactor: Any, server: Watched) -> BoundedSite:
+def metrics_site(reactor: Any, server: ServerOverview) -> BoundedSite:
     """Build the site that listens on `--metrics`."""
     registry = CollectorRegistry()
     registry.register(ServerCollector(server))

@@ -7,7 +7,7 @@ members in each turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -25,6 +25,9 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms import PartAck, Parted, Said, said_bytes, say_ack_bytes
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 from chatproto.wire.strict import encode, shown
+
+if TYPE_CHECKING:
+    from chatproto.rooms.lobby_port import LobbyPort
 
 AT_ONCE = 256
 """Members of a room that are sent something without a pause."""
@@ -44,19 +47,6 @@ class Connected(Protocol):
         """Send `data`, whole messages."""
 
 
-class PlainPort(Protocol):
-    """The lobby's port."""
-
-    def show(self, line: str) -> None:
-        """Send `line` to all who are there."""
-
-    def kick(self, name: str) -> bool:
-        """Put out who is called so; False if nobody is."""
-
-    def kick_from(self, banned: Callable[[str], bool]) -> None:
-        """Put out all whose address is `banned`."""
-
-
 class RoomDelivery:
     """`connections`: who is there, by guest. `plain`: the lobby's port, if there is one.
 
@@ -73,7 +63,7 @@ class RoomDelivery:
         turns: WorkQueue | None = None,
     ) -> None:
         self.connections: Mapping[Any, Connected] = {}
-        self.plain: PlainPort | None = None
+        self.plain: LobbyPort | None = None
         self.ends = False
         """All connections are about to end, and nobody is told of the others' end."""
         self.turns = turns

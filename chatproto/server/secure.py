@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -11,11 +11,10 @@ from twisted.python.failure import Failure
 from chatproto.directory.registrations import ClientConnection
 from chatproto.net.fast_tls import write_at_once
 from chatproto.net.tls_connection import TlsConnection
-from chatproto.server.counters import Counters
 from chatproto.server.pace import Pace
 from chatproto.server.room_side import REQUESTS
 from chatproto.server.terminal_lines import terminal_lines
-from chatproto.server.work_queue import PIECE, Use, WorkQueue
+from chatproto.server.work_queue import PIECE, Use
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
 from chatproto.wire.bcp2_server import Login, Register
 from chatproto.wire.classic import Sender
@@ -25,6 +24,7 @@ from chatproto.wire.limits import ServerLimits
 from chatproto.wire.strict import encode, shown
 
 if TYPE_CHECKING:
+    from chatproto.server.factory import ChatFactory
     from chatproto.server.secure_side import SecureSide
 
 Tell = Callable[[str], None]
@@ -36,29 +36,6 @@ ANSWERS_AT_ONCE = 32 * 1024
 
 def _dropped(data: bytes) -> None:
     """Drop `data`: the connection has ended."""
-
-
-class SecurePort(Protocol):
-    """Port that accepted the connection: `server.factory.ChatFactory`."""
-
-    limits: ServerLimits
-    say: Tell | None
-    trace: Tell | None
-    tally: Counters | None
-    seconds: Callable[[], float]
-    turns: WorkQueue
-
-    def spoke(self, connection: Any) -> None:
-        """Note that `connection` has sent a request."""
-
-    def proved(self, connection: Any) -> None:
-        """Note that `connection` has proved a key."""
-
-    def lost(self, connection: Any) -> None:
-        """Forget `connection`, which has ended."""
-
-    def watch(self, connection: Any, deadline: float) -> None:
-        """Call the `too_late` of `connection` at `deadline`."""
 
 
 class SecureConnection(TlsConnection):
@@ -89,7 +66,7 @@ class SecureConnection(TlsConnection):
     came = 0  # higher than of all connections before
 
     def __init__(
-        self, port: SecurePort, side: SecureSide, host: str, number: int, local: bool, use: Use
+        self, port: ChatFactory, side: SecureSide, host: str, number: int, local: bool, use: Use
     ) -> None:
         super().__init__(Sender.CLIENT, side.tls.handshake(lambda key: None), port.limits)
         self.host = host

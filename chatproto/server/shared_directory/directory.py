@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -59,6 +59,9 @@ from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import ID, host_port
 from chatproto.wire.limits import ServerLimits
 
+if TYPE_CHECKING:
+    from chatproto.server.shared_rooms.rooms import SharedRooms
+
 RETRY_AFTER = 2
 """Seconds after which to ask again while Redis is away."""
 MOST_OWNERS = 1000
@@ -73,22 +76,6 @@ MOST_SWEPT = 50
 """Rounds at once."""
 AT_ONCE = (Ping, PingAck)
 """Requests that are answered whatever else is under way."""
-
-
-class RoomRequests(Protocol):
-    """Rooms that clients of this server ask about."""
-
-    def ask(self, message: Bcp2Message, visitor: ClientConnection) -> Deferred[None]:
-        """Carry out a request; fires when it is answered."""
-
-    def answered(self, visitor: ClientConnection) -> None:
-        """Note that `visitor` is answered something else now."""
-
-    def follow(self, visitor: ClientConnection) -> None:
-        """Note that `visitor` may have another id now."""
-
-    def gone(self, visitor: ClientConnection, reason: str = "") -> None:
-        """Handle the end of a connection."""
 
 
 class SharedDirectory:
@@ -119,7 +106,7 @@ class SharedDirectory:
         self._limits = limits
         self._now = now
         self._say = say
-        self._rooms: RoomRequests | None = None
+        self._rooms: SharedRooms | None = None
         self._owned = 0
         self._emptied_at = float("-inf")
         self._swept = ""
@@ -151,7 +138,7 @@ class SharedDirectory:
             roomy=lambda: self.counts[1] < limits.registrations / 2,
         )
 
-    def serve(self, rooms: RoomRequests) -> None:
+    def serve(self, rooms: SharedRooms) -> None:
         """Have `rooms` answer what is asked about them; they need this directory first."""
         self._rooms = rooms
 

@@ -160,7 +160,7 @@ class OneServer:
             *(lambda: f"{next(NUMBERS):016x}", lambda *_: ("A" * 26, "B" * 26)),
         )
         self.directory.maker.relay = (f"{name}.example", 5555)
-        self.directory.serve(self.rooms)
+        self.directory.serve(cast(Any, self.rooms))
         self.watch = RoomWatch(reactor, place, RedisRooms(client, 0, limits, case.new_token))
         self.inbox = Inbox(reactor, place, self.node, self.directory)
         listeners = [self.directory]

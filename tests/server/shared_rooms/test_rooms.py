@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from itertools import count
 from time import time
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor
 
@@ -111,7 +111,7 @@ class OneServer:
         self.shown = self.plain.shown
         self.delivery = RoomDelivery(clock, limits)
         self.delivery.connections = self.people
-        self.delivery.plain = self.plain
+        self.delivery.plain = cast(Any, self.plain)
         self.told: list[tuple[str, Any]] = []
         self.shared = SharedRooms(
             *(clock, rooms, self.watch, limits, node, self.delivery),
