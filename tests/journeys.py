@@ -22,6 +22,7 @@ from twisted.internet.task import Clock
 from chatproto.client.events import MessageReceived
 from chatproto.directory.answers import Directory
 from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of
 from chatproto.server.factory import ChatFactory
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.ui.plain import PlainInterface
@@ -94,6 +95,7 @@ def traced(name: str, programs: Callable[[FrameType], str] = lambda frame: "") -
     Args: programs: names the program that a frame belongs to, where several run in the process.
     """
     journey = Journey(name)
+    date_of.cache_clear()  # each message has a date of its own
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code

@@ -54,37 +54,53 @@ class Timers:
         self.cancel(*self._calls)
 
 
+ROUNDING = 1e-6
+"""Seconds by which a silence may be too short, so that no timer runs for a rounding error."""
+
+
 class Keepalive:
     """Call `ask` after `seconds` of silence, and `gone` with a reason after as many again.
 
-    `ping` and `gone` are the names of its `timers`.
+    No timer is moved for what arrives: when one rings it looks at `heard_at`, which returns the time of
+    the clock at which something arrived last. `ping` and `gone` are the names of its `timers`.
     """
 
     def __init__(
         self,
         timers: Timers,
         seconds: float,
+        heard_at: Callable[[], float],
         ask: Callable[[], None],
         gone: Callable[[str], None],
     ) -> None:
         self._timers = timers
         self._seconds = seconds
+        self._heard_at = heard_at
         self._ask = ask
         self._gone = gone
+        self._asked_at = 0.0
 
-    def heard(self) -> None:
-        """Begin the silence anew: something has arrived."""
+    def start(self) -> None:
+        """Begin a silence now."""
         self._timers.cancel("gone")
-        if not self._timers.again("ping", self._seconds):
-            self._timers.after("ping", self._seconds, self._ping)
+        self._timers.after("ping", self._seconds, self._ping)
 
     def stop(self) -> None:
-        """Ignore the peer's silence until `heard` is called."""
+        """Ignore the peer's silence until `start` is called."""
         self._timers.cancel("ping", "gone")
 
     def _ping(self) -> None:
-        self._ask()
-        self._timers.after("gone", self._seconds, self._give_up)
+        now = self._timers.seconds()
+        left = self._heard_at() + self._seconds - now
+        if left > ROUNDING:
+            self._timers.after("ping", left, self._ping)
+        else:
+            self._asked_at = now
+            self._ask()
+            self._timers.after("gone", self._seconds, self._give_up)
 
     def _give_up(self) -> None:
-        self._gone(SILENCE(seconds=2 * self._seconds))
+        if self._heard_at() >= self._asked_at:
+            self._ping()
+        else:
+            self._gone(SILENCE(seconds=2 * self._seconds))

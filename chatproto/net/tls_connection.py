@@ -32,6 +32,7 @@ MESSAGES_AT_ONCE = 64
 """Messages that are read in one turn of the reactor; the others wait for the next."""
 ENDED = Cause(Reason.CONNECTION_LOST)
 NO_BCP2 = NOT_BCP2()
+NEVER = float("-inf")
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -152,11 +153,14 @@ class TimedTlsConnection(TlsConnection):
     ) -> None:
         super().__init__(sender, handshake, limits)
         self._timers = Timers(clock)
-        self._keepalive = Keepalive(self._timers, silence, self.probe, self._lose)
+        self._heard_at = NEVER  # when something has arrived last
+        self._keepalive = Keepalive(
+            self._timers, silence, lambda: self._heard_at, self.probe, self._lose
+        )
         self._holds: set[str] = set()  # reasons why nothing is read
         self._late = b""  # arrived while nothing was to be read
         self._pong = False  # an answer to PING, to be written when it can be
-        self._heard_of = self._gone = False
+        self._gone = False
         self._reason = ""
 
     # For the subclass to answer.
@@ -193,8 +197,7 @@ class TimedTlsConnection(TlsConnection):
 
     def dataReceived(self, data: bytes) -> None:
         if not self._leaving:
-            self._heard_of = True
-            self._listen()
+            self._heard_at = self._timers.seconds()
             self._read(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -234,7 +237,7 @@ class TimedTlsConnection(TlsConnection):
 
     def _listen(self) -> None:
         if not self._holds:
-            self._keepalive.heard()
+            self._keepalive.start()
 
     def _read(self, data: bytes) -> None:
         """Take a few messages now; the others, and the bytes behind them, in the next turn."""
@@ -277,7 +280,7 @@ class TimedTlsConnection(TlsConnection):
             self._timers.after("pace", 0, lambda: self._end(reason))
             return
         # A client's handshake is done before the server has judged it (RFC 8446, section 4.4).
-        judged = self._heard_of or reason.check(ConnectionDone, ConnectionLost)
+        judged = self._heard_at > NEVER or reason.check(ConnectionDone, ConnectionLost)
         if not self._reason and not (self._made and judged):
             self._reason = self._trouble(reason)
         self.ended(self._reason or ENDED, reason)

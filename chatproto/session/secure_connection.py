@@ -216,7 +216,7 @@ class SecurePeerConnection(TimedTlsConnection):
         self._owner.secure_made(self)
 
     def _read(self, data: bytes) -> None:
-        """Read on; the first data of a call that was taken waits for debts of earlier connections."""
+        """Read on, then acknowledge; the first data of a call waits for debts of earlier connections."""
         if self._open and not self._is_paced and self.toll is not None:
             wait = self.toll(0)
             if wait:
@@ -225,12 +225,8 @@ class SecurePeerConnection(TimedTlsConnection):
                 return
             self._is_paced = True
         super()._read(data)
-
-    def _take_some(self, data: bytes) -> int:
-        cost = super()._take_some(data)
         if self._writable:
             self._tell_ack()
-        return cost
 
     def _pace(self, cost: int) -> float:
         return self.toll(cost) if self.toll is not None and cost else 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,10 +14,15 @@ class KeepaliveTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.told: list[str] = []
+        self.heard_at = 0.0
         self.alive = Keepalive(
-            Timers(self.clock), 30, lambda: self.told.append("ask"), self.told.append
+            Timers(self.clock),
+            30,
+            lambda: self.heard_at,
+            lambda: self.told.append("ask"),
+            self.told.append,
         )
-        self.alive.heard()
+        self.alive.start()
 
     def test_silence_is_asked_about_and_twice_that_is_the_end(self) -> None:
         self.clock.advance(29.9)
@@ -29,16 +36,29 @@ class KeepaliveTests(SynchronousTestCase):
     def test_whatever_comes_begins_it_anew(self) -> None:
         for _ in range(3):
             self.clock.advance(59)
-            self.alive.heard()
+            self.heard_at = self.clock.seconds()
             self.clock.advance(0)
         self.clock.pump([30, 29])
         self.assertEqual(self.told, ["ask"] * 4)
+
+    @given(st.lists(st.floats(0.001, 59.0), max_size=20))
+    def test_it_asks_once_in_each_silence_that_is_long_enough(self, silences: list[float]) -> None:
+        self.setUp()
+        for silence in silences:
+            self.clock.pump([0.5] * int(silence // 0.5) + [silence % 0.5])
+            self.heard_at = self.clock.seconds()
+        asked = sum(silence > 30.5 for silence in silences)
+        self.assertLessEqual(asked, len(self.told))
+        self.assertLessEqual(len(self.told), sum(silence > 29.5 for silence in silences))
+        self.assertEqual(set(self.told) - {"ask"}, set())
+        self.clock.pump([30, 30])
+        self.assertEqual(self.told[-2:], ["ask", "nothing received for 60 s"])
 
     def test_stopped_it_asks_nothing_until_something_comes(self) -> None:
         self.alive.stop()
         self.clock.advance(1000)
         self.assertEqual(self.told, [])
-        self.alive.heard()
+        self.alive.start()
         self.clock.advance(30)
         self.alive.stop()
         self.clock.advance(1000)
