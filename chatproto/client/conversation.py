@@ -20,6 +20,7 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import OpenPeer, Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.net.timers import Timers
+from chatproto.session import ledger
 from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
     AcceptCall,
@@ -28,6 +29,7 @@ from chatproto.session.effects import (
     Call,
     Drop,
     Effect,
+    EntryWritten,
     Leave,
     MessageOutcome,
     PeerRinging,
@@ -48,7 +50,7 @@ from chatproto.session.effects import (
     Unsaid,
 )
 from chatproto.session.floor import TurnHolder
-from chatproto.session.ledger import MSG, StreamEntry
+from chatproto.session.ledger import StreamEntry
 from chatproto.session.paths import Race
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.session import PeerSession
@@ -348,7 +350,12 @@ class Conversation(Target):
             case AcceptCall(connection, opening):
                 connection.answer(me, opening)
             case SendEntry(connection, entry):
-                connection.write_entry(entry, self.writes)
+                connection.write_entry(entry, self.session.writes, self._perform)
+            case EntryWritten(StreamEntry(kind=ledger.MSG) as entry, first):
+                if first:
+                    self.news.written(self.name, entry.text, entry.at, self.key, entry.id)
+                if "ack" not in self._timers:
+                    self._timers.after("ack", ACK_WAIT, self._tell_waiting)
             case Acknowledge(connection, id):
                 connection.acknowledge(id)
             case Refuse(connection, status):
@@ -447,17 +454,6 @@ class Conversation(Target):
         """Report that `text` was written, in a dialect whose messages have no numbers."""
         self.said_any = True
         self.news.written(self.name, text, self._context.now())
-
-    def writes(self, entry: StreamEntry) -> bool:
-        """Note that a connection writes `entry` now; False: it was taken back. Raises LedgerTrouble."""
-        exchange = self.session.exchange
-        if exchange is None or not exchange.post.waits(entry.id):
-            return False
-        if exchange.spoke(entry) and entry.kind == MSG:
-            self.news.written(self.name, entry.text, entry.at, self.key, entry.id)
-        if entry.kind == MSG and "ack" not in self._timers:
-            self._timers.after("ack", ACK_WAIT, self._tell_waiting)
-        return True
 
     def attach(self, post: Delivery) -> None:
         """Keep messages in `post` from now on. Those queued earlier are reported with their text."""

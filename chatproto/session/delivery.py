@@ -17,6 +17,7 @@ from chatproto.session.effects import (
     Acknowledge,
     Connection,
     Effect,
+    EntryWritten,
     MessageOutcome,
     Opening,
     Queued,
@@ -398,12 +399,17 @@ class Exchange:
 
     # What becomes of it, and what they say.
 
-    def spoke(self, entry: StreamEntry) -> bool:
-        """Note that a connection takes `entry` now. Returns True the first time. Raises LedgerTrouble."""
+    def writes(self, entry: StreamEntry) -> EntryWritten | None:
+        """Note that a connection writes `entry` now; None: it has arrived or was taken back.
+
+        Raises: LedgerTrouble.
+        """
+        if not self.post.waits(entry.id):
+            return None
         first = self.post.wrote(entry.id)
         if self.connection is not None:
             self._keep_turn()
-        return first
+        return EntryWritten(entry, first)
 
     def arrived(self, id: int) -> list[Effect]:
         """Settle everything up to `id` as delivered. Raises LedgerTrouble."""

@@ -80,6 +80,14 @@ class SendEntry:
 
 
 @value_class
+class EntryWritten:
+    """Report that a connection writes `entry`; `first`: it was not written before."""
+
+    entry: StreamEntry
+    first: bool
+
+
+@value_class
 class Acknowledge:
     """Send MSGACK on `connection`: everything up to `id` is stored."""
 
@@ -211,6 +219,7 @@ Effect = (
     | Broken
     | Call
     | Drop
+    | EntryWritten
     | SessionEnded
     | Received
     | Queued

@@ -15,7 +15,7 @@ from chatproto.net.handshake import Handshake
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.net.tls_connection import NO_BCP2, TimedTlsConnection
 from chatproto.session.before_tls import BeforeTls, punch_first
-from chatproto.session.effects import Opening
+from chatproto.session.effects import EntryWritten, Opening
 from chatproto.session.ledger import MODE, MSG, TURN, LedgerTrouble, StreamEntry
 from chatproto.session.state import NOT_A_PERSON
 from chatproto.wire.actions import marked, split_mark
@@ -44,7 +44,10 @@ OFFER_COST = 20
 FILE_REQUESTS = (Offer.method, Data.method, Done.method)
 """Messages about files that an ERROR may answer."""
 
-Writes = Callable[[StreamEntry], bool]
+Writes = Callable[[StreamEntry], EntryWritten | None]
+"""Rule that is asked when an entry is about to be written: `PeerSession.writes`."""
+Report = Callable[[EntryWritten], None]
+"""Called with its answer once the entry is written."""
 
 
 class SecurePeerOwner(Protocol):
@@ -99,7 +102,7 @@ class SecurePeerConnection(TimedTlsConnection):
         self.host = ""
         self.port = 0
         self._owner = owner
-        self._waiting: deque[tuple[StreamEntry, Writes] | int] = deque()
+        self._waiting: deque[tuple[StreamEntry, Writes, Report] | int] = deque()
         """Entries to be written; an acknowledgement is a number."""
         self.source: Callable[[], Bcp2Message | None] | None = None
         """Returns the next message to send when nothing else waits; None: there is none before `more`."""
@@ -147,13 +150,13 @@ class SecurePeerConnection(TimedTlsConnection):
         self._send(Error(status, about="CHAT"))
         self._close()
 
-    def write_entry(self, entry: StreamEntry, writes: Writes) -> None:
+    def write_entry(self, entry: StreamEntry, writes: Writes, report: Report) -> None:
         """Send `entry` once all entries before it are written.
 
-        Args: writes: called when it is about to be written; False: it was taken back. May raise
-        LedgerTrouble, which ends the connection.
+        Args: writes: decides whether it is still wanted; LedgerTrouble ends the connection. report: gets
+        the effect of that.
         """
-        self._waiting.append((entry, writes))
+        self._waiting.append((entry, writes, report))
         self._flush()
 
     def acknowledge(self, id: int) -> None:
@@ -357,15 +360,16 @@ class SecurePeerConnection(TimedTlsConnection):
                 self._ack = due
                 self._tell_ack()
                 continue
-            entry, writes = due
+            entry, writes, report = due
             try:
-                wanted = writes(entry)
+                written = writes(entry)
             except LedgerTrouble as error:
                 self._reason = error.cause
                 self._close()
                 return
-            if wanted:
+            if written is not None:
                 self._send(message_of(entry))
+                report(written)
         self._draw()
 
     def _draw(self) -> None:

@@ -22,6 +22,7 @@ from chatproto.session.effects import (
     Connection,
     Drop,
     Effect,
+    EntryWritten,
     Leave,
     Opening,
     PeerRinging,
@@ -327,6 +328,10 @@ class PeerSession:
         if status == OTHER_KEY:
             reason = CALL_REFUSED_KEY()
         return self._feed(SessionInput.REFUSE, reason) or []
+
+    def writes(self, entry: StreamEntry) -> EntryWritten | None:
+        """Note that the connection writes `entry` now; None: it is not wanted. Raises LedgerTrouble."""
+        return self.exchange.writes(entry) if self.exchange is not None else None
 
     def heard_text(self, text: str) -> list[Effect]:
         """Take a message in plain text; before the call is accepted it is kept, up to `limits.message`."""

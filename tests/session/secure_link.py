@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.clock import Wall
 from chatproto.net.handshake import Handshake
 from chatproto.net.receivers import StrictReceiver
-from chatproto.session.effects import Opening
+from chatproto.session.effects import EntryWritten, Opening
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -71,13 +71,13 @@ class Owner:
         if self.then is not None:
             self.then(news)
 
-    def writes(self, entry: StreamEntry) -> bool:
+    def writes(self, entry: StreamEntry) -> EntryWritten | None:
         if self.trouble is not None:
             raise self.trouble
-        if entry.id in self.taken_back:
-            return False
-        self.spoken.append(entry)
-        return True
+        return None if entry.id in self.taken_back else EntryWritten(entry, first=True)
+
+    def written(self, news: EntryWritten) -> None:
+        self.spoken.append(news.entry)
 
     def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
         self.lost.append(reason)
@@ -99,7 +99,7 @@ class Case(SynchronousTestCase):
 
     def write_entry(self, entry: StreamEntry) -> None:
         """Have the link send `entry`, as the owner says."""
-        self.l.write_entry(entry, self.owner.writes)
+        self.l.write_entry(entry, self.owner.writes, self.owner.written)
 
     def talk(self) -> Wire:
         """A link on which our call was taken."""

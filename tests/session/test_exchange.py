@@ -14,6 +14,7 @@ from chatproto.session.delivery import Delivery, Exchange
 from chatproto.session.effects import (
     Acknowledge,
     Effect,
+    EntryWritten,
     MessageOutcome,
     Opening,
     Queued,
@@ -95,7 +96,7 @@ class BeginningTests(SynchronousTestCase):
     def test_what_they_have_is_not(self) -> None:
         exchange = begun()
         exchange.say("hi", Wall(0.0))
-        exchange.spoke(StreamEntry(1, MSG, Wall(0.0), "hi"))
+        exchange.writes(StreamEntry(1, MSG, Wall(0.0), "hi"))
         exchange.stop()
         theirs = opening(turn="both", have=(OURS, 1))
         self.assertEqual(exchange.meet(theirs), [MessageOutcome(1, DELIVERED, "hi", "")])
@@ -131,7 +132,7 @@ class BeginningTests(SynchronousTestCase):
         exchange.say("hi", Wall(0.0))
         self.assertIs(exchange.floor.turn, TurnHolder.THEIRS)
         self.assertIs(an_exchange(ledger).floor.turn, TurnHolder.MINE)
-        exchange.spoke(StreamEntry(1, MSG, Wall(0.0), "hi"))
+        exchange.writes(StreamEntry(1, MSG, Wall(0.0), "hi"))
         self.assertIs(an_exchange(ledger).floor.turn, TurnHolder.THEIRS)
 
     def test_nor_does_it_pass_when_the_next_connection_begins(self) -> None:
@@ -207,8 +208,16 @@ class SayingTests(SynchronousTestCase):
         exchange = begun()
         entry = StreamEntry(1, MSG, Wall(0.0), "hi")
         exchange.say("hi", Wall(0.0))
-        self.assertEqual((exchange.spoke(entry), exchange.spoke(entry)), (True, False))
+        written = [exchange.writes(entry), exchange.writes(entry)]
+        self.assertEqual(written, [EntryWritten(entry, True), EntryWritten(entry, False)])
         self.assertEqual(exchange.arrived(1), [MessageOutcome(1, DELIVERED, "hi", "")])
+        self.assertIsNone(exchange.writes(entry))
+
+    def test_a_message_that_was_taken_back_is_not_written(self) -> None:
+        exchange = begun()
+        exchange.say("hi", Wall(0.0))
+        exchange.unsend(1)
+        self.assertIsNone(exchange.writes(StreamEntry(1, MSG, Wall(0.0), "hi")))
 
 
 class HearingTests(SynchronousTestCase):
@@ -320,9 +329,9 @@ class TwoTests(SynchronousTestCase):
         def perform(who: int, effects: list[Effect]) -> None:
             for effect in effects:
                 match effect:
-                    case SendEntry(_, entry) if sides[who].post.waits(entry.id):
-                        sides[who].spoke(entry)
-                        flying[who].append(effect)
+                    case SendEntry(_, entry):
+                        if sides[who].writes(entry) is not None:
+                            flying[who].append(effect)
                     case Acknowledge():
                         flying[who].append(effect)
                     case Received(text):

@@ -394,7 +394,7 @@ class EndTests(SynchronousTestCase):
         session = session_in(SessionState.OPEN)
         session.say("hi")
         assert session.exchange is not None
-        session.exchange.spoke(StreamEntry(1, MSG, Wall(0.0), "hi"))
+        session.exchange.writes(StreamEntry(1, MSG, Wall(0.0), "hi"))
         session.leave()
         self.assertEqual(session.unsent, 1)
         self.assertEqual(session.arrived(1), [MessageOutcome(1, "delivered", "hi", "")])

@@ -65,12 +65,10 @@ class Cable:
             if isinstance(entry, int):
                 self.write(who, "ack", entry)
                 continue
-            exchange = who.session.exchange
-            assert exchange is not None
-            if not exchange.post.waits(entry.id):
-                continue
-            who.first_writes += exchange.spoke(entry)
-            self.flying[who].append(("entry", entry))
+            written = who.session.writes(entry)
+            if written is not None:
+                who.first_writes += written.first
+                self.flying[who].append(("entry", entry))
 
     def close(self, who: Person) -> None:
         """`who` closes it, once all that it has written is read."""
