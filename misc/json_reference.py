@@ -63,6 +63,7 @@ A command may have a `ref`: a number, or a string of at most {LONGEST} character
     {{"ref": 7, "do": "msg", "to": "bob", "text": "hi"}}
 
 - Each event that comes of the command carries the same `ref`, for the program that gave it only.
+- A line with a `ref` is never taken for a text: without `do`, or if it cannot be read, it ends `malformed`.
 - An answer (`answer`, `contacts`, `bridged`, `error`, and `message` of `history` or `search`) goes only to
   the program that asked. Each other event goes to all.
 - The command's end is one event `done`, with `"done": true` and a `code`. It comes exactly once, also

@@ -129,9 +129,9 @@ class Room:
         """Invite a peer."""
         return self._ask("invite", id=id)
 
-    def kick(self, id: str) -> Awaitable[None]:
-        """Remove a member, who may return."""
-        return self._ask("kick", id=id)
+    def kick(self, id: str, reason: str | None = None) -> Awaitable[None]:
+        """Remove a member, who may return; all members are told the `reason`."""
+        return self._ask("kick", id=id, reason=reason)
 
     def ban(self, id: str, seconds: int | None = None) -> Awaitable[None]:
         """Remove a member and refuse their return, for ever or for some seconds."""

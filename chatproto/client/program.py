@@ -25,6 +25,7 @@ from chatproto.wire.errors import LocalError
 
 END_WAIT = 10.0
 """Seconds after the end of input for what was said to be delivered."""
+ENDS_WITH_PEER = "with --plain the program ends with its conversation: start it again for the next"
 NAMED = 3
 """Open conversations and rooms that are named after a /quit."""
 
@@ -179,5 +180,7 @@ class Program:
     def _left(self, _: None) -> None:
         """With --plain the end of the only conversation by the peer is that of the program."""
         busy = len(self._calls.all) or len(self._requests)
-        if self._context.settings.plain and not busy and self._input_ended is None:
+        ends = self._exit_code is not None or self._input_ended is not None
+        if self._context.settings.plain and not busy and not ends:
+            self._context.publish(Notice(ENDS_WITH_PEER))
             self.stop()

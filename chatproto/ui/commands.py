@@ -509,6 +509,8 @@ def parse(line: str, read_text: ReadText = str) -> TypedText | Command | None:
 
 def parse_values(given: Values) -> Command:
     """The command in `given`, an object with `do`. Raises BadCommand, and nothing else."""
+    if not isinstance(given.get("do"), str):
+        raise BadCommand('"do" must be the name of a command')
     row = _row(given["do"].removeprefix("/"), shortened(given["do"]))
     try:
         return Command(row.name, values.arguments(given, row.fields, row.arrange))

@@ -13,7 +13,7 @@ from chatproto.ui.arguments import Misused
 from chatproto.ui.commands import BadCommand, carry_out
 from chatproto.ui.plain import dropped
 from chatproto.ui.references import Marks, References
-from chatproto.ui.values import is_unicode, read_object
+from chatproto.ui.values import is_unicode, read_object, reference_in
 from chatproto.ui.view import json_object
 from chatproto.wire.reasons import Reason
 
@@ -47,6 +47,10 @@ def carry_out_json(line: str, client: Client, references: References) -> Event |
     try:
         given = read_object(line)
     except Misused as wrong:
+        ref = reference_in(line)
+        if isinstance(ref, (int, str)):
+            references.refuse(ref, str(wrong))
+            return None
         return Failed(str(wrong), status=400, code=Reason.MALFORMED)
     if given is not None:
         return references.carry_out(given, client)

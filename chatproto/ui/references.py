@@ -24,6 +24,7 @@ from chatproto.wire.reasons import (
     BAD_REFERENCE,
     REFERENCE_USED,
     REFERENCES_FULL,
+    Cause,
     CodedError,
     Reason,
 )
@@ -98,8 +99,7 @@ class References:
             return None
         if len(self._open) >= MOST:
             self._refuse(asked, REFERENCES_FULL(most=MOST))
-            end = _done(asked)
-            self._tell(end, asked.marks(end))
+            self._tell_end(asked)
             return None
         self._open[ref] = asked
         begin(
@@ -117,6 +117,17 @@ class References:
             answer = work()
         part.end()
         return answer
+
+    def refuse(self, ref: Reference, why: str) -> None:
+        """Tell the end of a command that cannot be read."""
+        asked = _Referenced({}, self, ref)
+        self._refuse(asked, Cause(Reason.MALFORMED, why))
+        if ref not in self._open:
+            self._tell_end(asked)
+
+    def _tell_end(self, asked: _Referenced) -> None:
+        end = CommandOver(asked.command, asked.code, asked.status, asked.text)
+        self._tell(end, asked.marks(end))
 
     def _refuse(self, asked: _Referenced, why: str) -> None:
         error = CodedError(why)
@@ -145,8 +156,7 @@ class References:
     def over(self, asked: _Referenced) -> None:
         """Tell the end of a command."""
         if self._open.pop(asked.ref, None) is asked:
-            end = _done(asked)
-            self._tell(end, asked.marks(end))
+            self._tell_end(asked)
             self._ended()
 
     def _unmarked_over(self, _: Asked) -> None:
@@ -174,8 +184,9 @@ class _Referenced(Asked):
 
 
 def command_in(given: Values) -> str:
-    """Return the name of the command in an object with `do`."""
-    return shortened(str(given["do"]).removeprefix("/"))
+    """Return the name of the command in an object with `do`; empty if that is no name."""
+    name = given.get("do")
+    return shortened(name.removeprefix("/")) if isinstance(name, str) else ""
 
 
 def begin(asked: Asked, work: Callable[[], Event | None], tell: Callable[[Event], object]) -> None:
@@ -188,7 +199,3 @@ def begin(asked: Asked, work: Callable[[], Event | None], tell: Callable[[Event]
         if event is not None:
             tell(event)
     part.end()
-
-
-def _done(asked: Asked) -> CommandOver:
-    return CommandOver(asked.command, asked.code, asked.status, asked.text)

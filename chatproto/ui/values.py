@@ -25,6 +25,7 @@ Values = Mapping[str, Any]
 
 VALUE = 64 * 1024
 """Characters of a name, key or mode; texts and paths have limits of their own."""
+_REFERENCE = re.compile(r'\s*\{\s*"ref"\s*:\s*(-?\d{1,64}|"[^"\\]{0,64}")\s*,')
 _NAMES_A_COMMAND = re.compile(r'"do"\s*:')
 
 
@@ -179,6 +180,7 @@ def in_order(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
 def read_object(line: str) -> dict[str, Any] | None:
     """The object in `line`, if that is a command given as values; None if it is anything else.
 
+    One with `ref` and without `do` is a command too: nobody who gives a reference means a text.
     Raises Misused for what can only be meant as such a command and cannot be read.
     """
     if not line.lstrip().startswith("{"):
@@ -189,11 +191,18 @@ def read_object(line: str) -> dict[str, Any] | None:
         if _NAMES_A_COMMAND.search(line) is None:
             return None
         raise Misused('a line with "do" must be one whole JSON object') from None
-    if not isinstance(found, dict) or "do" not in found:
+    if not isinstance(found, dict) or found.keys().isdisjoint(("do", "ref")):
         return None
-    if not isinstance(found["do"], str):
-        raise Misused('"do" must be the name of a command')
     return found
+
+
+def reference_in(line: str) -> object:
+    """Return the `ref` with which a line begins that cannot be read as a whole; None if there is none."""
+    found = _REFERENCE.match(line)
+    try:
+        return json.loads(found[1]) if found is not None else None
+    except ValueError:
+        return None
 
 
 def _without_doubles(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def test_each_method_asks_for_its_command(tmp_path: Path) -> None:
         await room.send("hi")
         await room.topic("")
         await room.invite("bob")
-        await room.kick("bob")
+        await room.kick("bob", "noise")
         await room.ban("bob", 60)
         await room.unban("bob")
         await room.mute("bob", 0)
@@ -147,7 +147,7 @@ def test_each_method_asks_for_its_command(tmp_path: Path) -> None:
         {"do": "msg", "to": "#tea", "text": "hi"},
         {"do": "topic", **tea, "text": ""},
         {"do": "invite", **tea, "id": "bob"},
-        {"do": "kick", **tea, "id": "bob"},
+        {"do": "kick", **tea, "id": "bob", "reason": "noise"},
         {"do": "ban", **tea, "id": "bob", "time": 60},
         {"do": "unban", **tea, "id": "bob"},
         {"do": "mute", **tea, "id": "bob", "time": 0},

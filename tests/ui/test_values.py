@@ -16,7 +16,8 @@ from chatproto.ui.commands import ROWS, parse_values
 from chatproto.ui.jsonlines import carry_out_json
 from chatproto.ui.oneshot import SendText
 from chatproto.ui.oneshot_files import SendFiles
-from chatproto.ui.references import References
+from chatproto.ui.references import Marks, References
+from chatproto.wire.reasons import Reason
 from tests.limits import DEFAULTS
 from tests.ui.asked import asked_client
 
@@ -144,7 +145,37 @@ def carried_out(line: str) -> tuple[list[tuple[object, ...]], Event | None]:
     return node.asked, shown
 
 
+def told_of(line: str) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """Return what the client is asked, and the kind, `ref` and `code` of each event with a reference."""
+    node, told = asked_client(), list[tuple[object, ...]]()
+
+    def tell(event: Event, marks: Marks) -> None:
+        told.append((event.event, marks.get("ref"), getattr(event, "code", None)))
+
+    assert carry_out_json(line, node, References(tell)) is None
+    return node.asked, told
+
+
 class ValuesTests(SynchronousTestCase):
+    def test_a_line_with_a_reference_has_one_end_whatever_is_wrong_with_it(self) -> None:
+        for line, ref in (
+            ('{"ref": 8}', 8),
+            ('{"ref": 8, "text": "a secret"}', 8),
+            ('{"ref": "a", "do": null}', "a"),
+            ('{"ref": 8, "do": 5}', 8),
+            ('{"ref": 8, "do": ["msg"]}', 8),
+            ('{"ref": 8, "do": "id"', 8),
+            ('{"ref": "a", "do": "id", "do": "who"}', "a"),
+            ('{"ref": -1, "do": "msg", "text": ' + "[" * 100_000, -1),
+            ('{"ref": 8, "do": "id"} and more', 8),
+        ):
+            self.assertEqual(
+                told_of(line),
+                ([], [("error", ref, Reason.MALFORMED), ("done", ref, "malformed")]),
+                line,
+            )
+        self.assertEqual(carried_out('{"text": 1}')[0], [("say", '{"text": 1}')])
+
     def test_each_object_asks_what_its_line_asks(self) -> None:
         for line, values in WRITTEN:
             asked, shown = carried_out(json.dumps(values))

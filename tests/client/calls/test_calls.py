@@ -10,6 +10,7 @@ from chatproto.client.events import (
     MessageReceived,
     Notice,
 )
+from chatproto.client.program import ENDS_WITH_PEER
 from tests.client.plain_program import BOB, Case
 from tests.client.tls_net import Literals
 from tests.limits import DEFAULTS
@@ -138,6 +139,18 @@ class QuittingTests(Case):
         self.assertEqual(self.spent(wire), [b"quit"])
         self.closed(wire)
         self.assertEqual((self.codes, self.events[-1]), ([0], Exited(0)))
+        self.assertEqual(self.told(Notice), [])
+
+    def test_with_plain_a_peer_who_leaves_ends_the_program_which_is_said(self) -> None:
+        wire = self.called("bob")
+        wire.says(b"hello\r\n")
+        self.net.wait(1)
+        wire.says(b"QUIT\r\n\r\n")
+        self.net.wait(3)
+        wire.ends()
+        self.assertEqual([one.text for one in self.told(Notice)], [ENDS_WITH_PEER])
+        self.net.wait(EXIT_WAIT)
+        self.assertEqual(self.codes, [0])
 
     def test_without_plain_the_program_goes_on(self) -> None:
         self.begin(plain=False, open=True, answer="all")
