@@ -21,7 +21,6 @@ from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sources import RECORDS
 from chatproto.transfer.state import ACTIVE, ENDED, TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import (
     FILE_GOES_ON,
@@ -285,7 +284,7 @@ class PersonFiles:
         """The conversation is open on `link`, or goes on there."""
         self.closed(over=False)
         self._link = link
-        link.source, link.sink = self._pull, self._piece
+        link.source, link.sink = self._pull, self.transfers.piece
         self.transfers.resumed(self._clock.seconds())
 
     def closed(self, *, over: bool) -> None:
@@ -445,9 +444,6 @@ class PersonFiles:
             if wait:
                 self._later = self._clock.callLater(wait, self._go_on)
         return message
-
-    def _piece(self, data: Data) -> None:
-        self.transfers.piece(data, self._clock.seconds())
 
     def _go_on(self) -> None:
         self._later = None

@@ -31,8 +31,8 @@ AROUND = 64
 """More bytes than TLS puts around a record."""
 BLOCK = 256 * 1024
 """Bytes that are encrypted, or handed to the protocol, at once."""
-ENCRYPTED = RECORD + 16 * AROUND
-"""Bytes that one encrypted record, and what TLS sends before it, take at most."""
+ENCRYPTED = BLOCK + (BLOCK // RECORD + 16) * AROUND
+"""Bytes that an encrypted block, and what TLS sends before it, take at most."""
 
 FUNCTIONS = ("SSL_write", "SSL_read", "SSL_get_error", "BIO_read", "BIO_write")
 BUFFERS = ("BIO_new", "BIO_s_mem", "SSL_set_bio")
@@ -55,7 +55,7 @@ def _missing() -> str:
     unset = {"_tlsConnection", "_appSendBuffer", "_aggregator"} - known
     methods = ("_write", "_flushSendBIO", "_flushReceiveBIO", "_bufferedWrite")
     return (
-        missing(_ffi, "new_allocator", "buffer")
+        missing(_ffi, "new_allocator", "buffer", "from_buffer")
         or missing(_lib, *FUNCTIONS, *BUFFERS, "SSL_ERROR_WANT_READ")
         or missing(connection, "_ssl", "_from_ssl", "_into_ssl", "_raise_ssl_error")
         or missing(TLSMemoryBIOProtocol, *methods, *STATES, "_producer")
@@ -76,7 +76,7 @@ if not WHY_PLAIN:
     _ssl_write, _ssl_read, _ssl_error, _bio_read, _bio_write = (
         getattr(_lib, name) for name in FUNCTIONS
     )
-    _bytes_of = _ffi.buffer
+    _bytes_of, _memory_of = _ffi.buffer, _ffi.from_buffer
     _WANT_READ = _lib.SSL_ERROR_WANT_READ
 elif not fast_tcp.WHY_PLAIN:
     Logger().warn("connections use Twisted's own TLS: {why}", why=WHY_PLAIN)
@@ -183,7 +183,7 @@ class BlockTlsEnd(TlsEnd):
         return bool(_bio_write(self._into_ssl, data, len(data)) > 0)
 
     def answers(self) -> bytes:
-        """Return what OpenSSL itself has to send, such as the answer to a new key; mostly nothing."""
+        """Return what OpenSSL has to send, up to an encrypted block; mostly nothing."""
         count = _bio_read(self._from_ssl, _encrypted, ENCRYPTED)
         return _bytes_of(_encrypted, count)[:] if count > 0 else b""
 
@@ -199,12 +199,18 @@ class BlockTlsEnd(TlsEnd):
 
     def send(self, buf: Any, flags: int = 0) -> int:
         """Encrypt all of `buf`."""
-        self._unread += len(buf) + (len(buf) // RECORD + 1) * AROUND
-        return super().send(buf, flags)
+        size = len(buf)
+        self._unread += size + (size // RECORD + 1) * AROUND
+        count: int = _ssl_write(self._ssl, _memory_of(buf), size)
+        if count <= 0:
+            self._raise_ssl_error(self._ssl, count)
+        return count
 
     def bio_read(self, bufsiz: int) -> bytes:
         """Return all bytes to be sent, also where `bufsiz` is less."""
         most, self._unread = max(bufsiz, self._unread), 0
+        if most <= ENCRYPTED and (data := self.answers()):
+            return data
         return super().bio_read(most)
 
 

@@ -101,6 +101,8 @@ class TransferContext:
         self.connected = False
         self.changed = False
         """True after a transfer has changed: other transfers may go on, or there is a message to send."""
+        self.unwritten = 0
+        """Bytes that were received and not yet handed to the disk, of all transfers."""
         self.waiting: deque[Bcp2Message] = deque()
         self.settle = settle
         self.hashes = hashes

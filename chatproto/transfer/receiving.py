@@ -30,8 +30,8 @@ class Receiving(Transfer):
 
     `folder`: the download folder. `local`: name in it that was chosen before, or "". `digest`: hash of
     the whole, once the sender has given it. `hash`: function that the part was begun with, or "".
-    `hashes`: those besides SHA-256 that both ends have. `pending`: bytes received but not yet handed to
-    the disk. `agreed`: the user has accepted it, once and for all.
+    `hashes`: those besides SHA-256 that both ends have. `agreed`: the user has accepted it, once and for
+    all.
     """
 
     outgoing = False
@@ -57,7 +57,7 @@ class Receiving(Transfer):
         self.unsaved = False
         """The record is to be written: with the next work for the disk, or by `save`."""
         self.offset = offer.size if path else 0
-        self.pending = 0
+        self._pending = 0  # bytes of the pieces
         self.digest = digest
         self.hash = hash
         self.agreed = state is not TransferState.OFFERED
@@ -154,7 +154,8 @@ class Receiving(Transfer):
         elif piece:
             self._pieces.append(piece)
             self.offset += len(piece)
-            self.pending += len(piece)
+            self._pending += len(piece)
+            self._desk.unwritten += len(piece)
             self._write()
 
     def done(self, digest: str) -> None:
@@ -314,7 +315,8 @@ class Receiving(Transfer):
     def _drop(self) -> None:
         """Discard pieces that were received and not yet written."""
         self._pieces.clear()
-        self.pending, self._anew = 0, False
+        self._desk.unwritten -= self._pending
+        self._pending, self._anew = 0, False
 
     def _release(self) -> None:
         """Discard what was received, and let go of the part for now."""

@@ -74,8 +74,8 @@ def find(path: Path, limits: ClientLimits, home: Path | None = None) -> Found:
     A link given as `path` is followed; links inside a folder are not.
 
     Args: home: this program's folder, whose key, log and records are never sent.
-    Raises: SourceTrouble: not there, not readable, neither file nor folder, more files than an offer
-    may list, or a secret of `home`.
+    Raises: SourceTrouble: not there, not readable, neither file nor folder, a file of the kernel that
+    has no size, more files than an offer may list, or a secret of `home`.
     """
     try:
         real = path.resolve(strict=True)
@@ -86,7 +86,7 @@ def find(path: Path, limits: ClientLimits, home: Path | None = None) -> Found:
             return _find_folder(path, real, status, limits)
         if not stat.S_ISREG(status.st_mode):
             raise SourceTrouble(f"{path} is neither a file nor a folder")
-        os.close(os.open(real, OPEN))
+        _check_size(path, real, status.st_size)
     except OSError as error:
         raise SourceTrouble(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RuntimeError) as error:  # a NUL; links that go round in circles
@@ -99,6 +99,16 @@ def find(path: Path, limits: ClientLimits, home: Path | None = None) -> Found:
         media,
     )
     return Found(str(real), offer, (_stamp(status),))
+
+
+def _check_size(path: Path, real: Path, size: int) -> None:
+    """Raise OSError if `real` cannot be read, SourceTrouble if it has more in it than it says."""
+    file = os.open(real, OPEN)
+    try:
+        if not size and os.read(file, 1):
+            raise SourceTrouble(f"{path} does not tell its size: send a copy of it")
+    finally:
+        os.close(file)
 
 
 def _check_home(path: Path, real: Path, home: Path) -> None:

@@ -201,7 +201,7 @@ class Transfers:
             case wire.Offer():
                 self._offered(message)
             case wire.Data():
-                self.piece(message, now)
+                self.piece(message)
                 return True
             case wire.Done(id):
                 if (incoming := self._known(id)) is not None:
@@ -221,14 +221,14 @@ class Transfers:
         self._settle()
         return True
 
-    def piece(self, piece: wire.Data, now: float) -> None:
-        """Handle DATA, the most frequent message, without the dispatch of `message`."""
-        self._desk.now = now
+    def piece(self, piece: wire.Data) -> None:
+        """Handle DATA, the most frequent message, without the dispatch of `message`, nor the time."""
         incoming = self._receiving.get(piece.id)
         if incoming is not None:
             incoming.data(piece.offset, piece.data)
-            if incoming.state is TransferState.MOVING:
+            if self._desk.unwritten >= UNWRITTEN:
                 self._hold()
+            if incoming.state is TransferState.MOVING:
                 return
         self._settle()
 
@@ -485,14 +485,13 @@ class Transfers:
 
     def _hold(self) -> None:
         """Hold the connection while too much waits for the disk or the peer, until half is done."""
-        unwritten = sum(one.pending for one in self._receiving.values())
-        full = UNWRITTEN * (0.5 if self._held else 1.0)
-        held = self._desk.connected and (
-            unwritten >= full > 0 or len(self._desk.waiting) >= ANSWERS // (1 + self._held)
+        desk, part = self._desk, 1 + self._held
+        held = desk.connected and (
+            desk.unwritten >= UNWRITTEN // part or len(desk.waiting) >= ANSWERS // part
         )
         if held != self._held:
             self._held = held
-            self._desk.owner.transfer_hold(held)
+            desk.owner.transfer_hold(held)
 
 
 def _is_asked(one: Receiving) -> bool:

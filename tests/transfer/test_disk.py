@@ -209,6 +209,12 @@ class SourceTests(Case):
         path.unlink()
         self.assertRaises(SourceTrouble, source.begin, 1, SHA_256, 0)
 
+    def test_file_of_the_kernel_without_a_size_is_not_sent_as_an_empty_one(self) -> None:
+        with self.assertRaisesRegex(SourceTrouble, "its size"):
+            find(Path("/proc/self/status"), DEFAULTS)
+        (self.folder / "empty").touch()
+        self.assertEqual(find(self.folder / "empty", DEFAULTS).offer.size, 0)
+
     def test_one_gone_from_a_folder_is_a_change_of_the_folder(self) -> None:
         for change in (
             lambda path: path.unlink(),
