@@ -237,7 +237,8 @@ class RoomAnswers:
 
     def may_speak(self, name: str, now: float) -> bool:
         """Return True unless `name` is muted in the lobby."""
-        return not self.lobby.policy.is_muted(subject(name, ""), now)
+        policy = self.lobby.policy
+        return not policy.mutes or not policy.is_muted(subject(name, ""), now)
 
     def heard(self, name: str, text: str, now: float) -> list[Effect]:
         """Store a lobby message of `name`, and pass it on. Raises StoreTrouble."""

@@ -72,7 +72,8 @@ class LobbyConnection(TextConnection):
             self._port.left(self, "")
             self.close()
             return
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         self._text.feed(data)
         self._read()
 
@@ -184,9 +185,10 @@ class LobbyConnection(TextConnection):
     def _read(self) -> None:
         """Hand over the messages that are there, as fast as this member may talk."""
         now = self._port.clock.seconds()
-        while not self._over:
+        text: str | None = ""
+        while text is not None and not self._over and self._text.unfinished:
             wait = self._limiter.wait(now)
-            if wait > 0 and self._text.unfinished:
+            if wait > 0:
                 self._wait_for_flood(wait)
                 return
             try:
@@ -194,15 +196,14 @@ class LobbyConnection(TextConnection):
             except RemoteError as error:
                 self._port.refused(self, error)
                 return
-            if text is None:
-                break
-            self._ends_lines = self._text.line_ends is not False
-            self._say(text)
+            if text is not None:
+                self._ends_lines = self._text.line_ends is not False
+                self._say(text)
         if self._over:
             return
         if self._input_ended:
             self._end()
-        elif self._text.unfinished:
+        elif text is None and self._text.unfinished:
             self._later(self._port.limits.text_silence, self._silence)
 
     def _say(self, text: str) -> None:

@@ -32,7 +32,11 @@ class BareText:
 
     def feed(self, data: bytes) -> None:
         """Take what was received; `take` until it gives None before feeding again."""
-        self._add(self._padding.feed(data))
+        if self._padding.passes(data):
+            self._data = self._data[self._position :] + data
+            self._position = 0
+        else:
+            self._add(self._padding.feed(data))
 
     def settle(self) -> bool:
         """Decide about text behind a NUL, for nothing more came for a while; True: `take` it."""
@@ -76,6 +80,8 @@ class BareText:
                 self._position += len(message)
                 message = message.removesuffix(b"\r")
             if message:
+                if self._position == len(data):
+                    self._data, self._position = b"", 0
                 return message.decode("utf-8", "replace")
         self._data = b""
         self._position = 0

@@ -25,11 +25,8 @@ class Pace:
         self._go_on = go_on
         self._limiter: SpeakerLimiter | None = None
         self._timer: IDelayedCall | None = None
-
-    @property
-    def waiting(self) -> bool:
+        self.waiting = False
         """True while nothing may be read."""
-        return self._timer is not None
 
     def lets(self, message: object, now: float) -> bool:
         """Return True if `message` may be answered now, and count it; otherwise `waiting` becomes true."""
@@ -40,6 +37,7 @@ class Pace:
         wait = self._limiter.wait(now)
         if wait > 0:
             self._timer = self._clock.callLater(wait, self._waited)
+            self.waiting = True
             return False
         self._limiter.spend(now, len(message.text.encode()))
         return True
@@ -47,9 +45,11 @@ class Pace:
     def stop(self) -> None:
         """The connection has ended."""
         timer, self._timer = self._timer, None
+        self.waiting = False
         if timer is not None:
             timer.cancel()
 
     def _waited(self) -> None:
         self._timer = None
+        self.waiting = False
         self._go_on()

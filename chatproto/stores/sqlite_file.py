@@ -32,6 +32,8 @@ REASONS = {
 TYPES = {"TEXT": "'text'", "INTEGER": "'integer'", "REAL": "'real', 'integer'"}
 """Results of SQL `typeof` that a column may have, by its declared type."""
 NULLABLE = " AND %s IS NOT NULL"
+FAILURES = (sqlite3.Error, OSError, OverflowError, UnicodeEncodeError)
+"""Errors of SQLite, of the system, and of values that a file cannot hold."""
 
 
 @value_class
@@ -148,8 +150,13 @@ class SqliteFile:
 
     def write(self, query: str, *values: Value) -> int:
         """Do one thing; how many rows it changed."""
-        with self._troubles(writes=True):
-            return self._db.execute(query, values).rowcount
+        try:  # `_troubles` costs as much as all else that Python does here
+            rows = self._db.execute(query, values).rowcount
+        except FAILURES as error:
+            raise self._trouble_of(error) from None
+        if self.trouble:
+            self._is_over()
+        return rows
 
     def touch(self, query: str, rows: Iterable[tuple[Value, ...]], *, told: bool = True) -> int:
         """Do one thing with each of `rows`, all or none, that nobody waits for.
@@ -203,17 +210,27 @@ class SqliteFile:
         """Turn an error of SQLite or the system into one sentence, told once."""
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
-            sentence = f"cannot use {self.path}: {reason(error, self._kind)}"
-            if told and self.trouble != sentence:
-                self.trouble = sentence
-                self._tell(sentence)
-            raise self._kind.trouble(sentence) from None
-        except (OverflowError, UnicodeEncodeError) as error:  # the value's fault, not the file's
-            raise self._kind.trouble(f"{self.path} cannot hold this: {error}") from None
+        except FAILURES as error:
+            raise self._trouble_of(error, told) from None
         if told and writes and self.trouble:
-            self.trouble = ""
-            self._tell(f"{self.path} can be written again")
+            self._is_over()
+
+    def _trouble_of(self, error: Exception, told: bool = True) -> Exception:
+        """Return the kind's trouble for `error`, one of `FAILURES`, after it was told."""
+        if isinstance(
+            error, OverflowError | UnicodeEncodeError
+        ):  # the value's fault, not the file's
+            return self._kind.trouble(f"{self.path} cannot hold this: {error}")
+        sentence = f"cannot use {self.path}: {reason(error, self._kind)}"
+        if told and self.trouble != sentence:
+            self.trouble = sentence
+            self._tell(sentence)
+        return self._kind.trouble(sentence)
+
+    def _is_over(self) -> None:
+        """Tell that the file can be written again."""
+        self.trouble = ""
+        self._tell(f"{self.path} can be written again")
 
 
 def reason(error: Exception, kind: Kind) -> str:

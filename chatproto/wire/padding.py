@@ -29,9 +29,13 @@ class Unpadder:
         """True if only more input or `settle` decides about something."""
         return self._after_one or bool(self._undecided)
 
+    def passes(self, data: bytes) -> bool:
+        """Return True if `feed` would return `data` as it is."""
+        return NUL not in data and not (self._padded or self._after_one or self._undecided)
+
     def feed(self, data: bytes) -> list[bytes | None]:
         """Return the text in `data`; None stands where a NUL ended a message."""
-        if not (self._padded or self.waits) and NUL not in data:
+        if self.passes(data):
             return [data]
         found: list[bytes | None] = []
         first, *others = data.split(NUL)
