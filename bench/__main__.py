@@ -26,6 +26,7 @@ PICTURES = HERE / "pictures"
 OPTIONS: dict[str, list[str]] = {
     "requests": [],
     "growth": [],
+    "growth_commits": [],
     "rooms": [],
     "scale": [],
     "files": ["--install"],
@@ -40,6 +41,7 @@ OPTIONS: dict[str, list[str]] = {
 QUICK: dict[str, list[str]] = {
     "requests": ["--seconds=0.5", "--rounds=3"],
     "growth": ["--seconds=0.5", "--rounds=1", "--most=100000"],
+    "growth_commits": ["--seconds=0.5", "--rounds=2"],
     "rooms": ["--seconds=1", "--rounds=3"],
     "scale": [
         *("--seconds=0.5", "--rounds=2", "--names=50000"),
@@ -169,13 +171,14 @@ def leaves(figures: Any, path: str = "") -> list[tuple[str, float]]:
 def picture(title: str, bars: list[tuple[str, float]]) -> str:
     """Draw `bars` as an SVG; a bar's length is its share of the largest of the same kind.
 
-    Bars are of one kind if their names end in the same word, such as `pipelined`.
+    Bars are of one kind, and stand together, if their names end in the same word, such as `pipelined`.
     """
-    bars = bars[:SHOWN]
     most: dict[str, float] = {}
     for name, value in bars:
         kind = name.rpartition(", ")[2]
         most[kind] = max(most.get(kind, 0.0), value)
+    kinds = [*most]
+    bars = sorted(bars, key=lambda bar: kinds.index(bar[0].rpartition(", ")[2]))[:SHOWN]
     drawn = []
     for number, (name, value) in enumerate(bars):
         y = (number + 2) * LINE

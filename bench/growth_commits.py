@@ -47,9 +47,12 @@ COMMITS = ("f9d4db7", "HEAD")
 """The commit at which each server had a copy of all, and what is committed now."""
 IDS = 5_000
 """New ids, at least, that are registered at the first server."""
-OTHERS = "CPU of the others, % of the one that is asked"
-SESSION = "CPU a session, each server, ms"
-MEMORY = "memory of each server for 10,000 classic ids, MiB"
+OTHERS = "CPU of the others in %"
+"""Of that of the one that is asked for new classic registrations."""
+SESSION = "CPU a session in ms"
+"""Of each server, for one session with a key at any of them."""
+MEMORY = "memory in MiB"
+"""That each server needs for 10,000 classic registrations at the first."""
 Figures = dict[str, dict[str, dict[str, list[float]]]]
 """A number for each round, by number of servers, commit and figure."""
 

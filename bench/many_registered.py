@@ -90,13 +90,18 @@ def fill(redis: Redis, database: int, port: int, count: int) -> None:
     time.sleep(1.0)  # the end of its connection is told to Redis too
     with socket.create_connection(("127.0.0.1", redis.port), PATIENCE) as wire:
         _ask(wire, "SELECT", str(database))
-        found = _ask(wire, "EVAL", FIND, "0", MODEL)
+        found = found_of(wire, MODEL)
         if not all(json.loads(found).values()):
             raise CannotMeasure(f"a registration is no group and no entries of lists: {found}")
         with _without_file(redis, wire):
             for first in range(0, count, AT_ONCE):
                 last = min(first + AT_ONCE, count)
                 _ask(wire, "EVAL", COPY, "0", MODEL, found, str(first), str(last))
+
+
+def found_of(wire: socket.socket, client_id: str) -> str:
+    """Return as JSON what Redis, which is connected to `wire`, holds of an id."""
+    return _ask(wire, "EVAL", FIND, "0", client_id)
 
 
 @contextmanager

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from bench import __main__ as report
-from bench import growth_servers
+from bench import growth_servers, many_registered
 from bench import requests as module
 from bench.measure import CannotMeasure, Subject, built_loadgen, run_loadgen
 from bench.requests import LOADS, REGISTER
 from bench.scale import judged
+from bench.servers import running
 from tests.long import LONG
 from tests.ports import free_port
 from tests.redis_process import FOUND, needed
@@ -165,6 +168,47 @@ def test_figure_is_judged_by_its_goal() -> None:
 
 @LONG
 @needs_compiler
+def test_servers_over_one_redis_are_compared_at_two_commits(tmp_path: Path) -> None:
+    needed()
+    figures = tmp_path / "figures.json"
+    few = ["--seconds", "1", "--rounds", "1", "--counts", "1"]
+    done = subprocess.run(
+        [sys.executable, "bench/growth_commits.py", "HEAD", *few, "--json", str(figures)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(figures.read_text())["figures"]
+    assert {count: list(found) for count, found in measured.items()} == {"1 server": ["HEAD"]}
+    assert len(measured["1 server"]["HEAD"]) == 3
+
+
+@LONG
+@needs_compiler
+def test_very_many_are_registered_as_a_server_does(tmp_path: Path) -> None:
+    """One that registers like the others has what each copy of another has, but for its moments."""
+    needed()
+    with growth_servers.own_redis(tmp_path) as redis:
+        one = growth_servers.server(tmp_path, redis, 1, 0)
+        with running(tmp_path, one):
+            many_registered.fill(redis, 0, one.port, 100)
+            many_registered.register(one.port, "qzzzzzzz")
+            time.sleep(1.0)  # the end of its connection is told to Redis too
+            with socket.create_connection(("127.0.0.1", redis.port), 30) as wire:
+                shown = [
+                    re.sub(r"\d[\d.e+-]*", "N", found.replace(client_id, "ID"))
+                    for client_id in ("qsssssst", "qssssszz", "qzzzzzzz")
+                    for found in [many_registered.found_of(wire, client_id)]
+                ]
+    assert "ID" in shown[0] and shown[0] == shown[1]
+    assert sorted(shown[0].split('"')) == sorted(shown[2].split('"'))
+
+
+@LONG
+@needs_compiler
 def test_names_that_last_are_there_at_the_next_start() -> None:
     done = scale("names", "--names", "500", "--store", "sqlite:")
     assert done.returncode == 0, done.stderr
@@ -242,6 +286,8 @@ def test_picture_has_a_bar_for_each_median() -> None:
     drawn = ElementTree.fromstring(report.picture("title", bars))
     widths = [one.get("width") for one in drawn.iter() if one.tag.endswith("rect")]
     assert widths == ["180", "360", "360"]
+    labels = [one.text for one in drawn.iter() if one.get("text-anchor") == "end"]
+    assert labels == ["ours, own", "<theirs>, own", "ours, kept"]
     assert report.leaves([[1.0, 5.0], [3.0, 7.0]], "x") == [("x, 1", 2.0), ("x, 2", 6.0)]
 
 

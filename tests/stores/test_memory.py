@@ -87,6 +87,18 @@ class RestoredTests(SynchronousTestCase):
             self.assertEqual(*results)
             self.assertEqual(image(read), image(model))
 
+    def test_asker_stays_the_last_free_one_for_others(self) -> None:
+        registry = MemoryRegistry()
+        registry.restore([stored(one, "192.0.2.1", float(at)) for at, one in enumerate("abc")])
+        found = [registry.last_free(asker) for asker in ("c", "a", "c")]
+        self.assertEqual([one.client_id for one in found if one is not None], ["b", "c", "b"])
+
+    def test_who_was_read_counts_for_the_limit_of_its_address(self) -> None:
+        registry = MemoryRegistry(Limits(registrations_per_address=2))
+        registry.restore([stored(one, "192.0.2.1", float(at)) for at, one in enumerate("ab")])
+        registry.keep(self.lease("c", "192.0.2.1"), 9.0)
+        self.assertEqual([*registry.ids()], ["b", "c"])
+
     def lease(self, client_id: str, host: str) -> ClassicRegistration:
         origin = Origin(host, 1, is_loopback(host), False)
         return ClassicRegistration(client_id, host, 3000, origin)
