@@ -92,7 +92,10 @@ class Directory:
         Short cut for a client that connects for each request: `answer` says the same.
         """
         names = self._names
-        owned = names is not None and names.owner(message.client_id) is not None
+        try:
+            owned = names is not None and names.owner(message.client_id) is not None
+        except RemoteError:  # the store is in trouble: `answer` says so
+            return False
         return not owned and self.registry.renew(message, source, now)
 
     def _register(self, message: ClassicRegister, source: Origin, now: float) -> Message:

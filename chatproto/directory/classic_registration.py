@@ -27,6 +27,11 @@ class Origin:
     alive: bool = True
     server: str = ""
 
+    def see_own(self, server: str) -> None:
+        """Note the server's own address: who comes from there is on this machine."""
+        self.server = server
+        self.local = self.local or self.host == server
+
     def claimed(self, ip: str) -> str:
         """Return the address that the client claims with `ip`: some take the server's for their own."""
         return self.host if ip == self.server and not self.local else ip

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet import tcp
@@ -22,12 +23,12 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
-from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 import twisted
+from chatproto.net.arrivals import Address, Arrivals, Departure, DirectFactory, Received
 
 PLAIN_IO = "CHATPROTO_PLAIN_IO"
 """Environment variable: if it is set and not empty, Twisted's own code reads and writes."""
@@ -47,7 +48,6 @@ MOMENT = 0.005
 """Seconds after which the reactor watches a connection that goes on: a client needs as long to read its
 answer and to close on a busy machine, and whoever says more waits no longer than this, once."""
 
-Accepted = tuple[socket.SocketType, tuple[Any, ...]]
 DONE = Failure(CONNECTION_DONE)
 log = Logger()
 
@@ -110,14 +110,6 @@ def bound_turns(reactor: Any) -> None:
         reactor._poller = poller if isinstance(poller, BoundedPoll) else BoundedPoll(poller)
 
 
-class DirectFactory(Factory):
-    """Factory that makes a protocol without an address object, which costs as much as the protocol."""
-
-    def protocol_for(self, host: str, port: int) -> Protocol | None:
-        """Make the protocol of a connection from `host`, as the socket tells it; None refuses it."""
-        raise NotImplementedError
-
-
 def accept_directly(port: Any) -> None:
     """Have the listening `port` make connections of this file; one that is not TCP stays as it is."""
     if not WHY_PLAIN and isinstance(port, tcp.Port) and port.transport is tcp.Server:
@@ -126,6 +118,7 @@ def accept_directly(port: Any) -> None:
         # Methods of this one port, as `transport` is: Twisted makes ports without asking for a class.
         port.doRead = acceptor.accept  # type: ignore[method-assign]  # of one port
         port.connectionLost = acceptor.end  # type: ignore[method-assign]  # of one port
+        port.stopListening = acceptor.stop  # type: ignore[method-assign, assignment]  # of one port
 
 
 def start_tls(connection: Any, handshake: Any, normal: bool) -> None:
@@ -158,18 +151,23 @@ class Acceptor:
 
     The reactor watches a connection only if it has not ended a `MOMENT` later: one that brings a
     request and reads the answer costs no call of epoll. Its socket is the one of C beneath
-    Python's class, which would only count the files made of it.
+    Python's class, which would only count the files made of it. Those of a `DirectFactory` have no
+    socket, transport or protocol either until they need them; see `net.arrivals`.
     """
 
     def __init__(self, port: tcp.Port) -> None:
         self._port = port
-        self._reactor: Any = port.reactor
+        reactor: Any = port.reactor
+        factory: Any = port.factory
+        is_direct = isinstance(factory, DirectFactory)
+        self._reactor = reactor
+        self._arrivals = Arrivals(factory, reactor.seconds) if is_direct else None
         self._new: list[DirectServer] = []
-        self._timer: Any = None  # runs while there are new ones
+        self._timer: Any = None  # runs while there are new ones, or arrivals
 
     def accept(self) -> None:
         """Accept what waits; the number taken at once follows that of the last time, as in Twisted."""
-        port, taken, more = self._port, 0, True
+        port, taken, more = self._port, 0, not self._port.disconnecting
         most: int = port.numberAccepts
         while more and taken < most:
             wanted = min(TOGETHER, most - taken)
@@ -179,11 +177,11 @@ class Acceptor:
             self._begin(accepted)
         port.numberAccepts = most + 20 if taken == most else max(1, taken)
 
-    def _accepted(self, most: int) -> list[Accepted]:
-        """Accept at most `most` connections."""
+    def _accepted(self, most: int) -> list[tuple[int, Address]]:
+        """Accept at most `most` connections; return their descriptors and addresses."""
         listening: Any = self._port.socket
         accept = listening._accept
-        accepted: list[tuple[int, tuple[Any, ...]]] = []
+        accepted: list[tuple[int, Address]] = []
         try:
             while len(accepted) < most:
                 accepted.append(accept())
@@ -193,47 +191,65 @@ class Acceptor:
             # Twisted meets it again, and knows what to do: with too many open files it has a
             # reserve, to accept and close those that wait.
             tcp.Port.doRead(self._port)
-        kind = listening.family, listening.type, listening.proto
-        return [(socket.SocketType(*kind, fileno=number), address) for number, address in accepted]
+        return [(number, with_scope(one) if one[2:] else one) for number, one in accepted]
 
-    def _begin(self, accepted: list[Accepted]) -> None:
+    def _begin(self, accepted: list[tuple[int, Address]]) -> None:
         """Make connections, and hand on what they begin with."""
-        made = []
-        for one, address in accepted:
-            try:
-                connection = self._connected(one, address)
-            except Exception:  # one connection's trouble is not the others'
-                log.failure("a connection could not be accepted")
-                connection = None
-            if connection is not None:
-                made.append(connection)
-            else:
-                one.close()
-        self._new += receive_all(made)
-        if self._new and self._timer is None:
-            self._timer = self._reactor.callLater(MOMENT, self._look_again)
+        if self._arrivals is not None:
+            self._go_on(self._arrivals.begin(accepted))
+        else:
+            made = [
+                self._connected(number, address, partial(self._protocol, address))
+                for number, address in accepted
+            ]
+            self._new += receive_all([one for one in made if one is not None])
+        self._look_later()
+
+    def _protocol(self, address: Address) -> Any:
+        """Ask a usual factory for a protocol."""
+        factory: Any = self._port.factory
+        kind = IPv4Address if len(address) == 2 else IPv6Address
+        return factory.buildProtocol(kind("TCP", *address))
 
     def _connected(
-        self, accepted: socket.SocketType, address: tuple[Any, ...]
+        self, number: int, address: Address, make: Callable[[], Any]
     ) -> DirectServer | None:
-        """Make the connection of a socket; None if the factory, which may raise anything, refuses it."""
+        """Make the connection of a descriptor; None if `make`, which may raise anything, refuses it."""
         port = self._port
-        factory: Any = port.factory
-        if len(address) == 4 and address[3]:  # only with its scope is it complete
-            name, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
-            address = (name, *address[1:])
-        if isinstance(factory, DirectFactory):
-            protocol = factory.protocol_for(address[0], address[1])
-        else:
-            kind = IPv4Address if len(address) == 2 else IPv6Address
-            protocol = factory.buildProtocol(kind("TCP", *address))
-        if protocol is None:
-            return None
-        number = port.sessionno
-        port.sessionno = number + 1
-        connection = DirectServer(accepted, protocol, address, port, number, self._reactor)
-        protocol.makeConnection(connection)
-        return connection
+        listening: Any = port.socket
+        kind = listening.family, listening.type, listening.proto
+        accepted = socket.SocketType(*kind, fileno=number)
+        try:
+            protocol = make()
+            if protocol is not None:
+                session = port.sessionno
+                port.sessionno = session + 1
+                connection = DirectServer(accepted, protocol, address, port, session, self._reactor)
+                protocol.makeConnection(connection)
+                return connection
+        except Exception:  # one connection's trouble is not the others'
+            log.failure("a connection could not be accepted")
+        accepted.close()
+        return None
+
+    def _go_on(self, departures: list[Departure]) -> None:
+        """Make the connections of those that have arrived and need one, and hand on what they brought."""
+        received: list[tuple[DirectServer, Received]] = []
+        for number, address, make, data, unsent in departures:
+            connection = self._connected(number, address, make)
+            if connection is None:
+                continue
+            if unsent:
+                connection.write(unsent)
+            if data is not None:
+                received.append((connection, data))
+            elif connection.is_new:
+                connection.startReading()
+        self._new += hand_on_all(received)
+
+    def _look_later(self) -> None:
+        if self._timer is None and (self._new or self._arrivals):
+            self._timer = self._reactor.callLater(MOMENT, self._look_again)
 
     def _look_again(self) -> None:
         """Receive a moment later; then the reactor watches what goes on."""
@@ -241,13 +257,39 @@ class Acceptor:
         new, self._new = self._new, []
         for connection in receive_all(new):
             connection.startReading()
+        if self._arrivals is not None:
+            self._go_on(self._arrivals.look_again())
+        self._look_later()
+
+    def stop(self) -> Any:
+        """Begin to close the port; whoever closes its connections then finds a protocol for each."""
+        self._make_all()
+        return tcp.Port.stopListening(self._port)
 
     def end(self, reason: Failure) -> None:
         """Close the port, and leave no timer behind."""
+        self._make_all()
+        tcp.Port.connectionLost(self._port, reason)
+
+    def _make_all(self) -> None:
+        """Have the reactor watch all connections."""
         if self._timer is not None:
             self._timer.cancel()
-            self._look_again()
-        tcp.Port.connectionLost(self._port, reason)
+            self._timer = None
+        if self._arrivals is not None:
+            self._go_on(self._arrivals.end())
+        new, self._new = self._new, []
+        for connection in new:
+            if connection.is_new:
+                connection.startReading()
+
+
+def with_scope(address: Address) -> Address:
+    """Return the `address` of an IPv6 socket with its scope, if it has one: it is complete only so."""
+    if not address[3]:
+        return address
+    name, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+    return (name, *address[1:])
 
 
 def receive_all(connections: list[DirectServer]) -> list[DirectServer]:
@@ -255,16 +297,22 @@ def receive_all(connections: list[DirectServer]) -> list[DirectServer]:
 
     Returns: those that are new still: they have not ended, nor asked to be watched or paused.
     """
-    received: list[tuple[DirectServer, bytes | OSError | None]] = []
+    received: list[tuple[DirectServer, Received]] = []
     for one in connections:
         if one.is_new:
-            one.is_gathering = True
             try:
                 received.append((one, one.socket.recv(one.bufferSize)))
             except BlockingIOError:
                 received.append((one, None))
             except OSError as error:
                 received.append((one, error))
+    return hand_on_all(received)
+
+
+def hand_on_all(received: list[tuple[DirectServer, Received]]) -> list[DirectServer]:
+    """Hand on what was `received`, and then send and close; returns as `receive_all`."""
+    for one, _ in received:
+        one.is_gathering = True
     for one, data in received:
         if data is not None and one.connected and not (one.disconnecting or one._aborting):
             one.hand_on(data)
@@ -298,7 +346,7 @@ class DirectServer(tcp.Server):
         self,
         sock: socket.SocketType,
         protocol: Any,
-        client: tuple[Any, ...],
+        client: Address,
         server: tcp.Port,
         sessionno: int,
         reactor: Any,

@@ -24,7 +24,7 @@ from chatproto.server.work_queue import PIECE, Use
 from chatproto.wire.classic import ClassicError, ClassicRegAck, ClassicRegister, Message
 from chatproto.wire.codec import encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.fast import take_registration, write_confirmation
+from chatproto.wire.fast import write_confirmation
 from chatproto.wire.fields import host_port, plain_host
 from chatproto.wire.plain_blocks import TO_SERVER
 
@@ -40,11 +40,11 @@ LOOK = 512
 class ChatConnection(ClassicReceiver):
     """Connection of a client that speaks the classic dialect; the client closes it.
 
-    It reads no further while more than `limits.unsent` of its answers wait to be sent.
+    It reads no further while more than `limits.unsent` of its answers wait to be sent. `source`: its
+    origin, if the factory has answered a registration by it already; None: it has said nothing yet.
     """
 
     factory: ChatFactory
-    _source: Origin | None = None  # set with the first bytes
     _held = b""  # of these, while they may become RELAY or something else
     _produces = False  # it is registered with the transport, which pauses it
     _ended = False  # the other side will send no more
@@ -58,11 +58,14 @@ class ChatConnection(ClassicReceiver):
     _input = b""  # what came and is not decoded yet
     _unread = False  # reading from the transport is paused
     _full = False  # the transport holds as much as it takes
-    _registered = False  # somebody has registered by it
     _asked = False  # the other servers have been asked, and have not answered yet
 
-    def __init__(self, factory: ChatFactory, host: str, port: int) -> None:
+    def __init__(
+        self, factory: ChatFactory, host: str, port: int, source: Origin | None = None
+    ) -> None:
         super().__init__(factory.limits, quick=factory.quick)
+        self._source = source  # known from the first bytes on
+        self._registered = source is not None  # somebody has registered by it
         self.factory = factory
         self.host = host
         self.port = port
@@ -72,16 +75,13 @@ class ChatConnection(ClassicReceiver):
         """Answer `data` at once if it is little and no work waits; else queue it."""
         if self._leaving:
             return
-        is_first = self._source is None
-        if is_first:
+        if self._source is None:
             data = self._held + data
             if not self._begin(data):
                 return
         turns = self.factory.turns
         if turns.is_free and len(data) <= PIECE and not self._unread:
             begun = turns.begin()
-            if is_first and self._renew(data, begun):
-                return
             messages = self.read(data)
             if messages and self._answer(messages, begun):
                 turns.later(self)
@@ -185,11 +185,9 @@ class ChatConnection(ClassicReceiver):
         if self.factory.tls_only:
             self.refuse(403)
             return False
-        local, here = is_loopback(self.host), ""
-        if not local:  # to ask for our own address takes a system call
-            here = plain_host(getattr(self.transport.getHost(), "host", ""))
-            local = self.host == here
-        self._source = Origin(self.host, self.port, local, server=here)
+        self._source = source = Origin(self.host, self.port, is_loopback(self.host))
+        if not source.local:  # to ask for our own address takes a system call
+            source.see_own(plain_host(getattr(self.transport.getHost(), "host", "")))
         return True
 
     def _answer(self, messages: list[Message | RemoteError], now: float) -> bool:
@@ -285,24 +283,6 @@ class ChatConnection(ClassicReceiver):
             self._leave()
         else:
             self.factory.turns.later(self)
-
-    def _renew(self, data: bytes, now: float) -> bool:
-        """Answer a first chunk that only repeats a former connection's registration; False if it does not.
-
-        Short cut for what `read` and `_answer` do: most connections bring nothing else.
-        """
-        factory, source = self.factory, self._source
-        if not (self._quick and factory.is_short) or source is None:
-            return False
-        message = take_registration(data)
-        if message is None or not factory.directory.renew(message, source, now):
-            return False
-        if factory.say is not None:
-            factory.say(register_line(message))
-        self._registered = True
-        factory.spoke(self, True)
-        self.transport.write(write_confirmation(message).encode())
-        return True
 
     def _write(self, data: bytes) -> None:
         """Write answers, and be paused while too much of them waits to be sent."""

@@ -11,9 +11,9 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol
 
-from chatproto.directory.answers import Directory
-from chatproto.directory.classic_registration import is_loopback
-from chatproto.net.fast_tcp import DirectFactory
+from chatproto.directory.answers import Directory, register_line
+from chatproto.directory.classic_registration import Origin, is_loopback
+from chatproto.net.arrivals import DirectFactory, Refused
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.server.addresses import Addresses
 from chatproto.server.connection import ChatConnection, Tell
@@ -107,6 +107,7 @@ class ChatFactory(DirectFactory):
         """Plain connections without a registration, with the time of the last request, oldest first."""
         self.spoken: set[Any] = set()
         """All others."""
+        self._arrived = 0  # connections without a protocol
         self._beside = 0  # connections of another port, which need a place too
         self._numbers = count(1)
         self._refusals = RateLimiter(REFUSALS_A_SECOND, REFUSALS_AT_ONCE)
@@ -114,35 +115,79 @@ class ChatFactory(DirectFactory):
         """Called when the last connection has ended."""
 
     def __len__(self) -> int:
-        return len(self.silent) + len(self.passing) + len(self.spoken)
+        return self._arrived + len(self.silent) + len(self.passing) + len(self.spoken)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         # Who comes by a Unix socket is on this machine.
         unnamed = "127.0.0.1" if isinstance(addr, UNIXAddress) else ""
-        return self.protocol_for(getattr(addr, "host", unnamed), getattr(addr, "port", 0))
+        try:
+            visit = self.arrive(getattr(addr, "host", unnamed), getattr(addr, "port", 0))
+        except Refused as refused:
+            return refused.protocol
+        return self.go_on(visit, False)
 
-    def protocol_for(self, host: str, port: int) -> Protocol | None:
+    # Connections from their arrival until they need a protocol, or depart; see `DirectFactory`.
+
+    def arrive(self, host: str, port: int) -> Origin:
         host = plain_host(host)
+        local = is_loopback(host)
         if not self._make_room():
-            return self._refusal(503)
-        if not is_loopback(host) and not self.addresses.admit(host, self.seconds()):
-            return self._refusal(429)
-        connection = ChatConnection(self, host, port)
-        connection.came = next(self._numbers)
-        self.silent[connection] = None
+            raise self._refused(503)
+        if not local and not self.addresses.admit(host, self.seconds()):
+            raise self._refused(429)
+        self._arrived += 1
         if self.tally is not None:
             self.tally.accepted += 1
-        return connection
+        return Origin(host, port, local)
+
+    def answer(self, visit: Origin, own_host: Callable[[], str], data: bytes) -> bytes | None:
+        """Answer `data` that only repeats a former connection's registration; None: a protocol decides.
+
+        Short cut for what `ChatConnection` does: most connections bring nothing else.
+        """
+        if not (self._is_short and self.turns.is_free):
+            return None
+        message = fast.take_registration(data)
+        if message is None:
+            return None
+        if not visit.local:
+            visit.see_own(plain_host(own_host()))
+        if not self.directory.renew(message, visit, self.turns.begin()):
+            return None
+        if self.say is not None:
+            self.say(register_line(message))
+        return fast.confirm_registration(data)
 
     @property
-    def is_short(self) -> bool:
-        """True if neither counters, nor a trace, nor other servers want to see requests and answers."""
-        return self.tally is None and self.trace is None and self.shared is None
+    def has_room(self) -> bool:
+        """Return False if others might soon need the places of silent connections."""
+        return self.taken < self.most * (1 - RESERVE)
+
+    def go_on(self, visit: Origin, was_answered: bool) -> ChatConnection:
+        self._arrived -= 1
+        connection = ChatConnection(self, visit.host, visit.port, visit if was_answered else None)
+        connection.came = next(self._numbers)
+        if was_answered:
+            self.spoken.add(connection)
+        else:
+            self.silent[connection] = None
+        return connection
+
+    def depart(self, visit: Origin) -> None:
+        self._arrived -= 1
+        visit.alive = False
+        self._ended(visit.host)
+
+    @property
+    def _is_short(self) -> bool:
+        """True if short cuts may answer: nothing wants to see requests and answers, or refuses them."""
+        watched = self.tally is not None or self.trace is not None or self.shared is not None
+        return self.quick and not self.tls_only and not watched
 
     @property
     def taken(self) -> int:
         """The places that are taken, those of another port's connections too."""
-        return len(self.silent) + len(self.passing) + len(self.spoken) + self._beside
+        return len(self) + self._beside
 
     def admit(self, host: str) -> bool:
         """Take a place for a connection of another port until `leave`; return False if there is none.
@@ -173,14 +218,14 @@ class ChatFactory(DirectFactory):
         longest.transport.abortConnection()
         return True
 
-    def _refusal(self, status: int) -> Refusal | None:
-        """Refuse a connection; None, and nothing is said, while too many are refused.
+    def _refused(self, status: int) -> Refused:
+        """Refuse a connection; nothing is said while too many are refused.
 
         A transport and an answer cost many times what closing the socket does.
         """
         if self.tally is not None:
             self.tally.refused[status] += 1
-        return Refusal(status) if self._refusals.allow(self.seconds()) else None
+        return Refused(Refusal(status) if self._refusals.allow(self.seconds()) else None)
 
     def replace(self, plain: ChatConnection, other: Any) -> None:
         """`plain` goes on as `other`, in its place."""
@@ -207,6 +252,8 @@ class ChatFactory(DirectFactory):
                 return connection
             if greeted is None:
                 greeted = connection
+        if self._arrived:
+            return None  # an arrival may be silent: in a moment it is among those examined here
         if greeted is not None:
             return greeted
         if self.passing:
@@ -244,8 +291,12 @@ class ChatFactory(DirectFactory):
             return
         self.wheel.discard(connection)
         self.turns.discard(connection)
-        if not is_loopback(connection.host):
-            self.addresses.leave(connection.host)
+        self._ended(connection.host)
+
+    def _ended(self, host: str) -> None:
+        """Free the place of a connection from `host`."""
+        if not is_loopback(host):
+            self.addresses.leave(host)
         if self.on_empty is not None and not self:
             self.on_empty()
 

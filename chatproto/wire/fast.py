@@ -68,6 +68,11 @@ def take_registration(data: bytes) -> ClassicRegister | None:
     return ClassicRegister(client_id.decode(), ip.decode(), int(port))
 
 
+def confirm_registration(data: bytes) -> bytes:
+    """Write the REGACK that answers `data`, a canonical REGISTER: it has the same headers and one more."""
+    return b"REGACK" + data[len("REGISTER") : -len("\r\n")] + b"Status: registered\r\n\r\n"
+
+
 def write_confirmation(message: ClassicRegister) -> str:
     """Write the REGACK that answers a registration which was read from the wire and is in force."""
     return _CONFIRMATION % message

@@ -19,7 +19,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from chatproto.net import fast_tcp
-from chatproto.net.fast_tcp import DirectFactory, accept_directly
+from chatproto.net.fast_tcp import accept_directly
 
 running: Any = reactor
 
@@ -200,31 +200,6 @@ class FastPortTests(TestCase):
         name, _, scope = self.addresses[0].host.partition("%")
         self.assertEqual((name, scope, self.addresses[0].port), ("fe80::1", "lo", 5))
         self.assertEqual(self.made[0].transport.getPeer(), self.addresses[0])
-
-    async def test_a_factory_that_needs_no_address_is_given_host_and_port(self) -> None:
-        port, asked = self.listen(), []
-
-        class Direct(DirectFactory):
-            def protocol_for(self, host: str, port: int) -> Noted | None:
-                asked.append((host, port))
-                return None if port == 6 else made
-
-        made = Noted()
-        self.made.append(made)
-        port.factory = Direct()
-        client = self.connect(port, b"hello")
-        port.doRead()
-        self.assertEqual(asked, [client.getsockname()])
-        self.assertEqual(made.events, [b"hello"])
-        peer: Any = made.transport.getPeer()  # type: ignore[union-attr]
-        self.assertEqual((peer.host, peer.port), client.getsockname())
-        ours, theirs = socket.socketpair()
-        self.addCleanup(theirs.close)
-        real, port.socket = port.socket, Waiting(ours, ("fe80::1", 6, 0, 1))
-        port.doRead()
-        port.socket = real
-        self.assertEqual(asked[1:], [("fe80::1%lo", 6)])
-        self.assertEqual(theirs.recv(1), b"")
 
     async def test_as_many_as_wait_are_accepted_at_once(self) -> None:
         port = self.listen()

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import product
-from typing import Any
-
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answers import Directory
-from chatproto.server.counters import Counters
 from chatproto.server.factory import LEAST_IDLE, REFUSALS_AT_ONCE, ChatFactory
 from chatproto.stores.memory import MemoryRegistry
-from tests.contracts.registry import image
 from tests.limits import Limits
 from tests.net.library_lines import cut_by_twisted
 from tests.server.ends import End, connect, lose
@@ -49,56 +44,6 @@ class Served(SynchronousTestCase):
 
     def pass_time(self, seconds: float) -> None:
         self.clock.pump([0.05] * round(seconds / 0.05))
-
-
-REQUESTS = (
-    REGISTER,
-    REGISTER.replace(b"3000", b"3001"),
-    REGISTER.replace(b"alice", b"bob"),
-    REGISTER + BRIDGE,
-    BRIDGE,
-    b"UNREGISTER\r\nclientID: alice\r\n\r\n",
-    REGISTER[:20],
-    b"RELAY",
-    b"",
-)
-HOSTS = ("127.0.0.2", "127.0.0.1", "192.0.2.1", "192.0.2.2")
-
-
-class ShortCutTests(Served):
-    def test_a_first_chunk_is_answered_as_without_the_short_cut(self) -> None:
-        """Whatever a former connection brought, and whether it has ended."""
-        seconds = (REGISTER, REGISTER[20:], b"")
-        for before, ended, host, chunk, second in product(
-            REQUESTS, (True, False), HOSTS, REQUESTS, seconds
-        ):
-            first = HOSTS[0] if host.startswith("127.") else HOSTS[2]
-            visits = ((first, (before,), ended), (host, (chunk, second), False))
-            found = [self.served(visits, is_short) for is_short in (True, False)]
-            self.assertEqual(*found)
-
-    def served(self, visits: tuple[Any, ...], is_short: bool) -> object:
-        """Return all that is to be seen of connections: from where, their chunks, whether they ended."""
-        self.said, answers = [], []
-        factory = self.make()
-        if not is_short:
-            factory.tally = Counters()
-        for host, chunks, ended in visits:
-            end = End(host, ours="192.0.2.9")
-            connection = connect(factory, end)
-            for chunk in chunks:
-                if chunk:
-                    connection.dataReceived(chunk)
-                else:
-                    connection.readConnectionLost()
-            answers.append((end.value(), end.writes, end.disconnecting))
-            if ended:
-                lose(connection)
-        registry = factory.directory.registry
-        assert isinstance(registry, MemoryRegistry)
-        held = image(registry)
-        places = len(factory.silent), len(factory.passing), len(factory.spoken)
-        return answers, self.said, held, places
 
 
 class AConnection(Served):
