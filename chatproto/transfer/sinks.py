@@ -106,7 +106,7 @@ class Sink:
             self._check_room()
         except OSError as error:
             self.close()
-            raise _trouble(error, self.part) from None
+            raise _trouble(error, self.part if self.local else self._folder) from None
         return There(self._offset, self._hash.digest())
 
     def write(self, pieces: tuple[Piece, ...], anew: bool = False) -> None:
@@ -281,6 +281,10 @@ class Sink:
                 self._make_part(os.O_EXCL)
             except FileExistsError:
                 self.local = ""
+            except OSError as error:
+                trouble = _trouble(error, self.part)
+                self.local = ""  # nothing is there: another folder may be chosen
+                raise trouble from None
 
     def _make_part(self, flags: int) -> None:
         if not isinstance(self._offer, FolderOffer):
@@ -367,6 +371,7 @@ class Sink:
             self._shut()
             if not self._offset:
                 self._remove()
+                self.local = ""
             raise SinkTrouble(
                 f"{self._offer.name} needs {self._offer.size - self._offset:,} bytes and"
                 f" {self._folder} has {free:,} left"

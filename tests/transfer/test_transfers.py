@@ -658,6 +658,23 @@ class RefusedTests(Case):
         self.pair.run()
         self.assert_whole(a=noise(30 * CHUNK))
 
+    def test_another_folder_may_be_chosen_while_nothing_is_on_the_disk(self) -> None:
+        full = mock.patch("shutil.disk_usage", lambda _: mock.Mock(free=10))
+        refused = mock.patch.object(sinks, "NEW", os.O_RDONLY | os.O_DIRECTORY)
+        for trouble, why in ((full, "10 left"), (refused, "cannot write")):
+            self.setUp()
+            self.offered()
+            with trouble:
+                self.b.transfers.accept(1, 0.0)
+                self.pair.run()
+            self.assertIs(self.b.states[-1], TransferState.STALLED)
+            self.assertIn(why, self.b.texts[-1])
+            self.assertEqual(self.b.landed, {})
+            other = self.folder / "other"
+            self.b.transfers.accept(1, 0.0, other)
+            self.pair.run()
+            self.assertEqual((other / "a").read_bytes(), noise(30 * CHUNK))
+
     def test_too_many_offers_are_refused(self) -> None:
         self.pair.connect()
         for id in range(1, OFFERS + 2):
