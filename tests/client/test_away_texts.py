@@ -5,9 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from chatproto.client import name_resolver
-from chatproto.client.events import PresenceChanged
+from chatproto.client.events import PresenceChanged, SessionChanged
 from chatproto.wire import bcp2_server
-from tests.client.keyed_program import Case, key_of
+from tests.client.keyed_program import BOB_HOST, BOB_PORT, Case, key_of
+
+
+class FirstContactTests(Case):
+    known = ()
+    server = True
+
+    def begin(self, *given: Any, **settings: Any) -> Any:
+        return super().begin(*given, typed=True, **settings)
+
+    def test_new_contact_is_asked_about_once_it_is_pinned(self) -> None:
+        self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT), call="c1")
+        self.node.chat("bob")
+        self.net.settle()
+        self.person("bob")
+        self.assertEqual([one.state for one in self.told(SessionChanged)][-1], "open")
+        watches = self.directory.heard(bcp2_server.Watch)
+        self.assertEqual([one.peer_id for one in watches], ["bob"])
 
 
 class AwayTests(Case):

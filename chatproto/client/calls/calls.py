@@ -70,6 +70,7 @@ class Calls:
         self.signals.carried.listen(self._carried)
         self.signals.carried.listen(self._follow)
         self.signals.keyed.listen(self._pin)
+        self.signals.keyed.listen(self._follow)  # who has a pin only now
         self.signals.ended.listen(lambda ended: self._ended(*ended))
         conversations.moved.listen(lambda target: target.show_current(context.publish))
         events.came.listen(self._came)

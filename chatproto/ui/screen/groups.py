@@ -42,7 +42,7 @@ def news_title(event: Event, now: Wall, began: Wall) -> str:
     if not isinstance(event, MessageReceived):
         return ""
     if event.missed and event.room is not None:
-        return f"new in {room_name(event.room)} since you were last there"
+        return f"new in {room_name(event.room)}"
     if event.history or event.said is None or event.said >= min(began, now - LATE):
         return ""
     where = room_name(event.room) if event.room is not None else name(event.from_)

@@ -138,7 +138,7 @@ class InterfaceTests(SynchronousTestCase):
         self.assertEqual(
             shown,
             [
-                "new in #tea since you were last there ──",
+                "new in #tea ──",
                 "#tea carl tea?",
                 "#tea carl well?",
                 "end of what is new ──",
