@@ -34,6 +34,7 @@ from chatproto.client.program import Program
 from chatproto.client.questions import Questions
 from chatproto.client.requests import Requests
 from chatproto.client.rooms.joined_rooms import JoinedRooms
+from chatproto.client.rooms.member_keys import MemberKeys
 from chatproto.client.rooms.remembered_rooms import RememberedRooms
 from chatproto.client.rooms.room_orders import RoomOrders
 from chatproto.client.server.introducers import Introducer
@@ -210,6 +211,7 @@ def build_client(
         context, trust, people, posts, server, calls.talks_with, outgoing.deliver
     )
     outbox = Outbox(context, trust, calls, posts, deliveries, resolver, events)
+    member_keys = MemberKeys(context, trust, access.rooms)
     rooms = JoinedRooms(
         context,
         conversations,
@@ -220,6 +222,7 @@ def build_client(
         events,
         remembered or RememberedRooms(),
         lambda: trust.here if trust is not None else NO_SERVER_KEY,
+        member_keys.others,
     )
     in_room = RoomOrders(context, requests, rooms)
     talk = ConversationOrders(context, trust, calls, files)

@@ -118,6 +118,7 @@ class MessageReceived(Event):
     `said`: the time of writing, in seconds since 1970, by the sender's clock; in a room, by the server's.
     `state`, only of one's own message in a log: `waiting`, `delivered`, `uncertain` or `undelivered`.
     `missed`: it was said in a room while this client was away, and is shown for the first time.
+    `other_key`: it was said in a room under an id that is pinned to another key than its owner has now.
     """
 
     event: ClassVar[str] = "message"
@@ -130,6 +131,7 @@ class MessageReceived(Event):
     said: Wall | None = None
     state: str | None = None
     missed: bool | None = None
+    other_key: bool | None = None
 
 
 @value_class

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from chatproto.directory.paging import Paging
 from chatproto.directory.secure_client import SecureServer
-from chatproto.wire import bcp2_rooms
+from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.actions import split_mark
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
@@ -56,6 +56,13 @@ class RoomClient:
         return await self._ask(
             partial(bcp2_rooms.Join, room=room, secret=secret), bcp2_rooms.JoinAck
         )
+
+    async def key_of(self, client_id: str) -> str | None:
+        """Return the key of the listed client `client_id`; None for any other."""
+        make = partial(bcp2_server.Info, prefix=client_id, limit=1)
+        found = await self._ask(make, bcp2_server.InfoAck)
+        # The id itself comes before all that only begin with it.
+        return next((one.key for one in found.contacts if one.client_id == client_id), None)
 
     async def say(self, room: str, text: str) -> bcp2_rooms.SayAck:
         """Say `text`, which has its mark if it is an action; its number and time."""

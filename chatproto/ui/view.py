@@ -74,7 +74,7 @@ def _lines(event: Event, now: Wall, form: str) -> list[str]:
             return _incoming(event)
         case MessageReceived():
             room = f"{room_name(event.room)} " if event.room is not None else ""
-            prefix = f"{room}{name(event.from_)}> "
+            prefix = f"{room}{name(event.from_)}{'?' if event.other_key else ''}> "
             return [prefix + line for line in split(spoken(event.text))]
         case SessionChanged():
             return [f"* {line}" for line in _session(event)]

@@ -417,6 +417,10 @@ VERIFY_WHOM = Sentence(Reason.MALFORMED, "name a peer: /verify id")
 KEY_UNKNOWN = Sentence(Reason.UNKNOWN_NAME, 'no key of "{peer}" is known: call them first')
 TOLD_NO_ID = Sentence(Reason.UNKNOWN_NAME, "{peer} has told no id: call them first")
 SERVER_KEY_UNKNOWN = Sentence(Reason.UNKNOWN_NAME, 'no key of a server "{server}" is known')
+OTHER_KEY_IN_ROOM = Sentence(
+    Reason.OTHER_KEY,
+    "{peer} in {room} may be another person: the key is not the one that you know of {peer}",
+)
 PINNED_TO_ANOTHER = Sentence(
     Reason.ID_TAKEN, "{peer} is pinned to another key: /trust {peer} {key} replaces it"
 )

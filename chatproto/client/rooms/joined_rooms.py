@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -53,7 +53,8 @@ RETRY_AFTER = 5
 
 
 class JoinedRooms:
-    """Every room by its name. `connection` asks the server; None where it has no rooms.
+    """Every room by its name. `connection` asks the server; None where it has no rooms. `others`: ids that
+    another key has than the pinned one.
 
     `here`: the key of the server. The rooms that are remembered for it are joined as soon as it knows us;
     none of them becomes the target by that.
@@ -72,7 +73,9 @@ class JoinedRooms:
         events: ServerEvents,
         remembered: RememberedRooms,
         here: Callable[[], str],
+        others: Container[str] = (),
     ) -> None:
+        self._others = others
         self.tell = context.publish
         self.limits = context.limits
         self.own_id = context.settings.client_id
@@ -196,7 +199,14 @@ class JoinedRooms:
 
     def _add(self, room: str, secret: str, absence: Absence | None = None) -> Membership:
         membership = Membership(
-            self._context, self.client, self.keep, self.settled, room, secret, absence
+            self._context,
+            self.client,
+            self.keep,
+            self.settled,
+            room,
+            secret,
+            absence,
+            self._others,
         )
         self._all[room] = membership
         return membership

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from chatproto.client.context import Context
 from chatproto.client.events import MessageReceived, Notice, Sent, Uncertain, Undelivered
@@ -32,6 +32,7 @@ class Membership:
 
     Args: client: asks the server. keep: called with each message before it is told. settled: called when
     there may be room for more messages. absence: since an earlier start, when we were in the room.
+    others: ids that another key has than the pinned one.
 
     Numbers only rise, and SAYACK and SAIDs come in the room's one order. So the highest number that was
     told says what is missing after a break, and what we said and got no SAYACK for is in the history or
@@ -47,7 +48,9 @@ class Membership:
         name: str,
         secret: str = "",
         absence: Absence | None = None,
+        others: Container[str] = (),
     ) -> None:
+        self._others = others
         self.name = name
         self.secret = secret
         self.topic = ""
@@ -280,6 +283,7 @@ class Membership:
             history=history or None,
             said=moment_of(said.date),
             missed=history or None,
+            other_key=(not history and said.sender in self._others) or None,
         )
         self._keep(said)
         if self._absence is not None:

@@ -182,7 +182,7 @@ class Scrollback:
         if event.said is not None and (event.history or now - PAST <= event.said <= now):
             at = event.said
         own = event.from_ == self._own_id and (event.room is not None or event.to is not None)
-        who = name(event.from_)
+        who = name(event.from_) + ("?" if event.other_key else "")
         parts: list[Fragment] = [("you", "you")] if own else [(person_style(who), who)]
         if event.room is not None:
             room = room_name(event.room)

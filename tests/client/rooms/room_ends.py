@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -21,12 +21,15 @@ from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
+from chatproto.identity.pins import Pin
 from chatproto.net.receivers import StrictReceiver
 from chatproto.server.room_side import RoomSide
 from chatproto.session.ledger import Ledger
 from chatproto.stores.memory_rooms import MemoryRooms
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.classic import Sender
+from chatproto.wire.fields import Contact
 from chatproto.wire.strict import encode
 from tests.client.codes import coded
 from tests.client.typing_person import made
@@ -97,6 +100,10 @@ class Line:
         """The server reads one request; whether there was one."""
         if not self.requests or self.guest is None:
             return False
+        if isinstance(asked := self.requests[0], bcp2_server.Info):
+            self.requests.popleft()
+            self.answers.append((self.guest, self._hall.listed(asked)))
+            return True
         self._hall.side.answer(self.requests.popleft(), self.guest, self._hall.clock.seconds())
         self._hall.side.flush()
         return True
@@ -149,6 +156,7 @@ class Hall:
         self.limits = limits
         self.people: dict[str, Person] = {}
         self.guests: dict[Guest, Guest] = {}
+        self.asked_about: list[str] = []  # prefixes of INFO
         self.restart()
 
     def restart(self) -> None:
@@ -166,6 +174,13 @@ class Hall:
         self.people[name] = Person(self, name, **limits)
         return self.people[name]
 
+    def listed(self, asked: bcp2_server.Info) -> bcp2_server.InfoAck:
+        """Answer INFO: all are listed, each with its key."""
+        self.asked_about.append(asked.prefix)
+        found = sorted(name for name in self.people if name.startswith(asked.prefix))
+        rows = (Contact(name, "10.0.0.1", 5000, self.people[name].key) for name in found)
+        return bcp2_server.InfoAck(asked.cseq, tuple(rows)[: asked.limit])
+
     def settle(self) -> None:
         """All that is on its way arrives."""
         lines = [one.line for one in self.people.values()]
@@ -182,6 +197,7 @@ class Person:
         name: str,
         limits: Limits = DEFAULTS,
         ledger: Ledger | None = None,
+        pins: Mapping[str, str] = MappingProxyType({}),
         **parts: Any,
     ) -> None:
         self.name, self.key = name, "sha256:" + (name[0].upper() * 52)
@@ -191,8 +207,13 @@ class Person:
         self.line = Line(hall, self.key, name)
         self.hall = hall
         known: Any = None  # nobody is called here
-        if ledger:
-            known = SimpleNamespace(own_key=self.key, here="KEY", knows=lambda key: False)
+        if ledger or pins:
+            known = SimpleNamespace(
+                own_key=self.key,
+                here="KEY",
+                knows=lambda key: False,
+                pinned=lambda name: Pin("KEY", name, pins[name]) if name in pins else None,
+            )
         self.node: Any = made(
             hall.clock, ClientSettings(name), limits, known, ledger, connect=self._connect, **parts
         )

@@ -1,0 +1,67 @@
+"""Find members of rooms whose id is pinned to another key: somebody else may be there under that id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from twisted.internet.defer import Deferred
+
+from chatproto.client.context import Context
+from chatproto.client.events import Event, Notice, RoomChanged
+from chatproto.client.trust_store import TrustStore
+from chatproto.directory.room_client import RoomClient
+from chatproto.wire.reasons import OTHER_KEY_IN_ROOM, CodedError
+
+MOST = 50
+"""Pinned members of a room about whom the server is asked when this client joins it."""
+
+
+class MemberKeys:
+    """Ask the server for the keys of pinned ids when they are in a room or join it.
+
+    The server lists the key of each listed client (INFO); of an unlisted one nothing is known.
+
+    Args: trust: the pins; None with --plain. client: asks the server; None where it has no rooms.
+    """
+
+    def __init__(
+        self, context: Context, trust: TrustStore | None, client: RoomClient | None
+    ) -> None:
+        self.others: set[str] = set()
+        """Ids in rooms that another key has than the pinned one."""
+        self._context = context
+        self._trust = trust
+        self._client = client
+        context.publish.listen(self._heard)
+
+    def _heard(self, event: Event) -> None:
+        match event:
+            case RoomChanged(room, "joined", own=True, members=tuple(ids)):
+                self._look(room, islice(filter(self._pinned, ids), MOST))
+            case RoomChanged(room, "joined", str(client_id)) if self._pinned(client_id):
+                self._look(room, (client_id,))
+
+    def _pinned(self, client_id: str) -> str:
+        """Return the key that is pinned to `client_id`; empty for none, and for this client itself."""
+        own = client_id == self._context.settings.client_id
+        pin = self._trust.pinned(client_id) if self._trust is not None and not own else None
+        return pin.key if pin is not None else ""
+
+    def _look(self, room: str, ids: Iterable[str]) -> None:
+        wanted = tuple(ids)
+        if wanted and self._client is not None:
+            Deferred.fromCoroutine(self._ask(self._client, room, wanted))
+
+    async def _ask(self, client: RoomClient, room: str, ids: tuple[str, ...]) -> None:
+        for client_id in ids:
+            try:
+                key = await client.key_of(client_id)
+            except CodedError:
+                return  # the next time that they join
+            if key is None or key == self._pinned(client_id):
+                self.others.discard(client_id)
+            elif client_id not in self.others:
+                self.others.add(client_id)
+                text = OTHER_KEY_IN_ROOM(peer=client_id, room=room)
+                self._context.publish(Notice(text, code=text.reason))
