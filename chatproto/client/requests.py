@@ -56,7 +56,8 @@ class Asked:
         """Note a failure; the first one counts, and ends nothing."""
         if not self._failed and not self.is_over:
             self._failed = True
-            self.code, self.status, self.text = reason.code, status, text
+            self.code, self.text = reason.code, text
+            self.status = reason.status if status is None else status
 
     def part_ended(self, code: str) -> None:
         """Count a part that has ended, with `code` or an empty string."""

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.context import Context
 from chatproto.client.events import Event, Failed
-from chatproto.client.requests import WAITING, Requests
+from chatproto.client.requests import WAITING, Asked, Requests
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.identity.pins import PinTrouble
@@ -46,6 +46,16 @@ class RequestsTests(SynchronousTestCase):
         self.answers["0"].callback(None)
         self.asks("again")
         self.assertEqual((len(self.requests), len(self.events)), (WAITING, 10))
+
+    def test_a_failure_has_the_status_of_its_code_if_no_other_was_told(self) -> None:
+        for reason, status, told in (
+            (Reason.NOT_FOUND, None, 404),
+            (Reason.FILE_TROUBLE, None, None),
+            (Reason.MALFORMED, 413, 413),
+        ):
+            asked = Asked("msg", lambda _: None)
+            asked.fail(reason, status, "no")
+            self.assertEqual((asked.code, asked.status), (reason.code, told))
 
     def test_one_is_begun_when_the_one_before_is_answered(self) -> None:
         self.asks("info")
