@@ -13,6 +13,10 @@ StoredLease = tuple[str, str, int, str | None, str, int, int, float]
 whether that was this machine, and the time of its last request."""
 
 
+GONE_LEAST, GONE_SHARE = 1000, 8
+"""Clients that are here no more, and stand in an order, at least and as a share of those that are here."""
+
+
 class LeaseEntry:
     """A lease and when it was last heard of.
 
@@ -49,8 +53,9 @@ class UnheardLeases:
 
     def __init__(self, entries: dict[str, LeaseEntry]) -> None:
         self._entries = entries
-        self._order = deque(entries)  # has also those that are here no more, as the next two
+        self._order = deque(entries)  # has also some that are here no more, as the next two
         self._free = list(entries)
+        self._gone = 0  # at most so many are in these two
         self._networks: dict[str, deque[str]] = {}  # by network, of those that were asked for
         self._taken: set[str] = set()
         self._counts = Counter(map(attrgetter("network"), entries.values()))
@@ -76,6 +81,10 @@ class UnheardLeases:
         """Remove a client that is here."""
         self._counts[self._entries.pop(client_id).network] -= 1
         self._taken.discard(client_id)
+        self._gone += 1
+        if self._gone > max(GONE_LEAST, len(self._entries) // GONE_SHARE):
+            # Otherwise somebody would pass very many of them at once.
+            self._order, self._free, self._gone = deque(self._entries), list(self._entries), 0
 
     def count(self, network: str | None) -> int:
         """Return how many came from a network."""
