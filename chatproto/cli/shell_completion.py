@@ -39,7 +39,8 @@ def script(program: str, shell: str, commands: Mapping[str, Options]) -> str:
 
 
 def options_of(options: Options) -> dict[str, tuple[bool, str]]:
-    """Return each long option: whether a value follows, and its help."""
+    """Return each long option that `--help` shows: whether a value follows, and its help."""
+    hidden: frozenset[str] = getattr(options, "hidden", frozenset())
     found = {}
     for long in sorted(options.longOpt):
         name = long.removesuffix("=")
@@ -48,7 +49,7 @@ def options_of(options: Options) -> dict[str, tuple[bool, str]]:
             takes,
             str(options.docs.get(name) or options.docs.get(name.replace("-", "_")) or ""),
         )
-    return {name: row for name, row in found.items() if row[1]}
+    return {name: row for name, row in found.items() if row[1] and name not in hidden}
 
 
 Words = dict[str, dict[str, tuple[bool, str]]]

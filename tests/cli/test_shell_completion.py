@@ -44,7 +44,8 @@ def test_another_word_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "wanted"),
     [
         ("chatclient se", "send send-file"),
-        ("chatclient send --time", "--time --time-format --timeout"),
+        ("chatclient --time", "--time --time-format"),
+        ("chatclient send --time", "--timeout"),  # what has no effect there is left out
         ("chatclient --hom", "--home"),
         ("chatclient receive --onc", "--once"),
     ],
