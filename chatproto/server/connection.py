@@ -209,16 +209,15 @@ class ChatConnection(ClassicReceiver):
         out: list[str] = []
         size, look = 0, LOOK
         registered = self._registered
-        confirm = factory.directory.registry.confirm
+        confirm, renew = factory.directory.registry.confirm, factory.directory.renew
         quick = tally is None and trace is None  # nobody else wants to see the answer
         for message in messages:
-            # A registration is in force while its connection lives: a first request rarely repeats one.
             if (
-                registered
-                and quick
+                quick
                 and message.__class__ is ClassicRegister
-                and confirm(message, source, now)
+                and (confirm(message, source, now) or renew(message, source, now))
             ):
+                registered = True
                 text = write_confirmation(message)
                 if say is not None:
                     say(register_line(message))

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.receivers import ClassicReceiver
 from chatproto.wire import fast
 from chatproto.wire.classic import ClassicRegAck, ClassicRegister, Message, Sender
-from chatproto.wire.codec import encode_text
+from chatproto.wire.codec import encode, encode_text
 from chatproto.wire.errors import RemoteError
 from tests.limits import DEFAULTS
 from tests.net.library_lines import cut_by_twisted
@@ -56,9 +56,11 @@ class RequestTests(SynchronousTestCase):
     def test_confirmation_is_the_answer_that_the_writer_writes(
         self, message: ClassicRegister
     ) -> None:
-        self.assertEqual(
-            fast.write_confirmation(message), encode_text(ClassicRegAck(*message, "registered"))
-        )
+        answer = encode_text(ClassicRegAck(*message, "registered"))
+        self.assertEqual(fast.write_confirmation(message), answer)
+        request = encode(message)
+        if fast.take_registration(request) is not None:
+            self.assertEqual(fast.confirm_registration(request), answer.encode())
 
 
 class LibraryTests(SynchronousTestCase):
