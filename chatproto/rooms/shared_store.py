@@ -35,9 +35,17 @@ class SharedRoomStore(Protocol):
         """
 
     async def say(
-        self, name: str, version: int, kept: bool, lines: Sequence[tuple[str, float, str, Any]]
+        self,
+        name: str,
+        version: int,
+        kept: bool,
+        lines: Sequence[tuple[str, float, str, Any]],
+        last: int = 0,
     ) -> list[int]:
         """Say lines (sender, time, text, `SpokenBy`) in a room; return their numbers.
+
+        They are above `last`, too: a store that has gone back would number new lines as those that the
+        members have heard already, and who knows a line by its number would not show them.
 
         Raises: Conflict: none was said.
         """

@@ -73,7 +73,7 @@ EMPTIED_SHOWN = 60.0
 SWEPT = 100
 """Groups and listed clients that are looked at in one round for what has ended."""
 MOST_SWEPT = 50
-"""Rounds at once."""
+"""Rounds at once; of those for clients of servers that are gone, rounds that find none."""
 AT_ONCE = (Ping, PingAck)
 """Requests that are answered whatever else is under way."""
 
@@ -110,6 +110,7 @@ class SharedDirectory:
         self._owned = 0
         self._emptied_at = float("-inf")
         self._swept = ""
+        self._stopped = False
         self._owners: OrderedDict[str, bool] = OrderedDict()
         self._asked: dict[ClientConnection, deque[Bcp2Message]] = {}
         self._unanswered = Unanswered()
@@ -469,11 +470,14 @@ class SharedDirectory:
                 await self._sweep(client_id)
             if len(page) < SWEPT:
                 break
-        for _ in range(MOST_SWEPT):
-            listed = await self._store.listed("", self._swept, SWEPT)
+        fruitless = 0
+        while fruitless < MOST_SWEPT and not self._stopped:
+            listed, swept = await self._store.listed("", self._swept, SWEPT), 0
             for one in listed:
                 if one.node and await self._store.left_at(one.node) is not None:
                     await self._sweep(one.client_id)
+                    swept += 1
+            fruitless += not swept
             self._swept = listed[-1].client_id if len(listed) == SWEPT else ""
             if not self._swept:
                 break
@@ -499,6 +503,7 @@ class SharedDirectory:
 
     def stop(self) -> None:
         """Write nothing more: with its node, all clients of this server are away."""
+        self._stopped = True
         self._settler.stop()
         self._watches.stop()
 

@@ -86,7 +86,7 @@ class SharedLobby:
             for _ in range(TRIES):
                 try:
                     policy = copy.policy
-                    await self._store.say(LOBBY, policy.version, policy.history, [line])
+                    await self._store.say(LOBBY, policy.version, policy.history, [line], copy.last)
                     break
                 except Conflict:
                     await self._watch.refresh(LOBBY)

@@ -208,7 +208,9 @@ class SharedRooms:
                 for _ in range(TRIES):
                     try:
                         policy = copy.policy
-                        await self._store.say(name, policy.version, policy.history, [line])
+                        await self._store.say(
+                            name, policy.version, policy.history, [line], copy.last
+                        )
                         return None
                     except Conflict:
                         await self._watch.refresh(name)

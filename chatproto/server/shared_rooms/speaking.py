@@ -117,7 +117,8 @@ class Speaking:
             one.asker.unacknowledged.add(one.message.cseq)
         lines = [one.line(self._views.node) for one in batch]
         try:
-            return await self._store.say(name, copy.policy.version, copy.policy.history, lines)
+            policy = copy.policy
+            return await self._store.say(name, policy.version, policy.history, lines, copy.last)
         except Conflict:
             await self._watch.refresh(name)
             return []

@@ -157,8 +157,9 @@ class RedisRooms:
         version: int,
         kept: bool,
         lines: Sequence[tuple[str, float, str, SpokenBy]],
+        last: int = 0,
     ) -> list[int]:
-        """Say lines (sender, time, text, speaker) in a room; return their numbers.
+        """Say lines (sender, time, text, speaker) in a room; return their numbers, all above `last`.
 
         Raises: Conflict: none was said.
         """
@@ -166,7 +167,7 @@ class RedisRooms:
         keys = (key, f"{key}:s", *(self._token(key) for _ in lines))
         most = self._limits.room_history if kept else 0
         texts = (write_line(*line) for line in lines)
-        arguments = (self._channels, str(version), str(most), *texts)
+        arguments = (self._channels, str(version), str(most), str(last), *texts)
         numbers = [int(one) for one in await self._client.once(SAY, keys, arguments)]
         if CONFLICT in numbers:
             raise Conflict

@@ -162,10 +162,10 @@ SAY = _script("""
 local numbers = {}
 local channel = ARGV[1] .. KEYS[1]
 for n = 3, #KEYS do
-  local number, body = redis.call('GET', KEYS[n]), ARGV[n + 1]
+  local number, body = redis.call('GET', KEYS[n]), ARGV[n + 2]
   local facts = redis.call('HMGET', KEYS[1], 'version', 'last', 'event')
   if not number and facts[1] == ARGV[2] then
-    number = string.format('%.0f', facts[2] + 1)
+    number = string.format('%.0f', math.max(facts[2], ARGV[4]) + 1)
     if ARGV[3] == '0' then
       redis.call('DEL', KEYS[2])
     else
@@ -183,7 +183,7 @@ return numbers
 """Say lines in a room, in their order.
 
 KEYS: room, stream, then the token of each line. ARGV: what channels begin with, version, how many lines are
-kept (0: none), then each line. Returns their numbers; 0 for a conflict.
+kept (0: none), a number that all are above, then each line. Returns their numbers; 0 for a conflict.
 """
 
 ENTER = _script("""

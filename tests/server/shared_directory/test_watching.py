@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatproto.server.shared_directory import directory as directory_module
 from chatproto.wire import bcp2_server
 from chatproto.wire.limits import SERVER_DEFAULTS
 from tests.server.shared_directory.hall import HallCase, OneServer, Person
@@ -74,6 +75,16 @@ class WatchingTests(HallCase):
         await two.directory.due()
         self.assertEqual([each.client_id for each in await two.store.listed("", "", 9)], ["bob"])
         self.assertEqual((await two.person("alice", 5).register()).status, 409)
+
+    async def test_a_sweep_goes_on_while_it_finds_clients_of_dead_servers(self) -> None:
+        self.patch(directory_module, "SWEPT", 2)
+        self.patch(directory_module, "MOST_SWEPT", 1)
+        one, two = await self.servers()
+        for number in range(9):
+            await one.person(f"ann{number}", number + 1).register()
+        await self.die(one, two)
+        await two.directory.due()
+        self.assertEqual(await two.store.listed("", "", 9), [])
 
     async def die(self, one: OneServer, *others: OneServer) -> None:
         """`one` is given up by the others."""

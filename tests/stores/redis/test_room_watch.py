@@ -104,7 +104,8 @@ class OneServer:
         copy = self.watch.find(TEA)
         assert copy is not None
         lines = [("bob", 5.0, text, SpokenBy(self.name, 1, 7)) for text in texts]
-        return await self.rooms.say(TEA, copy.policy.version, copy.policy.history, lines)
+        policy = copy.policy
+        return await self.rooms.say(TEA, policy.version, policy.history, lines, copy.last)
 
     async def enter(self, who: str, seat: RoomSeat | None = None) -> int:
         copy = self.watch.find(TEA)
@@ -332,6 +333,23 @@ class LostTests(WatchCase):
         await self.until(lambda: not other.watch.is_up)
         lossy.mute = False
         await self.until(lambda: other.texts() == ["not heard"])
+
+    async def test_lines_have_higher_numbers_than_before_though_redis_has_gone_back(self) -> None:
+        one, other = await self.several()
+        await one.say("before")
+        older = await self.ask(one.client, "DUMP", ROOM)
+        [lost] = await one.say("lost in Redis")
+        await self.until(lambda: len(other.texts()) == 2)
+        await self.ask(one.client, "RESTORE", ROOM, "0", older, "REPLACE")
+        await self.ask(one.client, "XTRIM", f"{ROOM}:s", "MAXLEN", "1")
+        await self.ask(one.client, "XDEL", f"{ROOM}:s", f"{lost}-0")
+        [after] = await other.say("after")
+        self.assertGreater(after, lost)
+        for each in (one, other):
+            each.watch.look_again([TEA])
+        await self.until(
+            lambda: one.texts() == other.texts() == ["before", "lost in Redis", "after"]
+        )
 
     async def test_poison_on_the_channel_is_read_over(self) -> None:
         one, other = await self.several()

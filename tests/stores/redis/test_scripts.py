@@ -47,7 +47,9 @@ class ScriptCase(RedisCase):
     async def say(self, client: RedisClient, version: int, *lines: str, tokens: Any = ()) -> Any:
         names = tokens or [self.new_token() for _ in lines]
         keys = (ROOM, f"{ROOM}:s", *(f"{ROOM}:t:{one}" for one in names))
-        return [int(n) for n in await client.once(SAY, keys, ("0:", str(version), "100", *lines))]
+        return [
+            int(n) for n in await client.once(SAY, keys, ("0:", str(version), "100", "0", *lines))
+        ]
 
     async def room(self, client: RedisClient) -> None:
         await self.ask(client, "HSET", ROOM, "version", "1", "last", str(2**50))
