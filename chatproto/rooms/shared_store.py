@@ -14,6 +14,10 @@ class Conflict(Exception):
     """The room has another version by now: read it again, and decide again."""
 
 
+UNSEATED = -1
+"""Number of a line that is not said, since its speaker has another place in the room by now, or none."""
+
+
 class SharedRoomStore(Protocol):
     """Shared rooms. Every call raises StoreTrouble if the store is away; a change that may have been made,
     or not, raises RemoteError 503. Changes return the number of their event.
@@ -41,19 +45,34 @@ class SharedRoomStore(Protocol):
         kept: bool,
         lines: Sequence[tuple[str, float, str, Any]],
         last: int = 0,
+        seats: Sequence[RoomSeat] = (),
     ) -> list[int]:
         """Say lines (sender, time, text, `SpokenBy`) in a room; return their numbers.
 
         They are above `last`, too: a store that has gone back would number new lines as those that the
         members have heard already, and who knows a line by its number would not show them.
 
+        `seats`: places of the speakers, if they must be members. A line whose speaker has that place no
+        more is not said: its number is `UNSEATED`.
+
         Raises: Conflict: none was said.
         """
 
-    async def enter(self, name: str, version: int, client_id: str, seat: RoomSeat) -> int:
+    async def enter(
+        self,
+        name: str,
+        version: int,
+        client_id: str,
+        seat: RoomSeat,
+        again: bool = False,
+        former: RoomSeat | None = None,
+    ) -> int:
         """Put a member into a room, in the place of one with its id.
 
-        Raises: Conflict. RemoteError: 503 if the room is full.
+        `again`: only in the place of `former`, or if nobody has its id.
+
+        Raises: Conflict: also if the server of the member was given up. RemoteError: 503 if the room is
+        full.
         """
 
     async def leave(

@@ -140,6 +140,7 @@ class SimNetwork:
 
     def __init__(self, clock: SimClock, random: Random, tell: Tell, faulty: bool = False) -> None:
         self.dead = False
+        self.stopped_until = 0.0
         self.clock = clock
         self.random = random
         self._tell = tell

@@ -17,9 +17,10 @@ from zope.interface import implementer
 
 
 class Owner(Protocol):
-    """Owner of delayed calls; those of a dead one are not made."""
+    """Owner of delayed calls; those of a dead one are not made, and those of a stopped one later."""
 
     dead: bool
+    stopped_until: float
 
 
 class SimClock:
@@ -27,6 +28,7 @@ class SimClock:
 
     def __init__(self) -> None:
         self.dead = False
+        self.stopped_until = 0.0
         self._now = 1000.0
         self._calls: list[tuple[float, int, DelayedCall, Owner]] = []
         self._made = 0
@@ -62,6 +64,10 @@ class SimClock:
                 continue
             if call.time != at:
                 continue  # it was set again, and stands elsewhere
+            if owner.stopped_until > at:
+                call.time = owner.stopped_until
+                self._push(call, owner)
+                continue
             self._now = max(self._now, at)
             call.called = 1
             call.func(*call.args, **call.kw)
@@ -105,6 +111,7 @@ class SimReactor:
         self.host = host
         self.name = name
         self.dead = False
+        self.stopped_until = 0.0
         self.tap: Callable[[str | None, bytes], None] | None = None
         """Sees all that the program writes: with the key that TLS proved, or None in plain text."""
         self._network = network
@@ -144,6 +151,10 @@ class SimReactor:
     def stop(self) -> None:
         """Fail: nothing in the simulation stops its reactor."""
         raise AssertionError(f"{self.name} stops its reactor")
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing for so long: SIGSTOP, and SIGCONT later. What arrives is for the network to hold."""
+        self.stopped_until = self._clock.seconds() + seconds
 
     def kill(self) -> None:
         """The program is no more, from one moment to the next: `kill -9`."""

@@ -72,6 +72,8 @@ class Joining:
         name, visitor, seat = message.room, asker.visitor, self._views.seat(asker.visitor)
         for _ in range(TRIES):
             copy = await self._opened(message, asker)
+            if asker.gone:
+                return
             self._check_secret(copy, message, asker)
             host, secret, now = visitor.host, message.secret, self._now()
             copy.policy.check_entry(client_id, visitor.key, host, secret, now)

@@ -144,11 +144,17 @@ class RoomPresence:
             if gone:
                 await self.put_out(name, gone, "")
 
-    async def enter(self, copy: RoomCopy, client_id: str, seat: RoomSeat) -> bool:
-        """Put a member into a room; False if the room has changed, and is to be looked at again."""
-        name = copy.policy.name
+    async def enter(
+        self, copy: RoomCopy, client_id: str, seat: RoomSeat, again: bool = False
+    ) -> bool:
+        """Put a member into a room; False if the room has changed, and is to be looked at again.
+
+        `again`: it was in it before, and takes no place that it has got with another connection since.
+        """
+        name, version = copy.policy.name, copy.policy.version
+        former = copy.members.get(client_id)
         try:
-            event = await self._store.enter(name, copy.policy.version, client_id, seat)
+            event = await self._store.enter(name, version, client_id, seat, again, former)
         except Conflict:
             await self._watch.refresh(name)
             return False
@@ -177,12 +183,15 @@ class RoomPresence:
         try:
             client_id, seat = asker.client_id or "", self._views.seat(asker.visitor)
             copy = self._views.copies.get(name)
-            known = copy.members.get(client_id) if copy is not None else None
-            if known is not None and known.number == seat.number and self._views.is_own(known.node):
-                seat = known  # under the former name of this server, perhaps
+            known = self._views.place(copy, asker) if copy is not None else None
+            seat = known or seat
             await self.put_out(name, [(client_id, seat)], reason)
-            room = self._views.rooms.get(name)
-            if room is not None and room.here.get(client_id) is asker.visitor:
+            room, copy = self._views.rooms.get(name), self._views.copies.get(name)
+            if room is None or copy is None or room.here.get(client_id) is not asker.visitor:
+                return
+            if self._views.is_elsewhere(copy, client_id, seat):
+                self._views.make_way(room, asker, copy.members[client_id])
+            else:
                 self._events.left(room, client_id, reason)  # the store had put it out before
         finally:
             asker.leaving.discard(name)
@@ -227,10 +236,13 @@ class RoomPresence:
                 copy = self._views.copies.get(name)
                 if copy is None or not self._views.is_wanted(name, client_id, seat):
                     return
+                if seat.key and self._views.is_elsewhere(copy, client_id, seat):
+                    return
                 if self._is_banned(copy, client_id, seat):
                     self._give_up(self._views.rooms[name], client_id)
                     return
-                if await self.enter(copy, client_id, seat):
+                seat = seat._replace(node=self._views.node)
+                if await self.enter(copy, client_id, seat, again=bool(seat.key)):
                     return
             self.doubt(name)
 
@@ -276,9 +288,11 @@ class RoomPresence:
             if asker.rooms.get(view.name) is not view:
                 return
             seat = self._views.seat(asker.visitor)
+            if self._views.is_elsewhere(copy, client_id, seat):
+                return
             if self._is_banned(copy, client_id, seat):
                 break
-            if await self.enter(copy, client_id, seat):
+            if await self.enter(copy, client_id, seat, again=True):
                 return
         self._part(view, asker)
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from chatproto.rooms.history import RoomLine
 from chatproto.rooms.shared import SpokenBy
-from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
+from chatproto.rooms.shared_store import UNSEATED, Conflict, SharedRoomStore, SharedRoomWatch
 from chatproto.server.shared_rooms.events import RoomEvents
 from chatproto.server.shared_rooms.presence import TRIES, RoomPresence
 from chatproto.server.shared_rooms.views import Asker, RoomViews
@@ -22,6 +23,11 @@ from chatproto.wire.errors import RemoteError, StoreTrouble
 
 AT_ONCE = 100
 """Lines of a room that are said with one call."""
+SEATING = 0.25
+"""Seconds between two tries to say a line of a client that was put out by mistake, and comes in again.
+
+All tries together take longer than a beat, with which a server learns that it was given up.
+"""
 
 
 @dataclass(eq=False, slots=True)
@@ -98,42 +104,58 @@ class Speaking:
             if not batch:
                 return
             try:
-                numbers = await self._try(name, batch)
+                batch = await self._try(name, batch)
             except RemoteError as error:
                 self._refuse_all(batch, error)
-                return
-            if numbers:
-                self._presence.start(self._acknowledge(name, batch, numbers))
                 return
             batch = self._allowed(batch)
         self._refuse_all(batch, RemoteError(503, "the room changes all the time"))
 
-    async def _try(self, name: str, batch: list[SayRequest]) -> list[int]:
-        """Say `batch`; return no numbers if the room has changed. Then its copy is as it is now."""
+    async def _try(self, name: str, batch: list[SayRequest]) -> list[SayRequest]:
+        """Say `batch`; return the lines that are not said. The copy of the room is as it is now then."""
         copy = self._views.copies.get(name)
         if copy is None:
             raise RemoteError(404, "not in that room")
-        for one in batch:
+        places = [(one, self._views.place(copy, one.asker)) for one in batch]
+        ready = [(one, seat) for one, seat in places if seat is not None]
+        if not ready:
+            batch = self._allowed(batch)
+            if batch:
+                await deferLater(self._clock, SEATING)
+            return batch
+        for one, _ in ready:
             one.asker.unacknowledged.add(one.message.cseq)
-        lines = [one.line(self._views.node) for one in batch]
+        lines = [one.line(self._views.node) for one, _ in ready]
+        seats, policy = [seat for _, seat in ready], copy.policy
         try:
-            policy = copy.policy
-            return await self._store.say(name, policy.version, policy.history, lines, copy.last)
+            numbers = await self._store.say(
+                name, policy.version, policy.history, lines, copy.last, seats
+            )
         except Conflict:
             await self._watch.refresh(name)
+            return batch
+        tried = [(one, number) for (one, _), number in zip(ready, numbers, strict=True)]
+        said = [(one, number) for one, number in tried if number != UNSEATED]
+        if said:
+            self._presence.start(self._acknowledge(name, said))
+        if len(said) == len(batch):
             return []
+        if len(said) < len(ready):
+            await self._watch.refresh(name)
+        done = {one for one, _ in said}
+        return [one for one in batch if one not in done]
 
-    async def _acknowledge(self, name: str, batch: list[SayRequest], numbers: list[int]) -> None:
+    async def _acknowledge(self, name: str, said: list[tuple[SayRequest, int]]) -> None:
         """Wait until the lines have come back, and see that each is acknowledged.
 
         In a room without history a line whose event is lost does not come back.
         """
         copy = self._views.copies.get(name)
         try:
-            await self._watch.shows(name, numbers[-1])
+            await self._watch.shows(name, said[-1][1])
         except StoreTrouble:
             pass  # the room is watched no more, but the lines are said
-        for one, number in zip(batch, numbers, strict=True):
+        for one, number in said:
             if one.message.cseq in one.asker.unacknowledged and copy is not None:
                 sender, at, text, _ = one.line("")
                 line = RoomLine(number, sender, at, text)
@@ -145,11 +167,24 @@ class Speaking:
         left = []
         for one in batch:
             try:
+                self._check_place(one)
                 self._check(one.message, one.asker)
                 left.append(one)
             except RemoteError as error:
                 self._refuse_all([one], error)
         return left
+
+    def _check_place(self, one: SayRequest) -> None:
+        """Raise RemoteError if the connection of a line is not the one with which its client is in the room.
+
+        The client has gone to another server, and says there what was not acknowledged here.
+        """
+        asker, copy = one.asker, self._views.copies.get(one.message.room)
+        if asker.gone:
+            raise RemoteError(404, "not in that room")
+        seat = self._views.seat(asker.visitor)
+        if copy is not None and self._views.is_elsewhere(copy, asker.client_id or "", seat):
+            raise RemoteError(503, "in the room with another connection")
 
     def _refuse_all(self, batch: list[SayRequest], error: RemoteError) -> None:
         for one in batch:

@@ -129,6 +129,21 @@ class RoomViews:
         """Return the place of a client in any room."""
         return RoomSeat(self.node, visitor.number, visitor.key, visitor.host)
 
+    def place(self, copy: RoomCopy, asker: Asker) -> RoomSeat | None:
+        """Return the place that a client has in a room, perhaps under a former name of this server.
+
+        None if it has none: it was put out by mistake, or has come in with another connection.
+        """
+        seat = copy.members.get(asker.client_id or "")
+        if seat is None or not self.is_own(seat.node) or seat.number != asker.visitor.number:
+            return None
+        return seat
+
+    def is_elsewhere(self, copy: RoomCopy, client_id: str, seat: RoomSeat) -> bool:
+        """Return True if a client is in a room with another connection than that of `seat`."""
+        found = copy.members.get(client_id)
+        return found is not None and not (self.is_own(found.node) and found.number == seat.number)
+
     def plain_seat(self) -> RoomSeat:
         """Return the place of those in bare text in the lobby."""
         return RoomSeat(self.node, 0, "", "")
@@ -194,6 +209,13 @@ class RoomViews:
             member = room.here[client_id]
         room.put_in(client_id, member)
         return member
+
+    def make_way(self, room: Room, asker: Asker, seat: RoomSeat) -> None:
+        """Show a client with the connection with which it is in a room by now, not that of `asker`."""
+        client_id = asker.client_id or ""
+        asker.rooms.pop(room.name, None)
+        room.put_out(client_id)
+        self.sit(room, client_id, seat)
 
     def own_members(self, room: Room) -> list[Asker]:
         """Return the askers that are in `room`."""

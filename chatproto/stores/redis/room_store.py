@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -21,6 +22,7 @@ from chatproto.rooms.shared import LineSaid, RoomCopy, RoomSeat, RoomState, Spok
 from chatproto.rooms.shared_store import Conflict
 from chatproto.stores.memory_rooms import part
 from chatproto.stores.redis.client import RedisClient
+from chatproto.stores.redis.node_table import GONE
 from chatproto.stores.redis.room_text import (
     POISON,
     parsed_policy,
@@ -33,6 +35,7 @@ from chatproto.stores.redis.room_text import (
     written_policy,
 )
 from chatproto.stores.redis.scripts import (
+    ANY,
     CONFLICT,
     ENTER,
     FORGET,
@@ -158,32 +161,53 @@ class RedisRooms:
         kept: bool,
         lines: Sequence[tuple[str, float, str, SpokenBy]],
         last: int = 0,
+        seats: Sequence[RoomSeat] = (),
     ) -> list[int]:
         """Say lines (sender, time, text, speaker) in a room; return their numbers, all above `last`.
+
+        `seats`: places of the speakers, if they must be members. A line whose speaker has that place no
+        more is not said: its number is `UNSEATED`.
 
         Raises: Conflict: none was said.
         """
         key = room_key(name)
-        keys = (key, f"{key}:s", *(self._token(key) for _ in lines))
+        keys = (key, f"{key}:s", f"{key}:m", *(self._token(key) for _ in lines))
         most = self._limits.room_history if kept else 0
-        texts = (write_line(*line) for line in lines)
-        arguments = (self._channels, str(version), str(most), str(last), *texts)
+        places = map(write_seat, seats) if seats else repeat("", len(lines))
+        pairs = zip(lines, places, strict=True)
+        each = (word for line, seat in pairs for word in (line[0], seat, write_line(*line)))
+        arguments = (self._channels, str(version), str(most), str(last), *each)
         numbers = [int(one) for one in await self._client.once(SAY, keys, arguments)]
         if CONFLICT in numbers:
             raise Conflict
         return numbers
 
-    async def enter(self, name: str, version: int, client_id: str, seat: RoomSeat) -> int:
+    async def enter(
+        self,
+        name: str,
+        version: int,
+        client_id: str,
+        seat: RoomSeat,
+        again: bool = False,
+        former: RoomSeat | None = None,
+    ) -> int:
         """Put a member into a room, in the place of one with its id; return the number of the event.
 
-        Raises: Conflict. RemoteError: 503 if the room is full.
+        `again`: only in the place of `former`, or if nobody has its id.
+
+        Raises: Conflict: also if the server of the member was given up. RemoteError: 503 if the room is
+        full.
         """
         key = room_key(name)
         most = self._limits.room_members
+        place = "" if former is None else write_seat(former)
         event = await self._client.once(
             ENTER,
-            (key, f"{key}:m", USED, self._token(key)),
-            (self._channels, str(version), client_id, write_seat(seat), str(most), name),
+            (key, f"{key}:m", USED, self._token(key), GONE),
+            (
+                *(self._channels, str(version), client_id, write_seat(seat), str(most), name),
+                *(seat.node, place if again else ANY),
+            ),
         )
         if int(event) == FULL:
             raise RemoteError(503, "the room is full")

@@ -18,6 +18,8 @@ TOKEN_LIFE = 60
 """Seconds that the result of a script is kept for a retry."""
 CONFLICT, FULL = 0, -1
 """Results of a script that found another version, and no place."""
+ANY = "*"
+"""ENTER puts a member in, whoever has its id in the room."""
 
 
 @value_class
@@ -161,10 +163,15 @@ partner), time, most clients that have a partner. Returns 1, or 0 if the peer is
 SAY = _script("""
 local numbers = {}
 local channel = ARGV[1] .. KEYS[1]
-for n = 3, #KEYS do
-  local number, body = redis.call('GET', KEYS[n]), ARGV[n + 2]
+for n = 4, #KEYS do
+  local sender, seat, body = unpack(ARGV, 3 * n - 7, 3 * n - 5)
+  local number = redis.call('GET', KEYS[n])
   local facts = redis.call('HMGET', KEYS[1], 'version', 'last', 'event')
-  if not number and facts[1] == ARGV[2] then
+  if not number and facts[1] == ARGV[2] and
+      seat ~= '' and redis.call('HGET', KEYS[3], sender) ~= seat then
+    number = '-1'
+    redis.call('SET', KEYS[n], number, 'EX', 60)
+  elseif not number and facts[1] == ARGV[2] then
     number = string.format('%.0f', math.max(facts[2], ARGV[4]) + 1)
     if ARGV[3] == '0' then
       redis.call('DEL', KEYS[2])
@@ -176,21 +183,26 @@ for n = 3, #KEYS do
     redis.call('HSET', KEYS[1], 'last', number, 'event', event)
     redis.call('SET', KEYS[n], number, 'EX', 60)
   end
-  numbers[n - 2] = number or '0'
+  numbers[n - 3] = number or '0'
 end
 return numbers
 """)
 """Say lines in a room, in their order.
 
-KEYS: room, stream, then the token of each line. ARGV: what channels begin with, version, how many lines are
-kept (0: none), a number that all are above, then each line. Returns their numbers; 0 for a conflict.
+KEYS: room, stream, members, then the token of each line. ARGV: what channels begin with, version, how many
+lines are kept (0: none), a number that all are above, then for each: id, member ("": is not looked at),
+line. Returns their numbers; 0 for a conflict; -1 for a line whose speaker is not that member any more: a
+server that was stopped for a while still has what its clients said before they went to another one.
 """
 
 ENTER = _script("""
 local token = redis.call('GET', KEYS[4])
 if token then return token end
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return '0' end
+local gone = redis.pcall('ZSCORE', KEYS[5], ARGV[7])
+if gone and type(gone) ~= 'table' then return '0' end
 local former = redis.call('HGET', KEYS[2], ARGV[3])
+if ARGV[8] ~= '*' and (former or '') ~= ARGV[8] then return '0' end
 if not former and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return '-1' end
 redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
 redis.pcall('ZADD', KEYS[3], '+inf', ARGV[6])
@@ -202,8 +214,10 @@ return event
 """)
 """Put a member into a room.
 
-KEYS: room, members, rooms by use, token. ARGV: what channels begin with, version, id, member, most
-members, name in the rooms by use. Returns the number of the event; 0 for a conflict, -1 if it is full.
+KEYS: room, members, rooms by use, token, nodes that went. ARGV: what channels begin with, version, id,
+member, most members, name in the rooms by use, node of the member, and the member in whose place it comes
+("": nobody has the id; `*`: whoever has it). Returns the number of the event; 0 for a conflict, also if the
+node was given up; -1 if it is full.
 """
 
 LEAVE = _script("""

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.rooms.shared import RoomCopy
+from chatproto.server.shared_rooms.views import RoomViews
 from chatproto.stores.redis import client, room_store, scripts
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Error
@@ -89,7 +90,7 @@ class LostReplyTests(RaceCase):
         self.assertEqual(len(self.world.kept()), 5 + 4)
 
     def test_a_script_without_a_token_says_it_twice(self) -> None:
-        self.broken("SAY", "redis.call('GET', KEYS[n]), ARGV", "nil, ARGV")
+        self.broken("SAY", "local number = redis.call('GET', KEYS[n])", "local number = nil")
         self.assertRaises(Broken, lambda: self.race().finish())
 
 
@@ -140,6 +141,50 @@ class HalfOpenTests(RaceCase):
         last = max(world.books.order)
         self.assertGreaterEqual(self.visit(self.cid).last, last - 1)
         world.finish()
+
+
+class StoppedTests(RaceCase):
+    """The first server is stopped for 40 s; dot goes to the second, and says her lines there once more."""
+
+    def race(self, left_after: float = 0.01) -> None:
+        """Have the first server continue, and hear `left_after` seconds later that dot has gone."""
+        world = self.begin()
+        server, texts = world.servers[0], [f"dot {number}" for number in range(8)]
+        for connection in world.connections(server):
+            world.network.stall(connection.pipes[1], 40.0)
+        server.reactor.pause(40.0)
+        old, ann = self.visit(self.dot), self.visit(self.ann)
+        for text in texts:
+            server.reactor.callLater(0, old.ask, bcp2_rooms.Say, HALL, text)
+        server.reactor.callLater(0, ann.ask, bcp2_rooms.Say, HALL, "ann is still here")
+        self.dot.visit = None
+        world.pass_time(15.0)
+        world.come(self.dot, world.servers[1])
+        world.pass_time(3.0)
+        server.reactor.callLater(22.0 + left_after, old.leave)
+        for text in texts:
+            self.visit(self.dot).ask(bcp2_rooms.Say, HALL, text)
+        world.pass_time(25.0)
+        self.visit(self.dot).ask(bcp2_rooms.Say, HALL, "dot goes on")
+        world.pass_time(5.0)
+        world.finish()
+        self.assertIsNotNone(world.books.lines["dot goes on"].number)
+        self.assertIsNotNone(world.books.lines["ann is still here"].number)
+
+    def test_lines_of_clients_that_have_moved_are_said_once(self) -> None:
+        self.race()
+
+    def test_a_connection_that_only_seems_to_be_there_takes_nobodys_place(self) -> None:
+        self.race(left_after=10.0)
+
+    def test_a_script_that_looks_at_no_places_says_them_twice(self) -> None:
+        self.broken("SAY", "seat ~= ''", "seat == 'none'")
+        self.assertRaises(Broken, self.race)
+
+    def test_a_server_that_goes_for_any_place_takes_one(self) -> None:
+        self.patch(RoomViews, "is_elsewhere", lambda *_: False)
+        self.broken("ENTER", "ARGV[8] ~= '*'", "ARGV[8] == 'none'")
+        self.assertRaises(Broken, lambda: self.race(left_after=10.0))
 
 
 class GivenUpTests(RaceCase):

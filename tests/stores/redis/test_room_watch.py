@@ -21,11 +21,11 @@ from chatproto.rooms.shared import (
     RoomSeat,
     SpokenBy,
 )
-from chatproto.rooms.shared_store import Conflict
+from chatproto.rooms.shared_store import UNSEATED, Conflict
 from chatproto.stores.redis import client as client_module
 from chatproto.stores.redis.beats import Beats
 from chatproto.stores.redis.client import RedisClient
-from chatproto.stores.redis.node_table import NODES, NodeTable
+from chatproto.stores.redis.node_table import GONE, NODES, NodeTable
 from chatproto.stores.redis.room_store import RedisRooms
 from chatproto.stores.redis.room_text import write_line
 from chatproto.stores.redis.room_watch import RoomWatch
@@ -208,6 +208,35 @@ class SharedRoomTests(WatchCase):
         await one.change(RoomPolicy(TEA, KEY, version=1).changed(topic="milk"))
         self.assertIn('"colour":"red"', await self.ask(one.client, "HGET", ROOM, "policy"))
         await self.until(lambda: self.agreed(one, other))
+
+    async def test_a_line_is_said_only_with_the_place_that_its_speaker_has(self) -> None:
+        one, other = await self.several()
+        await one.enter("alice")
+        lines = [("alice", 5.0, "hi", SpokenBy("node0", 1, 7))]
+        said = await one.rooms.say(TEA, 1, True, lines, 0, [one.seat()])
+        await other.enter("alice")
+        late = await one.rooms.say(TEA, 1, True, lines, 0, [one.seat()])
+        self.assertEqual((late, said[0] > 0), ([UNSEATED], True))
+        again = await other.rooms.say(TEA, 1, True, lines, 0, [other.seat()])
+        self.assertEqual(again, [said[0] + 1])
+
+    async def test_a_member_comes_in_again_only_in_its_own_place(self) -> None:
+        one, other = await self.several()
+        enter, seat = one.rooms.enter, one.seat()
+        event = await enter(TEA, 1, "alice", seat, again=True)
+        self.assertEqual(await enter(TEA, 1, "alice", one.seat(2), True, seat), event + 1)
+        for former in (None, seat):
+            late = ensureDeferred(enter(TEA, 1, "alice", one.seat(3), True, former))
+            await self.assertFailure(late, Conflict)
+        self.assertEqual(await other.enter("alice"), event + 2)
+
+    async def test_a_server_that_was_given_up_lets_nobody_in(self) -> None:
+        one, other = await self.several()
+        await self.ask(one.client, "ZADD", GONE, "5.0", one.name)
+        await self.assertFailure(ensureDeferred(one.enter("alice")), Conflict)
+        await other.enter("alice")
+        await self.ask(one.client, "SET", GONE, "poison")
+        self.assertEqual(await one.enter("bob"), 3)
 
     async def test_a_member_that_moved_is_not_removed_by_its_former_server(self) -> None:
         one, other = await self.several()

@@ -44,12 +44,14 @@ class ScriptCase(RedisCase):
         keys = (GROUP, f"{GROUP}:t:{token or self.new_token()}", LISTING)
         return int(await client.once(COMMIT, keys, (str(version), data, LIFE, *notices)))
 
-    async def say(self, client: RedisClient, version: int, *lines: str, tokens: Any = ()) -> Any:
+    async def say(
+        self, client: RedisClient, version: int, *lines: str, tokens: Any = (), seat: str = ""
+    ) -> Any:
         names = tokens or [self.new_token() for _ in lines]
-        keys = (ROOM, f"{ROOM}:s", *(f"{ROOM}:t:{one}" for one in names))
-        return [
-            int(n) for n in await client.once(SAY, keys, ("0:", str(version), "100", "0", *lines))
-        ]
+        keys = (ROOM, f"{ROOM}:s", f"{ROOM}:m", *(f"{ROOM}:t:{one}" for one in names))
+        each = [word for line in lines for word in ("bob", seat, line)]
+        words = "0:", str(version), "100", "0", *each
+        return [int(number) for number in await client.once(SAY, keys, words)]
 
     async def room(self, client: RedisClient) -> None:
         await self.ask(client, "HSET", ROOM, "version", "1", "last", str(2**50))
@@ -176,6 +178,21 @@ class SayTests(ScriptCase):
         await self.room(client)
         self.assertEqual(await self.say(client, 2, "a", "b"), [0, 0])
         self.assertEqual(await self.ask(client, "EXISTS", f"{ROOM}:s"), 0)
+
+    async def test_a_line_of_a_member_that_has_moved_is_not_said_also_at_a_retry(self) -> None:
+        client = await self.client()
+        await self.room(client)
+        await self.ask(client, "HSET", f"{ROOM}:m", "bob", "seat")
+        self.assertEqual(await self.say(client, 1, "a", seat="seat"), [2**50 + 1])
+        await self.ask(client, "HSET", f"{ROOM}:m", "bob", "other")
+        self.assertEqual(await self.say(client, 1, "b", tokens="x", seat="seat"), [-1])
+        await self.ask(client, "HSET", f"{ROOM}:m", "bob", "seat")
+        self.assertEqual(await self.say(client, 1, "b", tokens="x", seat="seat"), [-1])
+        await self.ask(client, "HSET", ROOM, "version", "2")
+        self.assertEqual(await self.say(client, 1, "b", tokens="x", seat="seat"), [-1])
+        await self.ask(client, "HDEL", f"{ROOM}:m", "bob")
+        self.assertEqual(await self.say(client, 2, "c", "d", seat="seat"), [-1, -1])
+        self.assertEqual(await self.ask(client, "XLEN", f"{ROOM}:s"), 1)
 
     async def test_a_poisoned_room_changes_nothing_and_is_named(self) -> None:
         client = await self.client()
