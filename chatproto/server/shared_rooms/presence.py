@@ -139,7 +139,7 @@ class RoomPresence:
             gone = [
                 (client_id, seat)
                 for client_id, seat in copy.members.items()
-                if self._is_unwanted(name, MemberEntered(client_id, seat))
+                if self._is_unwanted(name, client_id, seat)
             ]
             if gone:
                 await self.put_out(name, gone, "")
@@ -193,6 +193,10 @@ class RoomPresence:
                 self._views.make_way(room, asker, copy.members[client_id])
             else:
                 self._events.left(room, client_id, reason)  # the store had put it out before
+            copy = self._views.copies.get(name)
+            known = copy.members.get(client_id) if copy is not None else None
+            if known is not None and self._is_unwanted(name, client_id, known):
+                self.doubt(name)  # it was let in again meanwhile
         finally:
             asker.leaving.discard(name)
 
@@ -222,12 +226,13 @@ class RoomPresence:
         again = self._events.happened(copy, event)
         if again is not None:
             self.start(self._enter_again(name, *again), name)
-        if isinstance(event, MemberEntered) and self._is_unwanted(name, event):
+        if isinstance(event, MemberEntered) and self._is_unwanted(
+            name, event.client_id, event.seat
+        ):
             self.doubt(name)
 
-    def _is_unwanted(self, name: str, event: MemberEntered) -> bool:
-        own = self._views.is_own(event.seat.node)
-        return own and not self._views.is_wanted(name, event.client_id, event.seat)
+    def _is_unwanted(self, name: str, client_id: str, seat: RoomSeat) -> bool:
+        return self._views.is_own(seat.node) and not self._views.is_wanted(name, client_id, seat)
 
     async def _enter_again(self, name: str, client_id: str, seat: RoomSeat) -> None:
         """Be in a room again that a member was put out of by mistake, unless it is banned there now."""
@@ -285,7 +290,7 @@ class RoomPresence:
         """Have a client in a room that was made again, unless it is banned there now."""
         client_id = asker.client_id or ""
         for _ in range(TRIES):
-            if asker.rooms.get(view.name) is not view:
+            if asker.rooms.get(view.name) is not view or view.name in asker.leaving:
                 return
             seat = self._views.seat(asker.visitor)
             if self._views.is_elsewhere(copy, client_id, seat):

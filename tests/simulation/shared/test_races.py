@@ -236,3 +236,15 @@ class GivenUpTests(RaceCase):
         self.patch(self.visit(self.bob), "say", told.append)
         world.pass_time(20.0)
         self.assertEqual([one.status for one in told if isinstance(one, Error)], [503])
+
+    def test_a_part_while_its_server_comes_in_again_holds(self) -> None:
+        """Have ann put out and let in again, before her server is told of either."""
+        world = self.begin()
+        first = world.servers[0]
+        world.network.cut(world.connection(first, True), "silent")
+        self.visit(self.ann).ask(bcp2_rooms.Part, HALL)
+        first.rooms.come_in_again()
+        world.pass_time(10.0)
+        self.assertEqual(self.visit(self.ann).asked, {})
+        self.assertEqual(world.unsettled(), "")
+        self.assertEqual(self.visit(self.bob).members, {"bob", "cid", "dot"})
