@@ -85,6 +85,7 @@ class OlderLog:
         """Put what is in the log, or in another store, into Redis, and note that this is done."""
         taken = await take_over(saved, self._directory, self._rooms, self._limits, self._now())
         await self._client.ask("SET", DONE, ALL)
+        await self._client.confirmed()
         return taken
 
     async def saved(self) -> SavedState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,15 @@ REDIS_PARAMETERS: list[list[Any]] = [
         None,
         "PEM file with the client certificate for rediss:// and its key",
     ],
+    [
+        "redis-replicas",
+        None,
+        None,
+        "Replicas of Redis to await before a change (not a line in a room) is acknowledged (default: 0)",
+    ],
 ]
-REDIS_FILES = tuple(name for name, *_ in REDIS_PARAMETERS)
+REDIS_FILES = "redis-password-file", "redis-ca", "redis-certificate"
+REPLICAS = re.compile("[0-9]")
 
 
 def redis_url(options: Mapping[str, Any], text: str) -> RedisUrl:
@@ -43,8 +51,11 @@ def redis_url(options: Mapping[str, Any], text: str) -> RedisUrl:
 
     password = os.environ.pop(PASSWORD_VARIABLE, None)
     user = os.environ.get(USER_VARIABLE)
+    replicas = options["redis-replicas"] or "0"
+    if REPLICAS.fullmatch(replicas) is None:
+        raise WrongOption(f"--redis-replicas takes a number from 0 to 9, not {replicas!r}")
     try:
-        return RedisUrl(text, user, *redis_secrets(options, password))
+        return RedisUrl(text, user, *redis_secrets(options, password), int(replicas))
     except ValueError as error:
         raise WrongOption(f"--store: {error}") from None
 
@@ -64,7 +75,7 @@ def redis_secrets(
 
 def refuse_redis_options(options: Mapping[str, Any]) -> None:
     """Raise WrongOption if an option of Redis is given without one."""
-    for option in REDIS_FILES:
+    for option, *_ in REDIS_PARAMETERS:
         if options[option] is not None:
             raise WrongOption(f"--{option} needs --store redis://")
 

@@ -134,6 +134,9 @@ class OtherTests(Case):
             ("add", "alice", "--store", "redis://h", "--file", name),
             ("add", "alice", "--store", "redis://h/x"),
             ("add", "alice", "--file", name, "--redis-ca", name),
+            ("add", "alice", "--file", name, "--redis-replicas", "1"),
+            ("add", "alice", "--store", "redis://h", "--redis-replicas", "10"),
+            ("add", "alice", "--store", "redis://h", "--redis-replicas", "-1"),
         ):
             self.assertTrue(self.fails(*words).startswith("chatserver passwd: "), words)
 

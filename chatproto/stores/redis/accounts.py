@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatproto.stores.redis.client import LOST, connected
+from chatproto.stores.redis.client import LOST, OutcomeUncertain, connected
 from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.bcp2_common import USER
 from chatproto.wire.errors import StoreTrouble
@@ -75,7 +75,12 @@ class RedisAccounts:
     async def _ask(self, *command: str) -> Any:
         try:
             async with connected(self._reactor, self._url) as connection:
-                return await connection.ask(*command)
+                found = await connection.ask(*command)
+                if command[0] == "EVAL":
+                    await connection.confirmed()
+                return found
+        except OutcomeUncertain as error:
+            raise StoreTrouble(error.detail) from None
         except LOST as error:
             raise StoreTrouble(f"cannot reach {self._url}: {error}") from None
 

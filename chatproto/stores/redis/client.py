@@ -27,6 +27,10 @@ ANSWER = 5.0
 """Seconds after which a command that is not answered never will be."""
 PING = 5.0
 """Seconds between two pings of a subscription; one without an answer ends it."""
+REPLICATED = 1.0
+"""Seconds in which replicas must have a change; what else is asked waits as long."""
+CONFIRMED = "0:chatproto:confirmed"
+"""Channel on which nobody listens."""
 SOONEST, LATEST = 0.1, 1.0
 """Seconds between two tries to connect."""
 MOST_NAMED = 1000
@@ -48,8 +52,8 @@ C = TypeVar("C", bound="RedisConnection")
 class OutcomeUncertain(RemoteError):
     """A change may have been made, or not. The client that asked for it is answered 503."""
 
-    def __init__(self) -> None:
-        super().__init__(503, "Redis did not answer, and did not come back in time")
+    def __init__(self, why: str = "Redis did not answer, and did not come back in time") -> None:
+        super().__init__(503, why)
 
 
 class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has no types
@@ -60,6 +64,9 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
         self._reactor = reactor
         self._password = url.password
         self._untrusted = False  # True if TLS ended the connection over a certificate
+        self._replicas = url.replicas
+        self._unconfirmed: list[Deferred[int]] = []
+        self._confirming = False
         self.ended: Deferred[None] = Deferred()
         """Fires when the connection has ended."""
 
@@ -81,6 +88,41 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
             if "NOSCRIPT" not in error.detail:
                 raise
         return await self.ask("EVAL", script.text, *rest)
+
+    async def confirmed(self) -> None:
+        """Wait until enough replicas have what was carried out before.
+
+        Raises: OutcomeUncertain: they do not within `REPLICATED`, or Redis does not say so.
+        """
+        if not self._replicas:
+            return
+        waiting: Deferred[int] = Deferred()
+        self._unconfirmed.append(waiting)
+        if not self._confirming:
+            self._confirming = True
+            Deferred.fromCoroutine(self._confirm())
+        there = await waiting
+        if there < self._replicas:
+            raise OutcomeUncertain(
+                f"{there} replicas of Redis have the change, --redis-replicas wants {self._replicas}"
+            )
+
+    async def _confirm(self) -> None:
+        """Ask once for all who wait: what others ask on this connection meanwhile is answered later."""
+        while self._unconfirmed:
+            batch, self._unconfirmed = self._unconfirmed, []
+            try:
+                # WAIT waits for what this connection has written: a change that is found done after a
+                # lost reply was written by the one before.
+                await self.ask("PUBLISH", CONFIRMED, "")
+                there = await self.ask("WAIT", str(self._replicas), str(int(REPLICATED * 1000)))
+            except LOST as error:
+                for waiting in batch:
+                    waiting.errback(OutcomeUncertain(f"no word of the replicas of Redis: {error}"))
+            else:
+                for waiting in batch:
+                    waiting.callback(there)
+        self._confirming = False
 
     async def ask(self, *command: str) -> Any:
         """Return the reply to `command`: text, a number, None, or a list of these.
@@ -265,6 +307,14 @@ class RedisClient(CoroutineService):
                 await deferLater(self._reactor, SOONEST, lambda: None)  # refused on the second try
             else:
                 await self._there(left)
+
+    async def confirmed(self) -> None:
+        """Wait until enough replicas have what was carried out before. Raises OutcomeUncertain."""
+        if not self._url.replicas:
+            return
+        if self._connection is None:
+            raise OutcomeUncertain
+        await self._connection.confirmed()
 
     async def there(self, most: float) -> None:
         """Wait for a connection, at most `most` seconds."""

@@ -144,6 +144,7 @@ class RedisDirectory:
         version, _, why = str(result).partition(" ")
         if int(version) == CONFLICT:
             raise GroupChanged
+        await self._client.confirmed()
         if why:
             self._client.name(why, f"{key}: a list in Redis is left as it was: {why}")
         return replace(state, version=0 if empty else int(version))

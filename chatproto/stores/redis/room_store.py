@@ -152,7 +152,9 @@ class RedisRooms:
                 *(str(last or next_number(0, now)), str(now), str(int(policy.is_open)), body, told),
             ),
         )
-        return _event(event)
+        number = _event(event)
+        await self._client.confirmed()
+        return number
 
     async def say(
         self,

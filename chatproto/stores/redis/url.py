@@ -22,6 +22,7 @@ class RedisUrl:
 
     `rediss` is TLS. `authority` is the PEM text of the certificates that may vouch for the server (default:
     the platform's), `certificate` the PEM text of our own certificate and its key, if Redis asks for one.
+    `replicas`: how many replicas must have a change before it is acknowledged, 0 to 9.
     Raises ValueError with one sentence, which never repeats what may be a password.
     """
 
@@ -32,7 +33,9 @@ class RedisUrl:
         password: str | None = None,
         authority: bytes | None = None,
         certificate: bytes | None = None,
+        replicas: int = 0,
     ) -> None:
+        self.replicas = replicas
         try:
             parts = urlsplit(url)
             port = parts.port
