@@ -12,10 +12,12 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
+
+from chatproto.wire.values import value_class
 
 FIRST_READ = 64 * 1024
 """Bytes that are read at once from a connection without a transport."""
@@ -103,7 +105,8 @@ class Arrival:
             one.detach()
 
 
-class Departure(NamedTuple):
+@value_class
+class Departure:
     """A connection that needs a transport.
 
     `make` makes its protocol, None if it is refused. Then `data` is to be handed on, and `unsent` sent.

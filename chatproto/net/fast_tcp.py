@@ -235,14 +235,14 @@ class Acceptor:
     def _go_on(self, departures: list[Departure]) -> None:
         """Make the connections of those that have arrived and need one, and hand on what they brought."""
         received: list[tuple[DirectServer, Received]] = []
-        for number, address, make, data, unsent in departures:
-            connection = self._connected(number, address, make)
+        for one in departures:
+            connection = self._connected(one.number, one.address, one.make)
             if connection is None:
                 continue
-            if unsent:
-                connection.write(unsent)
-            if data is not None:
-                received.append((connection, data))
+            if one.unsent:
+                connection.write(one.unsent)
+            if one.data is not None:
+                received.append((connection, one.data))
             elif connection.is_new:
                 connection.startReading()
         self._new += hand_on_all(received)
