@@ -54,8 +54,11 @@ class DirectFactory(Factory):
         raise NotImplementedError
 
     @property
-    def has_room(self) -> bool:
-        """Return True if connections on which nothing has come may do without a protocol for a moment."""
+    def room(self) -> int:
+        """Return how many more connections may do without a protocol for a moment; at most 0: none.
+
+        Others may need their places, and only one with a protocol can be put out.
+        """
         raise NotImplementedError
 
     def go_on(self, visit: Any, was_answered: bool) -> Protocol:
@@ -135,6 +138,17 @@ class Arrivals:
     def __len__(self) -> int:
         return len(self._here)
 
+    @property
+    def room(self) -> int:
+        """Return how many connections may begin at once; at most 0: one, after `hurry`."""
+        return self._factory.room
+
+    def hurry(self) -> list[Departure]:
+        """Return those on which nothing has come: they came before others that need a protocol now."""
+        silent = [one for one in self._here if not one.was_answered]
+        self._here = [one for one in self._here if one.was_answered]
+        return [self._departure(one) for one in silent]
+
     def begin(self, accepted: list[tuple[int, Address]]) -> list[Departure]:
         """Receive from new connections, by descriptor and address, and answer them."""
         now = self._seconds()
@@ -152,7 +166,7 @@ class Arrivals:
                 new.append(Arrival(number, address, visit, now))
         received = [(one, one.receive()) for one in new]
         silent = [one for one, data in received if data is None]
-        if self._factory.has_room:
+        if self._factory.room >= 0:
             self._here += silent
         else:
             departures += [self._departure(one) for one in silent]

@@ -170,12 +170,21 @@ class Acceptor:
         port, taken, more = self._port, 0, not self._port.disconnecting
         most: int = port.numberAccepts
         while more and taken < most:
-            wanted = min(TOGETHER, most - taken)
+            wanted = min(TOGETHER, most - taken, self._at_once())
             accepted = self._accepted(wanted)
             more = len(accepted) == wanted
             taken += len(accepted)
             self._begin(accepted)
         port.numberAccepts = most + 20 if taken == most else max(1, taken)
+
+    def _at_once(self) -> int:
+        """Return how many connections may be accepted before they have a place, in order."""
+        if self._arrivals is None:
+            return TOGETHER
+        room = self._arrivals.room
+        if room <= 0:
+            self._go_on(self._arrivals.hurry())
+        return max(1, room)
 
     def _accepted(self, most: int) -> list[tuple[int, Address]]:
         """Accept at most `most` connections; return their descriptors and addresses."""

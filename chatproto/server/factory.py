@@ -159,9 +159,8 @@ class ChatFactory(DirectFactory):
         return fast.confirm_registration(data)
 
     @property
-    def has_room(self) -> bool:
-        """Return False if others might soon need the places of silent connections."""
-        return self.taken < self.most * (1 - RESERVE)
+    def room(self) -> int:
+        return int(self.most * (1 - RESERVE)) - self.taken
 
     def go_on(self, visit: Origin, was_answered: bool) -> ChatConnection:
         self._arrived -= 1

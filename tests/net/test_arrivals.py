@@ -39,15 +39,14 @@ class Answering(Noted):
 
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)
-        self.transport.write(data.upper())  # type: ignore[union-attr]
+        self.transport.write(data.upper())  # type: ignore[union-attr]  # it is connected
 
 
 class Visits(DirectFactory):
     """Answers `hello` and `many` itself; counts who is here."""
 
-    has_room = True
-
     def __init__(self) -> None:
+        self.most = 1000
         self.here: list[tuple[str, int]] = []
         self.made: list[Answering] = []
         self.own_hosts: list[str] = []
@@ -69,6 +68,10 @@ class Visits(DirectFactory):
     def go_on(self, visit: tuple[str, int], was_answered: bool) -> Protocol:
         self.made.append(Answering())
         return self.made[-1]
+
+    @property
+    def room(self) -> int:
+        return self.most - len(self.here)
 
     def depart(self, visit: tuple[str, int]) -> None:
         self.here.remove(visit)
@@ -92,7 +95,7 @@ class ArrivalTests(TestCase):
     async def end(self) -> None:
         for one in self.factory.made:
             if one.transport is not None and not one.lost.called:
-                one.transport.abortConnection()  # type: ignore[attr-defined]
+                one.transport.abortConnection()  # type: ignore[attr-defined]  # it is connected
                 await one.lost
 
     def connect(self, port: Any, data: bytes = b"") -> socket.socket:
@@ -152,11 +155,12 @@ class ArrivalTests(TestCase):
     async def test_a_silent_connection_has_a_protocol_at_once_where_others_may_need_its_place(
         self,
     ) -> None:
-        self.patch(self.factory, "has_room", False)
         port = self.listen()
-        self.connect(port)
+        self.factory.most = 2
+        clients = [self.connect(port) for _ in range(4)]
         port.doRead()
-        self.assertEqual(len(self.factory.made), 1)
+        peers: list[Any] = [one.transport.getPeer() for one in self.factory.made]  # type: ignore[union-attr]  # connected
+        self.assertEqual([one.port for one in peers], [one.getsockname()[1] for one in clients])
 
     async def test_more_after_the_answer_goes_to_a_protocol(self) -> None:
         port = self.listen()
@@ -223,8 +227,8 @@ class ArrivalTests(TestCase):
     async def test_a_refused_connection_is_told_or_closed(self) -> None:
         class Word(Protocol):
             def connectionMade(self) -> None:
-                self.transport.write(b"no")  # type: ignore[union-attr]
-                self.transport.loseConnection()  # type: ignore[union-attr]
+                self.transport.write(b"no")  # type: ignore[union-attr]  # it is connected
+                self.transport.loseConnection()  # type: ignore[union-attr]  # it is connected
 
         refusals = [Word(), None]
 
@@ -281,7 +285,7 @@ class ArrivalTests(TestCase):
         theirs.sendall(b"other")
         port.doRead()
         self.assertEqual(self.factory.here, [("fe80::1%lo", 5)])
-        peer: Any = self.factory.made[0].transport.getPeer()  # type: ignore[union-attr]
+        peer: Any = self.factory.made[0].transport.getPeer()  # type: ignore[union-attr]  # it is connected
         self.assertEqual((peer.host, peer.port), ("fe80::1%lo", 5))
 
     async def test_no_descriptor_is_left_open(self) -> None:

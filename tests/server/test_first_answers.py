@@ -214,7 +214,7 @@ class FirstAnswerTests(SynchronousTestCase):
         friend = Visitor(factory, HOSTS[0], is_direct=False)
         assert friend.connection is not None
         friend.connection.greeted = True
-        self.assertFalse(factory.has_room)
+        self.assertEqual(factory.room, 0)
         arrival = Visitor(factory, HOSTS[0], is_direct=True)
         self.assertEqual((self.status(factory, HOSTS[0]), friend.end.aborted), (503, False))
         arrival.go_on()
@@ -223,11 +223,9 @@ class FirstAnswerTests(SynchronousTestCase):
 
     def test_half_of_the_places_are_for_connections_with_a_protocol(self) -> None:
         factory = self.make(most=4)
-        self.assertTrue(factory.has_room)
-        Visitor(factory, HOSTS[0], is_direct=True)
-        self.assertTrue(factory.has_room)
-        Visitor(factory, HOSTS[0], is_direct=True)
-        self.assertFalse(factory.has_room)
+        for room in (2, 1, 0, -1):
+            self.assertEqual(factory.room, room)
+            Visitor(factory, HOSTS[0], is_direct=True)
 
     def status(self, factory: ChatFactory, host: str) -> int | None:
         """Return why a connection from `host` is refused; None if it is not."""
