@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest import skipIf
 
 from twisted.internet import reactor
 from twisted.internet.error import ConnectionDone
@@ -77,6 +78,7 @@ class Visits(DirectFactory):
         self.here.remove(visit)
 
 
+@skipIf(fast_tcp.WHY_PLAIN, fast_tcp.WHY_PLAIN)
 class ArrivalTests(TestCase):
     timeout = 60
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from typing import Any
+from unittest import skipIf
 from weakref import ref
 
 from twisted.internet import reactor
@@ -17,6 +18,7 @@ from twisted.trial.unittest import TestCase
 
 from chatproto.identity.keys import new_identity
 from chatproto.identity.tls import Tls
+from chatproto.net import fast_tls
 from chatproto.net.tls_connection import TimedTlsConnection
 from chatproto.wire.classic import Sender
 from tests.limits import DEFAULTS
@@ -51,6 +53,7 @@ class FirstBytes(Protocol):
         Called.made.append(ref(layer._tlsConnection))
 
 
+@skipIf(fast_tls.WHY_PLAIN, fast_tls.WHY_PLAIN)
 class EndedTlsTests(TestCase):
     timeout = 60
 

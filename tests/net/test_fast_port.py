@@ -6,6 +6,7 @@ import resource
 import socket
 from itertools import product
 from typing import Any
+from unittest import skipIf
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -56,6 +57,7 @@ class Noted(Protocol):
         self.lost.callback(None)
 
 
+@skipIf(fast_tcp.WHY_PLAIN, fast_tcp.WHY_PLAIN)
 class FastPortTests(TestCase):
     timeout = 60
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from typing import Any
+from unittest import skipIf
 
 from OpenSSL import SSL
 from twisted.internet import reactor as global_reactor
@@ -19,6 +20,7 @@ from zope.interface import implementer
 
 from chatproto.identity.keys import new_identity
 from chatproto.identity.tls import Tls
+from chatproto.net import fast_tcp
 from chatproto.net.fast_tcp import READ_SIZE, start_tls
 
 reactor: Any = global_reactor
@@ -118,6 +120,7 @@ class Drain(Protocol):
         self.lost.callback(None)
 
 
+@skipIf(fast_tcp.WHY_PLAIN, fast_tcp.WHY_PLAIN)
 class DirectWriterTests(TestCase):
     timeout = 60
 
