@@ -105,16 +105,21 @@ class Roamer(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self.end.is_set():
-                try:
-                    self._stay()
-                except (OSError, EOFError):
-                    self._at += 1
+            while not self._has_all():
+                self._at += 1
         except BaseException as error:
             self.wrong = error
             raise
         finally:
             self.done.set()
+
+    def _has_all(self) -> bool:
+        """Stay at one server; False if it has gone before all was said and read."""
+        try:
+            self._stay()
+        except (OSError, EOFError):
+            return False
+        return True
 
     def _stay(self) -> None:
         """At one server, until it is gone or all is said and read."""
