@@ -18,7 +18,7 @@ class FirstContactTests(Case):
         return super().begin(*given, typed=True, **settings)
 
     def test_new_contact_is_asked_about_once_it_is_pinned(self) -> None:
-        self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT), call="c1")
+        self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT))
         self.node.chat("bob")
         self.net.settle()
         self.person("bob")
