@@ -62,26 +62,26 @@ def test_one_that_binds_its_port_anew_for_each_message_gets_them_all(stage: Stag
                 deadline = time.monotonic() + LIMIT
                 port.bind(("127.0.0.1", number))
                 port.listen(1)
+                listening.append(1)
                 port.settimeout(max(0.1, deadline - time.monotonic()))
                 connection, _ = port.accept()
                 with connection:
                     got.append(connection.recv(1024))
             with Wire.dial(client.port) as answer:
                 answer.send(b"CHAT\r\nclientID: zoe\r\ncontent: ok\r\n\r\n")
-            client_heard.append(1)
 
-    client_heard: list[int] = []
+    listening: list[int] = []
     program = Running(listen)
     client.send_line(f"/chat --as dialback 127.0.0.1:{number}")
     client.send_line("/mode full")
     for turn in range(6):
-        client.send_line(f"message {turn}")
         deadline = time.monotonic() + LIMIT
-        while len(client_heard) <= turn and not program.failed:
+        while len(listening) <= turn and not program.failed:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         if program.failed:
             break
+        client.send_line(f"message {turn}")
     program.join()
     texts = [one.partition(b"content: ")[2].strip() for one in got]
     assert texts == [f"message {turn}".encode() for turn in range(6)]
