@@ -76,6 +76,8 @@ def read_config(path: Path, takes: Takes, needed: bool) -> ConfigFile | None:
         return None
     except OSError as error:
         raise CannotStart(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeEncodeError:
+        raise CannotStart(f"cannot read {str(path)!a}: that is no path") from None
     if len(data) > MOST_BYTES:
         raise WrongOption(f"{path} has more than {MOST_BYTES} bytes")
     import tomllib  # only here: most people have no such file
