@@ -28,7 +28,7 @@ MOST_ANSWERED = 500
 
 Address = tuple[Any, ...]
 Received = bytes | OSError | None
-"""What a socket had: data, the end (no bytes), an error, or nothing."""
+"""Result of reading a socket: data, no bytes at its end, an error, or None if nothing has come."""
 
 
 class Refused(Exception):

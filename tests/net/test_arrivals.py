@@ -13,14 +13,11 @@ from unittest import skipIf
 from twisted.internet import reactor
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import TestCase
 
 from chatproto.net import arrivals, fast_tcp
 from chatproto.net.arrivals import DirectFactory, Refused
-from chatproto.net.fast_tcp import accept_directly
-from tests.net.test_fast_port import Noted, Waiting, read_all
+from tests.net.direct_ports import Noted, PortCase, Waiting, read_all
 
 running: Any = reactor
 MANY = b"0123456789abcdef" * 65536
@@ -79,32 +76,13 @@ class Visits(DirectFactory):
 
 
 @skipIf(fast_tcp.WHY_PLAIN, fast_tcp.WHY_PLAIN)
-class ArrivalTests(TestCase):
-    timeout = 60
-
+class ArrivalTests(PortCase):
     def setUp(self) -> None:
         self.factory = Visits()
+        self.made = self.factory.made
 
     def listen(self) -> Any:
-        port: Any = running.listenTCP(0, self.factory, interface="127.0.0.1")
-        accept_directly(port)
-        self.addCleanup(port.stopListening)
-        self.addCleanup(self.end)
-        # A test says when there is something to accept.
-        running.removeReader(port)
-        return port
-
-    async def end(self) -> None:
-        for one in self.factory.made:
-            if one.transport is not None and not one.lost.called:
-                one.transport.abortConnection()  # type: ignore[attr-defined]  # it is connected
-                await one.lost
-
-    def connect(self, port: Any, data: bytes = b"") -> socket.socket:
-        client = socket.create_connection(("127.0.0.1", port.getHost().port), 10)
-        self.addCleanup(client.close)
-        client.sendall(data)
-        return client
+        return self.listen_with(self.factory)
 
     def give(self, port: Any, address: tuple[Any, ...] = ("192.0.2.7", 5)) -> socket.socket:
         """Have `port` accept one end of a pair from `address`; return the other end."""
@@ -115,11 +93,6 @@ class ArrivalTests(TestCase):
         real, port.socket = port.socket, Waiting(ours, address)
         self.addCleanup(setattr, port, "socket", real)
         return theirs
-
-    async def turn(self) -> None:
-        await deferLater(running, fast_tcp.MOMENT, lambda: None)
-        for _ in range(3):
-            await deferLater(running, 0, lambda: None)
 
     async def test_an_answered_connection_ends_without_a_protocol(self) -> None:
         port = self.listen()

@@ -9,60 +9,20 @@ from typing import Any
 from unittest import skipIf
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import deferLater
+from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThread
-from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
-from zope.interface import implementer
 
 from chatproto.net import fast_tcp
-from chatproto.net.fast_tcp import accept_directly
+from tests.net.direct_ports import Noted, PortCase, Waiting, read_all
 
 running: Any = reactor
 
 
-@implementer(IHalfCloseableProtocol)
-class Noted(Protocol):
-    """Notes what happens to a connection, and closes it when the other side has ended."""
-
-    def __init__(self, paused: bool = False, mistake: bool = False) -> None:
-        self.paused, self.mistake = paused, mistake
-        self.events: list[object] = []
-        self.lost: Deferred[None] = Deferred()
-
-    def connectionMade(self) -> None:
-        if self.paused:
-            self.transport.pauseProducing()  # type: ignore[union-attr]
-
-    def dataReceived(self, data: bytes) -> None:
-        if self.mistake:
-            raise RuntimeError("a mistake of ours")
-        if self.events and isinstance(self.events[-1], bytes):
-            data = self.events.pop() + data  # type: ignore[operator]
-        self.events.append(data)
-
-    def readConnectionLost(self) -> None:
-        self.events.append("end")
-        self.transport.loseConnection()  # type: ignore[union-attr]
-
-    def writeConnectionLost(self) -> None:
-        """Ignore it."""
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.events.append(reason.type)
-        self.lost.callback(None)
-
-
 @skipIf(fast_tcp.WHY_PLAIN, fast_tcp.WHY_PLAIN)
-class FastPortTests(TestCase):
-    timeout = 60
-
+class FastPortTests(PortCase):
     def setUp(self) -> None:
-        self.made: list[Any] = []
+        self.made = []
 
     def listen(self, *, refuses: bool = False, **options: bool) -> Any:
         def build() -> Noted | None:
@@ -71,13 +31,7 @@ class FastPortTests(TestCase):
 
         factory: Any = Factory.forProtocol(build)
         factory.buildProtocol = self.addressed(build)
-        port = running.listenTCP(0, factory, interface="127.0.0.1")
-        accept_directly(port)
-        self.addCleanup(port.stopListening)
-        self.addCleanup(self.end)
-        # A test says when there is something to accept.
-        running.removeReader(port)
-        return port
+        return self.listen_with(factory)
 
     def addressed(self, build: Any) -> Any:
         self.addresses: list[Any] = []
@@ -87,23 +41,6 @@ class FastPortTests(TestCase):
             return build()
 
         return build_protocol
-
-    async def end(self) -> None:
-        for one in self.made:
-            if one.transport is not None and not one.lost.called:
-                one.transport.abortConnection()
-                await one.lost
-
-    def connect(self, port: Any, data: bytes = b"") -> socket.socket:
-        client = socket.create_connection(("127.0.0.1", port.getHost().port), 10)
-        self.addCleanup(client.close)
-        client.sendall(data)
-        return client
-
-    async def turn(self) -> None:
-        await deferLater(running, fast_tcp.MOMENT, lambda: None)
-        for _ in range(3):
-            await deferLater(running, 0, lambda: None)
 
     async def test_first_data_come_in_the_same_turn_and_the_end_a_moment_later(self) -> None:
         port = self.listen()
@@ -322,27 +259,3 @@ class FastPortTests(TestCase):
         await ours.lost
         await port.stopListening()
         return list(ours.events)
-
-
-def read_all(client: socket.socket) -> bytes:
-    """Return what comes until the end of input or the connection's."""
-    parts = []
-    try:
-        while part := client.recv(65536):
-            parts.append(part)
-    except ConnectionError:
-        pass
-    return b"".join(parts)
-
-
-class Waiting:
-    """A listening socket with one connection that waits."""
-
-    def __init__(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
-        self.family, self.type, self.proto = accepted.family, accepted.type, accepted.proto
-        self.waiting = [(accepted.detach(), address)]
-
-    def _accept(self) -> tuple[int, tuple[Any, ...]]:
-        if not self.waiting:
-            raise BlockingIOError
-        return self.waiting.pop()
