@@ -284,6 +284,19 @@ class OutgoingTests(Case):
         self.net.wait(1)
         self.assertEqual((carol.texts, len(self.node.calls.all)), (["hello"], 1))
 
+    def test_a_broken_conversation_goes_on_at_the_address_to_which_the_peer_has_moved(self) -> None:
+        self.talking().cut()
+        self.node.say("meanwhile")
+        self.node.chat("10.0.0.7:7007")
+        self.net.wait(0)
+        moved = self.person()
+        self.assertEqual(moved.wire.getPeer().host, "10.0.0.7")
+        self.assertEqual(moved.texts, ["meanwhile"])
+        self.assertEqual(self.told(SessionChanged)[-1].state, "open")
+        moved.cut()
+        self.net.wait(1)
+        self.assertEqual([one[:2] for one in self.net.tcpClients[2:]], [("10.0.0.7", 7007)])
+
     def test_another_key_for_a_pinned_id_is_refused_when_we_called(self) -> None:
         self.node.chat(BOB)
         self.node.say("for bob")

@@ -225,12 +225,21 @@ class CallDialer:
             conversation.dialling = None
             known = self._known_at(link, conversation)
             if known is not None:  # called by an address, it is somebody whom we talk to
-                link.drop()
+                self._go_on_at(contact, link, known)
                 self._merge(conversation, known, contact)
             elif self._connections.adopt(link, conversation):
                 conversation.perform(session.connected(link))
             else:
                 conversation.perform(session.unreachable(ANOTHER_ANSWERED()))
+
+    def _go_on_at(self, contact: Contact, link: SecurePeerConnection, known: Conversation) -> None:
+        """Carry `known` on `link`, made to the address `contact`, if nothing else carries it.
+
+        The peer may have moved there: it is dialled there again, too.
+        """
+        known.host, known.port, known.contact = contact.host, contact.port, contact
+        if self._connections.adopt(link, known):
+            known.perform(known.session.connected(link))
 
     def _resume(self, known: Conversation, target: bool = True) -> None:
         """Go on with a conversation that is there; if it rings, calling them takes the call.
