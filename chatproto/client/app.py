@@ -110,6 +110,7 @@ class Client:
     files: Files | None
     rooms: JoinedRooms
     in_room: RoomOrders
+    member_keys: MemberKeys
     server: Introducer | None
     directory: ServerQueries
     neighbours: Neighbours | None
@@ -266,6 +267,7 @@ def build_client(
         files=files,
         rooms=rooms,
         in_room=in_room,
+        member_keys=member_keys,
         server=server,
         directory=ServerQueries(context, requests, people, resolver),
         neighbours=neighbours,

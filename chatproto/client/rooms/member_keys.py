@@ -7,7 +7,7 @@ from itertools import islice
 
 from twisted.internet.defer import Deferred
 
-from chatproto.client.context import Context
+from chatproto.client.context import Context, Signal
 from chatproto.client.events import Event, Notice, RoomChanged
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
@@ -30,6 +30,8 @@ class MemberKeys:
     ) -> None:
         self.others: set[str] = set()
         """Ids in rooms that another key has than the pinned one."""
+        self.changed: Signal[str] = Signal()
+        """This id was put into `others`, or taken out."""
         self._context = context
         self._trust = trust
         self._client = client
@@ -60,8 +62,11 @@ class MemberKeys:
             except CodedError:
                 return  # the next time that they join
             if key is None or key == self._pinned(client_id):
-                self.others.discard(client_id)
+                if client_id in self.others:
+                    self.others.remove(client_id)
+                    self.changed(client_id)
             elif client_id not in self.others:
                 self.others.add(client_id)
+                self.changed(client_id)
                 text = OTHER_KEY_IN_ROOM(peer=client_id, room=room)
                 self._context.publish(Notice(text, code=text.reason))

@@ -122,6 +122,7 @@ class IrcFace(Factory):
         """Hear the events of the client from now on."""
         self.client.context.publish.listen(self.tell)
         self.client.context.hold_input.listen(self.hold)
+        self.client.member_keys.changed.listen(self._rename_member)
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -217,6 +218,14 @@ class IrcFace(Factory):
                     connection.close("the program ends")
             case _:
                 self._publish(event, asked.request if asked is not None else None)
+
+    def _rename_member(self, client_id: str) -> None:
+        """Show the member `client_id` of each room under the nickname of the key that they have."""
+        for channel in self.channels:
+            _, lines = self.channels.member(channel.name, client_id)
+            for connection in self._connections:
+                if connection.registered:
+                    connection.write_all(lines)
 
     def _publish(self, event: Event, request: Request | None) -> None:
         """Show `event` to all clients; `request`: of which it comes, which may be over."""

@@ -45,9 +45,14 @@ class People:
         return self._nicks.of(who, self._wished(who, name), lambda owner: self._passes(owner, who))
 
     def of_member(self, client_id: str) -> str:
-        """Return the nickname of a member of a room, whom our server calls `client_id`."""
+        """Return the nickname of a member of a room, whom our server calls `client_id`.
+
+        Somebody with another key than the one that is pinned to the id is unconfirmed.
+        """
         if client_id == self.own_id:
             return client_id
+        if client_id in self._client.member_keys.others:
+            return self._nicks.of(("room", client_id), f"{client_id}?")
         server = self._names.server
         if ID.fullmatch(client_id) is None:
             return self._nicks.of(("room", client_id), client_id)

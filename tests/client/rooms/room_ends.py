@@ -21,7 +21,7 @@ from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
-from chatproto.identity.pins import Pin
+from chatproto.identity.pins import Pins
 from chatproto.net.receivers import StrictReceiver
 from chatproto.server.room_side import RoomSide
 from chatproto.session.ledger import Ledger
@@ -36,6 +36,7 @@ from tests.client.typing_person import made
 from tests.limits import DEFAULTS, Limits
 
 START = 1_700_000_000.0
+SERVER_KEY = "sha256:" + "S" * 52
 
 
 class Guest:
@@ -208,11 +209,16 @@ class Person:
         self.hall = hall
         known: Any = None  # nobody is called here
         if ledger or pins:
+            kept = Pins("".join(f"{SERVER_KEY} {one} {key}\n" for one, key in pins.items()))
             known = SimpleNamespace(
                 own_key=self.key,
-                here="KEY",
+                here=SERVER_KEY,
+                server_key=SERVER_KEY,
+                file=SimpleNamespace(pins=kept),
                 knows=lambda key: False,
-                pinned=lambda name: Pin("KEY", name, pins[name]) if name in pins else None,
+                is_verified=lambda key: False,
+                was_introduced=lambda client_id, key: False,
+                pinned=lambda name: kept.person(SERVER_KEY, name),
             )
         self.node: Any = made(
             hall.clock, ClientSettings(name), limits, known, ledger, connect=self._connect, **parts

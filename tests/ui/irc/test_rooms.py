@@ -8,6 +8,7 @@ from tests.ui.irc.ends import CAPS, IrcClient, bare, face_of
 
 ALICE = ":alice!alice@chat"
 BOB = ":bob!bob@chat"
+UNSURE = ":alice_unconfirmed!alice@chat"
 
 
 class RoomTests(Case):
@@ -266,3 +267,52 @@ class RoomTests(Case):
         found = " ".join(line.split(" :")[1] for line in lines[:-1]).split(" ")
         self.assertEqual(len(found), 62)
         self.assertTrue(all(len(line) <= 510 for line in lines))
+
+
+class OtherKeyTests(Case):
+    """Dora has a pin of Alice with another key than the one of the Alice in the room."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.known = "sha256:" + "K" * 52
+        self.dora = self.hall.person("dora", pins={"alice": self.known, "bob": self.bob.key})
+        self.face = face_of(self.dora.node.client)
+        self.irc = IrcClient(self.face, "dora", caps=CAPS)
+        self.irc.say("JOIN #den")
+        self.hall.settle()
+        self.irc.read()
+
+    def shown(self) -> list[str]:
+        """Return what came, but for notices."""
+        return [line for line in bare(self.irc.read()) if " NOTICE " not in line]
+
+    def test_member_with_another_key_has_the_nickname_of_somebody_unconfirmed(self) -> None:
+        self.both_join()
+        self.assertEqual(
+            [line for line in self.shown() if "alice" in line],
+            [f"{ALICE} JOIN #den", f"{ALICE} PART #den", f"{UNSURE} JOIN #den"],
+        )
+        for one in (self.alice, self.bob):
+            one.node.say("hello")
+        self.hall.settle()
+        self.assertEqual(
+            self.shown(), [f"{UNSURE} PRIVMSG #den hello", f"{BOB} PRIVMSG #den hello"]
+        )
+        self.irc.say("NAMES #den")
+        self.assertIn("alice_unconfirmed", self.shown()[0])
+        self.irc.say("PRIVMSG alice_unconfirmed :is it you?")
+        self.assertIn(" 401 dora alice_unconfirmed ", self.shown()[0])
+
+    def test_right_key_has_its_nickname_again(self) -> None:
+        self.both_join()
+        self.alice.node.rooms.part()
+        self.hall.settle()
+        self.shown()
+        self.alice.key = self.known
+        self.alice.joins()
+        self.assertEqual(
+            self.shown(), [f"{UNSURE} JOIN #den", f"{UNSURE} PART #den", f"{ALICE} JOIN #den"]
+        )
+        self.alice.node.say("it is me")
+        self.hall.settle()
+        self.assertEqual(self.shown(), [f"{ALICE} PRIVMSG #den :it is me"])
