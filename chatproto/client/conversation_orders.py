@@ -6,7 +6,9 @@ from pathlib import Path
 
 from chatproto.client.calls.calls import Calls
 from chatproto.client.context import Context
+from chatproto.client.events import Notice
 from chatproto.client.files import Files
+from chatproto.client.targets import AwayContact
 from chatproto.client.trust_store import TrustStore
 from chatproto.wire import reasons
 from chatproto.wire.errors import LocalError
@@ -74,6 +76,12 @@ class ConversationOrders:
             return False
         conversation.perform(conversation.session.leave())
         return True
+
+    def leave_away(self, contact: AwayContact) -> None:
+        """Queue what is typed next no longer for `contact`, who is the current target."""
+        self._calls.all.move_to(None)
+        text = f"what you type is not queued for {contact.name} any more (/outbox lists what is queued)"
+        self._context.publish(Notice(text))
 
     def leave(self, to: str) -> None:
         """Leave the conversation with `to`. Raises LocalError if there is none."""

@@ -114,21 +114,25 @@ class Program:
     def quit(self) -> None:
         """Leave the current conversation or room; outside both, end the program.
 
-        A person who has others open is told what a second one would do.
+        A person also leaves a contact who is away; they are told what a second one would do if it would
+        end other conversations too, or if they were in none.
         """
+        typed = self._context.settings.typed
+        away = self._calls.all.away if typed else None
         if room := self._calls.all.room:
             self._rooms.part()
+        elif away is not None:
+            self._talk.leave_away(away)
         elif not self._talk.quit_current() or (
             self._context.settings.plain and not len(self._calls.all)
         ):
             self.stop()
             return
         left = self._open(room)
-        if left and self._context.settings.typed:
+        if typed and (left or away is not None):
             more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
-            still = ", ".join(left[:NAMED]) + more
-            text = f"/quit once more ends the program (still open: {still})"
-            self._context.publish(Notice(text))
+            still = f" (still open: {', '.join(left[:NAMED])}{more})" if left else ""
+            self._context.publish(Notice(f"/quit once more ends the program{still}"))
 
     def _open(self, room: str) -> list[str]:
         """List the conversations and rooms that are open, but for `room`, which is being left."""
@@ -144,8 +148,11 @@ class Program:
 
         Raises: LocalError: there is none.
         """
+        away = self._calls.all.away
         if what.startswith("#") or (not what and self._calls.all.room):
             self._rooms.part(what)
+        elif away is not None and what in ("", away.name):
+            self._talk.leave_away(away)
         elif what:
             self._talk.leave(what)
         elif not self._talk.quit_current():

@@ -119,6 +119,39 @@ class QueueTests(Case):
         self.net.wait(1)
         self.assertEqual(self.codes, [0])
 
+    def test_quit_of_a_person_leaves_a_contact_who_is_away_first(self) -> None:
+        self.begin(typed=True)
+        carol = self.called("carol")
+        self.node.switch("bob")
+        self.node.say("for bob")
+        for still in (" (still open: carol)", ""):
+            self.node.switch("bob")
+            self.node.quit()
+            self.net.wait(1)
+            self.assertEqual((self.codes, self.node.conversations.target), ([], None))
+            self.assertEqual(
+                self.lines()[-2:],
+                [
+                    "* what you type is not queued for bob any more (/outbox lists what is queued)",
+                    f"* /quit once more ends the program{still}",
+                ],
+            )
+            carol.leaves()
+        self.node.quit()
+        self.net.wait(1)
+        self.assertEqual(self.codes, [0])
+        self.assertEqual(
+            self.lines()[-1], "* 1 message is queued for bob until both of you are online"
+        )
+
+    def test_leave_leaves_a_contact_who_is_away(self) -> None:
+        for who in ("", "bob"):
+            self.node.switch("bob")
+            self.node.leave(who)
+            self.assertIsNone(self.node.conversations.target)
+        self.node.leave("bob")
+        self.assertIn('no conversation with "bob"', self.texts(Failed)[-1])
+
 
 class OutboxTests(Case):
     """List and read queued messages while the contact is away."""
