@@ -133,14 +133,14 @@ def _made(
     """Describe a command with options of Twisted's kind, without those of `beside`."""
     known = set(options_of(beside)) if beside is not None else set()
     rows = []
-    for long, (takes, text) in options_of(options).items():
+    for long, row in options_of(options).items():
         if long in known:
             continue
         short = [one for one, other in options.synonyms.items() if other == long and len(one) == 1]
-        flags = ", ".join([*(f"-{one}" for one in short), f"--{long}{'=' if takes else ''}"])
+        flags = ", ".join([*(f"-{one}" for one in short), f"--{long}{'=' if row.takes else ''}"])
         default = options.defaults.get(long)
-        shown = f" [default: {default}]" if takes and default not in (None, "") else ""
-        rows.append((flags, " ".join(text.split()) + shown))
+        shown = f" [default: {default}]" if row.takes and default not in (None, "") else ""
+        rows.append((flags, " ".join(row.about.split()) + shown))
     lines = [
         line.partition(":")[2].strip()
         for line in options.getSynopsis().splitlines()

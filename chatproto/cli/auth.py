@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import stat
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.strcred import (
@@ -42,6 +43,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
 
     supportedInterfaces = (IUsernamePassword,)
     log = Logger()
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"require": REQUIREMENTS}
 
     optParameters = [
         ["allow-keys", None, None, "Allow only the keys in this file, one a line"],
@@ -75,8 +77,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
     def check_auth(self) -> None:
         """Check that the options fit together. Raises WrongOption."""
         require = self["require"]
-        if require not in REQUIREMENTS:
-            raise WrongOption(f"--require is one of {', '.join(REQUIREMENTS)}, not {require!r}")
+        self.one_of("require")
         if require == "login" and not self["auth"]:
             raise WrongOption("--require login needs accounts: add --auth argon2:FILE")
         closed = f"--require {require}" if require != "none" else None

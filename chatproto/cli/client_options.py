@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from getopt import GetoptError, getopt
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -77,6 +78,14 @@ class Options(ProgramOptions):
         "what prevents connections. chatclient --completion bash (or zsh, fish) prints what Tab needs."
     )
     logs_to = "chatclient.log"
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "accept": ACCEPTS,
+        "answer": ANSWERS,
+        "color": COLORS,
+        "dialect": tuple(DIALECTS),
+        "path": PATHS,
+        "ui": INTERFACES,
+    }
     interactive: ClassVar[bool] = True
     """False for one-shot commands, for which a file chooses no interface."""
 
@@ -286,7 +295,7 @@ class Options(ProgramOptions):
         self._announced()
         self._seconds("ping")
         self["rate"] = self._rate(self["rate"])
-        self._one_of("accept", ACCEPTS)
+        self.one_of("accept")
         self._folders()
         self._account()
         if self["beacon"] and self["plain"]:
@@ -295,20 +304,20 @@ class Options(ProgramOptions):
             )
         self["dialect-chosen"] = self["dialect"] is not None
         self["dialect"] = self["dialect"] or "canon"
-        self._one_of("dialect", tuple(DIALECTS))
+        self.one_of("dialect")
         self._interface()
         self._irc()
-        self._one_of("color", COLORS)
+        self.one_of("color")
         self._time_format()
-        self._one_of("answer", ANSWERS)
-        self._one_of("path", PATHS)
+        self.one_of("answer")
+        self.one_of("path")
 
     def _interface(self) -> None:
         """Choose the interface.
 
         A one-shot command and doctor have none: on a terminal they print lines as in a pipe.
         """
-        self._one_of("ui", INTERFACES)
+        self.one_of("ui")
         if not self.interactive:
             return
         if self["ui"] == "none":
@@ -464,10 +473,6 @@ class Options(ProgramOptions):
                 f"--time-format takes a format such as %H:%M, of at most {MOST_FORMAT} characters, "
                 f"not {text[:MOST_FORMAT]!r}"
             )
-
-    def _one_of(self, name: str, known: tuple[str, ...]) -> None:
-        if self[name] not in known:
-            raise WrongOption(f"--{name} is one of {', '.join(known)}, not {self[name]!r}")
 
 
 def _is_nobodys(address: IPv4Address | IPv6Address) -> bool:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
-from twisted.python.usage import Options
 
 from chatproto.cli.exit_codes import WRONG_OPTIONS
-from chatproto.cli.shell_completion import SHELLS, home_in, names_at, script
+from chatproto.cli.shell_completion import (
+    SHELLS,
+    Words,
+    arguments_of,
+    home_in,
+    names_at,
+    options_of,
+    script,
+)
 from chatproto.ui.control import NAME
 
 NAMES = "names"
@@ -34,21 +41,21 @@ def main(program: str, words: Sequence[str]) -> int:
     return 0
 
 
-def _commands(program: str) -> Mapping[str, Options]:
+def _commands(program: str) -> Words:
     if program == "chatserver":
-        from chatproto.cli import convert, server_options
+        from chatproto.cli import backup, convert, ctl, passwd, server_options
 
         return {
-            "": server_options.ServerOptions(),
-            "backup": Options(),
-            "convert": convert.ConvertOptions(),
-            "ctl": Options(),
-            "passwd": Options(),
+            "": options_of(server_options.ServerOptions()),
+            "backup": arguments_of(backup.make_parser()),
+            "convert": options_of(convert.ConvertOptions()),
+            "ctl": arguments_of(ctl.make_parser()),
+            "passwd": options_of(passwd.PasswdOptions()),
         }
     from chatproto.cli import client_options, doctor, oneshot
 
     return {
-        "": client_options.Options(),
-        **{name: make() for name, make in oneshot.COMMANDS.items()},
-        "doctor": doctor.DoctorOptions(),
+        "": options_of(client_options.Options()),
+        **{name: options_of(make()) for name, make in oneshot.COMMANDS.items()},
+        "doctor": options_of(doctor.DoctorOptions()),
     }

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TextIO, cast
@@ -212,9 +212,17 @@ class ProgramOptions(Options):
     logs_to: ClassVar[str] = "chatproto.log"
     hidden: ClassVar[frozenset[str]] = frozenset()
     """Options that are accepted without effect, and that --help leaves out."""
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Words that an option takes, for Tab in the shell."""
 
     def check(self) -> None:
         """Turn words into values. Raises WrongOption."""
+
+    def one_of(self, name: str) -> None:
+        """Raise WrongOption if the option `name` is none of its `choices`."""
+        if self[name] not in self.choices[name]:
+            known = ", ".join(self.choices[name])
+            raise WrongOption(f"--{name} is one of {known}, not {self[name]!r}")
 
     def refuse_empty(self) -> None:
         """Raise WrongOption for an option that was given and has nothing in it (`--home=$UNSET`)."""

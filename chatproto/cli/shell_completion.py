@@ -18,7 +18,9 @@ from typing import Any
 
 from twisted.python.usage import Options
 
+from chatproto.cli.argument_parser import Parser
 from chatproto.wire.fields import ID
+from chatproto.wire.values import value_class
 
 SHELLS = ("bash", "zsh", "fish")
 ASKED_FOR = 1.0
@@ -29,30 +31,49 @@ NAMED = ("send", "send-file", "receive", "info")
 """Commands of chatclient that take an id; none takes a room."""
 
 
-def script(program: str, shell: str, commands: Mapping[str, Options]) -> str:
-    """Return the completion script of `program` for `shell`.
+@value_class
+class OptionRow:
+    """An option that `--help` shows: its help, whether a value follows, and the values that there are."""
 
-    `commands`: the options of each sub-command; those of the program itself are at the empty name.
-    """
-    words = {name: options_of(options) for name, options in commands.items()}
+    about: str
+    takes: bool
+    choices: tuple[str, ...] = ()
+
+
+Words = Mapping[str, Mapping[str, OptionRow]]
+"""Options of each sub-command by their names; those of the program itself are at the empty name."""
+
+
+def script(program: str, shell: str, words: Words) -> str:
+    """Return the completion script of `program` for `shell`."""
     return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](program, words)
 
 
-def options_of(options: Options) -> dict[str, tuple[bool, str]]:
-    """Return each long option that `--help` shows: whether a value follows, and its help."""
+def options_of(options: Options) -> dict[str, OptionRow]:
+    """Return each long option that `--help` shows."""
     hidden: frozenset[str] = getattr(options, "hidden", frozenset())
+    choices: Mapping[str, tuple[str, ...]] = getattr(options, "choices", {})
     found = {}
     for long in sorted(options.longOpt):
         name = long.removesuffix("=")
-        takes = long.endswith("=")
-        found[name] = (
-            takes,
-            str(options.docs.get(name) or options.docs.get(name.replace("-", "_")) or ""),
-        )
-    return {name: row for name, row in found.items() if row[1] and name not in hidden}
+        about = str(options.docs.get(name) or options.docs.get(name.replace("-", "_")) or "")
+        if about and name not in hidden:
+            found[name] = OptionRow(about, long.endswith("="), choices.get(name, ()))
+    return found
 
 
-Words = dict[str, dict[str, tuple[bool, str]]]
+def arguments_of(parser: Parser) -> dict[str, OptionRow]:
+    """Return each long option of `parser`."""
+    rows = ((text.rpartition("--")[2], about) for text, about in parser.rows if "--" in text)
+    return {name.removesuffix("="): OptionRow(about, name.endswith("=")) for name, about in rows}
+
+
+def _valued(words: Words) -> dict[str, tuple[str, ...]]:
+    """Return the options behind which a value follows, with the values that there are."""
+    found: dict[str, tuple[str, ...]] = {}
+    for rows in words.values():
+        found |= {f"--{name}": row.choices for name, row in rows.items() if row.takes}
+    return found
 
 
 def _bash(program: str, words: Words) -> str:
@@ -64,10 +85,27 @@ def _bash(program: str, words: Words) -> str:
     )
     usual = shlex.quote(" ".join(f"--{one}" for one in words[""]))
     names = " ".join(name for name in words if name)
+    valued = _valued(words)
+    chosen = "\n".join(
+        f"    {name}) COMPREPLY=($(compgen -W {shlex.quote(' '.join(values))} -- "
+        f'"$current")); return ;;'
+        for name, values in valued.items()
+        if values
+    )
+    free = "|".join(name for name, values in valued.items() if not values)
     return f"""# Completion of {program} for bash: eval "$({program} --completion bash)"
 {function}() {{
-  local current=${{COMP_WORDS[COMP_CWORD]}} words
+  local current=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} words
   COMPREPLY=()
+  if [[ $current == = ]]; then
+    current=
+  elif [[ $before == = ]]; then
+    before=${{COMP_WORDS[COMP_CWORD-2]}}
+  fi
+  case $before in
+{chosen or "    '') ;;"}
+    {free}) return ;;
+  esac
   case ${{COMP_WORDS[1]}} in
 {cases or "    '') ;;"}
     *) words={usual} ;;
@@ -86,17 +124,33 @@ complete -o default -F {function} {program}
 
 
 def _zsh(program: str, words: Words) -> str:
-    def described(rows: Mapping[str, tuple[bool, str]]) -> str:
-        return " ".join(shlex.quote(f"--{name}:{about}") for name, (_, about) in rows.items())
+    def described(rows: Mapping[str, OptionRow]) -> str:
+        return " ".join(shlex.quote(f"--{name}:{row.about}") for name, row in rows.items())
 
     cases = "\n".join(
         f"    {name}) options=({described(words[name])}) ;;" for name in words if name
     )
     names = " ".join(name for name in words if name)
+    valued = _valued(words)
+    chosen = "\n".join(
+        f"    {name}) compadd -- {' '.join(values)}; return ;;"
+        for name, values in valued.items()
+        if values
+    )
+    free = "|".join(name for name, values in valued.items() if not values)
     return f"""#compdef {program}
 # Completion of {program} for zsh: eval "$({program} --completion zsh)"
 _{program}() {{
   local -a options
+  local before=$words[CURRENT-1]
+  if [[ $words[CURRENT] == --*=* ]]; then
+    before=${{words[CURRENT]%%=*}}
+    compset -P '*='
+  fi
+  case $before in
+{chosen or "    '') ;;"}
+    {free}) _files; return ;;
+  esac
   case $words[2] in
 {cases or "    '') ;;"}
     *) options=({described(words[""])}) ;;
@@ -124,11 +178,12 @@ def _fish(program: str, words: Words) -> str:
         lines.append(f"complete -c {program} -n __fish_use_subcommand -a {name}")
     for name, rows in words.items():
         where = f"-n '__fish_seen_subcommand_from {name}'" if name else "-n __fish_use_subcommand"
-        for option, (takes, about) in rows.items():
-            value = " -r" if takes else ""
-            lines.append(
-                f"complete -c {program} {where} -l {option}{value} -d {shlex.quote(about)}"
-            )
+        for option, row in rows.items():
+            value = " -r" if row.takes else ""
+            if row.choices:
+                value = f" -x -a {shlex.quote(' '.join(row.choices))}"
+            about = shlex.quote(row.about)
+            lines.append(f"complete -c {program} {where} -l {option}{value} -d {about}")
     if set(NAMED) & set(names):
         asked = f"({program} --completion names (commandline -opc)[2..] 2>/dev/null)"
         lines.append(

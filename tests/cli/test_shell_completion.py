@@ -29,9 +29,9 @@ def test_each_option_of_a_program_is_in_its_script(
     assert completion_command.main(program, [shell]) == 0
     printed = capsys.readouterr().out
     options = completion_command._commands(program)[""]
-    for name in options_of(options):
+    for name in options:
         assert f"-l {name} " in printed if shell == "fish" else f"--{name}" in printed
-    assert {"home", "limits"} <= set(options_of(options)) or program == "chatclient"
+    assert {"home", "limits"} <= set(options) or program == "chatclient"
 
 
 def test_another_word_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,13 +48,24 @@ def test_another_word_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ("chatclient send --time", "--timeout"),  # what has no effect there is left out
         ("chatclient --hom", "--home"),
         ("chatclient receive --onc", "--once"),
+        ("chatclient --ui ''", "auto full plain json none"),
+        ("chatclient --plain --dialect ra", "raw"),
+        ("chatclient --answer = no", "none"),
+        ("chatclient receive --accept ve", "verified"),
+        ("chatclient send --home ''", ""),  # files, which bash offers then
+        ("chatclient --ui full --ans", "--answer"),
+        ("chatserver --require l", "login"),
+        ("chatserver backup --st", "--store"),
+        ("chatserver passwd --fi", "--file"),
+        ("chatserver ctl --js", "--json"),
     ],
 )
 def test_bash_completes(words: str, wanted: str) -> None:
-    made = script("chatclient", "bash", completion_command._commands("chatclient"))
+    program = words.split(" ")[0]
+    made = script(program, "bash", completion_command._commands(program))
     typed = words.split()
     asked = (
-        f'COMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; _chatclient; echo "${{COMPREPLY[@]}}"'
+        f'COMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; _{program}; echo "${{COMPREPLY[@]}}"'
     )
     shown = subprocess.run(
         ["bash", "-c", f"{made}\n{asked}"], capture_output=True, text=True, check=True, timeout=60
@@ -127,6 +138,6 @@ def test_any_words_name_some_home(words: list[str]) -> None:
 
 def test_options_without_help_are_left_out() -> None:
     rows = options_of(Options())
-    assert all(about for _, about in rows.values())
-    assert rows["id"][0] is True
-    assert rows["plain"][0] is False
+    assert all(row.about for row in rows.values())
+    assert rows["id"].takes
+    assert not rows["plain"].takes

@@ -1,4 +1,4 @@
-"""Tab in real shells: ids that are listed by the client that runs in the home of the command."""
+"""Tab in real shells: ids that the client in the home of the command lists, values of options, folders."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def complete(screen: ScreenProgram, begin: str, typed: str, whole: str) -> None:
     screen.type("\x15")
 
 
-def test_ids_are_completed(stage: Stage) -> None:
+def test_ids_values_and_folders_are_completed(stage: Stage) -> None:
     if missing := [shell for shell in SHELLS if shutil.which(shell) is None]:
         pytest.skip(f"{', '.join(missing)} not installed")
     _, port = stage.server()
@@ -38,7 +38,7 @@ def test_ids_are_completed(stage: Stage) -> None:
         "PATH": f"{Path(CHATCLIENT[0]).parent}:/usr/local/bin:/usr/bin:/bin",
         "PS1": "> ",
     }
-    begin = f"chatclient send --home {person.home} "
+    begin, name = f"chatclient send --home {person.home} ", f"{person.home.name}/"
     for shell, (command, needs) in SHELLS.items():
         place = stage.place(shell)
         made = script("chatclient", shell, completion_command._commands("chatclient"))
@@ -48,6 +48,10 @@ def test_ids_are_completed(stage: Stage) -> None:
             screen.enter(f"{needs}; source ./script; echo read''y")
             screen.expect("ready")
             complete(screen, begin, "bo", "bob")
+            complete(screen, "chatclient --ui ", "pl", "plain")
+            if shell != "fish":  # which goes on to the first file in the folder
+                home = f"chatclient receive --home {person.home.parent}/"
+                complete(screen, home, name[:-3], name)
         finally:
             screen.hang_up()
             screen.end()
