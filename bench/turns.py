@@ -28,7 +28,7 @@ from twisted.internet.epollreactor import EPollReactor
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from chatproto.directory.keyed import KeyedDirectory
-from chatproto.net.fast_tcp import bound_turns
+from chatproto.net.fast_tcp import use_fast_turns
 from chatproto.server.service import ChatServer
 from chatproto.stores.open import MemoryStore
 from chatproto.stores.sqlite import SqliteStore
@@ -139,7 +139,7 @@ def ends(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     reactor: Any = EPollReactor()
     reactor.startRunning()
-    bound_turns(reactor)
+    use_fast_turns(reactor)
     limits = ServerLimits(connections=2 * count, registrations=2 * count)
     server = ChatServer(
         reactor, ["tcp:0:interface=127.0.0.1"], MemoryStore(limits).registry, limits

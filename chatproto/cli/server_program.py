@@ -29,7 +29,7 @@ from chatproto.identity.tls import Tls
 from chatproto.net.addresses import source_address
 from chatproto.net.bounded_stop import BoundedServices
 from chatproto.net.clock import Times, use_monotonic_time, wall
-from chatproto.net.fast_tcp import bound_turns
+from chatproto.net.fast_tcp import use_fast_turns
 from chatproto.net.resolver import use_system_resolver
 from chatproto.net.shared_address import address_to_share, is_loopback_only
 from chatproto.rooms.lobby import LobbyMembers
@@ -462,7 +462,7 @@ def server_program(options: ServerOptions) -> IService:
 
     use_monotonic_time(reactor)
     handle_signals_later(reactor)
-    bound_turns(reactor)
+    use_fast_turns(reactor)
     use_system_resolver(reactor)
 
     return ChatServerProgram(reactor, options)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 Monotonic: TypeAlias = float
@@ -85,6 +86,16 @@ def use_monotonic_time(reactor: Any) -> None:
     reactor.seconds = seconds  # DelayedCall and LoopingCall take it from here
     for call in reactor.getDelayedCalls():
         call.seconds = seconds
+
+
+AT_END = "call_at_end_of_turn"
+"""Method of a reactor that takes `net.fast_tcp.Turns`."""
+
+
+def at_end_of_turn(clock: Any) -> Callable[[Callable[[], object]], object]:
+    """Return a function that calls what it is given once, at the end of this turn of the reactor `clock`."""
+    with_timer: Callable[[Callable[[], object]], object] = partial(clock.callLater, 0)
+    return getattr(clock, AT_END, with_timer)
 
 
 class Times:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 
+from chatproto.net.clock import at_end_of_turn
 from chatproto.rooms.lobby import (
     Came,
     CloseMember,
@@ -80,6 +81,7 @@ class LobbyPort(Factory):
         self._busy = False
         self._gathering: list[LobbyConnection] = []
         self._feed: RoomFeed[LobbyConnection] = RoomFeed((), LobbyConnection.give)
+        self._at_end = at_end_of_turn(clock)
         self._timed = False
 
     def buildProtocol(self, addr: IAddress | None) -> LobbyConnection | None:
@@ -183,7 +185,7 @@ class LobbyPort(Factory):
     def _flush_later(self) -> None:
         if not self._timed:
             self._timed = True
-            self.clock.callLater(0, self._flush)
+            self._at_end(self._flush)
 
     def _flush(self) -> None:
         """Send what was gathered, of what was said to all to `MEMBERS_AT_ONCE` of them."""

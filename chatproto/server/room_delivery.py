@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
-from chatproto.net.clock import Monotonic, Times
+from chatproto.net.clock import Monotonic, Times, at_end_of_turn
 from chatproto.net.dates import date_of
 from chatproto.rooms.effects import Effect, LookAgain, PutOut, Show, Spread, Talk, TellMember
 from chatproto.rooms.plain_view import shown_line
@@ -74,7 +74,8 @@ class RoomDelivery:
         self._feeds: dict[Room, RoomFeed[Member]] = {}
         self._chore = Chore(self._send_on)
         self._turns: dict[Room, list[Talk]] = {}  # what was said in this turn of the reactor
-        self._timer: IDelayedCall | None = None
+        self._at_end = at_end_of_turn(clock)
+        self._is_asked = False  # `flush` is called at the end of this turn
 
     def pace(self, go_on: Callable[[], None]) -> Pace:
         """Make the rate limit of a new connection."""
@@ -146,9 +147,7 @@ class RoomDelivery:
 
     def flush(self) -> None:
         """Keep what was said in this turn, and send it, in one write to each member."""
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+        self._is_asked = False
         if not self._turns:
             return
         self._settle()
@@ -243,9 +242,10 @@ class RoomDelivery:
 
     def _gather(self, talk: Talk) -> None:
         room = talk.room
+        if not self._is_asked:
+            self._is_asked = True
+            self._at_end(self.flush)
         self._turns.setdefault(room, []).append(talk)
-        if self._timer is None:
-            self._timer = self._clock.callLater(0, self.flush)
         if self._trace is not None:
             said = Said(room.name, talk.sender, talk.number, self._date(talk.at), spoken(talk.text))
             self._trace(f"{room.name} <- {shown(said)}")
