@@ -164,7 +164,6 @@ class FileStream:
         self._paths = [os.path.join(found.path, part) for part in found.parts] or (  # noqa: PTH118
             [found.path] if not isinstance(found.offer, FolderOffer) else []
         )
-        self._hash = Hasher()
         self._file: int | None = None
         self._index = 0  # of the file that is open or comes next
         self._left = 0  # in the open one
@@ -187,13 +186,12 @@ class FileStream:
     def read(self, size: int) -> Pieces:
         """The next `size` bytes or what there is, in pieces of a chunk. Raises as `begin`."""
         blocks = list[bytes]()
-        while size and self._index < len(self._paths) and (data := self._read(size)):
+        while size and (data := self._read(size)):
             blocks.append(data)
             size -= len(data)
         # One large block is not copied, and hashed in one go: each release of the interpreter costs.
         block = blocks[0] if len(blocks) == 1 else b"".join(blocks)
         self._hash.update(block)
-        self._check()
         view, chunk = memoryview(block), self._chunk
         pieces = tuple(view[at : at + chunk] for at in range(0, len(block), chunk))
         if self._left or self._index < len(self._paths):
@@ -208,23 +206,23 @@ class FileStream:
 
     def _read(self, size: int) -> bytes:
         """Some bytes of the one file that is read now, b"" at the end of all."""
-        while not self._left:
-            if self._index == len(self._paths):
-                return b""
-            self._open()
-        assert self._file is not None
-        try:
-            data = os.read(self._file, min(size, self._left))
-        except OSError as error:
-            raise self._trouble(error) from None
-        if not data:
-            raise SourceChanged
-        self._left -= len(data)
-        if not self._left:
-            self._shut()
+        data = b""
+        while not data and self._index < len(self._paths):
+            file = self._open() if self._file is None else self._file
+            try:
+                data = os.read(file, min(size, self._left))
+            except OSError as error:
+                raise self._trouble(error) from None
+            self._check()  # it must be what it was before any of it is used
+            self._left -= len(data)
+            if not self._left:
+                self.close()
+                self._index += 1
+            elif not data:
+                raise SourceChanged
         return data
 
-    def _open(self) -> None:
+    def _open(self) -> int:
         path = self._paths[self._index]
         try:
             self._file = os.open(path, OPEN)
@@ -234,14 +232,7 @@ class FileStream:
             raise self._trouble(error) from None
         self._left = self._found.stamps[self._index][0]
         self._check()
-        if not self._left:
-            self._shut()
-
-    def _shut(self) -> None:
-        """The file is read: it must be what it was; then the next."""
-        self._check()
-        self.close()
-        self._index += 1
+        return self._file
 
     def _check(self) -> None:
         """Check that the open file is still the one offered. Raises SourceChanged."""
