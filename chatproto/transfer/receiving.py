@@ -15,7 +15,7 @@ from chatproto.transfer.sinks import DataLost, Sink, There
 from chatproto.transfer.state import ENDED, RECEIVING, TransferInput, TransferState
 from chatproto.transfer.transfer import Transfer
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.bcp2_files import Cancel, DoneAck, Piece, offer_ack
+from chatproto.wire.bcp2_files import Cancel, DoneAck, OfferAck, Piece, digest_values
 from chatproto.wire.reasons import (
     CANCELLED_BY_PEER,
     HASH_WRONG_TWICE,
@@ -36,6 +36,7 @@ class Receiving(Transfer):
 
     outgoing = False
     steps = RECEIVING
+    _files: Sink
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class Receiving(Transfer):
         self.agreed = state is not TransferState.OFFERED
         self._hashes = hashes
         self._folder = folder
-        self._sink = Sink(folder, offer, local)
+        self._files = Sink(folder, local)
         self._pieces: list[Piece] = []
         self._anew = False
         self._writing = False
@@ -73,12 +74,12 @@ class Receiving(Transfer):
     @property
     def place(self) -> tuple[Path, str]:
         """The folder, and the name in it that was chosen, or empty."""
-        return self._folder, self._sink.local
+        return self._folder, self._files.local
 
     def receive_to(self, folder: Path, local: str = "") -> None:
         """Receive into `folder`; `local`: go on from what another transfer has left there."""
         self._folder = folder
-        self._sink = Sink(folder, self.offer, local)
+        self._files = Sink(folder, local)
 
     def record(self) -> Record:
         return Record(
@@ -90,7 +91,7 @@ class Receiving(Transfer):
             self._desk.now,
             None,
             str(self._folder),
-            self._sink.local,
+            self._files.local,
             self.digest,
             self.path,
             self.hash,
@@ -190,20 +191,10 @@ class Receiving(Transfer):
             self.save(lambda: self._desk.send(Cancel(self.id, "OFFER")))
             self.tell()
 
-    def lost(self) -> None:
-        """The connection is gone. Who has not agreed will be asked again."""
-        if self._may(TransferInput.LOSE):
-            self._release()
-            self.tell()
-
-    def forget(self) -> None:
-        self.unsaved = False
-        self._forget(self._sink)
-
     def save(self, then: Callable[[], None] | None = None) -> None:
         """Write the record to the disk, then go on with `then`."""
         self.unsaved = False
-        self._note(partial(self._save, self._sink, self.record()), then)
+        self._note(partial(self._save, self._files, self.record()), then)
 
     # What the disk has done.
 
@@ -214,7 +205,7 @@ class Receiving(Transfer):
             return
         self._useless = False
         self.offset = there.offset
-        self._desk.send(offer_ack(self.id, there.offset, there.digest))
+        self._desk.send(OfferAck(self.id, there.offset, **digest_values(there.digest)))
         if there.path:
             self._may(TransferInput.WHOLE)
             self.path = there.path
@@ -268,7 +259,7 @@ class Receiving(Transfer):
         elif self.state is not TransferState.DONE:
             self._desk.send(Error(603, about="OFFER", id=self.id))
         elif function_of(self.digest) in (SHA_256, *self._hashes):
-            self._desk.send(offer_ack(self.id, self.offer.size, self.digest))
+            self._desk.send(OfferAck(self.id, self.offer.size, **digest_values(self.digest)))
         else:
             self._desk.send(DoneAck(self.id))  # the sender lost the function since
 
@@ -280,7 +271,7 @@ class Receiving(Transfer):
         if function_of(self.digest) != self.hash:
             self.digest = ""
         self.unsaved = False
-        job = partial(self._open_part, self._sink, self.record(), self._useless)
+        job = partial(self._open_part, self._files, self.record(), self._useless)
         self._do(job, self._opened)
         self.tell()
 
@@ -292,10 +283,10 @@ class Receiving(Transfer):
             pieces, anew = tuple(self._pieces), self._anew
             self._drop()
             self._writing = True
-            self._do(partial(self._sink.write, pieces, anew), self._written)
+            self._do(partial(self._files.write, pieces, anew), self._written)
         elif self.state is TransferState.VERIFYING:
             self._writing = True
-            self._do(partial(self._finish, self._sink, self.record()), self._finished)
+            self._do(partial(self._finish, self._files, self.record()), self._finished)
 
     def _differs(self) -> None:
         """Throw away what has another hash than DONE said, once; then fail."""
@@ -313,15 +304,9 @@ class Receiving(Transfer):
         self.tell("the data arrived damaged, receiving it again")
 
     def _drop(self) -> None:
-        """Discard pieces that were received and not yet written."""
         self._pieces.clear()
         self._desk.unwritten -= self._pending
         self._pending, self._anew = 0, False
-
-    def _release(self) -> None:
-        """Discard what was received, and let go of the part for now."""
-        self._drop()
-        self._note(self._sink.close)
 
     def _fail(self, text: str, status: int, about: str) -> None:
         self._end(Cause(Reason.of(status), text), Error(status, about=about, id=self.id))
@@ -331,7 +316,7 @@ class Receiving(Transfer):
         if self._may(TransferInput.FAIL):
             self._drop()
             self._desk.send(answer)
-            self._note(self._sink.discard)
+            self._note(self._files.discard)
             self.forget()
             self.tell(text)
 
@@ -343,8 +328,8 @@ class Receiving(Transfer):
 
     def _open_part(self, sink: Sink, record: Record, useless: bool) -> There:
         """Open the part; its name is recorded before the file exists, so that no part is forgotten."""
-        sink.expect(record.offer, record.hash)
-        return sink.begin(record.digest, useless, partial(self._save, sink, record))
+        chosen = partial(self._save, sink, record)
+        return sink.begin(record.offer, record.hash, record.digest, useless, chosen)
 
     def _finish(self, sink: Sink, record: Record) -> tuple[str, OSError | None]:
         """Give the file its name if its hash is right.

@@ -132,7 +132,7 @@ class Records:
                 continue
             if not record.outgoing and record.state is not TransferState.DONE and record.local:
                 try:
-                    Sink(Path(record.folder), record.offer, record.local).discard()
+                    Sink(Path(record.folder), record.local).discard()
                 except SinkTrouble:
                     pass
             self.remove(record)

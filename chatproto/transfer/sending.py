@@ -15,7 +15,7 @@ from chatproto.transfer.sources import FileStream, Found, Pieces, SourceChanged,
 from chatproto.transfer.state import ENDED, SENDING, TransferInput, TransferState
 from chatproto.transfer.transfer import Transfer
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_files import Cancel, Data, Piece, done
+from chatproto.wire.bcp2_files import Cancel, Data, Done, Piece, digest_values
 from chatproto.wire.reasons import (
     CANCELLED_BY_PEER,
     HASH_WRONG_TWICE,
@@ -42,6 +42,7 @@ class Sending(Transfer):
 
     outgoing = True
     steps = SENDING
+    _files: FileStream
 
     def __init__(
         self,
@@ -55,7 +56,7 @@ class Sending(Transfer):
         self.found = found
         self.kept = state is not TransferState.QUEUED
         self.offered_at: Monotonic = 0.0
-        self._source = FileStream(found, desk.limits.chunk)
+        self._files = FileStream(found, desk.limits.chunk)
         self._hash = SHA_256  # the function that they picked
         self._theirs = ""  # the hash of what they have
         self._pieces: deque[Piece] = deque()
@@ -134,15 +135,6 @@ class Sending(Transfer):
         self._release()
         self.tell(why)
 
-    def lost(self) -> None:
-        """The connection is gone."""
-        if self._may(TransferInput.LOSE):
-            self._release()
-            self.tell()
-
-    def forget(self) -> None:
-        self._forget(self._source)
-
     def pull(self) -> Bcp2Message | None:
         """The next message with a piece of it, or the last; None if nothing is ready."""
         if self.state is not TransferState.MOVING:
@@ -156,7 +148,7 @@ class Sending(Transfer):
         if self._digest and not self._reading:
             self._may(TransferInput.END)
             self.tell()
-            return done(self.id, self._digest)
+            return Done(self.id, **digest_values(self._digest))
         return None
 
     @property
@@ -174,7 +166,7 @@ class Sending(Transfer):
         self.offset = self._read_to = offset
         self._reading = True
         self._do(
-            partial(self._source.begin, offset, self._hash, BATCH), partial(self._begun, offset)
+            partial(self._files.begin, offset, self._hash, BATCH), partial(self._begun, offset)
         )
 
     def _begun(self, offset: int, result: tuple[str, Pieces]) -> None:
@@ -205,7 +197,7 @@ class Sending(Transfer):
         """Read the next batch, unless enough is waiting or all has been read."""
         if not (self._reading or self._digest or self._read_to - self.offset > BATCH):
             self._reading = True
-            self._do(partial(self._source.read, BATCH), self._read)
+            self._do(partial(self._files.read, BATCH), self._read)
 
     def _failed(self, error: BaseException) -> None:
         self._reading = False
@@ -225,7 +217,7 @@ class Sending(Transfer):
         """The source is this now."""
         self._reading = False
         self.found = found
-        self._source = FileStream(found, self._desk.limits.chunk)
+        self._files = FileStream(found, self._desk.limits.chunk)
         if self.state in ENDED:
             return
         self.offer = found.offer
@@ -247,14 +239,8 @@ class Sending(Transfer):
         self.kept = self._desk.changed = True
 
     def _drop(self) -> None:
-        """Discard what was read and not yet sent."""
         self._pieces.clear()
         self._digest = ""
-
-    def _release(self) -> None:
-        """Discard what was read, and let go of the source for now."""
-        self._drop()
-        self._note(self._source.close)
 
     def _end(self, how: TransferInput, text: str = "", last: Bcp2Message | None = None) -> None:
         if self._may(how):

@@ -54,10 +54,10 @@ class There:
 class Sink:
     """File or folder being received. Must be closed.
 
-    `local`: the name chosen for it before, or ""; known after `begin`. `hash`: the hash function.
+    `local`: the name chosen for it before, or ""; known after `begin`.
     """
 
-    def __init__(self, folder: Path, offer: AnyOffer, local: str = "", hash: str = SHA_256) -> None:
+    def __init__(self, folder: Path, local: str = "") -> None:
         self.local = local
         self._folder = folder
         self._file: int | None = None
@@ -65,15 +65,6 @@ class Sink:
         self._left = 0  # in the open one
         self._offset = 0
         self._write_back = WriteBack()
-        self.expect(offer, hash)
-
-    def expect(self, offer: AnyOffer, hash: str = SHA_256) -> None:
-        """Receive `offer`, which may differ from the one before; `begin` follows."""
-        self._offer = offer
-        self._entries: list[tuple[int, tuple[str, ...]]] = [(offer.size, ())]
-        if isinstance(offer, FolderOffer):
-            self._entries = [(size, tuple(path.split("/"))) for size, path in offer.files]
-        self._function = hash
 
     @property
     def part(self) -> Path:
@@ -82,16 +73,24 @@ class Sink:
 
     def begin(
         self,
+        offer: AnyOffer,
+        hash: str = SHA_256,
         digest: str = "",
         anew: bool = False,
         chosen: Callable[[], None] = lambda: None,
     ) -> There:
-        """Make or open the part and read what is there of it.
+        """Make or open the part for `offer`, and read what is there of it.
 
-        `digest`: what the whole should have, if that is known: it may have got its name before the
-        program was ended. `anew`: what is there is of no use. `chosen` is called when the name is known,
-        before anything has it if it is new. Raises SinkTrouble, also if there is not room enough.
+        Args: offer: may differ from the one before. hash: name of the hash function. digest: of the
+        whole, if it is known: the file may have got its name before the program was ended. anew: what
+        is there is of no use. chosen: called when the name is known, before anything has it if it is
+        new.
+        Raises: SinkTrouble, also if there is not room enough.
         """
+        self._offer, self._function = offer, hash
+        self._entries: list[tuple[int, tuple[str, ...]]] = [(offer.size, ())]
+        if isinstance(offer, FolderOffer):
+            self._entries = [(size, tuple(path.split("/"))) for size, path in offer.files]
         try:
             self.close()
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,7 +114,7 @@ class Sink:
         Raises SinkTrouble; what is there is then found out by `begin`. DataLost: nothing is.
         """
         if anew:
-            self.begin(anew=True)
+            self.begin(self._offer, self._function, anew=True)
         try:
             # As few releases of the interpreter as can be: each has to wait for its return.
             block = pieces[0] if len(pieces) == 1 else b"".join(pieces)

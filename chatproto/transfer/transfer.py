@@ -26,6 +26,7 @@ class Transfer(ABC):
 
     outgoing: ClassVar[bool]
     steps: ClassVar[dict[tuple[TransferState, TransferInput], TransferState]]
+    _files: FileStream | Sink
 
     def __init__(
         self,
@@ -52,12 +53,23 @@ class Transfer(ABC):
         """Describe the transfer for the store."""
 
     @abstractmethod
-    def forget(self) -> None:
-        """Delete the record of the transfer and close its files."""
+    def _drop(self) -> None:
+        """Discard what is in memory on its way between disk and peer."""
 
     @abstractmethod
     def _failed(self, error: BaseException) -> None:
         """Handle work for the disk that failed."""
+
+    def lost(self) -> None:
+        """Handle the loss of the connection. An offer that is not accepted is made again later."""
+        if self._may(TransferInput.LOSE):
+            self._release()
+            self.tell()
+
+    def forget(self) -> None:
+        """Delete the record of the transfer and close its files."""
+        self.forgotten = True
+        self._note(partial(self._remove, self._files, self.record()))
 
     def news(self, text: str = "") -> TransferNews:
         """Describe the transfer for the user, and note how far it is now."""
@@ -97,21 +109,22 @@ class Transfer(ABC):
     def _note(self, job: Callable[[], Any], then: Callable[[], None] | None = None) -> None:
         """Work on the record in a thread, then go on with `then`, even if it could not be done."""
 
-        self._queue.do(job, partial(self._noted, then), partial(self._noted, then))
+        def noted(result: Any) -> None:
+            if isinstance(result, BaseException):
+                self._unsaved(result)
+            if then is not None:
+                then()
 
-    def _noted(self, then: Callable[[], None] | None, result: Any) -> None:
-        if isinstance(result, BaseException):
-            self._unsaved(result)
-        if then is not None:
-            then()
+        self._queue.do(job, noted, noted)
 
     def _unsaved(self, error: BaseException) -> None:
         text = f"cannot keep what is known of {self.offer.name}: {error}"
         self._desk.owner.transfer_told(TransferTrouble(text))
 
-    def _forget(self, files: FileStream | Sink) -> None:
-        self.forgotten = True
-        self._note(partial(self._remove, files, self.record()))
+    def _release(self) -> None:
+        """Discard what is in memory, and let go of the files for now."""
+        self._drop()
+        self._note(self._files.close)
 
     def _remove(self, files: FileStream | Sink, record: Record) -> None:
         """In a thread."""

@@ -333,7 +333,6 @@ class Transfers:
         left_out = f"without {found.left_out} {what}"
         one.keep()
         one.tell(left_out if found.left_out else "")
-        self._settle()
 
     @property
     def waiting_bytes(self) -> int:
@@ -474,7 +473,7 @@ class Transfers:
             if one.state is TransferState.QUEUED and desk.connected and room > 0:
                 one.start()
                 room -= 1
-            if one.unsaved:
+            if one.unsaved and not one.forgotten:
                 one.save()
             if one.state in ENDED:
                 self._receiving.pop(id, None)

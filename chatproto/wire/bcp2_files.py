@@ -245,17 +245,8 @@ def digest_of(message: OfferAck | Done) -> str:
     return message.sha256 or (message.blake3 and BLAKE3_TAG + message.blake3)
 
 
-def offer_ack(id: int, offset: int, digest: str) -> OfferAck:
-    """Make an OFFERACK with a tagged digest."""
-    return OfferAck(id, offset, **_attribute(digest))
-
-
-def done(id: int, digest: str) -> Done:
-    """Make a DONE with a tagged digest."""
-    return Done(id, **_attribute(digest))
-
-
-def _attribute(digest: str) -> dict[str, str]:
+def digest_values(digest: str) -> dict[str, str]:
+    """Return the attribute of `OfferAck` and `Done` that carries a tagged digest, with its value."""
     plain = digest.removeprefix(BLAKE3_TAG)
     return {"sha256" if plain == digest else "blake3": plain}
 

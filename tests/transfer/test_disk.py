@@ -23,6 +23,7 @@ from chatproto.wire.bcp2_common import read_date
 from tests.limits import DEFAULTS
 
 DATE = "2026-01-01T00:00:00Z"
+OFFER = FileOffer("a", 10, DATE)
 
 
 def sha(data: bytes) -> str:
@@ -34,8 +35,8 @@ class Case(SynchronousTestCase):
         self.folder = Path(self.mktemp()).resolve()
         self.folder.mkdir(parents=True)
 
-    def sink(self, size: int = 10, local: str = "") -> Sink:
-        sink = Sink(self.folder, FileOffer("a", size, DATE), local)
+    def sink(self, local: str = "") -> Sink:
+        sink = Sink(self.folder, local)
         self.addCleanup(sink.close)
         return sink
 
@@ -43,7 +44,7 @@ class Case(SynchronousTestCase):
 class SinkTests(Case):
     def test_a_full_disk_is_one_sentence_and_the_part_stays(self) -> None:
         sink = self.sink()
-        sink.begin()
+        sink.begin(OFFER)
         sink.write((b"abcd",))
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with mock.patch("os.write", side_effect=full):
@@ -52,12 +53,12 @@ class SinkTests(Case):
             str(error), f"the disk is full: what came so far is in {self.folder}/a.part"
         )
         self.assertEqual((self.folder / "a.part").read_bytes(), b"abcd")
-        again = self.sink(local="a")
-        self.assertEqual(again.begin().offset, 4)
+        again = self.sink("a")
+        self.assertEqual(again.begin(OFFER).offset, 4)
 
     def test_file_that_does_not_fit_is_not_begun(self) -> None:
-        sink = self.sink(2**60)
-        self.assertIn("needs", str(self.assertRaises(SinkTrouble, sink.begin)))
+        sink, offer = self.sink(), FileOffer("a", 2**60, DATE)
+        self.assertIn("needs", str(self.assertRaises(SinkTrouble, sink.begin, offer)))
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_a_link_or_a_device_in_the_place_of_the_part_is_not_written_to(self) -> None:
@@ -71,20 +72,20 @@ class SinkTests(Case):
         ):
             part = self.folder / "a.part"
             make(part)
-            self.assertRaises(SinkTrouble, self.sink(local="a").begin)
+            self.assertRaises(SinkTrouble, self.sink("a").begin, OFFER)
             part.rmdir() if part.is_dir() and not part.is_symlink() else part.unlink()
         self.assertEqual(target.read_bytes(), b"mine")
 
     def test_a_link_to_nothing_does_not_make_what_it_names(self) -> None:
         (self.folder / "a.part").symlink_to(self.folder / "outside")
-        self.assertRaises(SinkTrouble, self.sink(local="a").begin)
+        self.assertRaises(SinkTrouble, self.sink("a").begin, OFFER)
         self.assertFalse((self.folder / "outside").exists())
 
     def test_bytes_behind_the_resume_offset_are_dropped(self) -> None:
-        sink = Sink(self.folder, FolderOffer("top", DATE, ((2, "a"), (2, "b"))), "top")
+        sink, offer = Sink(self.folder, "top"), FolderOffer("top", DATE, ((2, "a"), (2, "b")))
         (self.folder / "top.part").mkdir()
         (self.folder / "top.part/b").write_bytes(b"longer than it should be")
-        self.assertEqual(sink.begin().offset, 0)
+        self.assertEqual(sink.begin(offer).offset, 0)
         sink.write((b"aabb",))
         self.assertTrue(sink.finish(sha(b"aabb")))
         self.assertEqual((self.folder / "top/b").read_bytes(), b"bb")
@@ -97,10 +98,10 @@ class SinkTests(Case):
         for name in "ab":
             link = self.folder / "top.part" / name
             link.symlink_to(target)
-            sink = Sink(self.folder, offer, "top")
+            sink = Sink(self.folder, "top")
             self.addCleanup(sink.close)
             with self.assertRaises(SinkTrouble):
-                sink.begin()
+                sink.begin(offer)
                 sink.write((b"aabb",))
             link.unlink()
             (self.folder / "top.part/a").write_bytes(b"aa")
@@ -108,7 +109,7 @@ class SinkTests(Case):
 
     def test_file_that_appears_at_the_last_moment_is_not_replaced(self) -> None:
         sink, link = self.sink(), os.link
-        sink.begin()
+        sink.begin(OFFER)
         sink.write((b"0123456789",))
 
         def late(part: Path, final: Path, **how: bool) -> None:
@@ -123,7 +124,7 @@ class SinkTests(Case):
     def test_two_of_one_name_at_once_have_a_part_each(self) -> None:
         one, two = self.sink(), self.sink()
         for sink in (one, two):
-            sink.begin()
+            sink.begin(OFFER)
             sink.write((b"0123456789",))
         self.assertEqual({one.part.name, two.part.name}, {"a.part", "a (2).part"})
         for sink in (two, one):
@@ -132,14 +133,14 @@ class SinkTests(Case):
 
     def test_a_disk_without_links_will_do(self) -> None:
         sink = self.sink()
-        sink.begin()
+        sink.begin(OFFER)
         sink.write((b"0123456789",))
         with mock.patch("os.link", side_effect=OSError(errno.EPERM, "no")):
             self.assertEqual(sink.finish(sha(b"0123456789")), str(self.folder / "a"))
 
     def test_short_or_different_file_does_not_get_its_name(self) -> None:
         sink = self.sink()
-        sink.begin()
+        sink.begin(OFFER)
         sink.write((b"01234",))
         self.assertEqual(sink.finish(sha(b"01234")), "")
         sink.write((b"56789",))
@@ -156,14 +157,14 @@ class SinkTests(Case):
         root = Path(self.mktemp()).resolve()
         files = tuple((len(one), f"d{n % 2}/f{n}") for n, one in enumerate(contents))
         offer, stream = FolderOffer("top", DATE, files), b"".join(contents)
-        sink, at = Sink(root, offer), 0
+        sink, at = Sink(root), 0
         for cut in sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4))):
-            there = sink.begin()
+            there = sink.begin(offer)
             self.assertEqual((there.offset, there.digest), (at, sha(stream[:at])))
             sink.write((stream[at:cut],))
             sink.close()
-            sink, at = Sink(root, offer, sink.local), cut
-        self.assertEqual(sink.begin().offset, at)
+            sink, at = Sink(root, sink.local), cut
+        self.assertEqual(sink.begin(offer).offset, at)
         sink.write((stream[at:],))
         self.assertEqual(sink.finish(sha(stream)), str(root / "top"))
         for one, (_, path) in zip(contents, files, strict=True):

@@ -18,6 +18,7 @@ from chatproto.transfer.write_back import WriteBack
 from tests.transfer.ends import Pair
 
 WAIT = 60.0
+OFFER = FileOffer("a", 10, "2026-01-01T00:00:00Z")
 WHOLE = sha256(b"abcdefghij").hexdigest()
 
 
@@ -32,7 +33,7 @@ class WriteBackTests(SynchronousTestCase):
         self.patch(write_back, "EVERY", 4)
 
     def sink(self, local: str = "") -> Sink:
-        sink = Sink(self.folder, FileOffer("a", 10, "2026-01-01T00:00:00Z"), local)
+        sink = Sink(self.folder, local)
         self.addCleanup(sink.close)
         return sink
 
@@ -72,7 +73,7 @@ class WriteBackTests(SynchronousTestCase):
     def test_error_of_a_flush_fails_the_file_and_removes_the_part(self) -> None:
         self.patch(os, "fdatasync", broken)
         sink = self.sink()
-        sink.begin()
+        sink.begin(OFFER)
         sink.write((b"abcdefghij",))
         error = self.assertRaises(DataLost, sink.finish, WHOLE)
         self.assertIn("Input/output error", str(error))
@@ -81,7 +82,7 @@ class WriteBackTests(SynchronousTestCase):
     def test_error_at_the_end_fails_the_file_and_removes_the_part(self) -> None:
         self.patch(os, "fsync", broken)
         sink = self.sink()
-        there = sink.begin()
+        there = sink.begin(OFFER)
         self.assertEqual(there.offset, 0)
         sink.write((b"abc", b"defghij"))
         self.assertRaises(DataLost, sink.finish, WHOLE)
@@ -90,10 +91,10 @@ class WriteBackTests(SynchronousTestCase):
     def test_part_that_the_disk_lost_is_not_resumed(self) -> None:
         self.patch(os, "fdatasync", broken)
         sink = self.sink()
-        sink.begin()
+        sink.begin(OFFER)
         sink.write((b"abcdef",))
         sink.close()
-        self.assertEqual(self.sink(sink.local).begin().offset, 0)
+        self.assertEqual(self.sink(sink.local).begin(OFFER).offset, 0)
 
     def test_transfer_fails_at_both_ends(self) -> None:
         self.patch(os, "fdatasync", broken)
