@@ -28,10 +28,8 @@ from chatproto.wire.reasons import (
 class Receiving(Transfer):
     """Incoming transfer with its file on the disk.
 
-    `folder`: the download folder. `local`: name in it that was chosen before, or "". `digest`: hash of
-    the whole, once the sender has given it. `hash`: function that the part was begun with, or "".
-    `hashes`: those besides SHA-256 that both ends have. `agreed`: the user has accepted it, once and for
-    all.
+    `digest`: hash of the whole, once the sender has given it. `hash`: function that the part was begun
+    with, or "". `agreed`: the user has accepted it, once and for all.
     """
 
     outgoing = False
@@ -42,29 +40,25 @@ class Receiving(Transfer):
         self,
         desk: TransferContext,
         number: int,
-        id: int,
-        offer: AnyOffer,
-        folder: Path,
-        state: TransferState = TransferState.OFFERED,
-        digest: str = "",
-        path: str = "",
-        hash: str = "",
-        local: str = "",
+        record: Record,
         hashes: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(desk, number, id, offer, state, path)
-        self.list_bytes = list_bytes(offer.files)
+        """Go on from `record`, or receive what it offers.
+
+        Args: hashes: hash functions besides SHA-256 that both ends have.
+        """
+        super().__init__(desk, number, record.id, record.offer, record.state, record.path)
+        self.list_bytes = list_bytes(record.offer.files)
         """Cost of a folder's list while its offer is not accepted."""
         self.unsaved = False
         """The record is to be written: with the next work for the disk, or by `save`."""
-        self.offset = offer.size if path else 0
+        self.offset = record.offer.size if record.path else 0
         self._pending = 0  # bytes of the pieces
-        self.digest = digest
-        self.hash = hash
-        self.agreed = state is not TransferState.OFFERED
+        self.digest = record.digest
+        self.hash = record.hash
+        self.agreed = record.state is not TransferState.OFFERED
         self._hashes = hashes
-        self._folder = folder
-        self._files = Sink(folder, local)
+        self.receive_to(Path(record.folder), record.local)
         self._pieces: list[Piece] = []
         self._anew = False
         self._writing = False

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -150,8 +150,8 @@ def of(records: Iterable[Record], key: str) -> list[Record]:
 
 
 def _as_json(record: Record) -> dict[str, object]:
-    # Not asdict of the whole: it copies ten thousand paths one by one, several times.
-    plain = asdict(replace(record, offer=FileOffer("", 0, ""), found=None))
+    # Not asdict: it copies ten thousand paths one by one, several times.
+    plain = {field.name: getattr(record, field.name) for field in fields(record)}
     offer, found = record.offer, record.found
     plain["state"] = record.state.name
     plain["sha256"] = plain.pop("digest")  # its name when there was no other function

@@ -121,8 +121,7 @@ class Sink:
             self._hash.update(block)
             rest = memoryview(block)
             while rest:
-                if self._file is None:
-                    self._open()
+                self._open()
                 assert self._file is not None
                 file, count = self._file, os.write(self._file, rest[: self._left])
                 try:
@@ -142,7 +141,7 @@ class Sink:
         if self._offset != self._offer.size or self._hash.digest() != digest:
             return ""
         try:
-            self._open_empty()
+            self._open()
             self._shut()
             try:
                 self._write_back.wait()
@@ -190,25 +189,13 @@ class Sink:
     # The stream of the entries.
 
     def _open(self) -> None:
-        """Open the next entry that is not empty; the empty ones are made."""
-        while True:
-            self._open_next()
-            if self._left:
-                return
-            self._advance(0)
-
-    def _open_empty(self) -> None:
-        """Make the empty ones at the end."""
-        if self._file is None:
-            while self._index < len(self._entries):
-                self._open_next()
+        """Open the next entry that is not empty, if there is one; the empty ones before it are made."""
+        while self._file is None and self._index < len(self._entries):
+            self._left, components = self._entries[self._index]
+            self._file = self._open_entry(self.part, components, NEW)
+            os.ftruncate(self._file, 0)
+            if not self._left:
                 self._advance(0)
-
-    def _open_next(self) -> None:
-        """Open the next entry, with nothing in it."""
-        self._left, components = self._entries[self._index]
-        self._file = self._open_entry(self.part, components, NEW)
-        os.ftruncate(self._file, 0)
 
     def _advance(self, count: int) -> None:
         self._offset += count

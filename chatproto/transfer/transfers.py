@@ -299,18 +299,7 @@ class Transfers:
             self._send(Sending(self._desk, number, record.id, record.found, state))
             return
         known = self._over if state in ENDED else self._receiving
-        known[record.id] = Receiving(
-            self._desk,
-            number,
-            record.id,
-            record.offer,
-            Path(record.folder),
-            state,
-            record.digest,
-            record.path,
-            record.hash,
-            record.local,
-        )
+        known[record.id] = Receiving(self._desk, number, replace(record, state=state))
 
     def _send(self, one: Sending) -> None:
         self._sending[one.id] = one
@@ -391,8 +380,15 @@ class Transfers:
         if len(here) - here.count(TransferState.BROKEN) >= OFFERS or len(here) >= OLD * OFFERS:
             self._desk.send(Error(429, about="OFFER", id=message.id))
             return
-        number = self._desk.owner.transfer_number()
-        one = Receiving(self._desk, number, message.id, offer, self._downloads, hashes=hashes)
+        record = Record(
+            self._desk.key,
+            False,
+            message.id,
+            TransferState.OFFERED,
+            offer,
+            folder=str(self._downloads),
+        )
+        one = Receiving(self._desk, self._desk.owner.transfer_number(), record, hashes)
         self._receiving[message.id] = one
         self._over.pop(message.id, None)
         if other:

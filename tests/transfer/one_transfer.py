@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.transfer.context import TransferContext, TransferNews, TransferTrouble
 from chatproto.transfer.offer import FileOffer
 from chatproto.transfer.receiving import Receiving
-from chatproto.transfer.records import Records
+from chatproto.transfer.records import Record, Records
 from chatproto.transfer.sending import Sending
 from chatproto.transfer.sources import Found
+from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
 from tests.limits import DEFAULTS
 from tests.transfer.ends import KEY
@@ -97,9 +99,10 @@ class Case(SynchronousTestCase):
         self.sent()
         return one
 
-    def receiving(self, **values: Any) -> Receiving:
-        """A file that is offered."""
-        return Receiving(self.desk, 1, 1, OFFER, Path("/none"), **values)
+    def receiving(self, *hashes: str, **values: Any) -> Receiving:
+        """A file that is offered, or of which a record has other `values`."""
+        record = Record(KEY, False, 1, TransferState.OFFERED, OFFER, folder="/none")
+        return Receiving(self.desk, 1, replace(record, **values), hashes)
 
     def sent(self) -> list[Bcp2Message]:
         """Take the messages that are to be sent."""

@@ -55,7 +55,7 @@ class AnswerTests(Case):
     def test_end_with_another_function_than_was_picked_fails(self) -> None:
         for digest in (SHA, ""):
             self.begin()
-            come = self.receiving(hashes=(BLAKE3,))
+            come = self.receiving(BLAKE3)
             come.accept()
             come.start()
             self.disk.answer(There(0, OTHER))
