@@ -20,7 +20,7 @@ from chatproto.directory.server_connection import ServerConnection
 from chatproto.identity.pins import Pins
 from chatproto.identity.tls import Tls
 from chatproto.identity.trust import changed_key
-from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
+from chatproto.nearby.messages import Beacon, Seek, read_datagram
 from chatproto.nearby.ports import Ports
 from chatproto.net.clock import Wall, wall
 from chatproto.net.dates import moment_of
@@ -38,6 +38,7 @@ from chatproto.wire.reasons import (
     SERVER_SILENT,
     Reason,
 )
+from chatproto.wire.strict import encode
 
 SEEK_WAIT = 2.0
 """Seconds for beacons, where somebody has asked for them."""

@@ -10,13 +10,14 @@ from twisted.internet.interfaces import IDelayedCall
 from chatproto.client.context import Context, Signal
 from chatproto.client.events import CommandOutput, Notice
 from chatproto.client.trust_store import TrustStore
-from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
+from chatproto.nearby.messages import Beacon, Seek, read_datagram
 from chatproto.nearby.table import Neighbour, Rhythm, Table
 from chatproto.net.addresses import LEAST_PORT
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, host_port
+from chatproto.wire.strict import encode
 
 if TYPE_CHECKING:  # loaded when the network is first listened to
     from chatproto.nearby.ports import Ports

@@ -9,7 +9,7 @@ from chatproto.wire.bcp2_common import CLIENT_ID, KEY_OF, Bcp2Message, matching
 from chatproto.wire.classic import Header
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import read_port
-from chatproto.wire.plain_blocks import encode, read_first
+from chatproto.wire.plain_blocks import read_first
 from chatproto.wire.values import value_class
 
 TOKEN = re.compile(r"[0-9a-f]{16}")
@@ -65,6 +65,3 @@ def read_datagram(data: bytes, most: int) -> Beacon | Seek:
         raise RemoteError(400, "more than one message in a datagram")
     assert isinstance(message, Beacon | Seek)
     return message
-
-
-__all__ = ["Beacon", "Seek", "encode", "read_datagram"]

@@ -15,7 +15,7 @@ from chatproto.net.resolver import endpoint_to
 from chatproto.net.sniff import hand_over
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ClientLimits
-from chatproto.wire.plain_blocks import FROM_RELAY, Relay, RelayError, encode, read_first
+from chatproto.wire.plain_blocks import FROM_RELAY, Relay, RelayError, read_first
 from chatproto.wire.reasons import (
     RELAY_ALONE,
     RELAY_GARBLED,
@@ -27,6 +27,7 @@ from chatproto.wire.reasons import (
     RELAY_TICKET,
     Reason,
 )
+from chatproto.wire.strict import encode
 
 
 class NoRelay(Exception):

@@ -18,7 +18,8 @@ from chatproto.relay.pipe import HELD, Flow
 from chatproto.relay.tickets import Tickets
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ServerLimits
-from chatproto.wire.plain_blocks import TO_SERVER, Relay, RelayAck, RelayError, encode, read_first
+from chatproto.wire.plain_blocks import TO_SERVER, Relay, RelayAck, RelayError, read_first
+from chatproto.wire.strict import encode
 
 
 class RelayPort(Seam):

@@ -7,7 +7,8 @@ from typing import Any
 
 from chatproto.net.sniff import FirstBytes, sniff
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.plain_blocks import TO_PEER, Punch, encode, read_first
+from chatproto.wire.plain_blocks import TO_PEER, Punch, read_first
+from chatproto.wire.strict import encode
 
 
 def punch_first(transport: Any, call: str) -> None:

@@ -1,7 +1,8 @@
 """Read and write the plain-text block that may precede TLS or a relayed connection.
 
 PUNCH says to which introduction a connection belongs, before its TLS; RELAY asks for a place in a
-pipe. They are read strictly, as all of BCP/2: CRLF, and nothing that is not one of them.
+pipe. They are read strictly, as all of BCP/2 (CRLF, and nothing that is not one of them), and written by
+`chatproto.wire.strict.encode`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TypeVar
 from chatproto.wire.bcp2_common import CALL, TICKET, Bcp2Message
 from chatproto.wire.blocks import Policy, read_headers, read_start, read_values
 from chatproto.wire.classic import Header, read_status, write_status
-from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.values import value_class
 
 MOST = 256
@@ -83,20 +84,6 @@ FROM_RELAY: tuple[type[RelayAck] | type[RelayError], ...] = (RelayAck, RelayErro
 """Answers of a server to RELAY."""
 
 Kind = TypeVar("Kind", bound=Bcp2Message)
-
-
-def encode(message: Bcp2Message) -> bytes:
-    """`message` as bytes. Raises LocalError for a value that would be refused."""
-    lines = [message.method]
-    for header in message.headers:
-        value = getattr(message, header.attribute)
-        text = header.write(value) if header.write else str(value)
-        try:
-            header.read(text)
-        except RemoteError as error:
-            raise LocalError(error.status, f"{header.name}: {error.detail}") from None
-        lines.append(f"{header.name}: {text}")
-    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def may_begin(data: bytes, kinds: tuple[type[Kind], ...]) -> bool:

@@ -40,7 +40,7 @@ ABSENT: dict[type[Bcp2Message], dict[str, Any]] = {
     for kinds in SAYS.values()
     for kind in kinds
 }
-"""The values that are told by leaving their header out."""
+"""The values that are told by leaving their header out; none in messages before TLS."""
 SKIPPED = {
     Sender.CLIENT: "body_to_server",
     Sender.SERVER: "body_from_server",
@@ -109,7 +109,7 @@ def shown(message: Bcp2Message) -> str:
 
 def _values_of(message: Bcp2Message) -> list[tuple[Header, str]]:
     """List the headers that `message` is sent with, and their values as text. Raises LocalError."""
-    defaults = ABSENT[message.__class__]
+    defaults = ABSENT.get(message.__class__, {})
     found = []
     for header in message.headers:
         value = getattr(message, header.attribute)

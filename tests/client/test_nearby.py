@@ -21,8 +21,9 @@ from chatproto.directory.answer import ServerRefused
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import PinFile
 from chatproto.identity.tls import Tls
-from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
+from chatproto.nearby.messages import Beacon, Seek, read_datagram
 from chatproto.wire.fields import Contact
+from chatproto.wire.strict import encode
 from tests.client.codes import coded
 from tests.client.test_app import SlowServer
 from tests.client.typing_person import made

@@ -19,7 +19,6 @@ from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAc
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit
 from chatproto.wire.classic import Sender
 from chatproto.wire.plain_blocks import Punch
-from chatproto.wire.plain_blocks import encode as encode_block
 from chatproto.wire.strict import encode
 from tests.identity.ends import Stranger
 from tests.limits import DEFAULTS
@@ -402,4 +401,4 @@ class FarServer(Far):
 
 def punch(call: str) -> bytes:
     """The block by which a connection names its introduction."""
-    return encode_block(Punch(call))
+    return encode(Punch(call))

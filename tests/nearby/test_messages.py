@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
+from chatproto.nearby.messages import Beacon, Seek, read_datagram
 from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS
 
 KEY = "sha256:" + "A" * 52

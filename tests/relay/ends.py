@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.sniff import hand_over
 from chatproto.relay.protocol import RelayConnection, Relays
 from chatproto.wire.limits import ServerLimits
-from chatproto.wire.plain_blocks import Relay, encode
+from chatproto.wire.plain_blocks import Relay
+from chatproto.wire.strict import encode
 from tests.server.ends import End
 
 ACK = b"RELAYACK\r\n\r\n"

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatproto.relay.pipe import CHUNK, HELD
-from chatproto.wire.plain_blocks import Relay, encode
+from chatproto.wire.plain_blocks import Relay
+from chatproto.wire.strict import encode
 from tests.relay.ends import ACK, Relayed
 
 REFUSED = b"ERROR\r\nStatus: 403 refused\r\n\r\n"

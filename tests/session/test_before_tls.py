@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.session.before_tls import BeforeTls, punch_first
-from chatproto.wire.plain_blocks import Punch, encode
+from chatproto.wire.plain_blocks import Punch
+from chatproto.wire.strict import encode
 from tests.net import Wire
 
 PUNCH = encode(Punch("0123456789abcdef"))

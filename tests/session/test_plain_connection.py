@@ -16,8 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.session.plain_connection import PIECE, PlainPeerConnection
 from chatproto.wire.dialects import DIALECTS, Me
-from chatproto.wire.plain_blocks import Punch, encode
+from chatproto.wire.plain_blocks import Punch
 from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage
+from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS
 from tests.net.library_lines import cut_by_twisted
 

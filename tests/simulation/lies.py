@@ -23,7 +23,6 @@ from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Tur
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.plain_blocks import Punch
-from chatproto.wire.plain_blocks import encode as encode_block
 from chatproto.wire.strict import encode
 from tests.limits import Limits
 from tests.simulation.channel import SimTls
@@ -502,7 +501,7 @@ class LyingPeer:
                 if addresses and call:
                     # The smaller key's owner is the server of TLS, whoever dialled.
                     client = not self.keys[0] < key
-                    made = self._new_link(self.keys[0], first=encode_block(Punch(call)), tls=client)
+                    made = self._new_link(self.keys[0], first=encode(Punch(call)), tls=client)
                     made.about = victim
                     self._connect(addresses[0], made)
             case Ping(cseq):

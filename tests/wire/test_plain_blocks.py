@@ -19,10 +19,10 @@ from chatproto.wire.plain_blocks import (
     Relay,
     RelayAck,
     RelayError,
-    encode,
     may_begin,
     read_first,
 )
+from chatproto.wire.strict import encode
 
 TOKENS = st.from_regex(TOKEN, fullmatch=True)
 MESSAGES = st.one_of(

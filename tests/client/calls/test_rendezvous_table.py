@@ -15,7 +15,8 @@ from chatproto.client.calls.rendezvous import MOST, Rendezvous, ServerAnswers
 from chatproto.client.calls.secure_dialer import REDIAL_MOST, REDIAL_WAIT
 from chatproto.client.events import CommandOutput, Event, SessionChanged
 from chatproto.session.punches import PUNCH_WAIT
-from chatproto.wire.plain_blocks import Punch, encode
+from chatproto.wire.plain_blocks import Punch
+from chatproto.wire.strict import encode
 from tests.simulation.person import LIMITS, PEOPLE_PORT, Person
 from tests.simulation.reactor import SimReactor
 from tests.simulation.routers import Router
