@@ -15,7 +15,8 @@ from pathlib import Path
 from chatproto.transfer.hashes import Hasher
 from chatproto.transfer.names import safe_name
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer, safe_files, written_date
-from chatproto.wire.bcp2_files import OFFER_FILES, Piece
+from chatproto.wire.bcp2_files import OFFER_FILES, Piece, write_files
+from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import CodedError, Reason
 from chatproto.wire.values import value_class
@@ -75,7 +76,7 @@ def find(path: Path, limits: ClientLimits, home: Path | None = None) -> Found:
 
     Args: home: this program's folder, whose key, log and records are never sent.
     Raises: SourceTrouble: not there, not readable, neither file nor folder, a file of the kernel that
-    has no size, more files than an offer may list, or a secret of `home`.
+    has no size, more files or folders than an offer may list, or a secret of `home`.
     """
     try:
         real = path.resolve(strict=True)
@@ -131,7 +132,11 @@ def _find_folder(path: Path, real: Path, status: os.stat_result, limits: ClientL
         parts.append(part)
         stamps.append(_stamp(found))
     files = safe_files(tuple((size, part) for (size, _), part in zip(stamps, parts, strict=True)))
-    if sum(len(f"{size} {name}\r\n".encode()) for size, name in files) > limits.offer:
+    try:
+        fits = len(write_files(files)) <= limits.offer
+    except LocalError:  # so many folders in folders that the receiver would refuse it
+        fits = False
+    if not fits:
         raise SourceTrouble(f"the names of the files in {path} are too long for one offer")
     newest = max([modified for _, modified in stamps], default=status.st_mtime_ns)
     offer = FolderOffer(

@@ -229,14 +229,29 @@ def read_listing(data: bytes) -> tuple[Contact, ...]:
     return tuple(map(_read_contact, read_lines(data)))
 
 
-def read_lines(data: bytes) -> list[str]:
-    """At most `LINES` lines, each with its CRLF. Raises RemoteError 400, or 413 for more."""
+def read_lines(data: bytes, most: int = LINES) -> list[str]:
+    """At most `most` lines, each with its CRLF.
+
+    Raises RemoteError: 400, and 413 for more, before anything is made of them.
+    """
+    if data.count(b"\n") > most:
+        raise RemoteError(413, f"more than {most} lines")
     *lines, rest = read_text(data).split("\r\n")
     if rest:
         raise RemoteError(400, "a line without its end")
-    if len(lines) > LINES:
-        raise RemoteError(413, f"a list of {len(lines)} lines")
     return lines
+
+
+def write_lines(lines: list[str], values: object, read: Callable[[bytes], object]) -> bytes:
+    """Write the lines of a body. Raises LocalError 400 unless `read` makes `values` of them."""
+    data = "".join(f"{line}\r\n" for line in lines).encode()
+    try:
+        again = read(data)
+    except RemoteError as error:
+        raise LocalError(400, error.detail) from None
+    if again != values:
+        raise LocalError(400, "a line that would be read as something else")
+    return data
 
 
 def _read_contact(line: str) -> Contact:

@@ -12,11 +12,12 @@ from chatproto.wire.bcp2_common import (
     matching,
     read_count,
     read_date,
+    read_lines,
     read_number,
-    read_text,
+    write_lines,
 )
 from chatproto.wire.classic import Header
-from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.values import value_class
 
 FOLDER = "folder"
@@ -51,14 +52,9 @@ def read_files(data: bytes) -> tuple[Listed, ...]:
     Raises RemoteError: 400, and 413 past `OFFER_FILES` or `OFFER_PARTS`, before anything is made of
     the list.
     """
-    if data.count(b"\n") > OFFER_FILES:
-        raise RemoteError(413, f"more than {OFFER_FILES} files")
     if data.count(b"/") + data.count(b"\\") > OFFER_PARTS:
         raise RemoteError(413, f"more than {OFFER_PARTS} folders above the files")
-    *lines, rest = read_text(data).split("\r\n")
-    if rest:
-        raise RemoteError(400, "a line without its end")
-    return tuple(map(_read_listed, lines))
+    return tuple(map(_read_listed, read_lines(data, OFFER_FILES)))
 
 
 def _read_listed(line: str) -> Listed:
@@ -70,13 +66,7 @@ def _read_listed(line: str) -> Listed:
 
 def write_files(files: tuple[Listed, ...]) -> bytes:
     """Files as lines. Raises LocalError 400 for what would be refused."""
-    lines = [f"{size} {path}" for size, path in files]
-    try:
-        for line in lines:
-            _read_listed(line)
-    except RemoteError as error:
-        raise LocalError(400, error.detail) from None
-    return "".join(f"{line}\r\n" for line in lines).encode()
+    return write_lines([f"{size} {path}" for size, path in files], files, read_files)
 
 
 def read_name(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import NamedTuple
 
 from chatproto.wire.bcp2_common import (
@@ -19,10 +18,11 @@ from chatproto.wire.bcp2_common import (
     read_lines,
     read_text,
     read_yes,
+    write_lines,
     write_yes,
 )
 from chatproto.wire.classic import Header
-from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import read_client_id
 from chatproto.wire.values import distinct, value_class
 
@@ -79,7 +79,7 @@ def read_occupants(data: bytes) -> tuple[Occupant, ...]:
 
 def write_occupants(occupants: tuple[Occupant, ...]) -> bytes:
     """People as lines. Raises LocalError 400 for what would be read as something else."""
-    return _written(
+    return write_lines(
         [one.id if one.role == "member" else f"{one.id} {one.role}" for one in occupants],
         occupants,
         read_occupants,
@@ -98,18 +98,9 @@ def read_rooms(data: bytes) -> tuple[Listed, ...]:
 
 def write_rooms(rooms: tuple[Listed, ...]) -> bytes:
     """Rooms as lines. Raises LocalError 400 for what would be read as something else."""
-    return _written([f"{one.room} {one.members} {one.topic}" for one in rooms], rooms, read_rooms)
-
-
-def _written(lines: list[str], values: object, read: Callable[[bytes], object]) -> bytes:
-    data = "".join(f"{line}\r\n" for line in lines).encode()
-    try:
-        again = read(data)
-    except RemoteError as error:
-        raise LocalError(400, error.detail) from None
-    if again != values:
-        raise LocalError(400, "a line that would be read as something else")
-    return data
+    return write_lines(
+        [f"{one.room} {one.members} {one.topic}" for one in rooms], rooms, read_rooms
+    )
 
 
 read_role = one_of(*ROLES)

@@ -19,6 +19,7 @@ from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sinks import Sink, SinkTrouble
 from chatproto.transfer.sources import FileStream, SourceChanged, SourceTrouble, find
 from chatproto.transfer.state import TransferState
+from chatproto.wire import bcp2_files
 from chatproto.wire.bcp2_common import read_date
 from tests.limits import DEFAULTS
 
@@ -258,6 +259,14 @@ class SourceTests(Case):
         self.patch(sources, "OFFER_FILES", 4)
         find(self.folder, DEFAULTS)
         self.patch(sources, "OFFER_FILES", 3)
+        self.assertRaises(SourceTrouble, find, self.folder, DEFAULTS)
+
+    def test_folders_that_the_receiver_would_refuse_as_too_deep_are_refused(self) -> None:
+        (self.folder / "a/b").mkdir(parents=True)
+        (self.folder / "a/b/c").touch()
+        self.patch(bcp2_files, "OFFER_PARTS", 2)
+        find(self.folder, DEFAULTS)
+        self.patch(bcp2_files, "OFFER_PARTS", 1)
         self.assertRaises(SourceTrouble, find, self.folder, DEFAULTS)
 
     def test_names_that_are_no_text_are_sent_as_text(self) -> None:
