@@ -1,7 +1,7 @@
-"""Define the classic messages, and one table of the sides that may send each.
+"""Define the classic messages, and list those that each side may send.
 
 A message is a frozen value; its `headers` say how it looks on the wire, in the order they are sent.
-To add one: a dataclass, a row in `TABLE`, a `case` where it is answered, and a test for each.
+To add one: a dataclass, a place in `SAYS`, a `case` where it is answered, and a test for each.
 Bytes are `chatproto.wire.codec`'s matter.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from enum import Flag, auto
+from enum import Enum, auto
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from chatproto.wire.errors import RemoteError
@@ -30,19 +30,12 @@ HOST_NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]|\.(?=[A-Za-z0-9])){0,252}")
 STATUS = re.compile(r"([1-6][0-9]{2})(?: .*)?")
 
 
-class Sender(Flag):
+class Sender(Enum):
     """The sides that may send a message."""
 
     CLIENT = auto()
     SERVER = auto()
     PEER = auto()
-
-
-class Grammar(Flag):
-    """In which of the dialects with a grammar it exists (protocol section 1)."""
-
-    CLASSIC = auto()
-    BCP2 = auto()
 
 
 @distinct
@@ -378,38 +371,24 @@ class ClassicError(ClassicMessage):
 Message: TypeAlias = ClassicMessage | ClassicRegister | ClassicRegAck
 
 
-@distinct
-class MessageRow(NamedTuple):
-    """A message with the sides that may send it and the dialects that have it."""
-
-    kind: type[Message]
-    senders: Sender
-    dialects: Grammar
-
-
-TABLE: tuple[MessageRow, ...] = (
-    MessageRow(ClassicRegister, Sender.CLIENT, Grammar.CLASSIC),
-    MessageRow(ClassicRegAck, Sender.SERVER, Grammar.CLASSIC),
-    MessageRow(ClassicBridge, Sender.CLIENT, Grammar.CLASSIC),
-    MessageRow(ClassicBridgeAck, Sender.SERVER, Grammar.CLASSIC),
-    MessageRow(ClassicInfo, Sender.CLIENT, Grammar.CLASSIC),
-    MessageRow(ClassicInfoAck, Sender.SERVER, Grammar.CLASSIC),
-    MessageRow(ClassicProbe, Sender.CLIENT, Grammar.CLASSIC),
-    MessageRow(ProbeAck, Sender.SERVER, Grammar.CLASSIC),
-    MessageRow(Unregister, Sender.CLIENT, Grammar.CLASSIC),
-    MessageRow(UnregAck, Sender.SERVER, Grammar.CLASSIC),
-    MessageRow(ClassicQuit, Sender.CLIENT | Sender.PEER, Grammar.CLASSIC),
-    MessageRow(QuitAck, Sender.SERVER, Grammar.CLASSIC),
-    MessageRow(ClassicChat, Sender.PEER, Grammar.CLASSIC),
-    MessageRow(ClassicError, Sender.SERVER, Grammar.CLASSIC),
-)
-"""The protocol: every message there is."""
-
-
-def methods(sender: Sender, dialect: Grammar = Grammar.CLASSIC) -> dict[str, type[Message]]:
-    """Return the messages that `sender` may send in `dialect`, by method."""
-    return {
-        row.kind.method: row.kind
-        for row in TABLE
-        if sender & row.senders and dialect & row.dialects
-    }
+SAYS: dict[Sender, tuple[type[Message], ...]] = {
+    Sender.CLIENT: (
+        ClassicRegister,
+        ClassicBridge,
+        ClassicInfo,
+        ClassicProbe,
+        Unregister,
+        ClassicQuit,
+    ),
+    Sender.SERVER: (
+        ClassicRegAck,
+        ClassicBridgeAck,
+        ClassicInfoAck,
+        ProbeAck,
+        UnregAck,
+        QuitAck,
+        ClassicError,
+    ),
+    Sender.PEER: (ClassicQuit, ClassicChat),
+}
+"""Messages of each side: the whole protocol."""

@@ -13,13 +13,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from chatproto.wire.blocks import BINARY, BlockParser, Policy, read_headers, read_values
-from chatproto.wire.classic import (
-    TABLE,
-    Grammar,
-    Message,
-    Sender,
-    methods,
-)
+from chatproto.wire.classic import SAYS, Message, Sender
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.padding import BYTE_ORDER_MARK
@@ -53,7 +47,9 @@ def form_of(kind: type[Message]) -> Form:
     return Form(template, values, defaults)
 
 
-FORMS: dict[type[Message], Form] = {row.kind: form_of(row.kind) for row in TABLE}
+FORMS: dict[type[Message], Form] = {
+    kind: form_of(kind) for kinds in SAYS.values() for kind in kinds
+}
 
 
 def encode_text(message: Message) -> str:
@@ -218,7 +214,7 @@ class ClassicParser:
 
 
 METHODS: dict[Sender, dict[str, type[Message]]] = {
-    sender: methods(sender, Grammar.CLASSIC) for sender in Sender
+    sender: {kind.method: kind for kind in kinds} for sender, kinds in SAYS.items()
 }
 
 
