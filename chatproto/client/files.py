@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,6 @@ class Files:
                 self,
                 self._context,
                 key,
-                self.new_number,
                 lambda owner: Transfers(
                     owner,
                     self._worker,
@@ -123,7 +123,7 @@ class Files:
                     self._downloads,
                     of(self._kept, key),
                     self._limiter,
-                    lambda: self._room_for(key),
+                    partial(self._room_for, key),
                     self._home,
                 ),
             )
@@ -211,13 +211,13 @@ class Files:
     # How it follows.
 
     def _room_for(self, key: str) -> int:
-        """Return how many bytes of lists of folders may wait of somebody: of those whose key is not
-        pinned there is a bound for all together."""
-        from chatproto.transfer.transfers import OFFERS_BYTES  # loaded by the first peer: see `of`
+        """Return the bytes that unanswered lists of folders from the owner of `key` may take.
 
+        `Transfers` has a bound for each peer; those whose key is not pinned share one more.
+        """
         known = self._trust
         if known is None or known.knows(key):
-            return OFFERS_BYTES
+            return OFFERS_BYTES_ALL
         others = sum(
             person.transfers.waiting_bytes
             for person in self._people.values()
@@ -264,12 +264,11 @@ class PersonFiles:
         files: Files,
         context: Context,
         key: str,
-        new_number: Callable[[], int],
         make: Callable[[PersonFiles], Transfers],
     ) -> None:
         self.key = key
         self.name = key
-        self.transfer_number = new_number
+        self.transfer_number = files.new_number
         self._files = files
         self._clock = context.clock
         self._link: SecurePeerConnection | None = None

@@ -20,7 +20,6 @@ from chatproto.transfer.context import (
 )
 from chatproto.transfer.hashes import OWN
 from chatproto.transfer.offer import AnyOffer, from_wire, list_bytes, same_content
-from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.receiving import Receiving
 from chatproto.transfer.records import Record, Records
 from chatproto.transfer.sending import Sending
@@ -80,16 +79,16 @@ class Transfers:
         limits: ClientLimits,
         key: str,
         downloads: Path,
-        kept: Iterable[Record] = (),
-        limiter: RateLimiter | None = None,
-        room: Callable[[], int] | None = None,
-        home: Path | None = None,
+        kept: Iterable[Record],
+        limiter: RateLimiter,
+        room: Callable[[], int],
+        home: Path,
         hashes: tuple[str, ...] = OWN,
     ) -> None:
         self._desk = TransferContext(owner, worker, records, limits, key, self._settle, hashes)
         self._finding = SerialQueue(self._desk)
         self._downloads = downloads
-        self._limiter = limiter or byte_rate(0)
+        self._limiter = limiter
         self._sending: dict[int, Sending] = {}
         self._receiving: dict[int, Receiving] = {}
         self._over: dict[int, Receiving] = {}  # received, or given up halfway
@@ -359,11 +358,11 @@ class Transfers:
                 break
             if one.state is TransferState.BROKEN and _is_asked(one) and one.id != message.id:
                 one.cancelled()
-        most = OFFERS_BYTES if self._room is None else min(OFFERS_BYTES, self._room())
+        most = max(min(OFFERS_BYTES, self._room()), 0)
         known = self._receiving.get(message.id)
         before = known.list_bytes if known is not None else 0
         full = len(self._named) + len(self._receiving) >= OLD * OFFERS
-        return not full and self.waiting_bytes + size - before <= max(most, 0)
+        return not full and self.waiting_bytes + size - before <= most
 
     def _looked_at(self, message: wire.Offer, offer: AnyOffer | RemoteError) -> None:
         known = self._known(message.id)

@@ -30,21 +30,9 @@ NUMBER = ID._replace(read=read_number)
 
 
 @value_class
-class Chat(Bcp2Message):
-    """Call a peer: the caller's id, its stream, and the last number received of the peer's stream.
+class OfConversation(Bcp2Message):
+    """Base class of CHAT and CHATACK: who says it, its stream, and what it has of the peer's stream."""
 
-        CHAT
-        clientID: alice
-        Mode: half
-        Stream: 0123456789abcdef
-        Have: 0123456789abcdef 12
-        Turn: mine
-
-    `Turn` tells whose turn it was in a conversation that the caller has not ended. Answered by
-    CHATACK, or ERROR 486 (busy), 603 (declined).
-    """
-
-    method = "CHAT"
     headers = (
         CLIENT_ID,
         MODE,
@@ -60,7 +48,25 @@ class Chat(Bcp2Message):
 
 
 @value_class
-class ChatAck(Bcp2Message):
+class Chat(OfConversation):
+    """Call a peer: the caller's id, its stream, and the last number received of the peer's stream.
+
+        CHAT
+        clientID: alice
+        Mode: half
+        Stream: 0123456789abcdef
+        Have: 0123456789abcdef 12
+        Turn: mine
+
+    `Turn` tells whose turn it was in a conversation that the caller has not ended. Answered by
+    CHATACK, or ERROR 486 (busy), 603 (declined).
+    """
+
+    method = "CHAT"
+
+
+@value_class
+class ChatAck(OfConversation):
     """Accept a call.
 
         CHATACK
@@ -74,12 +80,6 @@ class ChatAck(Bcp2Message):
     """
 
     method = "CHATACK"
-    headers = Chat.headers
-    client_id: str
-    mode: str
-    stream: str
-    have: tuple[str, int] = ("", 0)
-    turn: str = ""
 
 
 @value_class

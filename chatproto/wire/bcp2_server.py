@@ -43,6 +43,16 @@ from chatproto.wire.classic import Header
 from chatproto.wire.fields import Contact, read_client_id, read_port
 from chatproto.wire.values import value_class
 
+
+@value_class
+class OfPeer(Bcp2Message):
+    """Base class of requests and answers that name a peer and nothing else."""
+
+    headers = (CSEQ, PEER_ID)
+    cseq: int
+    peer_id: str
+
+
 # Client to server.
 
 
@@ -156,7 +166,7 @@ class Info(Bcp2Message):
 
 
 @value_class
-class Watch(Bcp2Message):
+class Watch(OfPeer):
     """Ask to be told when `peerID` comes and goes.
 
         WATCH
@@ -167,13 +177,10 @@ class Watch(Bcp2Message):
     """
 
     method = "WATCH"
-    headers = (CSEQ, PEER_ID)
-    cseq: int
-    peer_id: str
 
 
 @value_class
-class Unwatch(Bcp2Message):
+class Unwatch(OfPeer):
     """End WATCH for `peerID`.
 
         UNWATCH
@@ -184,9 +191,6 @@ class Unwatch(Bcp2Message):
     """
 
     method = "UNWATCH"
-    headers = (CSEQ, PEER_ID)
-    cseq: int
-    peer_id: str
 
 
 @value_class
@@ -332,7 +336,7 @@ class InfoAck(Bcp2Message):
 
 
 @value_class
-class WatchAck(Bcp2Message):
+class WatchAck(OfPeer):
     """Confirm WATCH; a PRESENCE with the current status follows.
 
         WATCHACK
@@ -343,13 +347,10 @@ class WatchAck(Bcp2Message):
     """
 
     method = "WATCHACK"
-    headers = (CSEQ, PEER_ID)
-    cseq: int
-    peer_id: str
 
 
 @value_class
-class UnwatchAck(Bcp2Message):
+class UnwatchAck(OfPeer):
     """Confirm UNWATCH.
 
         UNWATCHACK
@@ -360,9 +361,6 @@ class UnwatchAck(Bcp2Message):
     """
 
     method = "UNWATCHACK"
-    headers = (CSEQ, PEER_ID)
-    cseq: int
-    peer_id: str
 
 
 @value_class

@@ -13,9 +13,10 @@ from chatproto.net.rate_limiter import RateLimiter
 from chatproto.net.receivers import StrictReceiver
 from chatproto.transfer.context import TransferNews, TransferTrouble
 from chatproto.transfer.hashes import OWN
+from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.state import TransferState
-from chatproto.transfer.transfers import Transfers
+from chatproto.transfer.transfers import OFFERS_BYTES, Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
@@ -70,7 +71,7 @@ class End:
         self.chance = chance
         self.downloads = home / "downloads"
         self.limits = limits
-        self.limiter = limiter
+        self.limiter = limiter or byte_rate(0)
         self.records = Records(home / "transfers")
         self.hashes = OWN
         self.told: list[TransferNews | TransferTrouble] = []
@@ -95,7 +96,9 @@ class End:
             self.downloads,
             kept,
             self.limiter,
-            hashes=self.hashes,
+            lambda: OFFERS_BYTES,
+            self.home,
+            self.hashes,
         )
         self.decoder = StrictReceiver(Sender.PEER, self.limits)
 
