@@ -41,7 +41,6 @@ MODULES = (
     "chatproto.session.effects",
     "chatproto.wire.bcp2_rooms",
     "chatproto.wire.bcp2_server",
-    "chatproto.ui.screen.interface",
     "cryptography.hazmat.bindings._rust",
     "cryptography.x509",
     "OpenSSL.SSL",
@@ -55,6 +54,7 @@ MODULES = (
     "chatproto.client.calls.calls",
     "chatproto.client.app",
     "chatproto.ui.commands",
+    "chatproto.ui.screen.interface",
     "chatproto.cli.client_files",
     "chatproto.cli.client_program",
 )

@@ -89,6 +89,16 @@ class LoadingTests(SynchronousTestCase):
         self.assertEqual(set(loaded) & late, set())
         self.assertIn("prompt_toolkit", loaded)
 
+    def test_no_module_of_the_client_is_loaded_before_its_turn(self) -> None:
+        # Each is one turn of the prompt's loop: one that loads the rest would leave keys unseen meanwhile.
+        said = fresh_python(
+            "import sys; from importlib import import_module; import chatproto.cli.screen_program\n"
+            f"for one in {MODULES}:\n"
+            "    if one in sys.modules: print(one)\n"
+            "    import_module(one)"
+        )
+        self.assertEqual(said, "")
+
     def test_nothing_that_the_screen_loads_installs_a_reactor(self) -> None:
         loads = "\n".join(f"import {one}" for one in MODULES)
         said = fresh_python(
