@@ -48,12 +48,10 @@ def carriers(place: Path, sshd: str, install: bool) -> tuple[list[Carrier], list
 
 
 def wormhole_programs(place: Path, install: bool) -> Path | None:
-    """The folder with `wormhole` and `twist`, or None."""
-    here = shutil.which("wormhole")
-    if here is not None and Path(here).with_name("twist").exists():
-        return Path(here).parent
+    """Return the folder with `wormhole` and `twist`: a new venv's with `install`, else the PATH's."""
     if not install:
-        return None
+        here = shutil.which("wormhole")
+        return Path(here).parent if here and Path(here).with_name("twist").exists() else None
     venv = place / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     done = subprocess.run(

@@ -55,7 +55,6 @@ class Source:
 
 
 @cache
-@cache
 def sources(root: Path = PACKAGE) -> list[Source]:
     """Parse every Python file below `root`."""
     found = []
