@@ -309,8 +309,21 @@ class OutgoingTests(Case):
     def test_a_stranger_at_an_address_is_shown_in_doubt(self) -> None:
         self.node.chat(BOB)
         self.person("eve")
-        opened = [one.id for one in self.told(SessionChanged) if one.state == "open"]
-        self.assertEqual(opened, ["eve?"])
+        opened = [(one.id, one.was) for one in self.told(SessionChanged) if one.state == "open"]
+        self.assertEqual(opened, [("eve?", BOB)])
+
+    def test_a_stranger_who_was_verified_loses_the_mark(self) -> None:
+        self.node.chat(BOB)
+        eve = self.person("eve")
+        self.node.verify("eve", "yes")
+        self.assertEqual(self.texts(Notice), ["eve? is now called eve"])
+        changed = self.told(SessionChanged)[-2:]
+        self.assertEqual([(one.id, one.was) for one in changed], [("eve", "eve?"), ("eve", None)])
+        for who in ("eve", "eve?"):
+            self.node.switch(who)
+            self.node.say("hello")
+        self.net.settle()
+        self.assertEqual(eve.texts, ["hello", "hello"])
 
     def test_our_own_key_is_not_called(self) -> None:
         self.node.chat(BOB)

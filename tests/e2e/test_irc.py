@@ -337,6 +337,6 @@ def test_a_nickname_is_one_key_whoever_claims_the_name(
     late.expect("^:chat 401 alice bob :nobody you know has the key of bob any more$")
     late.expect(r"^:alice!alice@chat PRIVMSG bob :\[.*\] again for the other bob$")
     third.send_line("still me")
-    late.expect("^:bob_unconfirmed!bob@chat PRIVMSG alice :still me$")
+    late.expect("^:bob_3!bob@chat PRIVMSG alice :still me$")  # confirmed by the person now
     assert (bob.heard(), third.heard()) == (["for you"], ["who are you?"])
     late.end()

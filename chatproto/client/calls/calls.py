@@ -117,18 +117,20 @@ class Calls:
         )
 
     def names_changed(self) -> None:
-        """Pins have changed: give each conversation whose name means somebody else now another."""
+        """Pins have changed: give each conversation whose name means somebody else now another.
+
+        A peer who was unconfirmed and has a pin now loses the mark.
+        """
         for one in self.all:
-            if self._means(one.name, one.recipient):
+            before, unsure = one.name, one.name.endswith("?") and self.lasts(one)
+            if self._means(before, one.recipient) and not unsure:
                 continue
-            before = one.name
-            self.all.rename(one, one.called, named=one.named)
+            self.all.rename(one, one.called.rstrip("?") if unsure else one.called, named=one.named)
             if one.name != before and not one.quiet:
-                self._context.publish(
-                    Notice(
-                        f"{before} is now called {one.name}, the name belongs to another contact"
-                    )
-                )
+                why = "" if unsure else ", the name belongs to another contact"
+                self._context.publish(Notice(f"{before} is now called {one.name}{why}"))
+                one.was = before
+                one.show(host=None, port=None)
 
     def _means(self, name: str, recipient: Recipient) -> bool:
         try:

@@ -359,6 +359,7 @@ class SecureCalls:
                 self._impostor(link, answer.client_id, belief)
                 conversation.perform(conversation.session.refused(link, 403))
                 return
+            conversation.was = conversation.name
             self._claims(conversation, answer.client_id, belief)
         conversation.perform(conversation.session.answered(link, opening_of(answer)))
 
