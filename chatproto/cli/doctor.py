@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -16,7 +17,7 @@ from twisted.logger import globalLogBeginner
 
 from chatproto.cli.client_options import OF_INTERFACE, Options
 from chatproto.cli.exit_codes import COULD_NOT_START
-from chatproto.cli.options import WrongOption
+from chatproto.cli.options import WrongOption, say_wrong
 from chatproto.client.diagnostics import FAIL, NOTE, OK, Finding, exit_code
 from chatproto.client.doctor import Doctor, Patient
 from chatproto.client.events import CommandOutput, Exited
@@ -26,6 +27,7 @@ from chatproto.identity.tls import Tls
 from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
 from chatproto.ui.checkup import finding_lines
+from chatproto.ui.oneshot import NOT_DONE
 from chatproto.ui.view import json_object
 from chatproto.wire.fields import host_port
 from chatproto.wire.reasons import CodedError, Reason
@@ -69,6 +71,7 @@ class Checkup:
         self._reactor = reactor
         self._options = options
         self._found: list[Finding] = []
+        self._unwritten = ""  # why not all was printed
 
     def run(self) -> int:
         """The exit code, when all is over."""
@@ -142,7 +145,16 @@ class Checkup:
         else:
             lines = finding_lines(finding, _columns())
         for line in lines:
-            _print(line)
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        """Print a line; one that could not be written is noted, a closed output ignored."""
+        try:
+            print(line, flush=True)
+        except (OSError, ValueError) as error:
+            sys.stdout = None  # which would complain at the end as well
+            if isinstance(error, OSError) and error.errno != errno.EPIPE:
+                self._unwritten = error.strerror or str(error)
 
     def _end(self, result: object) -> None:
         if result is not None:
@@ -150,7 +162,10 @@ class Checkup:
             self.tell(Finding("doctor", FAIL, sentence, "try again", code=Reason.TIMEOUT))
         self.code = exit_code(self._found)
         if self._options["json"]:
-            _print(json.dumps(json_object(Exited(self.code), wall())))
+            self._print(json.dumps(json_object(Exited(self.code), wall())))
+        if self._unwritten:
+            say_wrong(f"{self._options.program}: cannot write the output: {self._unwritten}")
+            self.code = self.code or NOT_DONE
         self._reactor.stop()
 
 
@@ -166,14 +181,6 @@ def main(arguments: Sequence[str]) -> int:
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     running: Any = reactor
     return Checkup(running, options).run()
-
-
-def _print(line: str) -> None:
-    """Print a line; ignored if standard output is closed."""
-    try:
-        print(line, flush=True)
-    except (OSError, ValueError):
-        sys.stdout = None  # which would complain at the end as well
 
 
 def _columns() -> int:

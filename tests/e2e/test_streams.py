@@ -37,6 +37,7 @@ def shell(command: str, home: Path) -> tuple[int, str, str]:
         [
             ("send bob <&-", 1, "standard input is closed"),
             ("info >/dev/full", 5, "could not be written"),
+            ("doctor >/dev/full", 5, "cannot write the output: No space left on device"),
             ("info --user eve <&-", 1, "--user needs a password"),
             ("info 2>&-", 0, ""),
             ("info >&-", 0, ""),
