@@ -194,7 +194,7 @@ def build_client(
     )
     connections = Connections(context, calls)
     dialer = Dialer(context.clock, context.limits, lambda: place.own_port)
-    secure = SecureCalls(context, trust, calls, connections, resolver, files, ledger)
+    secure = SecureCalls(context, trust, calls, connections, resolver, ledger)
     rendezvous = RendezvousTable(
         context, trust, place, calls, connections, secure, dialer, answers, events
     )

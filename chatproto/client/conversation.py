@@ -20,7 +20,6 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import OpenPeer, Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.net.timers import Timers
-from chatproto.session import ledger
 from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
     AcceptCall,
@@ -50,7 +49,7 @@ from chatproto.session.effects import (
     Unsaid,
 )
 from chatproto.session.floor import TurnHolder
-from chatproto.session.ledger import StreamEntry
+from chatproto.session.ledger import MSG, LedgerTrouble
 from chatproto.session.paths import Race
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.session import PeerSession
@@ -350,12 +349,7 @@ class Conversation(Target):
             case AcceptCall(connection, opening):
                 connection.answer(me, opening)
             case SendEntry(connection, entry):
-                connection.write_entry(entry, self.session.writes, self._perform)
-            case EntryWritten(StreamEntry(kind=ledger.MSG) as entry, first):
-                if first:
-                    self.news.written(self.name, entry.text, entry.at, self.key, entry.id)
-                if "ack" not in self._timers:
-                    self._timers.after("ack", ACK_WAIT, self._tell_waiting)
+                connection.write_entry(entry)
             case Acknowledge(connection, id):
                 connection.acknowledge(id)
             case Refuse(connection, status):
@@ -450,10 +444,32 @@ class Conversation(Target):
                     self.call_part.fail(Cause(code, reason))
                 self._signals.ended((self, reason))
 
+    def written(self, news: EntryWritten) -> None:
+        """Report a message that was written, and wait for its acknowledgement."""
+        entry = news.entry
+        if entry.kind != MSG:
+            return
+        if news.first:
+            self.news.written(self.name, entry.text, entry.at, self.key, entry.id)
+        if "ack" not in self._timers:
+            self._timers.after("ack", ACK_WAIT, self._tell_waiting)
+
     def spoke(self, text: str) -> None:
         """Report that `text` was written, in a dialect whose messages have no numbers."""
         self.said_any = True
         self.news.written(self.name, text, self._context.now())
+        self._context.settled(None)
+
+    def store_failed(self, error: LedgerTrouble) -> None:
+        """Leave a conversation whose messages cannot be stored, so that they stay with their sender."""
+        self._context.publish(Failed(str(error), command="log", code=error.reason))
+        if self.state in (SessionState.OPEN, SessionState.BROKEN):
+            carried = self.session.connections  # to leave forgets them, even if it fails
+            try:
+                effects = self.session.leave()
+            except LedgerTrouble:
+                effects = [Drop(link) for link in carried]
+            self.perform(effects)
 
     def attach(self, post: Delivery) -> None:
         """Keep messages in `post` from now on. Those queued earlier are reported with their text."""

@@ -30,7 +30,7 @@ class Conversations:
     """Every conversation from its call to its end, the oldest first.
 
     What is typed goes to the target (`target`). `moved` tells when it moves from one to
-    another, so that the person is told.
+    another, so that the person is told; `renamed`, that a conversation has another name.
 
     Args: trust: the pinned keys; None with --plain. seconds: monotonic time. typed: lines come from a
     person at a terminal.
@@ -48,6 +48,7 @@ class Conversations:
             self.recipient_of,
         )
         self.moved: Signal[Target] = Signal()
+        self.renamed: Signal[Conversation] = Signal()
         self.typed = typed
         self._seconds = seconds
         self.target: Target | None = None
@@ -242,6 +243,7 @@ class Conversations:
         session = conversation.session
         if session.post is not None:
             session.post.name = name
+        self.renamed(conversation)
 
     def one_way(self, host: str, *, dialled: bool) -> Conversation | None:
         """Return the raw conversation with `host` that is used in one direction, if there is exactly one.

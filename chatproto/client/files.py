@@ -131,6 +131,11 @@ class Files:
         person.name = name
         return person
 
+    def rename(self, key: str | None, name: str) -> None:
+        """Tell of transfers with `key`, if there are any, under `name` from now on."""
+        if key in self._people:
+            self._people[key].name = name
+
     # What the person asks for.
 
     def accept(self, number: int, folder: Path | None = None) -> bool:
@@ -283,7 +288,7 @@ class PersonFiles:
         """The conversation is open on `link`, or goes on there."""
         self.closed(over=False)
         self._link = link
-        link.source, link.sink = self._pull, self.transfers.piece
+        link.source, link.sink, link.files = self._pull, self.transfers.piece, self._heard
         self.transfers.resumed(self._clock.seconds())
 
     def closed(self, *, over: bool) -> None:
@@ -299,7 +304,7 @@ class PersonFiles:
                 if news.state is TransferState.BROKEN:
                     self._files.tell(self.event(news))
         if link is not None:
-            link.source = link.sink = None
+            link.source = link.sink = link.files = None
             link.hold(False, "files")
             self.transfers.lost()
         if self._later is not None:
@@ -315,8 +320,7 @@ class PersonFiles:
             with telling(part):
                 self.transfers.offer([path], self._clock.seconds())
 
-    def heard(self, message: Bcp2Message) -> None:
-        """Handle a message about files."""
+    def _heard(self, message: Bcp2Message) -> None:
         self.transfers.message(message, self._clock.seconds())
 
     def look_for_stall(self, listing: Iterable[TransferNews]) -> None:

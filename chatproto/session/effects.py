@@ -219,7 +219,6 @@ Effect = (
     | Broken
     | Call
     | Drop
-    | EntryWritten
     | SessionEnded
     | Received
     | Queued

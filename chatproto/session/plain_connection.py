@@ -37,6 +37,13 @@ CORK: int | None = getattr(socket, "TCP_CORK", None)
 """Holds a segment back until it is full or the output ends; Linux has it."""
 
 
+class PlainConversation(Protocol):
+    """Conversation that a connection carries."""
+
+    def spoke(self, text: str) -> None:
+        """Note that our message `text` was written."""
+
+
 class PlainPeerOwner(Protocol):
     """Receiver of the events on a link."""
 
@@ -54,9 +61,6 @@ class PlainPeerOwner(Protocol):
 
     def link_silent(self, link: PlainPeerConnection) -> None:
         """The caller has sent nothing for `GREET_WAIT` seconds."""
-
-    def link_spoke(self, link: PlainPeerConnection, text: str) -> None:
-        """Our message `text` was written."""
 
     def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
         """The connection is gone, and the messages `unwritten` never went out."""
@@ -115,6 +119,8 @@ class PlainPeerConnection(TextConnection):
         self.host = ""
         self.port = 0
         self._owner = owner
+        self.conversation: PlainConversation | None = None
+        """Conversation that it carries, once that is known."""
         self._limits = limits
         self._frames: deque[_Frame] = deque()
         self._timers = Timers(clock)
@@ -373,8 +379,8 @@ class PlainPeerConnection(TextConnection):
                 self._finish()
             else:
                 self._timers.after("gap", self._limits.frame_gap, self._flush)
-            if frame.text is not None:
-                self._owner.link_spoke(self, frame.text)
+            if frame.text is not None and self.conversation is not None:
+                self.conversation.spoke(frame.text)
         elif self._leaving:
             self._finish()
 

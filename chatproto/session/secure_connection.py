@@ -1,4 +1,8 @@
-"""Translate between a session and the BCP/2 messages of a peer on one TLS connection."""
+"""Translate between a session and the BCP/2 messages of a peer on one TLS connection.
+
+Before the connection carries a conversation, its owner decides about the call. From then on messages go
+to the session of the conversation directly, which returns effects.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,9 @@ from chatproto.net.handshake import Handshake
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.net.tls_connection import NO_BCP2, TimedTlsConnection
 from chatproto.session.before_tls import BeforeTls, punch_first
-from chatproto.session.effects import EntryWritten, Opening
+from chatproto.session.effects import Effect, EntryWritten, Opening
 from chatproto.session.ledger import MODE, MSG, TURN, LedgerTrouble, StreamEntry
+from chatproto.session.session import PeerSession
 from chatproto.session.state import NOT_A_PERSON
 from chatproto.wire.actions import marked, split_mark
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
@@ -44,20 +49,33 @@ OFFER_COST = 20
 FILE_REQUESTS = (Offer.method, Data.method, Done.method)
 """Messages about files that an ERROR may answer."""
 
-Writes = Callable[[StreamEntry], EntryWritten | None]
-"""Rule that is asked when an entry is about to be written: `PeerSession.writes`."""
-Report = Callable[[EntryWritten], None]
-"""Called with its answer once the entry is written."""
+
+class SecureConversation(Protocol):
+    """Conversation that a connection carries: its session, and who applies the session's effects."""
+
+    session: PeerSession
+
+    def perform(self, effects: list[Effect]) -> None:
+        """Apply `effects`, in order."""
+
+    def written(self, news: EntryWritten) -> None:
+        """Note that an entry was written."""
+
+    def store_failed(self, error: LedgerTrouble) -> None:
+        """Leave: what the peer sent cannot be stored, and stays with the peer."""
 
 
 class SecurePeerOwner(Protocol):
-    """Receiver of what happens on a connection to a peer."""
+    """Receiver of what happens on a connection to a peer, apart from the conversation."""
 
     def secure_made(self, link: SecurePeerConnection) -> None:
         """Begin: the handshake is done as far as this end can tell, and `link.key` is the peer's."""
 
-    def secure_heard(self, link: SecurePeerConnection, message: Bcp2Message) -> None:
-        """Handle a message of the peer."""
+    def secure_called(self, link: SecurePeerConnection, call: Chat) -> None:
+        """Decide about a call of the peer; `link` carries no conversation yet."""
+
+    def secure_answered(self, link: SecurePeerConnection, answer: ChatAck) -> None:
+        """Check who has taken our call, and tell the session. Raises LedgerTrouble."""
 
     def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
         """Handle the end of the connection, `reason` in a sentence for a person."""
@@ -102,12 +120,16 @@ class SecurePeerConnection(TimedTlsConnection):
         self.host = ""
         self.port = 0
         self._owner = owner
-        self._waiting: deque[tuple[StreamEntry, Writes, Report] | int] = deque()
+        self.conversation: SecureConversation | None = None
+        """Conversation that it carries, once that is known."""
+        self._waiting: deque[StreamEntry | int] = deque()
         """Entries to be written; an acknowledgement is a number."""
         self.source: Callable[[], Bcp2Message | None] | None = None
         """Returns the next message to send when nothing else waits; None: there is none before `more`."""
         self.sink: Callable[[Data], None] | None = None
-        """Receives DATA; while there is none, the owner does."""
+        """Receives DATA; without it there is no transfer."""
+        self.files: Callable[[Bcp2Message], None] | None = None
+        """Receives the other messages about files."""
         self.toll: Callable[[int], float] | None = None
         """Takes the cost of messages; returns the seconds in which nothing more is read."""
         self._open = False  # a call was taken, theirs or ours
@@ -150,13 +172,9 @@ class SecurePeerConnection(TimedTlsConnection):
         self._send(Error(status, about="CHAT"))
         self._close()
 
-    def write_entry(self, entry: StreamEntry, writes: Writes, report: Report) -> None:
-        """Send `entry` once all entries before it are written.
-
-        Args: writes: decides whether it is still wanted; LedgerTrouble ends the connection. report: gets
-        the effect of that.
-        """
-        self._waiting.append((entry, writes, report))
+    def write_entry(self, entry: StreamEntry) -> None:
+        """Send `entry` once all entries before it are written, if the session still wants it then."""
+        self._waiting.append(entry)
         self._flush()
 
     def acknowledge(self, id: int) -> None:
@@ -325,14 +343,43 @@ class SecurePeerConnection(TimedTlsConnection):
         return known and self._ringing <= WHILE_RINGING
 
     def _hear(self, message: Bcp2Message) -> None:
-        """Report `message` to the owner; after our QUIT only acknowledgements matter."""
+        """Tell the session of `message`; after our QUIT only acknowledgements matter."""
         match message:
             case Chat() | ChatAck():
                 self._timers.cancel("begin")
             case Msg():
                 self.heard_any = True
-        if not self._parting or isinstance(message, MsgAck):
-            self._owner.secure_heard(self, message)
+        if self._parting and not isinstance(message, MsgAck):
+            return
+        conversation = self.conversation
+        if conversation is not None:
+            try:
+                conversation.perform(self._effects(conversation.session, message))
+            except LedgerTrouble as error:
+                conversation.store_failed(error)
+        elif isinstance(message, Chat) and self.called:
+            self._owner.secure_called(self, message)
+
+    def _effects(self, session: PeerSession, message: Bcp2Message) -> list[Effect]:
+        """Return what `session` makes of `message`. Raises LedgerTrouble."""
+        match message:
+            case Msg() | Turn() | Mode():
+                return session.heard(self, entry_of(message))
+            case MsgAck(number):
+                return session.arrived(number)
+            case Chat():
+                return session.crossed(self, opening_of(message))
+            case ChatAck():
+                self._owner.secure_answered(self, message)
+            case PingAck():
+                return session.alive(self)
+            case Quit():
+                return session.left(self)
+            case Error() if refuses_call(message):
+                return session.refused(self, message.status)
+            case _ if self.files is not None and is_about_files(message):
+                self.files(message)
+        return []
 
     def _send(self, message: Bcp2Message) -> None:
         if not self._leaving and not self._gone:
@@ -360,16 +407,16 @@ class SecurePeerConnection(TimedTlsConnection):
                 self._ack = due
                 self._tell_ack()
                 continue
-            entry, writes, report = due
+            assert self.conversation is not None  # its session sends the entries
             try:
-                written = writes(entry)
+                written = self.conversation.session.writes(due)
             except LedgerTrouble as error:
                 self._reason = error.cause
                 self._close()
                 return
             if written is not None:
-                self._send(message_of(entry))
-                report(written)
+                self._send(message_of(due))
+                self.conversation.written(written)
         self._draw()
 
     def _draw(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from chatproto.client import files
-from chatproto.client.events import FileChanged
+from chatproto.client.events import CommandOutput, FileChanged
 from chatproto.transfer import transfers
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, Offer, OfferAck
@@ -62,6 +62,17 @@ class OfferTests(Case):
             eve = self.a_stranger()
             self.assertTrue(self.offers(eve)[0].ask)
             self.assertEqual(eve.heard(OfferAck), [])
+
+    def test_an_offer_bears_the_name_that_the_peer_has_now(self) -> None:
+        eve = self.a_stranger()
+        self.assertEqual(self.offers(eve)[0].from_, "eve?")
+        conversations = self.node.client.conversations
+        for one in conversations:
+            conversations.rename(one, "mallory", named=True)
+        self.node.client.need_files().list()
+        [listed] = self.told(CommandOutput)
+        assert listed.data is not None
+        self.assertEqual([row["from"] for row in listed.data["files"]], ["mallory"])
 
     def test_files_of_people_who_are_not_verified_are_asked_about(self) -> None:
         self.begin(accept="verified")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -11,13 +12,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.clock import Wall
 from chatproto.net.handshake import Handshake
 from chatproto.net.receivers import StrictReceiver
-from chatproto.session.effects import EntryWritten, Opening
+from chatproto.session.effects import Connection, Effect, EntryWritten, Opening
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
-from chatproto.session.secure_connection import SecurePeerConnection
-from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_peer import Chat, ChatAck
+from chatproto.session.secure_connection import SecurePeerConnection, message_of, opening_headers
+from chatproto.session.session import PeerSession
+from chatproto.wire.bcp2_common import Bcp2Message, Error, PingAck
+from chatproto.wire.bcp2_peer import Chat, ChatAck, MsgAck, Quit
 from chatproto.wire.classic import Sender
-from chatproto.wire.dialects import Me
+from chatproto.wire.dialects import BCP2, Me
 from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS
@@ -51,36 +53,86 @@ class Shake(Handshake):
         return Cause(Reason.TLS_FAILED, "TLS failed")
 
 
-class Owner:
-    """Keeps what it is told."""
+class NotedSession(PeerSession):
+    """Session that notes as messages what a connection tells it, and has nothing to say to it.
 
-    def __init__(self) -> None:
-        self.made = 0
-        self.news: list[Bcp2Message] = []
-        self.spoken: list[StreamEntry] = []
+    `trouble` is raised, and an entry in `taken_back` not wanted, when one is to be written.
+    """
+
+    def __init__(self, note: Callable[[Bcp2Message], None]) -> None:
+        super().__init__(BCP2)
+        self._note = note
         self.trouble: LedgerTrouble | None = None
         self.taken_back: set[int] = set()
-        self.lost: list[str] = []
-        self.then: Any = None
 
-    def secure_made(self, link: SecurePeerConnection) -> None:
-        self.made += 1
+    def _noted(self, message: Bcp2Message) -> list[Effect]:
+        self._note(message)
+        return []
 
-    def secure_heard(self, link: SecurePeerConnection, news: Bcp2Message) -> None:
-        self.news.append(news)
-        if self.then is not None:
-            self.then(news)
+    def heard(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
+        return self._noted(message_of(entry))
+
+    def arrived(self, id: int) -> list[Effect]:
+        return self._noted(MsgAck(id))
+
+    def crossed(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        return self._noted(Chat("Bob", *opening_headers(theirs)))
+
+    def alive(self, connection: Connection) -> list[Effect]:
+        return self._noted(PingAck())
+
+    def left(self, connection: Connection) -> list[Effect]:
+        return self._noted(Quit())
+
+    def refused(self, connection: Connection, status: int) -> list[Effect]:
+        return self._noted(Error(status, about="CHAT"))
 
     def writes(self, entry: StreamEntry) -> EntryWritten | None:
         if self.trouble is not None:
             raise self.trouble
         return None if entry.id in self.taken_back else EntryWritten(entry, first=True)
 
-    def written(self, news: EntryWritten) -> None:
-        self.spoken.append(news.entry)
+
+class Owner:
+    """Keeps what it is told, as the owner of a connection and as its conversation."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.news: list[Bcp2Message] = []
+        self.notes = NotedSession(self._note)
+        self.session: PeerSession = self.notes
+        self.performed: list[Effect] = []
+        self.spoken: list[StreamEntry] = []
+        self.failed: list[LedgerTrouble] = []
+        self.lost: list[str] = []
+        self.then: Any = None
+
+    def _note(self, news: Bcp2Message) -> None:
+        self.news.append(news)
+        if self.then is not None:
+            self.then(news)
+
+    def secure_made(self, link: SecurePeerConnection) -> None:
+        self.made += 1
+
+    def secure_called(self, link: SecurePeerConnection, call: Chat) -> None:
+        link.conversation = self
+        self._note(call)
+
+    def secure_answered(self, link: SecurePeerConnection, answer: ChatAck) -> None:
+        self._note(answer)
 
     def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
         self.lost.append(reason)
+
+    def perform(self, effects: list[Effect]) -> None:
+        self.performed += effects
+
+    def written(self, news: EntryWritten) -> None:
+        self.spoken.append(news.entry)
+
+    def store_failed(self, error: LedgerTrouble) -> None:
+        self.failed.append(error)
 
 
 class Case(SynchronousTestCase):
@@ -91,6 +143,7 @@ class Case(SynchronousTestCase):
         self.owner = Owner()
         self.shake = Shake(good)
         self.l = SecurePeerConnection(self.owner, self.clock, DEFAULTS, self.shake, called)
+        self.l.conversation = None if called else self.owner
         self.wire = joined(self.l, Wire("10.0.0.2", 40000))
         self.read = StrictReceiver(Sender.PEER, DEFAULTS)
         if done:
@@ -99,7 +152,7 @@ class Case(SynchronousTestCase):
 
     def write_entry(self, entry: StreamEntry) -> None:
         """Have the link send `entry`, as the owner says."""
-        self.l.write_entry(entry, self.owner.writes, self.owner.written)
+        self.l.write_entry(entry)
 
     def talk(self) -> Wire:
         """A link on which our call was taken."""

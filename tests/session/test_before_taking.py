@@ -112,6 +112,7 @@ class Pair(SynchronousTestCase):
             SecurePeerConnection(owner, self.clock, DEFAULTS, Shake(), called)
             for owner, called in zip(self.owners, (False, True), strict=True)
         ]
+        self.links[0].conversation = self.owners[0]
         self.wires = [joined(link, Wire("10.0.0.2", 40000)) for link in self.links]
         for link in self.links:
             link.handshakeCompleted()

@@ -69,7 +69,7 @@ class Notes:
     def link_silent(self, link: PlainPeerConnection) -> None:
         self.silent += 1
 
-    def link_spoke(self, link: PlainPeerConnection, text: str) -> None:
+    def spoke(self, text: str) -> None:
         self.spoken.append(text)
 
     def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
@@ -82,6 +82,7 @@ class LinkTests(SynchronousTestCase):
         self.transport = Transport(peerAddress=IPv4Address("TCP", "10.0.0.9", 3000))
         dialect = DIALECTS[name] if name else None
         link = PlainPeerConnection(self.notes, self.clock, replace(DEFAULTS, **limits), dialect)
+        link.conversation = self.notes
         link.makeConnection(self.transport)
         return link
 

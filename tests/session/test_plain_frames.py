@@ -37,7 +37,7 @@ class Owner:
     def link_punched(self, link: PlainPeerConnection, call: str, data: bytes) -> None:
         self.punched = (call, data)
 
-    def link_spoke(self, link: PlainPeerConnection, text: str) -> None:
+    def spoke(self, text: str) -> None:
         self.spoken.append(text)
 
     def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
@@ -72,6 +72,7 @@ class FrameTests(SynchronousTestCase):
     ) -> None:
         clock, owner, row = Clock(), Owner(), DIALECTS[name]
         link = PlainPeerConnection(owner, clock, DEFAULTS, row)
+        link.conversation = owner
         wire = Timed(clock)
         joined(link, wire)
         link.write_opener(ME)

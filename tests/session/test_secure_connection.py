@@ -238,7 +238,7 @@ class EndingTests(Case):
     def test_their_farewell_is_news(self) -> None:
         self.link()
         self.says(Quit("dinner"))
-        self.assertEqual(self.owner.news, [Quit("dinner")])
+        self.assertEqual(self.owner.news, [Quit()])
 
     def test_dropped_nothing_is_heard_or_said(self) -> None:
         self.link()

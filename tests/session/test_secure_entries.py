@@ -6,13 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatproto.net.clock import Wall
+from chatproto.session.effects import Drop, SessionEnded, StopDialling
 from chatproto.session.ledger import MODE, MSG, TURN, LedgerTrouble, StreamEntry
+from chatproto.session.session import THEY_LEFT, PeerSession
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.bcp2_peer import Mode, Msg, MsgAck, Quit, Turn
+from chatproto.wire.dialects import BCP2
 from tests.limits import DEFAULTS
 from tests.net import Wire
-from tests.session.secure_link import AT, DATE, ME, PING, Case, says
+from tests.session.secure_link import AT, DATE, ME, PING, THEIRS, Case, says
 
 
 class SpeakingTests(Case):
@@ -114,14 +117,35 @@ class SpeakingTests(Case):
 
     def test_what_is_about_files_is_handed_on(self) -> None:
         self.talk()
-        about = Error(603, about="OFFER", id=4)
+        about, taken = Error(603, about="OFFER", id=4), list[Bcp2Message]()
         self.says(about)
-        self.assertEqual(self.owner.news, [about])
+        self.l.files = taken.append
+        self.says(about)
+        self.assertEqual((taken, self.owner.news), ([about], []))
+
+    def test_what_the_session_answers_is_applied(self) -> None:
+        self.talk()
+        self.owner.session = PeerSession(BCP2)
+        self.owner.session.called(self.l, THEIRS)
+        self.says(Quit())
+        ended = SessionEnded(THEY_LEFT)
+        self.assertEqual(self.owner.performed, [StopDialling(), Drop(self.l), ended])
+
+    def test_what_cannot_be_stored_is_told(self) -> None:
+        self.talk()
+        trouble = LedgerTrouble("the disk is full")
+
+        def fail(news: Bcp2Message) -> None:
+            raise trouble
+
+        self.owner.then = fail
+        self.says(Msg(7, DATE, "hello"))
+        self.assertEqual((self.owner.failed, self.wrote()), ([trouble], []))
 
     def test_an_error_is_not_answered(self) -> None:
         self.talk()
         self.says(Error(429))
-        self.assertEqual((self.owner.news, self.wrote()), ([Error(429)], []))
+        self.assertEqual((self.owner.news, self.wrote()), ([], []))
         self.assertFalse(self.wire.closing)
 
     def test_nothing_is_said_to_a_full_transport(self) -> None:
@@ -139,7 +163,7 @@ class SpeakingTests(Case):
         wire.full = True
         for number, text in enumerate(("one", "two", "three"), 1):
             self.write_entry(says(number, text))
-        self.owner.taken_back.add(2)
+        self.owner.notes.taken_back.add(2)
         wire.drain()
         self.assertEqual([m.text for m in self.wrote()], ["one", "three"])
 
@@ -155,7 +179,7 @@ class SpeakingTests(Case):
     def test_what_cannot_be_kept_is_not_written_and_it_closes(self) -> None:
         wire = self.talk()
         self.write_entry(says(1, "one"))
-        self.owner.trouble = LedgerTrouble("the disk is full")
+        self.owner.notes.trouble = LedgerTrouble("the disk is full")
         self.write_entry(says(2, "two"))
         self.assertEqual([m.text for m in self.wrote()], ["one"])
         self.assertTrue(wire.disconnecting)
@@ -226,10 +250,9 @@ class SourceTests(Case):
         self.says(first)
         self.l.sink = taken.append
         self.says(second)
-        self.assertEqual(self.owner.news, [first])
         self.l.write_farewell(ME, "/quit")
         self.says(third)
-        self.assertEqual((taken, self.owner.news), ([second], [first]))
+        self.assertEqual((taken, self.owner.news), ([second], []))
 
     def test_words_go_first(self) -> None:
         wire = self.talk()

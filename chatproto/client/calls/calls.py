@@ -73,6 +73,8 @@ class Calls:
         self.signals.keyed.listen(self._follow)  # who has a pin only now
         self.signals.ended.listen(lambda ended: self._ended(*ended))
         conversations.moved.listen(lambda target: target.show_current(context.publish))
+        if files is not None:
+            conversations.renamed.listen(lambda one: files.rename(one.key, one.name))
         events.came.listen(self._came)
 
     # What others need of it.

@@ -61,7 +61,7 @@ class Connections:
             link.drop()
             return False
         conversation.recipient = recipient
-        self.carried[link] = conversation
+        self.carried[link] = link.conversation = conversation
         return True
 
     def adopt(self, link: PeerConnection, conversation: Conversation) -> bool:

@@ -106,13 +106,6 @@ class PlainCalls:
         if conversation is not None:
             conversation.perform(conversation.session.greeted())
 
-    def link_spoke(self, link: PlainPeerConnection, text: str) -> None:
-        """A message of ours was written."""
-        conversation = self._connections.carried.get(link)
-        if conversation is not None:
-            conversation.spoke(text)
-            self._context.settled(None)
-
     def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
         """A connection is gone."""
         conversation = self._connections.let_go(link)

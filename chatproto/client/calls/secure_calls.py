@@ -1,4 +1,7 @@
-"""Handle events of secure connections: callers, their ids, and the conversation they belong to."""
+"""Begin and end calls on secure connections: callers, their ids, the conversation they belong to.
+
+Messages of a conversation do not come here: its connection hands them to its session.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +17,16 @@ from chatproto.client.calls.dialer import PeerUnreachable
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import Failed, IncomingCallEvent, Notice
-from chatproto.client.files import Files
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
-from chatproto.session.effects import Drop
-from chatproto.session.ledger import Ledger, LedgerTrouble
+from chatproto.session.ledger import Ledger
 from chatproto.session.paths import Race
 from chatproto.session.plain_connection import PlainPeerConnection
-from chatproto.session.secure_connection import (
-    SecurePeerConnection,
-    entry_of,
-    is_about_files,
-    opening_of,
-    refuses_call,
-)
+from chatproto.session.secure_connection import SecurePeerConnection, opening_of
 from chatproto.session.state import SessionState
-from chatproto.wire.bcp2_common import Bcp2Message, Error, PingAck
-from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
+from chatproto.wire.bcp2_peer import Chat, ChatAck
 from chatproto.wire.dialects import BCP2
 from chatproto.wire.values import value_class
 
@@ -65,7 +59,6 @@ class SecureCalls:
         calls: Calls,
         connections: Connections,
         resolver: NameResolver,
-        files: Files | None,
         ledger: Ledger | None,
     ) -> None:
         self._context = context
@@ -73,7 +66,6 @@ class SecureCalls:
         self._calls = calls
         self._connections = connections
         self._resolver = resolver
-        self._files = files
         self._ledger = ledger
         self._strangers = calls.strangers
         self._dialled: dict[SecurePeerConnection, Deferred[SecurePeerConnection]] = {}
@@ -158,47 +150,24 @@ class SecureCalls:
             waiting.callback(link)
         self._connections.obey(link)
 
-    def secure_heard(self, link: SecurePeerConnection, message: Bcp2Message) -> None:
-        conversation = self._connections.carried.get(link)
-        if conversation is None:
-            if isinstance(message, Chat) and link.called:
-                attempt = self._attempts.get(link)
-                if attempt is not None:
-                    attempt.chosen(link)
-                ensureDeferred(self._called(link, message)).addErrback(_log)
-            return
-        session = conversation.session
-        try:
-            match message:
-                case Msg() | Turn() | Mode():
-                    conversation.perform(session.heard(link, entry_of(message)))
-                case MsgAck(number):
-                    conversation.perform(session.arrived(number))
-                case Chat():
-                    conversation.perform(session.crossed(link, opening_of(message)))
-                case ChatAck():
-                    self._answered(conversation, link, message)
-                case PingAck():
-                    conversation.perform(session.alive(link))
-                case Quit():
-                    conversation.perform(session.left(link))
-                case Error() if refuses_call(message):
-                    conversation.perform(session.refused(link, message.status))
-                case _ if link is session.connection and is_about_files(message):
-                    self._about_files(conversation, message)
-        except LedgerTrouble as error:
-            self._broke(conversation, error)
+    def secure_called(self, link: SecurePeerConnection, call: Chat) -> None:
+        attempt = self._attempts.get(link)
+        if attempt is not None:
+            attempt.chosen(link)
+        ensureDeferred(self._called(link, call)).addErrback(_log)
 
-    def _broke(self, conversation: Conversation, error: LedgerTrouble) -> None:
-        """Leave a conversation whose messages cannot be stored, so that they stay with their sender."""
-        self._context.publish(Failed(str(error), command="log", code=error.reason))
-        if conversation.state in (SessionState.OPEN, SessionState.BROKEN):
-            carried = conversation.session.connections  # to leave forgets them, even if it fails
-            try:
-                effects = conversation.session.leave()
-            except LedgerTrouble:
-                effects = [Drop(link) for link in carried]
-            conversation.perform(effects)
+    def secure_answered(self, link: SecurePeerConnection, answer: ChatAck) -> None:
+        conversation, trust = self._connections.carried[link], self._trust
+        assert conversation is not None and trust is not None
+        if not conversation.named:
+            belief = trust.believe(answer.client_id, link.key)
+            if belief.worth is Worth.REFUSED:
+                self._impostor(link, answer.client_id, belief)
+                conversation.perform(conversation.session.refused(link, 403))
+                return
+            conversation.was = conversation.name
+            self._claims(conversation, answer.client_id, belief)
+        conversation.perform(conversation.session.answered(link, opening_of(answer)))
 
     def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
         conversation = self._connections.let_go(link)
@@ -249,10 +218,6 @@ class SecureCalls:
         attempt = self._attempts.get(link)
         if attempt is not None:
             conversation.race = attempt.race
-
-    def _about_files(self, conversation: Conversation, message: Bcp2Message) -> None:
-        if self._files is not None and conversation.key is not None:
-            self._files.of(conversation.key, conversation.name).heard(message)
 
     def _may_ring(self, link: SecurePeerConnection, known: bool) -> bool:
         """Return True if there is a place for one more call that rings, of somebody `known` or not."""
@@ -342,26 +307,6 @@ class SecureCalls:
                 self._context.publish(Notice(f"{conversation.name} calls under the id {client_id}"))
         elif trust.was_introduced(client_id, conversation.key):
             conversation.pins = client_id  # at this server as well
-
-    # Calling.
-
-    def _answered(
-        self,
-        conversation: Conversation,
-        link: SecurePeerConnection,
-        answer: ChatAck,
-    ) -> None:
-        trust = self._trust
-        assert trust is not None
-        if not conversation.named:
-            belief = trust.believe(answer.client_id, link.key)
-            if belief.worth is Worth.REFUSED:
-                self._impostor(link, answer.client_id, belief)
-                conversation.perform(conversation.session.refused(link, 403))
-                return
-            conversation.was = conversation.name
-            self._claims(conversation, answer.client_id, belief)
-        conversation.perform(conversation.session.answered(link, opening_of(answer)))
 
 
 def _log(failure: Any) -> None:
