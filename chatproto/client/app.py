@@ -192,9 +192,9 @@ def build_client(
         posts,
         files,
     )
-    connections = Connections(context, calls)
+    connections = Connections(context, calls, ledger)
     dialer = Dialer(context.clock, context.limits, lambda: place.own_port)
-    secure = SecureCalls(context, trust, calls, connections, resolver, ledger)
+    secure = SecureCalls(context, trust, calls, connections, resolver)
     rendezvous = RendezvousTable(
         context, trust, place, calls, connections, secure, dialer, answers, events
     )
@@ -223,7 +223,7 @@ def build_client(
         events,
         remembered or RememberedRooms(),
         lambda: trust.here if trust is not None else NO_SERVER_KEY,
-        member_keys.others,
+        member_keys,
     )
     in_room = RoomOrders(context, requests, rooms)
     talk = ConversationOrders(context, trust, calls, files)

@@ -1,4 +1,4 @@
-"""Keep every connection to a peer, and the conversation that it carries, once that is known."""
+"""Keep every connection to a peer: which conversation it carries, and when nothing is read from it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from twisted.logger import Logger
 from chatproto.client.calls.calls import Calls
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
+from chatproto.client.events import Notice
 from chatproto.identity.recipient import Mismatch, carried
+from chatproto.session.ledger import Ledger
 from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.secure_connection import SecurePeerConnection
 
+FULL_LOG = 1.0
+"""Seconds after which is looked again whether the person has read what fills the log."""
 EXIT_WAIT = 5.0
 """Seconds at the end of the program for farewells to be read."""
 
@@ -25,9 +29,10 @@ PeerConnection = PlainPeerConnection | SecurePeerConnection
 class Connections:
     """Hold the connections of one client, in plain text and inside TLS alike."""
 
-    def __init__(self, context: Context, calls: Calls) -> None:
+    def __init__(self, context: Context, calls: Calls, ledger: Ledger | None) -> None:
         self._context = context
         self._calls = calls
+        self._ledger = ledger
         self.carried: dict[PeerConnection, Conversation | None] = {}
         """Each connection, and the conversation that it carries, once that is known."""
         self._held = False
@@ -90,6 +95,23 @@ class Connections:
         self._held = held
         for link in tuple(self.carried):
             link.hold(held)
+
+    def toll(self, talker: str, cost: int) -> float:
+        """Take what messages of `talker` cost; return the seconds for which nothing more is read.
+
+        Args: talker: a key, or whoever calls in plain text from one address.
+        """
+        wait = self._calls.strangers.talks.take(talker, self._context.clock.seconds(), cost)
+        ledger = self._ledger
+        if ledger is None:
+            return wait
+        if ledger.was_thinned(talker):
+            most = f"{self._context.limits.person_log // 2**20} MiB"
+            name = self._calls.name_of(talker)
+            self._context.publish(
+                Notice(f"your log has {most} of messages from {name}: the oldest are removed")
+            )
+        return max(wait, FULL_LOG) if ledger.is_full(talker) else wait
 
     def close_all(self, done: Callable[[], None]) -> None:
         """Close what belongs to no conversation; call `done` when all is closed, or after `EXIT_WAIT`."""

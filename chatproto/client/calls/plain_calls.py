@@ -54,8 +54,7 @@ class PlainCalls:
         not said anything, the one longest silent, or else the newest."""
         link.heed(self._context.settings.farewells)
         talker = f"plain {network(link.host)}"  # nothing else is proved of them
-        seconds = self._context.clock.seconds
-        link.toll = lambda cost: self._strangers.talks.take(talker, seconds(), cost)
+        link.toll = lambda cost: self._connections.toll(talker, cost)
         if link.called:
             if not self._strangers.came(link, link.host, lambda: self._is_silent(link)):
                 link.drop()

@@ -21,7 +21,6 @@ from chatproto.client.name_resolver import NameResolver
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
-from chatproto.session.ledger import Ledger
 from chatproto.session.paths import Race
 from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.secure_connection import SecurePeerConnection, opening_of
@@ -32,8 +31,6 @@ from chatproto.wire.values import value_class
 
 log = Logger()
 
-FULL_LOG = 1.0
-"""Seconds after which is looked again whether the person has read what fills the log."""
 WARN_AGAIN = 60.0
 """Seconds between two warnings of a wrong key for one id: a stranger could fill the screen else."""
 WARNED = 1000
@@ -59,14 +56,12 @@ class SecureCalls:
         calls: Calls,
         connections: Connections,
         resolver: NameResolver,
-        ledger: Ledger | None,
     ) -> None:
         self._context = context
         self._trust = trust
         self._calls = calls
         self._connections = connections
         self._resolver = resolver
-        self._ledger = ledger
         self._strangers = calls.strangers
         self._dialled: dict[SecurePeerConnection, Deferred[SecurePeerConnection]] = {}
         self._attempts: dict[SecurePeerConnection, Attempt] = {}
@@ -100,24 +95,10 @@ class SecureCalls:
             self, clock, limits, handshake, called, tls_server=tls_server, punch=punch
         )
         self._connections.add(link)
-        link.toll = lambda cost: self._toll(link.key, cost)
+        link.toll = lambda cost: self._connections.toll(link.key, cost)
         if attempt is not None:
             self._attempts[link] = attempt
         return link
-
-    def _toll(self, key: str, cost: int) -> float:
-        """Take what messages of `key` cost; return the seconds for which nothing more is read."""
-        wait = self._strangers.talks.take(key, self._context.clock.seconds(), cost)
-        ledger = self._ledger
-        if ledger is None:
-            return wait
-        if ledger.was_thinned(key):
-            name = next((one.name for one in self._calls.all if one.key == key), key)
-            most = f"{self._context.limits.person_log // 2**20} MiB"
-            self._context.publish(
-                Notice(f"your log has {most} of messages from {name}: the oldest are removed")
-            )
-        return max(wait, FULL_LOG) if ledger.is_full(key) else wait
 
     def made(self, link: SecurePeerConnection) -> Deferred[SecurePeerConnection]:
         """Fires when TLS stands on a connection that we make; fails with Unreachable."""

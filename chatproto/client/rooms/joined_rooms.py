@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,6 +13,7 @@ from chatproto.client.events import RoomChanged
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.requests import Requests
 from chatproto.client.rooms.absence import Absence
+from chatproto.client.rooms.member_keys import MemberKeys
 from chatproto.client.rooms.membership import Membership
 from chatproto.client.rooms.remembered_rooms import RememberedRooms
 from chatproto.client.rooms.room_log import RoomLog
@@ -27,7 +28,7 @@ from chatproto.directory.room_client import RoomClient
 from chatproto.net.timers import Timers
 from chatproto.wire import bcp2_rooms, reasons
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_rooms import Said
+from chatproto.wire.bcp2_rooms import JoinAck, Said
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.room_fields import read_room
@@ -53,8 +54,8 @@ RETRY_AFTER = 5
 
 
 class JoinedRooms:
-    """Every room by its name. `connection` asks the server; None where it has no rooms. `others`: ids that
-    another key has than the pinned one.
+    """Every room by its name. `connection` asks the server; None where it has no rooms. `member_keys`: finds
+    members whose id is pinned to another key.
 
     `here`: the key of the server. The rooms that are remembered for it are joined as soon as it knows us;
     none of them becomes the target by that.
@@ -73,9 +74,9 @@ class JoinedRooms:
         events: ServerEvents,
         remembered: RememberedRooms,
         here: Callable[[], str],
-        others: Container[str] = (),
+        member_keys: MemberKeys,
     ) -> None:
-        self._others = others
+        self._member_keys = member_keys
         self.tell = context.publish
         self.limits = context.limits
         self.own_id = context.settings.client_id
@@ -206,7 +207,7 @@ class JoinedRooms:
             room,
             secret,
             absence,
-            self._others,
+            self._member_keys.others,
         )
         self._all[room] = membership
         return membership
@@ -223,8 +224,7 @@ class JoinedRooms:
             self._drop(membership, error.cause)
             raise
         self._remembered.entered(self._here(), membership.name, membership.secret)
-        self.tell(joined(ack, self.own_id))
-        membership.told = True
+        self._tell_in(membership, ack)
         await membership.catch_up(ack.last)
         self.settled()
 
@@ -307,6 +307,7 @@ class JoinedRooms:
             case bcp2_rooms.Joined(room, who, role):
                 membership.came_in(who)
                 self.tell(RoomChanged(room, "joined", who, count=membership.count, role=role))
+                self._member_keys.look(room, (who,))
             case bcp2_rooms.Parted(room, who, reason) if who == self.own_id:
                 self._remembered.left(self._here(), room)
                 self._drop(membership, Cause(Reason.NOT_IN_ROOM, reason or reasons.PUT_OUT()))
@@ -340,8 +341,7 @@ class JoinedRooms:
         async def work() -> None:
             try:
                 ack = await membership.enter()
-                self.tell(joined(ack, self.own_id, again=membership.told))
-                membership.told = True
+                self._tell_in(membership, ack)
                 await membership.catch_up(ack.last)
             except ServerUnreachable:
                 return  # the next connection tries it again
@@ -366,6 +366,11 @@ class JoinedRooms:
         membership.lost()
         membership.end_kept()
         self._retries.after(membership.name, seconds, again)
+
+    def _tell_in(self, membership: Membership, ack: JoinAck) -> None:
+        self.tell(joined(ack, self.own_id, again=membership.told))
+        membership.told = True
+        self._member_keys.look(membership.name, (one.id for one in ack.members))
 
     def _tell_out(self, membership: Membership, reason: str) -> None:
         event = RoomChanged(membership.name, "parted", self.own_id, reason=reason or None, own=True)

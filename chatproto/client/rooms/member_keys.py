@@ -8,7 +8,7 @@ from itertools import islice
 from twisted.internet.defer import Deferred
 
 from chatproto.client.context import Context, Signal
-from chatproto.client.events import Event, Notice, RoomChanged
+from chatproto.client.events import Notice
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
 from chatproto.wire.reasons import OTHER_KEY_IN_ROOM, CodedError
@@ -35,25 +35,18 @@ class MemberKeys:
         self._context = context
         self._trust = trust
         self._client = client
-        context.publish.listen(self._heard)
 
-    def _heard(self, event: Event) -> None:
-        match event:
-            case RoomChanged(room, "joined", own=True, members=tuple(ids)):
-                self._look(room, islice(filter(self._pinned, ids), MOST))
-            case RoomChanged(room, "joined", str(client_id)) if self._pinned(client_id):
-                self._look(room, (client_id,))
+    def look(self, room: str, ids: Iterable[str]) -> None:
+        """Ask for the keys of those of `ids` that are pinned; they are in `room`, or have joined it."""
+        wanted = tuple(islice(filter(self._pinned, ids), MOST))
+        if wanted and self._client is not None:
+            Deferred.fromCoroutine(self._ask(self._client, room, wanted))
 
     def _pinned(self, client_id: str) -> str:
         """Return the key that is pinned to `client_id`; empty for none, and for this client itself."""
         own = client_id == self._context.settings.client_id
         pin = self._trust.pinned(client_id) if self._trust is not None and not own else None
         return pin.key if pin is not None else ""
-
-    def _look(self, room: str, ids: Iterable[str]) -> None:
-        wanted = tuple(ids)
-        if wanted and self._client is not None:
-            Deferred.fromCoroutine(self._ask(self._client, room, wanted))
 
     async def _ask(self, client: RoomClient, room: str, ids: tuple[str, ...]) -> None:
         for client_id in ids:
