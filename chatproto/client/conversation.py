@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from chatproto.client.calls.rendezvous import path_of
 from chatproto.client.context import Context, Signal
-from chatproto.client.events import Bye, Event, Failed, SessionChanged
+from chatproto.client.events import Bye, Event, Failed, MessageReceived, SessionChanged
 from chatproto.client.message_news import MessageNews
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.requests import current, take_part, telling
@@ -416,7 +416,8 @@ class Conversation(Target):
                 self.show("open", host=None, port=None, **news)
             case Received(text, id, line, at):
                 self.heard_any = True
-                self.news.heard(self.name, text, id, self._context.now() if at is None else at)
+                said = self._context.now() if at is None else at
+                tell(MessageReceived(self.name, text, id or None, said=said))
                 if line:
                     self._signals.shown(line)
             case Queued(_, id):

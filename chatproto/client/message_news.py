@@ -1,4 +1,4 @@
-"""Tell what becomes of the messages of one conversation, and to whose request each belongs."""
+"""Tell what becomes of our messages in one conversation, and to whose request each belongs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from chatproto.client.context import MessageParts
 from chatproto.client.events import (
     Delivered,
     Event,
-    MessageReceived,
     Notice,
     Sent,
     Uncertain,
@@ -77,10 +76,6 @@ class MessageNews:
         if key is None or not id:
             return self.next_part()
         return self._parts.pop((key, id), None) if ended else self._parts.get((key, id))
-
-    def heard(self, name: str, text: str, id: int, said: Wall) -> None:
-        """Tell a received `text`, said at `said`; `id` is 0 where messages have no number."""
-        self._tell(MessageReceived(from_=name, text=text, id=id or None, said=said))
 
     def written(
         self, name: str, text: str, said: Wall, key: str | None = None, id: int | None = None

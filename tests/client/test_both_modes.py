@@ -44,6 +44,7 @@ class Called(Both):
         self.calls("bob").says("hello")
         [heard] = self.told(MessageReceived)
         self.assertEqual((heard.from_, heard.text), ("bob", "hello"))
+        self.assertEqual(heard.id, 1 if self.keyed else None)  # where messages have a number
 
     def test_an_ignored_caller_is_dropped(self) -> None:
         self.node.ignore("bob")
