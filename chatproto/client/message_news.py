@@ -170,32 +170,34 @@ class MessageNews:
         self._held.discard(fate.id)
         part = self._part(key, fate.id, ended=True)
         text = (fate.text or None) if late or fate.state != ledger.DELIVERED else None
-        with telling(part):
-            self._tell(outcome_event(name, fate, fate.reason or NOT_ARRIVED(), text))
-        if part is not None:
-            end_with(part, fate, fate.reason or NOT_ARRIVED())
+        tell_outcome(self._tell, part, name, fate, fate.reason or NOT_ARRIVED(), text)
 
 
 def _queued(name: str, id: int) -> str:
     return f"message {id} is queued for {name} (/unsend {id} to cancel)"
 
 
-def outcome_event(name: str, fate: MessageOutcome, reason: str, text: str | None) -> Event:
-    """Make the event of a message's outcome; `reason`: why it was not delivered."""
-    match fate.state:
-        case ledger.DELIVERED:
-            return Delivered(name, fate.id, text)
-        case ledger.UNCERTAIN:
-            return Uncertain(name, fate.id, text)
-    return Undelivered(name, reason, fate.id, text)
+def tell_outcome(
+    tell: Callable[[Event], None],
+    part: AskedPart | None,
+    name: str,
+    fate: MessageOutcome,
+    reason: str,
+    text: str | None,
+) -> None:
+    """Tell the outcome of a message to `name`, and end its part of a request.
 
-
-def end_with(part: AskedPart, fate: MessageOutcome, reason: str) -> None:
-    """End the part of a message that has this outcome."""
-    match fate.state:
-        case ledger.DELIVERED:
-            part.end("delivered")
-        case ledger.UNCERTAIN:
-            part.end("uncertain")
-        case _:
-            part.fail(reason)
+    Args: reason: why it was not delivered. text: of the message; None if it need not be repeated.
+    """
+    with telling(part):
+        match fate.state:
+            case ledger.DELIVERED:
+                tell(Delivered(name, fate.id, text))
+            case ledger.UNCERTAIN:
+                tell(Uncertain(name, fate.id, text))
+            case _:
+                tell(Undelivered(name, reason, fate.id, text))
+    if part is not None and fate.state == ledger.UNDELIVERED:
+        part.fail(reason)
+    elif part is not None:
+        part.end(fate.state)

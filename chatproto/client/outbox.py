@@ -12,10 +12,10 @@ from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.deliveries import Deliveries
 from chatproto.client.events import CommandOutput, Failed, MessageReceived, Notice
-from chatproto.client.message_news import end_with, outcome_event
+from chatproto.client.message_news import tell_outcome
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
-from chatproto.client.requests import take_part, telling
+from chatproto.client.requests import take_part
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import Recipient
@@ -382,10 +382,7 @@ class Outbox:
         for one in outcomes:
             part = self._context.messages.pop((key, one.id), None)
             text = None if one.state == DELIVERED else one.text or None
-            with telling(part):
-                self._context.publish(outcome_event(name, one, reason, text))
-            if part is not None:
-                end_with(part, one, reason)
+            tell_outcome(self._context.publish, part, name, one, reason, text)
 
 
 def _messages(count: int) -> str:

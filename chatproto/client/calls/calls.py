@@ -17,6 +17,7 @@ from chatproto.client.targets import AwayContact
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
+from chatproto.session.effects import Effect
 from chatproto.session.session import PeerSession
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import Capabilities
@@ -82,6 +83,15 @@ class Calls:
     def talks_with(self, key: str) -> bool:
         """Return True if there is a conversation with the owner of `key`."""
         return any(one.key == key for one in self.all)
+
+    def ring(self, conversation: Conversation, effects: list[Effect], at_once: bool) -> None:
+        """Apply the `effects` of a call of the peer, or take it `at_once`, which may make it the target."""
+        if not at_once:
+            conversation.perform(effects)
+            return
+        if self.all.vacant:
+            self.all.move_to(conversation)
+        self.take(conversation)
 
     def take(self, conversation: Conversation) -> None:
         """Take the call of `conversation`."""

@@ -150,13 +150,7 @@ class PlainCalls:
         at_once = settings.answer == "all" or (settings.plain and settings.answer != "none")
         host, port = conversation.host or link.host, conversation.port or link.port
         self._context.publish(IncomingCallEvent(conversation.name, host, port, ask=not at_once))
-        effects = conversation.session.called(link)
-        if not at_once:
-            conversation.perform(effects)
-            return
-        if self._calls.all.vacant:
-            self._calls.all.move_to(conversation)
-        conversation.perform(conversation.session.accept())
+        self._calls.ring(conversation, conversation.session.called(link), at_once)
 
     def _tell_refused(self, link: PlainPeerConnection) -> None:
         """Tell it once for each machine that calls in plain text, or a stranger could fill the screen."""

@@ -261,13 +261,7 @@ class SecureCalls:
                 path="relay" if link.relayed else None,
             )
         )
-        effects = conversation.session.called(link, opening_of(call))
-        if not at_once:
-            conversation.perform(effects)
-            return
-        if self._calls.all.vacant:
-            self._calls.all.move_to(conversation)
-        self._calls.take(conversation)
+        self._calls.ring(conversation, conversation.session.called(link, opening_of(call)), at_once)
 
     def _claims(self, conversation: Conversation, client_id: str, belief: Belief) -> None:
         """Name the one of `conversation`, who claims `client_id` and has proved a key."""
