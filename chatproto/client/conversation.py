@@ -171,7 +171,7 @@ class Conversation(Target):
         self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
         self.tries = RedialState()
         self._timers = Timers(context.clock)
-        self.news = MessageNews(context.publish, context.messages)
+        self.news = MessageNews(self, context.publish, context.messages)
         self.call_part = take_part()
         """AskedPart of the request that called them."""
         self.warned_of = ""  # a text that may be too long for their program, until it is said again
@@ -278,7 +278,7 @@ class Conversation(Target):
         """Say `text` now, or as soon as can be. Raises LocalError, LedgerTrouble."""
         effects = self.session.say(text, self._context.now())
         post = self.session.post
-        self.news.asked(self.key, post.last if post is not None else 0)
+        self.news.asked(post.last if post is not None else 0)
         self.perform(effects)
 
     def perform(self, effects: list[Effect]) -> None:
@@ -423,9 +423,9 @@ class Conversation(Target):
             case Queued(_, id):
                 self._tell_kept(id)
             case Unsaid(text, reason):
-                self.news.unsaid(self.name, text, reason)
+                self.news.unsaid(text, reason)
             case MessageOutcome():
-                self.news.became(self.name, self.key, effect)
+                self.news.became(effect)
             case SessionEnded(reason):
                 self._timers.stop()
                 self.tries.stop()
@@ -451,14 +451,14 @@ class Conversation(Target):
         if entry.kind != MSG:
             return
         if news.first:
-            self.news.written(self.name, entry.text, entry.at, self.key, entry.id)
+            self.news.written(entry.text, entry.at, entry.id)
         if "ack" not in self._timers:
             self._timers.after("ack", ACK_WAIT, self._tell_waiting)
 
     def spoke(self, text: str) -> None:
         """Report that `text` was written, in a dialect whose messages have no numbers."""
         self.said_any = True
-        self.news.written(self.name, text, self._context.now())
+        self.news.written(text, self._context.now())
         self._context.settled(None)
 
     def store_failed(self, error: LedgerTrouble) -> None:
@@ -477,7 +477,7 @@ class Conversation(Target):
         self.news.waited(post.unsettled)
         before = post.last
         effects = self.session.attach(post, self._context.now())
-        self.news.numbered(post.key, range(before + 1, post.last + 1))
+        self.news.numbered(range(before + 1, post.last + 1))
         self.perform(effects)
 
     def speak_plainly(self, dialect: Dialect) -> None:
@@ -490,23 +490,23 @@ class Conversation(Target):
 
     def _tell_kept(self, id: int) -> None:
         if id and self.state is not SessionState.OPEN:
-            self.news.kept(self.name, self.key, id)
+            self.news.kept(id)
 
     def _tell_held(self) -> None:
         """Say which messages wait for our turn."""
         session = self.session
         if self.state is not SessionState.OPEN or session.floor.may_speak:
             return
-        if session.post is not None and self.key is not None:
-            self.news.hold(self.name, self.key, session.post.held)
+        if session.post is not None:
+            self.news.hold(session.post.held)
         else:
-            self.news.hold_unnumbered(self.name, len(session.waiting))
+            self.news.hold_unnumbered(len(session.waiting))
 
     def _tell_waiting(self) -> None:
         """Say which messages were written and have not arrived."""
         post = self.session.post
         if post is not None and not self.quiet:
-            self.news.wait(self.name, self.key, post.queued)
+            self.news.wait(post.queued)
 
     def _see_path(self) -> bool:
         """Note the path of the connection; return True if it is another one than before."""

@@ -16,6 +16,7 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.requests import AskedPart, take_part, telling
+from chatproto.client.targets import Target
 from chatproto.net.clock import Wall
 from chatproto.session import ledger
 from chatproto.session.effects import MessageOutcome
@@ -40,10 +41,12 @@ class _Unnumbered:
 class MessageNews:
     """Remembers of which messages was told that they wait, so that their fate names them by their text.
 
-    `name` is what the person calls the other one, who may be given another meanwhile.
+    Args: target: the conversation; its name may change. tell: shows an event. parts: of requests whose
+    messages have numbers.
     """
 
-    def __init__(self, tell: Callable[[Event], None], parts: MessageParts) -> None:
+    def __init__(self, target: Target, tell: Callable[[Event], None], parts: MessageParts) -> None:
+        self._target = target
         self._tell = tell
         self._kept: set[int] = set()
         self.waited: Callable[[Iterable[int]], None] = self._kept.update
@@ -52,58 +55,51 @@ class MessageNews:
         self._parts = parts
         self._unnumbered: deque[_Unnumbered] = deque()  # texts that have no number, or not yet
 
-    def asked(self, key: str | None, id: int) -> None:
+    def asked(self, id: int) -> None:
         """Note whose request the text was that is said now; `id` is 0 if it has no number yet."""
         part = take_part()
-        if key is None or not id:
+        if not id:
             self._unnumbered.append(_Unnumbered(part))
         elif part is not None:
-            self._parts[key, id] = part
+            self._parts[self._place_of(id)] = part
 
-    def numbered(self, key: str, ids: Iterable[int]) -> None:
+    def numbered(self, ids: Iterable[int]) -> None:
         """Note the numbers `ids` that the texts without one have now, the oldest first."""
         for id in ids:
             part = self.next_part()
             if part is not None:
-                self._parts[key, id] = part
+                self._parts[self._place_of(id)] = part
 
     def next_part(self) -> AskedPart | None:
         """Remove the text without a number that has waited longest, and return whose request it was."""
         return self._unnumbered.popleft().part if self._unnumbered else None
 
-    def _part(self, key: str | None, id: int | None, *, ended: bool) -> AskedPart | None:
-        """Return of whose request message `id` is; `ended`: nothing more is told of it."""
-        if key is None or not id:
-            return self.next_part()
-        return self._parts.pop((key, id), None) if ended else self._parts.get((key, id))
-
-    def written(
-        self, name: str, text: str, said: Wall, key: str | None = None, id: int | None = None
-    ) -> None:
+    def written(self, text: str, said: Wall, id: int | None = None) -> None:
         """A connection took `text`, which was said at the moment `said`."""
-        part = self._part(key, id, ended=not id)
+        part = self._part(id) if id else self.next_part()
         self._held.discard(id or 0)
         with telling(part):
-            self._tell(Sent(text, id, to=name, said=said))
+            self._tell(Sent(text, id, to=self._target.name, said=said))
         if part is not None and not id:
             part.end("sent")
 
-    def hold(self, name: str, key: str, ids: Iterable[int]) -> None:
+    def hold(self, ids: Iterable[int]) -> None:
         """Tell which messages wait for our turn, unless that was told of them before."""
         fresh = [id for id in ids if id not in self._held]
         self._held.update(fresh)
-        self._tell_held(name, [(id, self._parts.get((key, id))) for id in fresh])
+        self._tell_held([(id, self._part(id)) for id in fresh])
 
-    def hold_unnumbered(self, name: str, count: int) -> None:
+    def hold_unnumbered(self, count: int) -> None:
         """Tell that the latest `count` texts without a number wait for our turn, likewise."""
         waiting = list(self._unnumbered)[len(self._unnumbered) - count :]
         fresh = [one for one in waiting if not one.held]
         for one in fresh:
             one.held = True
-        self._tell_held(name, [(None, one.part) for one in fresh])
+        self._tell_held([(None, one.part) for one in fresh])
 
-    def _tell_held(self, name: str, held: list[tuple[int | None, AskedPart | None]]) -> None:
+    def _tell_held(self, held: list[tuple[int | None, AskedPart | None]]) -> None:
         """Tell of each message by itself, or their number if they are more than `EACH`."""
+        name = self._target.name
         if len(held) <= EACH:
             for id, part in held:
                 with telling(part):
@@ -115,29 +111,31 @@ class MessageNews:
             if part is not None:
                 part.end("queued")
 
-    def left(self, name: str, key: str, ids: Iterable[int]) -> None:
+    def left(self, ids: Iterable[int]) -> None:
         """Tell that the messages that waited for our turn stay in the outbox: the conversation is over.
 
         Only those of requests are told one by one; the outbox tells how many there are.
         """
         for id in ids:
-            part = self._parts.get((key, id))
-            if id in self._held and part is not None:
-                self._kept.add(id)
-                with telling(part):
-                    self._tell(Notice(_queued(name, id), name, id))
+            if id in self._held and self._part(id) is not None:
+                self._tell_kept(id)
         self._held.clear()
 
-    def kept(self, name: str, key: str | None, id: int) -> None:
+    def kept(self, id: int) -> None:
         """Report that a message is queued until there is a connection."""
-        self._kept.add(id)
-        part = self._parts.get((key or "", id))
-        with telling(part):
-            self._tell(Notice(_queued(name, id), name, id))
+        self._tell_kept(id)
+        part = self._part(id)
         if part is not None:
             part.end("queued")
 
-    def wait(self, name: str, key: str | None, ids: Iterable[int]) -> None:
+    def _tell_kept(self, id: int) -> None:
+        name = self._target.name
+        self._kept.add(id)
+        with telling(self._part(id)):
+            text = f"message {id} is queued for {name} (/unsend {id} to cancel)"
+            self._tell(Notice(text, name, id))
+
+    def wait(self, ids: Iterable[int]) -> None:
         """Tell which written messages have not arrived: the connection broke or is silent.
 
         One event each, or one for all of them if they are more than `EACH`.
@@ -145,36 +143,42 @@ class MessageNews:
         fresh = [id for id in ids if id not in self._kept]
         if len(fresh) <= EACH:
             for id in fresh:
-                self.kept(name, key, id)
+                self.kept(id)
             return
         self._kept.update(fresh)
+        name = self._target.name
         which = f"messages {fresh[0]} to {fresh[-1]} are queued for {name}"
         self._tell(Notice(f"{which} (/unsend {fresh[0]} to cancel the first)", name))
         for id in fresh:
-            part = self._parts.get((key or "", id))
+            part = self._part(id)
             if part is not None:
                 part.end("queued")
 
-    def unsaid(self, name: str, text: str, reason: str) -> None:
+    def unsaid(self, text: str, reason: str) -> None:
         """Report a message that was not sent and will not be."""
-        part = self._part(None, None, ended=True)
+        part = self.next_part()
         with telling(part):
-            self._tell(Undelivered(name, reason, text=text))
+            self._tell(Undelivered(self._target.name, reason, text=text))
         if part is not None:
             part.fail(reason)
 
-    def became(self, name: str, key: str | None, fate: MessageOutcome) -> None:
+    def became(self, fate: MessageOutcome) -> None:
         """This is known now; with its text if it was told that it waits."""
         late = fate.id in self._kept
         self._kept.discard(fate.id)
         self._held.discard(fate.id)
-        part = self._part(key, fate.id, ended=True)
+        part = self._parts.pop(self._place_of(fate.id), None)
         text = (fate.text or None) if late or fate.state != ledger.DELIVERED else None
-        tell_outcome(self._tell, part, name, fate, fate.reason or NOT_ARRIVED(), text)
+        why = fate.reason or NOT_ARRIVED()
+        tell_outcome(self._tell, part, self._target.name, fate, why, text)
 
+    def _part(self, id: int) -> AskedPart | None:
+        """Return of whose request message `id` is."""
+        return self._parts.get(self._place_of(id))
 
-def _queued(name: str, id: int) -> str:
-    return f"message {id} is queued for {name} (/unsend {id} to cancel)"
+    def _place_of(self, id: int) -> tuple[str, int]:
+        """Return where the part of message `id` is kept."""
+        return self._target.log_key or "", id
 
 
 def tell_outcome(

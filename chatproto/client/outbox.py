@@ -136,7 +136,7 @@ class Outbox:
         if not posts.lasts(post.key):
             self._tell_all(post.key, post.name, post.give_up(), reasons.OVER_BEFORE())
             return
-        ended.news.left(ended.name, post.key, post.queued)
+        ended.news.left(post.queued)
         if not self._ending:
             if not ended.quiet:
                 self._context.publish(Notice(f"{_messages(len(post))} queued for {post.name}"))

@@ -13,6 +13,8 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.message_news import MessageNews
+from chatproto.client.targets import AwayContact
+from chatproto.identity.recipient import KeyedPerson
 from chatproto.net.clock import Wall
 from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import DELIVERED, UNCERTAIN, UNDELIVERED
@@ -23,11 +25,11 @@ KEY = "sha256:" + "A" * 52
 class MessageNewsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.events: list[Event] = []
-        self.news = MessageNews(self.events.append, {})
+        self.news = MessageNews(AwayContact(KeyedPerson(KEY), "bob"), self.events.append, {})
 
     def test_what_goes_has_its_number_where_there_is_one(self) -> None:
-        self.news.written("bob", "yes", Wall(3.0))
-        self.news.written("bob", "yes", Wall(4.0), KEY, 3)
+        self.news.written("yes", Wall(3.0))
+        self.news.written("yes", Wall(4.0), 3)
         wanted = [
             Sent("yes", None, to="bob", said=Wall(3.0)),
             Sent("yes", 3, to="bob", said=Wall(4.0)),
@@ -35,18 +37,18 @@ class MessageNewsTests(SynchronousTestCase):
         self.assertEqual(self.events, wanted)
 
     def test_one_that_arrives_is_named_by_its_text_only_if_it_was_told_to_wait(self) -> None:
-        self.news.kept("bob", KEY, 2)
+        self.news.kept(2)
         for id in (1, 2, 2):
-            self.news.became("bob", KEY, MessageOutcome(id, DELIVERED, "hi", ""))
+            self.news.became(MessageOutcome(id, DELIVERED, "hi", ""))
         wait = Notice("message 2 is queued for bob (/unsend 2 to cancel)", "bob", 2)
         told = [Delivered("bob", id, text) for id, text in ((1, None), (2, "hi"), (2, None))]
         self.assertEqual(self.events, [wait, *told])
 
     def test_one_that_does_not_arrive_always_is_with_the_reason(self) -> None:
-        self.news.became("bob", KEY, MessageOutcome(1, UNDELIVERED, "hi", "cancelled with /unsend"))
-        self.news.became("bob", KEY, MessageOutcome(2, UNDELIVERED, "there", ""))
-        self.news.became("bob", KEY, MessageOutcome(3, UNCERTAIN, "you", ""))
-        self.news.unsaid("bob", "me", "connection lost")
+        self.news.became(MessageOutcome(1, UNDELIVERED, "hi", "cancelled with /unsend"))
+        self.news.became(MessageOutcome(2, UNDELIVERED, "there", ""))
+        self.news.became(MessageOutcome(3, UNCERTAIN, "you", ""))
+        self.news.unsaid("me", "connection lost")
         wanted = [
             Undelivered("bob", "cancelled with /unsend", 1, "hi"),
             Undelivered("bob", "the connection ended before it arrived", 2, "there"),

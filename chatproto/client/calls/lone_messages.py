@@ -34,7 +34,7 @@ class LoneMessages:
         except PeerUnreachable as error:
             conversation.lone_frames -= 1
             if frame.text is not None:
-                conversation.news.unsaid(conversation.name, frame.text, str(error))
+                conversation.news.unsaid(frame.text, str(error))
         else:
             conversation.lone_frames -= 1
             link.write_last(frame.data, frame.text)
