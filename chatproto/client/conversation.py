@@ -316,14 +316,6 @@ class Conversation(Target):
             return {}
         return {"encrypted": self.key is not None, "security": self.security()}
 
-    def unsend(self, number: int) -> None:
-        """Take back message `number`, which has not arrived. Raises LocalError in plain text."""
-        self.perform(self.session.unsend(number))
-
-    def move(self, link: SecurePeerConnection) -> None:
-        """Continue on `link`, a better path that we dialled."""
-        self.perform(self.session.move(link))
-
     def current(self) -> bool:
         """Return True if typed lines without a slash go here."""
         return self._is_current(self)

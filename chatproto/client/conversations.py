@@ -215,13 +215,9 @@ class Conversations:
             and what in ("", one.name, one.name.rstrip("?"), str(one.number))
         ]
 
-    def strangers_ringing(self) -> int:
-        """Return how many calls ring whose key is not pinned."""
-        return sum(one.state is SessionState.RINGING and not one.known for one in self._all)
-
-    def known_ringing(self) -> int:
-        """Return how many calls of pinned keys ring."""
-        return sum(one.state is SessionState.RINGING and one.known for one in self._all)
+    def count_ringing(self, *, known: bool) -> int:
+        """Return how many calls ring of pinned keys (`known`), or of all others."""
+        return sum(one.state is SessionState.RINGING and one.known is known for one in self._all)
 
     def ringing(self, what: str = "") -> Conversation:
         """Return the last call that rings, of `what` (a name or number) if given. Raises LocalError 404."""

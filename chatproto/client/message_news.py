@@ -118,22 +118,18 @@ class MessageNews:
         """
         for id in ids:
             if id in self._held and self._part(id) is not None:
-                self._tell_kept(id)
+                self.kept(id)
         self._held.clear()
 
     def kept(self, id: int) -> None:
         """Report that a message is queued until there is a connection."""
-        self._tell_kept(id)
-        part = self._part(id)
-        if part is not None:
-            part.end("queued")
-
-    def _tell_kept(self, id: int) -> None:
-        name = self._target.name
+        name, part = self._target.name, self._part(id)
         self._kept.add(id)
-        with telling(self._part(id)):
+        with telling(part):
             text = f"message {id} is queued for {name} (/unsend {id} to cancel)"
             self._tell(Notice(text, name, id))
+        if part is not None:
+            part.end("queued")
 
     def wait(self, ids: Iterable[int]) -> None:
         """Tell which written messages have not arrived: the connection broke or is silent.

@@ -151,7 +151,7 @@ class Outbox:
             assert recipient is not None
             conversation = calls.all.with_recipient(recipient) or calls.all.called(to)
         if conversation is not None:
-            conversation.unsend(number)
+            conversation.perform(conversation.session.unsend(number))
             return
         if posts is None or recipient is None or recipient.key is None:
             raise LocalError(

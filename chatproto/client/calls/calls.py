@@ -152,7 +152,7 @@ class Calls:
 
     def counters(self) -> dict[str, int]:
         """Return what strangers hold, and what was refused to them."""
-        ringing = self.all.strangers_ringing()
+        ringing = self.all.count_ringing(known=False)
         return {**self.strangers.counters(), "ringing": ringing}
 
     def begin(

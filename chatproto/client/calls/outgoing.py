@@ -105,14 +105,14 @@ class CallDialer:
         self._calls.attach(conversation)
         return conversation
 
-    def _other_with(self, conversation: Conversation) -> Conversation | None:
-        """Another conversation with the recipient of this one."""
+    def _other_with(self, recipient: Recipient, conversation: Conversation) -> Conversation | None:
+        """Return the conversation with `recipient` that is another than `conversation`."""
         found = (one for one in self._calls.all if one is not conversation)
-        return next((one for one in found if one.recipient == conversation.recipient), None)
+        return next((one for one in found if one.recipient == recipient), None)
 
     def place(self, conversation: Conversation, contact: Contact) -> None:
         """Call `contact` in `conversation`, or go on with the one that there is with them."""
-        known = self._other_with(conversation)
+        known = self._other_with(conversation.recipient, conversation)
         if known is None and not conversation.session.dialect.numbered:
             known = self._in_plain_text(conversation, contact)
         if known is not None:
@@ -155,9 +155,7 @@ class CallDialer:
         """Another conversation with whoever is at the end of `link`, which was made for this one."""
         if not may_be(conversation.recipient, link.key):
             return None
-        shown = KeyedPerson(link.key)
-        found = (one for one in self._calls.all if one is not conversation)
-        return next((one for one in found if one.recipient == shown), None)
+        return self._other_with(KeyedPerson(link.key), conversation)
 
     def _name(self, conversation: Conversation, contact: Contact) -> None:
         wanted = contact.client_id

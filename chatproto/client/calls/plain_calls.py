@@ -139,7 +139,7 @@ class PlainCalls:
             link.drop()
             self._tell_refused(link)
             return
-        ringing = self._calls.all.strangers_ringing()
+        ringing = self._calls.all.count_ringing(known=False)
         if not self._strangers.may_ring("", link.host, False, ringing, silent=not link.heard_any):
             link.drop()
             return

@@ -105,7 +105,7 @@ class RendezvousTable:
             return
         if self._connections.adopt(link, conversation):
             conversation.race = meeting.race
-            conversation.move(link)
+            conversation.perform(conversation.session.move(link))
 
     def look_again(self, meeting: Connector) -> None:
         """Look for a direct path again, because the relay carries the conversation."""

@@ -194,16 +194,19 @@ class SecureCalls:
         else:
             self._ring(link, call, belief)
 
-    def _note_race(self, conversation: Conversation, link: SecurePeerConnection) -> None:
-        """Keep for /path which race of paths `link`, on which the peer called, was made for."""
+    def _join(self, link: SecurePeerConnection, conversation: Conversation) -> bool:
+        """Let `link`, on which the peer called, carry `conversation`, if that is with its key."""
+        if not self._connections.join(link, conversation):
+            return False
+        self._strangers.left(link)
         attempt = self._attempts.get(link)
         if attempt is not None:
-            conversation.race = attempt.race
+            conversation.race = attempt.race  # for /path
+        return True
 
     def _may_ring(self, link: SecurePeerConnection, known: bool) -> bool:
         """Return True if there is a place for one more call that rings, of somebody `known` or not."""
-        everybody = self._calls.all
-        ringing = everybody.known_ringing() if known else everybody.strangers_ringing()
+        ringing = self._calls.all.count_ringing(known=known)
         return self._strangers.may_ring(link.key, link.host, known, ringing)
 
     def _impostor(self, link: SecurePeerConnection, client_id: str, belief: Belief) -> None:
@@ -222,15 +225,13 @@ class SecureCalls:
 
     def _goes_on(self, link: SecurePeerConnection, call: Chat, known: Conversation) -> None:
         """Handle a call while there is a conversation with the peer already, perhaps our own call."""
-        if not self._connections.join(link, known):
+        if not self._join(link, known):
             return
-        self._strangers.left(link)
         known.client_id = known.client_id or call.client_id
         self._calls.attach(known)
         session = known.session
         before = session.connection
         better = before is not None and before.relayed and not link.relayed
-        self._note_race(known, link)
         known.perform(session.called(link, opening_of(call), better))
 
     def _ring(self, link: SecurePeerConnection, call: Chat, belief: Belief) -> None:
@@ -241,9 +242,7 @@ class SecureCalls:
         self._claims(conversation, call.client_id, belief)
         conversation.host, conversation.port = link.host, link.port
         conversation.known = belief.worth is Worth.KNOWN
-        self._connections.join(link, conversation)
-        self._strangers.left(link)
-        self._note_race(conversation, link)
+        self._join(link, conversation)
         at_once = {
             "all": belief.confirmed,
             "known": belief.worth is Worth.KNOWN,
