@@ -437,12 +437,12 @@ class Conversation(Target):
                     self.call_part.fail(Cause(code, reason))
                 self._signals.ended((self, reason))
 
-    def written(self, news: EntryWritten) -> None:
+    def written(self, effect: EntryWritten) -> None:
         """Report a message that was written, and wait for its acknowledgement."""
-        entry = news.entry
+        entry = effect.entry
         if entry.kind != MSG:
             return
-        if news.first:
+        if effect.first:
             self.news.written(entry.text, entry.at, entry.id)
         if "ack" not in self._timers:
             self._timers.after("ack", ACK_WAIT, self._tell_waiting)

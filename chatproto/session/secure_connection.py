@@ -58,7 +58,7 @@ class SecureConversation(Protocol):
     def perform(self, effects: list[Effect]) -> None:
         """Apply `effects`, in order."""
 
-    def written(self, news: EntryWritten) -> None:
+    def written(self, effect: EntryWritten) -> None:
         """Note that an entry was written."""
 
     def store_failed(self, error: LedgerTrouble) -> None:

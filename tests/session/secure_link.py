@@ -128,8 +128,8 @@ class Owner:
     def perform(self, effects: list[Effect]) -> None:
         self.performed += effects
 
-    def written(self, news: EntryWritten) -> None:
-        self.spoken.append(news.entry)
+    def written(self, effect: EntryWritten) -> None:
+        self.spoken.append(effect.entry)
 
     def store_failed(self, error: LedgerTrouble) -> None:
         self.failed.append(error)
