@@ -101,6 +101,14 @@ class OfferTests(Case):
         first.deaf = False
         self.assertEqual(len(self.offers(first)), 1)
 
+    def test_a_connection_has_no_files_once_its_conversation_is_over(self) -> None:
+        self.called("bob")
+        [one] = self.node.client.conversations
+        link = one.session.connection
+        self.assertIsNotNone(link.files)
+        self.node.quit()
+        self.assertEqual((link.source, link.sink, link.files), (None, None, None))
+
 
 class PausedTests(Case):
     """Transfers that are not complete when the connection ends."""

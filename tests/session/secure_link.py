@@ -54,7 +54,7 @@ class Shake(Handshake):
 
 
 class NotedSession(PeerSession):
-    """Session that notes as messages what a connection tells it, and has nothing to say to it.
+    """Session that notes as messages what a connection tells it, and always answers `effects`.
 
     `trouble` is raised, and an entry in `taken_back` not wanted, when one is to be written.
     """
@@ -62,12 +62,13 @@ class NotedSession(PeerSession):
     def __init__(self, note: Callable[[Bcp2Message], None]) -> None:
         super().__init__(BCP2)
         self._note = note
+        self.effects: list[Effect] = []
         self.trouble: LedgerTrouble | None = None
         self.taken_back: set[int] = set()
 
     def _noted(self, message: Bcp2Message) -> list[Effect]:
         self._note(message)
-        return []
+        return self.effects
 
     def heard(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
         return self._noted(message_of(entry))

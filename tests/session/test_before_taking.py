@@ -96,6 +96,12 @@ class WhileItRingsTests(Case):
             wire.says(data)
             self.assertTrue(wire.aborted, data)
 
+    def test_whom_we_dial_does_not_call_before_a_conversation_takes_the_connection(self) -> None:
+        self.link()
+        self.l.conversation = None
+        self.says(CALL)
+        self.assertEqual(self.owner.news, [])
+
     def test_a_yes_to_what_was_not_asked_ends_it(self) -> None:
         wire = self.link()
         self.says(ChatAck("Bob", "full", "0" * 16))

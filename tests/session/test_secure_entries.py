@@ -6,16 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatproto.net.clock import Wall
-from chatproto.session.effects import Drop, SessionEnded, StopDialling
+from chatproto.session.effects import StopDialling
 from chatproto.session.ledger import MODE, MSG, TURN, LedgerTrouble, StreamEntry
-from chatproto.session.session import THEY_LEFT, PeerSession
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.bcp2_peer import Mode, Msg, MsgAck, Quit, Turn
-from chatproto.wire.dialects import BCP2
 from tests.limits import DEFAULTS
 from tests.net import Wire
-from tests.session.secure_link import AT, DATE, ME, PING, THEIRS, Case, says
+from tests.session.secure_link import AT, CALL, DATE, ME, PING, Case, says
 
 
 class SpeakingTests(Case):
@@ -124,12 +122,22 @@ class SpeakingTests(Case):
         self.assertEqual((taken, self.owner.news), ([about], []))
 
     def test_what_the_session_answers_is_applied(self) -> None:
-        self.talk()
-        self.owner.session = PeerSession(BCP2)
-        self.owner.session.called(self.l, THEIRS)
-        self.says(Quit())
-        ended = SessionEnded(THEY_LEFT)
-        self.assertEqual(self.owner.performed, [StopDialling(), Drop(self.l), ended])
+        msg, declined = Msg(7, DATE, "hello"), Error(603, about="CHAT")
+        for message in (
+            CALL,
+            msg,
+            Turn(8),
+            Mode(9, "half"),
+            MsgAck(1),
+            PingAck(),
+            declined,
+            Quit(),
+        ):
+            self.talk()
+            self.owner.notes.effects = [StopDialling()]
+            self.says(message)
+            self.assertEqual(self.owner.news, [message])
+            self.assertEqual(self.owner.performed, [StopDialling()], message)
 
     def test_what_cannot_be_stored_is_told(self) -> None:
         self.talk()
@@ -144,8 +152,10 @@ class SpeakingTests(Case):
 
     def test_an_error_is_not_answered(self) -> None:
         self.talk()
+        taken = list[Bcp2Message]()
+        self.l.files = taken.append
         self.says(Error(429))
-        self.assertEqual((self.owner.news, self.wrote()), ([], []))
+        self.assertEqual((self.owner.news, taken, self.wrote()), ([], [], []))
         self.assertFalse(self.wire.closing)
 
     def test_nothing_is_said_to_a_full_transport(self) -> None:
