@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -543,6 +543,21 @@ class DirectServer(tcp.Server):
         protocol = self.protocol
         del self.protocol, self.socket, self.fileno
         protocol.connectionLost(DONE)
+
+
+def write_to_all(connections: Iterable[Any], data: bytes) -> None:
+    """Write `data` to each of `connections`, without a call for each whose socket takes it whole."""
+    size = len(data)
+    for one in connections:
+        if one.__class__ is not DirectServer or one.TLS or one.is_gathering or not one._is_free:
+            one.write(data)
+            continue
+        try:
+            sent = one.socket.send(data)
+        except OSError:
+            sent = 0  # full, or broken: the reactor will find out which
+        if sent != size:
+            FileDescriptor.write(one, data[sent:])
 
 
 class DirectWriter:

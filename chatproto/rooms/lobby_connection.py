@@ -17,6 +17,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.net.fast_tcp import write_to_all
 from chatproto.net.receivers import TextConnection
 from chatproto.rooms.raw_text import BareText
 from chatproto.rooms.speaker_limiter import SpeakerLimiter
@@ -254,3 +255,14 @@ class LobbyConnection(TextConnection):
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
+
+
+def give_all(members: list[LobbyConnection], lines: bytes) -> None:
+    """Send `lines` to each of `members`, as `LobbyConnection.give` does."""
+    free = []
+    for member in members:
+        if member._full or member._out_bytes or member._unended != -inf or not member._ends_lines:
+            member.give(lines)
+        else:
+            free.append(member.transport)
+    write_to_all(free, lines)

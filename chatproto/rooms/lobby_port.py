@@ -22,7 +22,7 @@ from chatproto.rooms.lobby import (
     Went,
     name_wanted,
 )
-from chatproto.rooms.lobby_connection import LobbyConnection
+from chatproto.rooms.lobby_connection import LobbyConnection, give_all
 from chatproto.rooms.room_feed import RoomFeed
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
@@ -80,7 +80,7 @@ class LobbyPort(Factory):
         self._effects: deque[Effect] = deque()
         self._busy = False
         self._gathering: list[LobbyConnection] = []
-        self._feed: RoomFeed[LobbyConnection] = RoomFeed((), LobbyConnection.give)
+        self._feed: RoomFeed[LobbyConnection] = RoomFeed((), LobbyConnection.give, give_all)
         self._at_end = at_end_of_turn(clock)
         self._timed = False
 

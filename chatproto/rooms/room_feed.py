@@ -14,16 +14,24 @@ class RoomFeed(Generic[Listener]):
 
     `members` are those who are to get what is added from now on. Each has a place: how many of the lines it
     got. Those who have got least stand first, so that all lines that wait are one write for each.
+
+    `send_all`: sends the same to many at once; no member may leave because of what it does to another.
+    Without it each is sent by `send`.
     """
 
     def __init__(
-        self, members: Iterable[Listener], send: Callable[[Listener, bytes], None]
+        self,
+        members: Iterable[Listener],
+        send: Callable[[Listener, bytes], None],
+        send_all: Callable[[list[Listener], bytes], None] | None = None,
     ) -> None:
         self._send = send
+        self._send_all = send_all
         self._lines: list[bytes] = []
         self._end = 0  # the number of the next line
         self._places: OrderedDict[Listener, int] = OrderedDict.fromkeys(members, 0)
         self._own: dict[Listener, dict[int, bytes]] = {}
+        self._all: list[Listener] | None = None  # all members, or None: to be listed anew
         self.size = 0
         """Bytes of all lines that wait."""
         self._joined_from = -1
@@ -49,11 +57,13 @@ class RoomFeed(Generic[Listener]):
         self._places[guest] = self._end
         self._places.move_to_end(guest)
         self._own.pop(guest, None)
+        self._all = None
 
     def leave(self, guest: Listener) -> None:
         """Send `guest` nothing more; twice is once."""
         self._places.pop(guest, None)
         self._own.pop(guest, None)
+        self._all = None
 
     def catch_up(self, guest: Listener) -> None:
         """Send `guest` at once all that waits for it."""
@@ -68,6 +78,9 @@ class RoomFeed(Generic[Listener]):
     def go_on(self, most: int = 1) -> bool:
         """Send at most `most` members what waits for them; return True if others wait."""
         places, own, send = self._places, self._own, self._send
+        if self._send_all is not None and self._is_even(most):
+            self._send_even(self._send_all)
+            return False
         for _ in range(most):
             if not places:
                 break
@@ -80,6 +93,31 @@ class RoomFeed(Generic[Listener]):
             elif data := self._since(place, guest):
                 send(guest, data)
         return self._trim()
+
+    def _is_even(self, most: int) -> bool:
+        """Return True if the members are at most `most`, and the same lines wait for all of them."""
+        places = self._places
+        if not places or len(places) > most:
+            return False
+        return next(reversed(places.values())) == next(iter(places.values())) < self._end
+
+    def _send_even(self, send_all: Callable[[list[Listener], bytes], None]) -> None:
+        """Send all members the lines that wait, and count from there again: no place changes."""
+        places, own = self._places, self._own
+        place = next(iter(places.values()))
+        lines = self._lines[place - self._end :]
+        self._lines, self._own, self._end, self.size, self._joined_from = [], {}, place, 0, -1
+        if self._all is None:
+            self._all = list(places)
+        others = self._all.copy()
+        for guest in own:
+            if guest in places:
+                others.remove(guest)
+        send_all(others, b"".join(lines))
+        for guest, instead in own.items():
+            mine = [instead.get(number, line) for number, line in enumerate(lines, place)]
+            if guest in places and (data := b"".join(mine)):
+                self._send(guest, data)
 
     def _since(self, place: int, guest: Listener) -> bytes:
         """Join the lines from number `place` on, as `guest` is to have them."""

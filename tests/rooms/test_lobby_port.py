@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
@@ -432,6 +433,54 @@ class AnySplitTests(SynchronousTestCase):
             clock.advance(5)
             heard.append(bob.hears())
         self.assertEqual(heard[0], heard[1])
+
+
+def give_each(members: list[LobbyConnection], lines: bytes) -> None:
+    """Do what `give_all` stands for."""
+    for member in members:
+        member.give(lines)
+
+
+class GiveAllTests(SynchronousTestCase):
+    def heard(self, steps: list[tuple[str, int]]) -> list[tuple[str, bool]]:
+        """Return what three members hear in `steps`, and whether they were dropped."""
+        clock = Clock()
+        port = LobbyPort(clock, LobbyMembers(LIMITS), LIMITS)
+        members = [Member(port) for _ in range(3)]
+        clock.advance(0)
+        for step, number in steps:
+            member = members[number]
+            if step == "full":
+                member.protocol.pauseProducing()
+            elif step == "reads":
+                member.protocol.resumeProducing()
+            elif step == "wait":
+                clock.advance(number * LIMITS.frame_gap)
+            elif step == "turn":
+                clock.advance(0)
+            else:
+                member.send(step.encode())
+        clock.advance(1)
+        return [(one.hears(), one.transport.aborted) for one in members]
+
+    @settings(max_examples=100)
+    @example([("a\n", 0), ("/names\n", 1), ("a\n", 0)])
+    @example([("a", 1), ("wait", 2), *[("a\n", 0), ("turn", 0), ("a\n", 1), ("turn", 0)] * 2])
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(
+                    ["a\n", "a", "/names\n", "full", "reads", "wait", "turn", "b" * 90]
+                ),
+                st.integers(0, 2),
+            ),
+            max_size=30,
+        )
+    )
+    def test_each_hears_what_is_given_to_it_alone(self, steps: list[tuple[str, int]]) -> None:
+        together = self.heard(steps)
+        with patch.object(lobby_port, "give_all", give_each):
+            self.assertEqual(self.heard(steps), together)
 
 
 class PortTestsCutByTwisted(PortTests):

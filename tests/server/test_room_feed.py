@@ -26,9 +26,10 @@ from chatproto.wire.strict import encode
 from tests.contracts.names import key
 
 GUESTS = [cast(Any, f"g{number}") for number in range(5)]
+MOST = {"go": 1, "three": 3, "all": 5}
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["add", "own", "join", "leave", "catch", "go", "three"]),
+        st.sampled_from(["add", "own", "join", "leave", "catch", *MOST]),
         st.sampled_from(GUESTS),
     ),
     max_size=60,
@@ -44,13 +45,17 @@ class FeedTests(SynchronousTestCase):
         self.writes += 1
         self.got[guest] = self.got.get(guest, b"") + data
 
-    @given(STEPS)
+    def send_all(self, guests: list[Any], data: bytes) -> None:
+        for guest in guests:
+            self.send(guest, data)
+
+    @given(STEPS, st.booleans())
     def test_each_hears_what_was_said_while_they_were_there_in_order(
-        self, steps: list[tuple[str, Any]]
+        self, steps: list[tuple[str, Any]], together: bool
     ) -> None:
         self.got = {}
         members = set(GUESTS[:3])
-        feed = RoomFeed(GUESTS[:3], self.send)
+        feed = RoomFeed(GUESTS[:3], self.send, self.send_all if together else None)
         wanted: dict[Any, bytes] = {}
         for number, (step, guest) in enumerate(steps):
             line = b"<%d>" % number
@@ -69,13 +74,31 @@ class FeedTests(SynchronousTestCase):
             elif step == "catch":
                 feed.catch_up(guest)
                 self.assertEqual(self.got.get(guest, b""), wanted.get(guest, b""))
-            elif step in ("go", "three"):
-                waiting = feed.go_on(1 if step == "go" else 3)
+            elif step in MOST:
+                waiting = feed.go_on(MOST[step])
                 self.assertEqual(waiting, bool(feed))
         while feed.go_on(2):
             pass
         self.assertFalse(feed)
         self.assertEqual((self.got, feed.size), (wanted, 0))
+
+    def test_all_who_have_got_as_much_are_sent_it_together_but_who_said_it(self) -> None:
+        together: list[list[Any]] = []
+
+        def send_all(guests: list[Any], data: bytes) -> None:
+            together.append(guests)
+            self.send_all(guests, data)
+
+        feed = RoomFeed(GUESTS, self.send, send_all)
+        feed.add(b"one", {GUESTS[1]: b""})
+        self.assertFalse(feed.go_on(9))
+        feed.leave(GUESTS[0])
+        feed.add(b"two", {GUESTS[0]: b"gone"})
+        feed.add(b"three")
+        self.assertFalse(feed.go_on(9))
+        self.assertEqual(together, [[GUESTS[0], *GUESTS[2:]], GUESTS[1:]])
+        wanted = {GUESTS[0]: b"one", GUESTS[1]: b"twothree"}
+        self.assertEqual(self.got, wanted | dict.fromkeys(GUESTS[2:], b"onetwothree"))
 
     def test_a_few_are_sent_at_once_and_one_may_leave_meanwhile(self) -> None:
         def send(guest: Any, data: bytes) -> None:
