@@ -87,12 +87,9 @@ class RoomAnswers:
             self._add(Room(replace(kept, used=max(kept.used, now))))
         if LOBBY not in self._rooms:
             self._add(Room(RoomPolicy(LOBBY)))
+        self.lobby = self._rooms[LOBBY]
+        """The room that is also the lobby's; it is never forgotten."""
         self._number(LOBBY, now)
-
-    @property
-    def lobby(self) -> Room:
-        """The room that is also the lobby's."""
-        return self._rooms[LOBBY]
 
     def answer(self, message: Bcp2Message, guest: Member, now: float) -> list[Effect]:
         """Return the effects of one request: its answer to `guest`, and messages to other members."""

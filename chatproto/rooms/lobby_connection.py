@@ -199,7 +199,7 @@ class LobbyConnection(TextConnection):
                 return
             if text is not None:
                 self._ends_lines = self._text.line_ends is not False
-                self._say(text)
+                self._say(text, now)
         if self._over:
             return
         if self._input_ended:
@@ -207,13 +207,13 @@ class LobbyConnection(TextConnection):
         elif text is None and self._text.unfinished:
             self._later(self._port.limits.text_silence, self._silence)
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, now: float) -> None:
         if self._first and _HTTP_REQUEST.match(text):
             self._port.left(self, "")
             self.close()
             return
         self._first = False
-        self._limiter.spend(self._port.clock.seconds(), len(text.encode()))
+        self._limiter.spend(now, len(text.encode()))
         self._port.said(self, text)
 
     def _wait_for_flood(self, seconds: float) -> None:
@@ -236,7 +236,7 @@ class LobbyConnection(TextConnection):
         text = self._text.finish()
         if text is not None:
             self._ends_lines = False
-            self._say(text)
+            self._say(text, self._port.clock.seconds())
 
     def _end(self) -> None:
         if self._text.settle():
