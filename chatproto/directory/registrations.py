@@ -16,6 +16,7 @@ class ClientConnection:
     `local`: it is on the server's own machine.
     `number`: higher than those of all that came before, to this server; `node`: which server that is,
     where several share a store.
+    `since`: when it came, in monotonic seconds of its server; None where that is not known.
     `watches`: whose coming and going it wants to know. `listens`: the port that it registered;
     `open`: where it can be called in plain text too.
     """
@@ -31,6 +32,7 @@ class ClientConnection:
     number: int = 0
     node: str = ""
     open: bool = False
+    since: float | None = None
 
     def came_after(self, other: ClientConnection) -> bool:
         """Return True if this connection is known to be newer; unknown between two servers."""

@@ -79,6 +79,15 @@ class GroupState:
     unknown: Unknown = field(default_factory=dict)
 
 
+def next_version(state: GroupState, now: float) -> int:
+    """Return the version of what follows `state`.
+
+    A group that nobody has written, or that was empty and is gone, begins with the time in microseconds:
+    so it has no version for a second time, and a server that has seen the former one takes it for no other.
+    """
+    return state.version + 1 if state.version else int(now * 1e6)
+
+
 @distinct
 class ListedClient(NamedTuple):
     """A connected and listed client with a key, or a classic one (`key` is "" then), as INFO shows it.

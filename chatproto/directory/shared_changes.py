@@ -215,6 +215,12 @@ def _is_newer(there: SharedPresence, mine: OwnPresence, is_own: Callable[[str], 
     return there.registration.connected and not is_own(visitor.node) and there.made > mine.made
 
 
+def _is_elsewhere(there: SharedLease, mine: OwnLease, is_own: Callable[[str], bool]) -> bool:
+    """Return True if a client has registered at another server since it was heard of here."""
+    newer = there.lease.source.alive or there.heard > mine.heard
+    return newer and not is_own(there.node)
+
+
 def _with_leases(
     state: GroupState,
     leases: Mapping[str, OwnLease],
@@ -230,8 +236,7 @@ def _with_leases(
         if fold(client_id) != state.fold:
             continue
         former = classic.get(client_id)
-        others = former is not None and not is_own(former.node) and former.lease.source.alive
-        if state.owner is not None or others:
+        if state.owner is not None or (former is not None and _is_elsewhere(former, mine, is_own)):
             continue
         source = replace(mine.lease.source, alive=mine.lasts)
         there = SharedLease(

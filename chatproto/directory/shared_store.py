@@ -6,10 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from chatproto.directory.shared import ClassicCrowd, GroupState, ListedClient, Notice, PairingFacts
+from chatproto.wire.errors import RemoteError
 
 
 class GroupChanged(Exception):
     """The group has another version by now: load it again, and decide again."""
+
+
+class NoRoom(RemoteError):
+    """Keys own as many ids as there may be; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "there is no room for another id")
 
 
 class SharedDirectoryStore(Protocol):
@@ -28,13 +36,16 @@ class SharedDirectoryStore(Protocol):
         state: GroupState,
         now: float,
         notices: Iterable[tuple[str, Notice]] = (),
+        node: str = "",
+        most: int | None = None,
     ) -> GroupState:
-        """Replace `former`, as it was loaded, by `state`; return it with its new version.
+        """Replace `former`, as it was loaded, by `state`; return it with its new version (`next_version`).
 
         Lists of clients follow the difference of the two in the same step, and `notices` are put into the
-        inboxes of the nodes that are named.
+        inboxes of the nodes that are named. `node`: the server that changes it. `most`: ids that keys own
+        in all; one more of them is owned by it.
 
-        Raises: GroupChanged: nothing was done.
+        Raises: GroupChanged: nothing was done; also if the server was given up. NoRoom.
         """
 
     async def due(self, now: float, most: int) -> list[str]:
@@ -57,8 +68,8 @@ class SharedDirectoryStore(Protocol):
     async def open(self, first: int, most: int) -> list[ListedClient]:
         """Return listed clients with keys that take calls in plain text, beginning with the place `first`."""
 
-    async def counts(self) -> tuple[int, int, int]:
-        """Return the numbers of owned ids, of registrations with keys, and of classic ones."""
+    async def counts(self) -> tuple[int, int]:
+        """Return the numbers of registrations with keys, and of classic ones."""
 
     async def crowd(self, host: str, most: int) -> ClassicCrowd:
         """Return the classic clients from the address of `host` and from all, `most` of each."""

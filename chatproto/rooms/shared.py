@@ -13,10 +13,13 @@ from typing import Any, NamedTuple
 
 from chatproto.rooms.history import RoomLine
 from chatproto.rooms.policy import RoomPolicy
+from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.values import distinct, value_class
 
 FORMER_NAMES = 16
 """Names of a server that it still knows as its own: events under a former one may be on their way."""
+OLD_REQUESTS = 1.0
+"""Seconds after a server has come in again in which it refuses requests: they may be from before."""
 
 
 @distinct
@@ -99,21 +102,49 @@ class RoomState:
 
 
 class OwnNode:
-    """Name of this server among those that share the rooms. `new_name` makes one that nobody has had."""
+    """Name of this server among those that share a store, and until when the others count on it.
+
+    Times are monotonic seconds of this server. `new_name` makes a name that nobody has had.
+    """
 
     def __init__(self, new_name: Callable[[], str]) -> None:
         self.new_name = new_name
         self.name = new_name()
         self._names = deque([self.name], FORMER_NAMES)
+        self._until = float("-inf")
+        self._serves_from = float("-inf")
 
     def __contains__(self, name: str) -> bool:
         """Return True if this server has that name, or had it lately."""
         return name in self._names
 
+    def confirm(self, until: float, now: float) -> None:
+        """Note that the others know of this server, and give it up at `until` at the earliest."""
+        self._until = until
+        self._serves_from = min(self._serves_from, now + OLD_REQUESTS)
+
+    def is_there(self, now: float) -> bool:
+        """Return True if the others know of this server, and cannot have given it up."""
+        return now < self._until
+
+    def serves(self, now: float) -> bool:
+        """Return True if requests may be carried out.
+
+        A server that was stopped finds old ones when it continues. Their clients may have gone to other
+        servers, and asked something else there.
+        """
+        return self._serves_from <= now < self._until
+
+    def check(self, now: float) -> None:
+        """Raise StoreTrouble unless requests may be carried out."""
+        if not self.serves(now):
+            raise StoreTrouble("the other servers do not know of this one yet")
+
     def renew(self) -> None:
         """Take another name: the others have given the former one up."""
         self.name = self.new_name()
         self._names.append(self.name)
+        self._until, self._serves_from = float("-inf"), float("inf")
 
 
 class EventsMissed(Exception):

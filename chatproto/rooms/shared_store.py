@@ -32,10 +32,17 @@ class SharedRoomStore(Protocol):
     async def fill(self, name: str, lines: Iterable[RoomLine]) -> None:
         """Give a new room its history; lines that it has already are left out."""
 
-    async def change(self, copy: RoomCopy, policy: RoomPolicy, news: Any, now: float) -> int:
+    async def change(
+        self,
+        copy: RoomCopy,
+        policy: RoomPolicy,
+        news: Any,
+        now: float,
+        by: tuple[str, RoomSeat] | None = None,
+    ) -> int:
         """Replace the policy of `copy`, and tell `news` (JSON values); with the same policy only that.
 
-        Raises: Conflict.
+        `by`: the member who wants it, with its place. Raises: Conflict: also if it has that place no more.
         """
 
     async def say(

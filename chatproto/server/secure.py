@@ -100,6 +100,7 @@ class SecureConnection(TlsConnection):
             self.port,
             self._local,
             number=self.came,
+            since=self._factory.seconds(),
         )
         self._side.connections[self._visitor] = self
         self._factory.proved(self)

@@ -72,6 +72,7 @@ class Person:
         self.visitor = ClientConnection(
             key_of(number), f"192.0.2.{number % 3}", 4000 + number, number=next(row.numbers)
         )
+        self.visitor.since = row.since()
         self.waiting: deque[Bcp2Message] = deque()
         server.secure.connections[self.visitor] = cast(Any, self)
 
@@ -117,6 +118,7 @@ class OneServer:
 
     def __init__(self, network: SimNetwork, number: int, limits: Limits) -> None:
         reactor: Any = SimReactor(network, f"10.1.0.{number + 1}", f"server{number}")
+        self.reactor = reactor
         memory = MemoryStore(limits)
         keyed = KeyedDirectory(memory.names, memory.registry, str, limits)
         delivery = RoomDelivery(reactor, limits)
@@ -159,6 +161,10 @@ class SharedRow(AnyRow):
 
     def settle(self) -> None:
         self.clock.run_until(self.clock.seconds())
+
+    def since(self) -> float | None:
+        """Return the time at which a connection comes; None: one server does not compare them either."""
+        return None
 
     def ask(self, number: int, message: Bcp2Message) -> None:
         if number not in self.people:

@@ -151,7 +151,7 @@ class SharedClassic:
                 mine, now = self._own.leases.get(message.client_id), self._now()
                 if mine is None or not mine.lease.confirmed_by(message, source):
                     return None
-                if now - mine.noted > NOTED:
+                if now - mine.noted > NOTED or not self._own.serves():
                     return None
                 mine.heard = now
                 return ClassicRegAck(*message)
@@ -160,6 +160,7 @@ class SharedClassic:
     async def answer(self, message: Message, source: Origin, number: int) -> Message:
         """Answer a request of the connection `number`. A refusal is an Error message."""
         try:
+            self._own.check()
             match message:
                 case ClassicRegister():
                     return await self._register(message, source, number)

@@ -107,7 +107,6 @@ class SharedDirectory:
         self._now = now
         self._say = say
         self._rooms: SharedRooms | None = None
-        self._owned = 0
         self._emptied_at = float("-inf")
         self._swept = ""
         self._stopped = False
@@ -118,7 +117,7 @@ class SharedDirectory:
         self.counts = (0, 0)
         """Numbers of registrations with keys, and of classic ones, as they were counted last."""
         self.maker = IntroductionMaker(limits, new_call, new_tickets)
-        self._own = own = OwnClients(node)
+        self._own = own = OwnClients(node, clock.seconds)
         self._groups = groups = SharedGroups(store, own, limits, now, self._changed)
         self._settler = settler = Settler(
             *(clock, groups, own, limits, now, self._lost_to_other, self._dismissal)
@@ -127,8 +126,7 @@ class SharedDirectory:
         self.lists = SharedLists(store, groups, limits)
         pairing = SharedPairing(store, groups, limits, now)
         self._registering = Registering(
-            *(store, groups, own, settler, limits, now, clock.seconds, self._push),
-            room=lambda: self._owned < limits.names,
+            *(store, groups, own, settler, limits, now, clock.seconds, self._push)
         )
         self._calling = Calling(
             *(store, groups, own, self.maker, self.lists, pairing, self._registering),
@@ -197,6 +195,7 @@ class SharedDirectory:
         del self._asked[visitor]
 
     async def _answer(self, message: Bcp2Message, visitor: ClientConnection) -> None:
+        self._own.check()
         match message:
             case bcp2_server.Register():
                 await self._registering.register(message, visitor)
@@ -425,8 +424,7 @@ class SharedDirectory:
             self._settler.ask(client_id)
 
     def came_in(self, rooms: int) -> None:
-        """Handle a beat that the others may hear."""
-        self._own.known = True
+        """Handle a beat that the others may hear: `own.node` knows of it."""
 
     def node_gone(self, node: str) -> None:
         """Handle a server that is there no more."""
@@ -462,8 +460,7 @@ class SharedDirectory:
 
     async def due(self) -> None:
         """Take out of the lists what has ended, and renew what is in use for long. Raises StoreTrouble."""
-        self._owned, *counted = await self._store.counts()
-        self.counts = counted[0], counted[1]
+        self.counts = await self._store.counts()
         for _ in range(MOST_SWEPT):
             page = await self._store.due(self._now(), SWEPT)
             for client_id in page:

@@ -8,7 +8,13 @@ from contextlib import asynccontextmanager
 from twisted.internet.defer import DeferredLock
 
 from chatproto.directory.group import Group
-from chatproto.directory.shared import GroupState, Notice, PresenceNotice, SharedPresence
+from chatproto.directory.shared import (
+    GroupState,
+    Notice,
+    PresenceNotice,
+    SharedPresence,
+    next_version,
+)
 from chatproto.directory.shared_store import GroupChanged, SharedDirectoryStore
 from chatproto.directory.shared_view import current, group_of, nodes_of
 from chatproto.server.shared_directory.own import OwnClients
@@ -23,10 +29,14 @@ TRIES = 16
 
 @value_class
 class GroupDecision:
-    """The next state of a group, and notices to single nodes beside those to all that watch it."""
+    """The next state of a group, and notices to single nodes beside those to all that watch it.
+
+    `adds`: a key owns an id more by it, for which there must be room.
+    """
 
     state: GroupState
     notices: tuple[tuple[str, Notice], ...] = ()
+    adds: bool = False
 
 
 Decide = Callable[[GroupState], Awaitable[GroupDecision | None]]
@@ -78,19 +88,20 @@ class SharedGroups:
         async with self._turn(fold(client_id)):
             for _ in range(TRIES):
                 stored, state = await self._load(client_id)
+                node = self._own.node.name
                 decision = await decide(state)
                 if decision is None:
                     return None
                 if not decision.notices and is_same(decision.state, stored):
                     return stored
                 try:
-                    return await self._commit(stored, state, decision)
+                    return await self._commit(stored, state, decision, node)
                 except GroupChanged:
                     continue
         raise RemoteError(503, "the id changes all the time")
 
     async def _load(self, client_id: str) -> tuple[GroupState, GroupState]:
-        if not self._own.known:
+        if not self._own.is_known():
             # What is stored may not be all yet, and this one's clients would count as away.
             raise StoreTrouble("the other servers do not know of this one yet")
         stored = await self._store.load(client_id)
@@ -103,11 +114,12 @@ class SharedGroups:
         return stored, current(stored, self._now(), left, self._limits.classic_lease)
 
     async def _commit(
-        self, stored: GroupState, before: GroupState, decision: GroupDecision
+        self, stored: GroupState, before: GroupState, decision: GroupDecision, node: str
     ) -> GroupState:
-        after = decision.state
+        after, now = decision.state, self._now()
+        version = next_version(stored, now)
         news = [
-            PresenceNotice(one, stored.version + 1, after.presences.get(one))
+            PresenceNotice(one, version, after.presences.get(one))
             for one in dict.fromkeys((*before.presences, *after.presences))
             if differ(before.presences.get(one), after.presences.get(one))
         ]
@@ -115,10 +127,12 @@ class SharedGroups:
         told: list[tuple[str, Notice]] = [(node, one) for node in others for one in news]
         # A server may be there although its clients count as away: it settles what was changed.
         for client_id, there in stored.presences.items():
-            node, now = there.registration.visitor.node, after.presences.get(client_id)
-            if there.registration.connected and now is not there and node not in self._own.node:
-                told.append((node, PresenceNotice(client_id, stored.version + 1, now)))
-        committed = await self._store.commit(stored, after, self._now(), (*decision.notices, *told))
+            its, left = there.registration.visitor.node, after.presences.get(client_id)
+            if there.registration.connected and left is not there and its not in self._own.node:
+                told.append((its, PresenceNotice(client_id, version, left)))
+        notices = (*decision.notices, *told)
+        most = self._limits.names if decision.adds else None
+        committed = await self._store.commit(stored, after, now, notices, node, most)
         for one in news:
             self._changed(one)
         return committed

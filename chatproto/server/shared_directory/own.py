@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from chatproto.directory.classic_registration import Origin
@@ -45,12 +45,14 @@ class OwnIds(Generic[Own]):
 
 
 class OwnClients:
-    """Connections of this server, and what they have registered. `node`: its name."""
+    """Connections of this server, and what they have registered.
 
-    def __init__(self, node: OwnNode) -> None:
+    Args: node: name of this server. seconds: monotonic time.
+    """
+
+    def __init__(self, node: OwnNode, seconds: Callable[[], float]) -> None:
         self.node = node
-        self.known = False
-        """True once the other servers know of this one."""
+        self._seconds = seconds
         self.presences: OwnIds[OwnPresence] = OwnIds()
         """Registrations with a key."""
         self.leases: OwnIds[OwnLease] = OwnIds()
@@ -59,6 +61,18 @@ class OwnClients:
         """Connections with a key that have asked for anything, by number."""
         self.sources: dict[int, Origin] = {}
         """Connections in plain text that have asked for anything, by number."""
+
+    def is_known(self) -> bool:
+        """Return True if the other servers know of this one, and count its clients as connected."""
+        return self.node.is_there(self._seconds())
+
+    def serves(self) -> bool:
+        """Return True if requests of clients may be carried out."""
+        return self.node.serves(self._seconds())
+
+    def check(self) -> None:
+        """Raise StoreTrouble unless requests of clients may be carried out."""
+        self.node.check(self._seconds())
 
     def of(self, visitor: ClientConnection) -> OwnPresence | None:
         """Return what a client has registered."""

@@ -13,9 +13,9 @@ from chatproto.directory.registrations import (
     PushTo,
     Registration,
 )
-from chatproto.directory.shared import GroupState, Notice, ToClient
+from chatproto.directory.shared import GroupState, Notice, SharedPresence, ToClient
 from chatproto.directory.shared_changes import OwnPresence, ended, registered
-from chatproto.directory.shared_store import SharedDirectoryStore
+from chatproto.directory.shared_store import NoRoom, SharedDirectoryStore
 from chatproto.server.shared_directory.classic import NOTED
 from chatproto.server.shared_directory.groups import GroupDecision, SharedGroups
 from chatproto.server.shared_directory.own import OwnClients
@@ -25,6 +25,8 @@ from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ServerLimits
 
+LATE = 5.0
+"""Seconds by which the clocks of two servers differ at most."""
 UNCOMMITTED = 60.0
 """Seconds after which a reservation whose id the key does not own is nobody's: its request has ended."""
 
@@ -33,7 +35,7 @@ class Registering:
     """Registers clients of this server.
 
     Args: now: the time, in seconds since 1970. seconds: monotonic time. push: sends effects to clients of
-    this server. room: tells whether the servers together have room for another id.
+    this server.
     """
 
     def __init__(
@@ -46,7 +48,6 @@ class Registering:
         now: Callable[[], float],
         seconds: Callable[[], float],
         push: Callable[[list[Effect]], None],
-        room: Callable[[], bool],
     ) -> None:
         self._store = store
         self._groups = groups
@@ -56,7 +57,6 @@ class Registering:
         self._now = now
         self._seconds = seconds
         self._push = push
-        self._room = room
         self._new_ids = new_ids_limiter(limits)
 
     def renewed(self, message: bcp2_server.Register, visitor: ClientConnection) -> bool:
@@ -86,7 +86,7 @@ class Registering:
             await self._end(message, visitor)
             return
         decisions: list[RegisterDecision] = []
-        client_id, reserved, committed = message.client_id, False, False
+        client_id, reserved, committed = message.client_id, 0.0, False
 
         async def decide(state: GroupState) -> GroupDecision | None:
             nonlocal reserved
@@ -96,31 +96,45 @@ class Registering:
             new = client_id not in owned
             heard = self._heard_at(state, client_id)
             silent = is_silent(heard, self._now(), self._limits.takeover_wait)
-            if not group.admits(client_id, visitor, new, silent):
+            late = self._is_late(visitor, state.presences.get(client_id))
+            if late or not group.admits(client_id, visitor, new, silent):
                 # What was on its way for long comes from a connection that its own program has left.
                 self._push([Dismiss(visitor, bcp2_server.Replaced())])
                 return None
             if new and not reserved:
                 count_new_id(self._new_ids, visitor.host, self._seconds())
-            decision = group.decide_register(
-                message, visitor, KeyIds(owned, self._room()), self._limits
-            )
+            decision = group.decide_register(message, visitor, KeyIds(owned), self._limits)
             if new and not reserved:
-                await self._reserve(visitor.key, client_id)
-                reserved = True
+                reserved = await self._reserve(visitor.key, client_id)
             decisions.append(decision)
             visitor.listens, visitor.open = message.port, message.open
             after = registered(state, decision, self._own.node.name, self._now(), self._limits)
-            return GroupDecision(after, tuple(self._notices(group.presences, decision)))
+            notices = self._notices(group.presences, decision)
+            return GroupDecision(after, tuple(notices), adds=new)
 
         try:
             after = await self._groups.change(client_id, decide)
             committed = after is not None
+        except NoRoom:
+            decisions.clear()
+            await self._store.release(visitor.key, client_id, reserved)
+            raise
         finally:
             if decisions and not committed:
                 self._settler.ask(client_id)  # it may have been written all the same
         if after is not None:
             await self._registered(message, visitor, decisions[-1], after)
+
+    def _is_late(self, visitor: ClientConnection, there: SharedPresence | None) -> bool:
+        """Return True if the client has registered at another server long after `visitor` came.
+
+        What it asks here was on its way then: the network, or this server, has stood still.
+        """
+        if there is None or visitor.since is None or not there.registration.connected:
+            return False
+        elsewhere = there.registration.visitor.node not in self._own.node
+        came = self._now() - (self._seconds() - visitor.since)
+        return elsewhere and there.registration.key == visitor.key and there.made > came + LATE
 
     def _heard_at(self, state: GroupState, client_id: str) -> float:
         """Return when a classic client made its last request at the latest, 0 for none."""
@@ -131,11 +145,11 @@ class Registering:
             return max(held.heard, mine.heard)
         return held.heard + (NOTED if held.lease.source.alive else 0.0)
 
-    async def _reserve(self, key: str, client_id: str) -> None:
-        """Reserve an id for a key. Raises RemoteError 403 if it has as many as it may."""
+    async def _reserve(self, key: str, client_id: str) -> float:
+        """Reserve an id for a key; return since when. Raises RemoteError 403 if it has as many as it may."""
         most, now = self._limits.names_per_key, self._now()
         if await self._store.reserve(key, client_id, most, now):
-            return
+            return now
         for one, since in (await self._store.reserved(key)).items():
             if since < now - UNCOMMITTED:
                 state = await self._groups.load(one)
@@ -143,6 +157,7 @@ class Registering:
                     await self._store.release(key, one, since)
         if not await self._store.reserve(key, client_id, most, now):
             raise RemoteError(403, f"a key has at most {most} ids")
+        return now
 
     def _notices(
         self, presences: Mapping[str, Registration], decision: RegisterDecision

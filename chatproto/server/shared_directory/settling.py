@@ -118,5 +118,9 @@ class Settler:
             return
         for one, there in after.classic.items():
             mine = own.leases.get(one)
-            if mine is not None and there.number == mine.number and there.node in own.node:
+            if mine is None:
+                continue
+            if there.node not in own.node:
+                own.leases.pop(one)
+            elif there.number == mine.number:
                 mine.noted = there.heard

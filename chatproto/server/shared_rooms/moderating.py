@@ -10,6 +10,7 @@ from chatproto.rooms.effects import TellMember
 from chatproto.rooms.moderation import Actor, Decision, Moderation, TargetClient, find_target
 from chatproto.rooms.policy import OVER
 from chatproto.rooms.room import Room
+from chatproto.rooms.shared import RoomCopy, RoomSeat
 from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
 from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.shared_rooms.presence import TRIES, RoomPresence
@@ -69,7 +70,8 @@ class Moderating:
             if decision.news is not None or decision.policy is not copy.policy:
                 try:
                     news = self._news(decision, guest)
-                    event = await self._store.change(copy, decision.policy, news, now)
+                    by = self._place(copy, actor, guest) if guest is not None else None
+                    event = await self._store.change(copy, decision.policy, news, now, by)
                 except Conflict:
                     await self._watch.refresh(name)
                     continue
@@ -81,6 +83,16 @@ class Moderating:
             await self._eject(name, decision, actor)
             return decision.ack
         raise RemoteError(503, "the room changes all the time")
+
+    def _place(self, copy: RoomCopy, actor: Actor, guest: ClientConnection) -> tuple[str, RoomSeat]:
+        """Return the place of a moderator. Raises RemoteError 503 if another connection has it by now.
+
+        So what a client asked at a server that was stopped is not done after what it asks at another one.
+        """
+        seat = self._views.place(copy, self._views.asker(guest))
+        if seat is None:
+            raise RemoteError(503, "not in the room with this connection just now")
+        return actor.client_id, seat
 
     async def _target(self, named: str, room: Room, actor: Actor) -> TargetClient:
         """Look up the client that a request names. Raises StoreTrouble."""

@@ -73,6 +73,7 @@ class SharedRooms:
         self._seconds = clock.seconds
         self._now = now
         self._store = store
+        self._node = node
         self._watch = watch
         self._limits = limits
         self._delivery = delivery
@@ -166,6 +167,7 @@ class SharedRooms:
             asker.client_id = client_id
         match message:
             case bcp2_rooms.Join():
+                self._node.check(self._seconds())
                 await self._joining.join(message, asker, client_id)
             case bcp2_rooms.Rooms():
                 self._tell(asker, await self._reading.rooms(message, asker))
@@ -179,6 +181,7 @@ class SharedRooms:
             case bcp2_rooms.Names():
                 self._tell(asker, self._reading.names(message, asker))
             case _:
+                self._node.check(self._seconds())
                 room = self._views.inside(getattr(message, "room", ""), asker)
                 actor = Actor(client_id, visitor.key)
                 await self._moderating.moderate(message, room.name, actor, visitor)

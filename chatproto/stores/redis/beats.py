@@ -79,11 +79,13 @@ class Beats(CoroutineService):
         self._remembered = max(REMEMBERED, limits.lease_most)
         self._epoch = ""
         self._counter = 0  # of this server, as it was seen last
+        self._said = 0.0  # when the last beat was sent
         self._known = False  # whether Redis knows of this server
         self._away = False
         self._parted = False  # it has another name now, which is not told yet
         self._strangers: set[str] = set()  # nodes of members that were no nodes at the last beat
         self._every = limits.server_beat
+        self._lapse = limits.server_lapse
         self.first: Deferred[None] = Deferred()
         """Fires at the first beat at which all is there."""
 
@@ -131,6 +133,7 @@ class Beats(CoroutineService):
 
     async def _say_it(self) -> tuple[list[RoomCopy], list[int], Any]:
         """Return the watched rooms with their last events, and what Redis has answered to a beat."""
+        self._said = self._reactor.seconds()
         copies = self._watch.copies()
         events = [copy.event for copy in copies]
         keys = (NODES, EPOCH, USED, *(room_key(copy.policy.name) for copy in copies))
@@ -150,6 +153,8 @@ class Beats(CoroutineService):
         if former and (former != epoch or (self._known and self._counter <= before)):
             self._empty()
         self._known = True
+        # This server may have been stopped since it has said so.
+        self._node.confirm(self._said + self._lapse, now)
         gone = self._table.see(counters, now) | self._long_gone(counters, copies)
         for node in gone:
             if node in self._node:

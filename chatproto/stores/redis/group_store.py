@@ -19,8 +19,15 @@ from dataclasses import replace
 from typing import Any
 
 from chatproto.directory.classic_registration import network
-from chatproto.directory.shared import ClassicCrowd, GroupState, ListedClient, Notice, PairingFacts
-from chatproto.directory.shared_store import GroupChanged
+from chatproto.directory.shared import (
+    ClassicCrowd,
+    GroupState,
+    ListedClient,
+    Notice,
+    PairingFacts,
+    next_version,
+)
+from chatproto.directory.shared_store import GroupChanged, NoRoom
 from chatproto.stores.redis.client import RedisClient
 from chatproto.stores.redis.group_text import (
     CLASSIC,
@@ -47,6 +54,7 @@ from chatproto.stores.redis.scripts import (
     COMMIT,
     CONFLICT,
     CROWD,
+    FULL,
     NOTIFY,
     PAIR,
     PAIRING,
@@ -115,39 +123,39 @@ class RedisDirectory:
         state: GroupState,
         now: float,
         notices: Iterable[tuple[str, Notice]] = (),
+        node: str = "",
+        most: int | None = None,
     ) -> GroupState:
-        """Replace `former`, as it was loaded, by `state`; return it with its new version.
-
-        Raises: GroupChanged: nothing was done. StoreTrouble, OutcomeUncertain.
-        """
-        key = _group_key(state.fold)
-        keys = [key, f"{key}:t:{self._new_token()}"]
+        """Do as `SharedDirectoryStore.commit` says. Raises also: StoreTrouble, OutcomeUncertain."""
+        key, version = _group_key(state.fold), next_version(former, now)
+        keys = [key, f"{key}:t:{self._new_token()}", GONE, OWNED]
         words = []
         for change in list_changes(former, state, self._limits):
-            if change.key not in keys[2:]:
+            if change.key not in keys[3:]:
                 keys.append(change.key)
-            place = keys.index(change.key, 2) + 1
+            place = keys.index(change.key, 3) + 1
             words += [change.what, str(place), repr(change.score), change.member]
-        for node, notice in notices:
-            words += [">", "", node, write_notice(notice)]
+        for reader, notice in notices:
+            words += [">", "", reader, write_notice(notice)]
         empty = not (state.owned or state.presences or state.classic or state.watching)
         result = await self._client.once(
             COMMIT,
             keys,
             (
-                str(former.version),
-                "" if empty else write_group(state),
-                str(int(self._life(state, now) * 1000)),
-                *words,
+                *(str(former.version), str(version), "" if empty else write_group(state)),
+                *(str(int(self._life(state, now) * 1000)), node),
+                *("" if most is None else str(most), *words),
             ),
         )
-        version, _, why = str(result).partition(" ")
-        if int(version) == CONFLICT:
+        done, _, why = str(result).partition(" ")
+        if int(done) == CONFLICT:
             raise GroupChanged
+        if int(done) == FULL:
+            raise NoRoom
         await self._client.confirmed()
         if why:
             self._client.name(why, f"{key}: a list in Redis is left as it was: {why}")
-        return replace(state, version=0 if empty else int(version))
+        return replace(state, version=0 if empty else version)
 
     def _life(self, state: GroupState, now: float) -> float:
         """Return the seconds for which a group is stored."""
@@ -209,10 +217,9 @@ class RedisDirectory:
             )
             await self._client.ask("ZREM", key, *others)
 
-    async def counts(self) -> tuple[int, int, int]:
-        """Return the numbers of owned ids, of registrations with keys, and of classic ones."""
-        owned, present, classic = [await self._count(key) for key in (OWNED, PRESENT, CLASSIC)]
-        return owned, present, classic
+    async def counts(self) -> tuple[int, int]:
+        """Return the numbers of registrations with keys, and of classic ones."""
+        return await self._count(PRESENT), await self._count(CLASSIC)
 
     async def _count(self, key: str) -> int:
         try:

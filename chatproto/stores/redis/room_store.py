@@ -129,15 +129,30 @@ class RedisRooms:
                 body = write_line(line.sender, line.at, line.text, SpokenBy("", 0, 0))
                 await self._client.ask("XADD", stream, f"{line.number}-0", "b", body)
 
-    async def change(self, copy: RoomCopy, policy: RoomPolicy, news: Any, now: float) -> int:
+    async def change(
+        self,
+        copy: RoomCopy,
+        policy: RoomPolicy,
+        news: Any,
+        now: float,
+        by: tuple[str, RoomSeat] | None = None,
+    ) -> int:
         """Replace the policy of `copy`, and publish `news` (JSON values); return the number of the event.
 
-        With the policy that it has, only the news is published. Raises: Conflict.
+        With the policy that it has, only the news is published. `by`: the member who wants it, with its
+        place. Raises: Conflict: also if it has that place no more.
         """
-        return await self._change(policy, copy.unknown, copy.policy.version, news, now)
+        return await self._change(policy, copy.unknown, copy.policy.version, news, now, by=by)
 
     async def _change(
-        self, policy: RoomPolicy, unknown: Any, version: int, news: Any, now: float, last: int = 0
+        self,
+        policy: RoomPolicy,
+        unknown: Any,
+        version: int,
+        news: Any,
+        now: float,
+        last: int = 0,
+        by: tuple[str, RoomSeat] | None = None,
     ) -> int:
         key = room_key(policy.name)
         fields = written_policy(policy, unknown) if policy.version != version else None
@@ -146,10 +161,11 @@ class RedisRooms:
         told = "" if news is None else json.dumps([None, news], separators=(",", ":"))
         event = await self._client.once(
             POLICY,
-            (key, LISTING, USED, self._token(key), f"{key}:e"),
+            (key, LISTING, USED, self._token(key), f"{key}:e", f"{key}:m"),
             (
                 *(self._channels, str(version), policy.name, data),
                 *(str(last or next_number(0, now)), str(now), str(int(policy.is_open)), body, told),
+                *(("", "") if by is None else (by[0], write_seat(by[1]))),
             ),
         )
         number = _event(event)

@@ -55,18 +55,24 @@ COMMIT = _script(
 local token = redis.call('GET', KEYS[2])
 if token then return token end
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return '0' end
-local result = string.format('%.0f', ARGV[1] + 1)
-if ARGV[2] == '' then
+local gone = redis.pcall('ZSCORE', KEYS[3], ARGV[5])
+if gone and type(gone) ~= 'table' then return '0' end
+if ARGV[6] ~= '' then
+  local owned = redis.pcall('ZCARD', KEYS[4])
+  if type(owned) ~= 'table' and owned >= tonumber(ARGV[6]) then return '-1' end
+end
+local result = ARGV[2]
+if ARGV[3] == '' then
   redis.call('DEL', KEYS[1])
 else
-  redis.call('HSET', KEYS[1], 'version', result, 'data', ARGV[2])
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  redis.call('HSET', KEYS[1], 'version', result, 'data', ARGV[3])
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
 end
 local function change(what, key, score, member)
   if what == '+' then redis.call('ZADD', key, score, member) end
   if what == '-' then redis.call('ZREM', key, member) end
 end
-for n = 4, #ARGV, 4 do
+for n = 7, #ARGV, 4 do
   local done, why
   if ARGV[n] == '>' then
     done, why = pcall(send, ARGV[n + 2], ARGV[n + 3])
@@ -83,10 +89,12 @@ return result
 )
 """Replace the data of an aggregate, and the entries that lists have of it.
 
-KEYS: aggregate, token, then lists. ARGV: version; data ("" removes it); its life in milliseconds; then
-fours: `+` or `-`, the number of the list among KEYS, score, member; or `>`, "",
-node and a notice for its inbox. Returns the new version, or 0 for a conflict; after it why a list or an
-inbox could not be changed, which does not keep the rest from being done.
+KEYS: aggregate, token, nodes that went, ids that keys own, then lists. ARGV: version; new version; data
+("" removes it); its life in milliseconds; node that changes it; how many ids keys own at most ("": no
+more of them by it); then fours: `+` or `-`, the number of the list among KEYS, score, member; or `>`, "",
+node and a notice for its inbox. Returns the new version; 0 for a conflict, also if the node was given up;
+-1 for too many ids. After it why a list or an inbox could not be changed, which does not keep the rest
+from being done.
 """
 
 NOTIFY = _script(_SEND + "return send(ARGV[1], ARGV[2])")
@@ -252,6 +260,7 @@ local token = redis.call('GET', KEYS[4])
 if token then return token end
 local version = redis.call('HGET', KEYS[1], 'version')
 if (version or '0') ~= ARGV[2] then return '0' end
+if ARGV[11] ~= '' and redis.call('HGET', KEYS[6], ARGV[10]) ~= ARGV[11] then return '0' end
 if ARGV[4] == '' then
   version = ARGV[2]
 else
@@ -276,10 +285,11 @@ return event
 """)
 """Replace the policy of a room, or make a room (version 0), and tell its members.
 
-KEYS: room, listing of open rooms, rooms by use, token, what was told. ARGV: what channels begin with,
-version, name in the listing, policy ("": as it is), first number of a new room, time, 1 for an open room,
-policy and news as JSON, the news alone ("": nothing that members are told).
-Returns the number of the event, or 0 for a conflict.
+KEYS: room, listing of open rooms, rooms by use, token, what was told, members. ARGV: what channels begin
+with, version, name in the listing, policy ("": as it is), first number of a new room, time, 1 for an open
+room, policy and news as JSON, the news alone ("": nothing that members are told), id and member who wants
+it ("": is not looked at). Returns the number of the event, or 0 for a conflict, also if that one is no
+member any more.
 """
 
 READ = _script("""

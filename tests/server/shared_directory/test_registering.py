@@ -43,6 +43,17 @@ class RegisteringTests(HallCase):
         self.assertEqual(len([one for one in found if isinstance(one, RegAck)]), 3)
         self.assertEqual({one.status for one in found if isinstance(one, Error)}, {403})
 
+    async def test_of_many_new_ids_at_once_there_are_no_more_than_the_limit(self) -> None:
+        self.limits = SERVER_DEFAULTS.with_values(["names=3"])
+        servers = await self.servers()
+        people = [servers[number % 2].person(f"name{number}", number) for number in range(8)]
+        asked = [(each, each.ask(Register, each.name, 5000)) for each in people]
+        found = [(each, await each.answered(cseq)) for each, cseq in asked]
+        refused = [(each, one) for each, one in found if isinstance(one, Error)]
+        self.assertEqual([one.status for _, one in refused], [503] * 5)
+        for each, _ in refused:
+            self.assertEqual(await servers[0].store.reserved(each.visitor.key), {})
+
     async def test_a_crash_between_reserve_and_commit_holds_a_name_for_a_minute(self) -> None:
         one, _ = await self.servers()
         for number in range(3):

@@ -71,7 +71,7 @@ class SharedWorld:
 
     def __enter__(self) -> SharedWorld:
         self.errors.__enter__()
-        self.pass_time(4.0)
+        self.pass_time(5.0)
         for number, person in enumerate(self.people[:4]):
             self.come(person, self.servers[number % SERVERS])
             self.pass_time(1.0)

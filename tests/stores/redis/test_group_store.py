@@ -9,11 +9,11 @@ from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, gathe
 from twisted.logger import globalLogPublisher
 
 from chatproto.directory.shared import ClassicCrowd, GroupState, OwnedId, ToClient
-from chatproto.directory.shared_store import GroupChanged
+from chatproto.directory.shared_store import GroupChanged, NoRoom
 from chatproto.stores.redis import group_store as group_store_module
 from chatproto.stores.redis.client import RedisClient
 from chatproto.stores.redis.group_store import RedisDirectory
-from chatproto.stores.redis.group_text import ENDS, LISTED, write_notice
+from chatproto.stores.redis.group_text import ENDS, LISTED, OWNED, write_notice
 from chatproto.stores.redis.node_table import GONE, NODES, NodeTable
 from chatproto.wire.errors import StoreTrouble
 from tests.limits import Limits
@@ -22,6 +22,8 @@ from tests.stores.redis.lossy import Lossy
 from tests.stores.redis.test_group_text import KEY, classic, keyed
 
 NOW = 1000.0
+FIRST = 1_000_000_000
+"""Version of a group that was written at NOW."""
 POISONED = "chatproto:{i:bob}", "chatproto:{i:ann}", "chatproto:{i:eve}"
 LIMITS = Limits(registrations=2, keep_names=5000.0, classic_lease=1000.0)
 
@@ -49,9 +51,9 @@ class GroupTests(DirectoryCase):
         directory = await self.directory()
         self.assertEqual(await directory.load("Alice"), GroupState("allce"))
         state = await self.put(directory, "Alice")
-        self.assertEqual(state.version, 1)
+        self.assertEqual(state.version, FIRST)
         found = await directory.load("AL1CE")
-        self.assertEqual((found.version, found.owner, found.owned), (1, KEY, state.owned))
+        self.assertEqual((found.version, found.owner, found.owned), (FIRST, KEY, state.owned))
         self.assertEqual(found.presences["Alice"].registration.visitor.node, "here")
         gone = replace(found, owner=None, owned={}, presences={})
         self.assertEqual((await directory.commit(found, gone, NOW)).version, 0)
@@ -83,8 +85,48 @@ class GroupTests(DirectoryCase):
         await self.put(other, "b0b")
         lossy.mute = False
         lossy.cut()
-        self.assertEqual((await waits).version, 1)
-        self.assertEqual((await one.load("bob")).version, 2)
+        self.assertEqual((await waits).version, FIRST)
+        self.assertEqual((await one.load("bob")).version, FIRST + 1)
+
+    async def test_a_group_that_was_emptied_and_made_anew_is_another_one(self) -> None:
+        one, other = await self.directory(), await self.directory()
+        seen = await self.put(one, "bob", classic=classic("bob", heard=NOW))
+        await other.commit(seen, replace(seen, classic={}), NOW + 1)
+        lease = classic("bob", heard=NOW + 2)
+        former = await other.load("bob")
+        await other.commit(former, replace(former, classic={"bob": lease}), NOW + 2)
+        again = replace(seen, classic={"bob": classic("bob", heard=NOW + 3)})
+        await self.assertFailure(ensureDeferred(one.commit(seen, again, NOW + 3)), GroupChanged)
+        self.assertEqual((await one.load("bob")).classic["bob"].heard, NOW + 2)
+
+    async def test_a_server_that_was_given_up_changes_nothing(self) -> None:
+        directory = await self.directory()
+        former = await directory.load("bob")
+        state = replace(former, owner=KEY, owned={"bob": OwnedId(1.0, 9000.0)})
+        await self.ask(directory._client, "ZADD", GONE, "10", "gone")
+        late = ensureDeferred(directory.commit(former, state, NOW, (), "gone"))
+        await self.assertFailure(late, GroupChanged)
+        self.assertEqual((await directory.load("bob")).version, 0)
+        self.assertEqual((await directory.commit(former, state, NOW, (), "here")).version, FIRST)
+
+    async def test_of_many_new_ids_at_once_there_are_no_more_than_there_may_be(self) -> None:
+        directories = [await self.directory() for _ in range(3)]
+        await self.put(directories[0], "bob")
+
+        async def take(number: int) -> GroupState:
+            former = await directories[number % 3].load(f"id{number}")
+            state = replace(former, owner=KEY, owned={f"id{number}": OwnedId(1.0, 9000.0)})
+            return await directories[number % 3].commit(former, state, NOW, (), "", 4)
+
+        work: Any = [ensureDeferred(take(number)) for number in range(9)]
+        results = await DeferredList(work, consumeErrors=True)
+        refused = [result for done, result in results if not done]
+        self.assertEqual([one.type for one in refused], [NoRoom] * 6)
+        client = directories[0]._client
+        self.assertEqual(await self.ask(client, "ZCARD", OWNED), 4)
+        await self.put(directories[0], "b0b")  # which is not looked at without a number
+        await self.ask(client, "SET", OWNED, "poison")
+        await take(100)
 
     async def test_a_group_lasts_as_long_as_what_is_in_it(self) -> None:
         directory = await self.directory()
@@ -102,7 +144,7 @@ class GroupTests(DirectoryCase):
         self.assertEqual(await directory.due(1e9, 1), ["bob"])
         former = await directory.load("eve")
         watched = replace(former, watching=frozenset({"here"}))
-        self.assertEqual((await directory.commit(former, watched, NOW)).version, 1)
+        self.assertEqual((await directory.commit(former, watched, NOW)).version, FIRST)
         self.assertApproximates(await life("eve"), LIMITS.keep_names + slack, 30)
 
     async def test_poison_harms_only_its_own_group_and_is_named_once(self) -> None:
@@ -129,7 +171,7 @@ class GroupTests(DirectoryCase):
         trouble = await self.assertFailure(ensureDeferred(directory.due(NOW, 1)), StoreTrouble)
         self.assertIn("WRONGTYPE", str(trouble))
         await self.put(directory, "carol")
-        self.assertEqual((await directory.load("carol")).version, 1)
+        self.assertEqual((await directory.load("carol")).version, FIRST)
 
     async def test_notices_reach_the_servers_that_are_there(self) -> None:
         directory = await self.directory()
@@ -170,7 +212,7 @@ class ListTests(DirectoryCase):
         self.assertEqual([one.client_id for one in await directory.open(0, 9)], ["eve"])
         [carl] = await directory.classics(9)
         self.assertEqual((carl.client_id, carl.port, carl.key), ("carl", 3001, ""))
-        self.assertEqual(await directory.counts(), (4, 5, 1))
+        self.assertEqual(await directory.counts(), (5, 1))
         crowd = await directory.crowd("192.0.2.2", 1)
         self.assertEqual(crowd, ClassicCrowd(1, 1, ("carl",), ("carl",)))
         crowd = await directory.crowd("192.0.2.3", 1)

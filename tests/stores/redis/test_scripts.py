@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from chatproto.stores.redis import client as client_module
 from chatproto.stores.redis.beats import EPOCH
 from chatproto.stores.redis.client import LOST, OutcomeUncertain, RedisClient
+from chatproto.stores.redis.group_text import OWNED
 from chatproto.stores.redis.node_table import GONE, NODES
 from chatproto.stores.redis.room_store import USED
 from chatproto.stores.redis.scripts import (
@@ -31,7 +32,7 @@ ROOM = "chatproto:{r:#tea}"
 
 def put(member: str) -> tuple[str, ...]:
     """Return the words that put a member into LISTING."""
-    return "+", "3", "0", member
+    return "+", "5", "0", member
 
 
 class ScriptCase(RedisCase):
@@ -39,10 +40,17 @@ class ScriptCase(RedisCase):
         return await client.connection.run(script, keys, words)
 
     async def commit(
-        self, client: RedisClient, version: int, data: str, *notices: str, token: str = ""
+        self,
+        client: RedisClient,
+        version: int,
+        data: str,
+        *notices: str,
+        token: str = "",
+        most: str = "",
     ) -> int:
-        keys = (GROUP, f"{GROUP}:t:{token or self.new_token()}", LISTING)
-        return int(await client.once(COMMIT, keys, (str(version), data, LIFE, *notices)))
+        keys = (GROUP, f"{GROUP}:t:{token or self.new_token()}", GONE, OWNED, LISTING)
+        facts = str(version), str(version + 1), data, LIFE, "here", most
+        return int(await client.once(COMMIT, keys, (*facts, *notices)))
 
     async def say(
         self, client: RedisClient, version: int, *lines: str, tokens: Any = (), seat: str = ""
@@ -86,23 +94,24 @@ class CommitTests(ScriptCase):
         wanted = [[f"{one + 1}-0", ["b", f"notice {one}"]] for one in range(3)]
         self.assertEqual(found, wanted)
         self.assertEqual(await self.ask(client, "EXISTS", "chatproto:inbox:elsewhere"), 0)
-        self.assertEqual(await self.commit(client, 1, "", "-", "3", "0", "alice"), 2)
+        self.assertEqual(await self.commit(client, 1, "", "-", "5", "0", "alice"), 2)
         self.assertEqual(await self.ask(client, "EXISTS", GROUP, LISTING), 0)
 
     async def test_a_poisoned_list_keeps_nothing_else_from_being_done(self) -> None:
         client = await self.client()
         await self.ask(client, "HSET", NODES, "here", "1", "there", "1")
         await self.ask(client, "MSET", LISTING, "poison", "chatproto:inbox:here", "poison")
-        keys = (GROUP, f"{GROUP}:t:x", LISTING, "other")
+        keys = (GROUP, f"{GROUP}:t:x", GONE, OWNED, LISTING, "other")
         words = (
             *(*put("alice"), ">", "", "here", "lost", ">", "", "there", "heard"),
-            *("+", "4", "7", "alice"),
+            *("+", "6", "7", "alice"),
         )
-        found = await client.once(COMMIT, keys, ("0", "data", LIFE, *words))
+        words = "0", "1", "data", LIFE, "here", "", *words
+        found = await client.once(COMMIT, keys, words)
         self.assertTrue(found.startswith("1 ") and "WRONGTYPE" in found, found)
         self.assertEqual(await self.ask(client, "ZSCORE", "other", "alice"), "7")
         self.assertEqual(await self.ask(client, "XLEN", "chatproto:inbox:there"), 1)
-        again = await client.once(COMMIT, keys, ("0", "data", LIFE, *words))
+        again = await client.once(COMMIT, keys, words)
         self.assertEqual(again, found)
 
     async def test_a_lost_reply_another_writer_and_then_the_retry(self) -> None:
