@@ -72,6 +72,63 @@ class BanTests(RaceCase):
         self.assertEqual(self.race(), "banned and in: ['eve']")
 
 
+class DeposedTests(RaceCase):
+    """Dot, whom ann has made an operator, has cid put out; ann deposes her before that is there."""
+
+    def race(self, seconds: float) -> SharedWorld:
+        world = self.begin()
+        world.come(self.dot, world.servers[1])
+        world.pass_time(1.0)
+        self.visit(self.ann).ask(bcp2_rooms.Op, HALL, "dot")
+        world.pass_time(1.0)
+        self.hold_commands(1, seconds)
+        self.visit(self.dot).ask(bcp2_rooms.Ban, HALL, key=self.cid.key)
+        self.visit(self.ann).ask(bcp2_rooms.Op, HALL, "dot", "1970-01-01T00:00:00Z")
+        world.pass_time(1.0)
+        self.assertEqual(self.visit(self.ann).asked, {})
+        world.pass_time(5.0)
+        self.assertEqual(self.visit(self.dot).asked, {})
+        return world
+
+    def test_who_is_no_operator_any_more_bans_nobody(self) -> None:
+        self.assertFalse(self.race(3.0).policy().bans)
+        self.world.finish()
+
+    def test_a_script_that_minds_no_version_bans_for_who_was_deposed(self) -> None:
+        self.broken("POLICY", "if (version or '0') ~= ARGV[2]", "if version == ''")
+        self.assertTrue(self.race(3.0).policy().bans)
+
+
+class MovedModeratorTests(RaceCase):
+    """Ann bans eve at a server that is stopped then, goes to another one, and takes bans back there."""
+
+    def race(self) -> SharedWorld:
+        world = self.begin()
+        server, old = world.servers[0], self.visit(self.ann)
+        for connection in world.connections(server):
+            world.network.stall(connection.pipes[1], 40.0)
+        server.reactor.pause(40.0)
+        server.reactor.callLater(43.0, old.ask, bcp2_rooms.Ban, HALL, key=self.eve.key)
+        self.ann.visit = None
+        world.pass_time(15.0)
+        world.come(self.ann, world.servers[1])
+        world.pass_time(3.0)
+        self.visit(self.ann).ask(bcp2_rooms.Unban, HALL, key=self.eve.key)
+        world.pass_time(30.0)
+        self.assertEqual(old.asked, {})
+        server.reactor.callLater(1.0, old.leave)
+        return world
+
+    def test_an_older_ban_is_not_made_after_it_was_taken_back(self) -> None:
+        self.assertFalse(self.race().policy().bans)
+        self.world.finish()
+
+    def test_a_server_that_looks_at_no_places_makes_it(self) -> None:
+        self.patch(RoomViews, "place", lambda views, copy, asker: views.seat(asker.visitor))
+        self.broken("POLICY", "if ARGV[11] ~= ''", "if ARGV[11] == 'none'")
+        self.assertTrue(self.race().policy().bans)
+
+
 class LostReplyTests(RaceCase):
     def race(self) -> SharedWorld:
         """Lose the reply to bob's line, with another writer before it is tried again."""

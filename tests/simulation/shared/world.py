@@ -153,7 +153,12 @@ class SharedWorld:
 
     def finish(self) -> None:
         """Let nothing break any more; when all had time to mend, see that nothing is lost."""
+        continued = max(server.reactor.stopped_until for server in self.servers)
+        self.pass_time(max(0.0, continued - self.clock.seconds()))
         self.trace.add("world", "heals")
+        for visit in self.visits:
+            if visit.person.visit is not visit:
+                visit.leave()
         self.network.heal()
         self.redis.deaf.clear()
         self.redis.lost_publishes = 0
@@ -330,6 +335,37 @@ class SharedAction(Action):
         for connection in world.connections(server):
             world.network.cut(connection, "silent")
 
+    def pause(self, world: Any) -> None:
+        """Stop a server for a while, in which its clients ask it something, and go to others or wait."""
+        server, seconds = self._server(world), 20 * self.number
+        if server.reactor.dead or server.reactor.stopped_until > world.clock.seconds():
+            return
+        for connection in world.connections(server):
+            world.network.stall(connection.pipes[1], seconds)
+        server.reactor.pause(seconds)
+        there = [one for one in world.people if one.visit and one.visit.server is server]
+        for number, person in enumerate(there):
+            self._ask_late(world, server, person, int(self.number * 1000) + number)
+            if (self.who + number) % 2:
+                old, person.visit = person.visit, None
+                server.reactor.callLater(seconds + 9 * self.number, old.leave)
+                if number % 3 == 0:
+                    world.come(person, world.servers[(server.number + 1) % SERVERS])
+
+    def _ask_late(self, world: Any, server: Any, person: Any, choice: int) -> None:
+        """Have a server that is stopped find what somebody asks when it continues."""
+        other = world.people[choice % len(NAMES)]
+        texts = [f"{person.name} {len(world.books.lines)} late {at}" for at in range(2)]
+        requests: tuple[tuple[Any, ...], ...] = (
+            (bcp2_rooms.Say, HALL, texts[0]),
+            (bcp2_rooms.Join, HALL),
+            (bcp2_rooms.Part, HALL),
+            (bcp2_rooms.Kick, HALL, other.name),
+            (bcp2_rooms.Mute, HALL, other.name),
+        )
+        for request in (requests[choice % len(requests)], (bcp2_rooms.Say, HALL, texts[1])):
+            server.reactor.callLater(0, person.visit.ask, *request)
+
     def kill(self, world: Any) -> None:
         """Kill a server, and start it again now or later."""
         server = self._server(world)
@@ -385,6 +421,7 @@ FAULTS = {
     "cut": 4,
     "stall": 3,
     "isolate": 1,
+    "pause": 2,
     "kill": 1,
     "start": 1,
 }
