@@ -86,7 +86,7 @@ class Reader:
     def __init__(self, limits: Limits = DEFAULTS, dialect: Dialect | None = None) -> None:
         self.dialect = dialect
         self.line_end = dialect.end if dialect else b""
-        self.farewells: frozenset[str] = frozenset()  # besides those of the row (`bare.parted`)
+        self.farewells: frozenset[str] = frozenset()  # besides those of the row (`raw_text.parted`)
         self._limits = limits
         self._rest = bytearray()
         self._padding = Unpadder(limits.message)
@@ -97,6 +97,7 @@ class Reader:
         self._due: int | None = None  # bytes of a counted body (dialect typelength)
         self._heard_text = False
         self._left = False
+        self._items: list[Item] = []  # that the bytes which were fed last complete
 
     @property
     def pending(self) -> bool:
@@ -127,55 +128,55 @@ class Reader:
 
     def feed(self, data: bytes) -> list[Item]:
         """Return what `data` completes."""
-        items: list[Item] = []
-        self._take_in(self._padding.feed(data), items)
-        return items
+        self._items = []
+        self._take_in(self._padding.feed(data))
+        return self._items
 
     def silence(self) -> list[Item]:
         """`limits.text_silence` has passed without a byte: a bare text is whole."""
-        items: list[Item] = []
-        self._take_in(self._padding.settle(), items)
+        self._items = []
+        self._take_in(self._padding.settle())
         if self._left or not self.wants_silence:
-            return items
+            return self._items
         if self._due is not None:
-            self._counted(self._due, items, ended=True)
+            self._counted(self._due, ended=True)
         elif self._lacks_blank_line():
-            self._complete(items)
+            self._complete()
         else:
-            self._flush(items)
-        return items
+            self._flush()
+        return self._items
 
     def end(self) -> list[Item]:
         """The end of input: what is left is a message, and the peer has left."""
-        items: list[Item] = []
-        self._take_in(self._padding.settle(), items)
+        self._items = []
+        self._take_in(self._padding.settle())
         if self._left:
-            return items
-        self._complete(items)
+            return self._items
+        self._complete()
         if not self._left:
-            self._take(Left(""), items)
-        return items
+            self._take(Left(""))
+        return self._items
 
-    def _take_in(self, parts: list[bytes | None], items: list[Item]) -> None:
+    def _take_in(self, parts: list[bytes | None]) -> None:
         """Read `parts`; None ends a message, as a NUL does."""
         for part in parts:
             if self._left:
                 return
             if part is None:
-                self._complete(items)
+                self._complete()
             else:
                 self._rest += part
-                self._run(items)
+                self._run()
 
-    def _complete(self, items: list[Item]) -> None:
+    def _complete(self) -> None:
         """Take what there is as whole."""
         if self._due is not None:
-            self._counted(min(self._due, len(self._rest)), items, ended=True)
+            self._counted(min(self._due, len(self._rest)), ended=True)
         elif self._shape() in (Shape.BLOCK, Shape.START):
             self._rest += b"\r\n\r\n"  # many leave it to the end of input to say so
-        self._run(items)
+        self._run()
         if self._rest and not self._left:
-            self._flush(items)
+            self._flush()
 
     def _lacks_blank_line(self) -> bool:
         """Return True for an opener that is whole but for its end, which some programs never send."""
@@ -188,26 +189,26 @@ class Reader:
             return Shape.TEXT  # everything there is somebody's words
         return shape_of(self._rest, self.dialect in (None, IDHDR))
 
-    def _run(self, items: list[Item]) -> None:
-        while self._rest and not self._left and self._step(items):
+    def _run(self) -> None:
+        while self._rest and not self._left and self._step():
             pass
 
-    def _step(self, items: list[Item]) -> bool:
+    def _step(self) -> bool:
         """Take one thing from the head of what is there. False if it is not whole yet."""
         rest = self._rest
         if self._due is not None:
-            return self._counted(self._due, items)
+            return self._counted(self._due)
         if self.dialect is None and rest.startswith(UTF8_MARK):
             del rest[: len(UTF8_MARK)]
         if rest.startswith((b"\r", b"\n")):
             del rest[: len(rest) - len(rest.lstrip(b"\r\n"))]
         if self._shape() in (Shape.BLOCK, Shape.QUIT):
-            return self._block(items)
+            return self._block()
         if self.dialect is None and (line := _ANNOUNCED.match(rest)):
             announced = _ANNOUNCEMENT.fullmatch(line.group().decode("utf-8", "replace").strip())
             if announced:
                 del rest[: line.end()]
-                self._take(_announcer(ANNOUNCE, announced), items)
+                self._take(_announcer(ANNOUNCE, announced))
                 return True
         prefixes = self.dialect in (None, PREFIXED) or (self._mirrors and not self._heard_text)
         if prefixes and (prefix := _PREFIX.match(rest)):
@@ -215,17 +216,17 @@ class Reader:
             if end >= 0:
                 client_id, text = prefix[1].decode(), bytes(rest[prefix.end() : end])
                 del rest[: end + 2]
-                self._take(DialectKnown(PREFIXED, client_id), items)
-                self._say_prefixed(text, items)
+                self._take(DialectKnown(PREFIXED, client_id))
+                self._say_prefixed(text)
                 return True
         if len(rest) >= self._limits.message:
-            self._flush(items, self._limits.message)
+            self._flush(self._limits.message)
             return True
         return False
 
     # Blocks.
 
-    def _block(self, items: list[Item]) -> bool:
+    def _block(self) -> bool:
         size = end_of_block(self._rest, self._limits.header_block)
         if not size:
             if len(self._rest) >= self._limits.header_block:
@@ -239,7 +240,7 @@ class Reader:
             text = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n")
             read = [DialectKnown(RAW), PlainMessage(text)]
         for item in read:
-            self._take(item, items)
+            self._take(item)
         return True
 
     def _understood(self, block: HeaderBlock) -> list[Item] | None:
@@ -297,7 +298,7 @@ class Reader:
             raise RemoteError(413, f"a message of {length[:20]!r} bytes")
         self._due = int(length)
 
-    def _counted(self, due: int, items: list[Item], ended: bool = False) -> bool:
+    def _counted(self, due: int, ended: bool = False) -> bool:
         """Take a body of `due` bytes; `ended`: no more of it will come.
 
         Programs that count characters send more bytes than they say: without a line end behind
@@ -319,19 +320,19 @@ class Reader:
         self._due = None
         if not self._opened and (announced := _ANNOUNCEMENT.fullmatch(text)):
             # The first body is this row's opener.
-            self._take(_announcer(TYPELENGTH, announced), items)
+            self._take(_announcer(TYPELENGTH, announced))
             return True
-        self._take(DialectKnown(TYPELENGTH), items)
-        self._take(PlainMessage(text), items)
+        self._take(DialectKnown(TYPELENGTH))
+        self._take(PlainMessage(text))
         return True
 
     # Text.
 
-    def _say_prefixed(self, data: bytes, items: list[Item]) -> None:
+    def _say_prefixed(self, data: bytes) -> None:
         text = data.decode("utf-8", "replace").strip("\r\n")
-        self._take(Left("/quit") if "/quit" in text else PlainMessage(text), items)
+        self._take(Left("/quit") if "/quit" in text else PlainMessage(text))
 
-    def _flush(self, items: list[Item], most: int | None = None) -> None:
+    def _flush(self, most: int | None = None) -> None:
         """Take what is there, up to `most` bytes, as one bare message."""
         data = bytes(self._rest if most is None else self._rest[:most])
         if most is not None:
@@ -340,21 +341,21 @@ class Reader:
         shape = self._shape()
         del self._rest[: len(data)]
         if shape is Shape.QUIT:
-            self._take(Left("QUIT"), items)
+            self._take(Left("QUIT"))
             return
         if self.dialect is PREFIXED and (prefix := _PREFIX.match(data)):
-            self._say_prefixed(data[prefix.end() :], items)
+            self._say_prefixed(data[prefix.end() :])
             return
         text = data.decode("utf-8", "replace")
         words = text.strip("\r\n")
         if not words:
             return
         if self.dialect is None and (announced := _ANNOUNCEMENT.fullmatch(words)):
-            self._take(_announcer(ANNOUNCE, announced), items)
+            self._take(_announcer(ANNOUNCE, announced))
             return
         end = b"\r\n" if data.endswith(b"\r\n") else b"\n" if data.endswith(b"\n") else b""
         if self.dialect is None:
-            self._take(DialectKnown(CRLF if end == b"\r\n" else RAW), items)
+            self._take(DialectKnown(CRLF if end == b"\r\n" else RAW))
         elif self.dialect is CRLF and self._called and end != b"\r\n":
             self.dialect = RAW
         if most is None:
@@ -362,11 +363,11 @@ class Reader:
         assert self.dialect is not None
         said, farewell = parted(text, self.dialect, self.farewells)
         if said:
-            self._take(PlainMessage(said), items)
+            self._take(PlainMessage(said))
         if farewell:
-            self._take(Left(farewell), items)
+            self._take(Left(farewell))
 
-    def _take(self, item: Item, items: list[Item]) -> None:
+    def _take(self, item: Item) -> None:
         """Note `item`, and what it tells of the dialect."""
         match item:
             case DialectKnown(dialect):
@@ -385,7 +386,7 @@ class Reader:
             case Left():
                 self._left = True
                 self._rest.clear()
-        items.append(item)
+        self._items.append(item)
 
 
 def _body_ends(rest: bytearray, due: int) -> bool:
