@@ -158,7 +158,9 @@ class Way:
         downloads: Path | None = None,
     ) -> None:
         # Whoever is killed and calls again and again would be told to slow down.
-        _, server = stage.server("--limits", "introductions-from=1000")
+        limits = ("from", "to", "to-per-address")
+        wide = [word for name in limits for word in ("--limits", f"introductions-{name}=1000")]
+        _, server = stage.server(*wide)
         ports = free_port(), free_port()
         self.proxy = Proxy("127.0.0.1", ports[0])
         doors = self.proxy.port, self.proxy.also("127.0.0.1", ports[1])
