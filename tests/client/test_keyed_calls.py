@@ -165,6 +165,11 @@ class CallerTests(Case):
         self.assertEqual(len(self.node.calls.all), 1)
         self.assertEqual(len(self.told(IncomingCallEvent)), 1)
 
+    def test_a_stranger_who_rings_holds_no_place_for_strangers(self) -> None:
+        self.called("eve")
+        counters = self.node.client.calls.counters()
+        self.assertEqual((counters["connections"], counters["ringing"]), (0, 1))
+
     def test_who_calls_takes_no_call_on_that_connection(self) -> None:
         """A CHATACK that answers nothing is no yes to anything."""
         eve = self.called("eve")

@@ -13,11 +13,13 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.message_news import MessageNews
+from chatproto.client.requests import Asked, telling
 from chatproto.client.targets import AwayContact
 from chatproto.identity.recipient import KeyedPerson
 from chatproto.net.clock import Wall
 from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import DELIVERED, UNCERTAIN, UNDELIVERED
+from chatproto.wire.reasons import Cause, Reason
 
 KEY = "sha256:" + "A" * 52
 
@@ -56,3 +58,27 @@ class MessageNewsTests(SynchronousTestCase):
             Undelivered("bob", "connection lost", text="me"),
         ]
         self.assertEqual(self.events, wanted)
+
+    def test_its_outcome_is_that_of_the_request_it_came_of(self) -> None:
+        for state, code in (
+            (DELIVERED, "delivered"),
+            (UNCERTAIN, "uncertain"),
+            (UNDELIVERED, "expired"),
+        ):
+            asked = Asked("say", lambda one: None)
+            with telling(asked.part()):
+                self.news.asked(1)
+            self.news.became(MessageOutcome(1, state, "hi", Cause(Reason.EXPIRED)))
+            self.assertEqual(asked.code, code)
+
+    def test_only_the_messages_of_requests_are_told_to_stay_when_the_conversation_ends(
+        self,
+    ) -> None:
+        asked = Asked("say", lambda one: None)
+        with telling(asked.part()):
+            self.news.asked(2)
+        self.news.hold((1, 2, 3))
+        self.events.clear()
+        self.news.left((1, 2, 3))
+        told = [(one.id, one.text) for one in self.events if isinstance(one, Notice)]
+        self.assertEqual(told, [(2, "message 2 is queued for bob (/unsend 2 to cancel)")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatproto.client.conversation import ACK_WAIT
-from chatproto.client.events import Delivered, Notice, SessionChanged
+from chatproto.client.events import Delivered, Notice, Sent, SessionChanged
 from chatproto.client.message_news import EACH
 from chatproto.wire.bcp2_server import Bridge, Presence
 from tests.client.keyed_program import BOB_HOST, BOB_PORT, Case, key_of
@@ -28,6 +28,25 @@ class WaitingMessageTests(Case):
         self.assertEqual((waits.to, waits.id), ("bob", 2))
         self.assertIn("message 2 is queued for bob", waits.text)
         self.assertLess(self.events.index(broken), self.events.index(waits))
+
+    def test_a_message_that_is_sent_again_is_told_as_sent_once(self) -> None:
+        bob = self.talking()
+        bob.deaf = True
+        self.node.say("one")
+        self.net.settle()
+        bob.cut()
+        self.net.wait(1.0)
+        again = self.person()
+        self.net.wait(1.0)
+        self.assertEqual((again.texts, self.texts(Sent)), (["one"], ["one"]))
+
+    def test_later_messages_do_not_put_off_that_one_is_told_to_wait(self) -> None:
+        bob = self.talking()
+        bob.deaf = True
+        for _ in range(3):
+            self.node.say("one")
+            self.net.wait(ACK_WAIT * 0.4)
+        self.assertEqual([id for _, id in self.waits()], [1, 2, 3])
 
     def test_many_messages_are_told_in_one_line(self) -> None:
         bob = self.talking()

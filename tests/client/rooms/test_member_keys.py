@@ -39,6 +39,7 @@ class MemberTests(room_ends.Case):
     def test_member_who_was_there_is_marked_and_told_of_once(self) -> None:
         self.both_join()
         self.dora.joins()
+        self.assertEqual(len(self.warned()), 1)
         self.dora.joins("#tea")
         self.alice.joins("#tea")
         self.assertEqual(len(self.warned()), 1)
