@@ -238,6 +238,13 @@ class PathTests(Case):
         self.world.pass_time(LIMITS.dial_wait)
         self.assertIn(f"no answer from {where}", self.shown(self.alice).data["tried"][where])
 
+    def test_who_was_called_is_told_what_was_tried_too(self) -> None:
+        self.routers.kinds |= {self.alice.host: Router.RANDOM, self.bob.host: Router.RANDOM}
+        self.begin()
+        self.call(8.0 + LIMITS.dial_wait)
+        where = f"{self.alice.host}:{PEOPLE_PORT}"
+        self.assertIn(f"no answer from {where}", self.shown(self.bob).data["tried"][where])
+
     def test_with_nobody_there_is_none(self) -> None:
         self.begin()
         assert self.alice.node is not None
