@@ -22,6 +22,7 @@ from chatproto.net.receivers import TextConnection
 from chatproto.rooms.raw_text import BareText
 from chatproto.rooms.speaker_limiter import SpeakerLimiter
 from chatproto.wire.errors import RemoteError
+from chatproto.wire.padding import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
     from chatproto.rooms.lobby_port import LobbyPort
@@ -208,11 +209,15 @@ class LobbyConnection(TextConnection):
             self._later(self._port.limits.text_silence, self._silence)
 
     def _say(self, text: str, now: float) -> None:
-        if self._first and _HTTP_REQUEST.match(text):
-            self._port.left(self, "")
-            self.close()
-            return
-        self._first = False
+        if self._first:
+            if _HTTP_REQUEST.match(text):
+                self._port.left(self, "")
+                self.close()
+                return
+            self._first = False
+            text = text.removeprefix(BYTE_ORDER_MARK)
+            if not text:
+                return
         self._limiter.spend(now, len(text.encode()))
         self._port.said(self, text)
 

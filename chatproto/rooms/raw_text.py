@@ -68,7 +68,7 @@ class BareText:
                 self._check(end - begin)
                 self.line_ends = True
                 self._position = end + 1
-                message = data[begin:end].removesuffix(b"\r")
+                message = data[begin:end].rstrip(b"\r")
             elif self.line_ends:
                 self._check(len(data) - begin)
                 return None

@@ -65,12 +65,10 @@ class BlockParser:
     def add(self, line: bytes) -> list[bytes] | None:
         """Take the next line, without its end; return the lines of the block that it completes.
 
-        Raises: RemoteError: 400 for control characters or, if strict, for an empty line before a
-        block; 413 if a limit is crossed.
+        Raises: RemoteError: 413 if a limit is crossed; if strict, 400 for control characters and for
+        an empty line before a block.
         """
         self.check(line)
-        if not self._strict and BINARY.search(line):
-            raise RemoteError(400, "control characters in a line")
         if line:
             if len(self.lines) > self._limits.headers:
                 raise RemoteError(413, f"more than {self._limits.headers} headers")

@@ -1,7 +1,8 @@
 """Write classic messages as bytes, and read them from lines.
 
-`ClassicParser` accepts more than `encode` writes (PROTOCOL.md section 2): LF for CRLF, no blank or
-several after the colon, headers in any order, empty lines before a message.
+`ClassicParser` accepts more than `encode` writes (PROTOCOL.md section 2): LF or CR CR LF for CRLF, no
+blank or several after the colon, headers in any order, empty lines before a message, a line of blanks
+for an empty one.
 """
 
 from __future__ import annotations
@@ -140,10 +141,11 @@ class ClassicParser:
             if self._stale and line.strip(b" \t").decode("ascii", "replace") not in self._methods:
                 return
             self._stale = False
-            if not self._block.lines and HTTP.match(line) and not BINARY.search(line):
-                self._block.check(line)
+            line = line.removesuffix(b"\r")
+            self._check(line)
+            if not self._block.lines and HTTP.match(line):
                 raise RemoteError(405, "an HTTP request")
-            block = self._block.add(line)
+            block = self._block.add(line if line.strip(b" \t") else b"")
         except RemoteError as error:
             self._fail(error)
             return
@@ -158,8 +160,12 @@ class ClassicParser:
         if self.closed:
             return b""
         kept = self._unpadded(rest)
+        line = kept.removesuffix(b"\r").removesuffix(b"\r")
         try:
-            self._block.check(kept.removesuffix(b"\r"))
+            if self._stale:
+                self._block.check(line)
+            else:
+                self._check(line)
         except RemoteError as error:
             self._fail(error)
             return b""
@@ -172,15 +178,15 @@ class ClassicParser:
     def pending(self, rest: bytes) -> int:
         """Return 0 if nothing has begun, else 1 and the number of whole lines of the block.
 
-        `rest` is the unfinished line behind these.
+        `rest` is the unfinished line behind these; blanks alone begin nothing.
         """
-        begun = self._block.lines or (rest and not self._stale)
+        begun = self._block.lines or (rest.strip(b" \t\r") and not self._stale)
         return 1 + len(self._block.lines) if begun else 0
 
     def unfinished(self, rest: bytes) -> Message | None:
         """Return the REGISTER or BRIDGE that lacks only its empty line, if there is one."""
         block = self._block.lines
-        if rest or self.closed or len(block) < 2:
+        if (rest.strip(b" \t\r") and not self._stale) or self.closed or len(block) < 2:
             return None
         try:
             message = read_message(block, self._sender)
@@ -196,6 +202,12 @@ class ClassicParser:
         if self.pending(rest) and not self.closed:
             self.found.append(self.unfinished(rest) or RemoteError(400, "it ends in the middle"))
             self._block.take()
+
+    def _check(self, line: bytes) -> None:
+        """Check `line`, which need not be complete. Raises RemoteError 400 or 413."""
+        if BINARY.search(line, 0, self._block.longest + 1):
+            raise RemoteError(400, "control characters in a line")
+        self._block.check(line)
 
     def _fail(self, error: RemoteError) -> None:
         self.found.append(error.as_value())

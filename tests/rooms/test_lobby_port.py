@@ -125,6 +125,15 @@ class PortTests(SynchronousTestCase):
         self.turn()
         self.assertTrue(self.ann.transport.half_closed)
 
+    def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it(self) -> None:
+        self.forget()
+        self.ann.send(b"\xef\xbb\xbf/nick ann\r\r\n")
+        self.ann.send(b"hello\r\r\n")
+        self.bob.send(b"\xef\xbb\xbfquit\r\n")
+        self.turn()
+        self.assertIn("* guest-1 is now ann\nann: hello\n* guest-2 left\n", self.cid.hears())
+        self.assertTrue(self.bob.transport.half_closed)
+
     def test_strings_with_their_nul_are_messages_each(self) -> None:
         self.forget()
         self.ann.send(b"one\0two\0")

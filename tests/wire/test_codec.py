@@ -76,6 +76,9 @@ pieces = st.one_of(
             "ä: ö\r\n".encode(),
             b"\xff\n",
             b"\0",
+            b"  \r\n",
+            b"\t",
+            b"IP: 1.2.3.4\r\r\n",
         ]
     ),
     st.binary(max_size=20),
@@ -141,10 +144,10 @@ class AStream(SynchronousTestCase):
         decoder = classic_receiver(SMALL, sender)
         for start in range(0, len(data), 7):
             decoder.read(data[start : start + 7])
-            self.assertLessEqual(len(decoder._buffer), SMALL.line + 1)
+            self.assertLessEqual(len(decoder._buffer), SMALL.line + 2)
             self.assertLessEqual(len(decoder._parser._block.lines), 1 + SMALL.headers)
             kept = sum(map(len, decoder._parser._block.lines)) + len(decoder._buffer)
-            self.assertLessEqual(kept, SMALL.header_block + 1)
+            self.assertLessEqual(kept, SMALL.header_block + 2)
         decoder.finish()
         self.assertEqual(decoder.pending, 0)
 
@@ -152,6 +155,16 @@ class AStream(SynchronousTestCase):
 class ARequest(SynchronousTestCase):
     def test_may_have_bare_line_feeds(self) -> None:
         self.assertEqual(read(REGISTER.replace(b"\r\n", b"\n")), told([ALICE]))
+
+    def test_may_have_line_ends_that_windows_has_made_longer(self) -> None:
+        self.assertEqual(read(REGISTER.replace(b"\r\n", b"\r\r\n")), told([ALICE]))
+
+    def test_may_be_indented_like_a_text_in_a_program(self) -> None:
+        indented = b"\r\n    " + REGISTER.replace(b"\r\n", b"\r\n    ")
+        decoder = classic_receiver()
+        self.assertEqual(told(decoder.read(indented)), told([ALICE]))
+        self.assertEqual(decoder.pending, 0)
+        self.assertEqual(decoder.finish(), [])
 
     def test_may_have_no_or_many_blanks_after_a_colon(self) -> None:
         for blanks in (b"", b"   ", b"\t "):
@@ -215,6 +228,12 @@ class WhatIsWrong(SynchronousTestCase):
         for bad in (b"\0\n", b"a\rb\n", b"\x1b[2J\n", b"\x7f\n", b"REGISTER\r\nIP: \x01\r\n"):
             decoder = classic_receiver()
             self.assertEqual(told(decoder.read(bad + b"\r\n" + REGISTER)), [400])
+            self.assertTrue(decoder.unreadable)
+
+    def test_is_refused_before_its_line_ends(self) -> None:
+        for bad in (REGISTER.replace(b"\r\n", b"\r"), REGISTER[:-6] + b"\x1b[A", b"\x80.\x01"):
+            decoder = classic_receiver()
+            self.assertEqual(told(decoder.read(bad)), [400])
             self.assertTrue(decoder.unreadable)
 
 
@@ -305,6 +324,14 @@ class ARequestWithoutItsBlankLine(SynchronousTestCase):
             self.assertEqual(told(decoder.finish()), told([message]))
             self.assertEqual(decoder.pending, 0)
             self.assertEqual(told(decoder.read(b"\r\n" + REGISTER)), told([ALICE]))
+
+    def test_is_whole_before_blanks_and_padding(self) -> None:
+        for behind in (b"    ", b"\t", b"\r", b"\0" * 900, b"\0ort: 3000\0\0"):
+            decoder = classic_receiver()
+            self.assertEqual(decoder.read(REGISTER[:-2] + behind), [])
+            self.assertTrue(decoder.unfinished, behind)
+            self.assertEqual(told(decoder.finish()), told([ALICE]))
+            self.assertEqual(decoder.pending, 0)
 
     def test_is_whole_behind_a_byte_order_mark(self) -> None:
         decoder = classic_receiver()
