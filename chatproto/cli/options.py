@@ -38,6 +38,9 @@ _USUAL_ENDPOINT = re.compile(r"tcp:[0-9]{1,5}(:interface=[0-9.]{1,15})?")
 """Endpoints that are known to be right without the parser, which takes long to load."""
 
 
+_TCP_PORT = re.compile(r"tcp6?:(?:port=)?(-?[0-9]+)(?::|$)")
+
+
 class WrongOption(UsageError):
     """Invalid option; the text is one sentence for the user."""
 
@@ -47,10 +50,15 @@ def endpoint_text(text: str) -> str:
 
     Raises WrongOption.
     """
-    if text.isascii() and text.isdigit():
-        if len(text) > 20 or int(text) > 65535:
-            raise WrongOption(f"port {text[:20]} is out of range: use 0 to 65535")
+    digits = text.isascii() and text.isdigit()
+    named = None if digits else _TCP_PORT.match(text)
+    number = named[1] if named else text
+    if (digits or named) and (len(number) > 20 or not 0 <= int(number) <= 65535):
+        raise WrongOption(f"port {number[:20]} is out of range: use 0 to 65535")
+    if digits:
         return f"tcp:{int(text)}"
+    if text == "unix:" or text.startswith("unix::"):
+        raise WrongOption(f"{text!r} names no socket: use unix:PATH")
     if _USUAL_ENDPOINT.fullmatch(text):
         return text
     from twisted.internet.endpoints import serverFromString

@@ -30,6 +30,7 @@ from chatproto.net.addresses import source_address
 from chatproto.net.bounded_stop import BoundedServices
 from chatproto.net.clock import Times, use_monotonic_time, wall
 from chatproto.net.fast_tcp import use_fast_turns
+from chatproto.net.listen_errors import listen_trouble
 from chatproto.net.resolver import use_system_resolver
 from chatproto.net.shared_address import address_to_share, is_loopback_only
 from chatproto.rooms.lobby import LobbyMembers
@@ -437,11 +438,9 @@ def _is_owned(names: IdOwners, name: str) -> bool:
 
 def _why(error: Exception) -> str:
     """Why a port could not be had, and what to do."""
-    if not isinstance(error, CannotListenError):
+    if not isinstance(error, (CannotListenError, OSError)):
         return str(error)
-    where = host_port(error.interface or "*", error.port)
-    reason = getattr(error.socketError, "strerror", None) or error.socketError
-    return f"cannot listen on {where}: {reason} (choose another with --port, --lobby or --metrics)"
+    return f"{listen_trouble(error)} (choose another with --port, --lobby or --metrics)"
 
 
 def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
     IStreamServerEndpoint,
@@ -21,9 +20,9 @@ from chatproto.client.home import Home
 from chatproto.client.own_addresses import local_host
 from chatproto.client.shared_port import SharedPort
 from chatproto.net.addresses import is_address
+from chatproto.net.listen_errors import listen_trouble
 from chatproto.net.resolver import host_towards, in_lookup_thread
 from chatproto.wire.errors import CannotStart
-from chatproto.wire.fields import host_port
 
 log = Logger()
 
@@ -170,10 +169,4 @@ class ChatClient(Service):
 
     def _deaf(self, failure: Failure) -> None:
         error: Any = failure.value
-        if isinstance(error, CannotListenError):
-            where = host_port(error.interface or "0.0.0.0", error.port)
-            why = getattr(error.socketError, "strerror", None) or error.socketError
-            error = f"cannot listen on {where}: {why}"
-        elif isinstance(error, OSError):
-            error = f"cannot listen: {error.strerror or error}"
-        self._cannot_start(CannotStart(str(error)))
+        self._cannot_start(CannotStart(listen_trouble(error, every="0.0.0.0")))

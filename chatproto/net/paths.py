@@ -16,7 +16,8 @@ def local_path(text: str) -> Path:
     `$CREDENTIALS_DIRECTORY` at its beginning is the folder of that name in the environment: systemd
     does not put it into options that come from a file.
 
-    Raises ValueError with one sentence: empty, a NUL in it, no such home folder, or no credentials.
+    Raises ValueError with one sentence: empty, a NUL in it, no such home folder, no credentials, or
+    relative to a current folder that was removed.
     """
     if not text:
         raise ValueError("a path is wanted, and there is none")
@@ -28,9 +29,15 @@ def local_path(text: str) -> Path:
             raise ValueError(f"there is no ${CREDENTIALS}: systemd sets it for LoadCredential=")
         return Path(folder) / text.partition("/")[2]
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
     except (RuntimeError, KeyError):
         raise ValueError(f"there is no home folder {text.partition('/')[0]}") from None
+    if not path.is_absolute():
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            raise ValueError("the current folder was removed: go to another one") from None
+    return path
 
 
 def what_is_in_the_way(folder: Path) -> Path | None:

@@ -78,6 +78,8 @@ def sqlite_path(text: str, home: Path) -> Path | None:
         return None
     if text.startswith(SQLITE):
         path = text.removeprefix(SQLITE)
+        if path == ":memory:":  # SQLite's own word, which would be the name of a file here
+            raise ValueError("write memory: for a store that keeps nothing on disk")
         return (local_path(path) if path else home / IN_HOME).absolute()
     text = SECRET.sub("//", text)  # a password may stand there
     raise ValueError(

@@ -56,6 +56,12 @@ class EndpointTextTests(SynchronousTestCase):
                 endpoint_text(f"systemd:domain=INET6:{which}")
             self.assertIn("passed no socket", str(caught.exception))
 
+    def test_a_port_of_an_endpoint_is_checked_as_a_number_alone_is(self) -> None:
+        for text in ("70000", "tcp:70000", "tcp6:70000:interface=\\:\\:1", "tcp:port=70000"):
+            with self.assertRaises(WrongOption) as caught:
+                endpoint_text(text)
+            self.assertEqual(str(caught.exception), "port 70000 is out of range: use 0 to 65535")
+
     def test_an_endpoint_stays_as_it_is(self) -> None:
         for text in ("tcp:5555:interface=127.0.0.1", "unix:/tmp/x", "tcp:1"):
             self.assertEqual(endpoint_text(text), text)
@@ -71,6 +77,10 @@ class EndpointTextTests(SynchronousTestCase):
             "nonsense:1",
             "\u0665",
             "tcp:1:a=b",
+            "tcp:70000",
+            "tcp:-1:interface=127.0.0.1",
+            "tcp6:port=65536",
+            "unix:",
         ):
             with self.assertRaises(WrongOption) as caught:
                 endpoint_text(text)

@@ -235,6 +235,16 @@ class ReadableTests(Case):
         make_private(path)
         self.assertEqual(mode(path), 0o400)
 
+    def test_a_relative_path_needs_a_folder_that_is_there(self) -> None:
+        before = Path.cwd()
+        self.addCleanup(os.chdir, before)
+        gone = self.folder / "gone"
+        gone.mkdir()
+        os.chdir(gone)
+        gone.rmdir()
+        self.assertRaisesRegex(ValueError, "current folder was removed", local_path, "x")
+        self.assertEqual(local_path("/x"), Path("/x"))
+
     def test_a_credential_is_found_by_its_variable(self) -> None:
         self.patch(os, "environ", {"CREDENTIALS_DIRECTORY": "/run/credentials/x"})
         for text in ("$CREDENTIALS_DIRECTORY/key.pem", "${CREDENTIALS_DIRECTORY}/key.pem"):

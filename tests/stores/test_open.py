@@ -30,6 +30,10 @@ class StorePlaceTests(SynchronousTestCase):
             self.assertIn(repr(text), str(error))
             self.assertNotIn("\n", str(error))
 
+    def test_sqlite_s_own_word_for_no_file_makes_none(self) -> None:
+        error = self.assertRaises(ValueError, sqlite_path, "sqlite::memory:", HOME)
+        self.assertIn("write memory:", str(error))
+
 
 class OpenStoreTests(SynchronousTestCase):
     def test_opens_what_the_place_wants(self) -> None:

@@ -1,0 +1,28 @@
+"""Say why a port cannot be opened."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.internet.error import CannotListenError
+
+from chatproto.wire.fields import host_port
+
+
+def listen_trouble(error: Exception, every: str = "*") -> str:
+    """Return in one sentence why listening failed with `error`; `every` is the host of all addresses."""
+    trouble: Any = error
+    if isinstance(error, CannotListenError):
+        where, trouble = host_port(error.interface or every, error.port), error.socketError
+        if isinstance(error.port, bytes):
+            where = f"unix:{os.fsdecode(error.port)}"
+    elif isinstance(error, OSError) and error.filename2:
+        # The lock beside a Unix socket is a link, whose name is the second one of the error.
+        where = f"unix:{os.fsdecode(error.filename2).removesuffix('.lock')}"
+    elif isinstance(error, OSError):
+        where = f": cannot use {os.fsdecode(error.filename)}" if error.filename else ""
+        return f"cannot listen{where}: {error.strerror or error}"
+    else:
+        return str(error)
+    return f"cannot listen on {where}: {getattr(trouble, 'strerror', None) or trouble}"
