@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.net.clock import Monotonic
 from chatproto.net.paths import what_is_in_the_way
 from chatproto.session.secure_connection import SecurePeerConnection
-from chatproto.transfer.context import DiskWorker, TransferNews, TransferTrouble
+from chatproto.transfer.context import DiskWorker
 from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sources import RECORDS
@@ -33,6 +33,7 @@ from chatproto.wire.reasons import (
 )
 
 if TYPE_CHECKING:
+    from chatproto.transfer.transfer import Transfer
     from chatproto.transfer.transfers import Transfers
 
 KEEP_PARTS = 7 * 86400.0
@@ -166,20 +167,20 @@ class Files:
     def offered(self, name: str = "") -> list[int]:
         """The numbers of what waits for an answer, of `name` or of anybody, in their order."""
         return sorted(
-            news.number
+            one.number
             for person in self._people.values()
-            for news in self._listing(person)
-            if not news.outgoing
-            and news.state is TransferState.OFFERED
+            for one in self._listing(person)
+            if not one.outgoing
+            and one.state is TransferState.OFFERED
             and name in ("", person.name, person.name.rstrip("?"))
         )
 
     def list(self) -> None:
         """Show every transfer that has not ended."""
         events = [
-            person.event(news, progress=news.state is TransferState.MOVING)
+            person.event(one, progress=one.state is TransferState.MOVING)
             for person in self._people.values()
-            for news in self._listing(person)
+            for one in self._listing(person)
         ]
         events.sort(key=lambda event: event.id)
         self._context.publish(
@@ -234,21 +235,21 @@ class Files:
         self._timer = None
         moving = False
         for person in self._people.values():
-            listing = tuple(self._listing(person))
-            for news in listing:
-                if news.state is TransferState.MOVING:
+            listing = self._listing(person)
+            for one in listing:
+                if one.state is TransferState.MOVING:
                     moving = True
-                    person.tell_progress(news)
+                    person.tell_progress(one)
             person.look_for_stall(listing)
         if moving or self.moving:
             self.watch()
 
-    def _listing(self, person: PersonFiles) -> Iterable[TransferNews]:
+    def _listing(self, person: PersonFiles) -> Sequence[Transfer]:
         return person.transfers.listing(self._context.clock.seconds())
 
     def _each(self, do: Callable[[PersonFiles], None], number: int) -> bool:
         for person in self._people.values():
-            if any(news.number == number for news in self._listing(person)):
+            if any(one.number == number for one in self._listing(person)):
                 do(person)
                 return True
         return False
@@ -300,9 +301,9 @@ class PersonFiles:
         link, self._link = self._link, None
         ended, self._over = over and not self._over, over
         if link is None and ended:
-            for news in self.transfers.listing(self._clock.seconds()):
-                if news.state is TransferState.BROKEN:
-                    self._files.tell(self.event(news))
+            for one in self.transfers.listing(self._clock.seconds()):
+                if one.state is TransferState.BROKEN:
+                    self._files.tell(self.event(one))
         if link is not None:
             link.source = link.sink = link.files = None
             link.hold(False, "files")
@@ -323,17 +324,17 @@ class PersonFiles:
     def _heard(self, message: Bcp2Message) -> None:
         self.transfers.message(message, self._clock.seconds())
 
-    def look_for_stall(self, listing: Iterable[TransferNews]) -> None:
+    def look_for_stall(self, listing: Iterable[Transfer]) -> None:
         """Leave a connection on which a transfer has not moved for `TRANSFER_STALL`.
 
         The peer is there and sends nothing, or takes nothing: on another connection the transfer goes
         on where it was. While we read nothing ourselves, that is no stall.
         """
         now, moved = self._clock.seconds(), dict[int, tuple[int, Monotonic]]()
-        for news in listing:
-            if news.state is TransferState.MOVING:
-                offset, since = self._moved.get(news.number, (-1, now))
-                moved[news.number] = news.offset, since if offset == news.offset else now
+        for one in listing:
+            if one.state is TransferState.MOVING:
+                offset, since = self._moved.get(one.number, (-1, now))
+                moved[one.number] = one.offset, since if offset == one.offset else now
         self._moved = moved
         link = self._link
         if link is None or link.held:
@@ -344,26 +345,25 @@ class PersonFiles:
 
     # What the transfers tell.
 
-    def transfer_told(self, news: TransferNews | TransferTrouble) -> None:
-        if isinstance(news, TransferTrouble):
-            self._files.tell(
-                Failed(news.text, command="send", path=news.path or None, code=Reason.FILE_TROUBLE)
-            )
-            part = self._take_asked() if news.path else None
-            if part is not None:
-                part.fail(Cause(Reason.FILE_TROUBLE, news.text))
-            return
-        part = self._part_of(news)
-        takes = self._files.takes(self) if self._is_question(news) else None
+    def transfer_told(self, transfer: Transfer, text: str) -> None:
+        number, part = transfer.number, self._part_of(transfer)
+        is_question = not transfer.outgoing and transfer.state is TransferState.OFFERED and not text
+        takes = self._files.takes(self) if is_question else None
         with telling(part):
-            self._files.tell(self.event(news, asked=self._is_question(news) and takes is None))
-        if news.state in ENDED and part is not None:
-            self._end(news, part)
-        if news.state in ACTIVE:
+            self._files.tell(self.event(transfer, text, asked=is_question and takes is None))
+        if transfer.state in ENDED and part is not None:
+            self._end(transfer, text, part)
+        if transfer.state in ACTIVE:
             self._files.watch()
         if takes is not None:
             # Not before this has returned: the offer is not entered yet.
-            self._clock.callLater(0, lambda: self._answer(news.number, takes))
+            self._clock.callLater(0, lambda: self._answer(number, takes))
+
+    def transfer_trouble(self, text: str, path: str = "") -> None:
+        self._files.tell(Failed(text, command="send", path=path or None, code=Reason.FILE_TROUBLE))
+        part = self._take_asked() if path else None
+        if part is not None:
+            part.fail(Cause(Reason.FILE_TROUBLE, text))
 
     def transfer_wake(self) -> None:
         if self._link is not None:
@@ -375,11 +375,11 @@ class PersonFiles:
 
     # How it follows.
 
-    def _part_of(self, news: TransferNews) -> AskedPart | None:
+    def _part_of(self, transfer: Transfer) -> AskedPart | None:
         """Return the part of the request to send that a transfer is: its first news are told in it."""
-        part = self._parts.get(news.number)
-        if part is None and news.outgoing and (part := self._take_asked()) is not None:
-            self._parts[news.number] = part
+        part = self._parts.get(transfer.number)
+        if part is None and transfer.outgoing and (part := self._take_asked()) is not None:
+            self._parts[transfer.number] = part
         return part
 
     def _take_asked(self) -> AskedPart | None:
@@ -390,45 +390,48 @@ class PersonFiles:
         self._asked.remove(part)
         return part
 
-    def _end(self, news: TransferNews, part: AskedPart) -> None:
-        self._parts.pop(news.number, None)
-        code = _code(news)
+    def _end(self, transfer: Transfer, text: str, part: AskedPart) -> None:
+        self._parts.pop(transfer.number, None)
+        code = _code(transfer.state, text)
         if code is None:
             part.end("done")
         else:
-            part.fail(Cause(code, news.text))
+            part.fail(Cause(code, text))
 
-    def tell_progress(self, news: TransferNews) -> None:
+    def tell_progress(self, transfer: Transfer) -> None:
         """Tell how far a transfer is."""
-        with telling(self._parts.get(news.number)):
-            self._files.tell(self.event(news, progress=True))
+        with telling(self._parts.get(transfer.number)):
+            self._files.tell(self.event(transfer, progress=True))
 
     def event(
-        self, news: TransferNews, *, asked: bool = False, progress: bool = False
+        self, transfer: Transfer, text: str = "", *, asked: bool = False, progress: bool = False
     ) -> FileChanged:
-        """`news` as it is told; `asked`: the person must say yes or no."""
-        whom = {"to": self.name} if news.outgoing else {"from_": self.name}
-        waits = self._over and news.state is TransferState.BROKEN
-        text = FILE_GOES_ON(peer=self.name) if waits else news.text
+        """Describe `transfer` for the person.
+
+        Args: text: one sentence that is told with it. asked: the person must say yes or no. progress:
+        with its rate, in bytes a second, and the seconds left.
+        """
+        offer, state = transfer.offer, transfer.state
+        whom = {"to": self.name} if transfer.outgoing else {"from_": self.name}
+        waits = self._over and state is TransferState.BROKEN
+        reason = FILE_GOES_ON(peer=self.name) if waits else text
+        left = transfer.progress.left(offer.size) if progress else None
         return FileChanged(
-            id=news.number,
-            name=news.name,
-            state=news.state.value,
-            offset=news.offset,
-            size=news.size,
-            path=news.path or None,
-            files=news.files or None,
-            rate=round(news.rate) if progress else None,
-            left=round(news.left, 1) if progress and news.left is not None else None,
-            reason=text or None,
-            code=_code(news),
+            id=transfer.number,
+            name=offer.name,
+            state=state.value,
+            offset=transfer.offset,
+            size=offer.size,
+            path=transfer.path or None,
+            files=len(offer.files) or None,
+            rate=round(transfer.progress.rate) if progress else None,
+            left=round(left, 1) if left is not None else None,
+            reason=reason or None,
+            code=_code(state, text),
             ask=asked or None,
             progress=progress or None,
             **whom,
         )
-
-    def _is_question(self, news: TransferNews) -> bool:
-        return not news.outgoing and news.state is TransferState.OFFERED and not news.text
 
     def _answer(self, number: int, takes: bool) -> None:
         try:
@@ -453,13 +456,13 @@ class PersonFiles:
         self.transfer_wake()
 
 
-def _code(news: TransferNews) -> Reason | None:
+def _code(state: TransferState, text: str) -> Reason | None:
     """Return why a transfer has ended or does not go on."""
-    match news.state:
+    match state:
         case TransferState.DECLINED:
             return Reason.DECLINED
         case TransferState.CANCELLED:
             return Reason.CANCELLED
         case TransferState.FAILED | TransferState.STALLED:
-            return reason_of(news.text, Reason.FILE_TROUBLE)
+            return reason_of(text, Reason.FILE_TROUBLE)
     return None

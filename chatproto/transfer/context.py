@@ -5,55 +5,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chatproto.transfer.hashes import OWN
 from chatproto.transfer.records import Records
-from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.limits import ClientLimits
-from chatproto.wire.values import value_class
 
-
-@value_class
-class TransferNews:
-    """State of one transfer, as the user is told it.
-
-    `number`: its number in commands. `text`: one sentence, or "". `offset`, `size`: bytes. `files`:
-    number of files in the offer. `path`: where it is stored or read from. `rate`: bytes per second and
-    `left`: seconds, both None while unknown.
-    """
-
-    number: int
-    outgoing: bool
-    name: str
-    state: TransferState
-    offset: int
-    size: int
-    type: str
-    files: int = 0
-    text: str = ""
-    path: str = ""
-    rate: float = 0.0
-    left: float | None = None
-
-
-@value_class
-class TransferTrouble:
-    """Failure before a transfer exists, or of its record on the disk; `text`: one sentence.
-
-    `path`: what was to be sent, as it was named.
-    """
-
-    text: str
-    path: str = ""
+if TYPE_CHECKING:
+    from chatproto.transfer.transfer import Transfer
 
 
 class TransferOwner(Protocol):
     """Owner of the transfers: tells the user and has the connection."""
 
-    def transfer_told(self, news: TransferNews | TransferTrouble) -> None:
-        """Tell the user that a transfer has changed."""
+    def transfer_told(self, transfer: Transfer, text: str) -> None:
+        """Tell the user how `transfer` is now; `text`: one sentence, or ""."""
+
+    def transfer_trouble(self, text: str, path: str = "") -> None:
+        """Tell the user that a transfer was not begun, or its record not written.
+
+        Args: text: one sentence. path: what was to be sent, as it was named.
+        """
 
     def transfer_wake(self) -> None:
         """Note that there is a message to pull."""

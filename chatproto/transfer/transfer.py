@@ -1,4 +1,4 @@
-"""Base of sending and receiving: the state of one transfer, news for the user, work for the disk."""
+"""Base of sending and receiving: the state of one transfer, and its work for the disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-from chatproto.transfer.context import SerialQueue, TransferContext, TransferNews, TransferTrouble
+from chatproto.transfer.context import SerialQueue, TransferContext
 from chatproto.transfer.offer import AnyOffer
 from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
@@ -20,8 +20,9 @@ class Transfer(ABC):
     """One transfer, with its files on the disk.
 
     `number`: its number in the user's commands. `id`: the sender's number. `offset`: bytes handed out
-    to be sent, or received. `path`: where the user finds the file. `forgotten`: its record is deleted,
-    or is about to be. `steps`: state after each input, from `state.py`.
+    to be sent, or received. `path`: where the user finds the file. `progress`: its rate, while it moves.
+    `forgotten`: its record is deleted, or is about to be. `steps`: state after each input, from
+    `state.py`.
     """
 
     outgoing: ClassVar[bool]
@@ -71,24 +72,6 @@ class Transfer(ABC):
         self.forgotten = True
         self._note(partial(self._remove, self._files, self.record()))
 
-    def news(self, text: str = "") -> TransferNews:
-        """Describe the transfer for the user, and note how far it is now."""
-        offer = self.offer
-        if self.state is TransferState.MOVING:
-            self.progress.at(self._desk.now, self.offset)
-        return TransferNews(
-            self.number,
-            self.outgoing,
-            offer.name,
-            self.state,
-            self.offset,
-            offer.size,
-            offer.type,
-            len(offer.files),
-            text,
-            self.path,
-        )
-
     def _may(self, happened: TransferInput) -> bool:
         """Go to the state that follows; False, and nothing else, if `happened` cannot happen now."""
         after = self.steps.get((self.state, happened))
@@ -100,7 +83,9 @@ class Transfer(ABC):
 
     def tell(self, text: str = "") -> None:
         """Tell the user that the state has changed, or `text`, one sentence."""
-        self._desk.owner.transfer_told(self.news(text))
+        if self.state is TransferState.MOVING:
+            self.progress.at(self._desk.now, self.offset)
+        self._desk.owner.transfer_told(self, text)
 
     def _do(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
         """Work on the file in a thread, then go on with `then`, or with `_failed`."""
@@ -119,7 +104,7 @@ class Transfer(ABC):
 
     def _unsaved(self, error: BaseException) -> None:
         text = f"cannot keep what is known of {self.offer.name}: {error}"
-        self._desk.owner.transfer_told(TransferTrouble(text))
+        self._desk.owner.transfer_trouble(text)
 
     def _release(self) -> None:
         """Discard what is in memory, and let go of the files for now."""

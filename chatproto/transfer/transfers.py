@@ -14,9 +14,7 @@ from chatproto.transfer.context import (
     DiskWorker,
     SerialQueue,
     TransferContext,
-    TransferNews,
     TransferOwner,
-    TransferTrouble,
 )
 from chatproto.transfer.hashes import OWN
 from chatproto.transfer.offer import AnyOffer, from_wire, list_bytes, same_content
@@ -259,18 +257,14 @@ class Transfers:
 
     # How it is.
 
-    def listing(self, now: float) -> tuple[TransferNews, ...]:
-        """Every transfer that has not ended, by number, with its rate."""
+    def listing(self, now: float) -> list[Sending | Receiving]:
+        """Every transfer that has not ended, by number, with its progress until now."""
         self._desk.now = now
-        news = []
-        for one in self._all():
-            if one.state in OPEN:
-                about = one.news()
-                if one.state is TransferState.MOVING:
-                    left = one.progress.left(about.size)
-                    about = replace(about, rate=one.progress.rate, left=left)
-                news.append(about)
-        return tuple(sorted(news, key=lambda about: about.number))
+        found = [one for one in self._all() if one.state in OPEN]
+        for one in found:
+            if one.state is TransferState.MOVING:
+                one.progress.at(now, one.offset)
+        return sorted(found, key=lambda one: one.number)
 
     @property
     def moving(self) -> bool:
@@ -305,13 +299,13 @@ class Transfers:
         self._turns.append(one)
 
     def _not_found(self, path: str, error: BaseException) -> None:
-        self._desk.owner.transfer_told(TransferTrouble(str(error), path))
+        self._desk.owner.transfer_trouble(str(error), path)
 
     def _found(self, path: str, found: Found) -> None:
         for other in self._sending.values():
             if other.found.path == found.path and other.state in OPEN:
                 text = f"{found.offer.name} is being sent already, as transfer {other.number}"
-                self._desk.owner.transfer_told(TransferTrouble(text, path))
+                self._desk.owner.transfer_trouble(text, path)
                 return
         # Rises with the time, so that a home that was lost does not give an ID again.
         id = self._last = max(int(self._desk.now * 1000), self._last, *self._sending, 0) + 1

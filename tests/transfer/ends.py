@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -11,11 +12,11 @@ from typing import Any
 
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.net.receivers import StrictReceiver
-from chatproto.transfer.context import TransferNews, TransferTrouble
 from chatproto.transfer.hashes import OWN
 from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.state import TransferState
+from chatproto.transfer.transfer import Transfer
 from chatproto.transfer.transfers import OFFERS_BYTES, Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
@@ -57,6 +58,24 @@ class Steps:
         return True
 
 
+@dataclass(frozen=True)
+class Told:
+    """A transfer as it was when the person was told of it, and the sentence; none: it was not begun."""
+
+    text: str
+    number: int = 0
+    outgoing: bool = True
+    state: TransferState | None = None
+    files: int = 0
+    path: str = ""
+
+
+def told(transfer: Transfer, text: str) -> Told:
+    """What the person is told of `transfer`."""
+    files = len(transfer.offer.files)
+    return Told(text, transfer.number, transfer.outgoing, transfer.state, files, transfer.path)
+
+
 class End:
     """One program's files with the other: its folders below `home`, what it was told, its connection."""
 
@@ -74,7 +93,7 @@ class End:
         self.limiter = limiter or byte_rate(0)
         self.records = Records(home / "transfers")
         self.hashes = OWN
-        self.told: list[TransferNews | TransferTrouble] = []
+        self.told: list[Told] = []
         self.numbers = 0
         self.held = False
         self.woken = 0
@@ -102,8 +121,11 @@ class End:
         )
         self.decoder = StrictReceiver(Sender.PEER, self.limits)
 
-    def transfer_told(self, news: TransferNews | TransferTrouble) -> None:
-        self.told.append(news)
+    def transfer_told(self, transfer: Transfer, text: str) -> None:
+        self.told.append(told(transfer, text))
+
+    def transfer_trouble(self, text: str, path: str = "") -> None:
+        self.told.append(Told(text, path=path))
 
     def transfer_wake(self) -> None:
         self.woken += 1
@@ -141,7 +163,7 @@ class End:
         """The states that the person was shown, one after the other."""
         found = list[TransferState]()
         for news in self.told:
-            if isinstance(news, TransferNews) and news.state not in found[-1:]:
+            if news.state is not None and news.state not in found[-1:]:
                 found.append(news.state)
         return found
 
@@ -150,8 +172,8 @@ class End:
         return [news.text for news in self.told if news.text]
 
     @property
-    def last(self) -> TransferNews:
-        return [news for news in self.told if isinstance(news, TransferNews)][-1]
+    def last(self) -> Told:
+        return [news for news in self.told if news.state is not None][-1]
 
     @property
     def landed(self) -> dict[str, bytes]:
@@ -163,11 +185,9 @@ class End:
         }
 
 
-def _is_asked(news: TransferNews | TransferTrouble) -> bool:
+def _is_asked(news: Told | Transfer) -> bool:
     """Return True for an offer that was received and waits for the person."""
-    return (
-        isinstance(news, TransferNews) and not news.outgoing and news.state is TransferState.OFFERED
-    )
+    return not news.outgoing and news.state is TransferState.OFFERED
 
 
 class Pair:

@@ -10,13 +10,14 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.transfer.context import TransferContext, TransferNews, TransferTrouble
+from chatproto.transfer.context import TransferContext
 from chatproto.transfer.offer import FileOffer
 from chatproto.transfer.receiving import Receiving
 from chatproto.transfer.records import Record, Records
 from chatproto.transfer.sending import Sending
 from chatproto.transfer.sources import Found
 from chatproto.transfer.state import TransferState
+from chatproto.transfer.transfer import Transfer
 from chatproto.wire.bcp2_common import Bcp2Message
 from tests.limits import DEFAULTS
 from tests.transfer.ends import KEY
@@ -62,13 +63,16 @@ class Disk:
 
 
 class Owner:
-    """Owner of one transfer, who keeps what is told."""
+    """Owner of one transfer, who keeps the sentences that are told."""
 
     def __init__(self) -> None:
-        self.told: list[TransferNews | TransferTrouble] = []
+        self.told: list[str] = []
 
-    def transfer_told(self, news: TransferNews | TransferTrouble) -> None:
-        self.told.append(news)
+    def transfer_told(self, transfer: Transfer, text: str) -> None:
+        self.told.append(text)
+
+    def transfer_trouble(self, text: str, path: str = "") -> None:
+        self.told.append(text)
 
     def transfer_wake(self) -> None:
         """Nothing is pulled on its own."""

@@ -299,7 +299,7 @@ class ReceivingTests(Case):
         come.done(WHOLE)
         self.disk.answer(("/d/a", OSError("full")))
         self.assertEqual((come.state, self.sent()), (TransferState.DONE, [DoneAck(1)]))
-        self.assertIn("full", "".join(news.text for news in self.owner.told))
+        self.assertIn("full", "".join(self.owner.told))
 
     @given(st.lists(st.integers(0, 10), max_size=30))
     def test_whatever_happens_nothing_raises_and_the_end_is_the_end(self, what: list[int]) -> None:
