@@ -116,7 +116,6 @@ class SecurePeerConnection(TimedTlsConnection):
         self._punch = punch
         self.dialled = True
         """True if we dialled it, or asked the relay for it; False once it was accepted."""
-        self.heard_any = False
         self.host = ""
         self.port = 0
         self._owner = owner
@@ -322,7 +321,7 @@ class SecurePeerConnection(TimedTlsConnection):
                 self._answer_ping()
             case Quit() if self._parting:
                 self._close()
-            case _:
+            case _ if not self._parting or isinstance(message, MsgAck):
                 self._hear(message)
 
     def _may_come(self, message: Bcp2Message | RemoteError) -> bool:
@@ -330,9 +329,11 @@ class SecurePeerConnection(TimedTlsConnection):
         self._ringing += 1
         match message:
             case Chat():
+                self._timers.cancel("begin")
                 first, self._they_called = not self._they_called, True
                 return first
             case ChatAck():
+                self._timers.cancel("begin")
                 self._open = self._we_called
                 return self._we_called
         if self.called and not (self._they_called or self._we_called):
@@ -343,14 +344,7 @@ class SecurePeerConnection(TimedTlsConnection):
         return known and self._ringing <= WHILE_RINGING
 
     def _hear(self, message: Bcp2Message) -> None:
-        """Tell the session of `message`; after our QUIT only acknowledgements matter."""
-        match message:
-            case Chat() | ChatAck():
-                self._timers.cancel("begin")
-            case Msg():
-                self.heard_any = True
-        if self._parting and not isinstance(message, MsgAck):
-            return
+        """Tell the session of `message`, or the owner of the call with which a conversation begins."""
         conversation = self.conversation
         if conversation is not None:
             try:
