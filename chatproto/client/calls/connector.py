@@ -85,7 +85,6 @@ class Connector:
         self._look_again = look_again
         self._dialer = dialer
         self._reactor = reactor
-        self._limits = limits
         self._role = role
         self._under_way: dict[Address | None, Callable[[], None]] = {}  # how each is given up
         self._open: list[SecurePeerConnection] = []  # those whose handshake was good
