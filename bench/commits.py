@@ -7,7 +7,6 @@ benchmarks. All are measured in turns, so that what else the machine does hits a
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import ssl
 import subprocess
@@ -26,11 +25,11 @@ from bench.measure import (
     CannotMeasure,
     Subject,
     built_loadgen,
+    compare,
     machine,
     median,
     run_loadgen,
     table,
-    workplace,
 )
 from bench.requests import MODES, REGISTER, REGISTERED, ask_all
 from bench.room_members import Bare, Ours, Room
@@ -242,18 +241,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="windows for each")
     parser.add_argument("--clients", type=int, default=1000, help="clients in TLS, for the memory")
     parser.add_argument("--size", type=int, default=512, help="MiB of the file")
-    parser.add_argument("--json", type=Path, help="write the numbers there")
-    options = parser.parse_args()
-    with workplace() as folder:
-        try:
-            figures = measure(Path(folder), options)
-        except CannotMeasure as error:
-            print(error, file=sys.stderr)
-            return 1
-    show(figures, options)
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
-    return 0
+    return compare(parser, measure, show)
 
 
 def show(figures: Figures, options: argparse.Namespace) -> None:

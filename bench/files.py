@@ -8,7 +8,6 @@ handshake) is measured as well and subtracted. Rounds are interleaved.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.carrier import Carrier, Cost
 from bench.carriers import carriers
-from bench.measure import CannotMeasure, machine, median, table, workplace
+from bench.measure import CannotMeasure, compare, machine, median, table
 
 MIB = 1024 * 1024
 GOALS = {"magic-wormhole": 0.55, "scp": 1.2}
@@ -34,18 +33,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", help="measure this one; may be repeated")
     parser.add_argument("--sshd", default="sshd", help="the sshd program, for scp")
     parser.add_argument("--install", action="store_true", help="magic-wormhole, if it is missing")
-    parser.add_argument("--json", type=Path, help="write the numbers there")
-    options = parser.parse_args()
-    with workplace() as folder:
-        try:
-            figures = measure(Path(folder), options)
-        except CannotMeasure as error:
-            print(error, file=sys.stderr)
-            return 1
-    show(figures, options)
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
-    return 0
+    return compare(parser, measure, show)
 
 
 def measure(place: Path, options: argparse.Namespace) -> Figures:

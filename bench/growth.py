@@ -7,7 +7,6 @@ to a member of one of 10 to 1,000 rooms. The goal is 1.3 times the cost of the s
 from __future__ import annotations
 
 import argparse
-import json
 import ssl
 import sys
 from functools import partial
@@ -15,16 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.measure import (
-    CannotMeasure,
-    Subject,
-    built_loadgen,
-    machine,
-    median,
-    run_loadgen,
-    table,
-    workplace,
-)
+from bench.measure import Subject, built_loadgen, compare, machine, median, run_loadgen, table
 from bench.requests import MODES, REGISTER, REGISTERED, ask_all
 from bench.room_members import Member, Ours, Room
 from bench.rooms import UNLIMITED, measured, tls
@@ -39,6 +29,7 @@ AUDIENCE = 3
 """Members of each room, so that none of the clients is in more rooms than a client may be."""
 SENDERS, IN_FLIGHT = 1, 1
 GOAL = 1.3
+Figures = dict[str, dict[str, list[float]]]
 
 
 def server(place: Path, name: str, *more: str) -> Subject:
@@ -111,19 +102,24 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one window")
     parser.add_argument("--rounds", type=int, default=3, help="windows for each number")
     parser.add_argument("--most", type=int, default=max(IDS), help="leave out larger numbers")
-    parser.add_argument("--json", type=Path, help="write the numbers there")
-    options = parser.parse_args()
-    figures: dict[str, dict[str, list[float]]] = {}
-    try:
-        for _ in range(options.rounds):
-            for part, (measure, counts) in PARTS.items():
-                for count in (one for one in counts if one <= options.most):
-                    with workplace() as folder:
-                        cost = measure(Path(folder), count, options.seconds)
-                    figures.setdefault(part, {}).setdefault(str(count), []).append(cost)
-    except CannotMeasure as error:
-        print(error, file=sys.stderr)
-        return 1
+    return compare(parser, measure, show)
+
+
+def measure(place: Path, options: argparse.Namespace) -> Figures:
+    """Measure each part beside each number, in turns."""
+    figures: Figures = {}
+    for number in range(options.rounds):
+        for part, (cost, counts) in PARTS.items():
+            for count in (one for one in counts if one <= options.most):
+                own = place / f"{part}-{count}-{number}"
+                own.mkdir()
+                found = figures.setdefault(part, {}).setdefault(str(count), [])
+                found.append(cost(own, count, options.seconds))
+    return figures
+
+
+def show(figures: Figures, options: argparse.Namespace) -> None:
+    """Print a table for each part."""
     print(f"server CPU in us beside so many: median of {options.rounds} rounds; {machine()}\n")
     for part, costs in figures.items():
         first = median(next(iter(costs.values())))
@@ -133,9 +129,6 @@ def main() -> int:
         ]
         print(table([part, "us", "times"], [*rows, ["goal", "", f"{GOAL:.2f}"]]))
         print()
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
-    return 0
 
 
 if __name__ == "__main__":

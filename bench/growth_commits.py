@@ -7,7 +7,6 @@ database of its own. Both bear the same load in turns, so that what else the mac
 from __future__ import annotations
 
 import argparse
-import json
 import ssl
 import sys
 import time
@@ -32,11 +31,11 @@ from bench.measure import (
     CannotMeasure,
     Subject,
     built_loadgen,
+    compare,
     machine,
     median,
     run_loadgen,
     table,
-    workplace,
 )
 from bench.requests import MODES
 from bench.rooms import tls
@@ -150,19 +149,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one window")
     parser.add_argument("--rounds", type=int, default=5, help="windows of sessions for each")
     parser.add_argument("--counts", type=_counts, default=COUNTS, help="such as 1,3")
-    parser.add_argument("--json", type=Path, help="write the numbers there")
-    options = parser.parse_args()
-    with workplace() as folder:
-        try:
-            with own_redis(Path(folder)) as redis:
-                figures = measure(Path(folder), redis, options)
-        except CannotMeasure as error:
-            print(error, file=sys.stderr)
-            return 1
-    show(figures, options)
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
-    return 0
+    return compare(parser, over_redis, show)
+
+
+def over_redis(place: Path, options: argparse.Namespace) -> Figures:
+    """Measure over a Redis of its own. Raises CannotMeasure."""
+    with own_redis(place) as redis:
+        return measure(place, redis, options)
 
 
 def show(figures: Figures, options: argparse.Namespace) -> None:

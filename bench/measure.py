@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -12,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 HERE = Path(__file__).parent
 START_WAIT = 30.0
@@ -23,6 +25,9 @@ ANSWER_WAIT = 10.0
 """Seconds that a server under load has for an answer, whatever else the machine does."""
 LOAD_WAIT = 20.0
 """How many seconds more than its window a run of the load generator may take."""
+
+
+Figures = TypeVar("Figures")
 
 
 class CannotMeasure(Exception):
@@ -171,6 +176,31 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in (head, *rows)
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def compare(
+    parser: argparse.ArgumentParser,
+    measure: Callable[[Path, argparse.Namespace], Figures],
+    show: Callable[[Figures, argparse.Namespace], None],
+) -> int:
+    """Measure in a folder of its own, show the figures, and write them to the file of `--json`.
+
+    Args: parser: has the other options; both functions get what was chosen.
+
+    Returns: the status of the program, 1 if something is missing that the measurement needs.
+    """
+    parser.add_argument("--json", type=Path, help="write the numbers there")
+    options = parser.parse_args()
+    with workplace() as folder:
+        try:
+            figures = measure(Path(folder), options)
+        except CannotMeasure as error:
+            print(error, file=sys.stderr)
+            return 1
+    show(figures, options)
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
+    return 0
 
 
 def workplace() -> tempfile.TemporaryDirectory[str]:

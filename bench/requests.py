@@ -8,7 +8,6 @@ that what else the machine does hits all alike.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -21,11 +20,11 @@ from bench.measure import (
     CannotMeasure,
     Subject,
     built_loadgen,
+    compare,
     machine,
     median,
     run_loadgen,
     table,
-    workplace,
 )
 from tests.ports import free_port
 
@@ -96,19 +95,7 @@ def main() -> int:
     parser.add_argument("--keys", type=int, default=1000, help="ids that take turns")
     parser.add_argument("--cold", action="store_true", help="register no ids before")
     parser.add_argument("--only", action="append", help="measure this one; may be repeated")
-    parser.add_argument("--json", type=Path, help="write the numbers there")
-    options = parser.parse_args()
-    with workplace() as folder:
-        place = Path(folder)
-        try:
-            figures = measure(place, options)
-        except CannotMeasure as error:
-            print(error, file=sys.stderr)
-            return 1
-    show(figures, options)
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
-    return 0
+    return compare(parser, measure, show)
 
 
 def measure(place: Path, options: argparse.Namespace) -> dict[str, dict[str, list[float]]]:

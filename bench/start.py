@@ -7,7 +7,6 @@ and of a client a second after their start, beside that of `twistd` with TLS loa
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.measure import HERE, CannotMeasure, Subject, machine, median, table, workplace
+from bench.measure import HERE, CannotMeasure, Subject, compare, machine, median, table
 from bench.servers import resident
 from tests.ports import free_port
 
@@ -64,14 +63,14 @@ def memory(place: Path, name: str) -> float:
         one.stop()
 
 
-def measure(place: Path, rounds: int) -> Figures:
+def measure(place: Path, options: argparse.Namespace) -> Figures:
     """Return a number for each round."""
     costs = {
         "chatclient --help": ("-n", "chatclient", "--help"),
         "twistd --version": ("--version",),
     }
     figures: Figures = {"help": {}, "memory": {}}
-    for number in range(rounds):
+    for number in range(options.rounds):
         for name, words in costs.items():
             figures["help"].setdefault(name, []).append(help_cost(*words))
         for name in ("server", "client", "bare"):
@@ -85,14 +84,11 @@ def main() -> int:
     """Measure, print the tables, and write the numbers to a file if wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="starts of each")
-    parser.add_argument("--json", type=Path, help="write the numbers there")
-    options = parser.parse_args()
-    with workplace() as folder:
-        try:
-            figures = measure(Path(folder), options.rounds)
-        except CannotMeasure as error:
-            print(error, file=sys.stderr)
-            return 1
+    return compare(parser, measure, show)
+
+
+def show(figures: Figures, options: argparse.Namespace) -> None:
+    """Print a table for each part."""
     print(f"median of {options.rounds} starts; {machine()}\n")
     for part, unit in (("help", "ms of CPU"), ("memory", "MiB")):
         *_, bare = figures[part].values()
@@ -102,9 +98,6 @@ def main() -> int:
         ]
         print(table(["", unit, "of bare"], [*rows, ["goal", "", f"{GOALS[part]:.2f}"]]))
         print()
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
-    return 0
 
 
 if __name__ == "__main__":
