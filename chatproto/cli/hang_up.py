@@ -11,6 +11,8 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.logger import Logger
 
+from chatproto.cli.signals import end
+
 
 def has_terminal() -> bool:
     """Return True if this process has a controlling terminal, whose end sends SIGHUP."""
@@ -55,7 +57,7 @@ class HangUp(Service):
 
     def _stop(self) -> None:
         self.log.info("Received SIGHUP, shutting down.")
-        self._reactor.stop()
+        end(self._reactor)
 
     def _let_go(self) -> None:
         if self._ours:

@@ -17,6 +17,8 @@ from chatproto.cli.exit_codes import INTERRUPTED
 class Interrupt(Service):
     """SIGINT calls `first`, and a second one ends the program without waiting for anything.
 
+    So does the first one while the program is ending for another reason.
+
     Whoever started the program with SIGINT ignored, as a shell does in the background, is obeyed.
     """
 
@@ -35,6 +37,10 @@ class Interrupt(Service):
         if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_DFL):
             # Before the reactor's own, which it leaves out then.
             signal.signal(signal.SIGINT, self._interrupted)
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._came = True
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         if self._came:

@@ -127,7 +127,7 @@ class ScreenStart:
         options, terminal = self._options, self.terminal
         options.open_files()
         use_monotonic_time(reactor)
-        handle_signals_later(reactor)
+        handle_signals_later(reactor, lambda number, _: self._end_at_once(128 + number))
         keep_wakeups(reactor)
         use_system_resolver(reactor)
         client = make_client(

@@ -21,7 +21,7 @@ from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.notify import notifier
 from chatproto.cli.options import cannot_start, descriptor
 from chatproto.cli.server_options import ServerOptions
-from chatproto.cli.signals import handle_signals_later
+from chatproto.cli.signals import end, handle_signals_later
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.introducing import no_tickets
 from chatproto.directory.keyed import KeyedDirectory
@@ -199,7 +199,7 @@ class ChatServerProgram(BoundedServices):
         return line
 
     def stop(self) -> None:
-        self._reactor.stop()
+        end(self._reactor)
 
     # Our own.
 
@@ -267,7 +267,7 @@ class ChatServerProgram(BoundedServices):
             self._rooms, self._hall = self._sharing.rooms, self._sharing.rooms.lobby
         keys_looked_after(self._reactor, secure).setServiceParent(self)
         HangUp(self._reactor, None if has_terminal() else self._reload).setServiceParent(self)
-        Interrupt(self._reactor, self._reactor.stop).setServiceParent(self)
+        Interrupt(self._reactor, self.stop).setServiceParent(self)
         Flusher(self._reactor, store.write_behind).setServiceParent(self)
         self._lobby: LobbyMembers | None = None
         self._lobby_port: LobbyPort | None = None

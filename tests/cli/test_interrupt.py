@@ -30,6 +30,13 @@ class InterruptTests(SynchronousTestCase):
         os.kill(os.getpid(), signal.SIGINT)
         self.assertEqual(self.done, ["first", 130])
 
+    def test_the_first_one_while_the_program_ends_ends_it_at_once(self) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.service.startService()
+        self.service.stopService()
+        os.kill(os.getpid(), signal.SIGINT)
+        self.assertEqual((self.calls, self.done), ([], [130]))
+
     def test_ignored_signal_stays_ignored(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.service.startService()

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.cli import signals
-from chatproto.cli.signals import handle_signals_later
+from chatproto.cli.signals import end, handle_signals_later
 
 WHILE_THE_LOG_IS_WRITTEN = """
 import os, signal, threading
@@ -48,12 +49,23 @@ class Reactor:
         self.starts: list[Callable[[], None]] = []
         self.calls: list[tuple[Any, ...]] = []
         self.came: list[int] = []
+        self.ends: list[Callable[[], None]] = []
+        self.stops = 0
 
     def callWhenRunning(self, call: Callable[[], None]) -> None:
         self.starts.append(call)
 
     def callFromThread(self, *call: Any) -> None:
         self.calls.append(call)
+
+    def addSystemEventTrigger(self, when: str, event: str, call: Callable[[], None]) -> None:
+        assert (when, event) == ("before", "shutdown")
+        self.ends.append(call)
+
+    def stop(self) -> None:
+        self.stops += 1
+        if self.stops > 1:
+            raise ReactorNotRunning
 
     def handler(self, number: int, frame: object) -> None:
         self.came.append(number)
@@ -65,7 +77,7 @@ class SignalTests(SynchronousTestCase):
         programs = [*folder.glob("*_program.py"), folder / "oneshot.py"]
         self.assertGreater(len(programs), 3)
         for program in programs:
-            self.assertIn("    handle_signals_later(reactor)\n", program.read_text(), program.name)
+            self.assertIn("    handle_signals_later(reactor", program.read_text(), program.name)
 
     def setUp(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -77,12 +89,35 @@ class SignalTests(SynchronousTestCase):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.reactor.handler)  # as the reactor does when it starts
         self.reactor.starts[0]()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
         self.assertEqual(self.reactor.came, [])
         for call, *arguments in self.reactor.calls:
             call(*arguments)
-        self.assertEqual(self.reactor.came, [signal.SIGTERM, signal.SIGINT])
+        self.assertEqual(self.reactor.came, [signal.SIGINT])  # the second one changes nothing
+
+    def test_another_one_while_the_program_ends_is_not_the_reactors(self) -> None:
+        again: list[int] = []
+        handle_signals_later(self.reactor, lambda number, _: again.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.reactor.handler)
+        self.reactor.starts[1]()
+        self.reactor.ends[1]()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+        self.assertEqual(again, [signal.SIGTERM, signal.SIGINT])
+        self.assertEqual(self.reactor.calls, [])
+
+    def test_the_default_of_another_one_is_the_end(self) -> None:
+        signal.signal(signal.SIGTERM, self.reactor.handler)
+        self.reactor.starts[0]()
+        self.reactor.ends[0]()
+        self.assertEqual(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
+
+    def test_a_program_that_is_ending_may_be_ended_again(self) -> None:
+        end(self.reactor)
+        end(self.reactor)
+        self.assertEqual(self.reactor.stops, 2)
 
     def test_what_is_not_the_reactors_stays_as_it_is(self) -> None:
         def other(number: int, frame: object) -> None: ...

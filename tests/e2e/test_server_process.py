@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -157,6 +158,22 @@ def test_the_end_of_input_ends_the_reading_only(stage: Stage) -> None:
     server.expect("* no clients are registered")
     assert "REGACK" in ask(port, REGISTER.format("bob"))
     assert server.end() == -15
+
+
+def test_a_server_that_is_ending_may_be_told_so_again(stage: Stage) -> None:
+    server, _ = stage.server()
+    server.send(b"/quit\n/quit\n")
+    assert server.wait() == 0
+    assert [line.split()[0] for line in server.lines] == ["Server", "*"]
+    server, port = stage.server()
+    with socket.create_connection(("127.0.0.1", port), LIMIT) as lingers:
+        lingers.sendall(b"PROBE\r\n\r\n")
+        assert lingers.recv(100)
+        server.signal(signal.SIGTERM)
+        assert lingers.recv(100) == b""  # it has begun to stop, and waits for the other side
+        server.signal(signal.SIGTERM)
+        assert server.wait() == -15
+    server.assert_no_traceback()
 
 
 def test_it_starts_without_any_standard_descriptor(stage: Stage) -> None:
