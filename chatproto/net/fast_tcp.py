@@ -30,7 +30,7 @@ from twisted.python.failure import Failure
 from twisted.python.log import callWithLogger
 
 import twisted
-from chatproto.net.arrivals import Address, Arrivals, Departure, DirectFactory, Received
+from chatproto.net.arrivals import Address, Arrivals, Departure, DirectFactory
 from chatproto.net.clock import AT_END
 
 PLAIN_IO = "CHATPROTO_PLAIN_IO"
@@ -46,9 +46,6 @@ EVENTS = 200
 
 TOGETHER = 64
 """Connections that are accepted, answered and sent to step by step; the first answer waits for the last."""
-GATHERED = 4096
-"""Bytes of an answer that may wait for the answers to the others."""
-
 MOMENT = 0.005
 """Seconds after which the reactor watches a connection that goes on: a client needs as long to read its
 answer and to close on a busy machine, and whoever says more waits no longer than this, once."""
@@ -280,7 +277,6 @@ class Acceptor:
 
     def _go_on(self, departures: list[Departure]) -> None:
         """Make the connections of those that have arrived and need one, and hand on what they brought."""
-        received: list[tuple[DirectServer, Received]] = []
         for one in departures:
             connection = self._connected(one.number, one.address, one.make)
             if connection is None:
@@ -288,10 +284,11 @@ class Acceptor:
             if one.unsent:
                 connection.write(one.unsent)
             if one.data is not None:
-                received.append((connection, one.data))
-            elif connection.is_new:
+                connection.hand_on(one.data)
+            if connection.is_new and one.data is None:
                 connection.startReading()
-        self._new += hand_on_all(received)
+            elif connection.is_new:
+                self._new.append(connection)
 
     def _look_later(self) -> None:
         if self._timer is None and (self._new or self._arrivals):
@@ -339,32 +336,20 @@ def with_scope(address: Address) -> Address:
 
 
 def receive_all(connections: list[DirectServer]) -> list[DirectServer]:
-    """Hand on what the sockets of new `connections` have, and then send and close.
+    """Hand on what the sockets of new `connections` have.
 
     Returns: those that are new still: they have not ended, nor asked to be watched or paused.
     """
-    received: list[tuple[DirectServer, Received]] = []
     for one in connections:
         if one.is_new:
             try:
-                received.append((one, one.socket.recv(one.bufferSize)))
+                data: bytes | OSError = one.socket.recv(one.bufferSize)
             except BlockingIOError:
-                received.append((one, None))
+                continue
             except OSError as error:
-                received.append((one, error))
-    return hand_on_all(received)
-
-
-def hand_on_all(received: list[tuple[DirectServer, Received]]) -> list[DirectServer]:
-    """Hand on what was `received`, and then send and close; returns as `receive_all`."""
-    for one, _ in received:
-        one.is_gathering = True
-    for one, data in received:
-        if data is not None and one.connected and not (one.disconnecting or one._aborting):
+                data = error
             one.hand_on(data)
-    for one, _ in received:
-        one.settle()
-    return [one for one, _ in received if one.is_new]
+    return [one for one in connections if one.is_new]
 
 
 class DirectServer(tcp.Server):
@@ -379,10 +364,6 @@ class DirectServer(tcp.Server):
     is_new = True
     """True until reading is begun, paused or over: the reactor has not been asked to watch it yet."""
     _is_watched = False  # the reactor has been asked to watch it
-    is_gathering = False
-    """True while the first short answer is kept, and the socket is not closed, until `settle`."""
-    _gathered = b""
-    _ended: socket.SocketType | None = None  # to be closed later
     _read_ended = False
     _is_free = True  # nothing waits to be written, and the connection stands
     _log_prefix = ""
@@ -431,6 +412,8 @@ class DirectServer(tcp.Server):
 
     def hand_on(self, data: bytes | OSError) -> None:
         """Do with `data` what the reactor does for a connection that it watches."""
+        if not self.connected or self.disconnecting or self._aborting:
+            return
         if not isinstance(data, bytes):
             self.is_new = False
             self.connectionLost(Failure(CONNECTION_LOST))
@@ -444,16 +427,6 @@ class DirectServer(tcp.Server):
                 failure = Failure()
                 self.log.failure("a connection could not read", failure)
                 self.connectionLost(failure)
-
-    def settle(self) -> None:
-        """Send what was gathered, and close the socket of a connection that is over."""
-        self.is_gathering = False
-        if self._gathered:
-            gathered, self._gathered = self._gathered, b""
-            DirectServer.write(self, gathered)  # under TLS, `write` is the layer's
-        if self._ended is not None:
-            ended, self._ended = self._ended, None
-            ended.close()
 
     def startWriting(self) -> None:
         self._is_free = False
@@ -476,18 +449,12 @@ class DirectServer(tcp.Server):
 
     def connectionLost(self, reason: Failure) -> None:
         """Break the cycles that TLS made, so that memory is free without the cycle collector."""
-        self.settle()
         super().connectionLost(reason)
         for name in ("write", "getHandle", "getPeerCertificate"):
             self.__dict__.pop(name, None)
 
     def write(self, data: bytes) -> None:
         """Send `data` unchanged; under TLS, `data` is already encrypted."""
-        if self.is_gathering:
-            if not self._gathered and len(data) <= GATHERED:
-                self._gathered = data
-                return
-            self.settle()
         if self._is_free:
             try:
                 sent = self.socket.send(data)
@@ -498,12 +465,6 @@ class DirectServer(tcp.Server):
                     return
                 data = data[sent:]
         FileDescriptor.write(self, data)
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        if self.TLS or self.producer is not None or self.disconnected or not streaming:
-            super().registerProducer(producer, streaming)
-        else:
-            self.producer, self.streamingProducer = producer, streaming
 
     def readConnectionLost(self, reason: Failure) -> None:
         if self.TLS or not IHalfCloseableProtocol.providedBy(self.protocol):
@@ -526,7 +487,6 @@ class DirectServer(tcp.Server):
             or self.producer is not None
             or self.dataBuffer
             or self._tempDataBuffer
-            or self._gathered
         ):
             super().loseConnection(*args)
             return
@@ -536,10 +496,7 @@ class DirectServer(tcp.Server):
             self.stopReading()
             self.stopWriting()
         self.is_new = self._is_free = False
-        if self.is_gathering:
-            self._ended = self.socket
-        else:
-            self.socket.close()
+        self.socket.close()
         protocol = self.protocol
         del self.protocol, self.socket, self.fileno
         protocol.connectionLost(DONE)
@@ -549,7 +506,7 @@ def write_to_all(connections: Iterable[Any], data: bytes) -> None:
     """Write `data` to each of `connections`, without a call for each whose socket takes it whole."""
     size = len(data)
     for one in connections:
-        if one.__class__ is not DirectServer or one.TLS or one.is_gathering or not one._is_free:
+        if one.__class__ is not DirectServer or one.TLS or not one._is_free:
             one.write(data)
             continue
         try:
