@@ -176,7 +176,7 @@ def build_client(
         context, trust, people, place, conversations, answers, server, events, neighbours
     )
     files = None
-    if storage is not None:
+    if trust is not None and storage is not None:
         worker, home, downloads = storage.worker, storage.home, storage.downloads
         files = Files(context, trust, conversations.new_number, worker, home, downloads)
     strangers = Strangers(context.clock, context.limits, context.publish)

@@ -59,7 +59,7 @@ class Files:
     def __init__(
         self,
         context: Context,
-        trust: TrustStore | None,
+        trust: TrustStore,
         new_number: Callable[[], int],
         worker: DiskWorker,
         home: Path,
@@ -92,7 +92,7 @@ class Files:
                 )
             )
         for record in self._kept:
-            ids = self._trust.ids_of(record.key) if self._trust is not None else []
+            ids = self._trust.ids_of(record.key)
             self.of(record.key, ids[0] if ids else record.key)
         self._look_for_old()
 
@@ -201,12 +201,12 @@ class Files:
 
     def takes(self, person: PersonFiles) -> bool | None:
         """Return True if offers of `person` are accepted, False if not, None if the user must be asked."""
-        accept, known = self._context.settings.accept, self._trust
+        accept = self._context.settings.accept
         if accept == "none":
             return False
-        if accept == "ask" or known is None or not known.knows(person.key):
+        if accept == "ask" or not self._trust.knows(person.key):
             return None
-        verified = known.security(person.key) == "verified"
+        verified = self._trust.security(person.key) == "verified"
         return True if accept == "known" or verified else None
 
     def watch(self) -> None:
@@ -221,13 +221,12 @@ class Files:
 
         `Transfers` has a bound for each peer; those whose key is not pinned share one more.
         """
-        known = self._trust
-        if known is None or known.knows(key):
+        if self._trust.knows(key):
             return OFFERS_BYTES_ALL
         others = sum(
             person.transfers.waiting_bytes
             for person in self._people.values()
-            if person.key != key and not known.knows(person.key)
+            if person.key != key and not self._trust.knows(person.key)
         )
         return OFFERS_BYTES_ALL - others
 
