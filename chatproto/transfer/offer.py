@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import ClassVar
 
 from chatproto.transfer.names import safe_name, safe_paths
 from chatproto.wire import bcp2_files as wire
@@ -17,52 +16,48 @@ LISTED = 64
 
 @value_class
 class FileOffer:
-    """A file of `size` bytes; `modified`: a moment as on the wire; `type`: its media type."""
+    """A file or a folder of `size` bytes in all.
+
+    `modified`: a moment as on the wire, that of the newest file. `type`: media type, or `FOLDER`.
+    `files`: of a folder, `(size, path)` of each file.
+    """
 
     name: str
     size: int
     modified: str
     type: str = "application/octet-stream"
-    files: ClassVar[tuple[Listed, ...]] = ()
-    """Empty: an offer of one file has no list."""
-
-
-@value_class
-class FolderOffer:
-    """A folder: `(size, path)` for each of its files, and `modified` of the newest."""
-
-    name: str
-    modified: str
-    files: tuple[Listed, ...]
-    type: ClassVar[str] = FOLDER
-    """Type on the wire."""
+    files: tuple[Listed, ...] = ()
 
     @property
-    def size(self) -> int:
-        """Bytes in all."""
-        return sum(size for size, _ in self.files)
+    def is_folder(self) -> bool:
+        """True for a folder, which may be empty."""
+        return self.type == FOLDER
 
 
-AnyOffer = FileOffer | FolderOffer
+def folder_offer(name: str, modified: str, files: tuple[Listed, ...]) -> FileOffer:
+    """Make the offer of a folder."""
+    return FileOffer(name, sum(size for size, _ in files), modified, FOLDER, files)
 
 
-def to_wire(id: int, offer: AnyOffer, hashes: tuple[str, ...] = ()) -> wire.Offer:
+def to_wire(id: int, offer: FileOffer, hashes: tuple[str, ...] = ()) -> wire.Offer:
     """The message that offers it; `hashes`: functions besides SHA-256 that may prove it."""
     return wire.Offer(id, offer.name, offer.size, offer.modified, offer.type, offer.files, hashes)
 
 
-def from_wire(message: wire.Offer) -> AnyOffer:
+def from_wire(message: wire.Offer) -> FileOffer:
     """Read an offer from the wire, and make its names safe.
 
     Raises: RemoteError: 400 for a file with a list, or for sizes that do not add up.
     """
-    if message.type != FOLDER:
-        if message.files:
-            raise RemoteError(400, "a file with a list of files")
-        return FileOffer(safe_name(message.name), message.size, message.modified, message.type)
-    if message.size != sum(size for size, _ in message.files):
-        raise RemoteError(400, "the sizes of the files are not the size of the folder")
-    return FolderOffer(safe_name(message.name), message.modified, safe_files(message.files))
+    name = safe_name(message.name)
+    if message.type == FOLDER:
+        offer = folder_offer(name, message.modified, safe_files(message.files))
+        if offer.size != message.size:
+            raise RemoteError(400, "the sizes of the files are not the size of the folder")
+        return offer
+    if message.files:
+        raise RemoteError(400, "a file with a list of files")
+    return FileOffer(name, message.size, message.modified, message.type)
 
 
 def safe_files(files: tuple[Listed, ...]) -> tuple[Listed, ...]:
@@ -76,7 +71,7 @@ def list_bytes(files: tuple[Listed, ...]) -> int:
     return sum(len(path) for _, path in files) + LISTED * len(files)
 
 
-def same_content(one: AnyOffer, other: AnyOffer) -> bool:
+def same_content(one: FileOffer, other: FileOffer) -> bool:
     """Return True if a part of `one` may be the beginning of `other`."""
     return one.name == other.name and one.type == other.type and one.files == other.files
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chatproto.transfer.context import TransferContext
 from chatproto.transfer.hashes import SHA_256, choose, function_of
-from chatproto.transfer.offer import AnyOffer, list_bytes, same_content
+from chatproto.transfer.offer import FileOffer, list_bytes, same_content
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import DataLost, Sink, There
 from chatproto.transfer.state import ENDED, RECEIVING, TransferInput, TransferState
@@ -111,7 +111,7 @@ class Receiving(Transfer):
             self.forget()
             self.tell()
 
-    def offered_again(self, offer: AnyOffer, hashes: tuple[str, ...] = ()) -> None:
+    def offered_again(self, offer: FileOffer, hashes: tuple[str, ...] = ()) -> None:
         """Handle a repeated OFFER: after a lost connection, or because the source has changed."""
         self._hashes = hashes
         if self.state in ENDED:

@@ -19,11 +19,10 @@ from chatproto.net.clock import Monotonic
 from chatproto.net.file_reading import read_file
 from chatproto.net.rebase import Seen, rebase
 from chatproto.transfer.hashes import SHA_256
-from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer
+from chatproto.transfer.offer import FileOffer
 from chatproto.transfer.sinks import Sink, SinkTrouble
 from chatproto.transfer.sources import Found
 from chatproto.transfer.state import ENDED, TransferState
-from chatproto.wire.bcp2_files import FOLDER
 from chatproto.wire.values import value_class
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -45,7 +44,7 @@ class Record:
     outgoing: bool
     id: int
     state: TransferState
-    offer: AnyOffer
+    offer: FileOffer
     at: float = 0.0
     found: Found | None = None
     folder: str = ""
@@ -176,11 +175,8 @@ def _from_json(plain: dict[str, object]) -> Record:
     values: dict[str, object] = dict(plain)
     about = _of_object(plain["offer"])
     name, modified = str(about["name"]), str(about["modified"])
-    offer: AnyOffer
-    if about["type"] == FOLDER:
-        offer = FolderOffer(name, modified, tuple((int(s), str(p)) for s, p in about["files"]))
-    else:
-        offer = FileOffer(name, int(about["size"]), modified, str(about["type"]))
+    files = tuple((int(size), str(path)) for size, path in about.get("files", ()))
+    offer = FileOffer(name, int(about["size"]), modified, str(about["type"]), files)
     values["digest"] = values.pop("sha256")
     values.setdefault("hash", SHA_256)
     values["state"] = TransferState[str(plain["state"])]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from chatproto.transfer.hashes import SHA_256, Hasher
 from chatproto.transfer.names import PART, free_name
-from chatproto.transfer.offer import AnyOffer, FolderOffer
+from chatproto.transfer.offer import FileOffer
 from chatproto.transfer.write_back import WriteBack
 from chatproto.wire.bcp2_files import Piece
 from chatproto.wire.reasons import DISK_LOST_DATA, CodedError, Reason
@@ -73,7 +73,7 @@ class Sink:
 
     def begin(
         self,
-        offer: AnyOffer,
+        offer: FileOffer,
         hash: str = SHA_256,
         digest: str = "",
         anew: bool = False,
@@ -87,9 +87,9 @@ class Sink:
         new.
         Raises: SinkTrouble, also if there is not room enough.
         """
-        self._offer, self._function = offer, hash
+        self._offer, self._is_folder, self._function = offer, offer.is_folder, hash
         self._entries: list[tuple[int, tuple[str, ...]]] = [(offer.size, ())]
-        if isinstance(offer, FolderOffer):
+        if self._is_folder:
             self._entries = [(size, tuple(path.split("/"))) for size, path in offer.files]
         try:
             self.close()
@@ -273,7 +273,7 @@ class Sink:
                 raise trouble from None
 
     def _make_part(self, flags: int) -> None:
-        if not isinstance(self._offer, FolderOffer):
+        if not self._is_folder:
             os.close(self._open_entry(self.part, (), NEW | flags))
         elif flags:
             self.part.mkdir(mode=0o700)
@@ -309,7 +309,7 @@ class Sink:
             self.local = free_name(self.local, lambda name: os.path.lexists(self._folder / name))
             final = self._folder / self.local
             try:
-                if isinstance(self._offer, FolderOffer):
+                if self._is_folder:
                     # Would replace an empty folder that came since, and nothing else.
                     part.rename(final)
                 else:

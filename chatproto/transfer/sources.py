@@ -14,7 +14,7 @@ from pathlib import Path
 
 from chatproto.transfer.hashes import Hasher
 from chatproto.transfer.names import safe_name
-from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer, safe_files, written_date
+from chatproto.transfer.offer import FileOffer, folder_offer, safe_files, written_date
 from chatproto.wire.bcp2_files import OFFER_FILES, Piece, write_files
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import ClientLimits
@@ -55,7 +55,7 @@ class Found:
     """
 
     path: str
-    offer: AnyOffer
+    offer: FileOffer
     stamps: tuple[Stamp, ...]
     parts: tuple[str, ...] = ()
     left_out: int = 0
@@ -139,7 +139,7 @@ def _find_folder(path: Path, real: Path, status: os.stat_result, limits: ClientL
     if not fits:
         raise SourceTrouble(f"the names of the files in {path} are too long for one offer")
     newest = max([modified for _, modified in stamps], default=status.st_mtime_ns)
-    offer = FolderOffer(
+    offer = folder_offer(
         safe_name(real.name if path.name in NO_NAMES else path.name), written_date(newest), files
     )
     return Found(str(real), offer, tuple(stamps), tuple(parts), left_out)
@@ -167,7 +167,7 @@ class FileStream:
         self._found = found
         self._chunk = chunk
         self._paths = [os.path.join(found.path, part) for part in found.parts] or (  # noqa: PTH118
-            [found.path] if not isinstance(found.offer, FolderOffer) else []
+            [found.path] if not found.offer.is_folder else []
         )
         self._file: int | None = None
         self._index = 0  # of the file that is open or comes next

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from chatproto.transfer.context import SerialQueue, TransferContext
-from chatproto.transfer.offer import AnyOffer
+from chatproto.transfer.offer import FileOffer
 from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import Sink
@@ -34,7 +34,7 @@ class Transfer(ABC):
         desk: TransferContext,
         number: int,
         id: int,
-        offer: AnyOffer,
+        offer: FileOffer,
         state: TransferState,
         path: str,
     ) -> None:

@@ -17,7 +17,7 @@ from chatproto.transfer.context import (
     TransferOwner,
 )
 from chatproto.transfer.hashes import OWN
-from chatproto.transfer.offer import AnyOffer, from_wire, list_bytes, same_content
+from chatproto.transfer.offer import FileOffer, from_wire, list_bytes, same_content
 from chatproto.transfer.receiving import Receiving
 from chatproto.transfer.records import Record, Records
 from chatproto.transfer.sending import Sending
@@ -335,7 +335,7 @@ class Transfers:
         else:
             self._desk.send(Error(429, about="OFFER", id=message.id))
 
-    def _named_safely(self, message: wire.Offer, offer: AnyOffer | BaseException) -> None:
+    def _named_safely(self, message: wire.Offer, offer: FileOffer | BaseException) -> None:
         if self._named.get(message.id) is not message:
             return  # it was taken back, or offered anew, or the connection was lost
         del self._named[message.id]
@@ -358,7 +358,7 @@ class Transfers:
         full = len(self._named) + len(self._receiving) >= OLD * OFFERS
         return not full and self.waiting_bytes + size - before <= most
 
-    def _looked_at(self, message: wire.Offer, offer: AnyOffer | RemoteError) -> None:
+    def _looked_at(self, message: wire.Offer, offer: FileOffer | RemoteError) -> None:
         known = self._known(message.id)
         if isinstance(offer, RemoteError):
             self._desk.send(Error(offer.status, about="OFFER", id=message.id))

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.transfer import sources
 from chatproto.transfer.hashes import SHA_256
-from chatproto.transfer.offer import FileOffer, FolderOffer, written_date
+from chatproto.transfer.offer import FileOffer, folder_offer, written_date
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sinks import Sink, SinkTrouble
 from chatproto.transfer.sources import FileStream, SourceChanged, SourceTrouble, find
@@ -83,7 +83,7 @@ class SinkTests(Case):
         self.assertFalse((self.folder / "outside").exists())
 
     def test_bytes_behind_the_resume_offset_are_dropped(self) -> None:
-        sink, offer = Sink(self.folder, "top"), FolderOffer("top", DATE, ((2, "a"), (2, "b")))
+        sink, offer = Sink(self.folder, "top"), folder_offer("top", DATE, ((2, "a"), (2, "b")))
         (self.folder / "top.part").mkdir()
         (self.folder / "top.part/b").write_bytes(b"longer than it should be")
         self.assertEqual(sink.begin(offer).offset, 0)
@@ -94,7 +94,7 @@ class SinkTests(Case):
     def test_a_link_in_the_place_of_a_file_of_a_folder_is_not_followed(self) -> None:
         target = self.folder / "target"
         target.write_bytes(b"mine, and longer")
-        offer = FolderOffer("top", DATE, ((2, "a"), (2, "b")))
+        offer = folder_offer("top", DATE, ((2, "a"), (2, "b")))
         (self.folder / "top.part").mkdir()
         for name in "ab":
             link = self.folder / "top.part" / name
@@ -157,7 +157,7 @@ class SinkTests(Case):
     ) -> None:
         root = Path(self.mktemp()).resolve()
         files = tuple((len(one), f"d{n % 2}/f{n}") for n, one in enumerate(contents))
-        offer, stream = FolderOffer("top", DATE, files), b"".join(contents)
+        offer, stream = folder_offer("top", DATE, files), b"".join(contents)
         sink, at = Sink(root), 0
         for cut in sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4))):
             there = sink.begin(offer)

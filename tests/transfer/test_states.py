@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.transfer.offer import FileOffer
+from chatproto.transfer.offer import FileOffer, folder_offer
 from chatproto.transfer.receiving import Receiving
 from chatproto.transfer.sending import BATCH, Sending
 from chatproto.transfer.sinks import SinkTrouble, There
 from chatproto.transfer.sources import Found, Pieces, SourceChanged, SourceTrouble
 from chatproto.transfer.state import ENDED, OPEN, RECEIVING, SENDING, TransferInput, TransferState
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
+from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Listed, Offer, OfferAck
 from tests.transfer.one_transfer import OFFER, Case
 
 NONE, SOME, WHOLE = ("0" * 64, "5" * 64, "a" * 64)
 NOTHING = Pieces(())
+
+
+class CountedFiles(tuple[Listed, ...]):
+    """A list of files that counts how often it is gone through."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Listed]:
+        self.looks += 1
+        return super().__iter__()
 
 
 class TableTests(SynchronousTestCase):
@@ -225,6 +237,17 @@ class ReceivingTests(Case):
         self.assertEqual((self.disk.finish(), self.sent()), (["_save"], [DoneAck(1)]))
         come.done(NONE)
         self.assertEqual(self.sent(), [Error(460, about="DONE", id=1)])
+
+    def test_a_piece_of_a_folder_costs_no_look_at_the_list_of_its_files(self) -> None:
+        files = CountedFiles(((5, "a"), (5, "b")))
+        come = self.receiving(offer=folder_offer("top", OFFER.modified, files))
+        come.accept()
+        come.start()
+        self.disk.answer(There(0, NONE))
+        before = files.looks
+        come.data(0, b"abcdef")
+        come.data(6, b"ghij")
+        self.assertEqual((files.looks, come.offset), (before, 10))
 
     def test_offset_0_throws_away_what_is_there(self) -> None:
         come = self.moving()

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.receivers import StrictReceiver
 from chatproto.transfer.names import safe_name
-from chatproto.transfer.offer import FileOffer, FolderOffer, from_wire, safe_files, to_wire
+from chatproto.transfer.offer import FileOffer, folder_offer, from_wire, safe_files, to_wire
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_peer import Msg
 from chatproto.wire.classic import Sender
@@ -54,6 +54,6 @@ class AnyTextTests(SynchronousTestCase):
 
     @given(st.lists(NAMES, min_size=1, max_size=5))
     def test_the_names_in_a_folder(self, names: list[str]) -> None:
-        offer = FolderOffer("folder", DATE, safe_files(tuple((3, name) for name in names)))
+        offer = folder_offer("folder", DATE, safe_files(tuple((3, name) for name in names)))
         found = through(to_wire(1, offer), Sender.PEER)
         self.assertEqual(from_wire(found), offer)
