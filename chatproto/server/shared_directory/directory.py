@@ -108,7 +108,9 @@ class SharedDirectory:
         self._say = say
         self._rooms: SharedRooms | None = None
         self._emptied_at = float("-inf")
-        self._swept = ""
+        self._swept = ""  # client to which the list was looked at
+        self._departures = 1  # of servers, and before this one began
+        self._swept_for = self._sweeping_for = 0  # so many were there when the list was begun
         self._stopped = False
         self._owners: OrderedDict[str, bool] = OrderedDict()
         self._asked: dict[ClientConnection, deque[Bcp2Message]] = {}
@@ -428,6 +430,7 @@ class SharedDirectory:
 
     def node_gone(self, node: str) -> None:
         """Handle a server that is there no more."""
+        self._departures += 1
         self._watches.node_gone(node)
 
     def come_in_again(self) -> None:
@@ -437,6 +440,7 @@ class SharedDirectory:
     def emptied(self) -> None:
         """Commit again what connections of this server hold: the store was emptied, or is older."""
         self._emptied_at = self._clock.seconds()
+        self._departures += 1
         self._commit_again()
 
     def _commit_again(self) -> None:
@@ -467,17 +471,7 @@ class SharedDirectory:
                 await self._sweep(client_id)
             if len(page) < SWEPT:
                 break
-        fruitless = 0
-        while fruitless < MOST_SWEPT and not self._stopped:
-            listed, swept = await self._store.listed("", self._swept, SWEPT), 0
-            for one in listed:
-                if one.node and await self._store.left_at(one.node) is not None:
-                    await self._sweep(one.client_id)
-                    swept += 1
-            fruitless += not swept
-            self._swept = listed[-1].client_id if len(listed) == SWEPT else ""
-            if not self._swept:
-                break
+        await self._sweep_list()
         now = self._now()
         for client_id in self._own.presences:
             mine = self._own.presences.get(client_id)
@@ -487,6 +481,24 @@ class SharedDirectory:
             if mine.used < now - kept / 2:
                 mine.used, mine.registration = now, mine.registration.used()
                 self._settler.ask(client_id)
+
+    async def _sweep_list(self) -> None:
+        """Take clients of servers that are gone out of the list: look at all of it after each that went."""
+        fruitless = 0
+        while fruitless < MOST_SWEPT and not self._stopped:
+            if not self._swept:
+                if self._swept_for == self._departures:
+                    break
+                self._sweeping_for = self._departures
+            listed, swept = await self._store.listed("", self._swept, SWEPT), 0
+            for one in listed:
+                if one.node and await self._store.left_at(one.node) is not None:
+                    await self._sweep(one.client_id)
+                    swept += 1
+            fruitless += not swept
+            self._swept = listed[-1].client_id if len(listed) == SWEPT else ""
+            if not self._swept:
+                self._swept_for = self._sweeping_for
 
     async def _sweep(self, client_id: str) -> None:
         """Commit a group without what has ended. Raises StoreTrouble if Redis is away."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from chatproto.server.shared_directory import directory as directory_module
 from chatproto.wire import bcp2_server
 from chatproto.wire.limits import SERVER_DEFAULTS
@@ -85,6 +87,25 @@ class WatchingTests(HallCase):
         await self.die(one, two)
         await two.directory.due()
         self.assertEqual(await two.store.listed("", "", 9), [])
+
+    async def test_the_list_is_looked_at_again_only_after_a_server_has_gone(self) -> None:
+        one, two = await self.servers()
+        await one.person("ann", 1).register()
+        listed, looks = two.store.listed, list[str]()
+
+        async def look(prefix: str, after: str, most: int) -> Any:
+            looks.append(after)
+            return await listed(prefix, after, most)
+
+        self.patch(two.store, "listed", look)
+        for _ in range(3):
+            await two.directory.due()
+        self.assertEqual(looks, [""])
+        await self.die(one, two)
+        for _ in range(3):
+            await two.directory.due()
+        self.assertEqual(looks, ["", ""])
+        self.assertEqual(await listed("", "", 9), [])
 
     async def die(self, one: OneServer, *others: OneServer) -> None:
         """`one` is given up by the others."""
