@@ -274,7 +274,7 @@ class RoomPresence:
                 view = self._views.rooms[name]
                 for asker in own:
                     # They hear what is said from now on, though the store has yet to learn of them.
-                    if asker.client_id is not None and asker.rooms.get(name) is room:
+                    if asker.client_id is not None and asker.is_in(room):
                         view.put_in(asker.client_id, asker.visitor)
                         asker.rooms[name] = view
                 for asker in own:
@@ -282,7 +282,7 @@ class RoomPresence:
                 await self._restore_plain(found)
             except RemoteError:
                 for asker in own:
-                    if asker.rooms.get(name) is room:
+                    if asker.is_in(room):
                         self._part(room, asker)
                 raise
 
@@ -290,7 +290,7 @@ class RoomPresence:
         """Have a client in a room that was made again, unless it is banned there now."""
         client_id = asker.client_id or ""
         for _ in range(TRIES):
-            if asker.rooms.get(view.name) is not view or view.name in asker.leaving:
+            if not asker.is_in(view) or view.name in asker.leaving:
                 return
             seat = self._views.seat(asker.visitor)
             if self._views.is_elsewhere(copy, client_id, seat):

@@ -69,6 +69,10 @@ class Asker:
     says: int = 0
     settled: Deferred[None] | None = None
 
+    def is_in(self, room: Room) -> bool:
+        """Return True if the client, which is connected still, is in `room`."""
+        return not self.gone and self.rooms.get(room.name) is room
+
     def settle(self) -> None:
         """Note that one of its lines is answered."""
         self.says -= 1
@@ -220,4 +224,4 @@ class RoomViews:
     def own_members(self, room: Room) -> list[Asker]:
         """Return the askers that are in `room`."""
         found = map(self.asker_of, room.here.values())
-        return [one for one in found if one is not None and one.rooms.get(room.name) is room]
+        return [one for one in found if one is not None and one.is_in(room)]

@@ -294,6 +294,18 @@ class GivenUpTests(RaceCase):
         world.pass_time(20.0)
         self.assertEqual([one.status for one in told if isinstance(one, Error)], [503])
 
+    def test_who_goes_while_its_server_comes_in_again_has_left_once(self) -> None:
+        """Have the others put ann out, who has just gone, before her server is in the room again."""
+        world = self.begin()
+        first, name = world.servers[0], world.servers[0].node.name
+        self.hold_commands(0, 3.0)
+        first.rooms.come_in_again()
+        self.visit(self.ann).leave()
+        world.servers[1].rooms.node_gone(name)
+        world.pass_time(10.0)
+        self.assertEqual(world.unsettled(), "")
+        self.assertEqual(self.visit(self.dot).members, {"bob", "cid", "dot"})
+
     def test_a_part_while_its_server_comes_in_again_holds(self) -> None:
         """Have ann put out and let in again, before her server is told of either."""
         world = self.begin()
