@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.logger import Logger
@@ -25,7 +26,7 @@ from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.shared_rooms.views import Asker, RoomViews
 from chatproto.stdio.printable import printable
 from chatproto.wire import bcp2_rooms
-from chatproto.wire.bcp2_common import LINES
+from chatproto.wire.bcp2_common import LINES, Bcp2Message
 from chatproto.wire.limits import ServerLimits
 
 
@@ -158,6 +159,17 @@ class RoomEvents:
         """Tell a client that it is in a room no more, for no reason of its own."""
         parted = bcp2_rooms.Parted(name, asker.client_id or "", "")
         self._delivery.carry_out([TellMember(asker.visitor, parted)])
+
+    def tell_changes(
+        self, view: Room, here: list[Asker], others: Iterable[str], gone: Iterable[str]
+    ) -> None:
+        """Tell members who were in a former view of a room who is in the new one, and who has left."""
+        now, name = self._times.monotonic(), view.name
+        news: list[Bcp2Message] = [
+            *(bcp2_rooms.Parted(name, one, "") for one in gone if one not in view.members),
+            *(bcp2_rooms.Joined(name, one, view.shown_role(one, now)) for one in sorted(others)),
+        ]
+        self._delivery.carry_out([TellMember(asker.visitor, one) for asker in here for one in news])
 
     def _changed(self, room: Room, news: Any) -> None:
         effects: list[Effect] = []

@@ -89,7 +89,8 @@ class Moderating:
 
         So what a client asked at a server that was stopped is not done after what it asks at another one.
         """
-        seat = self._views.place(copy, self._views.asker(guest))
+        asker = self._views.askers.get(guest)
+        seat = self._views.place(copy, asker) if asker is not None else None
         if seat is None:
             raise RemoteError(503, "not in the room with this connection just now")
         return actor.client_id, seat

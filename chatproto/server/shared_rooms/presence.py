@@ -272,11 +272,15 @@ class RoomPresence:
             try:
                 found = await self.created(replace(copy.policy, version=1), self._now())
                 view = self._views.rooms[name]
-                for asker in own:
+                others = view.members.keys() - {asker.client_id for asker in own}
+                here = [asker for asker in own if asker.is_in(room)]
+                for asker in here:
                     # They hear what is said from now on, though the store has yet to learn of them.
-                    if asker.client_id is not None and asker.is_in(room):
-                        view.put_in(asker.client_id, asker.visitor)
-                        asker.rooms[name] = view
+                    view.put_in(asker.client_id or "", asker.visitor)
+                    asker.rooms[name] = view
+                if view is not room:
+                    gone = [one.client_id or "" for one in own if one.gone]
+                    self._events.tell_changes(view, here, others, gone)
                 for asker in own:
                     await self._take_along(found, view, asker)
                 await self._restore_plain(found)

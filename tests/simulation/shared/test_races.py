@@ -306,6 +306,33 @@ class GivenUpTests(RaceCase):
         self.assertEqual(world.unsettled(), "")
         self.assertEqual(self.visit(self.dot).members, {"bob", "cid", "dot"})
 
+    def test_a_moderator_who_goes_before_her_request_is_decided_again_has_left(self) -> None:
+        world = self.begin()
+        ann = self.visit(self.ann)
+        ann.ask(bcp2_rooms.Op, HALL, "bob")
+        world.pass_time(1.0)
+        self.hold_commands(0, 3.0)
+        ann.ask(bcp2_rooms.Topic, HALL, "hers")
+        self.visit(self.bob).ask(bcp2_rooms.Topic, HALL, "his")
+        world.pass_time(0.01)
+        ann.leave()
+        world.pass_time(10.0)
+        self.assertEqual(world.unsettled(), "")
+        self.assertNotIn(ann.visitor, world.servers[0].rooms._views.askers)
+
+    def test_who_goes_while_a_lost_room_is_made_again_has_left(self) -> None:
+        world = self.begin()
+        first, key = world.servers[0], room_store.room_key(HALL)
+        world.redis.ask("DEL", key, f"{key}:m", f"{key}:s", f"{key}:e")
+        first.watch.look_again([HALL])
+        while first.watch.find(HALL) is not None:
+            world.pass_time(0.001)
+        self.hold_commands(0, 3.0)
+        self.visit(self.ann).leave()
+        world.pass_time(20.0)
+        self.assertEqual(world.unsettled(), "")
+        self.assertEqual(self.visit(self.dot).members, {"bob", "cid", "dot"})
+
     def test_a_part_while_its_server_comes_in_again_holds(self) -> None:
         """Have ann put out and let in again, before her server is told of either."""
         world = self.begin()
