@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from chatproto.wire import bcp2_rooms
@@ -23,10 +24,23 @@ class Line:
     refused: int | None = None
 
 
+@dataclass(slots=True, eq=False)
+class Barred:
+    """A BAN or UNBAN of a key: between which events it was under way, and whether it was acknowledged."""
+
+    bans: bool
+    asked: int
+    answered: int = 0
+    status: int = 0
+
+
 class RoomBooks:
-    """One order of all lines, and each client's place in it. Texts are unique."""
+    """One order of all lines, each client's place in it, and who is banned. Texts are unique."""
 
     def __init__(self) -> None:
+        self._events = count(1)
+        self._barred: dict[str, list[Barred]] = {}
+        self._under_way: dict[tuple[Visit, int], Barred] = {}
         self.lines: dict[str, Line] = {}
         self.order: dict[int, tuple[str, str]] = {}
 
@@ -34,6 +48,10 @@ class RoomBooks:
         """Note a request."""
         if isinstance(message, bcp2_rooms.Say):
             self.lines[message.text] = Line(visit.name)
+        elif isinstance(message, (bcp2_rooms.Ban, bcp2_rooms.Unban)):
+            one = Barred(isinstance(message, bcp2_rooms.Ban), next(self._events))
+            self._barred.setdefault(message.key, []).append(one)
+            self._under_way[visit, message.cseq] = one
 
     def told(self, visit: Visit, message: Any) -> None:
         """Check what a client is told. Raises Broken."""
@@ -71,6 +89,9 @@ class RoomBooks:
                 self._follows(visit, number)
             case Error(status=status) if isinstance(request, bcp2_rooms.Say):
                 self.lines[request.text].refused = status
+        if request is not None and (visit, message.cseq) in self._under_way:
+            one = self._under_way.pop((visit, message.cseq))
+            one.answered, one.status = next(self._events), getattr(message, "status", 0)
 
     def _is(self, number: int, sender: str, text: str) -> None:
         """Check that `number` is the same line for all."""
@@ -84,6 +105,20 @@ class RoomBooks:
         if visit.members is not None:
             hold(number == visit.last + 1, f"{visit.name} is told {number} after {visit.last}")
             visit.last = number
+
+    def check_banned(self, banned: set[str]) -> None:
+        """Compare with the keys that are banned in the end. Raises Broken.
+
+        Of requests that were under way at one moment nobody knows which was the last, nor of one without
+        an answer when it was carried out, if it was.
+        """
+        for key, requests in self._barred.items():
+            done = [one for one in requests if not one.status]
+            if not done or any(not one.answered or one.status == UNCERTAIN for one in requests):
+                continue
+            last = max(done, key=lambda one: one.asked)
+            if all(one.bans == last.bans for one in done if one.answered > last.asked):
+                hold((key in banned) == last.bans, f"{last} holds no more for {key}")
 
     def check_kept(self, kept: list[tuple[int, str, str]]) -> None:
         """Compare with the lines (number, sender, text) that Redis has in the end. Raises Broken."""

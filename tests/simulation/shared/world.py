@@ -173,6 +173,8 @@ class SharedWorld:
         self.pass_time(10.0)
         hold(not self.unsettled(), self.unsettled())
         self.books.check_kept(self.kept())
+        if any(self.redis.ask("HMGET", room_key(HALL), "version")):
+            self.books.check_banned({who for kind, who in self.policy().bans if kind == "key"})
         for visit in self.visits:
             if visit.members is not None:
                 last = max(self.books.order)
@@ -264,6 +266,9 @@ class SharedAction(Action):
     def ban(self, world: Any) -> None:
         """Ban somebody, who says something and comes in again meanwhile."""
         other = self._other(world)
+        if self.number < 0.3:  # who is about to come in
+            self._hold(world, self._server(world), 8 * self.number)
+            world.come(other, self._server(world))
         for person in world.people[:2]:
             if person.visit is not None and person is not other:
                 person.visit.ask(bcp2_rooms.Ban, HALL, key=other.key)
@@ -273,6 +278,19 @@ class SharedAction(Action):
             world.come(other, self._server(world))
         elif other.visit is not None:
             other.visit.ask(bcp2_rooms.Join, HALL)
+
+    def quarrel(self, world: Any) -> None:
+        """Have two who may moderate change different things at one moment, and one depose the other then."""
+        one, other = world.people[self.who % 2], world.people[1 - self.who % 2]
+        if one.visit is None or other.visit is None:
+            return
+        one.visit.ask(bcp2_rooms.Op, HALL, other.name)
+        world.pass_time(1.0)
+        if one.visit.open and other.visit.open:
+            one.visit.ask(bcp2_rooms.Topic, HALL, f"number {self.number:.4f}")
+            other.visit.ask(bcp2_rooms.Ban, HALL, key=world.people[2 + self.whom % 4].key)
+            if self.number < 0.5:
+                one.visit.ask(bcp2_rooms.Op, HALL, other.name, "1970-01-01T00:00:00Z")
 
     def unban(self, world: Any) -> None:
         """Take all bans back."""
@@ -379,6 +397,12 @@ class SharedAction(Action):
 
     # What there is to choose from.
 
+    def _hold(self, world: Any, server: Any, seconds: float) -> None:
+        """Have what a server asks of Redis arrive later."""
+        for connection in world.connections(server):
+            if not connection.ends[1].protocol.subscribed:
+                world.network.stall(connection.pipes[0], seconds)
+
     def _person(self, world: Any) -> Any:
         return world.people[self.who % len(NAMES)]
 
@@ -414,6 +438,7 @@ PEACE = {
     "ban": 2,
     "unban": 2,
     "moderate": 4,
+    "quarrel": 2,
 }
 FAULTS = {
     "lose_reply": 4,
