@@ -456,13 +456,8 @@ class Conversation(Target):
     def store_failed(self, error: LedgerTrouble) -> None:
         """Leave a conversation whose messages cannot be stored, so that they stay with their sender."""
         self._context.publish(Failed(str(error), command="log", code=error.reason))
-        if self.state in (SessionState.OPEN, SessionState.BROKEN):
-            carried = self.session.connections  # to leave forgets them, even if it fails
-            try:
-                effects = self.session.leave()
-            except LedgerTrouble:
-                effects = [Drop(link) for link in carried]
-            self.perform(effects)
+        if self.state is not SessionState.CLOSED:
+            self.perform(self.session.leave())
 
     def attach(self, post: Delivery) -> None:
         """Keep messages in `post` from now on. Those queued earlier are reported with their text."""

@@ -181,7 +181,10 @@ class Messages:
         elif (unsent := conversation.unsent) < self._context.limits.waiting_messages:
             self._held = None
             with telling(part):
-                self._say_in(conversation, text, unsent)
+                try:
+                    self._say_in(conversation, text, unsent)
+                except (LocalError, LedgerTrouble) as error:
+                    self._report(conversation, text, Cause(error.reason, str(error)))
         else:
             return
         if part is not None:
@@ -204,6 +207,10 @@ class Messages:
                 return
         except (LocalError, LedgerTrouble) as error:
             reason = Cause(error.reason, str(error))
+        self._report(conversation, text, reason)
+
+    def _report(self, conversation: Conversation, text: str, reason: Cause) -> None:
+        """Report that the held `text` will not arrive."""
         note_failure(reason.reason, None, reason)
         self._context.publish(Undelivered(conversation.name, reason, text=text))
 

@@ -10,6 +10,7 @@ acknowledged, so a program that is killed continues where it was.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from chatproto.net.clock import Wall
@@ -34,6 +35,7 @@ from chatproto.session.ledger import (
     UNCERTAIN,
     UNDELIVERED,
     Ledger,
+    LedgerTrouble,
     StreamEntry,
 )
 from chatproto.wire.errors import LocalError
@@ -264,6 +266,12 @@ class Delivery:
             self._ledger.set_turn(self.key, turn)
             self.turn = turn
 
+    def end_turn(self) -> None:
+        """Note that the conversation has ended, if need be without the log: the next turn is stored in it."""
+        with suppress(LedgerTrouble):
+            self.keep_turn("")
+        self.turn = ""
+
     # Theirs.
 
     def is_new(self, id: int) -> bool:
@@ -352,9 +360,9 @@ class Exchange:
         self.connection = None
 
     def end(self) -> None:
-        """End the conversation; undelivered messages stay in the outbox. Raises LedgerTrouble."""
+        """End the conversation; undelivered messages stay in the outbox."""
         self.connection = None
-        self.post.keep_turn("")
+        self.post.end_turn()
 
     # What our own side says.
 

@@ -42,7 +42,7 @@ from chatproto.session.effects import (
     Unsaid,
 )
 from chatproto.session.floor import Floor, TurnHolder
-from chatproto.session.ledger import MSG, StreamEntry
+from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.session.state import NOT_A_PERSON, REFUSALS, SessionInput, SessionState
 from chatproto.wire.dialects import Capabilities
 from chatproto.wire.errors import LocalError
@@ -215,7 +215,7 @@ class PeerSession:
             text = self.waiting.popleft()
             try:
                 post.say(MSG, text, at)
-            except LocalError as error:
+            except (LocalError, LedgerTrouble) as error:
                 effects.append(Unsaid(text, error.cause))
         return effects
 
@@ -306,7 +306,7 @@ class PeerSession:
         return self._take(connection, theirs)
 
     def answered(self, connection: Connection, theirs: Opening) -> list[Effect]:
-        """Open the conversation: the peer accepts our call. Raises LedgerTrouble."""
+        """Open the conversation: the peer accepts our call. Raises LedgerTrouble if it starts anew."""
         if self.exchange is None or self._roles.get(connection) is not ConnectionRole.ASKED:
             return [Drop(connection)]
         if self.exchange.post.beyond(theirs.have):
@@ -517,15 +517,22 @@ class PeerSession:
     def _begin(
         self, connection: Connection, theirs: Opening, half: bool, opened: SessionOpened | Resumed
     ) -> list[Effect]:
-        """Carry the numbered conversation on `connection`; `half`: what our CHAT or CHATACK says."""
+        """Carry the numbered conversation on `connection`; `half`: what our CHAT or CHATACK says.
+
+        It ends if the log cannot be used: nothing of the peer could be kept.
+        """
         exchange = self.exchange
         assert exchange is not None
-        became = exchange.meet(theirs)
         accepted: list[Effect] = []
-        if not self.caller:
-            accepted = [StopDialling(), AcceptCall(connection, exchange.answer(theirs))]
         self._moving = False
-        sent = exchange.begin(connection, theirs, half, mine=self.caller)
+        try:
+            became = exchange.meet(theirs)
+            if not self.caller:
+                accepted = [StopDialling(), AcceptCall(connection, exchange.answer(theirs))]
+            sent = exchange.begin(connection, theirs, half, mine=self.caller)
+        except LedgerTrouble as error:
+            self.state = SessionState.CLOSED
+            return self._end(error.cause, farewell=[Leave(connection, "")])
         return [*accepted, opened, *became, *sent]
 
     # Handlers: plain conversations.

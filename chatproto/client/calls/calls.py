@@ -18,6 +18,7 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
 from chatproto.session.effects import Effect
+from chatproto.session.ledger import LedgerTrouble
 from chatproto.session.session import PeerSession
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import Capabilities
@@ -95,8 +96,8 @@ class Calls:
 
     def take(self, conversation: Conversation) -> None:
         """Take the call of `conversation`."""
-        self.attach(conversation)
-        conversation.perform(conversation.session.accept())
+        if self.attach(conversation):
+            conversation.perform(conversation.session.accept())
 
     def _pin(self, conversation: Conversation) -> None:
         """Keep that `conversation.pins` has its key."""
@@ -193,12 +194,20 @@ class Calls:
                 return next(iter(known.ids_of(key)), "")
         return ""
 
-    def attach(self, conversation: Conversation) -> None:
-        """Keep what is said in `conversation`, whose key is known, from now on."""
+    def attach(self, conversation: Conversation) -> bool:
+        """Keep what is said in `conversation`, whose key is known, from now on.
+
+        Returns: False if the log cannot be used; then the conversation has ended, and that is told.
+        """
         session, posts, key = conversation.session, self._posts, conversation.key
         if key is not None and session.dialect.numbered and session.post is None:
             assert posts is not None
-            conversation.attach(posts.of(key, conversation.name))
+            try:
+                conversation.attach(posts.of(key, conversation.name))
+            except LedgerTrouble as error:
+                conversation.store_failed(error)
+                return False
+        return True
 
     def _came(self, name: str) -> None:
         """Redial or ask again, because a peer is back online."""

@@ -70,10 +70,15 @@ class Connections:
         return True
 
     def adopt(self, link: PeerConnection, conversation: Conversation) -> bool:
-        """Join `link`, which we made, to `conversation`, and keep what is said there."""
+        """Join `link`, which we made, to `conversation`, and keep what is said there.
+
+        Else `link` is dropped, and False returned.
+        """
         if not self.join(link, conversation):
             return False
-        self._calls.attach(conversation)
+        if not self._calls.attach(conversation):
+            link.drop()
+            return False
         return True
 
     def let_go(self, link: PeerConnection) -> Conversation | None:

@@ -246,8 +246,8 @@ class CallDialer:
         """
         told = target and self._calls.all.move_to(known)
         if known.state is SessionState.RINGING:
-            self._calls.attach(known)
-            known.perform(known.session.call())
+            if self._calls.attach(known):
+                known.perform(known.session.call())
         elif target and not told:
             known.show(current=True)
 

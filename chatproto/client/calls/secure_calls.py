@@ -228,7 +228,9 @@ class SecureCalls:
         if not self._join(link, known):
             return
         known.client_id = known.client_id or call.client_id
-        self._calls.attach(known)
+        if not self._calls.attach(known):
+            link.refuse(503)
+            return
         session = known.session
         before = session.connection
         better = before is not None and before.relayed and not link.relayed
