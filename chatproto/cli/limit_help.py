@@ -39,7 +39,8 @@ GROUPS: dict[str, dict[str, LimitHelp]] = {
     "Connections": {
         "connections": LimitHelp(
             "connections",
-            "open connections in all, of the lobby at most half; 0 is the limit of open files less 100",
+            "open connections in all, of the lobby at most half; 0 is the limit of open files less 100,"
+            " or half of it if that is more",
             "The oldest connection that has sent no request is closed; then, in plain text, the one "
             "idle longest. Else the new one is refused with 503.",
             "Raise LimitNOFILE (ulimit -Hn) instead; lower this to save memory.",

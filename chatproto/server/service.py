@@ -93,7 +93,7 @@ class ChatServer(MultiService):
     def startService(self) -> None:
         """Open every port, or none. Raises CannotListenError or OSError."""
         limits = self.factory.limits
-        self.factory.most = limits.connections or max(1, raised_file_limit() - RESERVED_FILES)
+        self.factory.most = limits.connections or connections_for(raised_file_limit())
         try:
             for place in self._places:
                 place.listen(self.factory).addCallbacks(self._listening, self._deaf)
@@ -244,6 +244,11 @@ def come_back_times(count: int) -> range:
     """Seconds after which `count` clients come back, each after any one of these."""
     first = 1 + count // STOPPED_A_SECOND
     return range(first, first + 2 + count // COME_BACK_A_SECOND)
+
+
+def connections_for(files: int) -> int:
+    """Return how many connections may be open where `files` files may: all but 100, at least half."""
+    return max(files - RESERVED_FILES, files // 2, 1)
 
 
 def raised_file_limit() -> int:

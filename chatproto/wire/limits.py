@@ -83,7 +83,7 @@ class ServerLimits(Limits):
     tls_block_wait: float = 10.0  # inside TLS: a whole block
     body_pause: float = 30.0  # inside TLS: a body's pause
     unfinished_wait: float = 0.4  # a REGISTER or BRIDGE that lacks only its blank line
-    connections: int = 0  # in all; 0: what the file limit allows, less 100
+    connections: int = 0  # in all; 0: what the file limit allows, less 100 or half
     connections_per_address: int = 256  # IPv6 by /64, loopback not counted
     new_burst: int = 600  # new connections from one address at once
     new_rate: float = 60.0  # and then in a second

@@ -18,6 +18,7 @@ from chatproto.server.service import (
     STOPPED_A_SECOND,
     ChatServer,
     come_back_times,
+    connections_for,
 )
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
@@ -43,6 +44,12 @@ class ComingBackTests(SynchronousTestCase):
 
     def test_few_are_back_soon(self) -> None:
         self.assertEqual(list(come_back_times(10)), [1, 2])
+
+
+class OpenFilesTests(SynchronousTestCase):
+    def test_a_low_limit_leaves_half_of_the_files_to_connections(self) -> None:
+        for files, connections in ((1, 1), (64, 32), (150, 75), (200, 100), (1024, 924)):
+            self.assertEqual(connections_for(files), connections)
 
 
 class AServerWithAKey(Served):
