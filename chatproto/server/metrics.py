@@ -147,7 +147,23 @@ class Nothing(Resource):
 
 
 class BodilessRequest(Request):
-    """Request whose body is read and dropped: Twisted would store it on the disk, however long it is."""
+    """Request whose body is read and dropped: Twisted would store it on the disk, however long it is.
+
+    A HEAD gets the headers of a GET; Twisted would write a line to the log for each.
+    """
+
+    def render(self, resrc: Resource) -> None:
+        """Answer with `resrc`."""
+        if self.method != b"HEAD":
+            super().render(resrc)
+            return
+        body = resrc.render(self)
+        if isinstance(
+            body, bytes
+        ):  # else the page of an error, which writes and finishes by itself
+            self.setHeader(b"content-length", b"%d" % len(body))
+            self.write(b"")
+            self.finish()
 
     def gotLength(self, length: int | None) -> None:
         """Prepare for an empty body, whatever `length` says."""

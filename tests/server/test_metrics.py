@@ -10,6 +10,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.protocol import ClientCreator, Protocol, connectionDone
 from twisted.internet.task import deferLater
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from chatproto.server.counters import Counters
@@ -70,11 +71,16 @@ class MetricsTests(Served):
 
     async def get(self, path: str) -> tuple[str, str]:
         """The status line and the body."""
+        head, body = await self.ask("GET", path)
+        return head.partition("\r\n")[0], body
+
+    async def ask(self, method: str, path: str) -> tuple[str, str]:
+        """The head and the body."""
         creator = ClientCreator(reactor, Reader)
         reader: Reader = await creator.connectTCP("127.0.0.1", self.where)
-        reader.transport.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        reader.transport.write(f"{method} {path} HTTP/1.0\r\n\r\n".encode())
         head, _, body = (await reader.all).decode().partition("\r\n\r\n")
-        return head.partition("\r\n")[0], body
+        return head, body
 
     async def figures(self) -> dict[str, float]:
         """Each sample by its name and labels."""
@@ -180,6 +186,20 @@ class MetricsTests(Served):
         self.watched()
         for path in ("/", "/other"):
             self.assertIn(" 404 ", (await self.get(path))[0])
+
+    async def test_head_is_get_without_a_body_and_without_a_line_in_the_log(self) -> None:
+        self.watched()
+        lines: list[LogEvent] = []
+        globalLogPublisher.addObserver(lines.append)
+        self.addCleanup(globalLogPublisher.removeObserver, lines.append)
+        for path in ("/health", "/metrics", "/nothing"):
+            head, body = await self.ask("HEAD", path)
+            asked, _ = await self.get(path)
+            self.assertEqual(head.splitlines()[0], asked)
+            self.assertEqual(body, "")
+            if path != "/nothing":
+                self.assertRegex(head, r"(?i)content-length: [1-9]")
+        self.assertEqual([line for line in lines if "request" in str(line.get("log_format"))], [])
 
 
 class UnwatchedTests(Served):
