@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from typing import Any
+from typing import Any, cast
 
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.protocol import ClientCreator, Protocol, connectionDone
 from twisted.internet.task import deferLater
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from chatproto.server.counters import Counters
@@ -71,10 +71,10 @@ class MetricsTests(Served):
 
     async def get(self, path: str) -> tuple[str, str]:
         """The status line and the body."""
-        head, body = await self.ask("GET", path)
+        head, body = await self.request("GET", path)
         return head.partition("\r\n")[0], body
 
-    async def ask(self, method: str, path: str) -> tuple[str, str]:
+    async def request(self, method: str, path: str) -> tuple[str, str]:
         """The head and the body."""
         creator = ClientCreator(reactor, Reader)
         reader: Reader = await creator.connectTCP("127.0.0.1", self.where)
@@ -190,10 +190,11 @@ class MetricsTests(Served):
     async def test_head_is_get_without_a_body_and_without_a_line_in_the_log(self) -> None:
         self.watched()
         lines: list[LogEvent] = []
-        globalLogPublisher.addObserver(lines.append)
-        self.addCleanup(globalLogPublisher.removeObserver, lines.append)
+        observer = cast(ILogObserver, lines.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         for path in ("/health", "/metrics", "/nothing"):
-            head, body = await self.ask("HEAD", path)
+            head, body = await self.request("HEAD", path)
             asked, _ = await self.get(path)
             self.assertEqual(head.splitlines()[0], asked)
             self.assertEqual(body, "")
