@@ -95,7 +95,7 @@ class OlderReplay:
     def __init__(self, limits: ServerLimits) -> None:
         # Each server counted new ids by itself, and nothing of it stands in the log.
         self._limits = limits = replace(limits, new_ids_per_address=MANY)
-        self._names = MemoryNames(limits)
+        self._names = MemoryNames()
         self._registry = MemoryRegistry(limits)
         self._registrations = MemoryRegistrations(self._names)
         self._plain = Directory(self._registry, limits, self._names)
@@ -156,7 +156,7 @@ class OlderReplay:
         self._memory.load(parts.get("logs", []), parts.get("lines", []))
         self._rooms = self._rules()
         for room, node, number in parts.get("guests", []):
-            self._rooms.seat(room, self._servers[node].visitors[number], self._now)
+            self._rooms.seat(room, self._servers[node].visitors[number])
 
     def _source(self, named: list[Any]) -> Origin:
         node, number, host, port, local = named

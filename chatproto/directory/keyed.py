@@ -148,7 +148,7 @@ class KeyedDirectory:
                     self._uses_alone(visitor, now)
                     return self._bridge(message, self._registered(visitor), now)
                 case bcp2_server.Info():
-                    return [PushTo(visitor, self._info(message, visitor))]
+                    return [PushTo(visitor, self._info(message))]
                 case bcp2_server.Watch():
                     self._uses_alone(visitor, now)
                     return self._watch(message, self._registered(visitor))
@@ -460,7 +460,7 @@ class KeyedDirectory:
         self._uses_alone(callee.visitor, now)
         return [PushTo(callee.visitor, push), PushTo(caller.visitor, answer)]
 
-    def _info(self, message: bcp2_server.Info, visitor: ClientConnection) -> Bcp2Message:
+    def _info(self, message: bcp2_server.Info) -> Bcp2Message:
         limit = info_limit(message, self.limits)
         return info_answer(message, self.everybody(message.prefix, message.after, limit + 1), limit)
 

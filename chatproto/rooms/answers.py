@@ -208,7 +208,7 @@ class RoomAnswers:
         """Every room."""
         return tuple(self._rooms.values())
 
-    def seat(self, name: str, guest: Member, now: float) -> None:
+    def seat(self, name: str, guest: Member) -> None:
         """Put `guest` into the room, as another server's snapshot says; nobody is told."""
         assert guest.client_id is not None
         room = self._rooms[name]

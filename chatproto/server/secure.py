@@ -324,7 +324,7 @@ class SecureConnection(TlsConnection):
                 answered.addCallback(self._go_on_after)
             return
         if self._side.shared is not None:
-            self._side.shared.take(message, self._visitor, self)
+            self._side.shared.take(message, self._visitor)
             return
         rooms = self._side.rooms
         if rooms is not None and message.__class__ in REQUESTS:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatproto.wire.fields import fold
-from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 
 @dataclass(slots=True)
@@ -23,7 +22,7 @@ class Owned:
 class MemoryNames:
     """A `directory.names.Names` in dictionaries; the longest unused comes first."""
 
-    def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
+    def __init__(self) -> None:
         self._used: OrderedDict[str, Owned] = OrderedDict()
         self._trials: OrderedDict[str, Owned] = OrderedDict()
         self._owners: dict[str, tuple[str, set[str]]] = {}  # by fold: the key, and its ids

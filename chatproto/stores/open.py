@@ -58,7 +58,7 @@ class MemoryStore:
 
     def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self.registry = MemoryRegistry(limits)
-        self.names = MemoryNames(limits)
+        self.names = MemoryNames()
         self.presences = MemoryRegistrations(self.names)
         self.rooms = MemoryRooms(limits)
         self.trouble = ""

@@ -69,7 +69,7 @@ class SqliteStore:
             self._belong_to(key)
             self._rebase()
             with self._file.reading():
-                self.names = SqliteNames(self._file, limits)
+                self.names = SqliteNames(self._file)
                 self.registry = SqliteRegistry(self._file, limits)
                 self.presences = SqlitePresences(self._file, self.names)
                 self.rooms = SqliteRooms(self._file, limits)

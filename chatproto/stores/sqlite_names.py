@@ -10,7 +10,6 @@ from chatproto.stores.checks import check_key
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.fields import fold
-from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 TOUCH = "UPDATE names SET used = ?, trial = trial AND ? WHERE client_id = ? AND key = ?"
 REMEMBERED = 50_000
@@ -24,7 +23,7 @@ class SqliteNames:
     is new, may be lost in a power failure.
     """
 
-    def __init__(self, file: SqliteFile, limits: ServerLimits = SERVER_DEFAULTS) -> None:
+    def __init__(self, file: SqliteFile) -> None:
         self._file = file
         self._count: int = file.read("SELECT count(*) FROM names")[0][0]
         self._owners: dict[str, str | None] = {}  # by fold: of those asked for lately

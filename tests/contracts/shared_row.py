@@ -85,7 +85,7 @@ class Person:
         """Have the server take what it need not hold back."""
         directory = self.server.sharing.directory
         while self.waiting and not directory.holds(self.visitor, self.waiting[0], self):
-            directory.take(self.waiting.popleft(), self.visitor, self)
+            directory.take(self.waiting.popleft(), self.visitor)
 
     def say(self, message: Bcp2Message) -> None:
         self.send(strict.encode(message))

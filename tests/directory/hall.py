@@ -26,7 +26,7 @@ class Hall:
 
     def __init__(self, new_tickets: NewTickets = no_tickets, **limits: float) -> None:
         self.limits = Limits(**limits)  # type: ignore[arg-type]
-        self.names = MemoryNames(self.limits)
+        self.names = MemoryNames()
         self.registry = MemoryRegistry(self.limits)
         self.calls = 0
         self.directory = KeyedDirectory(

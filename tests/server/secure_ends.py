@@ -89,7 +89,7 @@ class Served(TestCase):
 
     def serve(self, tls_only: bool = False, keyed: bool = True, **limits: float) -> ChatFactory:
         values = Limits(**limits)  # type: ignore[arg-type]
-        registry, names = MemoryRegistry(values), MemoryNames(values)
+        registry, names = MemoryRegistry(values), MemoryNames()
         self.calls = 0
         self.side = SecureSide(
             Tls(SERVER, values), KeyedDirectory(names, registry, self.new_call, values)

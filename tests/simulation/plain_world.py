@@ -230,7 +230,7 @@ class PlainWorld(World):
         super().__init__(seed, rules)
         self.peaceful = False
         self.books = PlainBooks(self)
-        self._names = MemoryNames(LIMITS)
+        self._names = MemoryNames()
         for person in self.people:
             if not person.settings.plain:
                 self._names.keep(person.name, person.key, self.clock.seconds())

@@ -87,7 +87,7 @@ class World:
         self.errors = ErrorLog()
         self.side: SecureSide | None = None
         self._server_key = self.new_key()
-        self._names = MemoryNames(LIMITS)
+        self._names = MemoryNames()
         self._said = MemoryRooms(LIMITS)
         self.hall = HallBooks()
         self._server: SimReactor | None = None

@@ -25,7 +25,7 @@ steps = st.lists(
 
 class NamesInMemory(NamesContract, SynchronousTestCase):
     def make(self, limits: Limits) -> IdOwners:
-        return MemoryNames(limits)
+        return MemoryNames()
 
     @given(steps)
     def test_agree_with_themselves_whatever_is_done(self, some: list[tuple[str, str, int]]) -> None:

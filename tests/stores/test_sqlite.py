@@ -185,7 +185,7 @@ class AgreementTests(StoreCase):
     @settings(deadline=None)
     @given(name_steps)
     def test_of_names(self, some: list[tuple[Any, ...]]) -> None:
-        store, model = self.fresh(), MemoryNames(LIMITS)
+        store, model = self.fresh(), MemoryNames()
         for now, (what, *how) in enumerate(some, 1):
             match what:
                 case "keep":
@@ -207,7 +207,7 @@ class AgreementTests(StoreCase):
     def test_of_registrations(self, some: list[tuple[Any, ...]]) -> None:
         """Whether the server ends or is killed: a kill may only have those who left stay longer."""
         self.patch(sqlite_presences, "BATCH", 2)
-        store, names, now = self.fresh(), MemoryNames(LIMITS), 0.0
+        store, names, now = self.fresh(), MemoryNames(), 0.0
         model = MemoryRegistrations(names)
         for what, *how in some:
             now += 1.0

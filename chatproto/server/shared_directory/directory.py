@@ -145,9 +145,7 @@ class SharedDirectory:
 
     # What connections ask.
 
-    def take(
-        self, message: Bcp2Message, visitor: ClientConnection, connection: SharedConnection
-    ) -> None:
+    def take(self, message: Bcp2Message, visitor: ClientConnection) -> None:
         """Answer `message` of `visitor`, after what it has asked before."""
         self._own.connections[visitor.number] = visitor
         if message.__class__ in REQUESTS:

@@ -50,7 +50,7 @@ class Person:
 
     def ask(self, kind: type[Any], *values: Any, **more: Any) -> int:
         cseq = next(self._cseq)
-        self.server.directory.take(kind(cseq, *values, **more), self.visitor, self)
+        self.server.directory.take(kind(cseq, *values, **more), self.visitor)
         return cseq
 
     async def answer(self, kind: type[Any], *values: Any, **more: Any) -> Any:
