@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import subprocess
 import sys
 import termios
@@ -25,6 +26,9 @@ from chatproto.cli.options import (
     endpoint_text,
 )
 from chatproto.wire.errors import CannotStart
+
+PATIENCE = 30.0
+"""Seconds for a terminal to hand on what was written to it."""
 
 
 class Small(ProgramOptions):
@@ -153,7 +157,10 @@ class ProgramOptionsTests(SynchronousTestCase):
         for columns, rows in ((40, 2), (10, 1), (0, 1)):
             termios.tcsetwinsize(ours, (24, columns))
             self.ends_with(1, "--nubmer", "2")
-            said = os.read(ours, 1000).decode().splitlines()
+            written = b""  # a terminal may hand on a part of what was written
+            while written.count(b"\n") < rows and select.select([ours], [], [], PATIENCE)[0]:
+                written += os.read(ours, 1000)
+            said = written.decode().splitlines()
             self.assertEqual(len(said), rows)
             whole = "small: option --nubmer not recognized (small --help lists the options)"
             self.assertEqual(" ".join(said), whole)
