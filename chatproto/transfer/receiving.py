@@ -12,7 +12,7 @@ from chatproto.transfer.hashes import SHA_256, choose, function_of
 from chatproto.transfer.offer import FileOffer, list_bytes, same_content
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import DataLost, Sink, There
-from chatproto.transfer.state import ENDED, RECEIVING, TransferInput, TransferState
+from chatproto.transfer.state import ENDED, OPEN, RECEIVING, TransferInput, TransferState
 from chatproto.transfer.transfer import Transfer
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, DoneAck, OfferAck, Piece, digest_values
@@ -20,8 +20,6 @@ from chatproto.wire.reasons import (
     CANCELLED_BY_PEER,
     HASH_WRONG_TWICE,
     WRONG_DATA,
-    Cause,
-    Reason,
 )
 
 
@@ -53,7 +51,6 @@ class Receiving(Transfer):
         self.unsaved = False
         """The record is to be written: with the next work for the disk, or by `save`."""
         self.offset = record.offer.size if record.path else 0
-        self._pending = 0  # bytes of the pieces
         self.digest = record.digest
         self.hash = record.hash
         self.agreed = record.state is not TransferState.OFFERED
@@ -106,10 +103,7 @@ class Receiving(Transfer):
 
     def decline(self) -> None:
         """Decline the offer."""
-        if self._may(TransferInput.DECLINE):
-            self._desk.send(Error(603, about="OFFER", id=self.id))
-            self.forget()
-            self.tell()
+        self._end(TransferInput.DECLINE, "", Error(603, about="OFFER", id=self.id))
 
     def offered_again(self, offer: FileOffer, hashes: tuple[str, ...] = ()) -> None:
         """Handle a repeated OFFER: after a lost connection, or because the source has changed."""
@@ -145,11 +139,10 @@ class Receiving(Transfer):
             self._anew = True
             self.offset = 0
         if offset != self.offset or offset + len(piece) > self.offer.size:
-            self._fail(WRONG_DATA(), 400, "DATA")
+            self._fail(WRONG_DATA(), Error(400, about="DATA", id=self.id))
         elif piece:
             self._pieces.append(piece)
             self.offset += len(piece)
-            self._pending += len(piece)
             self._desk.unwritten += len(piece)
             self._write()
 
@@ -161,7 +154,7 @@ class Receiving(Transfer):
             else:
                 self.save(lambda: self._desk.send(DoneAck(self.id)))
         elif (self.state, TransferInput.END) in RECEIVING and function_of(digest) != self.hash:
-            self._fail(WRONG_DATA(), 400, "DONE")
+            self._fail(WRONG_DATA(), Error(400, about="DONE", id=self.id))
         elif self._may(TransferInput.END):
             self.digest = digest
             self.tell()
@@ -237,7 +230,7 @@ class Receiving(Transfer):
         self._writing = False
         about = "OFFER" if self.state is TransferState.CHECKING else "DATA"
         if isinstance(error, DataLost):
-            self._end(str(error), Error(500, about="DATA", id=self.id))
+            self._fail(str(error), Error(500, about="DATA", id=self.id))
         elif self._may(TransferInput.STALL):
             self._desk.send(Error(503, about=about, id=self.id))
             self._release()
@@ -286,7 +279,7 @@ class Receiving(Transfer):
         """Throw away what has another hash than DONE said, once; then fail."""
         wrong = Error(460, about="DONE", id=self.id)
         if self._again:
-            self._end(HASH_WRONG_TWICE(), wrong)
+            self._fail(HASH_WRONG_TWICE(), wrong)
             return
         self._again = True
         self._may(TransferInput.DIFFERS)
@@ -298,21 +291,15 @@ class Receiving(Transfer):
         self.tell("the data arrived damaged, receiving it again")
 
     def _drop(self) -> None:
+        self._desk.unwritten -= sum(map(len, self._pieces))
         self._pieces.clear()
-        self._desk.unwritten -= self._pending
-        self._pending, self._anew = 0, False
+        self._anew = False
 
-    def _fail(self, text: str, status: int, about: str) -> None:
-        self._end(Cause(Reason.of(status), text), Error(status, about=about, id=self.id))
-
-    def _end(self, text: str, answer: Error) -> None:
-        """Fail, and remove the part."""
-        if self._may(TransferInput.FAIL):
-            self._drop()
-            self._desk.send(answer)
+    def _fail(self, text: str, answer: Error) -> None:
+        """Fail because of `text`, answer the sender, and remove the part."""
+        if self.state in OPEN:
             self._note(self._files.discard)
-            self.forget()
-            self.tell(text)
+            self._end(TransferInput.FAIL, text, answer)
 
     # In a thread.
 

@@ -241,11 +241,3 @@ class Sending(Transfer):
     def _drop(self) -> None:
         self._pieces.clear()
         self._digest = ""
-
-    def _end(self, how: TransferInput, text: str = "", last: Bcp2Message | None = None) -> None:
-        if self._may(how):
-            self._drop()
-            if last is not None:
-                self._desk.send(last)
-            self.forget()
-            self.tell(text)

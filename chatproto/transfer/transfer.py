@@ -14,6 +14,7 @@ from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import Sink
 from chatproto.transfer.sources import FileStream
 from chatproto.transfer.state import TransferInput, TransferState
+from chatproto.wire.bcp2_common import Bcp2Message
 
 
 class Transfer(ABC):
@@ -105,6 +106,15 @@ class Transfer(ABC):
     def _unsaved(self, error: BaseException) -> None:
         text = f"cannot keep what is known of {self.offer.name}: {error}"
         self._desk.owner.transfer_trouble(text)
+
+    def _end(self, how: TransferInput, text: str = "", last: Bcp2Message | None = None) -> None:
+        """End by `how`, send `last`, and forget the transfer."""
+        if self._may(how):
+            self._drop()
+            if last is not None:
+                self._desk.send(last)
+            self.forget()
+            self.tell(text)
 
     def _release(self) -> None:
         """Discard what is in memory, and let go of the files for now."""
