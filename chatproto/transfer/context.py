@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chatproto.transfer.hashes import OWN
@@ -93,8 +92,7 @@ class SerialQueue:
 
     def __init__(self, desk: TransferContext) -> None:
         self._desk = desk
-        self._waiting: deque[Work] = deque()
-        self._busy = False
+        self._jobs: deque[Work] = deque()  # the first is under way
 
     def do(
         self,
@@ -103,26 +101,19 @@ class SerialQueue:
         failed: Callable[[BaseException], None],
     ) -> None:
         """Run `job` after all earlier ones, then call `then` with its result, or `failed`."""
-        if self._busy:
-            self._waiting.append((job, then, failed))
-            return
-        self._busy = True
-        self._desk.worker.do(job, partial(self._finished, then, failed))
+        self._jobs.append((job, then, failed))
+        if len(self._jobs) == 1:
+            self._desk.worker.do(job, self._finished)
 
-    def _finished(
-        self,
-        then: Callable[[Any], None],
-        failed: Callable[[BaseException], None],
-        result: Any,
-    ) -> None:
+    def _finished(self, result: Any) -> None:
+        _, then, failed = self._jobs[0]
         try:
             if isinstance(result, BaseException):
                 failed(result)
             else:
                 then(result)
         finally:
-            self._busy = bool(self._waiting)
-            if self._waiting:
-                job, then, failed = self._waiting.popleft()
-                self._desk.worker.do(job, partial(self._finished, then, failed))
+            self._jobs.popleft()
+            if self._jobs:
+                self._desk.worker.do(self._jobs[0][0], self._finished)
         self._desk.settle()

@@ -320,7 +320,7 @@ class Transfers:
     def waiting_bytes(self) -> int:
         """Bytes of the file lists of folder offers that are not accepted, or not examined yet."""
         named = sum(list_bytes(one.files) for one in self._named.values())
-        return named + sum(one.list_bytes for one in self._receiving.values() if _is_asked(one))
+        return named + sum(one.list_bytes for one in self._receiving.values() if not one.agreed)
 
     def _offered(self, message: wire.Offer) -> None:
         """Examine an offer; a long list is examined in a thread, since it can take seconds."""
@@ -350,7 +350,7 @@ class Transfers:
         for one in tuple(self._receiving.values()):
             if self.waiting_bytes + size <= OFFERS_BYTES:
                 break
-            if one.state is TransferState.BROKEN and _is_asked(one) and one.id != message.id:
+            if one.state is TransferState.BROKEN and not one.agreed and one.id != message.id:
                 one.cancelled()
         most = max(min(OFFERS_BYTES, self._room()), 0)
         known = self._receiving.get(message.id)
@@ -480,8 +480,3 @@ class Transfers:
         if held != self._held:
             self._held = held
             desk.owner.transfer_hold(held)
-
-
-def _is_asked(one: Receiving) -> bool:
-    """Return True if the user has not yet accepted it."""
-    return not one.agreed
