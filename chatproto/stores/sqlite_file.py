@@ -24,7 +24,7 @@ REASONS = {
     sqlite3.SQLITE_CANTOPEN: "no permission to open it or write in its folder",
     sqlite3.SQLITE_BUSY: "another program is writing it",
     sqlite3.SQLITE_LOCKED: "another program is writing it",
-    sqlite3.SQLITE_IOERR: "the disk could not be read or written",
+    sqlite3.SQLITE_IOERR: "the disk is full, or could not be read or written",
 }
 """By SQLite's code, for every kind of file; any other is told in SQLite's own words."""
 

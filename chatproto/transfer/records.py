@@ -64,17 +64,20 @@ class Records:
 
     def save(self, record: Record) -> None:
         """Put it in place of an older one; a crash leaves one or the other. Raises OSError."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._path(record)
-        new = path.with_suffix(".new")
-        made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(made, "w", encoding="utf-8", errors="surrogateescape") as file:
-            json.dump(_as_json(record), file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        if self._started is not None and not (self._folder / SEEN).exists():
-            self._see(self._started)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._path(record)
+            new = path.with_suffix(".new")
+            made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(made, "w", encoding="utf-8", errors="surrogateescape") as file:
+                json.dump(_as_json(record), file)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+            if self._started is not None and not (self._folder / SEEN).exists():
+                self._see(self._started)
+        except OSError as error:  # of a full disk it does not tell which one
+            raise OSError(error.errno, error.strerror, str(self._folder)) from None
 
     def remove(self, record: Record) -> None:
         """Delete the record. Raises OSError."""

@@ -84,7 +84,7 @@ class Sink:
         Args: offer: may differ from the one before. hash: name of the hash function. digest: of the
         whole, if it is known: the file may have got its name before the program was ended. anew: what
         is there is of no use. chosen: called when the name is known, before anything has it if it is
-        new.
+        new; raises OSError with the path that it cannot write.
         Raises: SinkTrouble, also if there is not room enough.
         """
         self._offer, self._is_folder, self._function = offer, offer.is_folder, hash
@@ -258,11 +258,15 @@ class Sink:
     def _make(self, chosen: Callable[[], None]) -> None:
         """Make the part, empty if it is new; a new one is nobody else's."""
         if self.local:
-            chosen()
+            self._tell(chosen)
             self._make_part(0)
         while not self.local:
             self.local = free_name(self._offer.name, self._taken)
-            chosen()
+            try:
+                self._tell(chosen)
+            except SinkTrouble:
+                self.local = ""
+                raise
             try:
                 self._make_part(os.O_EXCL)
             except FileExistsError:
@@ -271,6 +275,13 @@ class Sink:
                 trouble = _trouble(error, self.part)
                 self.local = ""  # nothing is there: another folder may be chosen
                 raise trouble from None
+
+    def _tell(self, chosen: Callable[[], None]) -> None:
+        """Call `chosen`; a failure is that of its own folder, not of ours. Raises SinkTrouble."""
+        try:
+            chosen()
+        except OSError as error:
+            raise SinkTrouble(f"cannot write {error.filename}: {error.strerror}") from None
 
     def _make_part(self, flags: int) -> None:
         if not self._is_folder:

@@ -104,7 +104,10 @@ class Transfer(ABC):
         self._queue.do(job, noted, noted)
 
     def _unsaved(self, error: BaseException) -> None:
-        text = f"cannot keep what is known of {self.offer.name}: {error}"
+        why: object = error
+        if isinstance(error, OSError) and error.strerror:
+            why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        text = f"cannot keep what is known of {self.offer.name}: {why}"
         self._desk.owner.transfer_trouble(text)
 
     def _end(self, how: TransferInput, text: str = "", last: Bcp2Message | None = None) -> None:

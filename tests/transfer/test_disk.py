@@ -57,6 +57,20 @@ class SinkTests(Case):
         again = self.sink("a")
         self.assertEqual(again.begin(OFFER).offset, 4)
 
+    def test_record_without_room_names_its_own_folder_and_nothing_is_begun(self) -> None:
+        records = Records(self.folder / "home")
+        record = Record("k1", False, 5, TransferState.CHECKING, OFFER, 1.0)
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sink = self.sink()
+        with mock.patch("os.fsync", side_effect=full):
+            error = self.assertRaises(
+                SinkTrouble, sink.begin, OFFER, chosen=lambda: records.save(record)
+            )
+        self.assertEqual(str(error), f"cannot write {self.folder}/home: No space left on device")
+        self.assertEqual((sink.local, sorted(self.folder.glob("a*"))), ("", []))
+        sink.begin(OFFER, chosen=lambda: records.save(record))
+        self.assertEqual(sink.local, "a")
+
     def test_file_that_does_not_fit_is_not_begun(self) -> None:
         sink, offer = self.sink(), FileOffer("a", 2**60, DATE)
         self.assertIn("needs", str(self.assertRaises(SinkTrouble, sink.begin, offer)))
