@@ -58,7 +58,8 @@ class Inbox(CoroutineService):
                         await self._read(connection)
                         wait = SOONEST
             except LOST as error:
-                self.log.debug("the inbox cannot be read: {why}", why=error)  # the client names it
+                if wait == SOONEST:  # once each time; the client names it too
+                    self.log.debug("the inbox cannot be read: {why}", why=error)
             finally:
                 self._connection = None
             await deferLater(self._reactor, wait, lambda: None)

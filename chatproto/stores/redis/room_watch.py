@@ -268,7 +268,8 @@ class RoomWatch(CoroutineService):
                     self.look_again([*self._watched])
                     await connection.ended
             except LOST as error:
-                self.log.debug("no subscription: {why}", why=error)  # the client names it
+                if wait == SOONEST:  # once each time; the client names it too
+                    self.log.debug("no subscription: {why}", why=error)
             finally:
                 self._connection = None
             await deferLater(self._reactor, wait, lambda: None)

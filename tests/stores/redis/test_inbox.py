@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred
+from twisted.logger import ILogObserver, LogEvent, Logger
 
 from chatproto.directory.shared import Notice, ToClient
 from chatproto.rooms.shared import OwnNode
@@ -17,6 +18,7 @@ from chatproto.stores.redis.inbox import Inbox
 from chatproto.stores.redis.node_table import NODES, NodeTable, inbox_key
 from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.limits import SERVER_DEFAULTS
+from tests.ports import free_port
 from tests.stores.redis.case import RedisCase
 from tests.stores.redis.lossy import Lossy
 
@@ -81,6 +83,15 @@ class InboxTests(InboxCase):
         await stopped
         await self.send(sender, 4, 5)
         self.assertEqual(self.heard.notices, [1, 2, 3])
+
+    async def test_a_redis_that_is_away_is_one_line_in_the_log(self) -> None:
+        lines: list[LogEvent] = []
+        self.patch(Inbox, "log", Logger(observer=cast(ILogObserver, lines.append)))
+        lossy = Lossy(free_port())
+        self.addCleanup(lambda: ensureDeferred(lossy.close()))
+        self.inbox(lossy.url).startService()
+        await self.until(lambda: len(lossy.connections) > 3)
+        self.assertEqual(len(lines), 1)
 
     async def test_what_was_trimmed_before_it_was_read_is_missed(self) -> None:
         self.patch(inbox_module, "AT_ONCE", 2)
