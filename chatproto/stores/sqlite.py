@@ -88,6 +88,7 @@ class SqliteStore:
 
         What cannot be kept is tried again the next time.
         """
+        self._file.look()
         more = self.registry.write_behind()
         more = self.presences.write_behind() or more
         if self._now is not None and self._now() >= self._seen_next:

@@ -29,6 +29,7 @@ REASONS = {
 """By SQLite's code, for every kind of file; any other is told in SQLite's own words."""
 
 
+LOST = "it was removed or replaced; put it back, or restart with what is there now"
 TYPES = {"TEXT": "'text'", "INTEGER": "'integer'", "REAL": "'real', 'integer'"}
 """Results of SQL `typeof` that a column may have, by its declared type."""
 NULLABLE = " AND %s IS NOT NULL"
@@ -80,6 +81,7 @@ class SqliteFile:
         self._kind = kind
         self._durable = durable
         self._tell: Callable[[str], None] = ignored  # a trouble at the start has its own way out
+        self._lost = False  # another file, or none, stands at `path`
         self.trouble = ""
         """Trouble that was told last and is not over yet."""
         self._lock = _locked(path, kind) if kind.alone else None
@@ -99,10 +101,30 @@ class SqliteFile:
                 upgrade(self._db, path, kind)
                 self._sync(durable)
                 self._db.execute(f"PRAGMA busy_timeout = {round(kind.lock_wait * 1000)}")
+                self._inode = path.stat().st_ino
         except BaseException:
             self.close()
             raise
         self._tell = tell
+
+    def look(self) -> None:
+        """Refuse to write while another file, or none, stands at `path`: it would be lost at the end.
+
+        To be called every few seconds. The trouble is told; it is over when the file is back.
+        """
+        try:
+            lost = self.path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            lost = True
+        except OSError:
+            return  # what cannot be looked at is not known to be lost
+        if lost != self._lost:
+            self._lost = lost
+            self._db.execute(f"PRAGMA query_only = {lost:d}")
+            if lost:
+                self._trouble_of(FileNotFoundError())
+            else:
+                self._is_over()
 
     def check(self, *tables: str) -> None:
         """Look through `tables` for damage, and for values of other types than they declare."""
@@ -221,7 +243,8 @@ class SqliteFile:
             error, OverflowError | UnicodeEncodeError
         ):  # the value's fault, not the file's
             return self._kind.trouble(f"{self.path} cannot hold this: {error}")
-        sentence = f"cannot use {self.path}: {reason(error, self._kind)}"
+        why = LOST if self._lost else reason(error, self._kind)
+        sentence = f"cannot use {self.path}: {why}"
         if told and self.trouble != sentence:
             self.trouble = sentence
             self._tell(sentence)

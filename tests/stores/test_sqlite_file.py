@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chatproto.stores.sqlite import SERVER, SqliteStore
+from chatproto.stores.sqlite_file import LOST
 from chatproto.wire.errors import StoreTrouble
 from tests.contracts.names import ONE, OTHER, key
 from tests.contracts.presences import presence
@@ -121,6 +122,29 @@ class TroubleTests(StoreCase):
         other.execute("ROLLBACK")
         store.names.keep("bob", ONE, 1.0)
         self.assertIn("can be written again", self.told[1])
+
+    def test_that_was_removed_or_replaced_takes_nothing_until_it_is_back(self) -> None:
+        store = self.open()
+        aside = self.path.with_name("aside")
+        for replace in (False, True):
+            store.names.keep("alice", ONE, 0.0)
+            self.path.rename(aside)
+            if replace:
+                self.path.write_bytes(b"")
+            store.write_behind()
+            store.write_behind()
+            self.assertIn("it was removed or replaced", store.trouble)
+            self.assertRaises(StoreTrouble, store.names.keep, "bob", ONE, 1.0)
+            self.assertRaises(StoreTrouble, store.registry.keep, lease("late"), 1.0)
+            self.assertEqual(store.names.owner("alice"), ONE)
+            aside.rename(self.path)
+            store.write_behind()
+            self.assertEqual(store.trouble, "")
+            self.assertEqual([told.split(": ")[-1] for told in self.told[::2]], [LOST])
+            self.assertIn("can be written again", self.told[1])
+            self.told.clear()
+        store.names.keep("bob", ONE, 1.0)
+        self.assertEqual(self.open().names.owner("bob"), ONE)
 
     def test_on_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(self) -> None:
         store = self.open()
