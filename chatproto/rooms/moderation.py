@@ -196,8 +196,11 @@ class Moderation:
         raise AssertionError(message)
 
     def _one_line(self, text: str) -> str:
-        """Check a topic or a reason. Raises RemoteError: 413 for over `topic` bytes, 400 for two lines."""
-        text = text.strip()
+        """Return a topic or a reason, with tabs as blanks.
+
+        Raises RemoteError: 413 for over `topic` bytes, 400 for two lines.
+        """
+        text = text.replace("\t", " ").strip()
         if len(text.encode()) > self._limits.topic:
             raise RemoteError(413, "the topic or the reason is too long")
         if any(ord(one) < 32 or 127 <= ord(one) < 160 for one in text):

@@ -8,10 +8,10 @@ from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.room import LOBBY
 from chatproto.wire import bcp2_rooms
-from chatproto.wire.bcp2_common import KEY, Bcp2Message, plain_ip
+from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import read_client_id
-from chatproto.wire.room_fields import read_room
+from chatproto.wire.room_fields import read_barred, read_room
 
 USAGE = {
     "/say": "/say [#ROOM] TEXT: write to a room, without one to the lobby",
@@ -21,12 +21,11 @@ USAGE = {
     "/mute": "/mute ID ROOM [TIME]: mute in a room, a TIME of 0 ends it",
     "/op": "/op ID ROOM [TIME]: make a moderator, a TIME of 0 ends it",
     "/invite": "/invite ID ROOM [TIME]: invite into a room",
-    "/topic": "/topic ROOM TEXT: set the topic of a room",
+    "/topic": '/topic ROOM TEXT: set the topic of a room, "" removes it',
     "/set": "/set ROOM [key=TEXT] [invited=yes|no] [kept=yes|no]: configure a room",
 }
 """Form in which each order is typed."""
 _TIME = re.compile(r"(\d{1,9})([smhd])|0")
-_LIKE_ADDRESS = re.compile(r"\d+(\.\d+){3}|.*:.*")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _OF_SOMEBODY = {"/mute": bcp2_rooms.Mute, "/op": bcp2_rooms.Op, "/invite": bcp2_rooms.Invite}
 _YES_OR_NO = {"yes": True, "no": False}
@@ -48,14 +47,17 @@ def _read(command: str, rest: str, now: Wall) -> Bcp2Message | None:
         case "/say", [_, *_]:
             room, _, text = rest.partition(" ") if rest.startswith("#") else (LOBBY, "", rest)
             return bcp2_rooms.Say(0, _room(room), text.strip()) if text.strip() else None
-        case "/topic", [room, *_]:
-            _, _, text = rest.partition(" ")
-            return bcp2_rooms.Topic(0, _room(room), text.strip())
+        case "/topic", [room, _, *_]:
+            text = rest.partition(" ")[2].strip()
+            return bcp2_rooms.Topic(0, _room(room), "" if text == '""' else text)
         case "/kick", [who, room, *reason]:
             return bcp2_rooms.Kick(0, _room(room), read_client_id(who), " ".join(reason))
         case (("/ban" | "/unban"), [who, room, *time]) if len(time) < 2:
-            kind = bcp2_rooms.Ban if command == "/ban" else bcp2_rooms.Unban
-            return kind(0, _room(room), *_whom(who), *_until(time, now))
+            if command == "/unban":
+                return bcp2_rooms.Unban(0, _room(room), *read_barred(who), *_until(time, now))
+            if time and not duration(time[0]):
+                raise RemoteError(400, "a ban of no time is none: /unban lifts one")
+            return bcp2_rooms.Ban(0, _room(room), *read_barred(who), *_until(time, now))
         case (("/mute" | "/op" | "/invite"), [who, room, *time]) if len(time) < 2:
             kind_of = _OF_SOMEBODY[command]
             return kind_of(0, _room(room), read_client_id(who), *_until(time, now))
@@ -71,19 +73,6 @@ def done(answer: Bcp2Message | None) -> str:
             "done, but nobody has that id: the ban holds once somebody takes it (/unban lifts it)"
         )
     return "done"
-
-
-def _whom(text: str) -> tuple[str, str, str]:
-    """An id, a key or an address, at its place. Raises RemoteError 400."""
-    key = f"{text[:7].lower()}{text[7:].upper()}"
-    if KEY.fullmatch(key):
-        return "", key, ""
-    try:
-        return "", "", plain_ip(text)
-    except RemoteError:
-        if _LIKE_ADDRESS.fullmatch(text):
-            raise RemoteError(400, f"{text!r} is no id, key or address") from None
-        return read_client_id(text), "", ""
 
 
 def _until(time: list[str], now: Wall) -> tuple[str, ...]:

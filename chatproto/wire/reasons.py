@@ -554,6 +554,7 @@ NOT_INVITED = Sentence(
     Reason.REFUSED, "{room} is by invitation only: ask a moderator for one (/invite)"
 )
 ROOM_KEY_WANTED = Sentence(Reason.REFUSED, "{room} needs a key: /join {room} key=KEY")
+ROOM_KEY_WRONG = Sentence(Reason.REFUSED, "that is not the key of {room}: /join {room} key=KEY")
 ROOM_ID_TAKEN = Sentence(
     Reason.ID_TAKEN, "another room looks like {room}, or a member's name looks like yours"
 )
@@ -571,7 +572,13 @@ ROOM_NOT_STORED = Sentence(
     Reason.UNAVAILABLE, "the server can store nothing now: send it again in a moment"
 )
 NOT_MODERATOR = Sentence(Reason.REFUSED, "you may not do that here, or not to them")
-NOT_IN_THIS_ROOM = Sentence(Reason.NOT_FOUND, "no such member, or you are not in that room")
+NOT_IN_THIS_ROOM = Sentence(Reason.NOT_FOUND, "you are not in that room any more")
+NOBODY_TO_KICK = Sentence(Reason.NOT_FOUND, '"{peer}" is not in the room: see /names')
+NO_SUCH_BAN = Sentence(Reason.NOT_FOUND, "no ban of {peer} is in force in the room")
+NO_ID = Sentence(Reason.MALFORMED, '"{peer}" is no id: see /names')
+NOT_BARRED = Sentence(Reason.MALFORMED, '"{peer}" is no id, key or address')
+BAN_OF_NO_TIME = Sentence(Reason.MALFORMED, "a ban of no time is none: /unban {peer} lifts one")
+ROOM_TEXT_LINES = Sentence(Reason.MALFORMED, "a topic or a reason is one line of text")
 ROOM_TOO_MUCH = Sentence(Reason.TOO_LARGE, "that is too long, or the room's list is full")
 ROOM_STORE = Sentence(Reason.UNAVAILABLE, "the server can store nothing now: try again in a moment")
 

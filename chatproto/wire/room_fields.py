@@ -33,6 +33,9 @@ ROLES = ("member", "muted", "op", "owner", "open")
 CHANGES = ("topic", "kick", "ban", "unban", "mute", "op", "settings")
 """Changes that CHANGED tells."""
 SECRET_BYTES = 200
+KEY_LIKE = re.compile("sha256:", re.IGNORECASE)
+ADDRESS_LIKE = re.compile(r"\d+(\.\d+){3}|.*:.*")
+"""An id may have digits and dots, too: only four numbers are an address."""
 
 
 @distinct
@@ -58,6 +61,21 @@ def read_room(text: str) -> str:
     if ROOM.fullmatch(name):
         return name
     raise RemoteError(400, f"no room: {text!r}")
+
+
+def read_barred(text: str) -> tuple[str, str, str]:
+    """Return a typed id, key or address at its place among those three, the others empty.
+
+    Raises RemoteError 400.
+    """
+    try:
+        if KEY_LIKE.match(text):
+            return "", read_key(text), ""
+        if ADDRESS_LIKE.fullmatch(text):
+            return "", "", plain_ip(text)
+        return read_client_id(text), "", ""
+    except RemoteError:
+        raise RemoteError(400, f'"{text}" is no id, key or address') from None
 
 
 def read_secret(text: str) -> str:

@@ -34,7 +34,9 @@ class OrderTests(SynchronousTestCase):
             "/op bob #tea 0s": bcp2_rooms.Op(0, "#tea", "bob", "1970-01-01T00:00:00.000Z"),
             "/invite bob #tea": bcp2_rooms.Invite(0, "#tea", "bob"),
             "/topic #tea hot  and sweet": bcp2_rooms.Topic(0, "#tea", "hot  and sweet"),
-            "/topic #tea": bcp2_rooms.Topic(0, "#tea", ""),
+            '/topic #tea ""': bcp2_rooms.Topic(0, "#tea", ""),
+            "/ban 42 #tea": bcp2_rooms.Ban(0, "#tea", "42"),
+            "/ban 1.2.3 #tea": bcp2_rooms.Ban(0, "#tea", "1.2.3"),
             "/set #tea key=a=b invited=YES kept=no": bcp2_rooms.Settings(
                 0, "#tea", "a=b", True, False
             ),
@@ -48,7 +50,15 @@ class OrderTests(SynchronousTestCase):
             self.assertEqual(read_order(command, rest, Wall(0.0)), message, line)
 
     def test_what_is_none_says_how_it_is_typed(self) -> None:
-        for line in ("/kick bob", "/ban #tea", "/ban a #tea 1d 2d", "/topic", "/set #tea", "/set"):
+        for line in (
+            "/kick bob",
+            "/ban #tea",
+            "/ban a #tea 1d 2d",
+            "/topic",
+            "/topic #tea",
+            "/set #tea",
+            "/set",
+        ):
             command, _, rest = line.partition(" ")
             error = self.assertRaises(ValueError, read_order, command, rest, 0.0)
             self.assertEqual(str(error), USAGE[command])
@@ -65,6 +75,9 @@ class OrderTests(SynchronousTestCase):
             "bob #tea soon",
             "bob #tea 5",
             "bob #tea -5s",
+            "bob #tea 0",
+            "10.0.0.0/8 #tea",
+            "sha256:abc #tea",
         ):
             error = self.assertRaises(ValueError, read_order, "/ban", rest, 0.0)
             self.assertNotEqual(str(error), USAGE["/ban"])

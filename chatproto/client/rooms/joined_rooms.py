@@ -217,7 +217,7 @@ class JoinedRooms:
             await self.client.ready()
             ack = await membership.enter()
         except ServerRefused as error:
-            reason = _not_in(membership.name, error)
+            reason = _not_in(membership, error)
             self._drop(membership, reason)
             raise ServerRefused(reason, error.status, why=error.why) from None
         except (LocalError, ServerUnreachable) as error:
@@ -351,7 +351,7 @@ class JoinedRooms:
                     self._retry(membership, min(wait, self.limits.retry_most))
                 else:
                     self._remembered.left(self._here(), membership.name)
-                    reason = _not_in(membership.name, error)
+                    reason = _not_in(membership, error)
                     self._drop(membership, reason, uncertain=True)
                     self._tell_out(membership, reason)
             self.settled()
@@ -406,7 +406,9 @@ def _room(name: str) -> str:
         raise LocalError(400, reasons.BAD_ROOM_NAME()) from None
 
 
-def _not_in(room: str, error: ServerRefused) -> Cause:
-    """Why we are not let into `room`."""
+def _not_in(membership: Membership, error: ServerRefused) -> Cause:
+    """Why we are not let into a room."""
     says = NOT_ADMITTED.get(error.why) or NOT_IN.get(error.status or 0)
-    return says(room=room) if says is not None else Cause(error.reason, str(error))
+    if says is reasons.ROOM_KEY_WANTED and membership.secret:
+        says = reasons.ROOM_KEY_WRONG
+    return says(room=membership.name) if says is not None else Cause(error.reason, str(error))

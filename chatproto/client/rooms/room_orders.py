@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from chatproto.client.context import Context
@@ -15,7 +16,11 @@ from chatproto.wire import bcp2_rooms, reasons
 from chatproto.wire.actions import marked
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms import Said
-from chatproto.wire.errors import LocalError
+from chatproto.wire.codec import CONTROL
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.fields import read_client_id
+from chatproto.wire.reasons import Cause
+from chatproto.wire.room_fields import read_barred
 
 BEGINNING = date_of(EPOCH)
 """`Until` of what is taken back."""
@@ -27,8 +32,8 @@ NOT_SO = {
     503: reasons.ROOM_STORE,
 }
 """Why something is not done, by status."""
-
-
+MISSING = {"kick": reasons.NOBODY_TO_KICK, "unban": reasons.NO_SUCH_BAN}
+"""What is not there if the server answers a command about somebody with 404; else the peer."""
 BAN_IN_ADVANCE = (
     'nobody has the id "{id}": the ban holds once somebody takes it (/unban {id} lifts it)'
 )
@@ -86,8 +91,9 @@ class RoomOrders:
                 data = {"room": room, "topic": membership.topic}
                 self._rooms.tell(CommandOutput("topic", (f"{room}: {shown}",), data))
                 return
-            await self._rooms.client.do(bcp2_rooms.Topic, room=room, text=text)
-            membership.topic = text.strip()
+            line = _line(text)
+            await self._rooms.client.do(bcp2_rooms.Topic, room=room, text=line)
+            membership.topic = line
             self._rooms.tell(
                 RoomChanged(room, "topic", by=self._rooms.own_id, text=membership.topic)
             )
@@ -96,30 +102,41 @@ class RoomOrders:
 
     def kick(self, who: str, name: str = "", reason: str = "") -> None:
         """Put somebody out; all members are told the `reason`."""
-        whom = {"peer_id": who} | ({"reason": reason} if reason else {})
-        self._order("kick", bcp2_rooms.Kick, "kicked", name, whom)
+
+        def whom() -> dict[str, str]:
+            return _peer(who) | ({"reason": line} if (line := _line(reason)) else {})
+
+        self._order("kick", bcp2_rooms.Kick, "kicked", name, who, whom)
 
     def ban(self, who: str, seconds: str = "", name: str = "") -> None:
         """Put out an id, a key or an address and let them not in again, for so long or for good."""
-        self._order("ban", bcp2_rooms.Ban, "banned", name, _barred(who), self._until(seconds))
+
+        def whom() -> dict[str, str]:
+            if seconds and not int(seconds):
+                raise LocalError(400, reasons.BAN_OF_NO_TIME(peer=who))
+            return _barred(who)
+
+        self._order("ban", bcp2_rooms.Ban, "banned", name, who, whom, self._until(seconds))
 
     def unban(self, who: str, name: str = "") -> None:
         """Let them in again."""
-        self._order("unban", bcp2_rooms.Unban, "unbanned", name, _barred(who))
+        self._order("unban", bcp2_rooms.Unban, "unbanned", name, who, lambda: _barred(who))
 
     def mute(self, who: str, seconds: str = "", name: str = "") -> None:
         """Let somebody say nothing, for so long or for good; 0 seconds take it back."""
         change = "unmuted" if seconds == "0" else "muted"
-        self._order("mute", bcp2_rooms.Mute, change, name, {"peer_id": who}, self._until(seconds))
+        whom, until = partial(_peer, who), self._until(seconds)
+        self._order("mute", bcp2_rooms.Mute, change, name, who, whom, until)
 
     def op(self, who: str, seconds: str = "", name: str = "") -> None:
         """Let somebody put others out, for so long or for good; 0 seconds take it back."""
         change = "deop" if seconds == "0" else "op"
-        self._order("op", bcp2_rooms.Op, change, name, {"peer_id": who}, self._until(seconds))
+        whom, until = partial(_peer, who), self._until(seconds)
+        self._order("op", bcp2_rooms.Op, change, name, who, whom, until)
 
     def invite(self, who: str, name: str = "") -> None:
         """Let somebody in without the room's key, and tell them."""
-        self._order("invite", bcp2_rooms.Invite, "invited", name, {"peer_id": who})
+        self._order("invite", bcp2_rooms.Invite, "invited", name, who, partial(_peer, who))
 
     def settings(
         self, name: str, secret: str | None, invited: bool | None, kept: bool | None
@@ -178,13 +195,18 @@ class RoomOrders:
         request: type[Bcp2Message],
         change: str,
         name: str,
-        whom: dict[str, str],
+        who: str,
+        read: Callable[[], dict[str, str]],
         until: str = "",
     ) -> None:
-        """Do something to somebody; the others are told by the server, and we by its answer."""
+        """Do something to `who`; the others are told by the server, and we by its answer.
+
+        `read` makes the fields of the request of what was typed. Raises LocalError.
+        """
 
         async def work() -> None:
             room = self._rooms.named(name).name
+            whom = read()
             ends = {"until": until} if until else {}
             answer = await self._rooms.client.do(request, room=room, **whom, **ends)
             shown = until if until and until != BEGINNING else None
@@ -202,33 +224,53 @@ class RoomOrders:
             if isinstance(answer, bcp2_rooms.BanAck) and not answer.known:
                 self._rooms.tell(Notice(BAN_IN_ADVANCE.format(id=whom["peer_id"])))
 
-        self._ask(command, work)
+        missing = MISSING.get(command, reasons.SERVER_KNOWS_NOBODY)
+        self._ask(command, work, missing(peer=who))
 
     def _until(self, seconds: str) -> str:
         if not seconds:
             return ""
         return date_of(self._context.now() + int(seconds)) if int(seconds) else BEGINNING
 
-    def _ask(self, command: str, work: Work) -> None:
-        self._requests.ask(command, partial(_in_words, work))
+    def _ask(self, command: str, work: Work, missing: Cause | None = None) -> None:
+        self._requests.ask(command, partial(_in_words, work, missing))
 
 
-async def _in_words(work: Work) -> None:
-    """Replace the sentence of a refusal by one about rooms. Raises ServerRefused."""
+async def _in_words(work: Work, missing: Cause | None) -> None:
+    """Replace the sentence of a refusal by one about rooms, `missing` for 404. Raises ServerRefused."""
     try:
         await work()
     except ServerRefused as error:
         says = NOT_SO.get(error.status or 0)
-        raise ServerRefused(says() if says else str(error), error.status) from None
+        why = says() if says else str(error)
+        if error.status == 404 and missing is not None:
+            why = missing
+        raise ServerRefused(why, error.status) from None
+
+
+def _peer(who: str) -> dict[str, str]:
+    """An id, as the field of a request. Raises LocalError."""
+    try:
+        return {"peer_id": read_client_id(who)}
+    except RemoteError:
+        raise LocalError(400, reasons.NO_ID(peer=who)) from None
 
 
 def _barred(who: str) -> dict[str, str]:
-    """An id, a key or an address, by how it looks."""
-    if who.startswith("sha256:"):
-        return {"key": who}
-    if ":" in who or who.replace(".", "").isdigit():
-        return {"address": who}
-    return {"peer_id": who}
+    """An id, a key or an address, as the field of a request. Raises LocalError."""
+    try:
+        values = zip(("peer_id", "key", "address"), read_barred(who), strict=True)
+    except RemoteError:
+        raise LocalError(400, reasons.NOT_BARRED(peer=who)) from None
+    return {field: value for field, value in values if value}
+
+
+def _line(text: str) -> str:
+    """A topic or a reason, with tabs as blanks. Raises LocalError for several lines."""
+    line = text.replace("\t", " ").strip()
+    if CONTROL.search(line):
+        raise LocalError(400, reasons.ROOM_TEXT_LINES())
+    return line
 
 
 def _listed(room: str, count: int, topic: str) -> str:

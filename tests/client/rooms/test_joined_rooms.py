@@ -23,7 +23,7 @@ from chatproto.client.rooms import membership
 from chatproto.client.rooms.room_orders import BAN_IN_ADVANCE
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.reasons import NOT_IN_THIS_ROOM
+from chatproto.wire.reasons import SERVER_KNOWS_NOBODY
 from tests.client.rooms.room_ends import Case, Hall, Person
 from tests.limits import DEFAULTS
 
@@ -69,7 +69,7 @@ class JoinTests(Case):
         self.hall.settle()
         (lost,) = self.bob.told(Undelivered)
         self.assertEqual((lost.to, lost.text), ("#den", "hello"))
-        self.assertIn("needs a key", self.bob.failures()[0])
+        self.assertIn("not the key of #den", self.bob.failures()[0])
         self.bob.node.say("and to whom now?")
         self.assertIn("not sent: you are no longer in #den", self.bob.failures()[1])
         self.bob.joins("#den", "its key")
@@ -193,7 +193,7 @@ class OrderTests(Case):
         self.node.in_room.mute("nobody")
         self.node.in_room.ban("nobody")
         self.hall.settle()
-        self.assertEqual(self.alice.failures(), [str(NOT_IN_THIS_ROOM())])
+        self.assertEqual(self.alice.failures(), [str(SERVER_KNOWS_NOBODY(peer="nobody"))])
         self.assertEqual(
             [one.text for one in self.alice.told(Notice)], [BAN_IN_ADVANCE.format(id="nobody")]
         )

@@ -190,7 +190,7 @@ class RoomTests(Case):
         self.assertEqual(
             self.asks("JOIN #den wrong"),
             [
-                ":chat 475 alice #den :#den needs a key: /msg *chat join #den key=KEY",
+                ":chat 475 alice #den :that is not the key of #den: /msg *chat join #den key=KEY",
             ],
         )
         self.bob.node.in_room.settings("#den", None, True, None)
