@@ -22,6 +22,8 @@ from chatproto.wire.values import distinct
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """Characters that no value may hold (C0, DEL and C1)."""
+LONGEST_START = 32
+"""Bytes of an unfinished line that are kept to find a start line at its end; the longest has 10."""
 HTTP = re.compile(rb"[A-Za-z]+ +[^ ]+ +HTTP/")
 
 
@@ -134,13 +136,13 @@ class ClassicParser:
         if self.closed:
             return
         try:
-            if line and not line.strip(b"\x00"):
-                raise RemoteError(400, "NULs alone in a line")
             line = self._unpadded(line)
             self.begun = True
-            if self._stale and line.strip(b" \t").decode("ascii", "replace") not in self._methods:
-                return
-            self._stale = False
+            if self._stale:
+                line = self._start_line(line)
+                if not line:
+                    return
+                self._stale = False
             line = line.removesuffix(b"\r")
             self._check(line)
             if not self._block.lines and HTTP.match(line):
@@ -160,15 +162,14 @@ class ClassicParser:
         if self.closed:
             return b""
         kept = self._unpadded(rest)
-        line = kept.removesuffix(b"\r").removesuffix(b"\r")
-        try:
-            if self._stale:
-                self._block.check(line)
-            else:
-                self._check(line)
-        except RemoteError as error:
-            self._fail(error)
-            return b""
+        if self._stale:
+            kept = kept[-LONGEST_START:]
+        else:
+            try:
+                self._check(kept.removesuffix(b"\r").removesuffix(b"\r"))
+            except RemoteError as error:
+                self._fail(error)
+                return b""
         removed = rest[: len(rest) - len(kept)]
         if not removed:
             return kept
@@ -202,6 +203,15 @@ class ClassicParser:
         if self.pending(rest) and not self.closed:
             self.found.append(self.unfinished(rest) or RemoteError(400, "it ends in the middle"))
             self._block.take()
+
+    def _start_line(self, line: bytes) -> bytes:
+        """Return the start line that `line`, which is behind a NUL, is or ends with; empty: none.
+
+        What the unused part of a buffer holds need not end with a line, or with a NUL.
+        """
+        text = line.strip(b" \t\r").decode("ascii", "replace")
+        found = [method for method in self._methods if text.endswith(method)]
+        return max(found, key=len, default="").encode()
 
     def _check(self, line: bytes) -> None:
         """Check `line`, which need not be complete. Raises RemoteError 400 or 413."""

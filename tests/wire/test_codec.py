@@ -255,6 +255,14 @@ class Padding(SynchronousTestCase):
                 self.assertEqual(told(found), told([ALICE]))
             self.assertFalse(decoder.unreadable)
 
+    def test_that_ends_without_a_nul_hides_no_request(self) -> None:
+        for rest in (b"Z" * 90, b"Z" * 4000, b"\xfe\x01\0x\ny", b"\n\0UN"):
+            decoder = classic_receiver()
+            for message, data in ((ALICE, REGISTER), (ClassicProbe(), b"PROBE\n\n")):
+                self.assertEqual(told(decoder.read(data + b"\0" + rest)), told([message]), rest)
+                self.assertEqual(decoder.pending, 0)
+            self.assertFalse(decoder.unreadable)
+
     @given(
         st.lists(
             st.sampled_from(
