@@ -399,6 +399,8 @@ class Options(ProgramOptions):
         """The addresses, and the key that all of them are to have."""
         texts, keys = self["server"] or ["127.0.0.1:5555"], set()
         self["servers"] = []
+        if "none" in texts and texts != ["none"]:
+            raise WrongOption("--server none stands alone: leave out the other servers, or none")
         for text in texts if texts != ["none"] else []:
             address, slash, key = text.partition("/")
             if slash and KEY.fullmatch(key) is None:

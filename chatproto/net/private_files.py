@@ -11,7 +11,7 @@ import os
 import stat
 from pathlib import Path
 
-from chatproto.net.paths import CREDENTIALS
+from chatproto.net.paths import CREDENTIALS, what_is_in_the_way
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 WRITABLE = stat.S_IWGRP | stat.S_IWOTH
@@ -55,6 +55,10 @@ def make_private_folder(path: Path) -> None:
     An existing folder must be ours; what others could write into it is taken from them. Raises
     NotPrivate, or OSError if it cannot be made.
     """
+    there = what_is_in_the_way(path)
+    if there is not None:
+        what = "it" if there == path else str(there)
+        raise NotADirectoryError(errno.ENOTDIR, f"{what} is not a folder", str(path))
     for folder in (*reversed(path.parents), path):
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)

@@ -44,11 +44,13 @@ class PrivateSocket:
     def start(self) -> None:
         """Listen; where that cannot be, say why, for all else works without it."""
         try:
-            if stat.S_ISSOCK(self._path.lstat().st_mode):
-                if _is_served(self._path):
-                    self._complain(f"{self._path}: another program serves it")
-                    return
-                self._path.unlink()
+            if not stat.S_ISSOCK(self._path.lstat().st_mode):
+                self._complain(f"{self._path}: it is there already, and is no socket")
+                return
+            if _is_served(self._path):
+                self._complain(f"{self._path}: another program serves it")
+                return
+            self._path.unlink()
         except FileNotFoundError:
             pass
         except OSError as error:

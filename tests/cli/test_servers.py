@@ -79,7 +79,8 @@ class ServersTests(SynchronousTestCase):
         self.assertIn("16 times", self.refused(*(f"10.0.0.1:{n}" for n in range(1, 18))))
 
     def test_none_is_none_of_several(self) -> None:
-        self.assertIn("takes host:port", self.refused("10.0.0.1:1", "none"))
+        for servers in (("10.0.0.1:1", "none"), ("none", "10.0.0.1:1"), ("none", "none")):
+            self.assertIn("--server none stands alone", self.refused(*servers))
 
     def test_the_key_that_is_named_holds_for_every_place(self) -> None:
         options = self.parsed("10.0.0.1:1", f"10.0.0.2:1/{ONE}")

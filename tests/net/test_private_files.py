@@ -111,6 +111,12 @@ class FolderTests(Case):
         make_private_folder(path)
         self.assertEqual(mode(path), 0o755)
 
+    def test_what_is_no_folder_is_named(self) -> None:
+        path = self.file("home")
+        for wanted, says in ((path, "it"), (path / "below" / "it", str(path))):
+            error = self.assertRaises(NotADirectoryError, make_private_folder, wanted)
+            self.assertEqual(error.strerror, f"{says} is not a folder")
+
     def test_a_folder_for_everybody_is_refused_and_not_changed(self) -> None:
         path = self.folder / "tmp"
         path.mkdir()

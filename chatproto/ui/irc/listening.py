@@ -93,7 +93,9 @@ class SocketListener(Service):
         self, reactor: Any, path: Path, face: Factory, complain: Callable[[str], None]
     ) -> None:
         self._path = path.absolute()
-        self._socket = PrivateSocket(reactor, path, face, complain)
+        self._socket = PrivateSocket(
+            reactor, path, face, lambda why: complain(f"IRC clients cannot connect to {why}")
+        )
 
     def startService(self) -> None:
         """Listen; `complain` is told why that cannot be."""

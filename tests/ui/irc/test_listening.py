@@ -90,10 +90,20 @@ class ListenerTests(Case):
         self.successResultOf(listener.stopService())
 
     def test_another_file_at_the_place_of_the_socket_stays(self) -> None:
+        path = self.home / "irc"
+        path.write_text("mine")
+        listener = SocketListener(MemoryReactor(), path, Factory(), self.complaints.append)
+        listener.startService()
+        wrong = f"IRC clients cannot connect to {path}: it is there already, and is no socket"
+        self.assertEqual((self.complaints, path.read_text()), ([wrong], "mine"))
+
+    def test_a_socket_that_cannot_be_is_told(self) -> None:
         class Taken(MemoryReactor):
             def listenUNIX(self, address: str, *given: Any, **named: Any) -> Any:
                 raise CannotListenError(None, address, OSError(98, "Address already in use"))
 
-        listener = SocketListener(Taken(), self.home / "irc", Factory(), self.complaints.append)
+        path = self.home / "irc"
+        listener = SocketListener(Taken(), path, Factory(), self.complaints.append)
         listener.startService()
-        self.assertEqual(self.complaints, [f"{self.home / 'irc'}: Address already in use"])
+        wrong = f"IRC clients cannot connect to {path}: Address already in use"
+        self.assertEqual(self.complaints, [wrong])
