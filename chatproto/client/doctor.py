@@ -23,6 +23,7 @@ from chatproto.identity.trust import changed_key
 from chatproto.nearby.messages import Beacon, Seek, read_datagram
 from chatproto.nearby.ports import Ports
 from chatproto.net.clock import Wall, wall
+from chatproto.net.connect_errors import connect_trouble
 from chatproto.net.dates import moment_of
 from chatproto.net.resolver import endpoint_to
 from chatproto.wire import bcp2_server
@@ -236,7 +237,9 @@ class _Line:
             raise ServerUnreachable(SERVER_SILENT(server=self.name)) from None
         except Exception as error:  # every other way in which a system says that it cannot
             self.advice = "check that this machine is online"
-            raise ServerUnreachable(SERVER_NOT_REACHED(server=self.name, error=error)) from None
+            raise ServerUnreachable(
+                SERVER_NOT_REACHED(server=self.name, error=connect_trouble(error))
+            ) from None
         self.took = self._reactor.seconds() - began
         end = self.connection.transport.getHost()
         self.local = str(end.host).removeprefix("::ffff:"), end.port

@@ -11,6 +11,7 @@ from twisted.internet.error import (
     TimeoutError,
 )
 
+from chatproto.net.connect_errors import connect_trouble
 from chatproto.wire.reasons import (
     NO_HOST_NAME,
     NO_SERVER_AT,
@@ -31,8 +32,7 @@ def why_unreached(error: BaseException | None, name: str) -> str:
         case TimeoutError():
             return SERVER_SILENT(server=name)
         case ConnectError() | OSError():
-            # Some of Twisted's errors end in a full stop, and this is the middle of a sentence.
-            return SERVER_NOT_REACHED(server=name, error=str(error).rstrip("."))
+            return SERVER_NOT_REACHED(server=name, error=connect_trouble(error))
         case ValueError():
             return NO_HOST_NAME(host=host)
     return str(error)

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from chatproto.directory.own_port import connect
+from chatproto.net.connect_errors import connect_trouble
 from chatproto.net.resolver import endpoint_to
 from chatproto.relay.client import NoRelay, RelayEnd, join
 from chatproto.session.plain_connection import PlainPeerConnection, PlainPeerOwner
@@ -118,7 +119,7 @@ class Dialer:
             case ValueError() | gaierror():  # no name can look so
                 cause = HOST_UNKNOWN(host=where.rpartition(":")[0])
             case ConnectError() | OSError():
-                cause = DIAL_FAILED(where=where, error=error)
+                cause = DIAL_FAILED(where=where, error=connect_trouble(error))
             case _:
                 failure.raiseException()
         raise PeerUnreachable(cause)
