@@ -6,6 +6,8 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.application.internet import TimerService
@@ -100,7 +102,9 @@ class ChatServerProgram(BoundedServices):
             super().startService()
         except _STARTING_FAILS as error:
             self._output.close()
-            cannot_start(CannotStart(_why(error)))
+            why = _why(error)
+            tell_shell(self._options.parent, why)
+            self._cannot_start(why)
         self._input.start()
         if self._sharing is None:
             self._hand_out()
@@ -393,7 +397,7 @@ class ChatServerProgram(BoundedServices):
         try:
             self._server.setServiceParent(self)
         except _STARTING_FAILS as error:
-            cannot_start(CannotStart(_why(error)))
+            self._cannot_start(_why(error))
         relay = self._options["advertise"] or self._address()
         if relay is not None:
             sharing.directory.maker.relay = relay
@@ -403,6 +407,11 @@ class ChatServerProgram(BoundedServices):
 
     def _unfit(self, sentence: str) -> None:
         """Refuse to start: this server may not join those that share the log."""
+        self._cannot_start(sentence)
+
+    def _cannot_start(self, sentence: str) -> NoReturn:
+        """End with exit code 2; the log names the reason too, since a daemon has no other place."""
+        self.log.error("cannot start: {why}", why=sentence)
         cannot_start(CannotStart(sentence))
 
     def _is_taken(self, name: str) -> bool:
@@ -441,6 +450,20 @@ def _why(error: Exception) -> str:
     if not isinstance(error, (CannotListenError, OSError)):
         return str(error)
     return f"{listen_trouble(error)} (choose another with --port, --lobby or --metrics)"
+
+
+def tell_shell(options: Any, sentence: str) -> None:
+    """Tell the `twistd` that waits at the terminal why its daemon does not start.
+
+    It reads 100 bytes and ends with exit code 1; untold, it would wait for ever. To be called before
+    the reactor runs. `options`: those of twistd; None: it was not started by that.
+    """
+    pipe = options.get("statusPipe") if options is not None else None
+    if pipe is None:
+        return
+    os.write(pipe, f"1 {sentence}".encode()[:100])
+    with suppress(OSError, TypeError):
+        Path(options["pidfile"]).unlink()
 
 
 def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:

@@ -87,6 +87,20 @@ def test_a_taken_port_is_one_line_and_code_2(tmp_path: Path, command: tuple[str,
     assert "Address already in use" in ended.stderr
 
 
+def test_a_daemon_that_cannot_start_says_so_at_the_terminal(tmp_path: Path) -> None:
+    home, pidfile = tmp_path / "home", tmp_path / "pid"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+        command = (*TWISTD, "--pidfile", str(pidfile), "chatserver")
+        ended = run(tmp_path, "--home", str(home), "--port", place, command=command)
+    assert ended.returncode == 1
+    assert "cannot listen on 127.0.0.1:" in ended.stderr
+    assert not pidfile.exists()
+    log = (home / "chatserver.log").read_text()
+    assert "cannot start: cannot listen on 127.0.0.1:" in log
+    assert "Traceback" not in log
+
+
 def test_a_taken_lobby_port_is_one_line_and_code_2(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
