@@ -32,6 +32,7 @@ class ListenSpec:
 
     def __init__(self, reactor: Any, text: str) -> None:
         self._reactor = reactor
+        self._text = text
         self._port = None
         if text.isascii() and text.isdigit():
             self._port = int(text)
@@ -53,6 +54,7 @@ class ListenSpec:
         failed: list[Failure] = []
 
         def open_(port: IListeningPort) -> list[IListeningPort]:
+            check_family(port, self._text)
             tune(port)
             return [port]
 
@@ -91,6 +93,22 @@ class ListenSpec:
             bound.setblocking(False)
             ports.append(self._reactor.adoptStreamPort(bound.fileno(), socket.AF_INET6, factory))
         return ports
+
+
+def check_family(port: Any, text: str) -> None:
+    """Close `port` and raise ValueError if `text` names IPv4 and its socket is of another family.
+
+    The socket comes from systemd then. Python has room for an IPv4 address only, so that clients would
+    have addresses at random; an IPv4 socket that is named IPv6 does no harm.
+    """
+    listening = getattr(port, "socket", None)
+    if listening is None or not hasattr(socket, "SO_DOMAIN"):
+        return
+    family = listening.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN)
+    if listening.family == socket.AF_INET != family:
+        port.stopListening()
+        name = "INET6" if family == socket.AF_INET6 else "UNIX"
+        raise ValueError(f"the socket of {text!r} is another one: write domain={name}")
 
 
 def place_of(port: IListeningPort) -> tuple[str, int]:
