@@ -71,12 +71,9 @@ class SharedRoomStore(Protocol):
         version: int,
         client_id: str,
         seat: RoomSeat,
-        again: bool = False,
         former: RoomSeat | None = None,
     ) -> int:
-        """Put a member into a room, in the place of one with its id.
-
-        `again`: only in the place of `former`, or if nobody has its id.
+        """Put a member into a room. `former`: the place that its id has there now.
 
         Raises: Conflict: also if the server of the member was given up. RemoteError: 503 if the room is
         full.

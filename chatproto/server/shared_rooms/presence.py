@@ -144,17 +144,15 @@ class RoomPresence:
             if gone:
                 await self.put_out(name, gone, "")
 
-    async def enter(
-        self, copy: RoomCopy, client_id: str, seat: RoomSeat, again: bool = False
-    ) -> bool:
-        """Put a member into a room; False if the room has changed, and is to be looked at again.
+    async def enter(self, copy: RoomCopy, client_id: str, seat: RoomSeat) -> bool:
+        """Put a member into a room, in the place that its id has there by `copy`.
 
-        `again`: it was in it before, and takes no place that it has got with another connection since.
+        False if the room has changed, and is to be looked at again.
         """
         name, version = copy.policy.name, copy.policy.version
         former = copy.members.get(client_id)
         try:
-            event = await self._store.enter(name, version, client_id, seat, again, former)
+            event = await self._store.enter(name, version, client_id, seat, former)
         except Conflict:
             await self._watch.refresh(name)
             return False
@@ -247,7 +245,7 @@ class RoomPresence:
                     self._give_up(self._views.rooms[name], client_id)
                     return
                 seat = seat._replace(node=self._views.node)
-                if await self.enter(copy, client_id, seat, again=bool(seat.key)):
+                if await self.enter(copy, client_id, seat):
                     return
             self.doubt(name)
 
@@ -283,7 +281,7 @@ class RoomPresence:
                     self._events.tell_changes(view, here, others, gone)
                 for asker in own:
                     await self._take_along(found, view, asker)
-                await self._restore_plain(found)
+                await self._restore_plain(name)
             except RemoteError:
                 for asker in own:
                     if asker.is_in(room):
@@ -301,7 +299,7 @@ class RoomPresence:
                 return
             if self._is_banned(copy, client_id, seat):
                 break
-            if await self.enter(copy, client_id, seat, again=True):
+            if await self.enter(copy, client_id, seat):
                 return
         self._part(view, asker)
 
@@ -324,11 +322,11 @@ class RoomPresence:
     def _is_banned(self, copy: RoomCopy, client_id: str, seat: RoomSeat) -> bool:
         return copy.policy.is_banned(client_id, seat.key, seat.host, self._now())
 
-    async def _restore_plain(self, copy: RoomCopy) -> None:
+    async def _restore_plain(self, room: str) -> None:
         """Have those in bare text at this server in the lobby again."""
-        if copy.policy.name == LOBBY:
+        if room == LOBBY:
             for name in [one for one, stays in self._views.plain.items() if stays]:
-                await self.enter(copy, name, self._views.plain_seat())
+                await self._enter_again(LOBBY, name, self._views.plain_seat())
 
     def come_in_again(self) -> None:
         """Be in all rooms under the new name of this server: the others had given it up."""

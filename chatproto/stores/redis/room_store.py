@@ -35,7 +35,6 @@ from chatproto.stores.redis.room_text import (
     written_policy,
 )
 from chatproto.stores.redis.scripts import (
-    ANY,
     CONFLICT,
     ENTER,
     FORGET,
@@ -206,12 +205,11 @@ class RedisRooms:
         version: int,
         client_id: str,
         seat: RoomSeat,
-        again: bool = False,
         former: RoomSeat | None = None,
     ) -> int:
-        """Put a member into a room, in the place of one with its id; return the number of the event.
+        """Put a member into a room; return the number of the event.
 
-        `again`: only in the place of `former`, or if nobody has its id.
+        `former`: the place that its id has in the room now.
 
         Raises: Conflict: also if the server of the member was given up. RemoteError: 503 if the room is
         full.
@@ -224,7 +222,7 @@ class RedisRooms:
             (key, f"{key}:m", USED, self._token(key), GONE),
             (
                 *(self._channels, str(version), client_id, write_seat(seat), str(most), name),
-                *(seat.node, place if again else ANY),
+                *(seat.node, place),
             ),
         )
         if int(event) == FULL:

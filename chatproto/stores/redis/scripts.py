@@ -18,8 +18,6 @@ TOKEN_LIFE = 60
 """Seconds that the result of a script is kept for a retry."""
 CONFLICT, FULL = 0, -1
 """Results of a script that found another version, and no place."""
-ANY = "*"
-"""ENTER puts a member in, whoever has its id in the room."""
 
 
 @value_class
@@ -210,7 +208,7 @@ if redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return '0' end
 local gone = redis.pcall('ZSCORE', KEYS[5], ARGV[7])
 if gone and type(gone) ~= 'table' then return '0' end
 local former = redis.call('HGET', KEYS[2], ARGV[3])
-if ARGV[8] ~= '*' and (former or '') ~= ARGV[8] then return '0' end
+if (former or '') ~= ARGV[8] then return '0' end
 if not former and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return '-1' end
 redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
 redis.pcall('ZADD', KEYS[3], '+inf', ARGV[6])
@@ -224,8 +222,8 @@ return event
 
 KEYS: room, members, rooms by use, token, nodes that went. ARGV: what channels begin with, version, id,
 member, most members, name in the rooms by use, node of the member, and the member in whose place it comes
-("": nobody has the id; `*`: whoever has it). Returns the number of the event; 0 for a conflict, also if the
-node was given up; -1 if it is full.
+("": nobody has the id). Returns the number of the event; 0 for a conflict, also if another member has that
+place or the node was given up; -1 if it is full.
 """
 
 LEAVE = _script("""
