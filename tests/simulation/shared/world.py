@@ -177,7 +177,7 @@ class SharedWorld:
             self.books.check_banned({who for kind, who in self.policy().bans if kind == "key"})
         for visit in self.visits:
             if visit.members is not None:
-                last = max(self.books.order)
+                last = max(self.books.order, default=visit.last)
                 hold(visit.last == last, f"{visit.name} was told {visit.last} of {last}")
 
     @property
