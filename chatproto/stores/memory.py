@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice, takewhile
-from operator import attrgetter, itemgetter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from operator import attrgetter
 from socket import inet_aton, inet_ntoa
 from typing import Any
 
@@ -16,13 +16,17 @@ from chatproto.directory.classic_registration import (
     network,
 )
 from chatproto.directory.sorted_ids import SortedIds
-from chatproto.stores.lease_entries import LeaseEntry, StoredLease, UnheardLeases
+from chatproto.stores.lease_entries import (
+    EXAMINED,
+    FreeClients,
+    LeaseEntry,
+    SilentClients,
+    StoredLease,
+)
 from chatproto.wire.classic import ClassicRegister
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
-EXAMINED = 10_000
-"""Leases that are looked at for one that can be forgotten: a few milliseconds."""
 LOOPBACK = 127
 """First byte of IPv4 addresses of the machine itself."""
 CROWD = 100
@@ -44,18 +48,17 @@ def counted_network(host: str) -> str | None:
 
 
 class MemoryRegistry:
-    """A `directory.registry.Registry` in dictionaries that keep an order; no operation scans."""
+    """A `directory.registry.Registry` in dictionaries."""
 
     def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._most = max(1, limits.registrations)
         self._most_per_network = max(1, limits.registrations_per_address)
         self._entries: dict[str, LeaseEntry] = {}  # in the order in which they registered
-        self._silent: OrderedDict[str, LeaseEntry] = OrderedDict()  # the longest silent first
-        self._free: OrderedDict[str, LeaseEntry] = OrderedDict()  # likewise
+        self._silent = SilentClients(self._entries)
+        self._free = FreeClients(self._entries)
         self._waiting: OrderedDict[str, LeaseEntry] = OrderedDict()  # the first who came first
-        self._networks: dict[str, OrderedDict[str, LeaseEntry]] = {}  # the longest silent first
+        self._networks: dict[str, SilentClients] = {}
         self._partners: OrderedDict[str, str] = OrderedDict()  # the oldest pair first
-        self._unheard = UnheardLeases({})  # silent for longer than all others
         self._sorted = SortedIds()
 
     def load(self, image: dict[str, list[Any]], find: Callable[[Any], Origin]) -> None:
@@ -63,16 +66,15 @@ class MemoryRegistry:
 
         Args: find: makes an origin of its JSON.
         """
-        entries = self._entries
+        free, entries = set(image.get("free", ())), self._entries
         for client_id, ip, port, key, source, heard in image.get("leases", ()):
             lease = ClassicRegistration(client_id, ip, port, find(source), key)
-            entries[client_id] = _entry(lease, heard)
-        self._sorted = SortedIds(entries)
+            entries[client_id] = _entry(lease, heard, client_id in free)
+        self._sorted, self._free = SortedIds(entries), FreeClients(entries)
         for client_id in image.get("silent", ()):
-            self._silent[client_id] = entries[client_id]
             self._enter_network(entries[client_id])
-        for name, order in (("free", self._free), ("waiting", self._waiting)):
-            order.update((client_id, entries[client_id]) for client_id in image.get(name, ()))
+        waiting = image.get("waiting", ())
+        self._waiting.update((client_id, entries[client_id]) for client_id in waiting)
         self._partners.update((one, other) for one, other in image.get("partners", ()))
 
     def restore(self, rows: Sequence[StoredLease]) -> None:
@@ -86,18 +88,16 @@ class MemoryRegistry:
             host = row[4]
             if host not in counted:
                 counted[host] = counted_network(host)
-            entries[row[0]] = LeaseEntry(row[7], counted[host], row)
-        self._sorted = SortedIds(entries)
-        by_silence = sorted(rows, key=itemgetter(7))
-        self._unheard = UnheardLeases({row[0]: entries[row[0]] for row in by_silence})
-        for row in rows:
-            if row[3] is not None:  # it has a key
-                self._unheard.take(row[0])
-        for where in {one for one in counted.values() if one is not None}:
-            while self._unheard.count(where) > self._most_per_network:
-                self._forget_unheard(where)
+            where = counted[host]
+            entries[row[0]] = entry = LeaseEntry(row[7], where, row, row[3] is None)
+            if where is not None:
+                self._there(where)[row[0]] = entry
+        self._sorted, self._free = SortedIds(entries), FreeClients(entries)
+        for there in tuple(self._networks.values()):
+            while len(there.entries) > self._most_per_network:
+                self._forget_one(there)
         while len(entries) > self._most:
-            self._forget_unheard()
+            self._forget_one(self._silent)
 
     def find(self, client_id: str) -> ClassicRegistration | None:
         entry = self._entries.get(client_id)
@@ -112,7 +112,8 @@ class MemoryRegistry:
         entry = self._entries.get(client_id)
         if entry is None or not entry.lease.confirmed_by(message, source):
             return False
-        self._free[client_id] = entry
+        if not entry.free:
+            self._free.set_free(entry, True)
         self._hear(entry, now)
         return True
 
@@ -121,8 +122,10 @@ class MemoryRegistry:
         entry = self._entries.get(client_id)
         if entry is None or not entry.lease.renewed_by(message, source):
             return False
-        entry.lease = ClassicRegistration(client_id, message.ip, message.port, source)
-        self._free[client_id] = entry
+        held = entry.lease
+        entry.lease = ClassicRegistration(held.client_id, held.ip, held.port, source)
+        if not entry.free:
+            self._free.set_free(entry, True)
         self._hear(entry, now)
         return True
 
@@ -134,13 +137,10 @@ class MemoryRegistry:
         if entry is None or entry.lease is not lease:
             self._changes(entry.lease if entry else None, lease, now)
         if entry is None:
-            entry = _entry(lease, now)
-            self._entries[client_id] = self._silent[client_id] = entry
+            self._entries[client_id] = entry = _entry(lease, now)
             self._sorted.add(client_id)
             self._enter_network(entry)
         elif entry.lease is not lease:
-            if entry.row is not None:
-                self._wake(entry)
             moved = entry.lease.host != lease.host
             if moved:
                 self._leave_network(entry)
@@ -148,10 +148,8 @@ class MemoryRegistry:
             entry.lease = lease
             if moved:
                 self._enter_network(entry)
-        if lease.key is None:
-            self._free[client_id] = entry
-        else:
-            self._free.pop(client_id, None)
+        self._free.set_free(entry, lease.key is None)
+        if lease.key is not None:
             self._waiting.pop(client_id, None)
         self._hear(entry, now)
 
@@ -166,19 +164,23 @@ class MemoryRegistry:
             return False
         self._sorted.remove(client_id)
         self._waiting.pop(client_id, None)
-        if entry.row is not None:
-            self._unheard.remove(client_id)
-            return True
-        del self._silent[client_id]
-        self._free.pop(client_id, None)
+        self._free.set_free(entry, False)
         self._leave_network(entry)
         return True
 
     def expire(self, before: float, most: int = 1_000_000) -> int:
-        ended = self._ended(before, most)
+        count = 0
+        while count < most and (ended := [*islice(self._silent.silent(before), most - count)]):
+            if not self._forget_all(ended):
+                break
+            count += len(ended)
+        return count
+
+    def _forget_all(self, ended: Sequence[str]) -> bool:
+        """Forget clients that are here; False if the store is in trouble, and they still are."""
         for client_id in ended:
-            self.forget(client_id)
-        return len(ended)
+            MemoryRegistry.forget(self, client_id)
+        return True
 
     def listed(self, most: int) -> Iterator[ClassicRegistration]:
         entries = tuple(islice(self._entries.values(), most))
@@ -194,19 +196,19 @@ class MemoryRegistry:
         return self._partners.get(client_id)
 
     def first_waiting(self, asker: str) -> ClassicRegistration | None:
-        return _first_but(asker, self._waiting.values())
+        first = (one.lease for one in self._waiting.values() if one.lease.client_id != asker)
+        return next(first, None)
 
     def last_free(self, asker: str) -> ClassicRegistration | None:
-        found = _first_but(asker, reversed(self._free.values()))
-        if found is None and (entry := self._unheard.last_free(asker)) is not None:
-            return entry.lease
-        return found
+        found = self._free.last(self._entries.get(asker))
+        return found.lease if found is not None else None
 
     def pair(self, asker: str, peer: str) -> None:
         for one, other in ((asker, peer), (peer, asker)):
-            self._free.pop(one, None)
+            entry = self._entries.get(one)
+            if entry is not None:
+                self._free.set_free(entry, False)
             self._waiting.pop(one, None)
-            self._unheard.take(one)
             self._partners[one] = other
             self._partners.move_to_end(one)
         while len(self._partners) > 2 * self._most:
@@ -223,32 +225,19 @@ class MemoryRegistry:
         Nobody is forgotten whose connection lives. Raises RemoteError 503 if nobody else is there.
         """
         where, full = counted_network(lease.host), len(self._entries) >= self._most
-        there: dict[str, LeaseEntry] = self._networks.get(where or "") or {}
-        count = len(there) + self._unheard.count(where)
+        there = self._networks.get(where or "")
+        count = len(there.entries) if there is not None else 0
         # Whoever takes many places makes room for itself.
-        if where is not None and (count >= self._most_per_network or (full and count > CROWD)):
-            if not self._forget_unheard(where):
-                self._forget_one(there.values())
-        elif full and not self._forget_unheard():
-            self._forget_one(self._silent.values())
+        if there is not None and (count >= self._most_per_network or (full and count > CROWD)):
+            self._forget_one(there)
+        elif full:
+            self._forget_one(self._silent)
 
-    def _forget_unheard(self, where: str | None = None) -> bool:
-        """Forget the longest silent that was read at the start, of all or of the network `where`.
-
-        Returns: False if there is none.
-        """
-        entry = self._unheard.oldest(where)
-        return entry is not None and self.forget(entry.lease.client_id)
-
-    def _ended(self, before: float, most: int) -> list[str]:
-        """Return at most `most` ids of clients that were not heard from since `before`."""
-        entries, order = self._entries, chain(self._unheard, self._silent)
-        return list(islice(takewhile(lambda one: entries[one].heard < before, order), most))
-
-    def _forget_one(self, entries: Iterable[LeaseEntry]) -> None:
-        for entry in islice(entries, EXAMINED):
-            if not entry.lease.source.alive:
-                self.forget(entry.lease.client_id)
+    def _forget_one(self, clients: SilentClients) -> None:
+        """Forget the longest silent of `clients` whose connection has ended."""
+        for client_id in islice(clients.silent(), EXAMINED):
+            if not self._entries[client_id].lease.source.alive:
+                self.forget(client_id)
                 return
         raise RemoteError(503, "no space for another registration")
 
@@ -258,53 +247,38 @@ class MemoryRegistry:
         """Hook for subclasses: `lease` is about to replace `former`; an exception prevents it."""
 
     def _hear(self, entry: LeaseEntry, now: float) -> None:
-        """Put `entry` last wherever the order is that of silence."""
-        client_id = entry.lease.client_id
+        """Note a request from the client of `entry`."""
         entry.heard = now
-        if entry.row is not None:
-            self._wake(entry)
-        self._silent.move_to_end(client_id)
-        if client_id in self._free:
-            self._free.move_to_end(client_id)
-        if entry.network is not None:
-            self._networks[entry.network].move_to_end(client_id)
+        if entry.free:
+            self._free.hear(entry)
 
-    def _wake(self, entry: LeaseEntry) -> None:
-        """Put an entry that was read at the start, and is heard of now, last in all orders."""
-        client_id = entry.lease.client_id
-        if self._unheard.is_free(client_id):
-            self._free[client_id] = entry
-        self._unheard.remove(client_id)
-        entry.row = None
-        self._silent[client_id] = entry
-        if entry.network is not None:
-            self._networks.setdefault(entry.network, OrderedDict())[client_id] = entry
+    def _there(self, where: str) -> dict[str, LeaseEntry]:
+        """Return the entries of a network."""
+        there = self._networks.get(where)
+        if there is None:
+            there = self._networks[where] = SilentClients({})
+        return there.entries
 
     def _enter_network(self, entry: LeaseEntry) -> None:
         """Count `entry` where it came from; the longest silent there goes if it is one too many."""
         if entry.network is None:
             return
-        there = self._networks.setdefault(entry.network, OrderedDict())
-        there[entry.lease.client_id] = entry
-        too_many = len(there) + self._unheard.count(entry.network) > self._most_per_network
-        if too_many and not self._forget_unheard(entry.network):  # it moved here
-            self.forget(next(one for one in there if one != entry.lease.client_id))
+        there, client_id = self._there(entry.network), entry.lease.client_id
+        there[client_id] = entry
+        if len(there) > self._most_per_network:  # it moved here
+            silent = self._networks[entry.network].silent()
+            self.forget(next(one for one in silent if one != client_id))
 
     def _leave_network(self, entry: LeaseEntry) -> None:
         if entry.network is not None:
-            there = self._networks[entry.network]
+            there = self._networks[entry.network].entries
             del there[entry.lease.client_id]
             if not there:
                 del self._networks[entry.network]
 
 
-def _entry(lease: ClassicRegistration, heard: float) -> LeaseEntry:
+def _entry(lease: ClassicRegistration, heard: float, free: bool = False) -> LeaseEntry:
     """Make the entry of a new lease."""
-    entry = LeaseEntry(heard, counted_network(lease.host), None)
+    entry = LeaseEntry(heard, counted_network(lease.host), None, free)
     entry.lease = lease
     return entry
-
-
-def _first_but(asker: str, entries: Iterable[LeaseEntry]) -> ClassicRegistration | None:
-    """The first lease that is not `asker`'s; looks at two at most."""
-    return next((e.lease for e in entries if e.lease.client_id != asker), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from itertools import islice
 
 from chatproto.directory.classic_registration import ClassicRegistration
@@ -43,19 +44,14 @@ class SqliteRegistry(MemoryRegistry):
             self._heard.pop(client_id, None)
         return super().forget(client_id)
 
-    def expire(self, before: float, most: int = 1_000_000) -> int:
-        ended = self._ended(before, most)
-        if ended:
-            try:
-                self._file.touch(
-                    "DELETE FROM leases WHERE client_id = ?", [(one,) for one in ended]
-                )
-            except StoreTrouble:
-                return 0
+    def _forget_all(self, ended: Sequence[str]) -> bool:
+        try:
+            self._file.touch("DELETE FROM leases WHERE client_id = ?", [(one,) for one in ended])
+        except StoreTrouble:
+            return False
         for client_id in ended:
             self._heard.pop(client_id, None)
-            super().forget(client_id)
-        return len(ended)
+        return super()._forget_all(ended)
 
     def write_behind(self) -> bool:
         """Write when `BATCH` leases were heard of; return True if there are more.

@@ -47,25 +47,19 @@ class Compared(str):
 
 def image(registry: MemoryRegistry) -> dict[str, Any]:
     """Return all that a registry in memory holds, with its orders, as values that can be compared."""
-    unheard = [*registry._unheard]
-    networks: dict[str, list[str]] = {}
-    for client_id in unheard:
-        where = registry._entries[client_id].network
-        if where is not None:
-            networks.setdefault(where, []).append(client_id)
-    for where, there in registry._networks.items():
-        networks.setdefault(where, []).extend(there)
+    last = registry.last_free("")
     return {
         "leases": [
             (one.lease, one.lease.host, one.lease.source.alive, one.heard)
             for one in registry._entries.values()
         ],
         "ids": [*registry.ids()],
-        "silent": [*unheard, *registry._silent],
-        "free": [*filter(registry._unheard.is_free, unheard), *registry._free],
+        "silent": [*registry._silent.silent()],
+        "free": [client_id for client_id, one in registry._entries.items() if one.free],
+        "last": last and last.client_id,
         "waiting": [*registry._waiting],
         "partners": [*registry._partners.items()],
-        "networks": networks,
+        "networks": {where: [*one.silent()] for where, one in registry._networks.items()},
     }
 
 

@@ -16,7 +16,7 @@ from chatproto.directory.classic_registration import (
     network,
 )
 from chatproto.directory.registry import Registry
-from chatproto.stores.lease_entries import GONE_LEAST, GONE_SHARE, StoredLease
+from chatproto.stores.lease_entries import StoredLease
 from chatproto.stores.memory import MemoryRegistry, counted_network
 from chatproto.wire.classic import ClassicRegister
 from tests.contracts.registry import RegistryContract, image, lease
@@ -35,14 +35,8 @@ class AMemoryRegistry(RegistryContract, SynchronousTestCase):
             registry.wait(name)
             registry.pair(f"asker{number}", name)
         registry.expire(1000.0)
-        kept = (
-            registry._entries,
-            registry._silent,
-            registry._free,
-            registry._waiting,
-            registry._networks,
-        )
-        self.assertEqual([len(one) for one in kept], [0] * 5)
+        kept = (registry._entries, registry._waiting, registry._networks)
+        self.assertEqual([len(one) for one in kept], [0] * 3)
         self.assertLessEqual(len(registry._partners), 6)
 
 
@@ -98,18 +92,6 @@ class RestoredTests(SynchronousTestCase):
         registry.restore([stored(one, "192.0.2.1", float(at)) for at, one in enumerate("ab")])
         registry.keep(self.lease("c", "192.0.2.1"), 9.0)
         self.assertEqual([*registry.ids()], ["b", "c"])
-
-    def test_few_that_are_gone_are_passed_at_once(self) -> None:
-        registry, count = MemoryRegistry(), 10_000
-        registry.restore(
-            [stored(f"c{number}", "127.0.0.1", float(number)) for number in range(count)]
-        )
-        for number in (*range(1, count - 1), 0):
-            registry.touch(f"c{number}", float(count))
-            left = len(registry._unheard)
-            for order in (registry._unheard._order, registry._unheard._free):
-                self.assertLessEqual(len(order) - left, max(GONE_LEAST, left // GONE_SHARE))
-        self.assertEqual(registry.expire(float(count)), 1)
 
     def lease(self, client_id: str, host: str) -> ClassicRegistration:
         origin = Origin(host, 1, is_loopback(host), False)
