@@ -33,8 +33,11 @@ class Origin:
         self.local = self.local or self.host == server
 
     def claimed(self, ip: str) -> str:
-        """Return the address that the client claims with `ip`: some take the server's for their own."""
-        return self.host if ip == self.server and not self.local else ip
+        """Return the address that the client claims with `ip`: some take the server's for their own.
+
+        Most claim the one that they come from; very many clients need it once in memory, not twice.
+        """
+        return self.host if ip == self.host or (ip == self.server and not self.local) else ip
 
     def is_where(self, other: Origin) -> bool:
         """Return True for the same address; all addresses of this machine count as one."""
