@@ -197,6 +197,7 @@ def test_weechat_and_irssi_show_one_client(
     weechat.enter("/join #tea")
     bob.event("room", change="joined", id="alice")
     weechat.expect("alice (alice@chat) has joined #tea")
+    irssi.expect("Act: 2")  # its window of the room is there
     irssi.enter("/window goto #tea")
     irssi.expect("#tea")
     weechat.enter("hello from weechat")
