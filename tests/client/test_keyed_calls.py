@@ -330,6 +330,17 @@ class OutgoingTests(Case):
         self.net.settle()
         self.assertEqual(eve.texts, ["hello", "hello"])
 
+    def test_caller_who_is_verified_before_the_call_is_taken_loses_the_mark_then(self) -> None:
+        eve = self.called("eve")
+        self.node.verify("eve", "yes")
+        self.assertEqual([one.name for one in self.node.calls.all], ["eve?"])  # as was asked about
+        self.node.accept("eve?")
+        self.net.settle()
+        self.assertEqual([one.name for one in self.node.calls.all], ["eve"])
+        self.node.say("hello")
+        self.net.settle()
+        self.assertEqual(eve.texts, ["hello"])
+
     def test_our_own_key_is_not_called(self) -> None:
         self.node.chat(BOB)
         self.node.say("to myself")

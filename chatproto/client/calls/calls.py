@@ -98,6 +98,7 @@ class Calls:
         """Take the call of `conversation`."""
         if self.attach(conversation):
             conversation.perform(conversation.session.accept())
+            self.names_changed()  # the person may have verified the caller meanwhile
 
     def _pin(self, conversation: Conversation) -> None:
         """Keep that `conversation.pins` has its key."""
@@ -132,18 +133,20 @@ class Calls:
     def names_changed(self) -> None:
         """Pins have changed: give each conversation whose name means somebody else now another.
 
-        A peer who was unconfirmed and has a pin now loses the mark.
+        A peer who was unconfirmed and has a pin now loses the mark, once the conversation is open.
         """
         for one in self.all:
-            before, unsure = one.name, one.name.endswith("?") and self.lasts(one)
+            live = one.state in (SessionState.OPEN, SessionState.BROKEN)
+            before, unsure = one.name, live and one.name.endswith("?") and self.lasts(one)
             if self._means(before, one.recipient) and not unsure:
                 continue
             self.all.rename(one, one.called.rstrip("?") if unsure else one.called, named=one.named)
             if one.name != before and not one.quiet:
                 why = "" if unsure else ", the name belongs to another contact"
                 self._context.publish(Notice(f"{before} is now called {one.name}{why}"))
-                one.was = before
-                one.show(host=None, port=None)
+                if live:
+                    one.was = before
+                    one.show(host=None, port=None)
 
     def _means(self, name: str, recipient: Recipient) -> bool:
         try:
