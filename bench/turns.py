@@ -27,11 +27,16 @@ from twisted.internet.epollreactor import EPollReactor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from chatproto.directory.answers import Directory
+from chatproto.directory.classic_registration import Origin
 from chatproto.directory.keyed import KeyedDirectory
+from chatproto.directory.registrations import ClientConnection
 from chatproto.net.fast_tcp import use_fast_turns
 from chatproto.server.service import ChatServer
 from chatproto.stores.open import MemoryStore
 from chatproto.stores.sqlite import SqliteStore
+from chatproto.wire.bcp2_server import Info
+from chatproto.wire.classic import ClassicInfo
 from chatproto.wire.limits import ServerLimits
 from tests.contracts.names import key
 
@@ -108,9 +113,24 @@ def started(path: Path, limits: ServerLimits) -> tuple[SqliteStore, KeyedDirecto
     return store, directory
 
 
+def lists(store: SqliteStore, keyed: KeyedDirectory, limits: ServerLimits) -> None:
+    """Ask for lists in both dialects, and as the operator. The first of each puts all into an order."""
+    directory = Directory(store.registry, limits, store.names)
+    directory.open = keyed
+    source = Origin("10.0.0.9", 1, False)
+    visitor = ClientConnection(key(2), "10.0.0.9", 1)
+    for name in ("the first INFO", "another INFO"):
+        turn(f"{name}, without a key", lambda: directory.answer(ClassicInfo(), source, 3000.0))
+        turn(f"{name}, with a key", lambda: keyed.answer(Info(1), visitor, 3000.0))
+    turns, lines = Turns("lines of /info"), directory.info_lines()
+    turns.until(lambda: next(lines, None))
+    turns.show()
+
+
 def measure(path: Path, count: int, limits: ServerLimits) -> None:
-    """Start on the file, have everybody heard from, and let all of it expire."""
+    """Start on the file, list all, have everybody heard from, and let all of it expire."""
     store, directory = turn("start: with keys, and as many without", lambda: started(path, limits))
+    lists(store, directory, limits)
     turns = Turns("find a client that is away")
     for number in range(0, count, max(1, count // 1000)):
         turns(partial(store.presences.find, f"n{number}"))
