@@ -102,9 +102,7 @@ class ChatServerProgram(BoundedServices):
             super().startService()
         except _STARTING_FAILS as error:
             self._output.close()
-            why = _why(error)
-            tell_shell(self._options.parent, why)
-            self._cannot_start(why)
+            self._cannot_start(_why(error), starting=True)
         self._input.start()
         if self._sharing is None:
             self._hand_out()
@@ -409,9 +407,14 @@ class ChatServerProgram(BoundedServices):
         """Refuse to start: this server may not join those that share the log."""
         self._cannot_start(sentence)
 
-    def _cannot_start(self, sentence: str) -> NoReturn:
-        """End with exit code 2; the log names the reason too, since a daemon has no other place."""
+    def _cannot_start(self, sentence: str, *, starting: bool = False) -> NoReturn:
+        """End with exit code 2; the log names the reason too, since a daemon has no other place.
+
+        starting: the reactor does not run yet, and `twistd` waits for its daemon.
+        """
         self.log.error("cannot start: {why}", why=sentence)
+        if starting:
+            tell_shell(self._options.parent, sentence)
         cannot_start(CannotStart(sentence))
 
     def _is_taken(self, name: str) -> bool:
@@ -461,9 +464,9 @@ def tell_shell(options: Any, sentence: str) -> None:
     pipe = options.get("statusPipe") if options is not None else None
     if pipe is None:
         return
-    os.write(pipe, f"1 {sentence}".encode()[:100])
     with suppress(OSError, TypeError):
         Path(options["pidfile"]).unlink()
+    os.write(pipe, f"1 {sentence}".encode()[:100])  # the last thing, for the shell goes on then
 
 
 def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:
