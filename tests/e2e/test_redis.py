@@ -291,6 +291,34 @@ def test_a_server_that_stops_says_so_to_the_others(two: Several, tmp_path: Path)
     assert time.monotonic() - begun < 8
 
 
+def test_a_server_that_was_stopped_undoes_nothing_when_it_continues(
+    stage: Stage, redis: Redis, tmp_path: Path
+) -> None:
+    """Have alice, and somebody in plain text, leave requests in the sockets of a stopped server."""
+    limits = "server-beat=0.2", "server-lapse=2"
+    two = Several(stage, redis, 2, *(word for one in limits for word in ("--limits", one)))
+    first, second = two.ports
+    identity = new_identity()
+    old, bob = Ear(first, tmp_path, identity), registered(second, tmp_path, "bob")
+    assert isinstance(old.ask(bcp2_server.Register(1, "alice", 5000)), bcp2_server.RegAck)
+    two.servers[0].signal(signal.SIGSTOP)
+    old.send(bcp2_server.Register(2, "alice", 6000))
+    plain = socket.create_connection(("127.0.0.1", first), LIMIT)
+    plain.sendall(REGISTER.format("ann").encode())
+    until(lambda: "alice" not in str(bob.ask(bcp2_server.Info(2))), "given up")
+    new = Ear(second, tmp_path, identity)
+    assert isinstance(new.ask(bcp2_server.Register(1, "alice", 5001)), bcp2_server.RegAck)
+    assert "registered" in ask(second, REGISTER.format("ann").replace("3000", "4000"))
+    two.servers[0].signal(signal.SIGCONT)
+    assert b"503" in plain.recv(1000)
+    plain.close()
+    until(lambda: "registered" in ask(first, REGISTER.format("carol")), "it serves again")
+    found = bob.ask(bcp2_server.Bridge(3, "alice"))
+    assert found.addresses[0][1] == 5001, found
+    assert isinstance(new.ask(bcp2_server.Observe(3)), bcp2_server.ObserveAck)
+    assert "ann 127.0.0.1:4000" in ask(second, "INFO\r\n\r\n")
+
+
 def test_accounts_are_one_list_for_all_servers(stage: Stage, redis: Redis, tmp_path: Path) -> None:
     store = ("--store", redis.url)
     assert passwd("add", "alice", *store, typed="wonderland\n") == "account added: alice\n"
