@@ -133,7 +133,8 @@ def server(home: Path, environment: dict[str, str], lobby: int) -> Subject:
     known = known_limits(environment)
     limits = [f"--limits={name}=1000000" for name in UNLIMITED if name in known]
     command = [sys.executable, twistd(), "-n", "--pidfile=", "chatserver", "--quiet", *limits]
-    where = [f"--port=tcp:{port}:interface=127.0.0.1", f"--lobby={lobby}", f"--home={home}"]
+    places = [f"tcp:{one}:interface=127.0.0.1" for one in (port, lobby)]
+    where = ["--port", places[0], "--lobby", places[1], "--home", str(home)]
     found = Subject(home.parent.name, [*command, *where], port, REGISTER, REGISTERED, [lobby])
     found.environment.update(environment)
     return found

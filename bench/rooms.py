@@ -129,7 +129,10 @@ def cases(place: Path, ngircd: str | None) -> list[Case]:
     limits = [f"--limits={name}=1000000" for name in UNLIMITED]
     twistd = str(Path(sys.executable).with_name("twistd"))
     command = [sys.executable, twistd, "-n", "--pidfile=", "chatserver", "--quiet"]
-    command += [f"--port={port}", f"--lobby={lobby}", f"--home={place / 'home'}", *limits]
+    command += [f"--port=tcp:{port}:interface=127.0.0.1", f"--home={place / 'home'}", *limits]
+    command += [
+        f"--lobby=tcp:{lobby}:interface=127.0.0.1"
+    ]  # a port is reserved at this address only
     members = place / "members"
     members.mkdir()
     found = [
