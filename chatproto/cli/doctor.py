@@ -8,6 +8,7 @@ import os
 import random
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,10 +16,11 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.logger import globalLogBeginner
 
+from chatproto.cli.asking import account_password
 from chatproto.cli.client_options import OF_INTERFACE, Options
 from chatproto.cli.exit_codes import COULD_NOT_START
 from chatproto.cli.options import WrongOption, say_wrong
-from chatproto.client.diagnostics import FAIL, NOTE, OK, Finding, exit_code
+from chatproto.client.diagnostics import FAIL, NOTE, OK, Finding, disk, exit_code
 from chatproto.client.doctor import Doctor, Patient
 from chatproto.client.events import CommandOutput, Exited
 from chatproto.identity.keys import KEY_FILE, new_identity, open_identity
@@ -29,6 +31,7 @@ from chatproto.net.resolver import use_system_resolver
 from chatproto.ui.checkup import finding_lines
 from chatproto.ui.oneshot import NOT_DONE
 from chatproto.ui.view import json_object
+from chatproto.wire.errors import CannotStart
 from chatproto.wire.fields import host_port
 from chatproto.wire.reasons import CodedError, Reason
 
@@ -61,6 +64,12 @@ class DoctorOptions(Options):
         self.check()
         if self["plain"]:
             raise WrongOption("no checks exist for --plain: use chatserver --trace and netcat")
+        self["password"], self["no-password"] = None, ""
+        if self["user"] is not None:
+            try:
+                self["password"] = account_password(self["user"], self["password-file"])
+            except (WrongOption, CannotStart) as error:
+                self["no-password"] = str(error)
 
 
 class Checkup:
@@ -124,14 +133,31 @@ class Checkup:
             )
         else:
             self.tell(Finding("home", NOTE, f"no key in {home} yet: the first start creates it"))
+        self._disks()
+        if options["no-password"]:
+            advice = "give --password-file, or start at a terminal"
+            why = options["no-password"]
+            self.tell(Finding("account", FAIL, why, advice, code=Reason.LOGIN_REFUSED))
         return Patient(
+            options["id"],
             Tls(identity),
             file.pins,
             str(file.path),
             options["server-key"],
             ", ".join(host_port(*one) for one in options["announce"]),
             bool(options["beacon"]),
+            has_key,
+            options["user"],
+            options["password"],
         )
+
+    def _disks(self) -> None:
+        """Tell of the home and the folder of received files if they cannot be written."""
+        for what in ("home", "downloads"):
+            folder: Path = self._options[what]
+            finding = disk(what, str(folder), *_space(folder))
+            if finding is not None:
+                self.tell(finding)
 
     def tell(self, finding: Finding) -> None:
         """Show it."""
@@ -181,6 +207,20 @@ def main(arguments: Sequence[str]) -> int:
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     running: Any = reactor
     return Checkup(running, options).run()
+
+
+def _space(folder: Path) -> tuple[int, str]:
+    """Return the free bytes where `folder` is or would be made, and why nothing can be written there."""
+    there = next((one for one in (folder, *folder.parents) if one.exists()), Path("/"))
+    try:
+        found = os.statvfs(there)
+    except OSError as error:
+        return 0, error.strerror or str(error)
+    if found.f_flag & os.ST_RDONLY:
+        return 0, os.strerror(errno.EROFS)
+    if not os.access(there, os.W_OK | os.X_OK):
+        return 0, os.strerror(errno.EACCES)
+    return found.f_bavail * found.f_frsize, ""
 
 
 def _columns() -> int:

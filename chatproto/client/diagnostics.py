@@ -13,13 +13,21 @@ from chatproto.identity.pins import Pin
 from chatproto.net.clock import Wall
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
-from chatproto.wire.reasons import Reason
+from chatproto.wire.reasons import (
+    NO_ACCOUNTS,
+    SERVER_SAYS_NO,
+    SERVER_WANTS_LOGIN,
+    WRONG_PASSWORD,
+    Reason,
+)
 from chatproto.wire.values import value_class
 
 OK, NOTE, FAIL, SKIP = "ok", "note", "fail", "skip"
 """Nothing to do; worth knowing; in the way; not looked at, for something else is in the way."""
 CLOCK_WRONG = 5.0
 """Seconds by which two clocks may differ, beside what the answer took."""
+LITTLE_SPACE = 1024 * 1024
+"""Bytes on a disk with which a client cannot be sure to start."""
 SHARED = ip_network("100.64.0.0/10")
 """Addresses that providers give to customers who share one (RFC 6598)."""
 REFUSED, NOT_DONE = 3, 5
@@ -88,6 +96,44 @@ def address_seen(observed: Address, local: Address) -> Finding:
         )
     text = f"the server sees you at {observed[0]}; this machine's address is {local[0]}"
     return Finding("address", OK, f"{text}, so a router is in between", data=data)
+
+
+def account_refused(status: int, server: str, user: str | None) -> Finding:
+    """A server answered `status` to our login as `user`, or to a request without a login."""
+    if status == 401 and user is None:
+        text, advice = SERVER_WANTS_LOGIN(server=server), "ask its operator for an account"
+    elif status == 403:
+        text, advice = WRONG_PASSWORD(), "check the password of --user, or ask the operator"
+    elif status == 405:
+        text, advice = SERVER_SAYS_NO(why=NO_ACCOUNTS()), "start without --user"
+    else:
+        text, advice = SERVER_SAYS_NO(why=Reason.of(status).sentence), "try again in a minute"
+    return Finding("account", FAIL, text, advice, refused=True, code=text.reason)
+
+
+def id_taken(client_id: str, key: str | None) -> Finding:
+    """`client_id`, which is ours, is registered by `key` (None: by a classic client)."""
+    who = f"with the key {key}" if key else "by a client in plain text"
+    text = f"{client_id} is registered {who}"
+    advice = "choose another --id, or ask the operator to free this one"
+    return Finding("id", FAIL, text, advice, {"key": key}, refused=True, code=Reason.ID_TAKEN)
+
+
+def disk(what: str, folder: str, free: int, trouble: str) -> Finding | None:
+    """`folder` has `free` bytes; `trouble`: why nothing can be written there.
+
+    Args: what: `home`, without which a client does not start, or `downloads`.
+    """
+    if trouble:
+        text = f"cannot write to {folder}: {trouble}"
+        advice = f"make it writable, or use another --{what}"
+    elif free < LITTLE_SPACE:
+        text = f"the disk of {folder} is full: {free // 1024} KiB are free"
+        advice = f"make room, or use another --{what}"
+    else:
+        return None
+    state = FAIL if what == "home" else NOTE
+    return Finding(what, state, text, advice, {"folder": folder}, code=Reason.FILE_TROUBLE)
 
 
 def calls_in(observed: Address, local: Address, announced: str = "") -> Finding:

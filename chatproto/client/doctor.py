@@ -16,6 +16,7 @@ from chatproto.client import diagnostics
 from chatproto.client.diagnostics import FAIL, NOTE, OK, SKIP, Finding
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
+from chatproto.directory.reaching import why_unreached
 from chatproto.directory.server_connection import ServerConnection
 from chatproto.identity.pins import Pins
 from chatproto.identity.tls import Tls
@@ -23,7 +24,6 @@ from chatproto.identity.trust import changed_key
 from chatproto.nearby.messages import Beacon, Seek, read_datagram
 from chatproto.nearby.ports import Ports
 from chatproto.net.clock import Wall, wall
-from chatproto.net.connect_errors import connect_trouble
 from chatproto.net.dates import moment_of
 from chatproto.net.resolver import endpoint_to
 from chatproto.wire import bcp2_server
@@ -32,11 +32,8 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.reasons import (
-    NO_SERVER_AT,
-    SERVER_HOST_UNKNOWN,
+    KEY_NOT_ADMITTED,
     SERVER_KEY_NOT_NAMED,
-    SERVER_NOT_REACHED,
-    SERVER_SILENT,
     Reason,
 )
 from chatproto.wire.strict import encode
@@ -52,14 +49,22 @@ SHUT = ("address", "calls", "clock")
 
 @dataclass(slots=True)
 class Patient:
-    """Client to be checked: its identity, pins (read from `where`), and the key of --server (`named`)."""
+    """Client to be checked: its identity, pins (read from `where`), and the key of --server (`named`).
 
+    `keyed`: the identity is that of its home; else its first start will make another one. `user`: its
+    account, and `password`, None if there is none to try.
+    """
+
+    client_id: str
     tls: Tls
     pins: Pins
     where: str
     named: str | None = None
     announced: str = ""
     beacon: bool = False
+    keyed: bool = True
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
     limits: ClientLimits = field(default=CLIENT_DEFAULTS)
 
 
@@ -128,9 +133,10 @@ class Doctor:
         self._told(diagnostics.key_found(line.name, line.shown, patient.named is not None, pin))
         asked = self._clock()
         try:
-            answer = await line.observe()
+            answer = await line.ask(bcp2_server.Observe, bcp2_server.ObserveAck)
+            assert isinstance(answer, bcp2_server.ObserveAck)
         except ServerRefused as error:
-            self._refused(error)
+            self._refused(line, error)
         except ServerUnreachable as error:
             self._told(Finding("address", FAIL, str(error), "try again later", code=error.reason))
             self._skip(*SHUT[1:])
@@ -138,15 +144,46 @@ class Doctor:
             self._told(diagnostics.address_seen(answer.observed, line.local))
             self._told(diagnostics.calls_in(answer.observed, line.local, patient.announced))
             self._told(diagnostics.clock(moment_of(answer.date), asked, self._clock()))
+            await self._account(line)
 
-    def _refused(self, error: ServerRefused) -> None:
+    async def _account(self, line: _Line) -> None:
+        """Check that the server lets us log in and answers us, and that our id is not another key's."""
+        patient = self._patient
+        user, password, name = patient.user, patient.password, patient.client_id
+        if user is not None and password is None:
+            return  # which is a finding already
+        try:
+            if user is not None:
+                assert password is not None
+                await line.ask(
+                    lambda cseq: bcp2_server.Login(cseq, user, password), bcp2_server.LoginAck
+                )
+                self._told(Finding("account", OK, f"{user} can log in"))
+            listed = await line.ask(
+                lambda cseq: bcp2_server.Info(cseq, prefix=name, limit=1), bcp2_server.InfoAck
+            )
+        except ServerRefused as error:
+            self._told(diagnostics.account_refused(error.status or 0, line.name, user))
+        except ServerUnreachable as error:
+            self._told(Finding("account", FAIL, str(error), "try again later", code=error.reason))
+        else:
+            assert isinstance(listed, bcp2_server.InfoAck)
+            owners = [one.key for one in listed.contacts if one.client_id == name]
+            if owners and owners[0] != patient.tls.identity.name:
+                self._told(diagnostics.id_taken(name, owners[0]))
+
+    def _refused(self, line: _Line, error: ServerRefused) -> None:
         if error.status == 405:
             text = "the server is older than this program and cannot tell how it sees you"
             self._told(Finding("address", NOTE, text))
         else:
-            key = self._patient.tls.identity.name
-            advice = f"ask its operator to allow your key: {key}"
-            text = f"the server refused: {error}"
+            patient = self._patient
+            advice = f"ask its operator to allow your key: {patient.tls.identity.name}"
+            if not patient.keyed:
+                advice = "start the client once: its key is made then; then ask for the key to be allowed"
+            text = str(error)
+            if error.status == 403:
+                text = KEY_NOT_ADMITTED(server=line.name)
             self._told(Finding("address", FAIL, text, advice, refused=True, code=error.reason))
         self._skip(*SHUT[1:])
 
@@ -202,6 +239,18 @@ class Doctor:
             self._told(Finding(check, SKIP, "not checked: the server could not be asked"))
 
 
+def _advice(error: Exception) -> str:
+    """Suggest what to do about a connection that failed with `error`."""
+    match error:
+        case ConnectionRefusedError():
+            return "start the server, or check host and port in --server"
+        case DNSLookupError():
+            return "check the name in --server, and that this machine is online"
+        case TimeoutError():
+            return "check the address, and for a firewall on the path"
+    return "check that this machine is online"
+
+
 class _Line:
     """Connection to a server, made step by step."""
 
@@ -226,20 +275,9 @@ class _Line:
         endpoint = endpoint_to(self._reactor, *self._at, self._patient.limits.handshake_wait)
         try:
             await connectProtocol(endpoint, self.connection)
-        except ConnectionRefusedError:
-            self.advice = "start the server, or check host and port in --server"
-            raise ServerUnreachable(NO_SERVER_AT(server=self.name)) from None
-        except DNSLookupError:
-            self.advice = "check the name in --server, and that this machine is online"
-            raise ServerUnreachable(SERVER_HOST_UNKNOWN(host=self._at[0])) from None
-        except TimeoutError:
-            self.advice = "check the address, and for a firewall on the path"
-            raise ServerUnreachable(SERVER_SILENT(server=self.name)) from None
-        except Exception as error:  # every other way in which a system says that it cannot
-            self.advice = "check that this machine is online"
-            raise ServerUnreachable(
-                SERVER_NOT_REACHED(server=self.name, error=connect_trouble(error))
-            ) from None
+        except Exception as error:  # a system has many ways to say that it cannot
+            self.advice = _advice(error)
+            raise ServerUnreachable(why_unreached(error, self.name)) from None
         self.took = self._reactor.seconds() - began
         end = self.connection.transport.getHost()
         self.local = str(end.host).removeprefix("::ffff:"), end.port
@@ -248,16 +286,16 @@ class _Line:
         """Fires when its key is known and right; fails with Unreachable."""
         return self._made
 
-    async def observe(self) -> bcp2_server.ObserveAck:
-        """Raises Refused or Unreachable."""
+    async def ask(
+        self, request: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]
+    ) -> Bcp2Message:
+        """Return the answer. Raises Refused or Unreachable."""
         try:
-            answer = await self.connection.ask(bcp2_server.Observe, bcp2_server.ObserveAck)
+            return await self.connection.ask(request, wanted)
         except ServerUnreachable:
             if self._refusal is not None:
                 raise self._refusal from None
             raise
-        assert isinstance(answer, bcp2_server.ObserveAck)
-        return answer
 
     def _judge(self, key: str) -> str | None:
         self.shown = key

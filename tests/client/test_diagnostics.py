@@ -113,3 +113,19 @@ class CodeTests(SynchronousTestCase):
         self.assertEqual(diagnostics.exit_code(fine), 0)
         self.assertEqual(diagnostics.exit_code([*fine, fail]), 5)
         self.assertEqual(diagnostics.exit_code([fail, refused, *fine]), 3)
+
+
+class DiskTests(SynchronousTestCase):
+    def test_a_home_that_cannot_be_written_is_in_the_way(self) -> None:
+        for free, trouble, words in (
+            (0, "Read-only file system", "cannot write to /srv: Read-only file system"),
+            (4096, "", "the disk of /srv is full: 4 KiB are free"),
+        ):
+            found = diagnostics.disk("home", "/srv", free, trouble)
+            assert found is not None
+            self.assertEqual((found.state, found.text), (FAIL, words))
+            self.assertIn("--home", found.advice)
+            found = diagnostics.disk("downloads", "/srv", free, trouble)
+            assert found is not None
+            self.assertEqual((found.state, found.text), (NOTE, words))
+        self.assertIsNone(diagnostics.disk("home", "/srv", 10**9, ""))

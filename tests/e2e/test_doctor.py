@@ -11,9 +11,11 @@ import pytest
 
 from tests.e2e.harness import JsonClient, Program, Stage, free_port
 from tests.e2e.scripts import CHATCLIENT, LOOPBACK
+from tests.e2e.test_accounts import passwd
 from tests.long import LONG, some
 
 KEY = "sha256:" + "A" * 52
+QUIET = ("--port", LOOPBACK, "--ui", "json")
 
 
 class Doctor:
@@ -103,7 +105,57 @@ def test_a_server_that_lets_in_other_keys_only_says_which_to_let_in(stage: Stage
     doctor = Doctor(stage, "--server", f"127.0.0.1:{port}", "--json")
     assert doctor.code == 3
     assert doctor.found["address"]["code"] == "refused"
-    assert "sha256:" in doctor.found["address"]["advice"]
+    assert "does not admit your key" in doctor.found["address"]["text"]
+    # Without a key in the home it has asked with one that is thrown away.
+    assert "sha256:" not in doctor.found["address"]["advice"]
+
+    alice = stage.start("chatclient", *QUIET, kind=JsonClient, home=doctor.home)
+    alice.start()
+    alice.end_input()
+    alice.wait()
+    doctor = Doctor(stage, "--server", f"127.0.0.1:{port}", "--json", home=doctor.home)
+    assert doctor.found["home"]["key"] in doctor.found["address"]["advice"]
+
+
+def test_a_server_with_accounts_is_asked_to_let_us_in(stage: Stage) -> None:
+    file = stage.place("accounts") / "passwords"
+    passwd("add", "alice", "--file", str(file), typed="sesame")
+    _, port = stage.server("--auth", f"argon2:{file}", "--require", "login")
+    where = ("--server", f"127.0.0.1:{port}", "--json")
+    doctor = Doctor(stage, *where)
+    assert doctor.code == 3
+    assert doctor.found["account"]["code"] == "not-registered"
+    assert "log in with --user NAME" in doctor.found["account"]["text"]
+
+    secret = stage.place("secret") / "password"
+    secret.touch(0o600)
+    secret.write_text("simsim\n")
+    user = ("--user", "alice", "--password-file", str(secret))
+    doctor = Doctor(stage, *where, *user)
+    assert doctor.code == 3
+    assert doctor.found["account"]["code"] == "login-refused"
+
+    secret.write_text("sesame\n")
+    doctor = Doctor(stage, *where, *user)
+    assert doctor.code == 0
+    assert doctor.found["account"]["state"] == "ok"
+
+    secret.unlink()
+    doctor = Doctor(stage, *where, *user)
+    assert doctor.code == 5
+    assert str(secret) in doctor.found["account"]["text"]
+
+
+def test_an_id_of_another_key_is_named(stage: Stage) -> None:
+    _, port = stage.server()
+    options = ("--id", "alice", "--server", f"127.0.0.1:{port}", *QUIET)
+    alice = stage.start("chatclient", *options, kind=JsonClient, home=stage.place("hers"))
+    alice.start()
+    alice.event("registered")
+    doctor = Doctor(stage, "--server", f"127.0.0.1:{port}", "--json")
+    assert doctor.code == 3
+    assert doctor.found["id"]["code"] == "id-taken"
+    assert "alice is registered with the key sha256:" in doctor.found["id"]["text"]
 
 
 @LONG
