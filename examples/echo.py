@@ -13,4 +13,6 @@ async def main(home: str, room: str) -> None:
             await message.reply(f"echo: {message.text}")
 
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 asyncio.run(main(*sys.argv[1:]))

@@ -15,4 +15,6 @@ async def main(reactor: Any, server: str, room: str) -> None:
             await message.reply(f"echo: {message.text}")
 
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 react(main, sys.argv[1:])

@@ -27,4 +27,6 @@ async def main(home: str, to: str, *arguments: str) -> int:
     return code
 
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 sys.exit(asyncio.run(main(*sys.argv[1:])))

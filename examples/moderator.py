@@ -34,4 +34,6 @@ async def main(reactor: Any, server: str, name: str, *words: str) -> None:
                 print(f"{message.sender}: {error}", flush=True)
 
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 react(main, sys.argv[1:])

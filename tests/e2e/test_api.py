@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -134,3 +135,11 @@ def test_the_other_examples(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> No
     with socket.socket(socket.AF_UNIX) as made:
         made.connect(str(bob.home / "control.sock"))
         play(by_json.splitlines(), made)
+
+
+@pytest.mark.parametrize("name", sorted(one.name for one in EXAMPLES.glob("*.py")))
+def test_an_example_without_arguments_tells_its_use(name: str) -> None:
+    line = [sys.executable, str(EXAMPLES / name)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f": python {name} " in done.stderr and "Traceback" not in done.stderr
