@@ -13,6 +13,7 @@ async def main(reactor: Any, server: str, room: str) -> None:
         tea = await me.join(room)
         async for message in tea.messages():
             await message.reply(f"echo: {message.text}")
+            print(f"answered {message.sender}", flush=True)
 
 
 if len(sys.argv) != 3:

@@ -44,7 +44,7 @@ MASKS = (
     (r"(?<=Addresses: )[\d.:]+", r"[^|]+?"),
     (r"(?<=:)[3-6]\d{4}\b", r"\d{4,5}"),  # a port that the system chose
     (r"\b(?:\d{5} ){5}\d{5}\b", r"(?:\d{5} ){5}\d{5}"),
-    (r"until \d\d:\d\d", r"until \d\d:\d\d"),
+    (r"until \d\d:\d\d", r"until (?:\d{4}-\d\d-\d\d )?\d\d:\d\d"),
     (r"\(encrypted(?:, same network)?\)", r"\(encrypted(?:, same network)?\)"),
     (r"(?<=ID: )\d+", r"\d+"),
     (r"(?<=Call: )[0-9a-f]+", r"[0-9a-f]+"),

@@ -21,6 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 LIMIT = 30.0  # seconds that any one expected thing may take
+WITHOUT_TERMINAL = ("setsid", "env", "--default-signal=HUP")
+"""Command that runs its arguments as a service manager does, also where the tests run under `nohup`."""
 
 
 def raise_file_limit(wanted: int = 8192) -> int:

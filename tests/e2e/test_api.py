@@ -87,6 +87,7 @@ def test_an_echo_bot_answers_in_a_room_and_the_rest_of_the_library_works(stage: 
         answer = asyncio.ensure_future(anext(said))
         await me.send("#den", "hello")
         assert (await answer).text == "echo: hello"
+        await asyncio.to_thread(other.expect, "answered bob")  # the server has acknowledged it
         other.signal(signal.SIGTERM)
         await asyncio.to_thread(other.wait)
 
@@ -99,6 +100,7 @@ def test_an_echo_bot_answers_in_a_room_and_the_rest_of_the_library_works(stage: 
                     break
             await talk(me)
             await talk_with_twisted(me)
+            await asyncio.to_thread(echo.expect, "answered bob")
             hers.signal(signal.SIGTERM)
             await asyncio.to_thread(hers.wait)
             assert await asyncio.to_thread(echo.wait) == 0

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import LIMIT, Stage
+from tests.e2e.program import WITHOUT_TERMINAL
 
 SCRIPT = [sys.executable, "-c", "from chatproto.cli.main import chatserver; chatserver()"]
 REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
@@ -49,7 +50,7 @@ def test_an_operator_moderates_a_server_in_the_background(stage: Stage) -> None:
         "--ctl-group",
         str(group),
         home=home,
-        before=["setsid"],  # without a terminal, for SIGHUP
+        before=WITHOUT_TERMINAL,
     )
     server.end_input()
     found = (home / "ctl.sock").stat()

@@ -17,6 +17,7 @@ import pytest
 
 from chatproto.identity.keys import open_identity
 from tests.e2e.harness import LIMIT, Program, Stage
+from tests.e2e.program import WITHOUT_TERMINAL
 from tests.e2e.test_accounts import PASSWORD, passwd
 from tests.e2e.test_ctl import SCRIPT
 
@@ -64,7 +65,7 @@ def test_a_server_of_another_user_takes_what_root_hands_over(stage: Stage, state
         systemd.settimeout(LIMIT)
         handed = [f"NOTIFY_SOCKET={state.parent}/notify", f"CREDENTIALS_DIRECTORY={credentials}"]
         command = [
-            *("setsid", *AS_USER, "env", *handed, *SCRIPT),
+            *(*WITHOUT_TERMINAL, *AS_USER, "env", *handed, *SCRIPT),
             *("--home", str(state), "--port", "tcp:0:interface=127.0.0.1"),
             *("--auth", f"argon2:{accounts}", "--require", "login"),
             *("--key", "$CREDENTIALS_DIRECTORY/key.pem"),
