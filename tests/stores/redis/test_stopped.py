@@ -92,24 +92,11 @@ def hall(request: pytest.FixtureRequest) -> Iterator[Stopped]:
 
 
 @pytest.mark.parametrize("after", [0.0, 0.001, 0.5, 3.0])
+@pytest.mark.parametrize("first", [REGISTER(1, "alice", 5000), bcp2_server.Observe(1)])
 def test_a_registration_of_a_connection_that_was_left_is_not_written_over_a_newer_one(
-    hall: Stopped, after: float
+    hall: Stopped, after: float, first: Bcp2Message
 ) -> None:
-    hall.told(ALICE, REGISTER(1, "alice", 5000))
-    hall.stop()
-    hall.left_in_its_socket(after, REGISTER(2, "alice", 6000))
-    hall.wait(15.0)
-    assert isinstance(hall.told(ALICE_AGAIN, REGISTER(1, "alice", 5001)), bcp2_server.RegAck)
-    hall.wait(STOPPED)
-    assert [type(one) for one in hall.heard(ALICE_AGAIN)] == [bcp2_server.RegAck]
-    assert hall.group("alice").presences["alice"].registration.port == 5001
-
-
-@pytest.mark.parametrize("after", [0.0, 0.001, 0.5, 3.0])
-def test_a_first_registration_of_such_a_connection_is_not_either(
-    hall: Stopped, after: float
-) -> None:
-    hall.told(ALICE, bcp2_server.Observe(1))
+    hall.told(ALICE, first)
     hall.stop()
     hall.left_in_its_socket(after, REGISTER(2, "alice", 6000))
     hall.wait(15.0)
