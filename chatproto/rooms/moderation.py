@@ -163,6 +163,8 @@ class Moderation:
                 return Decision(withdrawn, ack, news, kicked=peer_id)
             case bcp2_rooms.Ban(cseq, name, peer_id, key, address, until):
                 ban = self._ban(message, policy, actor, target, now)
+                if ban.until <= now:
+                    raise RemoteError(400, "Until has passed: the ban would hold nobody back")
                 banned = policy.with_ban(ban, now, limits.room_bans)
                 news = Changed(name, "ban", by, peer_id, key, address, until)
                 ack = bcp2_rooms.BanAck(cseq, name, not peer_id or target.exists)

@@ -578,6 +578,10 @@ NO_SUCH_BAN = Sentence(Reason.NOT_FOUND, "no ban of {peer} is in force in the ro
 NO_ID = Sentence(Reason.MALFORMED, '"{peer}" is no id: see /names')
 NOT_BARRED = Sentence(Reason.MALFORMED, '"{peer}" is no id, key or address')
 BAN_OF_NO_TIME = Sentence(Reason.MALFORMED, "a ban of no time is none: /unban {peer} lifts one")
+BAN_OVER = Sentence(
+    Reason.MALFORMED,
+    "by the server's clock that ban would be over already: set your clock, or ban for longer",
+)
 ROOM_TEXT_LINES = Sentence(Reason.MALFORMED, "a topic or a reason is one line of text")
 ROOM_TOO_MUCH = Sentence(Reason.TOO_LARGE, "that is too long, or the room's list is full")
 ROOM_STORE = Sentence(Reason.UNAVAILABLE, "the server can store nothing now: try again in a moment")

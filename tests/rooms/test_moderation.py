@@ -108,6 +108,13 @@ class TheOwner(Rooms):
         self.does(self.bob, bcp2_rooms.Join(4, "#tea"))
         self.assertTrue(self.is_in(self.bob))
 
+    def test_refuses_a_ban_that_is_over(self) -> None:
+        for end in (NOW - 60, NOW):
+            self.assert_refused(
+                400, self.alice, bcp2_rooms.Ban(2, "#tea", "bob", until=date_of(Wall(end)))
+            )
+        self.assertTrue(self.is_in(self.bob))
+
     def test_bans_one_thing_at_a_time(self) -> None:
         self.assert_refused(400, self.alice, bcp2_rooms.Ban(2, "#tea"))
         self.assert_refused(400, self.alice, bcp2_rooms.Ban(2, "#tea", "bob", address="10.0.0.1"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from chatproto.client.context import Context
@@ -34,6 +34,7 @@ NOT_SO = {
 """Why something is not done, by status."""
 MISSING = {"kick": reasons.NOBODY_TO_KICK, "unban": reasons.NO_SUCH_BAN}
 """What is not there if the server answers a command about somebody with 404; else the peer."""
+NOTHING_ELSE: Mapping[int, Cause] = {}
 BAN_IN_ADVANCE = (
     'nobody has the id "{id}": the ban holds once somebody takes it (/unban {id} lifts it)'
 )
@@ -224,28 +225,28 @@ class RoomOrders:
             if isinstance(answer, bcp2_rooms.BanAck) and not answer.known:
                 self._rooms.tell(Notice(BAN_IN_ADVANCE.format(id=whom["peer_id"])))
 
-        missing = MISSING.get(command, reasons.SERVER_KNOWS_NOBODY)
-        self._ask(command, work, missing(peer=who))
+        says = {404: MISSING.get(command, reasons.SERVER_KNOWS_NOBODY)(peer=who)}
+        if command == "ban" and until:
+            says[400] = reasons.BAN_OVER()
+        self._ask(command, work, says)
 
     def _until(self, seconds: str) -> str:
         if not seconds:
             return ""
         return date_of(self._context.now() + int(seconds)) if int(seconds) else BEGINNING
 
-    def _ask(self, command: str, work: Work, missing: Cause | None = None) -> None:
-        self._requests.ask(command, partial(_in_words, work, missing))
+    def _ask(self, command: str, work: Work, says: Mapping[int, Cause] = NOTHING_ELSE) -> None:
+        self._requests.ask(command, partial(_in_words, work, says))
 
 
-async def _in_words(work: Work, missing: Cause | None) -> None:
-    """Replace the sentence of a refusal by one about rooms, `missing` for 404. Raises ServerRefused."""
+async def _in_words(work: Work, says: Mapping[int, Cause]) -> None:
+    """Replace the sentence of a refusal by one about rooms, by its status. Raises ServerRefused."""
     try:
         await work()
     except ServerRefused as error:
-        says = NOT_SO.get(error.status or 0)
-        why = says() if says else str(error)
-        if error.status == 404 and missing is not None:
-            why = missing
-        raise ServerRefused(why, error.status) from None
+        status = error.status or 0
+        usual = NOT_SO[status]() if status in NOT_SO else str(error)
+        raise ServerRefused(says.get(status, usual), error.status) from None
 
 
 def _peer(who: str) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chatproto.client.events import CommandOutput, Failed, RoomChanged
 from chatproto.ui.commands import carry_out, carry_out_values
 from tests.client.rooms import room_ends
@@ -53,6 +55,15 @@ class Tests(room_ends.Case):
         text = "a ban of no time is none: /unban bob lifts one"
         self.assertEqual(self.refused("/ban bob 0"), text)
         self.assertEqual(self.refused("/ban bob 0m"), text)
+
+    def test_a_ban_that_is_over_by_the_servers_clock_is_refused(self) -> None:
+        orders = self.alice.node.in_room
+        now = orders._context.now
+        self.patch(orders, "_context", replace(orders._context, now=lambda: now() - 600))
+        text = "by the server's clock that ban would be over already: set your clock, or ban for longer"
+        self.assertEqual(self.refused("/ban bob 1m"), text)
+        self.types("/ban bob 1h")
+        self.assertEqual(self.bob.changes(), ["banned", "parted"])
 
     def test_a_tab_in_a_topic_or_reason_is_a_blank(self) -> None:
         self.types("/topic green\ttea")
