@@ -158,9 +158,7 @@ class BodilessRequest(Request):
             super().render(resrc)
             return
         body = resrc.render(self)
-        if isinstance(
-            body, bytes
-        ):  # else the page of an error, which writes and finishes by itself
+        if isinstance(body, bytes):  # else it is an error's page, which finishes by itself
             self.setHeader(b"content-length", b"%d" % len(body))
             self.write(b"")
             self.finish()

@@ -24,25 +24,27 @@ running: Any = reactor
 class Noted(Protocol):
     """Notes what happens to a connection, and closes it when the other side has ended."""
 
+    transport: Any  # there is one while it is connected
+
     def __init__(self, paused: bool = False, mistake: bool = False) -> None:
         self.paused, self.mistake = paused, mistake
-        self.events: list[object] = []
+        self.events: list[Any] = []
         self.lost: Deferred[None] = Deferred()
 
     def connectionMade(self) -> None:
         if self.paused:
-            self.transport.pauseProducing()  # type: ignore[union-attr]
+            self.transport.pauseProducing()
 
     def dataReceived(self, data: bytes) -> None:
         if self.mistake:
             raise RuntimeError("a mistake of ours")
         if self.events and isinstance(self.events[-1], bytes):
-            data = self.events.pop() + data  # type: ignore[operator]
+            data = self.events.pop() + data
         self.events.append(data)
 
     def readConnectionLost(self) -> None:
         self.events.append("end")
-        self.transport.loseConnection()  # type: ignore[union-attr]
+        self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
         """Ignore it."""

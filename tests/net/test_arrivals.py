@@ -37,7 +37,7 @@ class Answering(Noted):
 
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)
-        self.transport.write(data.upper())  # type: ignore[union-attr]  # it is connected
+        self.transport.write(data.upper())
 
 
 class Visits(DirectFactory):
@@ -134,7 +134,7 @@ class ArrivalTests(PortCase):
         self.factory.most = 2
         clients = [self.connect(port) for _ in range(4)]
         port.doRead()
-        peers: list[Any] = [one.transport.getPeer() for one in self.factory.made]  # type: ignore[union-attr]  # connected
+        peers: list[Any] = [one.transport.getPeer() for one in self.factory.made]
         self.assertEqual([one.port for one in peers], [one.getsockname()[1] for one in clients])
 
     async def test_more_after_the_answer_goes_to_a_protocol(self) -> None:
@@ -201,9 +201,11 @@ class ArrivalTests(PortCase):
 
     async def test_a_refused_connection_is_told_or_closed(self) -> None:
         class Word(Protocol):
+            transport: Any  # there is one while it is connected
+
             def connectionMade(self) -> None:
-                self.transport.write(b"no")  # type: ignore[union-attr]  # it is connected
-                self.transport.loseConnection()  # type: ignore[union-attr]  # it is connected
+                self.transport.write(b"no")
+                self.transport.loseConnection()
 
         refusals = [Word(), None]
 
@@ -260,7 +262,7 @@ class ArrivalTests(PortCase):
         theirs.sendall(b"other")
         port.doRead()
         self.assertEqual(self.factory.here, [("fe80::1%lo", 5)])
-        peer: Any = self.factory.made[0].transport.getPeer()  # type: ignore[union-attr]  # it is connected
+        peer: Any = self.factory.made[0].transport.getPeer()
         self.assertEqual((peer.host, peer.port), ("fe80::1%lo", 5))
 
     async def test_no_descriptor_is_left_open(self) -> None:

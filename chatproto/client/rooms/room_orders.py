@@ -33,7 +33,7 @@ NOT_SO = {
 }
 """Why something is not done, by status."""
 MISSING = {"kick": reasons.NOBODY_TO_KICK, "unban": reasons.NO_SUCH_BAN}
-"""What is not there if the server answers a command about somebody with 404; else the peer."""
+"""Sentences for a command whose 404 is not about an unknown peer: nobody to put out, no ban to lift."""
 NOTHING_ELSE: Mapping[int, Cause] = {}
 BAN_IN_ADVANCE = (
     'nobody has the id "{id}": the ban holds once somebody takes it (/unban {id} lifts it)'
