@@ -49,6 +49,12 @@ def is_silent(heard: float, now: float, takeover_wait: float) -> bool:
     return heard <= now - takeover_wait
 
 
+def granted(message: bcp2_server.Register, limits: ServerLimits) -> int:
+    """Return the seconds for which a registration holds that `message` asks for."""
+    wanted = limits.lease if message.expires is None else message.expires
+    return min(max(wanted, limits.lease_least), limits.lease_most)
+
+
 def may_see(
     key: str, presence: Registration | None, hidden: tuple[str, ...] | None, owns: bool
 ) -> bool:
@@ -123,13 +129,12 @@ class Group:
         former = self.presences.get(client_id)
         # A client that comes back with an id on another connection uses it.
         trial = new or (visitor.client_id == client_id and former is not None and not former.proven)
-        granted = limits.lease if message.expires is None else message.expires
         presence = Registration(
             client_id,
             key,
             message.port,
             message.addresses,
-            min(max(granted, limits.lease_least), limits.lease_most),
+            granted(message, limits),
             message.listed,
             message.allow,
             visitor,

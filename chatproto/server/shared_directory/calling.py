@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from chatproto.directory.introducing import IntroductionMaker
-from chatproto.directory.registrations import ClientConnection, Effect, PushTo, Registration
+from chatproto.directory.registrations import ClientConnection, PushTo, Registration
 from chatproto.directory.shared import ListedClient, ToClient
-from chatproto.directory.shared_store import SharedDirectoryStore
 from chatproto.server.shared_directory.classic import SharedPairing
-from chatproto.server.shared_directory.groups import SharedGroups
+from chatproto.server.shared_directory.groups import DirectoryContext
 from chatproto.server.shared_directory.lists import SharedLists
-from chatproto.server.shared_directory.own import OwnClients
 from chatproto.server.shared_directory.registering import Registering
 from chatproto.wire import bcp2_server, strict
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -24,43 +20,33 @@ class Calling:
 
     Each server counts the introductions of its own clients. A client at another server that watches the
     caller cannot be told from a stranger; one that allows it can.
-
-    Args: seconds: monotonic time. push: sends effects to clients of this server.
     """
 
     def __init__(
         self,
-        store: SharedDirectoryStore,
-        groups: SharedGroups,
-        own: OwnClients,
+        context: DirectoryContext,
         maker: IntroductionMaker,
         lists: SharedLists,
         pairing: SharedPairing,
         registering: Registering,
-        seconds: Callable[[], float],
-        push: Callable[[list[Effect]], None],
     ) -> None:
-        self._store = store
-        self._groups = groups
-        self._own = own
+        self._context = context
         self._maker = maker
         self._lists = lists
         self._pairing = pairing
         self._registering = registering
-        self._seconds = seconds
-        self._push = push
 
     async def bridge(self, message: bcp2_server.Bridge, visitor: ClientConnection) -> None:
         """Introduce `visitor`, and answer. Raises RemoteError."""
-        mine = self._own.of(visitor)
+        mine = self._context.own.of(visitor)
         if mine is None:
             raise RemoteError(401, "register first")
         self._registering.uses(visitor)
-        caller, now = mine.registration, self._seconds()
+        caller, now = mine.registration, self._context.clock.seconds()
         if not message.peer_id:
             await self._anybody(message, caller)
             return
-        group = await self._groups.group(message.peer_id)
+        group = await self._context.groups.group(message.peer_id)
         try:
             callee = group.decide_bridge(message.peer_id, caller.key)
         except RemoteError:
@@ -78,7 +64,7 @@ class Calling:
             if one.key == caller.key:
                 return False
             try:
-                group = await self._groups.group(one.client_id)
+                group = await self._context.groups.group(one.client_id)
             except Unreadable:
                 return False
             callee = group.presences.get(one.client_id)
@@ -89,7 +75,7 @@ class Calling:
 
         if await self._lists.newest(wanted):
             return
-        there = await self._pairing.for_open(caller.client_id) if caller.open else None
+        there = await self._pairing.partner(caller.client_id, keyed=True) if caller.open else None
         cseq = message.cseq
         self._answer(
             caller.visitor, _classic(cseq, there) if there else bcp2_server.BridgeAck(cseq)
@@ -97,7 +83,9 @@ class Calling:
 
     async def _introduce(self, cseq: int, caller: Registration, callee: Registration) -> None:
         known = caller.client_id in callee.visitor.watches
-        answer, told = self._maker.introduce(cseq, caller, callee, known, self._seconds())
+        answer, told = self._maker.introduce(
+            cseq, caller, callee, known, self._context.clock.seconds()
+        )
         there = callee.visitor
         if not there.node:
             self._registering.uses(there)
@@ -111,13 +99,13 @@ class Calling:
         Raises: StoreTrouble.
         """
         if not visitor.node:
-            self._push([PushTo(visitor, message)])
+            self._context.push([PushTo(visitor, message)])
             return True
         text = strict.encode(message).decode()
-        return await self._store.send(visitor.node, ToClient(visitor.number, text))
+        return await self._context.store.send(visitor.node, ToClient(visitor.number, text))
 
     def _answer(self, visitor: ClientConnection, message: Bcp2Message) -> None:
-        self._push([PushTo(visitor, message)])
+        self._context.push([PushTo(visitor, message)])
 
 
 def _classic(cseq: int, there: Contact) -> bcp2_server.BridgeAck:

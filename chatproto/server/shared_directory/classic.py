@@ -8,12 +8,10 @@ from dataclasses import replace
 from chatproto.directory.answers import check_forget
 from chatproto.directory.classic_registration import ClassicRegistration, Origin, is_loopback
 from chatproto.directory.pairing import goes_on
-from chatproto.directory.shared import GroupState
+from chatproto.directory.shared import GroupState, SharedLease
 from chatproto.directory.shared_changes import OwnLease, ended, leased
-from chatproto.directory.shared_store import SharedDirectoryStore
-from chatproto.server.shared_directory.groups import TRIES, GroupDecision, SharedGroups
+from chatproto.server.shared_directory.groups import TRIES, DirectoryContext, GroupDecision
 from chatproto.server.shared_directory.lists import SharedLists
-from chatproto.server.shared_directory.own import OwnClients
 from chatproto.server.shared_directory.settling import Settler
 from chatproto.wire.classic import (
     ClassicBridge,
@@ -33,7 +31,6 @@ from chatproto.wire.classic import (
 )
 from chatproto.wire.errors import RemoteError, Unreadable
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import ServerLimits
 
 EXAMINED = 16
 """Silent clients that are looked at for one that can be forgotten."""
@@ -44,47 +41,26 @@ NOTED = 60.0
 
 
 class SharedPairing:
-    """Chooses the peers of classic BRIDGE. `now`: the time, in seconds since 1970."""
+    """Chooses the peers of classic BRIDGE."""
 
-    def __init__(
-        self,
-        store: SharedDirectoryStore,
-        groups: SharedGroups,
-        limits: ServerLimits,
-        now: Callable[[], float],
-    ) -> None:
-        self._store = store
-        self._groups = groups
-        self._limits = limits
-        self._now = now
+    def __init__(self, context: DirectoryContext) -> None:
+        self._context = context
 
-    async def partner(self, asker: str) -> Contact | None:
-        """Pair `asker`, as `directory.pairing.bridge` does; None if nobody is there."""
+    async def partner(self, asker: str, keyed: bool = False) -> Contact | None:
+        """Pair `asker`, as `directory.pairing.bridge` does; None if nobody is there.
+
+        A client with a key (`keyed`), which calls in plain text too, has no former partner.
+        """
+        store, now = self._context.store, self._context.now
         for _ in range(TRIES):
-            facts = await self._store.pairing(asker)
-            if facts.partner is not None:
-                try:
-                    lease, heard = await self._lease(facts.partner)
-                except Unreadable:
-                    lease, heard = None, 0.0
-                if lease is not None and goes_on(
-                    lease, heard, self._now(), self._limits.partner_wait
-                ):
-                    if await self._store.pair(asker, lease.client_id, "partner", self._now()):
-                        return lease.contact()
-                    continue
-            found = await self._first(asker, facts.waiting, "waiting")
-            found = found or await self._first(asker, facts.free, "free")
-            if found is not None:
-                return found
-            if not (facts.waiting or facts.free):
-                return None
-        return None
-
-    async def for_open(self, asker: str) -> Contact | None:
-        """Pair a client with a key, which calls in plain text too."""
-        for _ in range(TRIES):
-            facts = await self._store.pairing(asker)
+            facts = await store.pairing(asker)
+            former = None if keyed or facts.partner is None else await self._there(facts.partner)
+            if former is not None and goes_on(
+                former.lease, former.heard, now(), self._context.limits.partner_wait
+            ):
+                if await store.pair(asker, former.lease.client_id, "partner", now()):
+                    return former.lease.contact()
+                continue
             found = await self._first(asker, facts.waiting, "waiting")
             found = found or await self._first(asker, facts.free, "free")
             if found is not None or not (facts.waiting or facts.free):
@@ -92,49 +68,42 @@ class SharedPairing:
         return None
 
     async def _first(self, asker: str, ids: tuple[str, ...], place: str) -> Contact | None:
+        store = self._context.store
         for client_id in ids:
-            try:
-                lease, _ = await self._lease(client_id)
-            except Unreadable:
-                lease = None  # the next one can be paired
-            if lease is None:
-                await self._store.unpair(client_id)
-            elif await self._store.pair(asker, client_id, place, self._now()):
-                return lease.contact()
+            there = await self._there(client_id)
+            if there is None:
+                await store.unpair(client_id)
+            elif await store.pair(asker, client_id, place, self._context.now()):
+                return there.lease.contact()
         return None
 
-    async def _lease(self, client_id: str) -> tuple[ClassicRegistration | None, float]:
-        found = (await self._groups.load(client_id)).classic.get(client_id)
-        return (found.lease, found.heard) if found is not None else (None, 0.0)
+    async def _there(self, client_id: str) -> SharedLease | None:
+        """Return the registration of a client; None if it has none, or its group cannot be read."""
+        try:
+            return (await self._context.groups.load(client_id)).classic.get(client_id)
+        except Unreadable:
+            return None  # the next one can be paired
 
 
 class SharedClassic:
     """Classic requests of connections to this server.
 
-    Args: now: the time, in seconds since 1970. roomy: tells whether there are few registrations for sure.
+    Args: roomy: tells whether there are few registrations for sure.
     """
 
     def __init__(
         self,
-        store: SharedDirectoryStore,
-        groups: SharedGroups,
-        own: OwnClients,
+        context: DirectoryContext,
         settler: Settler,
         pairing: SharedPairing,
         lists: SharedLists,
-        limits: ServerLimits,
-        now: Callable[[], float],
         roomy: Callable[[], bool],
     ) -> None:
-        self._store = store
-        self._groups = groups
-        self._roomy = roomy
-        self._own = own
+        self._context = context
         self._settler = settler
         self._pairing = pairing
         self._lists = lists
-        self._limits = limits
-        self._now = now
+        self._roomy = roomy
         self._ids: dict[int, set[str]] = {}
         """By number of a connection, the ids that it has registered."""
         self._young: dict[str, float] = {}
@@ -148,10 +117,10 @@ class SharedClassic:
             case ClassicProbe():
                 return ProbeAck()
             case ClassicRegister():
-                mine, now = self._own.leases.get(message.client_id), self._now()
+                mine, now = self._context.own.leases.get(message.client_id), self._context.now()
                 if mine is None or not mine.lease.confirmed_by(message, source):
                     return None
-                if now - mine.noted > NOTED or not self._own.serves():
+                if now - mine.noted > NOTED or not self._context.own.serves():
                     return None
                 mine.heard = now
                 return ClassicRegAck(*message)
@@ -160,7 +129,7 @@ class SharedClassic:
     async def answer(self, message: Message, source: Origin, number: int) -> Message:
         """Answer a request of the connection `number`. A refusal is an Error message."""
         try:
-            self._own.check()
+            self._context.own.check()
             match message:
                 case ClassicRegister():
                     return await self._register(message, source, number)
@@ -168,12 +137,9 @@ class SharedClassic:
                     return await self._bridge(message, source)
                 case ClassicInfo():
                     return ClassicInfoAck(await self._lists.classic(source))
-                case Unregister():
+                case Unregister() | ClassicQuit():
                     await self._forget(message.client_id, source)
-                    return UnregAck()
-                case ClassicQuit():
-                    await self._forget(message.client_id, source)
-                    return QuitAck()
+                    return UnregAck() if isinstance(message, Unregister) else QuitAck()
         except RemoteError as error:
             return ClassicError(error.status)
         return ClassicError(405)
@@ -185,12 +151,12 @@ class SharedClassic:
         roomy = is_loopback(source.host) and self._roomy()
 
         async def decide(state: GroupState) -> GroupDecision | None:
-            group, held = self._groups.as_group(state), state.classic.get(client_id)
-            heard, now = held.heard if held is not None else 0.0, self._now()
-            mine = self._own.leases.get(client_id)
+            group, held = self._context.groups.as_group(state), state.classic.get(client_id)
+            heard, now = held.heard if held is not None else 0.0, self._context.now()
+            mine = self._context.own.leases.get(client_id)
             if mine is not None:
                 heard = max(heard, mine.heard)
-            lease, wait = group.classic.get(client_id), self._limits.takeover_wait
+            lease, wait = group.classic.get(client_id), self._context.limits.takeover_wait
             if (
                 lease is None
                 or lease.source is not source
@@ -202,14 +168,14 @@ class SharedClassic:
             if held is None and not roomy:
                 return None
             made[:] = [lease]
-            return GroupDecision(leased(state, lease, self._own.node.name, number, now))
+            return GroupDecision(leased(state, lease, self._context.own.node.name, number, now))
 
         try:
-            after = await self._groups.change(client_id, decide)
+            after = await self._context.groups.change(client_id, decide)
             if after is None:  # not in between: that needs other groups
                 await self._make_room(source.host)
                 roomy = True
-                after = await self._groups.change(client_id, decide)
+                after = await self._context.groups.change(client_id, decide)
         except RemoteError:
             if made:
                 self._settler.ask(client_id)  # it may have been written all the same
@@ -218,7 +184,7 @@ class SharedClassic:
         there = after.classic[client_id]
         if source.alive:
             mine = OwnLease(made[0], number, there.made, there.heard, there.heard)
-            self._own.leases.put(client_id, mine)
+            self._context.own.leases.put(client_id, mine)
             self._ids.setdefault(number, set()).add(client_id)
             self._young.pop(client_id, None)
             self._young[client_id] = there.heard
@@ -229,8 +195,8 @@ class SharedClassic:
 
         Nobody is forgotten whose connection lives. Raises RemoteError 503 if nobody else is there.
         """
-        limits = self._limits
-        crowd = await self._store.crowd(host, EXAMINED)
+        limits = self._context.limits
+        crowd = await self._context.store.crowd(host, EXAMINED)
         if crowd.there >= limits.registrations_per_address:
             silent = crowd.silent_there
         elif crowd.all >= limits.registrations:
@@ -246,13 +212,13 @@ class SharedClassic:
         """Forget a client unless its connection lives."""
 
         async def decide(state: GroupState) -> GroupDecision | None:
-            lease = self._groups.as_group(state).classic.get(client_id)
+            lease = self._context.groups.as_group(state).classic.get(client_id)
             if lease is None or lease.source.alive:
                 return None
             return GroupDecision(ended(state, client_id))
 
         try:
-            return await self._groups.change(client_id, decide) is not None
+            return await self._context.groups.change(client_id, decide) is not None
         except Unreadable:
             return False
 
@@ -264,9 +230,9 @@ class SharedClassic:
             contact = await self._lists.next_open(asker, source)
         if contact is None:
             if registered:
-                await self._store.wait(asker, self._now())
+                await self._context.store.wait(asker, self._context.now())
             return ClassicBridgeAck()
-        mine = self._own.leases.get(asker)
+        mine = self._context.own.leases.get(asker)
         if mine is not None:
             mine.noted = 0.0  # its next registration makes it free again
         return ClassicBridgeAck(contact.client_id, contact.host, contact.port)
@@ -275,9 +241,9 @@ class SharedClassic:
         """Note a request of `asker`, if it comes from where it is; return True if it is registered."""
 
         async def decide(state: GroupState) -> GroupDecision | None:
-            held, now = state.classic.get(asker), self._now()
+            held, now = state.classic.get(asker), self._context.now()
             registered[:] = [held is not None]
-            lease = self._groups.as_group(state).classic.get(asker)
+            lease = self._context.groups.as_group(state).classic.get(asker)
             if held is None or lease is None or not lease.source.is_where(source):
                 return None
             if now - held.heard <= NOTED:
@@ -287,33 +253,33 @@ class SharedClassic:
             )
 
         registered: list[bool] = []
-        await self._groups.change(asker, decide)
+        await self._context.groups.change(asker, decide)
         return registered[-1]
 
     async def _forget(self, client_id: str, source: Origin) -> None:
         """End a registration for `source`. Raises RemoteError as `check_forget` does."""
 
         async def decide(state: GroupState) -> GroupDecision:
-            lease = self._groups.as_group(state).classic.get(client_id)
+            lease = self._context.groups.as_group(state).classic.get(client_id)
             check_forget(client_id, lease, source)
             return GroupDecision(ended(state, client_id))
 
-        await self._groups.change(client_id, decide)
+        await self._context.groups.change(client_id, decide)
         self.gone(client_id)
 
     def gone(self, client_id: str) -> None:
         """Forget what is known here of a registration that has ended."""
-        self._own.leases.pop(client_id)
+        self._context.own.leases.pop(client_id)
         self._young.pop(client_id, None)
 
     def closed(self, number: int) -> None:
         """Handle the end of a connection."""
-        source = self._own.sources.pop(number, None)
+        source = self._context.own.sources.pop(number, None)
         if source is None:
             return
         source.alive = False
         for client_id in self._ids.pop(number, ()):
-            mine = self._own.leases.get(client_id)
+            mine = self._context.own.leases.get(client_id)
             if mine is not None and mine.number == number:
                 self.gone(client_id)
                 if mine.lasts:
@@ -321,13 +287,13 @@ class SharedClassic:
 
     def due(self) -> None:
         """Have the store know which connections have lasted."""
-        before = self._now() - self._limits.takeover_wait / 2
+        before = self._context.now() - self._context.limits.takeover_wait / 2
         while self._young:
             client_id, since = next(iter(self._young.items()))
             if since > before:
                 break
             del self._young[client_id]
-            mine = self._own.leases.get(client_id)
+            mine = self._context.own.leases.get(client_id)
             if mine is not None:
                 mine.lasts = True
                 self._settler.ask(client_id)

@@ -26,7 +26,7 @@ from chatproto.directory.registrations import (
     PushTo,
     Registration,
 )
-from chatproto.directory.shared import GroupState, Notice, PresenceNotice, ToClient
+from chatproto.directory.shared import GroupState, Notice, PresenceNotice
 from chatproto.directory.shared_changes import ended, freed, kept_until
 from chatproto.directory.shared_store import SharedDirectoryStore
 from chatproto.net.dates import date_of
@@ -36,10 +36,10 @@ from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_connections import PlainConnection, SharedConnection
 from chatproto.server.shared_directory.calling import Calling
 from chatproto.server.shared_directory.classic import SharedClassic, SharedPairing
-from chatproto.server.shared_directory.groups import GroupDecision, SharedGroups
+from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision, SharedGroups
 from chatproto.server.shared_directory.lists import SharedLists
 from chatproto.server.shared_directory.own import OwnClients
-from chatproto.server.shared_directory.registering import Registering, dismissal
+from chatproto.server.shared_directory.registering import Registering
 from chatproto.server.shared_directory.settling import Settler
 from chatproto.server.shared_directory.watching import SharedWatches
 from chatproto.server.terminal_lines import terminal_lines
@@ -87,6 +87,7 @@ class SharedDirectory:
     """
 
     log = Logger()
+    _rooms: SharedRooms
 
     def __init__(
         self,
@@ -106,7 +107,6 @@ class SharedDirectory:
         self._limits = limits
         self._now = now
         self._say = say
-        self._rooms: SharedRooms | None = None
         self._emptied_at = float("-inf")
         self._swept = ""  # client to which the list was looked at
         self._departures = 1  # of servers, and before this one began
@@ -121,22 +121,15 @@ class SharedDirectory:
         self.maker = IntroductionMaker(limits, new_call, new_tickets)
         self._own = own = OwnClients(node, clock.seconds)
         self._groups = groups = SharedGroups(store, own, limits, now, self._changed)
-        self._settler = settler = Settler(
-            *(clock, groups, own, limits, now, self._lost_to_other, self._dismissal)
-        )
-        self._watches = SharedWatches(clock, groups, own, limits, now, self._push)
-        self.lists = SharedLists(store, groups, limits)
-        pairing = SharedPairing(store, groups, limits, now)
-        self._registering = Registering(
-            *(store, groups, own, settler, limits, now, clock.seconds, self._push)
-        )
-        self._calling = Calling(
-            *(store, groups, own, self.maker, self.lists, pairing, self._registering),
-            *(clock.seconds, self._push),
-        )
+        context = DirectoryContext(clock, store, own, groups, limits, now, self._push)
+        self._settler = settler = Settler(context, self._lost_to_other)
+        self._watches = SharedWatches(context)
+        self.lists = lists = SharedLists(context)
+        pairing = SharedPairing(context)
+        self._registering = registering = Registering(context, settler)
+        self._calling = Calling(context, self.maker, lists, pairing, registering)
         self._classic = SharedClassic(
-            *(store, groups, own, settler, pairing, self.lists, limits, now),
-            roomy=lambda: self.counts[1] < limits.registrations / 2,
+            *(context, settler, pairing, lists), lambda: self.counts[1] < limits.registrations / 2
         )
 
     def serve(self, rooms: SharedRooms) -> None:
@@ -153,14 +146,11 @@ class SharedDirectory:
         elif isinstance(message, AT_ONCE):
             if isinstance(message, Ping):
                 self._push([PushTo(visitor, PingAck(message.cseq))])
-        elif visitor not in self._asked and self._at_once(message, visitor):
-            pass
-        else:
+        elif visitor in self._asked:
             self._unanswered.asked(visitor)
-            waiting = self._asked.get(visitor)
-            if waiting is not None:
-                waiting.append(message)
-                return
+            self._asked[visitor].append(message)
+        elif not self._at_once(message, visitor):
+            self._unanswered.asked(visitor)
             self._asked[visitor] = deque([message])
             self._start(self._serve(visitor))
 
@@ -199,8 +189,7 @@ class SharedDirectory:
         match message:
             case bcp2_server.Register():
                 await self._registering.register(message, visitor)
-                if self._rooms is not None:
-                    self._rooms.follow(visitor)
+                self._rooms.follow(visitor)
             case bcp2_server.Bridge():
                 await self._calling.bridge(message, visitor)
             case bcp2_server.Info():
@@ -215,7 +204,6 @@ class SharedDirectory:
 
     def _take_to_rooms(self, message: Bcp2Message, visitor: ClientConnection) -> None:
         """Have the rooms answer."""
-        assert self._rooms is not None
         self._registering.uses(visitor)
         self._in_rooms.asked(visitor)
         asked = self._rooms.ask(message, visitor)
@@ -242,11 +230,9 @@ class SharedDirectory:
         self._unanswered.forget(visitor)
         self._in_rooms.forget(visitor)
         self._own.connections.pop(visitor.number, None)
-        asked = self._asked.get(visitor)
-        if asked is not None:
-            asked.clear()
-        if self._rooms is not None:
-            self._rooms.gone(visitor, reason)
+        if visitor in self._asked:
+            self._asked[visitor].clear()
+        self._rooms.gone(visitor, reason)
         self._watches.lost(visitor)
         mine = self._own.lose(visitor)
         if mine is not None:
@@ -371,7 +357,7 @@ class SharedDirectory:
             notices: list[tuple[str, Notice]] = []
             if presence is not None and presence.connected:
                 gone.append(presence)
-                notices = dismissal(self._own, presence.visitor, Error(403))
+                notices = self._registering.endings(presence.visitor, Error(403))
             after = freed(state, client_id) if free else ended(state, client_id)
             return GroupDecision(after, tuple(notices))
 
@@ -433,18 +419,15 @@ class SharedDirectory:
 
     def come_in_again(self) -> None:
         """Register all clients again under the new name of this server: the others had given it up."""
-        self._commit_again()
+        self.missed()
+        for client_id in self._own.leases:
+            self._settler.ask(client_id)
 
     def emptied(self) -> None:
         """Commit again what connections of this server hold: the store was emptied, or is older."""
         self._emptied_at = self._clock.seconds()
         self._departures += 1
-        self._commit_again()
-
-    def _commit_again(self) -> None:
-        self.missed()
-        for client_id in self._own.leases:
-            self._settler.ask(client_id)
+        self.come_in_again()
 
     @property
     def trouble(self) -> str:
@@ -518,7 +501,7 @@ class SharedDirectory:
 
     def _changed(self, notice: PresenceNotice) -> None:
         """Handle a change that was made here."""
-        self._watches.changed_here(notice)
+        self._watches.heard(notice, here=True)
 
     def _lost_to_other(self, client_id: str) -> None:
         """End a connection whose id is another one's now."""
@@ -528,17 +511,11 @@ class SharedDirectory:
             self._own.lose(visitor)
             self._push([Dismiss(visitor, bcp2_server.Replaced())])
 
-    def _dismissal(self, presence: Registration) -> tuple[str, Notice]:
-        """Make the notice that ends the connection of a client at another server."""
-        text = strict.encode(Error(403)).decode()
-        return presence.visitor.node, ToClient(presence.visitor.number, text, ends=True)
-
     def _push(self, effects: list[Effect]) -> None:
         """Send effects to clients of this server."""
-        if self._rooms is not None:
-            for effect in effects:
-                if effect.visitor.number in self._own.connections:
-                    self._rooms.answered(effect.visitor)
+        for effect in effects:
+            if effect.visitor.number in self._own.connections:
+                self._rooms.answered(effect.visitor)
         self._secure.carry_out(effects)
         if self._say is not None:
             for effect in effects:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from twisted.internet.defer import DeferredLock
 
 from chatproto.directory.group import Group
+from chatproto.directory.registrations import Effect
 from chatproto.directory.shared import (
     GroupState,
     Notice,
@@ -154,6 +156,23 @@ class SharedGroups:
             self._asked -= 1
             if not lock.locked and not lock.waiting:
                 self._locks.pop(group, None)
+
+
+@value_class
+class DirectoryContext:
+    """Values that every part of the directory of a server of several uses.
+
+    Args: clock: the reactor, for timers and monotonic seconds. now: the time, in seconds since 1970.
+    push: sends effects to clients of this server.
+    """
+
+    clock: Any
+    store: SharedDirectoryStore
+    own: OwnClients
+    groups: SharedGroups
+    limits: ServerLimits
+    now: Callable[[], float]
+    push: Callable[[list[Effect]], None]
 
 
 def is_same(after: GroupState, before: GroupState) -> bool:

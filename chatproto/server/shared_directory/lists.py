@@ -7,13 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from chatproto.directory.classic_registration import Origin, is_loopback
 from chatproto.directory.keyed import OPEN_TRIED, info_answer, info_limit, open_contact
 from chatproto.directory.shared import ListedClient
-from chatproto.directory.shared_store import SharedDirectoryStore
-from chatproto.server.shared_directory.groups import SharedGroups
+from chatproto.server.shared_directory.groups import DirectoryContext
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import Unreadable
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import ServerLimits
 
 PAGE = 200
 """Clients that are read at once."""
@@ -24,21 +22,17 @@ MOST_PAGES = 20
 class SharedLists:
     """Lists clients that are at servers which are there."""
 
-    def __init__(
-        self, store: SharedDirectoryStore, groups: SharedGroups, limits: ServerLimits
-    ) -> None:
-        self._store = store
-        self._groups = groups
-        self._limits = limits
+    def __init__(self, context: DirectoryContext) -> None:
+        self._context = context
         self._next_open = 0
 
     async def info(self, message: bcp2_server.Info) -> Bcp2Message:
         """Answer INFO of a client with a key."""
-        limit = info_limit(message, self._limits)
+        limit = info_limit(message, self._context.limits)
         found: list[Contact] = []
         after, size = message.after, limit + 1
         for _ in range(MOST_PAGES):
-            page = await self._store.listed(message.prefix, after, size)
+            page = await self._context.store.listed(message.prefix, after, size)
             found += [_contact(one) for one in page if await self._is_there(one)]
             if len(found) > limit or len(page) < size:
                 return info_answer(message, found, limit)
@@ -49,7 +43,7 @@ class SharedLists:
         """Yield all listed clients whose ids begin with `prefix`, by id, with keys and without."""
         after = ""
         while True:
-            page = await self._store.listed(prefix, after, PAGE)
+            page = await self._context.store.listed(prefix, after, PAGE)
             for one in page:
                 after = one.client_id
                 if await self._is_there(one):
@@ -60,7 +54,7 @@ class SharedLists:
     async def newest(self, wanted: Callable[[ListedClient], Awaitable[bool]]) -> bool:
         """Have `wanted` look at clients with keys, the newest first, until it wants one."""
         for page in range(MOST_PAGES):
-            found = await self._store.newest(page * PAGE, PAGE)
+            found = await self._context.store.newest(page * PAGE, PAGE)
             for one in found:
                 if await self._is_there(one) and await wanted(one):
                     return True
@@ -70,10 +64,10 @@ class SharedLists:
 
     async def classic(self, source: Origin) -> tuple[Contact, ...]:
         """Return those whom a classic client is told of."""
-        most = self._limits.info_lines
-        found = [Contact(*one[:3]) for one in await self._store.classics(most)]
+        most = self._context.limits.info_lines
+        found = [Contact(*one[:3]) for one in await self._context.store.classics(most)]
         if len(found) < most:
-            for one in await self._store.open(0, most - len(found) + OPEN_TRIED):
+            for one in await self._context.store.open(0, most - len(found) + OPEN_TRIED):
                 contact = await self._open_contact(one, source)
                 if contact is not None and len(found) < most:
                     found.append(contact)
@@ -82,9 +76,9 @@ class SharedLists:
     async def next_open(self, asker: str, source: Origin) -> Contact | None:
         """Return a client that is called in plain text too; the next question gets another."""
         first = self._next_open
-        page = await self._store.open(first, OPEN_TRIED)
+        page = await self._context.store.open(first, OPEN_TRIED)
         if first:
-            page += await self._store.open(0, min(first, OPEN_TRIED))
+            page += await self._context.store.open(0, min(first, OPEN_TRIED))
         for number, one in enumerate(page):
             contact = await self._open_contact(one, source) if one.client_id != asker else None
             if contact is not None:
@@ -99,7 +93,9 @@ class SharedLists:
         if not is_loopback(one.host) or source.local:
             return Contact(one.client_id, one.host, one.port)
         try:
-            presence = (await self._groups.group(one.client_id)).presences.get(one.client_id)
+            presence = (await self._context.groups.group(one.client_id)).presences.get(
+                one.client_id
+            )
         except Unreadable:
             return None
         if presence is None or not presence.connected:
@@ -107,7 +103,7 @@ class SharedLists:
         return open_contact(presence, source)
 
     async def _is_there(self, one: ListedClient) -> bool:
-        return not one.node or await self._store.left_at(one.node) is None
+        return not one.node or await self._context.store.left_at(one.node) is None
 
 
 def _contact(one: ListedClient) -> Contact:

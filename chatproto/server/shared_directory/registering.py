@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from chatproto.directory.group import KeyIds, RegisterDecision, is_silent
+from chatproto.directory.group import KeyIds, RegisterDecision, granted, is_silent
 from chatproto.directory.keyed import count_new_id, new_ids_limiter
 from chatproto.directory.registrations import (
     ClientConnection,
@@ -13,17 +13,15 @@ from chatproto.directory.registrations import (
     PushTo,
     Registration,
 )
-from chatproto.directory.shared import GroupState, Notice, SharedPresence, ToClient
+from chatproto.directory.shared import GroupState, Notice, SharedPresence
 from chatproto.directory.shared_changes import OwnPresence, ended, registered
-from chatproto.directory.shared_store import NoRoom, SharedDirectoryStore
+from chatproto.directory.shared_store import NoRoom
 from chatproto.server.shared_directory.classic import NOTED
-from chatproto.server.shared_directory.groups import GroupDecision, SharedGroups
-from chatproto.server.shared_directory.own import OwnClients
-from chatproto.server.shared_directory.settling import Settler
-from chatproto.wire import bcp2_server, strict
+from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision
+from chatproto.server.shared_directory.settling import Settler, ending
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import ServerLimits
 
 LATE = 5.0
 """Seconds by which the clocks of two servers differ at most."""
@@ -32,52 +30,30 @@ UNCOMMITTED = 60.0
 
 
 class Registering:
-    """Registers clients of this server.
+    """Registers clients of this server."""
 
-    Args: now: the time, in seconds since 1970. seconds: monotonic time. push: sends effects to clients of
-    this server.
-    """
-
-    def __init__(
-        self,
-        store: SharedDirectoryStore,
-        groups: SharedGroups,
-        own: OwnClients,
-        settler: Settler,
-        limits: ServerLimits,
-        now: Callable[[], float],
-        seconds: Callable[[], float],
-        push: Callable[[list[Effect]], None],
-    ) -> None:
-        self._store = store
-        self._groups = groups
-        self._own = own
+    def __init__(self, context: DirectoryContext, settler: Settler) -> None:
+        self._context = context
         self._settler = settler
-        self._limits = limits
-        self._now = now
-        self._seconds = seconds
-        self._push = push
-        self._new_ids = new_ids_limiter(limits)
+        self._new_ids = new_ids_limiter(context.limits)
 
     def renewed(self, message: bcp2_server.Register, visitor: ClientConnection) -> bool:
         """Answer a registration that is there as it is; nothing is written. False if it says anything new."""
-        mine = self._own.of(visitor)
+        mine = self._context.own.of(visitor)
         if mine is None or message.expires == 0:
             return False
         known = mine.registration
-        granted = self._limits.lease if message.expires is None else message.expires
         same = (
             known.client_id == message.client_id
             and known.port == message.port
             and known.addresses == message.addresses
-            and known.expires
-            == min(max(granted, self._limits.lease_least), self._limits.lease_most)
+            and known.expires == granted(message, self._context.limits)
             and (known.listed, known.allow, known.away)
             == (message.listed, message.allow, message.away)
             and visitor.open == message.open
         )
         if same:
-            self._push([_ack(message, known)])
+            self._context.push([_ack(message, known)])
         return same
 
     async def register(self, message: bcp2_server.Register, visitor: ClientConnection) -> None:
@@ -91,33 +67,39 @@ class Registering:
         async def decide(state: GroupState) -> GroupDecision | None:
             nonlocal reserved
             decisions.clear()
-            group = self._groups.as_group(state)
+            group = self._context.groups.as_group(state)
             owned = tuple(state.owned) if state.owner == visitor.key else ()
             new = client_id not in owned
             heard = self._heard_at(state, client_id)
-            silent = is_silent(heard, self._now(), self._limits.takeover_wait)
+            silent = is_silent(heard, self._context.now(), self._context.limits.takeover_wait)
             late = self._is_late(visitor, state.presences.get(client_id))
             if late or not group.admits(client_id, visitor, new, silent):
                 # What was on its way for long comes from a connection that its own program has left.
-                self._push([Dismiss(visitor, bcp2_server.Replaced())])
+                self._context.push([Dismiss(visitor, bcp2_server.Replaced())])
                 return None
             if new and not reserved:
-                count_new_id(self._new_ids, visitor.host, self._seconds())
-            decision = group.decide_register(message, visitor, KeyIds(owned), self._limits)
+                count_new_id(self._new_ids, visitor.host, self._context.clock.seconds())
+            decision = group.decide_register(message, visitor, KeyIds(owned), self._context.limits)
             if new and not reserved:
                 reserved = await self._reserve(visitor.key, client_id)
             decisions.append(decision)
             visitor.listens, visitor.open = message.port, message.open
-            after = registered(state, decision, self._own.node.name, self._now(), self._limits)
+            after = registered(
+                state,
+                decision,
+                self._context.own.node.name,
+                self._context.now(),
+                self._context.limits,
+            )
             notices = self._notices(group.presences, decision)
             return GroupDecision(after, tuple(notices), adds=new)
 
         try:
-            after = await self._groups.change(client_id, decide)
+            after = await self._context.groups.change(client_id, decide)
             committed = after is not None
         except NoRoom:
             decisions.clear()
-            await self._store.release(visitor.key, client_id, reserved)
+            await self._context.store.release(visitor.key, client_id, reserved)
             raise
         finally:
             if decisions and not committed:
@@ -132,13 +114,13 @@ class Registering:
         """
         if there is None or visitor.since is None or not there.registration.connected:
             return False
-        elsewhere = there.registration.visitor.node not in self._own.node
-        came = self._now() - (self._seconds() - visitor.since)
+        elsewhere = there.registration.visitor.node not in self._context.own.node
+        came = self._context.now() - (self._context.clock.seconds() - visitor.since)
         return elsewhere and there.registration.key == visitor.key and there.made > came + LATE
 
     def _heard_at(self, state: GroupState, client_id: str) -> float:
         """Return when a classic client made its last request at the latest, 0 for none."""
-        held, mine = state.classic.get(client_id), self._own.leases.get(client_id)
+        held, mine = state.classic.get(client_id), self._context.own.leases.get(client_id)
         if held is None:
             return 0.0
         if mine is not None:
@@ -147,17 +129,22 @@ class Registering:
 
     async def _reserve(self, key: str, client_id: str) -> float:
         """Reserve an id for a key; return since when. Raises RemoteError 403 if it has as many as it may."""
-        most, now = self._limits.names_per_key, self._now()
-        if await self._store.reserve(key, client_id, most, now):
+        most, now = self._context.limits.names_per_key, self._context.now()
+        if await self._context.store.reserve(key, client_id, most, now):
             return now
-        for one, since in (await self._store.reserved(key)).items():
+        for one, since in (await self._context.store.reserved(key)).items():
             if since < now - UNCOMMITTED:
-                state = await self._groups.load(one)
+                state = await self._context.groups.load(one)
                 if state.owner != key or one not in state.owned:
-                    await self._store.release(key, one, since)
-        if not await self._store.reserve(key, client_id, most, now):
+                    await self._context.store.release(key, one, since)
+        if not await self._context.store.reserve(key, client_id, most, now):
             raise RemoteError(403, f"a key has at most {most} ids")
         return now
+
+    def endings(self, visitor: ClientConnection, message: Bcp2Message) -> list[tuple[str, Notice]]:
+        """Return the notice that ends a connection to another server; none for one of this server."""
+        own = self._context.own.connection(visitor.node, visitor.number)
+        return [] if own is not None or not visitor.node else [ending(visitor, message)]
 
     def _notices(
         self, presences: Mapping[str, Registration], decision: RegisterDecision
@@ -165,10 +152,10 @@ class Registering:
         """Return the notices to other servers whose clients lose their ids by it."""
         found: list[tuple[str, Notice]] = []
         if decision.replaced is not None:
-            found += dismissal(self._own, decision.replaced, bcp2_server.Replaced())
+            found += self.endings(decision.replaced, bcp2_server.Replaced())
         for one in decision.lost:
             if one in presences and presences[one].connected:
-                found += dismissal(self._own, presences[one].visitor, Error(403))
+                found += self.endings(presences[one].visitor, Error(403))
         return found
 
     async def _registered(
@@ -179,45 +166,45 @@ class Registering:
         after: GroupState,
     ) -> None:
         presence, client_id = decision.presence, message.client_id
-        former = self._own.lose(visitor)
+        former = self._context.own.lose(visitor)
         effects: list[Effect] = []
-        replaced = self._own.presences.get(client_id)
+        replaced = self._context.own.presences.get(client_id)
         if replaced is not None:
             effects += self._dismissed(replaced.registration.visitor, bcp2_server.Replaced())
         for one in decision.lost:
-            theirs = self._own.presences.get(one)
+            theirs = self._context.own.presences.get(one)
             if theirs is not None:
                 effects += self._dismissed(theirs.registration.visitor, Error(403))
         if decision.ousts:
-            self._own.leases.pop(client_id)
+            self._context.own.leases.pop(client_id)
         visitor.client_id = client_id
         since, made = after.owned[client_id].since, after.presences[client_id].made
-        self._own.presences.put(client_id, OwnPresence(presence, made, since, used=made))
-        if visitor.number not in self._own.connections:
-            self._own.lose(visitor)  # its connection has ended meanwhile
+        self._context.own.presences.put(client_id, OwnPresence(presence, made, since, used=made))
+        if visitor.number not in self._context.own.connections:
+            self._context.own.lose(visitor)  # its connection has ended meanwhile
             self._settler.ask(client_id)
-        self._push(effects)
+        self._context.push(effects)
         if former is not None and former.registration.client_id != client_id:
             try:
                 await self._unregister(former.registration)
             except RemoteError:
                 self._settler.ask(former.registration.client_id)
-        self._push([_ack(message, presence)])
+        self._context.push([_ack(message, presence)])
 
     def _dismissed(self, visitor: ClientConnection, message: Bcp2Message) -> list[Effect]:
-        self._own.lose(visitor)
+        self._context.own.lose(visitor)
         return [Dismiss(visitor, message)]
 
     async def _end(self, message: bcp2_server.Register, visitor: ClientConnection) -> None:
-        mine = self._own.of(visitor)
+        mine = self._context.own.of(visitor)
         if mine is None:
             raise RemoteError(401, "register first")
         if mine.registration.client_id != message.client_id:
             raise RemoteError(404, "that is not registered here")
         await self._unregister(mine.registration)
-        self._own.lose(visitor)
+        self._context.own.lose(visitor)
         answer = bcp2_server.RegAck(message.cseq, message.client_id, 0, visitor.address)
-        self._push([PushTo(visitor, answer)])
+        self._context.push([PushTo(visitor, answer)])
 
     async def _unregister(self, registration: Registration) -> None:
         client_id, number = registration.client_id, registration.visitor.number
@@ -227,18 +214,18 @@ class Registering:
             if there is None:
                 return None
             visitor = there.registration.visitor
-            if visitor.number != number or visitor.node not in self._own.node:
+            if visitor.number != number or visitor.node not in self._context.own.node:
                 return None  # it is another connection's
             return GroupDecision(ended(state, client_id))
 
-        await self._groups.change(client_id, decide)
+        await self._context.groups.change(client_id, decide)
 
     def uses(self, visitor: ClientConnection) -> None:
         """Note that `visitor` does more with its id than to register it: it is kept for long then."""
-        mine = self._own.of(visitor)
+        mine = self._context.own.of(visitor)
         if mine is not None and not mine.registration.proven:
             mine.registration = mine.registration.used()
-            mine.used = self._now()
+            mine.used = self._context.now()
             self._settler.ask(mine.registration.client_id)
 
 
@@ -246,13 +233,3 @@ def _ack(message: bcp2_server.Register, presence: Registration) -> PushTo:
     visitor = presence.visitor
     answer = bcp2_server.RegAck(message.cseq, presence.client_id, presence.expires, visitor.address)
     return PushTo(visitor, answer)
-
-
-def dismissal(
-    own: OwnClients, visitor: ClientConnection, message: Bcp2Message
-) -> list[tuple[str, Notice]]:
-    """Return the notice that ends a connection to another server; none for one of this server."""
-    if own.connection(visitor.node, visitor.number) is not None or not visitor.node:
-        return []
-    text = strict.encode(message).decode()
-    return [(visitor.node, ToClient(visitor.number, text, ends=True))]

@@ -9,14 +9,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.directory.registrations import Registration
-from chatproto.directory.shared import GroupState, Notice
+from chatproto.directory.registrations import ClientConnection
+from chatproto.directory.shared import GroupState, Notice, ToClient
 from chatproto.directory.shared_changes import settled
-from chatproto.server.shared_directory.groups import GroupDecision, SharedGroups
-from chatproto.server.shared_directory.own import OwnClients
+from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision
+from chatproto.wire import strict
+from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import fold
-from chatproto.wire.limits import ServerLimits
 
 AT_ONCE = 32
 """Groups that are settled at the same time."""
@@ -27,29 +27,14 @@ AGAIN = 1.0
 class Settler:
     """Settles groups that were asked for: after the end of a connection, or after Redis has lost something.
 
-    Args: lost: hears which id belongs to somebody else now. notice_for: makes the notice that ends the
-    connection of somebody else, and names its node.
+    `lost` hears which id belongs to somebody else now.
     """
 
     log = Logger()
 
-    def __init__(
-        self,
-        clock: Any,
-        groups: SharedGroups,
-        own: OwnClients,
-        limits: ServerLimits,
-        now: Callable[[], float],
-        lost: Callable[[str], None],
-        notice_for: Callable[[Registration], tuple[str, Notice]],
-    ) -> None:
-        self._clock = clock
-        self._groups = groups
-        self._own = own
-        self._limits = limits
-        self._now = now
+    def __init__(self, context: DirectoryContext, lost: Callable[[str], None]) -> None:
+        self._context = context
         self._lost = lost
-        self._notice_for = notice_for
         self._pending: dict[str, str] = {}  # an id of each group
         self._under_way: set[str] = set()
         self._timer: Any = None
@@ -87,7 +72,7 @@ class Settler:
     def _settled(self, _: None, group: str) -> None:
         self._under_way.discard(group)
         if self._pending and self._timer is None and not self._stopped:
-            self._timer = self._clock.callLater(0, self._go_on)
+            self._timer = self._context.clock.callLater(0, self._go_on)
 
     def _failed(self, failure: Failure, group: str, client_id: str) -> None:
         self._under_way.discard(group)
@@ -98,20 +83,22 @@ class Settler:
             return
         self._pending.setdefault(group, client_id)
         if self._timer is None or not self._timer.active():
-            self._timer = self._clock.callLater(AGAIN, self._go_on)
+            self._timer = self._context.clock.callLater(AGAIN, self._go_on)
 
     async def _settle(self, client_id: str) -> None:
-        own, lost = self._own, list[str]()
+        context, own, lost = self._context, self._context.own, list[str]()
 
         async def decide(state: GroupState) -> GroupDecision:
             presences = own.presences.alike(client_id)
             leases = own.leases.alike(client_id)
             node, is_own = own.node.name, own.node.__contains__
-            found = settled(state, presences, leases, node, is_own, self._now(), self._limits)
+            now, limits = context.now(), context.limits
+            found = settled(state, presences, leases, node, is_own, now, limits)
             lost[:] = found.lost
-            return GroupDecision(found.state, tuple(map(self._notice_for, found.dismissed)))
+            notices = [ending(one.visitor, Error(403)) for one in found.dismissed]
+            return GroupDecision(found.state, tuple(notices))
 
-        after = await self._groups.change(client_id, decide)
+        after = await context.groups.change(client_id, decide)
         for one in lost:
             self._lost(one)
         if after is None:
@@ -124,3 +111,9 @@ class Settler:
                 own.leases.pop(one)
             elif there.number == mine.number:
                 mine.noted = there.heard
+
+
+def ending(visitor: ClientConnection, message: Bcp2Message) -> tuple[str, Notice]:
+    """Return the notice that ends a connection to another server, and the name of that server."""
+    text = strict.encode(message).decode()
+    return visitor.node, ToClient(visitor.number, text, ends=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,21 +13,15 @@ from twisted.python.failure import Failure
 
 from chatproto.directory.group import may_see
 from chatproto.directory.keyed import state_of
-from chatproto.directory.registrations import (
-    ClientConnection,
-    Effect,
-    PushTo,
-    Registration,
-)
+from chatproto.directory.registrations import ClientConnection, PushTo, Registration
 from chatproto.directory.shared import GroupState, PresenceNotice
 from chatproto.directory.shared_view import away_since
 from chatproto.directory.watchers import Watchers
-from chatproto.server.shared_directory.groups import GroupDecision, SharedGroups
-from chatproto.server.shared_directory.own import OwnClients, OwnIds
+from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision
+from chatproto.server.shared_directory.own import OwnIds
 from chatproto.wire import bcp2_server
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import fold
-from chatproto.wire.limits import ServerLimits
 
 AT_ONCE = 32
 """Ids that are asked about at the same time, after notices may have been missed."""
@@ -37,29 +30,13 @@ AGAIN = 1.0
 
 
 class SharedWatches:
-    """Ids that clients of this server watch, and what is known of each.
-
-    Args: now: the time, in seconds since 1970. push: sends effects to clients of this server.
-    """
+    """Ids that clients of this server watch, and what is known of each."""
 
     log = Logger()
 
-    def __init__(
-        self,
-        clock: Any,
-        groups: SharedGroups,
-        own: OwnClients,
-        limits: ServerLimits,
-        now: Callable[[], float],
-        push: Callable[[list[Effect]], None],
-    ) -> None:
-        self._clock = clock
-        self._groups = groups
-        self._own = own
-        self._limits = limits
-        self._now = now
-        self._push = push
-        self._watchers = Watchers(limits.watches)
+    def __init__(self, context: DirectoryContext) -> None:
+        self._context = context
+        self._watchers = Watchers(context.limits.watches)
         self._known: OwnIds[PresenceNotice] = OwnIds()
         """Watched ids, with the last that is known of each."""
         self._asked: dict[str, int] = {}  # requests to watch an id that are under way
@@ -75,12 +52,12 @@ class SharedWatches:
         try:
             state = await self._enter(peer_id, visitor)
             self._learn(PresenceNotice(peer_id, state.version, state.presences.get(peer_id)))
-            if visitor.number in self._own.connections:
+            if visitor.number in self._context.own.connections:
                 presence = self._registration(peer_id)
                 news = state_of(peer_id, presence)
                 self._watchers.add(visitor, news)
                 answer = bcp2_server.WatchAck(message.cseq, peer_id)
-                self._push([PushTo(visitor, answer), PushTo(visitor, news)])
+                self._context.push([PushTo(visitor, answer), PushTo(visitor, news)])
         finally:
             self._asked[peer_id] -= 1
             if not self._asked[peer_id]:
@@ -92,25 +69,27 @@ class SharedWatches:
         key, watches = visitor.key, visitor.watches
 
         async def decide(state: GroupState) -> GroupDecision:
-            group = self._groups.as_group(state)
+            group = self._context.groups.as_group(state)
             hidden = state.owned[peer_id].allow if peer_id in state.owned else None
             presence = group.presences.get(peer_id)
             if not may_see(key, presence, hidden, key == group.owner and peer_id in group.ids):
                 raise RemoteError(404, "no such client")
             if presence is None and group.owner is None:
                 raise RemoteError(404, "no such client")
-            if peer_id not in watches and len(watches) >= self._limits.watches:
+            if peer_id not in watches and len(watches) >= self._context.limits.watches:
                 raise RemoteError(413, "too many watches")
-            return self._entered(state)
+            return await self._entered(state)
 
-        after = await self._groups.change(peer_id, decide)
+        after = await self._context.groups.change(peer_id, decide)
         assert after is not None
         return after
 
-    def _entered(self, state: GroupState) -> GroupDecision:
+    async def _entered(self, state: GroupState) -> GroupDecision:
         """Return a group of which this server is told, under its name now."""
-        others = {node for node in state.watching if node not in self._own.node}
-        return GroupDecision(replace(state, watching=frozenset(others | {self._own.node.name})))
+        others = {node for node in state.watching if node not in self._context.own.node}
+        return GroupDecision(
+            replace(state, watching=frozenset(others | {self._context.own.node.name}))
+        )
 
     def unwatch(self, visitor: ClientConnection, peer_id: str) -> None:
         """Tell a client no more of an id."""
@@ -131,18 +110,13 @@ class SharedWatches:
 
     # What is heard.
 
-    def heard(self, notice: PresenceNotice) -> None:
-        """Handle a change of an id, here or at another server."""
+    def heard(self, notice: PresenceNotice, here: bool = False) -> None:
+        """Handle a change of an id; `here`: it was committed by this server."""
         peer_id = notice.client_id
         if peer_id in self._asked or self._watchers.watched(peer_id):
             self._learn(notice)
-        elif not self._known.alike(peer_id):
+        elif not here and not self._known.alike(peer_id):
             self._start(self._leave(peer_id))
-
-    def changed_here(self, notice: PresenceNotice) -> None:
-        """Handle a change that was committed by this server."""
-        if notice.client_id in self._asked or self._watchers.watched(notice.client_id):
-            self._learn(notice)
 
     async def _leave(self, peer_id: str) -> None:
         """Have this server told no more of an id that nobody watches."""
@@ -151,10 +125,10 @@ class SharedWatches:
             asked = any(fold(one) == state.fold for one in self._asked)
             if asked or self._known.alike(peer_id):
                 return None
-            others = {node for node in state.watching if node not in self._own.node}
+            others = {node for node in state.watching if node not in self._context.own.node}
             return GroupDecision(replace(state, watching=frozenset(others)))
 
-        await self._groups.change(peer_id, decide)
+        await self._context.groups.change(peer_id, decide)
 
     def _learn(self, notice: PresenceNotice) -> None:
         """Note what is known of a watched id now, unless something newer is, and tell who watches it."""
@@ -165,17 +139,17 @@ class SharedWatches:
         presence = self._registration(peer_id)
         if presence is not None and presence.connected:
             self._leaving.pop(peer_id, None)
-            self._push(self._watchers.tell(peer_id, "online", presence))
+            self._context.push(self._watchers.tell(peer_id, "online", presence))
         elif presence is None:
             self._leaving.pop(peer_id, None)
             last = former.presence.registration if former and former.presence else None
-            self._push(self._watchers.tell(peer_id, "offline", last))
-        elif peer_id not in self._leaving:
-            self._leaving[peer_id] = self._end_of_grace(), presence
+            self._context.push(self._watchers.tell(peer_id, "offline", last))
+        else:
+            self._leave_after_grace(peer_id, presence)
 
-    def _end_of_grace(self) -> float:
-        end: float = self._clock.seconds() + self._limits.presence_grace
-        return end
+    def _leave_after_grace(self, peer_id: str, presence: Registration) -> None:
+        end = self._context.clock.seconds() + self._context.limits.presence_grace
+        self._leaving.setdefault(peer_id, (end, presence))
 
     def _registration(self, peer_id: str) -> Registration | None:
         known = self._known.get(peer_id)
@@ -188,19 +162,19 @@ class SharedWatches:
             if known is None or known.presence is None or presence is None:
                 continue
             if presence.connected and presence.visitor.node == node:
-                away = away_since(known.presence, self._now())
+                away = away_since(known.presence, self._context.now())
                 self._known.put(peer_id, replace(known, presence=away))
-                self._leaving.setdefault(peer_id, (self._end_of_grace(), away.registration))
+                self._leave_after_grace(peer_id, away.registration)
 
     def due(self) -> None:
         """Tell that those are offline whose grace is over."""
-        now = self._clock.seconds()
+        now = self._context.clock.seconds()
         while self._leaving:
             peer_id, (at, presence) = next(iter(self._leaving.items()))
             if at > now:
                 break
             del self._leaving[peer_id]
-            self._push(self._watchers.tell(peer_id, "offline", presence))
+            self._context.push(self._watchers.tell(peer_id, "offline", presence))
 
     # After something may have been missed.
 
@@ -226,15 +200,12 @@ class SharedWatches:
                 await self._ask(peer_id)
             except StoreTrouble:
                 self._again[peer_id] = None
-                await deferLater(self._clock, AGAIN, lambda: None)
+                await deferLater(self._context.clock, AGAIN, lambda: None)
             except RemoteError:
                 pass  # it changes all the time: its next change is told
 
     async def _ask(self, peer_id: str) -> None:
-        async def decide(state: GroupState) -> GroupDecision:
-            return self._entered(state)
-
-        after = await self._groups.change(peer_id, decide)
+        after = await self._context.groups.change(peer_id, self._entered)
         known = self._known.get(peer_id)
         if after is not None and known is not None:
             self._known.put(peer_id, replace(known, version=-1))
