@@ -34,12 +34,11 @@ from chatproto.rooms.shared import OwnNode
 from chatproto.server.room_side import REQUESTS
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_connections import PlainConnection, SharedConnection
-from chatproto.server.shared_directory.calling import Calling
 from chatproto.server.shared_directory.classic import SharedClassic, SharedPairing
 from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision, SharedGroups
+from chatproto.server.shared_directory.keyed import SharedKeyed
 from chatproto.server.shared_directory.lists import SharedLists
 from chatproto.server.shared_directory.own import OwnClients
-from chatproto.server.shared_directory.registering import Registering
 from chatproto.server.shared_directory.settling import Settler
 from chatproto.server.shared_directory.watching import SharedWatches
 from chatproto.server.terminal_lines import terminal_lines
@@ -126,8 +125,7 @@ class SharedDirectory:
         self._watches = SharedWatches(context)
         self.lists = lists = SharedLists(context)
         pairing = SharedPairing(context)
-        self._registering = registering = Registering(context, settler)
-        self._calling = Calling(context, self.maker, lists, pairing, registering)
+        self._keyed = SharedKeyed(context, settler, self.maker, lists, pairing)
         self._classic = SharedClassic(
             *(context, settler, pairing, lists), lambda: self.counts[1] < limits.registrations / 2
         )
@@ -158,7 +156,7 @@ class SharedDirectory:
         """Answer what needs no look at the store; False if it does."""
         match message:
             case bcp2_server.Register():
-                return self._registering.renewed(message, visitor)
+                return self._keyed.renewed(message, visitor)
             case bcp2_server.Observe(cseq):
                 date = date_of(self._now())
                 self._push([PushTo(visitor, bcp2_server.ObserveAck(cseq, visitor.address, date))])
@@ -188,23 +186,23 @@ class SharedDirectory:
         self._own.check()
         match message:
             case bcp2_server.Register():
-                await self._registering.register(message, visitor)
+                await self._keyed.register(message, visitor)
                 self._rooms.follow(visitor)
             case bcp2_server.Bridge():
-                await self._calling.bridge(message, visitor)
+                await self._keyed.bridge(message, visitor)
             case bcp2_server.Info():
                 self._push([PushTo(visitor, await self.lists.info(message))])
             case bcp2_server.Watch():
                 if self._own.of(visitor) is None:
                     raise RemoteError(401, "register first")
-                self._registering.uses(visitor)
+                self._keyed.uses(visitor)
                 await self._watches.watch(message, visitor)
             case _:
                 raise RemoteError(405)
 
     def _take_to_rooms(self, message: Bcp2Message, visitor: ClientConnection) -> None:
         """Have the rooms answer."""
-        self._registering.uses(visitor)
+        self._keyed.uses(visitor)
         self._in_rooms.asked(visitor)
         asked = self._rooms.ask(message, visitor)
         asked.addCallback(lambda _: self._in_rooms.answered(visitor))
@@ -334,9 +332,9 @@ class SharedDirectory:
         self._start(self._tell(client_id, message))
 
     async def _tell(self, client_id: str, message: Bcp2Message) -> None:
-        found = (await self._groups.group(client_id)).presences.get(client_id)
-        if found is not None and found.connected:
-            await self._calling.tell(found.visitor, message)
+        found = await self._groups.connected(client_id)
+        if found is not None:
+            await self._keyed.send(found.visitor, message)
 
     # What the operator wants.
 
@@ -357,7 +355,7 @@ class SharedDirectory:
             notices: list[tuple[str, Notice]] = []
             if presence is not None and presence.connected:
                 gone.append(presence)
-                notices = self._registering.endings(presence.visitor, Error(403))
+                notices = self._keyed.endings(presence.visitor, Error(403))
             after = freed(state, client_id) if free else ended(state, client_id)
             return GroupDecision(after, tuple(notices))
 
@@ -400,7 +398,7 @@ class SharedDirectory:
             self._push([Dismiss(visitor, message)])
             return
         if isinstance(message, bcp2_server.Introduce):
-            self._registering.uses(visitor)
+            self._keyed.uses(visitor)
         self._push([PushTo(visitor, message)])
 
     def missed(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import DeferredLock
 
 from chatproto.directory.group import Group
-from chatproto.directory.registrations import Effect
+from chatproto.directory.registrations import ClientConnection, Effect, PushTo, Registration
 from chatproto.directory.shared import (
     GroupState,
     Notice,
@@ -20,7 +20,8 @@ from chatproto.directory.shared import (
 from chatproto.directory.shared_store import GroupChanged, SharedDirectoryStore
 from chatproto.directory.shared_view import current, group_of, nodes_of
 from chatproto.server.shared_directory.own import OwnClients
-from chatproto.wire.errors import RemoteError, StoreTrouble
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.errors import RemoteError, StoreTrouble, Unreadable
 from chatproto.wire.fields import fold
 from chatproto.wire.limits import ServerLimits
 from chatproto.wire.values import value_class
@@ -73,6 +74,17 @@ class SharedGroups:
     async def group(self, client_id: str) -> Group:
         """Load a group to decide upon. Raises StoreTrouble."""
         return self.as_group(await self.load(client_id))
+
+    async def connected(self, client_id: str) -> Registration | None:
+        """Return the registration of a connected client; None: it is not, or its group cannot be read.
+
+        Raises StoreTrouble.
+        """
+        try:
+            found = (await self.group(client_id)).presences.get(client_id)
+        except Unreadable:
+            return None
+        return found if found is not None and found.connected else None
 
     def as_group(self, state: GroupState) -> Group:
         """Return a group to decide upon, in which the connections of this server are themselves."""
@@ -173,6 +185,10 @@ class DirectoryContext:
     limits: ServerLimits
     now: Callable[[], float]
     push: Callable[[list[Effect]], None]
+
+    def tell(self, visitor: ClientConnection, message: Bcp2Message) -> None:
+        """Send a message to a client of this server."""
+        self.push([PushTo(visitor, message)])
 
 
 def is_same(after: GroupState, before: GroupState) -> bool:

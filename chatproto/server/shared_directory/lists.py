@@ -10,7 +10,6 @@ from chatproto.directory.shared import ListedClient
 from chatproto.server.shared_directory.groups import DirectoryContext
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.errors import Unreadable
 from chatproto.wire.fields import Contact
 
 PAGE = 200
@@ -92,15 +91,8 @@ class SharedLists:
             return None
         if not is_loopback(one.host) or source.local:
             return Contact(one.client_id, one.host, one.port)
-        try:
-            presence = (await self._context.groups.group(one.client_id)).presences.get(
-                one.client_id
-            )
-        except Unreadable:
-            return None
-        if presence is None or not presence.connected:
-            return None
-        return open_contact(presence, source)
+        presence = await self._context.groups.connected(one.client_id)
+        return open_contact(presence, source) if presence is not None else None
 
     async def _is_there(self, one: ListedClient) -> bool:
         return not one.node or await self._context.store.left_at(one.node) is None

@@ -1,27 +1,24 @@
-"""Answer REGISTER of clients with keys: load the group, decide, reserve the id, commit (PROTOCOL.md, 3)."""
+"""Answer REGISTER and BRIDGE of clients with keys at a server of several (PROTOCOL.md, section 3)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from chatproto.directory.group import KeyIds, RegisterDecision, granted, is_silent
+from chatproto.directory.introducing import IntroductionMaker
 from chatproto.directory.keyed import count_new_id, new_ids_limiter
-from chatproto.directory.registrations import (
-    ClientConnection,
-    Dismiss,
-    Effect,
-    PushTo,
-    Registration,
-)
-from chatproto.directory.shared import GroupState, Notice, SharedPresence
+from chatproto.directory.registrations import ClientConnection, Dismiss, Effect, Registration
+from chatproto.directory.shared import GroupState, ListedClient, Notice, SharedPresence, ToClient
 from chatproto.directory.shared_changes import OwnPresence, ended, registered
 from chatproto.directory.shared_store import NoRoom
-from chatproto.server.shared_directory.classic import NOTED
+from chatproto.server.shared_directory.classic import NOTED, SharedPairing
 from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision
+from chatproto.server.shared_directory.lists import SharedLists
 from chatproto.server.shared_directory.settling import Settler, ending
-from chatproto.wire import bcp2_server
+from chatproto.wire import bcp2_server, strict
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import Contact
 
 LATE = 5.0
 """Seconds by which the clocks of two servers differ at most."""
@@ -29,12 +26,26 @@ UNCOMMITTED = 60.0
 """Seconds after which a reservation whose id the key does not own is nobody's: its request has ended."""
 
 
-class Registering:
-    """Registers clients of this server."""
+class SharedKeyed:
+    """Registers clients of this server, and introduces them to others.
 
-    def __init__(self, context: DirectoryContext, settler: Settler) -> None:
+    Each server counts the introductions of its own clients. A client at another server that watches the
+    caller cannot be told from a stranger; one that allows it can.
+    """
+
+    def __init__(
+        self,
+        context: DirectoryContext,
+        settler: Settler,
+        maker: IntroductionMaker,
+        lists: SharedLists,
+        pairing: SharedPairing,
+    ) -> None:
         self._context = context
         self._settler = settler
+        self._maker = maker
+        self._lists = lists
+        self._pairing = pairing
         self._new_ids = new_ids_limiter(context.limits)
 
     def renewed(self, message: bcp2_server.Register, visitor: ClientConnection) -> bool:
@@ -53,7 +64,7 @@ class Registering:
             and visitor.open == message.open
         )
         if same:
-            self._context.push([_ack(message, known)])
+            self._context.tell(visitor, _ack(message, known))
         return same
 
     async def register(self, message: bcp2_server.Register, visitor: ClientConnection) -> None:
@@ -189,7 +200,7 @@ class Registering:
                 await self._unregister(former.registration)
             except RemoteError:
                 self._settler.ask(former.registration.client_id)
-        self._context.push([_ack(message, presence)])
+        self._context.tell(visitor, _ack(message, presence))
 
     def _dismissed(self, visitor: ClientConnection, message: Bcp2Message) -> list[Effect]:
         self._context.own.lose(visitor)
@@ -204,7 +215,7 @@ class Registering:
         await self._unregister(mine.registration)
         self._context.own.lose(visitor)
         answer = bcp2_server.RegAck(message.cseq, message.client_id, 0, visitor.address)
-        self._context.push([PushTo(visitor, answer)])
+        self._context.tell(visitor, answer)
 
     async def _unregister(self, registration: Registration) -> None:
         client_id, number = registration.client_id, registration.visitor.number
@@ -228,8 +239,76 @@ class Registering:
             mine.used = self._context.now()
             self._settler.ask(mine.registration.client_id)
 
+    # BRIDGE.
 
-def _ack(message: bcp2_server.Register, presence: Registration) -> PushTo:
-    visitor = presence.visitor
-    answer = bcp2_server.RegAck(message.cseq, presence.client_id, presence.expires, visitor.address)
-    return PushTo(visitor, answer)
+    async def bridge(self, message: bcp2_server.Bridge, visitor: ClientConnection) -> None:
+        """Introduce `visitor`, and answer. Raises RemoteError."""
+        mine = self._context.own.of(visitor)
+        if mine is None:
+            raise RemoteError(401, "register first")
+        self.uses(visitor)
+        caller, now = mine.registration, self._context.clock.seconds()
+        if not message.peer_id:
+            await self._anybody(message, caller)
+            return
+        group = await self._context.groups.group(message.peer_id)
+        try:
+            callee = group.decide_bridge(message.peer_id, caller.key)
+        except RemoteError:
+            self._maker.in_vain(caller.key, now)
+            raise
+        if isinstance(callee, Contact):
+            self._context.tell(visitor, _classic(message.cseq, callee))
+            return
+        await self._introduce(message.cseq, caller, callee)
+
+    async def _anybody(self, message: bcp2_server.Bridge, caller: Registration) -> None:
+        """Introduce the listed client of another key that registered last."""
+
+        async def wanted(one: ListedClient) -> bool:
+            if one.key == caller.key:
+                return False
+            callee = await self._context.groups.connected(one.client_id)
+            if callee is None or not callee.listed:
+                return False
+            await self._introduce(message.cseq, caller, callee)
+            return True
+
+        if await self._lists.newest(wanted):
+            return
+        there = await self._pairing.partner(caller.client_id, keyed=True) if caller.open else None
+        cseq = message.cseq
+        answer = _classic(cseq, there) if there else bcp2_server.BridgeAck(cseq)
+        self._context.tell(caller.visitor, answer)
+
+    async def _introduce(self, cseq: int, caller: Registration, callee: Registration) -> None:
+        known = caller.client_id in callee.visitor.watches
+        answer, told = self._maker.introduce(
+            cseq, caller, callee, known, self._context.clock.seconds()
+        )
+        there = callee.visitor
+        if not there.node:
+            self.uses(there)
+        if not await self.send(there, told):
+            raise RemoteError(480, "their server has just gone")
+        self._context.tell(caller.visitor, answer)
+
+    async def send(self, visitor: ClientConnection, message: Bcp2Message) -> bool:
+        """Send a message to a client, wherever it is connected; False if its server is there no more.
+
+        Raises: StoreTrouble.
+        """
+        if not visitor.node:
+            self._context.tell(visitor, message)
+            return True
+        text = strict.encode(message).decode()
+        return await self._context.store.send(visitor.node, ToClient(visitor.number, text))
+
+
+def _ack(message: bcp2_server.Register, presence: Registration) -> bcp2_server.RegAck:
+    address = presence.visitor.address
+    return bcp2_server.RegAck(message.cseq, presence.client_id, presence.expires, address)
+
+
+def _classic(cseq: int, there: Contact) -> bcp2_server.BridgeAck:
+    return bcp2_server.BridgeAck(cseq, there.client_id, addresses=((there.host, there.port),))
