@@ -21,8 +21,8 @@ from chatproto.rooms.effects import (
 from chatproto.rooms.guard import RoomGuard
 from chatproto.rooms.history import RoomStore
 from chatproto.rooms.lobby import OPERATOR
-from chatproto.rooms.moderation import Actor, Decision, Moderation, find_target
-from chatproto.rooms.policy import OVER, RoomPolicy, hashed, subject
+from chatproto.rooms.moderation import Actor, Decision, Moderation, find_target, ousted
+from chatproto.rooms.policy import RoomPolicy, hashed, subject
 from chatproto.rooms.room import LOBBY, Member, Room
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.actions import marked
@@ -44,6 +44,24 @@ class _Stay:
 
     client_id: str
     rooms: dict[str, Room] = field(default_factory=dict)
+
+
+def refusal(message: Bcp2Message, error: RemoteError) -> Error:
+    """Return the ERROR that answers a request."""
+    retry = RETRY_AFTER if error.status in (429, 503) else None
+    if isinstance(error, Later):
+        retry = max(1, error.retry_after)
+    return Error(error.status, getattr(message, "cseq", None), retry_after=retry, why=error.why)
+
+
+def asked_page(
+    message: bcp2_rooms.History, limits: ServerLimits
+) -> tuple[str, int | None, int | None, int, int]:
+    """Return the arguments of a store's `page` for HISTORY. Raises RemoteError 400."""
+    if message.after is not None and message.before is not None:
+        raise RemoteError(400, "After and Before")
+    most = min(message.limit or limits.history_page, limits.history_page)
+    return message.room, message.after, message.before, most, limits.history_page_bytes
 
 
 class RoomAnswers:
@@ -96,14 +114,7 @@ class RoomAnswers:
         try:
             return self._answer(message, guest, now)
         except RemoteError as error:
-            retry = RETRY_AFTER if error.status in (429, 503) else None
-            if isinstance(error, Later):
-                retry = max(1, error.retry_after)
-            cseq = getattr(message, "cseq", None)
-            return [
-                TellMember(guest, Error(error.status, cseq, retry_after=retry, why=error.why)),
-                *self._notices(),
-            ]
+            return [TellMember(guest, refusal(message, error)), *self._notices()]
 
     def guard(self, message: Bcp2Message, guest: Member, now: float) -> list[Effect]:
         """Count `message`, which is no SAY; what its owner is to be told of guesses at a room's key.
@@ -119,20 +130,11 @@ class RoomAnswers:
         if room is None:
             guard.count_new(guest.host, now)
             return []
-        if not room.policy.secret or room.policy.invited_only:
-            return []
-        if not room.policy.is_guess(guest.key, message.secret, now):
-            if message.secret:
-                guard.check_guesses(room.name, guest.key, guest.host, now)
-                guard.was_right(room.name, guest.key)
-            return []
-        guard.check_guesses(room.name, guest.key, guest.host, now)
-        wait = guard.guessed(room.name, guest.key, guest.host, now)
-        if not wait:
-            return []
-        until = date_of(self._date(now + wait))
-        news = bcp2_rooms.Changed(room.name, "ban", key=guest.key, until=until)
-        self._told = [TellMember(one, news) for one in room.keepers(now)]
+        wait = guard.check_secret(room.policy, guest.key, guest.host, message.secret, now, now)
+        if wait:
+            until = date_of(self._date(now + wait))
+            news = bcp2_rooms.Changed(room.name, "ban", key=guest.key, until=until)
+            self._told = [TellMember(one, news) for one in room.keepers(now)]
         return []
 
     def _notices(self) -> list[Effect]:
@@ -359,14 +361,8 @@ class RoomAnswers:
         raise RemoteError(503, "too many rooms")
 
     def _page(self, message: bcp2_rooms.History, guest: Member) -> Show:
-        cseq, name, limits = message.cseq, message.room, self.limits
-        if message.after is not None and message.before is not None:
-            raise RemoteError(400, "After and Before")
-        most = min(message.limit or limits.history_page, limits.history_page)
-        page = self._history.page(
-            name, message.after, message.before, most, limits.history_page_bytes
-        )
-        ack = bcp2_rooms.HistoryAck(cseq, name, len(page.lines), page.more)
+        page = self._history.page(*asked_page(message, self.limits))
+        ack = bcp2_rooms.HistoryAck(message.cseq, message.room, len(page.lines), page.more)
         return Show(guest, page.lines, ack)
 
     def _list(self, message: bcp2_rooms.Rooms, guest: Member, stay: _Stay) -> Bcp2Message:
@@ -419,17 +415,10 @@ class RoomAnswers:
         news = decision.news
         if news is None:
             return effects
-        gone = [decision.kicked] if decision.kicked else []
-        ban, policy = decision.ban, room.policy
-        if ban is not None:
-            over = OVER[actor.role(policy, now)]
-            gone = sorted(
-                one
-                for one in room.covered(ban, now)
-                if one not in room.members or policy.role(room.members[one].key, now) in over
-            )
+        ban = decision.ban
         parted = [
-            bcp2_rooms.Parted(room.name, one, "kicked" if ban is None else "banned") for one in gone
+            bcp2_rooms.Parted(room.name, one, "kicked" if ban is None else "banned")
+            for one in ousted(decision, room, room.policy, actor, now)
         ]
         for one in parted:
             member = room.members.get(one.peer_id)

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from math import ceil
 
 from chatproto.net.rate_limiter import RateLimiters
-from chatproto.rooms.policy import network
+from chatproto.rooms.policy import RoomPolicy, network
 from chatproto.wire.errors import Later, RemoteError
 from chatproto.wire.limits import ServerLimits
 
@@ -67,6 +67,24 @@ class RoomGuard:
         address = address_of(host)
         if not self._new.allow(address, now):
             raise Later("too many new rooms", ceil(min(self._new.wait(address, now), HOUR)))
+
+    def check_secret(
+        self, policy: RoomPolicy, key: str, host: str, secret: str, now: float, rooms_now: float
+    ) -> float:
+        """Count `secret` if it is a wrong key of a room; return the seconds for which the next is refused.
+
+        `rooms_now`: time of the rooms, whose policy has its own. Raises Later for too many wrong keys.
+        """
+        if not policy.secret or policy.invited_only:
+            return 0.0
+        is_guess = policy.is_guess(key, secret, rooms_now)
+        if not is_guess and not secret:
+            return 0.0
+        self.check_guesses(policy.name, key, host, now)
+        if is_guess:
+            return self.guessed(policy.name, key, host, now)
+        self.was_right(policy.name, key)
+        return 0.0
 
     def check_guesses(self, room: str, key: str, host: str, now: float) -> None:
         """Raise Later if `key`, or its address, gave too many wrong keys of `room`.

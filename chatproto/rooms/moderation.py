@@ -118,6 +118,21 @@ class Decision:
     invited: str = ""
 
 
+def ousted(
+    decision: Decision, room: Room, policy: RoomPolicy, actor: Actor, now: float
+) -> list[str]:
+    """Return the ids of members of a room with `policy` whom a decision of `actor` puts out."""
+    ban = decision.ban
+    if ban is None:
+        return [decision.kicked] if decision.kicked else []
+    over = OVER[actor.role(policy, now)]
+    return sorted(
+        one
+        for one in room.covered(ban, now)
+        if one in room.plain or policy.role(room.members[one].key, now) in over
+    )
+
+
 class Moderation:
     """Rules of moderation.
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from chatproto.net.clock import Times
 from chatproto.rooms.effects import Effect, LookAgain, PutOut, Spread, Talk, TellMember
 from chatproto.rooms.history import RoomLine
 from chatproto.rooms.lobby import OPERATOR
@@ -22,26 +21,21 @@ from chatproto.rooms.shared import (
     RoomEvent,
     RoomSeat,
 )
-from chatproto.server.room_delivery import RoomDelivery
-from chatproto.server.shared_rooms.views import Asker, RoomViews
+from chatproto.server.shared_rooms.views import Asker, RoomsContext
 from chatproto.stdio.printable import printable
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import LINES, Bcp2Message
-from chatproto.wire.limits import ServerLimits
 
 
 class RoomEvents:
-    """Turns events into messages. `delivery` sends them; `times` gives the time of the rooms."""
+    """Turns events into messages."""
 
     log = Logger()
 
-    def __init__(
-        self, views: RoomViews, delivery: RoomDelivery, limits: ServerLimits, times: Times
-    ) -> None:
-        self._views = views
-        self._delivery = delivery
-        self._limits = limits
-        self._times = times
+    def __init__(self, context: RoomsContext) -> None:
+        self._context = context
+        self._views = context.views
+        self._delivery = context.delivery
 
     def happened(self, copy: RoomCopy, event: RoomEvent) -> tuple[str, RoomSeat] | None:
         """Tell the members who are here; return a member that must enter again, with its place."""
@@ -87,7 +81,9 @@ class RoomEvents:
     def _show_talk(self, talk: Talk) -> None:
         """Show those in bare text a line that was said at another server, or by an operator."""
         operator = f"{OPERATOR}> {printable(talk.text)}"
-        self.show(operator if talk.sender == OPERATOR else shown_line(talk, self._times.wall()))
+        self.show(
+            operator if talk.sender == OPERATOR else shown_line(talk, self._delivery.times.wall())
+        )
 
     def show(self, line: str) -> None:
         """Send `line` to those who are in the lobby in bare text at this server."""
@@ -105,7 +101,7 @@ class RoomEvents:
         if asker is not None:
             self.answer_join(asker, room, copy)
         if former is None and not known:
-            role = room.shown_role(client_id, self._times.monotonic())
+            role = room.shown_role(client_id, self._delivery.times.monotonic())
             joined = bcp2_rooms.Joined(room.name, client_id, role)
             self._delivery.carry_out([Spread(room, joined, guest, plain=bool(seat.key))])
             if not seat.key and not self._views.is_own(seat.node):
@@ -116,14 +112,14 @@ class RoomEvents:
         message = asker.joining.pop(room.name, None)
         if message is None:
             return
-        now = self._times.monotonic()
+        now = self._delivery.times.monotonic()
         role = room.shown_role(asker.client_id or "", now)
-        next_id, members = room.page("", min(self._limits.info_lines, LINES), now)
+        next_id, members = room.page("", min(self._context.limits.info_lines, LINES), now)
         ack = bcp2_rooms.JoinAck(
             *(message.cseq, room.name, len(room), copy.last, role),
             *(copy.policy.topic, next_id, members),
         )
-        self._delivery.carry_out([TellMember(asker.visitor, ack)])
+        self._context.tell(asker, ack)
         self._delivery.joined(asker.visitor, room.name)
 
     def left(self, room: Room, client_id: str, reason: str) -> tuple[str, RoomSeat] | None:
@@ -151,20 +147,19 @@ class RoomEvents:
         if stays and not put_out:
             return client_id, self._views.plain_seat()
         if stays is None:
-            self.show(shown_line(parted, self._times.wall()))
+            self.show(shown_line(parted, self._delivery.times.wall()))
         self._views.plain.pop(client_id, None)
         return None
 
     def tell_parted(self, asker: Asker, name: str) -> None:
         """Tell a client that it is in a room no more, for no reason of its own."""
-        parted = bcp2_rooms.Parted(name, asker.client_id or "", "")
-        self._delivery.carry_out([TellMember(asker.visitor, parted)])
+        self._context.tell(asker, bcp2_rooms.Parted(name, asker.client_id or "", ""))
 
     def tell_changes(
         self, view: Room, here: list[Asker], others: Iterable[str], gone: Iterable[str]
     ) -> None:
         """Tell members who were in a former view of a room who is in the new one, and who has left."""
-        now, name = self._times.monotonic(), view.name
+        now, name = self._delivery.times.monotonic(), view.name
         news: list[Bcp2Message] = [
             *(bcp2_rooms.Parted(name, one, "") for one in gone if one not in view.members),
             *(bcp2_rooms.Joined(name, one, view.shown_role(one, now)) for one in sorted(others)),

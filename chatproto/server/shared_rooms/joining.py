@@ -11,15 +11,12 @@ from chatproto.rooms.guard import RoomGuard
 from chatproto.rooms.policy import RoomPolicy, hashed
 from chatproto.rooms.room import LOBBY
 from chatproto.rooms.shared import RoomCopy
-from chatproto.rooms.shared_store import SharedRoomStore
-from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.shared_rooms.events import RoomEvents
-from chatproto.server.shared_rooms.presence import LOBBY_POLICY, TRIES, RoomPresence
-from chatproto.server.shared_rooms.views import Asker, RemoteMember, RoomViews
+from chatproto.server.shared_rooms.presence import TRIES, RoomPresence
+from chatproto.server.shared_rooms.views import Asker, RemoteMember, RoomsContext
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError, Unreadable
-from chatproto.wire.limits import ServerLimits
 
 EXAMINED = 64
 """Unused rooms that are looked at for one that can be forgotten."""
@@ -28,38 +25,29 @@ EXAMINED = 64
 class Joining:
     """Answers JOIN.
 
-    Args: guard: counts new rooms and wrong keys, by the clock of this server, `seconds`. tell: sends a
-    message to a client, wherever it is. now: time of the rooms.
+    Args: guard: counts new rooms and wrong keys, by the clock of this server. tell: sends a message to a
+    client, wherever it is.
     """
 
     def __init__(
         self,
-        store: SharedRoomStore,
+        context: RoomsContext,
         presence: RoomPresence,
-        views: RoomViews,
         events: RoomEvents,
-        delivery: RoomDelivery,
         guard: RoomGuard,
-        limits: ServerLimits,
-        seconds: Callable[[], float],
-        now: Callable[[], float],
         tell: Callable[[str, Bcp2Message], None],
     ) -> None:
-        self._store = store
+        self._context = context
+        self._views = context.views
         self._presence = presence
-        self._views = views
         self._events = events
-        self._delivery = delivery
         self._guard = guard
-        self._limits = limits
-        self._seconds = seconds
-        self._now = now
         self._tell = tell
 
     async def join(self, message: bcp2_rooms.Join, asker: Asker, client_id: str) -> None:
         """Have `asker` in the room; it is answered when the event comes back. Raises RemoteError."""
         name = message.room
-        if name not in asker.rooms and len(asker.rooms) >= self._limits.rooms_per_client:
+        if name not in asker.rooms and len(asker.rooms) >= self._context.limits.rooms_per_client:
             raise RemoteError(413, "too many rooms")
         async with self._presence.using(name):
             asker.joining[name] = message
@@ -75,7 +63,7 @@ class Joining:
             if asker.gone:
                 return
             self._check_secret(copy, message, asker)
-            host, secret, now = visitor.host, message.secret, self._now()
+            host, secret, now = visitor.host, message.secret, self._context.now()
             copy.policy.check_entry(client_id, visitor.key, host, secret, now)
             if self._views.rooms[name].has_plain_like(client_id):
                 raise RemoteError(409, "somebody in bare text has that name")
@@ -107,20 +95,17 @@ class Joining:
 
     async def _opened(self, message: bcp2_rooms.Join, asker: Asker) -> RoomCopy:
         """Watch the room that `message` names; make it if there is none."""
-        name, visitor = message.room, asker.visitor
-        try:
-            return await self._presence.watched(name)
-        except RemoteError as error:
-            if error.status != 404:
-                raise
-        now = self._now()
+        name, visitor, now = message.room, asker.visitor, self._context.now()
         if name == LOBBY:
-            return await self._presence.created(LOBBY_POLICY, now)
-        self._guard.count_new(visitor.host, self._seconds())
-        most = self._limits.rooms_per_owner
-        if not await self._store.reserve(visitor.key, name, most, now):
+            return await self._presence.lobby()
+        found = await self._presence.found(name)
+        if found is not None:
+            return found
+        self._guard.count_new(visitor.host, self._context.clock.seconds())
+        most = self._context.limits.rooms_per_owner
+        if not await self._context.store.reserve(visitor.key, name, most, now):
             raise RemoteError(413, "too many rooms of one key")
-        if await self._store.count() >= self._limits.rooms:
+        if await self._context.store.count() >= self._context.limits.rooms:
             await self._make_room(visitor.key, now)
         secret = hashed(name, message.secret)
         policy = RoomPolicy(name, visitor.key, secret=secret, used=now, version=1)
@@ -131,43 +116,36 @@ class Joining:
 
         Raises RemoteError 503 if there is none: what others own and have said stays.
         """
-        for name in await self._store.unused(now + 1.0, EXAMINED):
+        for name in await self._context.store.unused(now + 1.0, EXAMINED):
             if name == LOBBY:
                 continue
             try:
-                state, _ = await self._store.read(name)
+                state, _ = await self._context.store.read(name)
             except Unreadable:
                 continue
             if state.policy.owner != key:
-                page = await self._store.page(name, None, None, 1, 1)
+                page = await self._context.store.page(name, None, None, 1, 1)
                 if page.lines:
                     continue
-            if await self._store.forget(state.policy):
+            if await self._context.store.forget(state.policy):
                 return
         raise RemoteError(503, "too many rooms")
 
     def _check_secret(self, copy: RoomCopy, message: bcp2_rooms.Join, asker: Asker) -> None:
         """Count guesses at the room's key. Raises Later for too many."""
-        policy, visitor, now = copy.policy, asker.visitor, self._seconds()
-        if not policy.secret or policy.invited_only:
-            return
-        place = policy.name, visitor.key, visitor.host, now
-        if not policy.is_guess(visitor.key, message.secret, self._now()):
-            if message.secret:
-                self._guard.check_guesses(*place)
-                self._guard.was_right(policy.name, visitor.key)
-            return
-        self._guard.check_guesses(*place)
-        wait = self._guard.guessed(*place)
+        visitor, times = asker.visitor, (self._context.clock.seconds(), self._context.now())
+        wait = self._guard.check_secret(
+            copy.policy, visitor.key, visitor.host, message.secret, *times
+        )
         if wait:
             self._tell_keepers(copy, visitor.key, wait)
 
     def _tell_keepers(self, copy: RoomCopy, key: str, wait: float) -> None:
         """Tell the owner and the ops that a key guesses, and for how long it may not."""
-        until = date_of(Wall(self._now() + wait))
+        until = date_of(Wall(self._context.now() + wait))
         news = bcp2_rooms.Changed(copy.policy.name, "ban", key=key, until=until)
-        for one in self._views.rooms[copy.policy.name].keepers(self._now()):
+        for one in self._views.rooms[copy.policy.name].keepers(self._context.now()):
             if isinstance(one, RemoteMember):
                 self._tell(one.client_id or "", news)
             else:
-                self._delivery.carry_out([TellMember(one, news)])
+                self._context.delivery.carry_out([TellMember(one, news)])

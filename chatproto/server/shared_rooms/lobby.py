@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from chatproto.rooms.policy import subject
 from chatproto.rooms.room import LOBBY, Room
 from chatproto.rooms.shared import SpokenBy
-from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
 from chatproto.server.shared_rooms.presence import LOBBY_POLICY, TRIES, RoomPresence
-from chatproto.server.shared_rooms.views import RoomViews
+from chatproto.server.shared_rooms.views import RoomsContext
 
 
 class SharedLobby:
-    """Has those in bare text at this server in the lobby. `now`: time of the rooms.
+    """Has those in bare text at this server in the lobby.
 
     There may be two of a name for a moment, at two servers: they are shown as one.
     """
 
-    def __init__(
-        self,
-        store: SharedRoomStore,
-        watch: SharedRoomWatch,
-        presence: RoomPresence,
-        views: RoomViews,
-        now: Callable[[], float],
-    ) -> None:
-        self._store = store
-        self._watch = watch
+    def __init__(self, context: RoomsContext, presence: RoomPresence) -> None:
+        self._context = context
+        self._views = context.views
         self._presence = presence
-        self._views = views
-        self._now = now
 
     # What its port tells.
 
@@ -58,14 +48,14 @@ class SharedLobby:
 
     def may_speak(self, name: str) -> bool:
         """Return True if `name` is not muted."""
-        return not self._room().policy.is_muted(subject(name, ""), self._now())
+        return not self._room().policy.is_muted(subject(name, ""), self._context.now())
 
     def admits(self, name: str, host: str = "") -> bool:
         """Return True if `name` may enter from `host`: it is free at all servers, and not banned."""
         room = self._room()
         if room.has_member_like(name) or (name in room.plain and name not in self._views.plain):
             return False
-        return not room.policy.is_banned(name, "", host, self._now())
+        return not room.policy.is_banned(name, "", host, self._context.now())
 
     def _room(self) -> Room:
         return self._views.rooms.get(LOBBY) or Room(LOBBY_POLICY)
@@ -82,11 +72,4 @@ class SharedLobby:
     async def _say(self, name: str, text: str) -> None:
         async with self._presence.using(LOBBY):
             copy, by = await self._presence.lobby(), SpokenBy(self._views.node, 0, 0)
-            line = name, self._now(), text, by
-            for _ in range(TRIES):
-                try:
-                    policy = copy.policy
-                    await self._store.say(LOBBY, policy.version, policy.history, [line], copy.last)
-                    break
-                except Conflict:
-                    await self._watch.refresh(LOBBY)
+            await self._presence.say(LOBBY, copy, (name, self._context.now(), text, by))

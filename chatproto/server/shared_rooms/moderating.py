@@ -7,18 +7,22 @@ from typing import Any
 
 from chatproto.directory.registrations import ClientConnection
 from chatproto.rooms.effects import TellMember
-from chatproto.rooms.moderation import Actor, Decision, Moderation, TargetClient, find_target
-from chatproto.rooms.policy import OVER
+from chatproto.rooms.moderation import (
+    Actor,
+    Decision,
+    Moderation,
+    TargetClient,
+    find_target,
+    ousted,
+)
 from chatproto.rooms.room import Room
 from chatproto.rooms.shared import RoomCopy, RoomSeat
-from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
-from chatproto.server.room_delivery import RoomDelivery
+from chatproto.rooms.shared_store import Conflict
 from chatproto.server.shared_rooms.presence import TRIES, RoomPresence
-from chatproto.server.shared_rooms.views import RoomViews
+from chatproto.server.shared_rooms.views import RoomsContext
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import ServerLimits
 
 LookUp = Callable[[str, str], Awaitable[tuple[str | None, bool]]]
 
@@ -26,29 +30,21 @@ LookUp = Callable[[str, str], Awaitable[tuple[str | None, bool]]]
 class Moderating:
     """Answers requests of moderators.
 
-    Args: now: time of the rooms. look_up: the key that owns an id, or None, and whether a key may know of
-    the id. tell: sends a message to a client, wherever it is.
+    Args: look_up: the key that owns an id, or None, and whether a key may know of the id. tell: sends a
+    message to a client, wherever it is.
     """
 
     def __init__(
         self,
-        store: SharedRoomStore,
-        watch: SharedRoomWatch,
+        context: RoomsContext,
         presence: RoomPresence,
-        views: RoomViews,
-        delivery: RoomDelivery,
-        limits: ServerLimits,
-        now: Callable[[], float],
         look_up: LookUp,
         tell: Callable[[str, Bcp2Message], None],
     ) -> None:
-        self._store = store
-        self._watch = watch
+        self._context = context
+        self._views = context.views
         self._presence = presence
-        self._views = views
-        self._delivery = delivery
-        self._rules = Moderation(limits)
-        self._now = now
+        self._rules = Moderation(context.limits)
         self._look_up = look_up
         self._tell = tell
 
@@ -63,7 +59,7 @@ class Moderating:
             room, copy = self._views.rooms.get(name), self._views.copies.get(name)
             if room is None or copy is None:
                 raise RemoteError(404, "not in that room")
-            now = self._now()
+            now = self._context.now()
             named = getattr(message, "peer_id", "")
             target = await self._target(named, room, actor)
             decision = self._rules.decide(message, copy.policy, actor, target, now)
@@ -71,13 +67,13 @@ class Moderating:
                 try:
                     news = self._news(decision, guest)
                     by = self._place(copy, actor, guest) if guest is not None else None
-                    event = await self._store.change(copy, decision.policy, news, now, by)
+                    event = await self._context.store.change(copy, decision.policy, news, now, by)
                 except Conflict:
-                    await self._watch.refresh(name)
+                    await self._context.watch.refresh(name)
                     continue
-                await self._watch.reached(name, event)
+                await self._context.watch.reached(name, event)
             if guest is not None:
-                self._delivery.carry_out([TellMember(guest, decision.ack)])
+                self._context.delivery.carry_out([TellMember(guest, decision.ack)])
             if decision.invited:
                 self._tell(decision.invited, bcp2_rooms.Invited(name, actor.client_id))
             await self._eject(name, decision, actor)
@@ -108,19 +104,11 @@ class Moderating:
         if ban is None and not decision.kicked:
             return
         if ban is not None:
-            await self._watch.refresh(name)
+            await self._context.watch.refresh(name)
         room, copy = self._views.rooms.get(name), self._views.copies.get(name)
         if room is None or copy is None:
             return
-        now = self._now()
-        gone = [decision.kicked] if decision.kicked else []
-        if ban is not None:
-            over = OVER[actor.role(copy.policy, now)]
-            gone = sorted(
-                one
-                for one in room.covered(ban, now)
-                if one in room.plain or copy.policy.role(room.members[one].key, now) in over
-            )
+        gone = ousted(decision, room, copy.policy, actor, self._context.now())
         seats = [(one, copy.members[one]) for one in gone if one in copy.members]
         if seats:
             await self._presence.put_out(name, seats, "kicked" if ban is None else "banned")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.room import LOBBY, Room
-from chatproto.rooms.shared import MemberEntered, RoomCopy, RoomEvent, RoomSeat
-from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
+from chatproto.rooms.shared import MemberEntered, RoomCopy, RoomEvent, RoomSeat, SpokenBy
+from chatproto.rooms.shared_store import Conflict
 from chatproto.server.shared_rooms.events import RoomEvents
-from chatproto.server.shared_rooms.views import Asker, RoomViews
+from chatproto.server.shared_rooms.views import Asker, RoomsContext
 from chatproto.wire.errors import RemoteError, StoreTrouble
 
 TRIES = 16
@@ -26,29 +26,18 @@ LOBBY_POLICY = RoomPolicy(LOBBY, version=1)
 
 
 class RoomPresence:
-    """Watched rooms. `now`: time of the rooms, in seconds; `keeps_lobby`: this server has a port for it."""
+    """Watched rooms. `keeps_lobby`: this server has a port for the lobby in bare text."""
 
     log = Logger()
 
-    def __init__(
-        self,
-        store: SharedRoomStore,
-        watch: SharedRoomWatch,
-        views: RoomViews,
-        events: RoomEvents,
-        now: Callable[[], float],
-        keeps_lobby: bool,
-    ) -> None:
-        self._store = store
-        self._watch = watch
-        self._views = views
+    def __init__(self, context: RoomsContext, events: RoomEvents, keeps_lobby: bool) -> None:
+        self._context = context
+        self._views = context.views
         self._events = events
-        self._now = now
         self._keeps_lobby = keeps_lobby
         self._uses: Counter[str] = Counter()  # requests that are under way, by room
-        self._doubtful: set[str] = (
-            set()
-        )  # rooms of which it is not known who of this server is in them
+        # Rooms of which it is not known who of this server is in them.
+        self._doubtful: set[str] = set()
 
     def start(self, work: Coroutine[Any, Any, None], name: str = "") -> None:
         """Run what nobody waits for. Trouble of the store is named by the store.
@@ -77,7 +66,7 @@ class RoomPresence:
 
     async def watched(self, name: str) -> RoomCopy:
         """Watch a room. Raises RemoteError: 404 if there is none, 409 if one looks like it."""
-        copy = await self._watch.watch(name, self)
+        copy = await self._context.watch.watch(name, self)
         if self._views.copies.get(name) is not copy:
             self._views.add(copy)
         return copy
@@ -85,19 +74,36 @@ class RoomPresence:
     async def created(self, policy: RoomPolicy, now: float) -> RoomCopy:
         """Make a room, unless there is one by now, and watch it."""
         try:
-            await self._store.create(policy, now)
+            await self._context.store.create(policy, now)
         except Conflict:
             pass  # somebody else has made it just now
         return await self.watched(policy.name)
 
-    async def lobby(self) -> RoomCopy:
-        """Watch the lobby; make it if there is none."""
+    async def found(self, name: str) -> RoomCopy | None:
+        """Watch a room; None if there is none. Raises RemoteError 409 if one looks like it."""
         try:
-            return await self.watched(LOBBY)
+            return await self.watched(name)
         except RemoteError as error:
             if error.status != 404:
                 raise
-        return await self.created(LOBBY_POLICY, self._now())
+            return None
+
+    async def lobby(self) -> RoomCopy:
+        """Watch the lobby; make it if there is none."""
+        found = await self.found(LOBBY)
+        return found or await self.created(LOBBY_POLICY, self._context.now())
+
+    async def say(self, name: str, copy: RoomCopy, line: tuple[str, float, str, SpokenBy]) -> None:
+        """Say a line whose speaker needs no place in the room. Raises RemoteError."""
+        for _ in range(TRIES):
+            try:
+                policy = copy.policy
+                version, kept = policy.version, policy.history
+                await self._context.store.say(name, version, kept, [line], copy.last)
+                return
+            except Conflict:
+                await self._context.watch.refresh(name)
+        raise RemoteError(503, "the room changes all the time")
 
     def let_go(self, name: str) -> None:
         """Watch a room no more if no client of this server is in it, or is about to be."""
@@ -106,7 +112,7 @@ class RoomPresence:
         del self._uses[name]
         if name in self._views.copies and not self._views.is_used(name):
             self._views.drop(name)
-            self._watch.forget(name)
+            self._context.watch.forget(name)
 
     # Coming and going.
 
@@ -152,17 +158,17 @@ class RoomPresence:
         name, version = copy.policy.name, copy.policy.version
         former = copy.members.get(client_id)
         try:
-            event = await self._store.enter(name, version, client_id, seat, former)
+            event = await self._context.store.enter(name, version, client_id, seat, former)
         except Conflict:
-            await self._watch.refresh(name)
+            await self._context.watch.refresh(name)
             return False
-        await self._watch.reached(name, event)
+        await self._context.watch.reached(name, event)
         return True
 
     async def put_out(self, name: str, gone: list[tuple[str, RoomSeat]], reason: str) -> None:
         """Remove members, and wait until that has come back."""
         try:
-            left, event = await self._store.leave(name, gone, reason, self._now())
+            left, event = await self._context.store.leave(name, gone, reason, self._context.now())
         except RemoteError:
             self.doubt(name)
             raise
@@ -170,7 +176,7 @@ class RoomPresence:
             self.doubt(name)  # some were put out before, or are in with other connections
         if left and name in self._views.copies:
             try:
-                await self._watch.reached(name, event)
+                await self._context.watch.reached(name, event)
             except StoreTrouble:
                 pass  # it is watched no more: nobody here is to be told
         self.let_go(name)
@@ -268,7 +274,7 @@ class RoomPresence:
         name = room.name
         async with self.using(name):
             try:
-                found = await self.created(replace(copy.policy, version=1), self._now())
+                found = await self.created(replace(copy.policy, version=1), self._context.now())
                 view = self._views.rooms[name]
                 others = view.members.keys() - {asker.client_id for asker in own}
                 here = [asker for asker in own if asker.is_in(room)]
@@ -320,7 +326,7 @@ class RoomPresence:
         self._events.tell_parted(asker, room.name)
 
     def _is_banned(self, copy: RoomCopy, client_id: str, seat: RoomSeat) -> bool:
-        return copy.policy.is_banned(client_id, seat.key, seat.host, self._now())
+        return copy.policy.is_banned(client_id, seat.key, seat.host, self._context.now())
 
     async def _restore_plain(self, room: str) -> None:
         """Have those in bare text at this server in the lobby again."""

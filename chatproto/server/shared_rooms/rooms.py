@@ -14,36 +14,31 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from chatproto.directory.registrations import ClientConnection
-from chatproto.rooms.answers import RETRY_AFTER
-from chatproto.rooms.effects import TellMember
+from chatproto.rooms.answers import asked_page, refusal
+from chatproto.rooms.effects import Show
 from chatproto.rooms.guard import RoomGuard
 from chatproto.rooms.lobby import OPERATOR
 from chatproto.rooms.moderation import Actor
-from chatproto.rooms.room import LOBBY
+from chatproto.rooms.room import LOBBY, Room
 from chatproto.rooms.shared import OwnNode, RoomState, SpokenBy
-from chatproto.rooms.shared_store import Conflict, SharedRoomStore, SharedRoomWatch
+from chatproto.rooms.shared_store import SharedRoomStore, SharedRoomWatch
 from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.shared_rooms.events import RoomEvents
 from chatproto.server.shared_rooms.joining import Joining
 from chatproto.server.shared_rooms.lobby import SharedLobby
 from chatproto.server.shared_rooms.moderating import LookUp, Moderating
-from chatproto.server.shared_rooms.presence import TRIES, RoomPresence
-from chatproto.server.shared_rooms.reading import Reading
+from chatproto.server.shared_rooms.presence import RoomPresence
 from chatproto.server.shared_rooms.speaking import Speaking
-from chatproto.server.shared_rooms.views import Asker, RoomViews
+from chatproto.server.shared_rooms.views import Asker, RoomsContext, RoomViews
 from chatproto.wire import bcp2_rooms
-from chatproto.wire.bcp2_common import Bcp2Message, Error
-from chatproto.wire.errors import Later, RemoteError, Unreadable
+from chatproto.wire.bcp2_common import LINES, Bcp2Message
+from chatproto.wire.errors import RemoteError, Unreadable
 from chatproto.wire.limits import ServerLimits
+from chatproto.wire.room_fields import Listed
 
 NO_ONE = SpokenBy("", 0, 0)
 SWEPT = 100
 """Rooms with members that are looked at in one round for members of servers that are long gone."""
-
-
-async def anybody(client_id: str, key: str) -> tuple[str | None, bool]:
-    """Know of no owners: each id may be known of."""
-    return None, True
 
 
 class SharedRooms:
@@ -65,36 +60,27 @@ class SharedRooms:
         limits: ServerLimits,
         node: OwnNode,
         delivery: RoomDelivery,
-        look_up: LookUp = anybody,
-        tell: Callable[[str, Bcp2Message], None] = lambda client_id, message: None,
+        look_up: LookUp,
+        tell: Callable[[str, Bcp2Message], None],
         keeps_lobby: bool = False,
     ) -> None:
-        now = delivery.times.monotonic
-        self._seconds = clock.seconds
-        self._now = now
-        self._store = store
         self._node = node
-        self._watch = watch
-        self._limits = limits
         self._delivery = delivery
         self._keeps_lobby = keeps_lobby
         self._count = 0
         self._swept = 0
         self._guard = RoomGuard(limits)
-        self._views = views = RoomViews(node)
-        events = RoomEvents(views, delivery, limits, delivery.times)
-        self._presence = presence = RoomPresence(store, watch, views, events, now, keeps_lobby)
-        self.lobby = SharedLobby(store, watch, presence, views, now)
+        self._views = RoomViews(node)
+        self._context = context = RoomsContext(
+            *(clock, store, watch, self._views, delivery, limits), delivery.times.monotonic
+        )
+        events = RoomEvents(context)
+        self._presence = presence = RoomPresence(context, events, keeps_lobby)
+        self.lobby = SharedLobby(context, presence)
         """The lobby, as its port sees it."""
-        self._joining = Joining(
-            *(store, presence, views, events, delivery, self._guard),
-            *(limits, clock.seconds, now, tell),
-        )
-        self._speaking = Speaking(clock, store, watch, presence, views, events, now, self._refuse)
-        self._moderating = Moderating(
-            store, watch, presence, views, delivery, limits, now, look_up, tell
-        )
-        self._reading = Reading(store, views, limits, now)
+        self._joining = Joining(context, presence, events, self._guard, tell)
+        self._speaking = Speaking(context, presence, events, self._refuse)
+        self._moderating = Moderating(context, presence, look_up, tell)
 
     # What connections ask.
 
@@ -141,7 +127,9 @@ class SharedRooms:
                     self._speaking.say(message, asker, answered)
                     continue
                 await self._settled(asker)
-                self._guard.count(asker.visitor.key, asker.visitor.host, self._seconds())
+                self._guard.count(
+                    asker.visitor.key, asker.visitor.host, self._context.clock.seconds()
+                )
                 await self._answer(message, asker)
             except RemoteError as error:
                 await self._settled(asker)
@@ -167,34 +155,49 @@ class SharedRooms:
             asker.client_id = client_id
         match message:
             case bcp2_rooms.Join():
-                self._node.check(self._seconds())
+                self._node.check(self._context.clock.seconds())
                 await self._joining.join(message, asker, client_id)
             case bcp2_rooms.Rooms():
-                self._tell(asker, await self._reading.rooms(message, asker))
+                self._context.tell(asker, await self._list(message, asker))
             case bcp2_rooms.Part(cseq, name):
                 self._views.inside(name, asker)
                 await self._presence.leave(asker, name, "")
-                self._tell(asker, bcp2_rooms.PartAck(cseq, name))
+                self._context.tell(asker, bcp2_rooms.PartAck(cseq, name))
             case bcp2_rooms.History(room=name):
                 self._views.inside(name, asker)
-                self._delivery.carry_out([await self._reading.page(message, asker)])
-            case bcp2_rooms.Names():
-                self._tell(asker, self._reading.names(message, asker))
+                self._delivery.carry_out([await self._page(message, asker)])
+            case bcp2_rooms.Names(room=name):
+                self._context.tell(asker, self._names(message, self._views.inside(name, asker)))
             case _:
-                self._node.check(self._seconds())
+                self._node.check(self._context.clock.seconds())
                 room = self._views.inside(getattr(message, "room", ""), asker)
                 actor = Actor(client_id, visitor.key)
                 await self._moderating.moderate(message, room.name, actor, visitor)
 
-    def _tell(self, asker: Asker, message: Bcp2Message) -> None:
-        self._delivery.carry_out([TellMember(asker.visitor, message)])
-
     def _refuse(self, message: Bcp2Message, asker: Asker, error: RemoteError) -> None:
-        retry = RETRY_AFTER if error.status in (429, 503) else None
-        if isinstance(error, Later):
-            retry = max(1, error.retry_after)
-        cseq = getattr(message, "cseq", None)
-        self._tell(asker, Error(error.status, cseq, retry_after=retry, why=error.why))
+        self._context.tell(asker, refusal(message, error))
+
+    # What only reads.
+
+    async def _page(self, message: bcp2_rooms.History, asker: Asker) -> Show:
+        page = await self._context.store.page(*asked_page(message, self._context.limits))
+        ack = bcp2_rooms.HistoryAck(message.cseq, message.room, len(page.lines), page.more)
+        return Show(asker.visitor, page.lines, ack)
+
+    async def _list(self, message: bcp2_rooms.Rooms, asker: Asker) -> Bcp2Message:
+        most = min(message.limit or LINES, self._context.limits.info_lines, LINES)
+        mine = {*asker.rooms, *await self._context.store.owned(asker.visitor.key)}
+        found = {one for one in mine if one > message.after}
+        found.update(await self._context.store.listed(message.after, most + 1))
+        names = sorted(found)
+        outlines = await self._context.store.outlines(names[:most])
+        listed = tuple(Listed(policy.name, count, policy.topic) for policy, count in outlines)
+        return bcp2_rooms.RoomsAck(message.cseq, names[most - 1] if names[most:] else "", listed)
+
+    def _names(self, message: bcp2_rooms.Names, room: Room) -> Bcp2Message:
+        most = min(message.limit or LINES, self._context.limits.info_lines, LINES)
+        members = room.page(message.after, most, self._context.now())
+        return bcp2_rooms.NamesAck(message.cseq, room.name, len(room), *members)
 
     # What the operator wants.
 
@@ -207,21 +210,22 @@ class SharedRooms:
         async with self._presence.using(name):
             copy = await self._presence.watched(name)
             if isinstance(message, bcp2_rooms.Say):
-                line = OPERATOR, self._now(), message.text, NO_ONE
-                for _ in range(TRIES):
-                    try:
-                        policy = copy.policy
-                        await self._store.say(
-                            name, policy.version, policy.history, [line], copy.last
-                        )
-                        return None
-                    except Conflict:
-                        await self._watch.refresh(name)
+                line = OPERATOR, self._context.now(), message.text, NO_ONE
+                await self._presence.say(name, copy, line)
+                return None
             return await self._moderating.moderate(message, name, Actor(operator=True), None)
 
     def lines(self) -> Deferred[Iterator[str]]:
         """Fires with a line for each room, as `RoomSide.lines` does. Fails with RemoteError."""
-        return self._reading.lines(self._keeps_lobby)
+        return Deferred.fromCoroutine(self._lines())
+
+    async def _lines(self) -> Iterator[str]:
+        outlines = await self._context.store.outlines(await self._context.store.names())
+        return (
+            policy.outline(count)
+            for policy, count in outlines
+            if count or self._keeps_lobby or policy.name != LOBBY
+        )
 
     def size(self) -> tuple[int, int]:
         """Return the number of rooms at the last beat, and of stays of this server's clients in rooms."""
@@ -251,7 +255,7 @@ class SharedRooms:
 
     def emptied(self) -> None:
         """Read all rooms anew: the store was emptied, or is older than it was."""
-        self._watch.look_again(tuple(self._views.copies))
+        self._context.watch.look_again(tuple(self._views.copies))
 
     # What time brings.
 
@@ -261,16 +265,18 @@ class SharedRooms:
         Lines are looked at in rooms that are watched here, and members in `most` rooms of all. `is_node`
         tells whether a server of that name is there. Raises StoreTrouble.
         """
-        now = self._now()
-        for name in await self._store.unused(now - self._limits.keep_rooms, most):
+        now = self._context.now()
+        for name in await self._context.store.unused(now - self._context.limits.keep_rooms, most):
             if name != LOBBY and (state := await self._stored(name)) is not None:
-                await self._store.forget(state.policy)
+                await self._context.store.forget(state.policy)
         for name in tuple(self._views.copies):
             try:
-                await self._store.expire(name, now - self._limits.room_history_age, most)
+                await self._context.store.expire(
+                    name, now - self._context.limits.room_history_age, most
+                )
             except Unreadable:
                 pass  # the store has named it; the next room can be read
-        names = await self._store.occupied(self._swept, most)
+        names = await self._context.store.occupied(self._swept, most)
         self._swept = self._swept + len(names) if len(names) == most else 0
         for name in names:
             if name not in self._views.copies:
@@ -283,16 +289,16 @@ class SharedRooms:
                     or (self._views.is_own(seat.node) and name not in self._views.copies)
                 ]
                 if gone:
-                    await self._store.leave(name, gone, "", now)
+                    await self._context.store.leave(name, gone, "", now)
 
     async def _stored(self, name: str) -> RoomState | None:
         """Return a room of all servers; None if there is none, or it cannot be read. Raises StoreTrouble."""
         try:
-            return (await self._store.read(name))[0]
+            return (await self._context.store.read(name))[0]
         except Unreadable:
             return None  # the store has named it
         except RemoteError as error:
             if error.status not in (404, 409):
                 raise
-            await self._store.skip(name)
+            await self._context.store.skip(name)
             return None

@@ -7,15 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from chatproto.rooms.history import RoomLine
 from chatproto.rooms.shared import SpokenBy
-from chatproto.rooms.shared_store import UNSEATED, Conflict, SharedRoomStore, SharedRoomWatch
+from chatproto.rooms.shared_store import UNSEATED, Conflict
 from chatproto.server.shared_rooms.events import RoomEvents
 from chatproto.server.shared_rooms.presence import TRIES, RoomPresence
-from chatproto.server.shared_rooms.views import Asker, RoomViews
+from chatproto.server.shared_rooms.views import Asker, RoomsContext
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.actions import marked
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -47,26 +46,19 @@ class SayRequest:
 
 
 class Speaking:
-    """Answers SAY. `refuse` answers a request with an error; `now`: time of the rooms."""
+    """Answers SAY. `refuse` answers a request with an error."""
 
     def __init__(
         self,
-        clock: IReactorTime,
-        store: SharedRoomStore,
-        watch: SharedRoomWatch,
+        context: RoomsContext,
         presence: RoomPresence,
-        views: RoomViews,
         events: RoomEvents,
-        now: Callable[[], float],
         refuse: Callable[[Bcp2Message, Asker, RemoteError], None],
     ) -> None:
-        self._clock = clock
-        self._store = store
-        self._watch = watch
+        self._context = context
+        self._views = context.views
         self._presence = presence
-        self._views = views
         self._events = events
-        self._now = now
         self._refuse = refuse
         self._lines: dict[str, deque[SayRequest]] = {}
 
@@ -74,17 +66,17 @@ class Speaking:
         """Have a line said soon. Raises RemoteError if it may not be."""
         self._check(message, asker)
         asker.says += 1
-        request = SayRequest(asker, message, self._now(), answered)
+        request = SayRequest(asker, message, self._context.now(), answered)
         lines = self._lines.get(message.room)
         if lines is None:
             lines = self._lines[message.room] = deque()
             # What is said in this turn of the reactor goes together.
-            self._clock.callLater(0, self._begin, message.room, lines)
+            self._context.clock.callLater(0, self._begin, message.room, lines)
         lines.append(request)
 
     def _check(self, message: bcp2_rooms.Say, asker: Asker) -> None:
         policy = self._views.inside(message.room, asker).policy
-        policy.check_say(asker.visitor.key, message.text, self._now())
+        policy.check_say(asker.visitor.key, message.text, self._context.now())
 
     def _begin(self, name: str, lines: deque[SayRequest]) -> None:
         self._presence.start(self._say_all(name, lines))
@@ -121,18 +113,18 @@ class Speaking:
         if not ready:
             batch = self._allowed(batch)
             if batch:
-                await deferLater(self._clock, SEATING)
+                await deferLater(self._context.clock, SEATING)
             return batch
         for one, _ in ready:
             one.asker.unacknowledged.add(one.message.cseq)
         lines = [one.line(self._views.node) for one, _ in ready]
         seats, policy = [seat for _, seat in ready], copy.policy
         try:
-            numbers = await self._store.say(
+            numbers = await self._context.store.say(
                 name, policy.version, policy.history, lines, copy.last, seats
             )
         except Conflict:
-            await self._watch.refresh(name)
+            await self._context.watch.refresh(name)
             return batch
         tried = [(one, number) for (one, _), number in zip(ready, numbers, strict=True)]
         said = [(one, number) for one, number in tried if number != UNSEATED]
@@ -141,7 +133,7 @@ class Speaking:
         if len(said) == len(batch):
             return []
         if len(said) < len(ready):
-            await self._watch.refresh(name)
+            await self._context.watch.refresh(name)
         done = {one for one, _ in said}
         return [one for one in batch if one not in done]
 
@@ -152,7 +144,7 @@ class Speaking:
         """
         copy = self._views.copies.get(name)
         try:
-            await self._watch.shows(name, said[-1][1])
+            await self._context.watch.shows(name, said[-1][1])
         except StoreTrouble:
             pass  # the room is watched no more, but the lines are said
         for one, number in said:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from chatproto.directory.registrations import ClientConnection
+from chatproto.rooms.effects import TellMember
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.room import Member, Room
 from chatproto.rooms.shared import OwnNode, RoomCopy, RoomSeat
+from chatproto.rooms.shared_store import SharedRoomStore, SharedRoomWatch
+from chatproto.server.room_delivery import RoomDelivery
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import ServerLimits
 from chatproto.wire.values import value_class
 
 
@@ -180,10 +186,8 @@ class RoomViews:
         copy = self.copies.get(name)
         if copy is None:
             return False
-        return bool(self.rooms[name].here) or any(map(self._is_seat_here, copy.members.values()))
-
-    def _is_seat_here(self, seat: RoomSeat) -> bool:
-        return seat.node in self._node
+        here = (self.is_own(seat.node) for seat in copy.members.values())
+        return bool(self.rooms[name].here) or any(here)
 
     def is_wanted(self, name: str, client_id: str, seat: RoomSeat) -> bool:
         """Return True if the client of this server with that place in a room is to be in it.
@@ -225,3 +229,24 @@ class RoomViews:
         """Return the askers that are in `room`."""
         found = map(self.asker_of, room.here.values())
         return [one for one in found if one is not None and one.is_in(room)]
+
+
+@value_class
+class RoomsContext:
+    """Values that every part of the rooms of a server of several uses.
+
+    Args: clock: the reactor, for timers and this server's seconds. now: time of the rooms. delivery:
+    sends effects to the clients of this server.
+    """
+
+    clock: IReactorTime
+    store: SharedRoomStore
+    watch: SharedRoomWatch
+    views: RoomViews
+    delivery: RoomDelivery
+    limits: ServerLimits
+    now: Callable[[], float]
+
+    def tell(self, asker: Asker, message: Bcp2Message) -> None:
+        """Send a message to a client of this server."""
+        self.delivery.carry_out([TellMember(asker.visitor, message)])
