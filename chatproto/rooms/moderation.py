@@ -14,7 +14,6 @@ from chatproto.rooms.policy import (
     FOREVER,
     OVER,
     TABLE,
-    Act,
     BanRecord,
     Role,
     RoomPolicy,
@@ -31,18 +30,6 @@ from chatproto.wire.fields import fold
 from chatproto.wire.limits import ServerLimits
 from chatproto.wire.room_fields import Barring
 from chatproto.wire.values import value_class
-
-ACTS: dict[type[Bcp2Message], Act] = {
-    bcp2_rooms.Topic: Act.TOPIC,
-    bcp2_rooms.Kick: Act.KICK,
-    bcp2_rooms.Ban: Act.BAN,
-    bcp2_rooms.Unban: Act.UNBAN,
-    bcp2_rooms.Mute: Act.MUTE,
-    bcp2_rooms.Op: Act.OP,
-    bcp2_rooms.Invite: Act.INVITE,
-    bcp2_rooms.Settings: Act.SETTINGS,
-}
-"""Which act a request is."""
 
 
 @value_class
@@ -155,12 +142,9 @@ class Moderation:
 
         Raises: RemoteError: the request is refused.
         """
-        act = ACTS.get(type(message))
-        if act is None:
-            raise RemoteError(405, "nothing that a room knows")
         role = actor.role(policy, now)
-        if role not in TABLE[act]:
-            raise RemoteError(403, f"{act.name} is not for {role.name}")
+        if role not in TABLE.get(message.method, Role):
+            raise RemoteError(403, f"{message.method} is not for {role.name}")
         limits = self._limits
         by = actor.client_id
         match message:
@@ -210,7 +194,7 @@ class Moderation:
                 return Decision(asked, bcp2_rooms.InviteAck(cseq, name), invited=invited)
             case bcp2_rooms.Settings():
                 return self._settings(message, policy, by)
-        raise AssertionError(message)
+        raise RemoteError(405, "nothing that a room knows")
 
     def _one_line(self, text: str) -> str:
         """Return a topic or a reason, with tabs as blanks.
