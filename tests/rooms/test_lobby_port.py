@@ -15,8 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.rooms import lobby_port
 from chatproto.rooms.lobby import LobbyMembers
-from chatproto.rooms.lobby_connection import LobbyConnection
-from chatproto.rooms.lobby_port import LobbyPort
+from chatproto.rooms.lobby_port import LobbyConnection, LobbyPort
 from tests.limits import Limits
 from tests.net.library_lines import cut_by_twisted
 

@@ -10,8 +10,7 @@ from chatproto.identity.keys import new_identity
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.lobby import LobbyMembers
-from chatproto.rooms.lobby_connection import LobbyConnection
-from chatproto.rooms.lobby_port import LobbyPort
+from chatproto.rooms.lobby_port import LobbyConnection, LobbyPort
 from chatproto.server.room_side import RoomSide
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire import bcp2_common, bcp2_rooms, bcp2_server
