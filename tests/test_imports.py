@@ -76,7 +76,7 @@ NO_TWISTED = {
     "nearby": "messages table",
     "net": "addresses clock dates private_files rate_limiter",
     "session": "candidates delivery diagram effects floor ledger paths punches session state",
-    "relay": "pairing tickets",
+    "relay": "tickets",
     "rooms": "answers raw_text moderation effects guard history lobby plain_view policy room"
     " room_feed shared speaker_limiter",
     "server": "unanswered",

@@ -236,7 +236,7 @@ class ServerOptions(AuthOptions):
         except ValueError as error:
             raise WrongOption(f"{error} (--limits list prints them)") from None
         limits = self._with_times(limits)
-        from chatproto.server.relay_side import with_relay
+        from chatproto.relay.protocol import with_relay
 
         try:
             relayed = with_relay(limits, self["relay"])

@@ -35,6 +35,8 @@ from chatproto.net.fast_tcp import use_fast_turns
 from chatproto.net.listen_errors import listen_trouble
 from chatproto.net.resolver import use_system_resolver
 from chatproto.net.shared_address import address_to_share, is_loopback_only
+from chatproto.relay.protocol import Relays
+from chatproto.relay.tickets import new_ticket
 from chatproto.rooms.lobby import LobbyMembers
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred
@@ -46,7 +48,6 @@ from chatproto.server.flusher import Flusher
 from chatproto.server.listening import place_shown
 from chatproto.server.lobby_service import LobbyService
 from chatproto.server.port_service import PortService
-from chatproto.server.relay_side import RelaySide
 from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.room_orders import done, duration, read_order
 from chatproto.server.room_side import RoomSide
@@ -217,14 +218,16 @@ class ChatServerProgram(BoundedServices):
         say = None if options["quiet"] else write
         trace = write if options["trace"] else None
         store = self._store = self._open_store()
-        relay = RelaySide(self._reactor, limits) if options["relay"] else None
+        relay = None
+        if options["relay"]:
+            relay = Relays(self._reactor, limits, lambda: new_ticket(secrets.token_bytes))
         times = self._times = Times(self._reactor.seconds, wall)
         keyed = KeyedDirectory(
             store.names,
             store.registry,
             lambda: secrets.token_hex(8),
             limits,
-            relay.issue if relay is not None else no_tickets,
+            relay.tickets.issue if relay is not None else no_tickets,
             store.presences,
             times.date,
         )
@@ -362,7 +365,7 @@ class ChatServerProgram(BoundedServices):
         self,
         secure: SecureSide,
         delivery: RoomDelivery,
-        relay: RelaySide | None,
+        relay: Relays | None,
         say: Callable[[str], None] | None,
     ) -> Sharing:
         """Build what makes this server one of several (`--store redis://…`)."""
@@ -377,7 +380,7 @@ class ChatServerProgram(BoundedServices):
             secure,
             delivery,
             options["lobby"] is not None,
-            relay.issue if relay is not None else no_tickets,
+            relay.tickets.issue if relay is not None else no_tickets,
             say,
             self._unfit,
             self._tally.spent if options["metrics"] is not None else None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from typing import Protocol as Seam
 
@@ -13,13 +14,30 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.net.rate_limiter import UNLIMITED, RateLimiter
-from chatproto.relay.pairing import Met, Pairing, Waiting
 from chatproto.relay.pipe import HELD, Flow
-from chatproto.relay.tickets import Tickets
+from chatproto.relay.tickets import Met, Pairing, Tickets, Waiting
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ServerLimits
 from chatproto.wire.plain_blocks import TO_SERVER, Relay, RelayAck, RelayError, read_first
 from chatproto.wire.strict import encode
+
+RATE = re.compile(r"on:([0-9]{1,12})([kMG]?)", re.ASCII)
+UNITS = {"": 1, "k": 1024, "M": 1024**2, "G": 1024**3}
+
+
+def with_relay(limits: ServerLimits, text: str) -> ServerLimits | None:
+    """`limits` with what `--relay` says of a pipe's bytes a second; None for `off`.
+
+    Raises ValueError with one sentence.
+    """
+    if text == "off":
+        return None
+    if text == "on":
+        return limits
+    match = RATE.fullmatch(text)
+    if match is None or not int(match[1]):
+        raise ValueError(f"--relay is on, off, or a rate such as on:1M, not {text!r}")
+    return replace(limits, relay_rate=float(int(match[1]) * UNITS[match[2]]))
 
 
 class RelayPort(Seam):

@@ -156,7 +156,7 @@ class ChatConnection(ClassicReceiver):
                 self.close()
                 return False
             case FirstBytes.BLOCK if relay is not None:
-                self._become(relay.connection(self), data)
+                self._become(RelayConnection(relay, self.factory, self.host, self.port), data)
                 return False
             case FirstBytes.UNDECIDED:
                 self._held = data

@@ -15,10 +15,10 @@ from chatproto.directory.answers import Directory, register_line
 from chatproto.directory.classic_registration import Origin, is_loopback
 from chatproto.net.arrivals import DirectFactory, Refused
 from chatproto.net.rate_limiter import RateLimiter
+from chatproto.relay.protocol import Relays
 from chatproto.server.addresses import Addresses
 from chatproto.server.connection import ChatConnection, Tell
 from chatproto.server.counters import Counters
-from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.timer_wheel import TimerWheel
 from chatproto.server.work_queue import EACH_TURN, WorkQueue
@@ -77,7 +77,7 @@ class ChatFactory(DirectFactory):
         say: Tell | None = None,
         trace: Tell | None = None,
         secure: SecureSide | None = None,
-        relay: RelaySide | None = None,
+        relay: Relays | None = None,
         tls_only: bool = False,
     ) -> None:
         self.clock = clock

@@ -45,7 +45,7 @@ class ServerOverview:
                 found["registered_keyed"], found["registered_classic"] = shared.counts
             found["rooms"], found["room_members"] = self._rooms.size()
         if relay is not None:
-            found["relay_pipes_open"] = relay.relays.open_pipes
+            found["relay_pipes_open"] = relay.open_pipes
         return found
 
     def counts(self) -> dict[str, float]:
@@ -53,7 +53,7 @@ class ServerOverview:
         found: dict[str, float] = {"accepted": self.tally.accepted}
         relay = self._server.factory.relay
         if relay is not None:
-            counts = relay.relays.counts
+            counts = relay.counts
             found["relay_pipes"] = counts.pipes
             found["relay_bytes"] = counts.bytes
             found["relay_refused"] = counts.refused

@@ -16,9 +16,9 @@ from twisted.python.failure import Failure
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.registry import Registry
+from chatproto.relay.protocol import Relays
 from chatproto.server.factory import ChatFactory
 from chatproto.server.listening import ListenSpec, place_of, place_shown
-from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_directory.directory import SharedDirectory
 from chatproto.server.work_queue import Chore
@@ -59,7 +59,7 @@ class ChatServer(MultiService):
         trace: Callable[[str], None] | None = None,
         secure: SecureSide | None = None,
         tls_only: bool = False,
-        relay: RelaySide | None = None,
+        relay: Relays | None = None,
     ) -> None:
         super().__init__()
         self.reactor = reactor

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.relay.pairing import Met, Pairing, Waiting
-from chatproto.relay.tickets import Slot, Tickets, new_ticket
+from chatproto.relay.tickets import Met, Pairing, Slot, Tickets, Waiting, new_ticket
 from chatproto.wire.errors import RemoteError
 from tests.limits import Limits
 

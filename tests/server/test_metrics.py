@@ -13,11 +13,11 @@ from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
+from chatproto.relay.protocol import Relays
 from chatproto.server.counters import Counters
 from chatproto.server.metrics import HELP, MOST, metrics_site
 from chatproto.server.overview import ServerOverview
 from chatproto.server.port_service import PortService
-from chatproto.server.relay_side import RelaySide
 from chatproto.server.room_side import RoomSide
 from chatproto.server.service import ChatServer
 from chatproto.stores.open import MemoryStore
@@ -53,7 +53,7 @@ class MetricsTests(Served):
         assert factory.secure is not None
         self.tally = Counters()
         store = TimedStore(MemoryStore(), self.tally.spent)
-        factory.relay = RelaySide(self.clock, factory.limits)
+        factory.relay = Relays(self.clock, factory.limits, str)
         rooms = RoomSide(self.clock, store.rooms, factory.limits)
         rooms.connections = factory.secure.connections
         factory.secure.rooms = factory.secure.delivery = rooms

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
-from chatproto.relay.protocol import RelayConnection
-from chatproto.server.relay_side import RelaySide
+from chatproto.relay.protocol import RelayConnection, Relays
 from chatproto.wire import bcp2_server
 from tests.server.secure_ends import ONE, Served
 from tests.server.test_work_queue import Job
@@ -45,7 +44,7 @@ class Places(Served):
 
     async def test_half_a_relay_block_makes_room(self) -> None:
         factory = self.serve()
-        factory.relay = RelaySide(self.clock, factory.limits)
+        factory.relay = Relays(self.clock, factory.limits, str)
         factory.most = 2
         friend = await self.come()
         half = await self.connect()

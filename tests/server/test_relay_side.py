@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import urandom
 from typing import Any
 
 from twisted.internet import reactor
@@ -16,8 +17,9 @@ from chatproto.directory.answers import Directory
 from chatproto.net.handshake import Handshake
 from chatproto.relay.client import NoRelay, RelayEnd, join
 from chatproto.relay.pipe import HELD, Flow
+from chatproto.relay.protocol import Relays, with_relay
+from chatproto.relay.tickets import new_ticket
 from chatproto.server.factory import ChatFactory
-from chatproto.server.relay_side import RelaySide, with_relay
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.wire import bcp2_server
 from tests.limits import DEFAULTS, Limits
@@ -81,8 +83,8 @@ class Relayed(Served):
 
     def serve(self, tls_only: bool = False, keyed: bool = True, **limits: float) -> ChatFactory:
         factory = super().serve(tls_only, keyed, **limits)
-        self.relay = factory.relay = RelaySide(self.clock, factory.limits)
-        self.side.directory.introducer._new_tickets = self.relay.issue
+        self.relay = factory.relay = Relays(self.clock, factory.limits, lambda: new_ticket(urandom))
+        self.side.directory.introducer._new_tickets = self.relay.tickets.issue
         return factory
 
     async def join(self, ticket: str) -> RelayEnd:
@@ -90,7 +92,7 @@ class Relayed(Served):
 
     async def pipe(self, here: Ends, there: Ends) -> None:
         """The two have met."""
-        pair = self.relay.issue("alice", "call", self.clock.seconds())
+        pair = self.relay.tickets.issue("alice", "call", self.clock.seconds())
         assert pair is not None
         found: list[RelayEnd] = []
         for ticket in pair:
@@ -175,13 +177,13 @@ class OverSockets(Relayed):
         here.transport.write(sent)
         most = 0
         before = -1
-        while before != (before := self.relay.relays.counts.bytes):
+        while before != (before := self.relay.counts.bytes):
             for _ in range(20):
                 await self.calm()
                 for one in self.factory.spoken:
                     kept = len(one.transport.dataBuffer) + one.transport._tempDataLen
                     most = max(most, kept)
-        self.assertLess(self.relay.relays.counts.bytes, len(sent))
+        self.assertLess(self.relay.counts.bytes, len(sent))
         self.assertLessEqual(most, HELD)
         self.assertGreater(most, 0)
         there.transport.resumeProducing()
@@ -205,7 +207,7 @@ class FirstBytes(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.factory = ChatFactory(self.clock, Directory(MemoryRegistry()))
-        self.factory.relay = RelaySide(self.clock, DEFAULTS)
+        self.factory.relay = Relays(self.clock, DEFAULTS, lambda: new_ticket(urandom))
         self.end = Held()
         self.connection: Any = connect(self.factory, self.end)
 
@@ -246,7 +248,7 @@ class FirstBytes(SynchronousTestCase):
 
     def test_who_waits_for_a_pipe_is_not_put_out_for_silence(self) -> None:
         assert self.factory.relay is not None
-        pair = self.factory.relay.issue("alice", "call", 0.0)
+        pair = self.factory.relay.tickets.issue("alice", "call", 0.0)
         assert pair is not None
         self.connection.dataReceived(f"RELAY\r\nTicket: {pair[0]}\r\n\r\n".encode())
         self.factory.most = 1

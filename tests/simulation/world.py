@@ -14,7 +14,6 @@ from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.pins import Pin
 from chatproto.relay.protocol import Relays
 from chatproto.relay.tickets import new_ticket
-from chatproto.server.relay_side import RelaySide
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
@@ -154,10 +153,10 @@ class World:
             return
         reactor = self._server = SimReactor(self.network, SERVER, "server")
         registry = MemoryRegistry(LIMITS)
-        relay = RelaySide(cast(Any, reactor), LIMITS) if self.rules.homes else None
-        if relay is not None:  # with tickets that are the same in each run
-            relay.relays = Relays(cast(Any, reactor), LIMITS, lambda: new_ticket(self._ticket))
-        tickets = no_tickets if relay is None else relay.issue
+        relay: Relays | None = None
+        if self.rules.homes:  # with tickets that are the same in each run
+            relay = Relays(cast(Any, reactor), LIMITS, lambda: new_ticket(self._ticket))
+        tickets = no_tickets if relay is None else relay.tickets.issue
         directory = KeyedDirectory(self._names, registry, self._new_call, LIMITS, tickets)
         turns, rooms = WorkQueue(reactor), None
         if self.rules.rooms:
