@@ -254,11 +254,6 @@ class ChatConnection(ClassicReceiver):
             self._leave()
         return False
 
-    def _registers(self) -> None:
-        """Note a registration made on this connection, so that it is not closed when idle."""
-        self._registered = True
-        self.factory.spoke(self, True)
-
     @property
     def source(self) -> Origin:
         """Origin of its requests; known with its first bytes."""
@@ -272,7 +267,8 @@ class ChatConnection(ClassicReceiver):
             return
         for message, reply in answers:
             if reply.__class__ is ClassicRegAck and not self._registered:
-                self._registers()
+                self._registered = True
+                self.factory.spoke(self, True)
             if self.factory.tally is not None:
                 self.factory.tally.answered("classic", message, reply)
             if self.factory.trace is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 
 BOUNDS = (0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0, 10.0)
 """Seconds: a call of the store is counted with the first of these that it did not exceed."""
@@ -37,7 +37,7 @@ class Counters:
         """By dialect and method; `-` for what was no request."""
         self.errors: Counter[tuple[str, int]] = Counter()
         """Refusals, by dialect and status."""
-        self.store: dict[tuple[str, str], Spent] = {}
+        self.store: defaultdict[tuple[str, str], Spent] = defaultdict(Spent)
         """By the part of the store and the name of the call."""
 
     def asked(self, dialect: str, message: object) -> None:
@@ -53,7 +53,4 @@ class Counters:
 
     def spent(self, part: str, call: str, seconds: float, failed: bool) -> None:
         """The store's `part` was busy with `call` for so long."""
-        found = self.store.get((part, call))
-        if found is None:
-            found = self.store[part, call] = Spent()
-        found.add(seconds, failed)
+        self.store[part, call].add(seconds, failed)

@@ -51,24 +51,18 @@ class ListenSpec:
             for port in ports:
                 tune(port)
             return succeed(ports)
-        failed: list[Failure] = []
 
         def open_(port: IListeningPort) -> list[IListeningPort]:
             check_family(port, self._text)
             tune(port)
             return [port]
 
-        def refused(failure: Failure) -> Failure:
-            failed.append(failure)
-            return failure
-
-        listening: Deferred[list[IListeningPort]] = self._endpoint.listen(factory).addCallback(
-            open_
-        )
-        listening.addErrback(refused)
-        if failed:
+        listening: Deferred[list[IListeningPort]]
+        listening = self._endpoint.listen(factory).addCallback(open_)
+        failure = listening.result if listening.called else None
+        if isinstance(failure, Failure):
             listening.addErrback(lambda _: None)
-            failed[0].raiseException()
+            failure.raiseException()
         return listening
 
     def _everywhere(self, number: int, factory: Factory) -> list[IListeningPort]:

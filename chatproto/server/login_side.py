@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from chatproto.directory.classic_registration import network
@@ -71,26 +70,17 @@ class LoginSide:
             return None
         return Error(401, getattr(message, "cseq", None))
 
-    def login(
-        self,
-        message: Login,
-        visitor: ClientConnection,
-        wanted: Callable[[], bool],
-        owns: Callable[[str, str], Awaitable[bool]],
-    ) -> Deferred[Bcp2Message | None]:
-        """Log `visitor` in: fires with the answer, or with None if nobody waits for it any more.
-
-        `owns` tells whether a key owns an id: that which is called like the user.
-        """
-        return Deferred.fromCoroutine(self._login(message, visitor, wanted, owns))
-
-    async def _login(
+    async def login(
         self,
         message: Login,
         visitor: ClientConnection,
         wanted: Callable[[], bool],
         owns: Callable[[str, str], Awaitable[bool]],
     ) -> Bcp2Message | None:
+        """Log `visitor` in: return the answer, or None if nobody waits for it any more.
+
+        `owns` tells whether a key owns an id: that which is called like the user.
+        """
         assert self._logins is not None
         cseq = message.cseq
         if visitor.client_id is not None:

@@ -167,27 +167,21 @@ class ChatServer(MultiService):
         return emptied
 
     def _expire(self) -> None:
-        """Forget who has been silent for the whole of a lease. A store that fails is tried again."""
-        try:
-            self.factory.turns.ask(self._expire_chore)
-        except Exception:
-            self.log.failure(
-                "leases could not be expired; next try in {wait} s", wait=EXPIRY_INTERVAL
-            )
-
-        try:
-            self.factory.turns.ask(self._rooms_chore)
-        except Exception:
-            self.log.failure("old messages could not be forgotten")
+        """Forget who has been silent for the whole of a lease, and old messages."""
+        trouble = f"leases could not be expired; next try in {EXPIRY_INTERVAL} s"
+        self._begin(self._expire_chore, trouble)
+        self._begin(self._rooms_chore, "old messages could not be forgotten")
 
     def _tell_presence(self) -> None:
-        """Tell who has gone. A store that fails is tried again."""
-        secure = self.factory.secure
-        assert secure is not None
+        """Tell who has gone."""
+        self._begin(self._presence_chore, "presence could not be told")
+
+    def _begin(self, chore: Chore, trouble: str) -> None:
+        """Do some of `chore`. A store that fails is named as `trouble`, and tried again."""
         try:
-            self.factory.turns.ask(self._presence_chore)
-        except Exception:
-            self.log.failure("presence could not be told")
+            self.factory.turns.ask(chore)
+        except Exception:  # whatever it is, the server goes on
+            self.log.failure(trouble)
 
     def _expire_some(self) -> bool:
         directory = self.directory

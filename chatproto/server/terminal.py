@@ -100,7 +100,7 @@ class Terminal:
         self.busy = False
         """True while a list is written, or a command waits for a store."""
         self._held: deque[str] = deque()
-        self._commands: dict[str, Callable[[str], bool]] = {
+        self._commands: dict[str, Callable[[str], bool | None]] = {
             **{command: self._order(command) for command in USAGE},
             "/info": self._info,
             "/rooms": self._rooms,
@@ -131,7 +131,7 @@ class Terminal:
         try:
             if found is None:
                 raise CodedError(self._unknown(command), Reason.MALFORMED)
-            if found(argument.strip()):
+            if not found(argument.strip()):
                 self._done(None)
         except CodedError as error:
             self._refuse(error)
@@ -153,7 +153,7 @@ class Terminal:
             return f"unknown command {command}: /help lists the commands"
         return f"unknown command {command}: did you mean {near[0]}?"
 
-    # The commands: each returns True when all is done, False while there is more to come.
+    # The commands: each returns True if it calls `done` by itself, now or later.
 
     def _info(self, prefix: str) -> bool:
         none = f'nobody whose id begins with "{prefix}"' if prefix else "no clients are registered"
@@ -168,12 +168,12 @@ class Terminal:
             lambda lines: self._list(lines, "", self._say, "there are no rooms"),
         )
 
-    def _wait(self, asked: Deferred[T], then: Callable[[T], bool]) -> bool:
-        """Do `then` with what `asked` fires with; it returns True when all is done, as a command does."""
+    def _wait(self, asked: Deferred[T], then: Callable[[T], bool | None]) -> bool:
+        """Do `then` with what `asked` fires with; it returns True as a command does."""
 
         def came(result: T) -> None:
             self.busy = False
-            if then(result):
+            if not then(result):
                 self._done(None)
             self._go_on()
 
@@ -186,7 +186,7 @@ class Terminal:
 
         self.busy = True
         asked.addCallbacks(came, failed)
-        return False
+        return True
 
     def _go_on(self) -> None:
         """Do what was typed meanwhile."""
@@ -223,7 +223,7 @@ class Terminal:
 
         self.busy = True
         self._work(step)
-        return False
+        return True
 
     def _kick(self, client_id: str) -> bool:
         if not client_id:
@@ -243,17 +243,13 @@ class Terminal:
             self._say(done)
         else:
             self._refuse(CodedError(nobody, Reason.NOT_FOUND))
-        return found
+        return not found
 
     def _order(self, command: str) -> Callable[[str], bool]:
         def order(rest: str) -> bool:
-            return self._wait(self._server.order(command, rest), self._ordered)
+            return self._wait(self._server.order(command, rest), self._say)
 
         return order
-
-    def _ordered(self, done: str) -> bool:
-        self._say(done)
-        return True
 
     def _free(self, client_id: str) -> bool:
         if not client_id:
@@ -264,20 +260,16 @@ class Terminal:
             self._server.free(client_id), lambda found: self._end(found, done, unowned)
         )
 
-    def _reload(self, _: str) -> bool:
+    def _reload(self, _: str) -> None:
         for line in self._server.reload():
             self._say(line)
-        return True
 
-    def _drain(self, time: str) -> bool:
+    def _drain(self, time: str) -> None:
         self._say(self._server.drain(time))
-        return True
 
-    def _quit(self, _: str) -> bool:
+    def _quit(self, _: str) -> None:
         self._server.stop()
-        return True
 
-    def _help(self, _: str) -> bool:
+    def _help(self, _: str) -> None:
         for text in USAGES.values():
             self._say(text)
-        return True
