@@ -7,6 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -46,7 +47,6 @@ from chatproto.server.ctl import Ctl, CtlService
 from chatproto.server.draining import Draining
 from chatproto.server.flusher import Flusher
 from chatproto.server.listening import place_shown
-from chatproto.server.lobby_service import LobbyService
 from chatproto.server.port_service import PortService
 from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.room_orders import done, duration, read_order
@@ -276,7 +276,7 @@ class ChatServerProgram(BoundedServices):
         Flusher(self._reactor, store.write_behind).setServiceParent(self)
         self._lobby: LobbyMembers | None = None
         self._lobby_port: LobbyPort | None = None
-        lobbies: list[tuple[LobbyService, LobbyPort]] = []
+        lobbies: list[tuple[PortService, LobbyPort]] = []
         if options["lobby"] is not None:
             hall = self._hall
             self._lobby = LobbyMembers(limits, self._is_taken, hall.others, hall.may_speak)
@@ -290,7 +290,10 @@ class ChatServerProgram(BoundedServices):
                 self._sharing.directory.look_up_name if self._sharing is not None else None,
             )
             delivery.plain = self._lobby_port
-            lobby = LobbyService(self._reactor, options["lobby"], self._lobby_port, say)
+            close = partial(self._lobby_port.close_all, "the server is stopping")
+            lobby = PortService(
+                self._reactor, options["lobby"], self._lobby_port, "lobby", say, close
+            )
             lobby.setServiceParent(self)
             lobbies.append((lobby, self._lobby_port))
         self._draining = Draining(self._reactor, self._server, lobbies, self.stop)
@@ -327,8 +330,7 @@ class ChatServerProgram(BoundedServices):
 
     def _show_figures(self, say: Callable[[str], None] | None) -> None:
         """Listen on --metrics. What that needs is loaded only where it is wanted."""
-        from chatproto.server.metrics import metrics_site
-        from chatproto.server.overview import ServerOverview
+        from chatproto.server.metrics import ServerOverview, metrics_site
 
         store = self._store
         sharing = self._sharing

@@ -9,7 +9,7 @@ from twisted.application.service import Service
 from twisted.internet.task import LoopingCall
 
 from chatproto.rooms.lobby_port import LobbyPort
-from chatproto.server.lobby_service import LobbyService
+from chatproto.server.port_service import PortService
 from chatproto.server.service import ChatServer
 
 LOOK_INTERVAL = 1.0
@@ -30,7 +30,7 @@ class Draining(Service):
         self,
         clock: Any,
         server: ChatServer,
-        lobbies: Sequence[tuple[LobbyService, LobbyPort]],
+        lobbies: Sequence[tuple[PortService, LobbyPort]],
         stop: Callable[[], object],
     ) -> None:
         self._clock = clock

@@ -5,8 +5,9 @@ The names are those of docs/operations.md. Only numbers are shown: no ids, keys,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -24,7 +25,11 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from chatproto.server.counters import BOUNDS, Counters
-from chatproto.server.overview import ServerOverview
+from chatproto.server.room_side import RoomSide
+from chatproto.server.service import ChatServer
+
+if TYPE_CHECKING:
+    from chatproto.server.shared_rooms.rooms import SharedRooms
 
 IDLE = 60.0
 """Seconds without a request, after which a connection that asks for figures is closed."""
@@ -49,6 +54,62 @@ HELP = {
 }
 
 
+class ServerOverview:
+    """Reads the numbers of `server`, which counts on `tally`, and of its `rooms`; `trouble` tells what is
+    wrong with its store, or nothing."""
+
+    def __init__(
+        self,
+        server: ChatServer,
+        rooms: RoomSide | SharedRooms,
+        tally: Counters,
+        trouble: Callable[[], str],
+    ) -> None:
+        self.tally = server.factory.tally = tally
+        self._server = server
+        self._rooms = rooms
+        self._trouble = trouble
+
+    def figures(self) -> dict[str, float]:
+        """Return the present values."""
+        factory = self._server.factory
+        found: dict[str, float] = {
+            "connections": factory.taken,
+            "connections_most": factory.most,
+            "registered_classic": len(self._server.directory.registry),
+        }
+        secure, relay, shared = factory.secure, factory.relay, factory.shared
+        if secure is not None:
+            found["connections_secure"] = len(secure.connections)
+            found["registered_keyed"] = secure.directory.registered
+            if shared is not None:
+                found["registered_keyed"], found["registered_classic"] = shared.counts
+            found["rooms"], found["room_members"] = self._rooms.size()
+        if relay is not None:
+            found["relay_pipes_open"] = relay.open_pipes
+        return found
+
+    def counts(self) -> dict[str, float]:
+        """Return the totals since the start."""
+        found: dict[str, float] = {"accepted": self.tally.accepted}
+        relay = self._server.factory.relay
+        if relay is not None:
+            counts = relay.counts
+            found["relay_pipes"] = counts.pipes
+            found["relay_bytes"] = counts.bytes
+            found["relay_refused"] = counts.refused
+            found["relay_alone"] = counts.alone
+        return found
+
+    def trouble(self) -> str:
+        """Why it does not do all that it should, in one sentence; empty: it does."""
+        if not self._server.running:
+            return "the server is starting or stopping"
+        if self._server.draining:
+            return "the server is draining: it takes no new connections and ends soon"
+        return self._trouble()
+
+
 class ServerCollector(Collector):
     """The numbers of one server, read when they are asked for."""
 
@@ -65,25 +126,20 @@ class ServerCollector(Collector):
             yield GaugeMetricFamily(f"chatserver_{name}", HELP[name], value)
         for name, value in server.counts().items():
             yield CounterMetricFamily(f"chatserver_{name}", HELP[name], value)
-        refused = CounterMetricFamily(
-            "chatserver_refused", "Connections that were one too many", labels=["status"]
-        )
-        for status, count in tally.refused.items():
-            refused.add_metric([str(status)], count)
-        yield refused
-        requests = CounterMetricFamily(
-            "chatserver_requests", "What was asked", labels=["dialect", "method"]
-        )
-        for labels, count in tally.requests.items():
-            requests.add_metric(labels, count)
-        yield requests
-        errors = CounterMetricFamily(
-            "chatserver_errors", "What was answered with an error", labels=["dialect", "status"]
-        )
-        for (dialect, status), count in tally.errors.items():
-            errors.add_metric([dialect, str(status)], count)
-        yield errors
+        refused = Counter({(status,): count for status, count in tally.refused.items()})
+        yield _counted("refused", "Connections that were one too many", refused, "status")
+        yield _counted("requests", "What was asked", tally.requests, "dialect", "method")
+        errors = "What was answered with an error"
+        yield _counted("errors", errors, tally.errors, "dialect", "status")
         yield from _store(tally)
+
+
+def _counted(name: str, help_: str, counts: Counter[Any], *labels: str) -> Metric:
+    """Return a counter for each value of the `labels`."""
+    family = CounterMetricFamily(f"chatserver_{name}", help_, labels=labels)
+    for values, count in counts.items():
+        family.add_metric([*map(str, values)], count)
+    return family
 
 
 def _store(tally: Counters) -> Iterator[Metric]:

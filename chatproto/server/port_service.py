@@ -17,8 +17,9 @@ from chatproto.server.listening import ListenSpec, place_of, place_shown
 class PortService(Service):
     """Listens at `endpoint` (a port or a Twisted endpoint string) for the connections of `factory`.
 
-    `say` gets the line that tells where, with the `name` of what listens, or is None. Raises
-    ValueError (one sentence) for an endpoint that cannot be read.
+    `say` gets the line that tells where, with the `name` of what listens, or is None. `close_all` ends
+    the connections that came in by it. Raises ValueError (one sentence) for an endpoint that cannot be
+    read.
     """
 
     log = Logger()
@@ -30,12 +31,14 @@ class PortService(Service):
         factory: Any,
         name: str,
         say: Callable[[str], None] | None,
+        close_all: Callable[[], None] = lambda: None,
     ) -> None:
         self._reactor = reactor
         self._place = ListenSpec(reactor, endpoint)
         self._factory = factory
         self._name = name
         self._say = say
+        self._close_all = close_all
         self._listening: list[IListeningPort] = []
 
     def startService(self) -> None:
@@ -46,7 +49,7 @@ class PortService(Service):
     def stopService(self) -> Deferred[None]:
         super().stopService()
         closed = self.stop_listening()
-        self.close_all()
+        self._close_all()
         return closed
 
     def stop_listening(self) -> Deferred[None]:
@@ -54,9 +57,6 @@ class PortService(Service):
         ports, self._listening = self._listening, []
         closed = [maybeDeferred(port.stopListening) for port in ports]
         return DeferredList(closed).addCallback(lambda _: None)
-
-    def close_all(self) -> None:
-        """End the connections that came in by it."""
 
     def _listens(self, ports: list[IListeningPort]) -> None:
         self._listening += ports

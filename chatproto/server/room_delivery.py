@@ -18,7 +18,6 @@ from chatproto.rooms.plain_view import shown_line
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.room import LOBBY, Member, Room
 from chatproto.rooms.room_feed import RoomFeed
-from chatproto.server.pace import Pace
 from chatproto.server.work_queue import Chore, WorkQueue
 from chatproto.wire.actions import spoken
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -76,10 +75,6 @@ class RoomDelivery:
         self._turns: dict[Room, list[Talk]] = {}  # what was said in this turn of the reactor
         self._at_end = at_end_of_turn(clock)
         self._is_asked = False  # `flush` is called at the end of this turn
-
-    def pace(self, go_on: Callable[[], None]) -> Pace:
-        """Make the rate limit of a new connection."""
-        return Pace(self._clock, self._limits, go_on)
 
     def carry_out(self, effects: list[Effect]) -> None:
         """Send what `effects` want sent, after what was said before."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
@@ -107,7 +108,7 @@ class SecureConnection(TlsConnection):
         self._heard = self._factory.seconds()
         self._limit_handshake()
         if self._side.delivery is not None:
-            self._pace = self._side.delivery.pace(self._waited)
+            self._pace = Pace(self._factory.clock, self._limits, self._waited)
         if not self._side.logins.admits(self._visitor):
             self.dismiss(Error(403))
 
@@ -319,7 +320,7 @@ class SecureConnection(TlsConnection):
         if isinstance(message, Login) and logins.has_accounts:
             self._logging_in = True
             asked = logins.login(message, self._visitor, self._is_here, self._side.owns)
-            answered = asked.addCallback(self._logged_in)
+            answered = Deferred.fromCoroutine(asked).addCallback(self._logged_in)
             if self._logging_in:  # else it was known at once, and we are on our way already
                 answered.addCallback(self._go_on_after)
             return

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.server.counters import Counters
 from chatproto.server.draining import LOOK_INTERVAL, Draining
-from chatproto.server.overview import ServerOverview
+from chatproto.server.metrics import ServerOverview
 from chatproto.server.service import ChatServer
 from chatproto.wire.bcp2_server import Closing
 from tests.limits import DEFAULTS

@@ -15,8 +15,7 @@ from twisted.python.failure import Failure
 
 from chatproto.relay.protocol import Relays
 from chatproto.server.counters import Counters
-from chatproto.server.metrics import HELP, MOST, metrics_site
-from chatproto.server.overview import ServerOverview
+from chatproto.server.metrics import HELP, MOST, ServerOverview, metrics_site
 from chatproto.server.port_service import PortService
 from chatproto.server.room_side import RoomSide
 from chatproto.server.service import ChatServer

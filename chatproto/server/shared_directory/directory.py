@@ -33,7 +33,7 @@ from chatproto.net.dates import date_of
 from chatproto.rooms.shared import OwnNode
 from chatproto.server.room_side import REQUESTS
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.shared_connections import PlainConnection, SharedConnection
+from chatproto.server.shared_connections import PlainConnection, SharedConnection, Unanswered
 from chatproto.server.shared_directory.classic import SharedClassic, SharedPairing
 from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision, SharedGroups
 from chatproto.server.shared_directory.keyed import SharedKeyed
@@ -42,7 +42,6 @@ from chatproto.server.shared_directory.own import OwnClients
 from chatproto.server.shared_directory.settling import Settler
 from chatproto.server.shared_directory.watching import SharedWatches
 from chatproto.server.terminal_lines import terminal_lines
-from chatproto.server.unanswered import Unanswered
 from chatproto.wire import bcp2_server, strict
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import (
