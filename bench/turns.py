@@ -32,7 +32,9 @@ from chatproto.directory.classic_registration import Origin
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.registrations import ClientConnection
 from chatproto.net.fast_tcp import use_fast_turns
+from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
+from chatproto.server.work_queue import WorkQueue
 from chatproto.stores.open import MemoryStore
 from chatproto.stores.sqlite import SqliteStore
 from chatproto.wire.bcp2_server import Info
@@ -161,9 +163,11 @@ def ends(count: int) -> None:
     reactor.startRunning()
     use_fast_turns(reactor)
     limits = ServerLimits(connections=2 * count, registrations=2 * count)
-    server = ChatServer(
-        reactor, ["tcp:0:interface=127.0.0.1"], MemoryStore(limits).registry, limits
-    )
+    store = MemoryStore(limits)
+    directory = KeyedDirectory(store.names, store.registry, str, limits)
+    no_tls: Any = None  # nobody comes with TLS
+    side = SecureSide(no_tls, directory, WorkQueue(reactor))
+    server = ChatServer(reactor, ["tcp:0:interface=127.0.0.1"], store.registry, side, limits)
     server.startService()
     if os.fork() == 0:
         crowd = [socket.create_connection(server.addresses[0]) for _ in range(count)]

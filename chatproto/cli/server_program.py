@@ -245,19 +245,19 @@ class ChatServerProgram(BoundedServices):
         secure = SecureSide(
             Tls(options["identity"], limits),
             keyed,
+            turns,
             options.login_side(self._reactor, limits),
             rooms,
-            turns,
             delivery,
         )
         self._server = ChatServer(
             self._reactor,
             options["port"],
             store.registry,
+            secure,
             limits,
             say,
             trace,
-            secure,
             options["tls-only"],
             relay,
         )

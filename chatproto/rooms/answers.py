@@ -114,32 +114,24 @@ class RoomAnswers:
         try:
             return self._answer(message, guest, now)
         except RemoteError as error:
-            return [TellMember(guest, refusal(message, error)), *self._notices()]
+            told, self._told = self._told, []
+            return [TellMember(guest, refusal(message, error)), *told]
 
-    def guard(self, message: Bcp2Message, guest: Member, now: float) -> list[Effect]:
-        """Count `message`, which is no SAY; what its owner is to be told of guesses at a room's key.
-
-        Where several servers share the rooms, each counts what its own clients ask before all do it.
-        Raises RemoteError 429.
-        """
+    def _count(self, message: Bcp2Message, guest: Member, now: float) -> None:
+        """Count `message`, which is no SAY, and guesses at a room's key. Raises RemoteError 429."""
         guard = self._guard
         guard.count(guest.key, guest.host, now)
         if not isinstance(message, bcp2_rooms.Join):
-            return []
+            return
         room = self._rooms.get(message.room)
         if room is None:
             guard.count_new(guest.host, now)
-            return []
+            return
         wait = guard.check_secret(room.policy, guest.key, guest.host, message.secret, now, now)
         if wait:
             until = date_of(self._date(now + wait))
             news = bcp2_rooms.Changed(room.name, "ban", key=guest.key, until=until)
             self._told = [TellMember(one, news) for one in room.keepers(now)]
-        return []
-
-    def _notices(self) -> list[Effect]:
-        told_, self._told = self._told, []
-        return told_
 
     def operate(self, message: Bcp2Message, now: float) -> tuple[list[Effect], Bcp2Message | None]:
         """Carry out a request of the server's operator, who may do anything in any room.
@@ -267,7 +259,7 @@ class RoomAnswers:
         if isinstance(message, bcp2_rooms.Say):
             return before + self._say(message, guest, stay, now)
         if self._counted:
-            before += self.guard(message, guest, now)
+            self._count(message, guest, now)
         if isinstance(message, bcp2_rooms.Rooms):
             return [*before, TellMember(guest, self._list(message, guest, stay))]
         if isinstance(message, bcp2_rooms.Join):

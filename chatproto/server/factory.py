@@ -98,8 +98,7 @@ class ChatFactory(DirectFactory):
         """Counters of what happens; None: nothing is counted."""
         self.wheel: TimerWheel[Any] = TimerWheel()
         self._ticking: Any = None
-        turns = secure.turns if secure is not None else None
-        self.turns = turns if turns is not None else WorkQueue(clock)
+        self.turns = secure.turns if secure is not None else WorkQueue(clock)
         self.addresses = Addresses(limits)
         self.silent: OrderedDict[Any, None] = OrderedDict()
         """Connections that never sent a request, the first to come first."""

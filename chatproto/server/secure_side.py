@@ -13,7 +13,7 @@ from chatproto.server.login_side import EVERYBODY, LoginSide
 from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure import SecureConnection
-from chatproto.server.work_queue import Chore, Round, WorkQueue
+from chatproto.server.work_queue import Chore, WorkQueue
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_server import Closing, Presence
 from chatproto.wire.fields import plain_host
@@ -29,17 +29,17 @@ AT_ONCE = 64
 class SecureSide:
     """Shared state of all secure connections: the server's key, directory, login rules, clients.
 
-    `turns`: queue for news to many clients at once; None sends them without a pause. `delivery`: sends
-    what happens in rooms, where `rooms` does not: several servers share them.
+    `turns`: queue for news to many clients at once. `delivery`: sends what happens in rooms, where
+    `rooms` does not: several servers share them.
     """
 
     def __init__(
         self,
         tls: Tls,
         directory: KeyedDirectory,
+        turns: WorkQueue,
         logins: LoginSide = EVERYBODY,
         rooms: RoomSide | None = None,
-        turns: WorkQueue | None = None,
         delivery: RoomDelivery | None = None,
     ) -> None:
         self.tls = tls
@@ -68,7 +68,7 @@ class SecureSide:
 
     def carry_out(self, effects: list[Effect]) -> None:
         """Say what the rules want said."""
-        waits = self.turns is not None and (bool(self._pushes) or len(effects) > AT_ONCE)
+        waits = bool(self._pushes) or len(effects) > AT_ONCE
         for effect in effects:
             connection = self.connections.get(effect.visitor)
             if connection is None:
@@ -84,7 +84,7 @@ class SecureSide:
                     connection.say(message)
                 case Dismiss(_, message):
                     connection.dismiss(message)
-        if waits and self._pushes and self.turns is not None:
+        if waits and self._pushes:
             self.turns.later(self._chore)
 
     def _push(self) -> bool:
@@ -128,9 +128,4 @@ class SecureSide:
             if visitor in self.connections:
                 work(visitor)
 
-        if self.turns is not None:
-            self.turns.each(self.connections, with_one, then)
-            return
-        everybody = Round(self.connections, with_one, then)
-        while everybody.take_turn(lambda: False):
-            pass
+        self.turns.each(self.connections, with_one, then)

@@ -54,18 +54,18 @@ class ChatServer(MultiService):
         reactor: Any,
         endpoints: Sequence[str],
         registry: Registry,
+        secure: SecureSide,
         limits: ServerLimits = SERVER_DEFAULTS,
         say: Callable[[str], None] | None = None,
         trace: Callable[[str], None] | None = None,
-        secure: SecureSide | None = None,
         tls_only: bool = False,
         relay: Relays | None = None,
     ) -> None:
         super().__init__()
         self.reactor = reactor
-        names = secure.directory.names if secure is not None else None
-        self.directory = Directory(registry, limits, names)
-        self.directory.open = secure.directory if secure is not None else None
+        self.directory = Directory(registry, limits, secure.directory.names)
+        self.directory.open = secure.directory
+        self.secure = secure
         self.factory = ChatFactory(
             reactor,
             self.directory,
@@ -104,7 +104,6 @@ class ChatServer(MultiService):
             raise
         if self.factory.shared is None:
             self._expiry.start(EXPIRY_INTERVAL, now=False)
-        if self.factory.secure is not None and self.factory.shared is None:
             self._presence.start(PRESENCE_INTERVAL, now=False)
         super().startService()
 
@@ -140,12 +139,9 @@ class ChatServer(MultiService):
 
     def send_away(self, then: Callable[[], object] = lambda: None) -> None:
         """Tell every keyed client when to come back, and close its connection; then call `then`."""
-        if self.factory.secure is None:
-            then()
-            return
         # Not all at once: they come back spread over a time that grows with their number.
         times = come_back_times(len(self.factory))
-        self.factory.secure.close(lambda: secrets.choice(times), then)
+        self.secure.close(lambda: secrets.choice(times), then)
 
     def _close_ports(self) -> Deferred[Any]:
         ports, self._ports = self._ports, []
@@ -189,36 +185,30 @@ class ChatServer(MultiService):
         return directory.registry.expire(before, SOME) >= SOME
 
     def _forget_some(self) -> bool:
-        rooms = self.factory.secure.rooms if self.factory.secure is not None else None
+        rooms = self.secure.rooms
         return rooms is not None and rooms.due(SOME)
 
     def _tell_some(self) -> bool:
-        secure, now = self.factory.secure, self.reactor.seconds()
-        if secure is None:
-            return False
-        secure.carry_out(secure.directory.due(now, SOME))
-        return secure.directory.is_due(now)
+        directory, now = self.secure.directory, self.reactor.seconds()
+        self.secure.carry_out(directory.due(now, SOME))
+        return directory.is_due(now)
 
     def share(self, shared: SharedDirectory) -> None:
         """Have `shared` answer, which knows where the clients of other servers are."""
-        self.factory.shared = shared
-        if self.factory.secure is not None:
-            self.factory.secure.shared = shared
+        self.factory.shared = self.secure.shared = shared
 
     def free(self, client_id: str) -> bool:
         """Take an id from the key that owns it, or from a classic client (/free); False if none does."""
-        secure, was_owned = self.factory.secure, False
-        if secure is not None:
-            was_owned, effects = secure.directory.free(client_id)
-            secure.carry_out(effects)
+        was_owned, effects = self.secure.directory.free(client_id)
+        self.secure.carry_out(effects)
         return self.directory.registry.forget(client_id) or was_owned
 
     def info_lines(self) -> Iterator[str]:
         """Yield the lines of /info, as they are wanted: `<clientID> <ip>:<port>` per client."""
         yield from self.directory.info_lines()
-        secure, after = self.factory.secure, ""
-        while secure is not None:
-            page = secure.directory.contacts("", after, SOME)
+        after = ""
+        while True:
+            page = self.secure.directory.contacts("", after, SOME)
             for one in page:
                 after = one.client_id
                 yield f"{after} {host_port(one.host, one.port)}"
@@ -227,10 +217,8 @@ class ChatServer(MultiService):
 
     def forget(self, client_id: str) -> bool:
         """Take `client_id` out of the directory (/kick); False if it is not in it."""
-        effects = []
-        if self.factory.secure is not None:
-            effects = self.factory.secure.directory.expel(client_id)
-            self.factory.secure.carry_out(effects)
+        effects = self.secure.directory.expel(client_id)
+        self.secure.carry_out(effects)
         return self.directory.registry.forget(client_id) or bool(effects)
 
 

@@ -23,6 +23,7 @@ from chatproto.rooms.room import LOBBY
 from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_connections import Answers
+from chatproto.server.work_queue import WorkQueue
 from chatproto.stores.open import MemoryStore
 from chatproto.stores.redis.room_store import room_key
 from chatproto.stores.redis.url import RedisUrl
@@ -122,7 +123,7 @@ class OneServer:
         memory = MemoryStore(limits)
         keyed = KeyedDirectory(memory.names, memory.registry, str, limits)
         delivery = RoomDelivery(reactor, limits)
-        self.secure = SecureSide(cast(Any, None), keyed, delivery=delivery)
+        self.secure = SecureSide(cast(Any, None), keyed, WorkQueue(reactor), delivery=delivery)
         self.sharing = Sharing(
             *(reactor, RedisUrl(f"redis://{HOST}:{PORT}/0"), key(9), limits, self.secure),
             *(delivery, False, no_tickets, None, self._unfit),

@@ -24,6 +24,7 @@ from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.server.room_side import REQUESTS, RoomSide
 from chatproto.server.secure_side import SecureSide
+from chatproto.server.work_queue import WorkQueue
 from chatproto.stores.open import Store
 from chatproto.wire import bcp2_rooms, bcp2_server, classic, codec, strict
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -208,7 +209,9 @@ class Row(AnyRow):
         self.rooms = RoomSide(
             self.clock, store.rooms, limits, store.names.owner, sees=self.keyed.sees
         )
-        self.secure = SecureSide(cast(Any, None), self.keyed, rooms=self.rooms)
+        self.secure = SecureSide(
+            cast(Any, None), self.keyed, WorkQueue(self.clock), rooms=self.rooms
+        )
         self.clock.advance(NOW - began)
 
     def ask(self, number: int, message: Bcp2Message) -> None:

@@ -23,6 +23,7 @@ from chatproto.net.receivers import StrictReceiver
 from chatproto.server.factory import ChatFactory
 from chatproto.server.listening import ListenSpec
 from chatproto.server.secure_side import SecureSide
+from chatproto.server.work_queue import WorkQueue
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire import bcp2_server
@@ -92,7 +93,9 @@ class Served(TestCase):
         registry, names = MemoryRegistry(values), MemoryNames()
         self.calls = 0
         self.side = SecureSide(
-            Tls(SERVER, values), KeyedDirectory(names, registry, self.new_call, values)
+            Tls(SERVER, values),
+            KeyedDirectory(names, registry, self.new_call, values),
+            WorkQueue(self.clock),
         )
         directory = Directory(registry, values, names)
         self.factory = ChatFactory(self.clock, directory, values, say=self.said.append)

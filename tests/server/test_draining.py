@@ -20,8 +20,8 @@ from tests.server.test_secure_service import with_key
 class DrainingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = MemoryReactorClock()
-        registry, self.side = with_key()
-        self.server = ChatServer(self.clock, ["tcp:5555"], registry, secure=self.side)
+        registry, self.side = with_key(self.clock)
+        self.server = ChatServer(self.clock, ["tcp:5555"], registry, self.side)
         self.server.startService()
         self.addCleanup(self.server.stopService)
         self.stops: list[float] = []

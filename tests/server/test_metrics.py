@@ -56,7 +56,7 @@ class MetricsTests(Served):
         rooms = RoomSide(self.clock, store.rooms, factory.limits)
         rooms.connections = factory.secure.connections
         factory.secure.rooms = factory.secure.delivery = rooms
-        self.server = ChatServer(reactor, (), store.registry)
+        self.server = ChatServer(reactor, (), store.registry, factory.secure)
         self.server.factory = factory
         self.server.running = True
         overview = ServerOverview(self.server, rooms, self.tally, lambda: self.trouble)

@@ -256,9 +256,8 @@ class LargeRoomTests(LargeCase):
 
 class ManyWatchersTests(LargeCase):
     def test_somebody_who_comes_and_goes_is_told_in_slices_and_the_last_news_count(self) -> None:
-        side = SecureSide(cast(Any, None), cast(Any, None))
+        side = SecureSide(cast(Any, None), cast(Any, None), self.turns)
         side.connections = cast(Any, self.seats)
-        side.turns = self.turns
         for status in ("online", "offline", "online"):
             news = Presence("alice", status)
             begun = self.clock.seconds()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor
@@ -20,6 +22,7 @@ from chatproto.server.service import (
     come_back_times,
     connections_for,
 )
+from chatproto.server.work_queue import WorkQueue
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire import bcp2_server
@@ -28,11 +31,11 @@ from tests.contracts.names import key
 from tests.server.secure_ends import LOOPBACK, ONE, OTHER, SERVER, Served
 
 
-def with_key() -> tuple[MemoryRegistry, SecureSide]:
+def with_key(clock: Any) -> tuple[MemoryRegistry, SecureSide]:
     """Make the parts of a server with a key."""
     registry = MemoryRegistry()
     directory = KeyedDirectory(MemoryNames(), registry, lambda: "call")
-    return registry, SecureSide(Tls(SERVER), directory)
+    return registry, SecureSide(Tls(SERVER), directory, WorkQueue(clock))
 
 
 class ComingBackTests(SynchronousTestCase):
@@ -54,9 +57,9 @@ class OpenFilesTests(SynchronousTestCase):
 
 class AServerWithAKey(Served):
     def serve(self, tls_only: bool = False, keyed: bool = True, **limits: float) -> ChatFactory:
-        registry, self.side = with_key()
+        registry, self.side = with_key(reactor)
         self.server = ChatServer(
-            reactor, [LOOPBACK], registry, say=self.said.append, secure=self.side, tls_only=tls_only
+            reactor, [LOOPBACK], registry, self.side, say=self.said.append, tls_only=tls_only
         )
         self.server.startService()
         self.addCleanup(lambda: self.server.running and self.server.stopService())
@@ -118,8 +121,8 @@ class AServerWithAKey(Served):
 class ItsTime(SynchronousTestCase):
     def test_brings_who_has_gone_and_ends_names_unused(self) -> None:
         clock = Clock()
-        registry, side = with_key()
-        server = ChatServer(clock, [], registry, secure=side)
+        registry, side = with_key(clock)
+        server = ChatServer(clock, [], registry, side)
         server.startService()
         self.addCleanup(server.stopService)
         alice = ClientConnection(key(1), "192.0.2.1", 1)
@@ -142,9 +145,9 @@ class ItsTime(SynchronousTestCase):
                 raise OSError("out of reach")
 
         clock = Clock()
-        registry, side = with_key()
+        registry, side = with_key(clock)
         names = side.directory.names = Broken()
-        server = ChatServer(clock, [], registry, secure=side)
+        server = ChatServer(clock, [], registry, side)
         server.startService()
         self.addCleanup(server.stopService)
         clock.pump([1.0] * 3)

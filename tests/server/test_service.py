@@ -19,6 +19,7 @@ from chatproto.server.listening import ListenSpec
 from chatproto.server.service import EXPIRY_INTERVAL, ChatServer
 from chatproto.stores.memory import MemoryRegistry
 from tests.limits import DEFAULTS, Limits
+from tests.server.test_secure_service import with_key
 
 REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 REGACK = b"REGACK\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\nStatus: registered\r\n\r\n"
@@ -49,8 +50,10 @@ class AServer(TestCase):
     def start(self, *endpoints: str, **limits: float) -> ChatServer:
         self.said: list[str] = []
         values = Limits(**limits)  # type: ignore[arg-type]
+        _, side = with_key(reactor)
         self.server = ChatServer(
-            reactor, endpoints or (LOOPBACK,), MemoryRegistry(values), values, self.said.append
+            *(reactor, endpoints or (LOOPBACK,), MemoryRegistry(values)),
+            *(side, values, self.said.append),
         )
         self.server.startService()
         self.addCleanup(lambda: self.server.running and self.server.stopService())
@@ -146,7 +149,7 @@ class AServer(TestCase):
     async def test_refuses_to_start_on_a_taken_port_and_leaves_none_open(self) -> None:
         _, port = self.start().addresses[0]
         for text in (f"tcp:{port}:interface=127.0.0.1", str(port)):
-            second = ChatServer(reactor, [LOOPBACK, text], MemoryRegistry())
+            second = ChatServer(reactor, [LOOPBACK, text], *with_key(reactor))
             self.assertRaises(CannotListenError, second.startService)
             self.assertFalse(second.running)
             self.assertEqual(second.addresses, [])
@@ -173,7 +176,7 @@ class AServer(TestCase):
 class Expiry(SynchronousTestCase):
     def start(self, registry: MemoryRegistry) -> Clock:
         clock = Clock()
-        server = ChatServer(clock, [], registry)
+        server = ChatServer(clock, [], registry, with_key(clock)[1])
         server.startService()
         self.addCleanup(server.stopService)
         return clock

@@ -161,11 +161,9 @@ class World:
         turns, rooms = WorkQueue(reactor), None
         if self.rules.rooms:
             rooms = RoomSide(cast(Any, reactor), self._said, LIMITS, turns=turns)
-        self.side = SecureSide(
-            cast(Any, SimTls(self._server_key)), directory, rooms=rooms, turns=turns
-        )
+        self.side = SecureSide(cast(Any, SimTls(self._server_key)), directory, turns, rooms=rooms)
         where = f"tcp:{PORT}:interface={SERVER}"
-        server = ChatServer(reactor, [where], registry, LIMITS, secure=self.side, relay=relay)
+        server = ChatServer(reactor, [where], registry, self.side, LIMITS, relay=relay)
         server.factory.wheel.grain = 0.5
         server.startService()
         self._old.append(server)

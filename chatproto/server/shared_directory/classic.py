@@ -40,49 +40,44 @@ NOTED = 60.0
 """Seconds of requests that say nothing new, after which the store is told that the client is there."""
 
 
-class SharedPairing:
-    """Chooses the peers of classic BRIDGE."""
+async def partner(context: DirectoryContext, asker: str, keyed: bool = False) -> Contact | None:
+    """Pair `asker`, as `directory.pairing.bridge` does; None if nobody is there.
 
-    def __init__(self, context: DirectoryContext) -> None:
-        self._context = context
+    A client with a key (`keyed`), which calls in plain text too, has no former partner.
+    """
+    store, wait = context.store, context.limits.partner_wait
+    for _ in range(TRIES):
+        facts = await store.pairing(asker)
+        former = None if keyed or facts.partner is None else await _there(context, facts.partner)
+        if former is not None and goes_on(former.lease, former.heard, context.now(), wait):
+            if await store.pair(asker, former.lease.client_id, "partner", context.now()):
+                return former.lease.contact()
+            continue
+        found = await _first(context, asker, facts.waiting, "waiting")
+        found = found or await _first(context, asker, facts.free, "free")
+        if found is not None or not (facts.waiting or facts.free):
+            return found
+    return None
 
-    async def partner(self, asker: str, keyed: bool = False) -> Contact | None:
-        """Pair `asker`, as `directory.pairing.bridge` does; None if nobody is there.
 
-        A client with a key (`keyed`), which calls in plain text too, has no former partner.
-        """
-        store, now = self._context.store, self._context.now
-        for _ in range(TRIES):
-            facts = await store.pairing(asker)
-            former = None if keyed or facts.partner is None else await self._there(facts.partner)
-            if former is not None and goes_on(
-                former.lease, former.heard, now(), self._context.limits.partner_wait
-            ):
-                if await store.pair(asker, former.lease.client_id, "partner", now()):
-                    return former.lease.contact()
-                continue
-            found = await self._first(asker, facts.waiting, "waiting")
-            found = found or await self._first(asker, facts.free, "free")
-            if found is not None or not (facts.waiting or facts.free):
-                return found
-        return None
+async def _first(
+    context: DirectoryContext, asker: str, ids: tuple[str, ...], place: str
+) -> Contact | None:
+    for client_id in ids:
+        there = await _there(context, client_id)
+        if there is None:
+            await context.store.unpair(client_id)
+        elif await context.store.pair(asker, client_id, place, context.now()):
+            return there.lease.contact()
+    return None
 
-    async def _first(self, asker: str, ids: tuple[str, ...], place: str) -> Contact | None:
-        store = self._context.store
-        for client_id in ids:
-            there = await self._there(client_id)
-            if there is None:
-                await store.unpair(client_id)
-            elif await store.pair(asker, client_id, place, self._context.now()):
-                return there.lease.contact()
-        return None
 
-    async def _there(self, client_id: str) -> SharedLease | None:
-        """Return the registration of a client; None if it has none, or its group cannot be read."""
-        try:
-            return (await self._context.groups.load(client_id)).classic.get(client_id)
-        except Unreadable:
-            return None  # the next one can be paired
+async def _there(context: DirectoryContext, client_id: str) -> SharedLease | None:
+    """Return the registration of a client; None if it has none, or its group cannot be read."""
+    try:
+        return (await context.groups.load(client_id)).classic.get(client_id)
+    except Unreadable:
+        return None  # the next one can be paired
 
 
 class SharedClassic:
@@ -95,13 +90,11 @@ class SharedClassic:
         self,
         context: DirectoryContext,
         settler: Settler,
-        pairing: SharedPairing,
         lists: SharedLists,
         roomy: Callable[[], bool],
     ) -> None:
         self._context = context
         self._settler = settler
-        self._pairing = pairing
         self._lists = lists
         self._roomy = roomy
         self._ids: dict[int, set[str]] = {}
@@ -225,7 +218,7 @@ class SharedClassic:
     async def _bridge(self, message: ClassicBridge, source: Origin) -> Message:
         asker = message.client_id
         registered = await self._touch(asker, source)
-        contact = await self._pairing.partner(asker)
+        contact = await partner(self._context, asker)
         if contact is None:
             contact = await self._lists.next_open(asker, source)
         if contact is None:

@@ -34,7 +34,7 @@ from chatproto.rooms.shared import OwnNode
 from chatproto.server.room_side import REQUESTS
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_connections import PlainConnection, SharedConnection, Unanswered
-from chatproto.server.shared_directory.classic import SharedClassic, SharedPairing
+from chatproto.server.shared_directory.classic import SharedClassic
 from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision, SharedGroups
 from chatproto.server.shared_directory.keyed import SharedKeyed
 from chatproto.server.shared_directory.lists import SharedLists
@@ -123,10 +123,9 @@ class SharedDirectory:
         self._settler = settler = Settler(context, self._lost_to_other)
         self._watches = SharedWatches(context)
         self.lists = lists = SharedLists(context)
-        pairing = SharedPairing(context)
-        self._keyed = SharedKeyed(context, settler, self.maker, lists, pairing)
+        self._keyed = SharedKeyed(context, settler, self.maker, lists)
         self._classic = SharedClassic(
-            *(context, settler, pairing, lists), lambda: self.counts[1] < limits.registrations / 2
+            *(context, settler, lists), lambda: self.counts[1] < limits.registrations / 2
         )
 
     def serve(self, rooms: SharedRooms) -> None:

@@ -11,7 +11,7 @@ from chatproto.directory.registrations import ClientConnection, Dismiss, Effect,
 from chatproto.directory.shared import GroupState, ListedClient, Notice, SharedPresence, ToClient
 from chatproto.directory.shared_changes import OwnPresence, ended, registered
 from chatproto.directory.shared_store import NoRoom
-from chatproto.server.shared_directory.classic import NOTED, SharedPairing
+from chatproto.server.shared_directory.classic import NOTED, partner
 from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision
 from chatproto.server.shared_directory.lists import SharedLists
 from chatproto.server.shared_directory.settling import Settler, ending
@@ -39,13 +39,11 @@ class SharedKeyed:
         settler: Settler,
         maker: IntroductionMaker,
         lists: SharedLists,
-        pairing: SharedPairing,
     ) -> None:
         self._context = context
         self._settler = settler
         self._maker = maker
         self._lists = lists
-        self._pairing = pairing
         self._new_ids = new_ids_limiter(context.limits)
 
     def renewed(self, message: bcp2_server.Register, visitor: ClientConnection) -> bool:
@@ -276,7 +274,9 @@ class SharedKeyed:
 
         if await self._lists.newest(wanted):
             return
-        there = await self._pairing.partner(caller.client_id, keyed=True) if caller.open else None
+        there = None
+        if caller.open:
+            there = await partner(self._context, caller.client_id, keyed=True)
         cseq = message.cseq
         answer = _classic(cseq, there) if there else bcp2_server.BridgeAck(cseq)
         self._context.tell(caller.visitor, answer)

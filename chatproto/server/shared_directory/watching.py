@@ -23,8 +23,6 @@ from chatproto.wire import bcp2_server
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import fold
 
-AT_ONCE = 32
-"""Ids that are asked about at the same time, after notices may have been missed."""
 AGAIN = 1.0
 """Seconds after which it is tried again while Redis is away."""
 

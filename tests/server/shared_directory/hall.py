@@ -16,6 +16,7 @@ from chatproto.rooms.shared import OwnNode
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_connections import Answers
 from chatproto.server.shared_directory.directory import SharedDirectory
+from chatproto.server.work_queue import WorkQueue
 from chatproto.stores.open import MemoryStore
 from chatproto.stores.redis.beats import Beats
 from chatproto.stores.redis.client import RedisClient
@@ -149,7 +150,7 @@ class OneServer:
         self.node = OwnNode(lambda: next(names))
         memory = MemoryStore(limits)
         keyed = KeyedDirectory(memory.names, memory.registry, str, limits)
-        self.secure = SecureSide(cast(Any, None), keyed)
+        self.secure = SecureSide(cast(Any, None), keyed, WorkQueue(case.clock))
         self.client = client
         table = NodeTable(limits.server_lapse)
         self.store = RedisDirectory(client, limits, case.new_token, table)
