@@ -240,9 +240,7 @@ class RoomAnswers:
     def admits(self, name: str, host: str, now: float) -> bool:
         """Return True if `name` may enter the lobby from `host`: the name is free and not banned."""
         lobby = self.lobby
-        if lobby.has_member_like(name):
-            return False
-        return not lobby.policy.is_banned(name, "", host, now)
+        return not (lobby.has_member_like(name) or lobby.policy.is_banned(name, "", host, now))
 
     # Requests.
 
@@ -275,8 +273,7 @@ class RoomAnswers:
                 return [self._page(message, guest)]
             case bcp2_rooms.Names(cseq, name, after, limit):
                 members = self._occupants(room, after, limit, now)
-                ack = bcp2_rooms.NamesAck(cseq, name, len(room), *members)
-                return [TellMember(guest, ack)]
+                return [TellMember(guest, bcp2_rooms.NamesAck(cseq, name, len(room), *members))]
         actor = Actor(client_id, guest.key)
         decision = self._decide(message, room, actor, now)
         told = TellMember(guest, decision.ack)

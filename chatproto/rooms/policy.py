@@ -198,8 +198,6 @@ class RoomPolicy:
 
     def without_invited(self, key: str) -> RoomPolicy:
         """Withdraw the invitation of the owner of `key`, if there is one."""
-        if key not in self.invited:
-            return self
         return self.changed(invited=_without(self.invited, {key}))
 
     def with_ban(self, ban: BanRecord, now: float, most: int) -> RoomPolicy:

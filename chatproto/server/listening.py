@@ -110,8 +110,7 @@ def place_of(port: IListeningPort) -> tuple[str, int]:
     address: Any = port.getHost()
     if isinstance(address, UNIXAddress):
         return f"unix:{os.fsdecode(address.name or b'')}", 0
-    host = getattr(address, "host", "standard input and output")
-    return host, getattr(address, "port", 0)
+    return getattr(address, "host", "standard input and output"), getattr(address, "port", 0)
 
 
 def place_shown(place: tuple[str, int]) -> str:

@@ -129,8 +129,9 @@ class ServerCollector(Collector):
         refused = Counter({(status,): count for status, count in tally.refused.items()})
         yield _counted("refused", "Connections that were one too many", refused, "status")
         yield _counted("requests", "What was asked", tally.requests, "dialect", "method")
-        errors = "What was answered with an error"
-        yield _counted("errors", errors, tally.errors, "dialect", "status")
+        yield _counted(
+            *("errors", "What was answered with an error", tally.errors), "dialect", "status"
+        )
         yield from _store(tally)
 
 

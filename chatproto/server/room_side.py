@@ -127,8 +127,9 @@ class RoomSide(RoomDelivery):
     def _refuse(self, said: list[Talk], error: StoreTrouble) -> None:
         for one in said:
             if one.speaker in self.connections:
-                answer = Error(error.status, one.cseq, retry_after=RETRY_AFTER)
-                self.connections[one.speaker].say(answer)
+                self.connections[one.speaker].say(
+                    Error(error.status, one.cseq, retry_after=RETRY_AFTER)
+                )
             elif one.speaker is None:
                 self.log.warn("what was said in the lobby is not passed on: {why}", why=error)
 

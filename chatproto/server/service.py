@@ -164,8 +164,10 @@ class ChatServer(MultiService):
 
     def _expire(self) -> None:
         """Forget who has been silent for the whole of a lease, and old messages."""
-        trouble = f"leases could not be expired; next try in {EXPIRY_INTERVAL} s"
-        self._begin(self._expire_chore, trouble)
+        self._begin(
+            self._expire_chore,
+            f"leases could not be expired; next try in {EXPIRY_INTERVAL} s",
+        )
         self._begin(self._rooms_chore, "old messages could not be forgotten")
 
     def _tell_presence(self) -> None:

@@ -227,8 +227,7 @@ class Terminal:
 
     def _kick(self, client_id: str) -> bool:
         if not client_id:
-            usage = "name a client: /kick ID (/info lists the ids)"
-            raise CodedError(usage, Reason.MALFORMED)
+            raise CodedError("name a client: /kick ID (/info lists the ids)", Reason.MALFORMED)
         if " " in client_id:
             return self._order("/kick")(client_id)
         nobody = f'no client has the id "{client_id}": /info lists them'

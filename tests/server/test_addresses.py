@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.server import addresses
-from chatproto.server.addresses import Addresses
+from chatproto.server import factory
+from chatproto.server.factory import Addresses
 from tests.limits import Limits
 
 HOST = "192.0.2.1"
@@ -44,7 +44,7 @@ class AnAddress(SynchronousTestCase):
         self.assertTrue(table.admit("2001:db8:0:1::1", 0.0))
 
     def test_is_forgotten_when_there_are_too_many_but_not_while_connected(self) -> None:
-        self.patch(addresses, "MOST_KNOWN", 3)
+        self.patch(factory, "MOST_KNOWN", 3)
         table = Addresses(Limits(connections_per_address=1))
         self.assertTrue(table.admit(HOST, 0.0))
         for number in range(50):
@@ -55,7 +55,7 @@ class AnAddress(SynchronousTestCase):
         self.assertFalse(table.admit(HOST, 0.0))
 
     def test_that_was_unseen_for_longest_is_forgotten_first(self) -> None:
-        self.patch(addresses, "MOST_KNOWN", 3)
+        self.patch(factory, "MOST_KNOWN", 3)
         table = Addresses(Limits(new_burst=1, new_rate=0))
         one, two, three, four = (f"198.51.100.{number}" for number in range(4))
         for host in (one, two, three):

@@ -23,7 +23,6 @@ from chatproto.directory.registrations import (
     ClientConnection,
     Dismiss,
     Effect,
-    PushTo,
     Registration,
 )
 from chatproto.directory.shared import GroupState, Notice, PresenceNotice
@@ -120,6 +119,7 @@ class SharedDirectory:
         self._own = own = OwnClients(node, clock.seconds)
         self._groups = groups = SharedGroups(store, own, limits, now, self._changed)
         context = DirectoryContext(clock, store, own, groups, limits, now, self._push)
+        self._tell = context.tell
         self._settler = settler = Settler(context, self._lost_to_other)
         self._watches = SharedWatches(context)
         self.lists = lists = SharedLists(context)
@@ -141,7 +141,7 @@ class SharedDirectory:
             self._take_to_rooms(message, visitor)
         elif isinstance(message, AT_ONCE):
             if isinstance(message, Ping):
-                self._push([PushTo(visitor, PingAck(message.cseq))])
+                self._tell(visitor, PingAck(message.cseq))
         elif visitor in self._asked:
             self._unanswered.asked(visitor)
             self._asked[visitor].append(message)
@@ -156,12 +156,13 @@ class SharedDirectory:
             case bcp2_server.Register():
                 return self._keyed.renewed(message, visitor)
             case bcp2_server.Observe(cseq):
-                date = date_of(self._now())
-                self._push([PushTo(visitor, bcp2_server.ObserveAck(cseq, visitor.address, date))])
+                self._tell(
+                    visitor, bcp2_server.ObserveAck(cseq, visitor.address, date_of(self._now()))
+                )
                 return True
             case bcp2_server.Unwatch(cseq, peer_id):
                 self._watches.unwatch(visitor, peer_id)
-                self._push([PushTo(visitor, bcp2_server.UnwatchAck(cseq, peer_id))])
+                self._tell(visitor, bcp2_server.UnwatchAck(cseq, peer_id))
                 return True
         return False
 
@@ -173,10 +174,10 @@ class SharedDirectory:
                 if not self._at_once(message, visitor):
                     await self._answer(message, visitor)
             except RemoteError as error:
-                self._push([PushTo(visitor, refused(message, error, RETRY_AFTER))])
+                self._tell(visitor, refused(message, error, RETRY_AFTER))
             except Exception:  # one request's trouble is not the next one's
                 self.log.failure("a request failed: {message}", message=message)
-                self._push([PushTo(visitor, refused(message, RemoteError(500)))])
+                self._tell(visitor, refused(message, RemoteError(500)))
             self._unanswered.answered(visitor)
         del self._asked[visitor]
 
@@ -189,7 +190,7 @@ class SharedDirectory:
             case bcp2_server.Bridge():
                 await self._keyed.bridge(message, visitor)
             case bcp2_server.Info():
-                self._push([PushTo(visitor, await self.lists.info(message))])
+                self._tell(visitor, await self.lists.info(message))
             case bcp2_server.Watch():
                 if self._own.of(visitor) is None:
                     raise RemoteError(401, "register first")
@@ -202,8 +203,7 @@ class SharedDirectory:
         """Have the rooms answer."""
         self._keyed.uses(visitor)
         self._in_rooms.asked(visitor)
-        asked = self._rooms.ask(message, visitor)
-        asked.addCallback(lambda _: self._in_rooms.answered(visitor))
+        self._rooms.ask(message, visitor).addCallback(lambda _: self._in_rooms.answered(visitor))
 
     def holds(
         self, visitor: ClientConnection, message: object, connection: SharedConnection
@@ -244,8 +244,7 @@ class SharedDirectory:
         for number, message in enumerate(messages):
             reply = self._classic.at_once(message, source)
             if reply is None:
-                rest = messages[number:]
-                self._start(self._serve_plain(connection, source, answers, rest))
+                self._start(self._serve_plain(connection, source, answers, messages[number:]))
                 return
             answers.append((message, reply))
             self._show(message, reply, source)
@@ -327,9 +326,9 @@ class SharedDirectory:
 
     def tell(self, client_id: str, message: Bcp2Message) -> None:
         """Send `message` to the client that is registered as `client_id`; drop it if there is none."""
-        self._start(self._tell(client_id, message))
+        self._start(self._send(client_id, message))
 
-    async def _tell(self, client_id: str, message: Bcp2Message) -> None:
+    async def _send(self, client_id: str, message: Bcp2Message) -> None:
         found = await self._groups.connected(client_id)
         if found is not None:
             await self._keyed.send(found.visitor, message)
@@ -346,16 +345,15 @@ class SharedDirectory:
         async def decide(state: GroupState) -> GroupDecision | None:
             gone.clear()
             group = self._groups.as_group(state)
-            known = client_id in (*group.presences, *group.classic)
-            if not (client_id in (*group.ids, *group.classic) if free else known):
+            if client_id not in (*(group.ids if free else group.presences), *group.classic):
                 return None
             presence = group.presences.get(client_id)
-            notices: list[tuple[str, Notice]] = []
             if presence is not None and presence.connected:
                 gone.append(presence)
-                notices = self._keyed.endings(presence.visitor, Error(403))
-            after = freed(state, client_id) if free else ended(state, client_id)
-            return GroupDecision(after, tuple(notices))
+            notices = [
+                one for left in gone for one in self._keyed.endings(left.visitor, Error(403))
+            ]
+            return GroupDecision((freed if free else ended)(state, client_id), notices)
 
         done = await self._groups.change(client_id, decide) is not None
         for one in gone:
@@ -397,7 +395,7 @@ class SharedDirectory:
             return
         if isinstance(message, bcp2_server.Introduce):
             self._keyed.uses(visitor)
-        self._push([PushTo(visitor, message)])
+        self._tell(visitor, message)
 
     def missed(self) -> None:
         """Ask again about all that is watched, and registered here: notices may be missing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -38,7 +38,7 @@ class GroupDecision:
     """
 
     state: GroupState
-    notices: tuple[tuple[str, Notice], ...] = ()
+    notices: Sequence[tuple[str, Notice]] = ()
     adds: bool = False
 
 
@@ -89,8 +89,7 @@ class SharedGroups:
     def as_group(self, state: GroupState) -> Group:
         """Return a group to decide upon, in which the connections of this server are themselves."""
         own = self._own
-        is_own = own.node.__contains__
-        return group_of(state, is_own, own.connection, own.origin, self._now())
+        return group_of(state, own.node.__contains__, own.connection, own.origin, self._now())
 
     async def change(self, client_id: str, decide: Decide) -> GroupState | None:
         """Commit what `decide` makes of a group, again if somebody else has changed it meanwhile.

@@ -79,8 +79,8 @@ class SharedKeyed:
             group = self._context.groups.as_group(state)
             owned = tuple(state.owned) if state.owner == visitor.key else ()
             new = client_id not in owned
-            heard = self._heard_at(state, client_id)
-            silent = is_silent(heard, self._context.now(), self._context.limits.takeover_wait)
+            heard, wait = self._heard_at(state, client_id), self._context.limits.takeover_wait
+            silent = is_silent(heard, self._context.now(), wait)
             late = self._is_late(visitor, state.presences.get(client_id))
             if late or not group.admits(client_id, visitor, new, silent):
                 # What was on its way for long comes from a connection that its own program has left.
@@ -100,8 +100,7 @@ class SharedKeyed:
                 self._context.now(),
                 self._context.limits,
             )
-            notices = self._notices(group.presences, decision)
-            return GroupDecision(after, tuple(notices), adds=new)
+            return GroupDecision(after, self._notices(group.presences, decision), adds=new)
 
         try:
             after = await self._context.groups.change(client_id, decide)
@@ -212,8 +211,9 @@ class SharedKeyed:
             raise RemoteError(404, "that is not registered here")
         await self._unregister(mine.registration)
         self._context.own.lose(visitor)
-        answer = bcp2_server.RegAck(message.cseq, message.client_id, 0, visitor.address)
-        self._context.tell(visitor, answer)
+        self._context.tell(
+            visitor, bcp2_server.RegAck(message.cseq, message.client_id, 0, visitor.address)
+        )
 
     async def _unregister(self, registration: Registration) -> None:
         client_id, number = registration.client_id, registration.visitor.number
@@ -306,8 +306,9 @@ class SharedKeyed:
 
 
 def _ack(message: bcp2_server.Register, presence: Registration) -> bcp2_server.RegAck:
-    address = presence.visitor.address
-    return bcp2_server.RegAck(message.cseq, presence.client_id, presence.expires, address)
+    return bcp2_server.RegAck(
+        message.cseq, presence.client_id, presence.expires, presence.visitor.address
+    )
 
 
 def _classic(cseq: int, there: Contact) -> bcp2_server.BridgeAck:

@@ -96,7 +96,7 @@ class Settler:
             found = settled(state, presences, leases, node, is_own, now, limits)
             lost[:] = found.lost
             notices = [ending(one.visitor, Error(403)) for one in found.dismissed]
-            return GroupDecision(found.state, tuple(notices))
+            return GroupDecision(found.state, notices)
 
         after = await context.groups.change(client_id, decide)
         for one in lost:

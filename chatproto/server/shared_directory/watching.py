@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from chatproto.directory.group import may_see
 from chatproto.directory.keyed import state_of
-from chatproto.directory.registrations import ClientConnection, PushTo, Registration
+from chatproto.directory.registrations import ClientConnection, Registration
 from chatproto.directory.shared import GroupState, PresenceNotice
 from chatproto.directory.shared_view import away_since
 from chatproto.directory.watchers import Watchers
@@ -51,11 +51,10 @@ class SharedWatches:
             state = await self._enter(peer_id, visitor)
             self._learn(PresenceNotice(peer_id, state.version, state.presences.get(peer_id)))
             if visitor.number in self._context.own.connections:
-                presence = self._registration(peer_id)
-                news = state_of(peer_id, presence)
+                news = state_of(peer_id, self._registration(peer_id))
                 self._watchers.add(visitor, news)
-                answer = bcp2_server.WatchAck(message.cseq, peer_id)
-                self._context.push([PushTo(visitor, answer), PushTo(visitor, news)])
+                self._context.tell(visitor, bcp2_server.WatchAck(message.cseq, peer_id))
+                self._context.tell(visitor, news)
         finally:
             self._asked[peer_id] -= 1
             if not self._asked[peer_id]:

@@ -108,8 +108,9 @@ class Joining:
         if await self._context.store.count() >= self._context.limits.rooms:
             await self._make_room(visitor.key, now)
         secret = hashed(name, message.secret)
-        policy = RoomPolicy(name, visitor.key, secret=secret, used=now, version=1)
-        return await self._presence.created(policy, now)
+        return await self._presence.created(
+            RoomPolicy(name, visitor.key, secret=secret, used=now, version=1), now
+        )
 
     async def _make_room(self, key: str, now: float) -> None:
         """Forget an unused room that is the key's, or in which nothing was said.
@@ -123,11 +124,9 @@ class Joining:
                 state, _ = await self._context.store.read(name)
             except Unreadable:
                 continue
-            if state.policy.owner != key:
-                page = await self._context.store.page(name, None, None, 1, 1)
-                if page.lines:
-                    continue
-            if await self._context.store.forget(state.policy):
+            store, others = self._context.store, state.policy.owner != key
+            is_needed = others and (await store.page(name, None, None, 1, 1)).lines
+            if not is_needed and await store.forget(state.policy):
                 return
         raise RemoteError(503, "too many rooms")
 

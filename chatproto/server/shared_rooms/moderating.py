@@ -60,8 +60,7 @@ class Moderating:
             if room is None or copy is None:
                 raise RemoteError(404, "not in that room")
             now = self._context.now()
-            named = getattr(message, "peer_id", "")
-            target = await self._target(named, room, actor)
+            target = await self._target(getattr(message, "peer_id", ""), room, actor)
             decision = self._rules.decide(message, copy.policy, actor, target, now)
             if decision.news is not None or decision.policy is not copy.policy:
                 try:

@@ -337,5 +337,4 @@ class RoomPresence:
     def come_in_again(self) -> None:
         """Be in all rooms under the new name of this server: the others had given it up."""
         for name, copy in tuple(self._views.copies.items()):
-            room = self._views.rooms[name]
-            self.start(self._restore(copy, room))
+            self.start(self._restore(copy, self._views.rooms[name]))

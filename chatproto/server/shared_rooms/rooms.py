@@ -171,8 +171,9 @@ class SharedRooms:
             case _:
                 self._node.check(self._context.clock.seconds())
                 room = self._views.inside(getattr(message, "room", ""), asker)
-                actor = Actor(client_id, visitor.key)
-                await self._moderating.moderate(message, room.name, actor, visitor)
+                await self._moderating.moderate(
+                    message, room.name, Actor(client_id, visitor.key), visitor
+                )
 
     def _refuse(self, message: Bcp2Message, asker: Asker, error: RemoteError) -> None:
         self._context.tell(asker, refusal(message, error))
