@@ -79,7 +79,7 @@ NO_TWISTED = {
     "relay": "tickets",
     "rooms": "answers raw_text moderation effects guard history lobby plain_view policy room"
     " room_feed shared speaker_limiter",
-    "server": "shared_connections",
+    "server": "unanswered",
     "transfer": "context names offer progress rates receiving records sending "
     "sinks sources state transfer transfers",
     "ui": "arguments checkup commands common_words completion topics file_view legible oneshot oneshot_files"

@@ -166,8 +166,9 @@ class LobbyMembers:
         left = self.left(member, "sent too much at once")
         return [ToOne(member, f"* disconnected: {error.detail}"), CloseMember(member), *left]
 
-    def _is_free(self, name: str) -> bool:
-        taken = fold(name) in self._taken or fold(name) == fold(OPERATOR)
+    def _is_free(self, name: str, member: int = 0) -> bool:
+        """Return True if `member` may have `name`: nobody else has what looks like it."""
+        taken = self._taken.get(fold(name), member) != member or fold(name) == fold(OPERATOR)
         return not taken and not self._owned(name)
 
     def _nick(self, member: int, name: str) -> list[Effect]:
@@ -176,8 +177,7 @@ class LobbyMembers:
         old = self._names[member]
         if name == old:
             return [ToOne(member, f"* you are {name}")]
-        operators = fold(name) == fold(OPERATOR)
-        if self._taken.get(fold(name), member) != member or self._owned(name) or operators:
+        if not self._is_free(name, member):
             return [
                 ToOne(
                     member,

@@ -21,9 +21,6 @@ NEVER = 1_000_000
 class BoundedCollector:
     """The collector of this process, bounded from `start` to `stop`."""
 
-    def __init__(self) -> None:
-        self._before = gc.get_threshold()
-
     def start(self) -> None:
         """Look at everything once, and from then on at what is new."""
         self._before = gc.get_threshold()

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from chatproto.server.factory import ChatFactory
 
 Tell = Callable[[str], None]
+Answers = list[tuple[Message | RemoteError, Message]]
+"""Requests, each with its answer."""
 LOOK = 512
 """Characters of answers between two looks whether the slice of time is used up."""
 
@@ -260,7 +262,7 @@ class ChatConnection(ClassicReceiver):
         assert self._source is not None
         return self._source
 
-    def answered(self, answers: list[tuple[Message | RemoteError, Message]]) -> None:
+    def answered(self, answers: Answers) -> None:
         """Send the answers to a chunk, where the server's store is not its own alone."""
         self._asked = False
         if self._leaving:

@@ -392,7 +392,7 @@ class ChatFactory(DirectFactory):
         told: set[Any] = set()
 
         def end(connection: Any) -> None:
-            if not self._is_here(connection):
+            if not any(connection in some for some in (self.silent, self.passing, self.spoken)):
                 return
             told.add(connection)
             if abort:
@@ -408,6 +408,3 @@ class ChatFactory(DirectFactory):
                 self.turns.each(left, end, go_on)
 
         go_on()
-
-    def _is_here(self, connection: Any) -> bool:
-        return any(connection in some for some in (self.silent, self.passing, self.spoken))

@@ -167,7 +167,8 @@ class RoomDelivery:
     def close(self) -> None:
         """Send everything that waits; from now on nobody is told of the others' end."""
         self.flush()
-        self._finish()
+        while self._send_on():
+            pass
         self.ends = True
 
     def _settle(self) -> bool:
@@ -206,11 +207,6 @@ class RoomDelivery:
         """Send `guest` what was said before what it is told now."""
         for feed in self._feeds.values():
             feed.catch_up(guest)
-
-    def _finish(self) -> None:
-        """Send everything that waits."""
-        while self._send_on():
-            pass
 
     def _look_again(self, policy: RoomPolicy) -> None:
         """Put raw-text clients out of the lobby whose address `policy` bans."""

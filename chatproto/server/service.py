@@ -87,7 +87,9 @@ class ChatServer(MultiService):
         self._presence_chore = Chore(self._tell_some)
         self._expiry = LoopingCall(self._expire)
         self._expiry.clock = reactor
-        self._presence = LoopingCall(self._tell_presence)
+        self._presence = LoopingCall(
+            self._begin, self._presence_chore, "presence could not be told"
+        )
         self._presence.clock = reactor
 
     def startService(self) -> None:
@@ -169,10 +171,6 @@ class ChatServer(MultiService):
             f"leases could not be expired; next try in {EXPIRY_INTERVAL} s",
         )
         self._begin(self._rooms_chore, "old messages could not be forgotten")
-
-    def _tell_presence(self) -> None:
-        """Tell who has gone."""
-        self._begin(self._presence_chore, "presence could not be told")
 
     def _begin(self, chore: Chore, trouble: str) -> None:
         """Do some of `chore`. A store that fails is named as `trouble`, and tried again."""

@@ -180,8 +180,12 @@ class WorkQueue:
 
     def later(self, worker: SlicedWork) -> None:
         """Have `worker` do its work in a later turn."""
-        if worker not in self._queued:
-            self._put(worker)
+        if worker in self._queued:
+            return
+        self._queued.add(worker)
+        heappush(self._queue, (self._used_by(worker), next(self._numbers), worker))
+        if self.is_free:
+            self._schedule()
 
     def discard(self, worker: SlicedWork) -> None:
         """Forget `worker`, if it waits."""
@@ -242,12 +246,6 @@ class WorkQueue:
             self._working = outer
         self.end(worker, begun)
         return more
-
-    def _put(self, worker: SlicedWork) -> None:
-        self._queued.add(worker)
-        heappush(self._queue, (self._used_by(worker), next(self._numbers), worker))
-        if self.is_free:
-            self._schedule()
 
     def _turn(self) -> None:
         begun = self._begun = self.looked = self._seconds()

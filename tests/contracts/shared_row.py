@@ -20,9 +20,9 @@ from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.registrations import ClientConnection
 from chatproto.rooms.history import NUMBERS_A_SECOND
 from chatproto.rooms.room import LOBBY
+from chatproto.server.connection import Answers
 from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.shared_connections import Answers
 from chatproto.server.work_queue import WorkQueue
 from chatproto.stores.open import MemoryStore
 from chatproto.stores.redis.room_store import room_key
@@ -85,7 +85,7 @@ class Person:
     def go_on(self) -> None:
         """Have the server take what it need not hold back."""
         directory = self.server.sharing.directory
-        while self.waiting and not directory.holds(self.visitor, self.waiting[0], self):
+        while self.waiting and not directory.holds(self.visitor, self.waiting[0], cast(Any, self)):
             directory.take(self.waiting.popleft(), self.visitor)
 
     def say(self, message: Bcp2Message) -> None:
@@ -176,7 +176,7 @@ class SharedRow(AnyRow):
         if number not in self.plain:
             self.plain[number] = Plain(self, number, self.server(number))
         person = self.plain[number]
-        person.server.sharing.directory.take_plain(person, [message])
+        person.server.sharing.directory.take_plain(cast(Any, person), [message])
         self.settle()
 
     def order(self, message: Bcp2Message) -> None:
@@ -193,7 +193,7 @@ class SharedRow(AnyRow):
         elif number in self.plain:
             person = self.plain.pop(number)
             person.source.alive = False
-            person.server.sharing.directory.closed(person)
+            person.server.sharing.directory.closed(cast(Any, person))
         self.settle()
 
     def end(self, number: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.registrations import ClientConnection
-from chatproto.server.shared_connections import MOST, Unanswered
+from chatproto.server.unanswered import MOST, Unanswered
 from tests.contracts.names import key
 
 

@@ -32,7 +32,6 @@ from chatproto.net.dates import date_of
 from chatproto.rooms.shared import OwnNode
 from chatproto.server.room_side import REQUESTS
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.shared_connections import PlainConnection, SharedConnection, Unanswered
 from chatproto.server.shared_directory.classic import SharedClassic
 from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision, SharedGroups
 from chatproto.server.shared_directory.keyed import SharedKeyed
@@ -41,6 +40,7 @@ from chatproto.server.shared_directory.own import OwnClients
 from chatproto.server.shared_directory.settling import Settler
 from chatproto.server.shared_directory.watching import SharedWatches
 from chatproto.server.terminal_lines import terminal_lines
+from chatproto.server.unanswered import Unanswered
 from chatproto.wire import bcp2_server, strict
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import (
@@ -57,6 +57,8 @@ from chatproto.wire.fields import ID, host_port
 from chatproto.wire.limits import ServerLimits
 
 if TYPE_CHECKING:
+    from chatproto.server.connection import ChatConnection
+    from chatproto.server.secure import SecureConnection
     from chatproto.server.shared_rooms.rooms import SharedRooms
 
 RETRY_AFTER = 2
@@ -206,7 +208,7 @@ class SharedDirectory:
         self._rooms.ask(message, visitor).addCallback(lambda _: self._in_rooms.answered(visitor))
 
     def holds(
-        self, visitor: ClientConnection, message: object, connection: SharedConnection
+        self, visitor: ClientConnection, message: object, connection: SecureConnection
     ) -> bool:
         """Return True if `message` must wait for earlier answers; `go_on` is called then.
 
@@ -237,7 +239,7 @@ class SharedDirectory:
 
     # Connections in plain text.
 
-    def take_plain(self, connection: PlainConnection, messages: list[Any]) -> None:
+    def take_plain(self, connection: ChatConnection, messages: list[Any]) -> None:
         """Answer what a connection in plain text asks, in one piece."""
         source = self._own.sources[connection.came] = connection.source
         answers: list[tuple[Any, Message]] = []
@@ -252,7 +254,7 @@ class SharedDirectory:
 
     async def _serve_plain(
         self,
-        connection: PlainConnection,
+        connection: ChatConnection,
         source: Origin,
         answers: list[tuple[Any, Message]],
         messages: list[Any],
@@ -280,7 +282,7 @@ class SharedDirectory:
                 mine = self._own.leases.get(message.client_id)
                 self._say(bridge_line(message, reply, mine.lease if mine else None, source))
 
-    def closed(self, connection: PlainConnection) -> None:
+    def closed(self, connection: ChatConnection) -> None:
         """Handle the end of a connection in plain text."""
         self._classic.closed(connection.came)
 

@@ -113,7 +113,7 @@ class SharedWatches:
         if peer_id in self._asked or self._watchers.watched(peer_id):
             self._learn(notice)
         elif not here and not self._known.alike(peer_id):
-            self._start(self._leave(peer_id))
+            Deferred.fromCoroutine(self._leave(peer_id)).addErrback(self._failed)
 
     async def _leave(self, peer_id: str) -> None:
         """Have this server told no more of an id that nobody watches."""
@@ -212,9 +212,6 @@ class SharedWatches:
         self._asking = None
         if isinstance(result, Failure):
             self._failed(result)
-
-    def _start(self, work: Any) -> None:
-        Deferred.fromCoroutine(work).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(RemoteError) is None:

@@ -131,18 +131,15 @@ class Joining:
         raise RemoteError(503, "too many rooms")
 
     def _check_secret(self, copy: RoomCopy, message: bcp2_rooms.Join, asker: Asker) -> None:
-        """Count guesses at the room's key. Raises Later for too many."""
+        """Count guesses at the room's key; tell the owner and the ops of too many. Raises Later."""
         visitor, times = asker.visitor, (self._context.clock.seconds(), self._context.now())
         wait = self._guard.check_secret(
             copy.policy, visitor.key, visitor.host, message.secret, *times
         )
-        if wait:
-            self._tell_keepers(copy, visitor.key, wait)
-
-    def _tell_keepers(self, copy: RoomCopy, key: str, wait: float) -> None:
-        """Tell the owner and the ops that a key guesses, and for how long it may not."""
+        if not wait:
+            return
         until = date_of(Wall(self._context.now() + wait))
-        news = bcp2_rooms.Changed(copy.policy.name, "ban", key=key, until=until)
+        news = bcp2_rooms.Changed(copy.policy.name, "ban", key=visitor.key, until=until)
         for one in self._views.rooms[copy.policy.name].keepers(self._context.now()):
             if isinstance(one, RemoteMember):
                 self._tell(one.client_id or "", news)

@@ -13,8 +13,8 @@ from chatproto.directory.classic_registration import Origin
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.registrations import ClientConnection
 from chatproto.rooms.shared import OwnNode
+from chatproto.server.connection import Answers
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.shared_connections import Answers
 from chatproto.server.shared_directory.directory import SharedDirectory
 from chatproto.server.work_queue import WorkQueue
 from chatproto.stores.open import MemoryStore
@@ -102,7 +102,7 @@ class Caller:
 
     async def ask(self, *messages: Message) -> Any:
         before = len(self.got)
-        self.server.directory.take_plain(self, list(messages))
+        self.server.directory.take_plain(cast(Any, self), list(messages))
         await self.server.case.until(lambda: len(self.got) >= before + len(messages))
         return self.got[-1]
 
@@ -114,7 +114,7 @@ class Caller:
 
     def leave(self) -> None:
         self.source.alive = False
-        self.server.directory.closed(self)
+        self.server.directory.closed(cast(Any, self))
 
 
 class Rooms:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from chatproto.wire.limits import SERVER_DEFAULTS
@@ -165,7 +167,7 @@ class RegisteringTests(HallCase):
 
     async def test_answers_of_rooms_and_directory_keep_the_order(self) -> None:
         one, _ = await self.servers()
-        alice = one.person("alice", 1)
+        alice: Any = one.person("alice", 1)
         alice.ask(Register, "alice", 5000)
         join = bcp2_rooms.Join(9, "#tea")
         self.assertTrue(one.directory.holds(alice.visitor, join, alice))

@@ -1,41 +1,16 @@
-"""Connections as the directory of a server of several sees them, and what each has asked."""
+"""Count unanswered requests by connection, and pause a connection that must wait for answers."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from chatproto.directory.classic_registration import Origin
 from chatproto.directory.registrations import ClientConnection
-from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.classic import Message
-from chatproto.wire.errors import RemoteError
+
+if TYPE_CHECKING:
+    from chatproto.server.secure import SecureConnection
 
 MOST = 64
 """Requests that one connection may have asked without having been answered; then it is read no further."""
-Answers = list[tuple[Message | RemoteError, Message]]
-
-
-class SharedConnection(Protocol):
-    """One of a client with a key."""
-
-    def say(self, message: Bcp2Message) -> None:
-        """Send `message`."""
-
-    def go_on(self) -> None:
-        """Read on where it was held up."""
-
-
-class PlainConnection(Protocol):
-    """One in plain text."""
-
-    came: int
-
-    @property
-    def source(self) -> Origin:
-        """Origin of its requests."""
-
-    def answered(self, answers: Answers) -> None:
-        """Send the answers to a chunk of what it asked."""
 
 
 class Unanswered:
@@ -43,7 +18,7 @@ class Unanswered:
 
     def __init__(self) -> None:
         self._asked: dict[ClientConnection, int] = {}
-        self._held: dict[ClientConnection, SharedConnection] = {}
+        self._held: dict[ClientConnection, SecureConnection] = {}
 
     def __contains__(self, visitor: ClientConnection) -> bool:
         return visitor in self._asked
@@ -61,7 +36,7 @@ class Unanswered:
             self._held.pop(visitor).go_on()
 
     def holds(
-        self, visitor: ClientConnection, connection: SharedConnection, most: int = MOST
+        self, visitor: ClientConnection, connection: SecureConnection, most: int = MOST
     ) -> bool:
         """Return True if `most` requests of `visitor` are not answered; then `go_on` is called later."""
         if self._asked.get(visitor, 0) < most:
