@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import connectProtocol
-from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
+from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -53,7 +53,6 @@ class RelayEnd(Protocol):
         self._clock = clock
         self._limits = limits
         self._came = b""
-        self._deadline: IDelayedCall | None = None
         self._open = False
 
     def hand_to(self, protocol: IProtocol) -> None:
@@ -72,7 +71,7 @@ class RelayEnd(Protocol):
 
     def connectionMade(self) -> None:
         wait = self._limits.ticket_wait + self._limits.farewell_wait
-        self._deadline = self._clock.callLater(wait, self._too_late)
+        self.piped.addTimeout(wait, self._clock, _too_late)
         if not self._near and reach_of(str(self.transport.getPeer().host)) is AddressScope.LOOPBACK:
             self._fail(RELAY_HERE())
             return
@@ -96,7 +95,6 @@ class RelayEnd(Protocol):
             )
             return
         self._open = True
-        self._stop_waiting()
         self.transport.pauseProducing()
         self.piped.callback(self)
 
@@ -105,20 +103,14 @@ class RelayEnd(Protocol):
 
     # Our own.
 
-    def _too_late(self) -> None:
-        self._deadline = None
-        self._fail(RELAY_SILENT())
-
     def _fail(self, sentence: str) -> None:
-        self._stop_waiting()
         if not self.piped.called:
             self.give_up()
             self.piped.errback(NoRelay(sentence))
 
-    def _stop_waiting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+
+def _too_late(_: object, seconds: float) -> NoReturn:
+    raise NoRelay(RELAY_SILENT())
 
 
 _REFUSALS = {403: RELAY_TICKET, 405: RELAY_OFF, 480: RELAY_ALONE}

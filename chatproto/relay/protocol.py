@@ -230,15 +230,12 @@ class RelayConnection(Protocol):
 
     def _part(self) -> None:
         """The pipe ends, if there is one: the other end sends what it has and closes."""
-        other, self._other = self._other, None
+        other = self._other
         if other is None:
             return
-        assert self._flow is not None
         self._relays.open_pipes -= 1
-        self._flow.end()
-        self._flow = None
-        if other._flow is not None:
-            other._flow.end()
-            other._flow = None
-        other._other = None
+        for one in (self, other):
+            if one._flow is not None:
+                one._flow.end()
+            one._flow = one._other = None
         other.close()

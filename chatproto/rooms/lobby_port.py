@@ -11,7 +11,6 @@ from typing import Protocol as Interface
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
-    IDelayedCall,
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
@@ -24,6 +23,7 @@ from zope.interface import implementer
 from chatproto.net.clock import at_end_of_turn
 from chatproto.net.fast_tcp import write_to_all
 from chatproto.net.receivers import TextConnection
+from chatproto.net.timers import Timers
 from chatproto.rooms.lobby import (
     Came,
     CloseMember,
@@ -71,8 +71,7 @@ class LobbyConnection(TextConnection):
         self._first = True
         self._over = False  # nothing that comes counts any more
         self._input_ended = False
-        self._timer: IDelayedCall | None = None
-        self._waiting_for_flood = False
+        self._timers = Timers(port.clock)
         self._out: list[bytes] = []
         self._out_bytes = 0
         self._ends_lines = True  # what this member sends; so does what it is sent
@@ -96,8 +95,7 @@ class LobbyConnection(TextConnection):
             self._port.left(self, "")
             self.close()
             return
-        if self._timer is not None:
-            self._stop_timer()
+        self._timers.cancel("silence")
         self._text.feed(data)
         self._read()
 
@@ -105,8 +103,8 @@ class LobbyConnection(TextConnection):
         self._input_ended = True
         if self._over:
             self.transport.loseConnection()
-        elif not self._waiting_for_flood:
-            self._stop_timer()
+        elif "pace" not in self._timers:
+            self._timers.stop()
             self._read()
 
     def writeConnectionLost(self) -> None:
@@ -114,7 +112,7 @@ class LobbyConnection(TextConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._over = True
-        self._stop_timer()
+        self._timers.stop()
         self._port.lost(self)
 
     def pauseProducing(self) -> None:
@@ -173,23 +171,24 @@ class LobbyConnection(TextConnection):
 
         A full close at once could overtake the last line with a reset.
         """
-        self._over = True
-        self._stop_timer()
+        self._over, is_paused = True, "pace" in self._timers
+        self._timers.stop()
         self._full = False
         self.flush()
         self.transport.unregisterProducer()
-        self._later(self._port.limits.farewell_wait, self.transport.abortConnection)
+        wait = self._port.limits.farewell_wait
+        self._timers.after("linger", wait, self.transport.abortConnection)
         if self._input_ended:
             self.transport.loseConnection()
         else:
             self.transport.loseWriteConnection()
-            if self._waiting_for_flood:
+            if is_paused:
                 self.transport.resumeProducing()
 
     def abort(self) -> None:
         """Close at once and forget what waits."""
         self._over = True
-        self._stop_timer()
+        self._timers.stop()
         self._out = []
         self.transport.abortConnection()
 
@@ -213,7 +212,8 @@ class LobbyConnection(TextConnection):
         while text is not None and not self._over and self._text.unfinished:
             wait = self._limiter.wait(now)
             if wait > 0:
-                self._wait_for_flood(wait)
+                self.transport.pauseProducing()
+                self._timers.after("pace", wait, self._flood_over)
                 return
             try:
                 text = self._text.take()
@@ -228,7 +228,7 @@ class LobbyConnection(TextConnection):
         if self._input_ended:
             self._end()
         elif text is None and self._text.unfinished:
-            self._later(self._port.limits.text_silence, self._silence)
+            self._timers.after("silence", self._port.limits.text_silence, self._silence)
 
     def _say(self, text: str, now: float) -> None:
         if self._first:
@@ -243,20 +243,12 @@ class LobbyConnection(TextConnection):
         self._limiter.spend(now, len(text.encode()))
         self._port.said(self, text)
 
-    def _wait_for_flood(self, seconds: float) -> None:
-        self._waiting_for_flood = True
-        self.transport.pauseProducing()
-        self._later(seconds, self._flood_over)
-
     def _flood_over(self) -> None:
-        self._timer = None
-        self._waiting_for_flood = False
         self._read()
-        if not self._waiting_for_flood and not self._over:
+        if "pace" not in self._timers and not self._over:
             self.transport.resumeProducing()
 
     def _silence(self) -> None:
-        self._timer = None
         if self._text.settle():
             self._read()
             return
@@ -273,15 +265,6 @@ class LobbyConnection(TextConnection):
         if not self._over:
             self._port.left(self, "")
             self.close()
-
-    def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        self._stop_timer()
-        self._timer = self._port.clock.callLater(seconds, action)
-
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
 
 
 def give_all(members: list[LobbyConnection], lines: bytes) -> None:
