@@ -114,11 +114,8 @@ class ChatConnection(ClassicReceiver):
         while not (self._leaving or self._full or self._asked):
             if self._unanswered:
                 messages, self._unanswered = self._unanswered, []
-            elif len(self._input) > PIECE:
-                piece, self._input = self._input[:PIECE], self._input[PIECE:]
-                messages = self.read(piece)
             elif self._input:
-                piece, self._input = self._input, b""
+                piece, self._input = self._input[:PIECE], self._input[PIECE:]
                 messages = self.read(piece)
             else:
                 break

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -94,11 +95,7 @@ class ServerOverview:
         found: dict[str, float] = {"accepted": self.tally.accepted}
         relay = self._server.factory.relay
         if relay is not None:
-            counts = relay.counts
-            found["relay_pipes"] = counts.pipes
-            found["relay_bytes"] = counts.bytes
-            found["relay_refused"] = counts.refused
-            found["relay_alone"] = counts.alone
+            found |= {f"relay_{name}": count for name, count in asdict(relay.counts).items()}
         return found
 
     def trouble(self) -> str:

@@ -6,16 +6,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from chatproto.directory.registrations import ClientConnection
 from chatproto.net.fast_tls import write_at_once
 from chatproto.net.tls_connection import TlsConnection
-from chatproto.server.pace import Pace
+from chatproto.rooms.speaker_limiter import SpeakerLimiter
 from chatproto.server.room_side import REQUESTS
 from chatproto.server.terminal_lines import terminal_lines
 from chatproto.server.work_queue import PIECE, Use
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
 from chatproto.wire.bcp2_server import Login, Register
 from chatproto.wire.classic import Sender
@@ -33,6 +35,50 @@ RECORD_HEAD = 5
 """Bytes before a TLS record: its type, a version and, in the last two, its length (RFC 8446, 5.1)."""
 ANSWERS_AT_ONCE = 32 * 1024
 """Bytes of answers that are gathered before they are written."""
+
+
+class Pace:
+    """Rate limit of one connection: an early message waits, with everything behind it.
+
+    `go_on` is called when reading may continue.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, limits: ServerLimits, go_on: Callable[[], None]
+    ) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._go_on = go_on
+        self._limiter: SpeakerLimiter | None = None
+        self._timer: IDelayedCall | None = None
+        self.waiting = False
+        """True while nothing may be read."""
+
+    def lets(self, message: object, now: float) -> bool:
+        """Return True if `message` may be answered now, and count it; otherwise `waiting` becomes true."""
+        if not isinstance(message, bcp2_rooms.Say):
+            return True
+        if self._limiter is None:
+            self._limiter = SpeakerLimiter(self._limits)
+        wait = self._limiter.wait(now)
+        if wait > 0:
+            self._timer = self._clock.callLater(wait, self._waited)
+            self.waiting = True
+            return False
+        self._limiter.spend(now, len(message.text.encode()))
+        return True
+
+    def stop(self) -> None:
+        """The connection has ended."""
+        timer, self._timer = self._timer, None
+        self.waiting = False
+        if timer is not None:
+            timer.cancel()
+
+    def _waited(self) -> None:
+        self._timer = None
+        self.waiting = False
+        self._go_on()
 
 
 def _dropped(data: bytes) -> None:
@@ -229,10 +275,7 @@ class SecureConnection(TlsConnection):
         pace = self._pace
         while (self._unanswered or self._input) and not self._is_busy():
             if not self._unanswered:
-                if len(self._input) > PIECE:
-                    piece, self._input = self._input[:PIECE], self._input[PIECE:]
-                else:
-                    piece, self._input = self._input, b""
+                piece, self._input = self._input[:PIECE], self._input[PIECE:]
                 self._unanswered += self.read(piece)
                 decoded = decoded or bool(self._unanswered)
                 continue
