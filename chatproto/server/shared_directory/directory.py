@@ -450,14 +450,11 @@ class SharedDirectory:
                 break
         await self._sweep_list()
         now = self._now()
-        for client_id in self._own.presences:
-            mine = self._own.presences.get(client_id)
-            if mine is None:
-                continue
+        for mine in self._own.presences.values():
             kept = kept_until(not mine.registration.proven, mine.used, self._limits) - mine.used
             if mine.used < now - kept / 2:
                 mine.used, mine.registration = now, mine.registration.used()
-                self._settler.ask(client_id)
+                self._settler.ask(mine.registration.client_id)
 
     async def _sweep_list(self) -> None:
         """Take clients of servers that are gone out of the list: look at all of it after each that went."""

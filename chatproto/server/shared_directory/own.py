@@ -23,6 +23,10 @@ class OwnIds(Generic[Own]):
     def __iter__(self) -> Iterator[str]:
         return (one for group in tuple(self._groups.values()) for one in tuple(group))
 
+    def values(self) -> list[Own]:
+        """Return all registrations."""
+        return [one for group in self._groups.values() for one in group.values()]
+
     def get(self, client_id: str) -> Own | None:
         """Return what is registered as `client_id`."""
         return self.alike(client_id).get(client_id)

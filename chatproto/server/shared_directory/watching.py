@@ -154,12 +154,12 @@ class SharedWatches:
 
     def node_gone(self, node: str) -> None:
         """Handle a server that is there no more: those who were connected to it are away."""
-        for peer_id in self._known:
-            known, presence = self._known.get(peer_id), self._registration(peer_id)
-            if known is None or known.presence is None or presence is None:
+        for known in self._known.values():
+            there, peer_id = known.presence, known.client_id
+            if there is None or there.registration.visitor.node != node:
                 continue
-            if presence.connected and presence.visitor.node == node:
-                away = away_since(known.presence, self._context.now())
+            if there.registration.connected:
+                away = away_since(there, self._context.now())
                 self._known.put(peer_id, replace(known, presence=away))
                 self._leave_after_grace(peer_id, away.registration)
 

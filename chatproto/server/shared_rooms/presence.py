@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -73,10 +73,8 @@ class RoomPresence:
 
     async def created(self, policy: RoomPolicy, now: float) -> RoomCopy:
         """Make a room, unless there is one by now, and watch it."""
-        try:
+        with suppress(Conflict):  # somebody else has made it just now
             await self._context.store.create(policy, now)
-        except Conflict:
-            pass  # somebody else has made it just now
         return await self.watched(policy.name)
 
     async def found(self, name: str) -> RoomCopy | None:
@@ -175,20 +173,17 @@ class RoomPresence:
         if left < len(gone):
             self.doubt(name)  # some were put out before, or are in with other connections
         if left and name in self._views.copies:
-            try:
+            with suppress(StoreTrouble):  # it is watched no more: nobody here is to be told
                 await self._context.watch.reached(name, event)
-            except StoreTrouble:
-                pass  # it is watched no more: nobody here is to be told
         self.let_go(name)
 
     async def leave(self, asker: Asker, name: str, reason: str) -> None:
         """Remove a client from a room that it wants to leave."""
         asker.leaving.add(name)
         try:
-            client_id, seat = asker.client_id or "", self._views.seat(asker.visitor)
-            copy = self._views.copies.get(name)
+            client_id, copy = asker.client_id or "", self._views.copies.get(name)
             known = self._views.place(copy, asker) if copy is not None else None
-            seat = known or seat
+            seat = known or self._views.seat(asker.visitor)
             await self.put_out(name, [(client_id, seat)], reason)
             room, copy = self._views.rooms.get(name), self._views.copies.get(name)
             if room is None or copy is None or room.here.get(client_id) is not asker.visitor:

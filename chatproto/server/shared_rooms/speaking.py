@@ -130,8 +130,6 @@ class Speaking:
         said = [(one, number) for one, number in tried if number != UNSEATED]
         if said:
             self._presence.start(self._acknowledge(name, said))
-        if len(said) == len(batch):
-            return []
         if len(said) < len(ready):
             await self._context.watch.refresh(name)
         done = {one for one, _ in said}
