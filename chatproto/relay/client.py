@@ -74,8 +74,8 @@ class RelayEnd(Protocol):
         self.piped.addTimeout(wait, self._clock, _too_late)
         if not self._near and reach_of(str(self.transport.getPeer().host)) is AddressScope.LOOPBACK:
             self._fail(RELAY_HERE())
-            return
-        self.transport.write(encode(Relay(self._ticket)))
+        else:
+            self.transport.write(encode(Relay(self._ticket)))
 
     def dataReceived(self, data: bytes) -> None:
         self._came += data

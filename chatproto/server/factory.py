@@ -330,10 +330,10 @@ class ChatFactory(DirectFactory):
                 self.silent.pop(connection, None)
                 self.passing.pop(connection, None)
                 self.spoken.add(connection)
-            return
-        self.silent.pop(connection, None)
-        self.passing[connection] = self.seconds()
-        self.passing.move_to_end(connection)
+        else:
+            self.silent.pop(connection, None)
+            self.passing[connection] = self.seconds()
+            self.passing.move_to_end(connection)
 
     def proved(self, connection: Any) -> None:
         """Note that `connection` has proved a key: of the silent ones it makes room last."""

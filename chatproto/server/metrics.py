@@ -55,7 +55,7 @@ HELP = {
 }
 
 
-class ServerOverview:
+class ServerOverview(Collector):
     """Reads the numbers of `server`, which counts on `tally`, and of its `rooms`; `trouble` tells what is
     wrong with its store, or nothing."""
 
@@ -71,6 +71,25 @@ class ServerOverview:
         self._rooms = rooms
         self._trouble = trouble
 
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing, so that registering the collector does not run it."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all numbers, as they are now."""
+        tally = self.tally
+        for name, value in self.figures().items():
+            yield GaugeMetricFamily(f"chatserver_{name}", HELP[name], value)
+        for name, value in self.counts().items():
+            yield CounterMetricFamily(f"chatserver_{name}", HELP[name], value)
+        refused = Counter({(status,): count for status, count in tally.refused.items()})
+        yield _counted("refused", "Connections that were one too many", refused, "status")
+        yield _counted("requests", "What was asked", tally.requests, "dialect", "method")
+        yield _counted(
+            *("errors", "What was answered with an error", tally.errors), "dialect", "status"
+        )
+        yield from _store(tally)
+
     def figures(self) -> dict[str, float]:
         """Return the present values."""
         factory = self._server.factory
@@ -79,13 +98,12 @@ class ServerOverview:
             "connections_most": factory.most,
             "registered_classic": len(self._server.directory.registry),
         }
-        secure, relay, shared = factory.secure, factory.relay, factory.shared
-        if secure is not None:
-            found["connections_secure"] = len(secure.connections)
-            found["registered_keyed"] = secure.directory.registered
-            if shared is not None:
-                found["registered_keyed"], found["registered_classic"] = shared.counts
-            found["rooms"], found["room_members"] = self._rooms.size()
+        secure, relay, shared = self._server.secure, factory.relay, factory.shared
+        found["connections_secure"] = len(secure.connections)
+        found["registered_keyed"] = secure.directory.registered
+        if shared is not None:
+            found["registered_keyed"], found["registered_classic"] = shared.counts
+        found["rooms"], found["room_members"] = self._rooms.size()
         if relay is not None:
             found["relay_pipes_open"] = relay.open_pipes
         return found
@@ -107,31 +125,6 @@ class ServerOverview:
         return self._trouble()
 
 
-class ServerCollector(Collector):
-    """The numbers of one server, read when they are asked for."""
-
-    def __init__(self, server: ServerOverview) -> None:
-        self._server = server
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that registering the collector does not run it."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        server, tally = self._server, self._server.tally
-        for name, value in server.figures().items():
-            yield GaugeMetricFamily(f"chatserver_{name}", HELP[name], value)
-        for name, value in server.counts().items():
-            yield CounterMetricFamily(f"chatserver_{name}", HELP[name], value)
-        refused = Counter({(status,): count for status, count in tally.refused.items()})
-        yield _counted("refused", "Connections that were one too many", refused, "status")
-        yield _counted("requests", "What was asked", tally.requests, "dialect", "method")
-        yield _counted(
-            *("errors", "What was answered with an error", tally.errors), "dialect", "status"
-        )
-        yield from _store(tally)
-
-
 def _counted(name: str, help_: str, counts: Counter[Any], *labels: str) -> Metric:
     """Return a counter for each value of the `labels`."""
     family = CounterMetricFamily(f"chatserver_{name}", help_, labels=labels)
@@ -145,18 +138,15 @@ def _store(tally: Counters) -> Iterator[Metric]:
     seconds = HistogramMetricFamily(
         "chatserver_store_seconds", "Time that the store took", labels=["part", "call"]
     )
-    failures = CounterMetricFamily(
-        "chatserver_store_failures", "Calls that the store failed at", labels=["part", "call"]
-    )
     for labels, spent in tally.store.items():
         up_to, buckets = 0, []
         for bound, count in zip((*map(repr, BOUNDS), "+Inf"), spent.counts, strict=True):
             up_to += count
             buckets.append((bound, up_to))
         seconds.add_metric(labels, buckets, spent.seconds)
-        failures.add_metric(labels, spent.failed)
     yield seconds
-    yield failures
+    failed = Counter({labels: spent.failed for labels, spent in tally.store.items()})
+    yield _counted("store_failures", "Calls that the store failed at", failed, "part", "call")
 
 
 class MetricsPage(Resource):
@@ -262,7 +252,7 @@ class BoundedSite(WrappingFactory):
 def metrics_site(reactor: Any, server: ServerOverview) -> BoundedSite:
     """Build the site that listens on `--metrics`."""
     registry = CollectorRegistry()
-    registry.register(ServerCollector(server))
+    registry.register(server)
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     root = Nothing()

@@ -394,10 +394,10 @@ class SharedDirectory:
         if notice.ends:
             self._own.lose(visitor)
             self._push([Dismiss(visitor, message)])
-            return
-        if isinstance(message, bcp2_server.Introduce):
-            self._keyed.uses(visitor)
-        self._tell(visitor, message)
+        else:
+            if isinstance(message, bcp2_server.Introduce):
+                self._keyed.uses(visitor)
+            self._tell(visitor, message)
 
     def missed(self) -> None:
         """Ask again about all that is watched, and registered here: notices may be missing."""

@@ -257,8 +257,8 @@ class SharedKeyed:
             raise
         if isinstance(callee, Contact):
             self._context.tell(visitor, _classic(message.cseq, callee))
-            return
-        await self._introduce(message.cseq, caller, callee)
+        else:
+            await self._introduce(message.cseq, caller, callee)
 
     async def _anybody(self, message: bcp2_server.Bridge, caller: Registration) -> None:
         """Introduce the listed client of another key that registered last."""

@@ -78,12 +78,10 @@ class Settler:
         self._under_way.discard(group)
         if failure.check(RemoteError) is None:
             self.log.failure("{id} could not be settled", failure, id=client_id)
-            return
-        if self._stopped:
-            return
-        self._pending.setdefault(group, client_id)
-        if self._timer is None or not self._timer.active():
-            self._timer = self._context.clock.callLater(AGAIN, self._go_on)
+        elif not self._stopped:
+            self._pending.setdefault(group, client_id)
+            if self._timer is None or not self._timer.active():
+                self._timer = self._context.clock.callLater(AGAIN, self._go_on)
 
     async def _settle(self, client_id: str) -> None:
         context, own, lost = self._context, self._context.own, list[str]()

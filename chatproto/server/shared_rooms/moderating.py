@@ -117,5 +117,7 @@ class Moderating:
         news = decision.news
         if news is None:
             return None
-        told = [news.what, news.sender, news.peer_id, news.key, news.address, news.until, news.text]
-        return [self._views.node, guest.number if guest is not None else 0, *told]
+        return [
+            *(self._views.node, guest.number if guest is not None else 0),
+            *(news.what, news.sender, news.peer_id, news.key, news.address, news.until, news.text),
+        ]
