@@ -30,7 +30,7 @@ from chatproto.wire.bcp2_common import LINES, Bcp2Message, Error
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.fields import fold
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
-from chatproto.wire.room_fields import Listed, Occupant
+from chatproto.wire.room_fields import Listed
 
 RETRY_AFTER = 2
 """Seconds after which a request that came too soon may be made again."""
@@ -151,14 +151,6 @@ class RoomAnswers:
         decision = self._decide(message, room, actor, now)
         return self._spread(room, decision, actor, None, now), decision.ack
 
-    def settle(self) -> None:
-        """See that what was said is kept. Raises StoreTrouble: nothing of it was said, then."""
-        self._history.settle()
-
-    def last(self, room: Room) -> int:
-        """The number of what was said last in `room`, as far as it was."""
-        return self._history.last(room.name)
-
     def follow(self, guest: Member, now: float) -> list[Effect]:
         """Remove a client from its rooms if it has another id now."""
         stay = self._stays.get(guest)
@@ -272,7 +264,8 @@ class RoomAnswers:
             case bcp2_rooms.History():
                 return [self._page(message, guest)]
             case bcp2_rooms.Names(cseq, name, after, limit):
-                members = self._occupants(room, after, limit, now)
+                most = min(limit or LINES, self.limits.info_lines, LINES)
+                members = room.page(after, most, now)
                 return [TellMember(guest, bcp2_rooms.NamesAck(cseq, name, len(room), *members))]
         actor = Actor(client_id, guest.key)
         decision = self._decide(message, room, actor, now)
@@ -307,7 +300,7 @@ class RoomAnswers:
         stay.rooms[name] = room
         role = room.shown_role(client_id, now)
         last = self._history.last(name)
-        next_id, members = self._occupants(room, "", None, now)
+        next_id, members = room.page("", min(self.limits.info_lines, LINES), now)
         ack = bcp2_rooms.JoinAck(
             message.cseq, name, len(room), last, role, room.policy.topic, next_id, members
         )
@@ -372,12 +365,6 @@ class RoomAnswers:
         if room is None:
             raise RemoteError(404, "not in that room")
         return room
-
-    def _occupants(
-        self, room: Room, after: str, limit: int | None, now: float
-    ) -> tuple[str, tuple[Occupant, ...]]:
-        most = min(limit or LINES, self.limits.info_lines, LINES)
-        return room.page(after, most, now)
 
     def _decide(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Decision:
         """Decide a moderation request, and keep the policy that the room has then.

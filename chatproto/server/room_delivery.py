@@ -50,7 +50,7 @@ class RoomDelivery:
     """`connections`: who is there, by guest. `plain`: the lobby's port, if there is one.
 
     `trace` gets every line that is said, once for its room. `times` translates between its clock and
-    the time of day. `turns`: queue for what large rooms are sent; None sends it without a pause.
+    the time of day. `turns`: queue for what large rooms are sent; None makes one.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class RoomDelivery:
         self.plain: LobbyPort | None = None
         self.ends = False
         """All connections are about to end, and nobody is told of the others' end."""
-        self.turns = turns
+        self.turns = turns or WorkQueue(clock)
         self.times = times or Times(clock.seconds)
         self._clock = clock
         self._limits = limits
@@ -177,8 +177,6 @@ class RoomDelivery:
 
     def _is_large(self, room: Room, size: int = 0) -> bool:
         """Return True if `size` bytes for each member of `room` here are too much for one turn."""
-        if self.turns is None:
-            return False
         members = len(room.here)
         return members > AT_ONCE or members * size > BYTES_AT_ONCE or room in self._feeds
 
@@ -187,8 +185,7 @@ class RoomDelivery:
         if feed is None:
             feed = self._feeds[room] = RoomFeed(room.here.values(), self._send)
         feed.add(line, own)
-        if self.turns is not None:
-            self.turns.later(self._chore)
+        self.turns.later(self._chore)
 
     def _send(self, guest: Member, data: bytes) -> None:
         connection = self.connections.get(guest)

@@ -48,6 +48,7 @@ class RoomSide(RoomDelivery):
         turns: WorkQueue | None = None,
     ) -> None:
         super().__init__(clock, limits, trace, times, turns)
+        self._history = history
         self.rules = RoomAnswers(
             history,
             limits,
@@ -115,10 +116,10 @@ class RoomSide(RoomDelivery):
     def _settle(self) -> bool:
         """Keep what was said in this turn; false if not all can be: the rest was not said, then."""
         try:
-            self.rules.settle()
+            self._history.settle()
         except StoreTrouble as error:
             for room, said in self._turns.items():
-                last = self.rules.last(room)
+                last = self._history.last(room.name)
                 self._refuse([one for one in said if one.number > last], error)
                 self._turns[room] = [one for one in said if one.number <= last]
             return False

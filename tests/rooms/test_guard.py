@@ -103,7 +103,7 @@ class GuardTests(Rooms):
         self.open(rooms=4)  # one of them is the lobby
         self.does(self.alice, bcp2_rooms.Join(1, "#old"))
         self.does(self.alice, bcp2_rooms.Say(1, "#old", "hello"))
-        self.rooms.settle()
+        self.store.settle()
         self.does(self.alice, bcp2_rooms.Part(1, "#old"))
         mallory = self.stranger(1)
         for number in range(2):

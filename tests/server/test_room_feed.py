@@ -180,11 +180,11 @@ class LargeCase(SynchronousTestCase):
 class LargeRoomTests(LargeCase):
     def setUp(self) -> None:
         super().setUp()
-        self.rooms = RoomSide(self.clock, MemoryRooms())
+        self.rooms = RoomSide(self.clock, MemoryRooms(), turns=self.turns)
         for guest in self.guests:
             self.rooms.answer(bcp2_rooms.Join(1, "#crowd"), guest, self.clock.seconds())
+        self.run_all()  # those who came later were told to nobody
         self.rooms.connections = self.seats
-        self.rooms.turns = self.turns
 
     def ask(self, guest: ClientConnection, message: Bcp2Message) -> None:
         self.rooms.answer(message, guest, self.clock.seconds())
