@@ -80,9 +80,9 @@ AT_ONCE = (Ping, PingAck)
 class SharedDirectory:
     """Answers the clients of this server.
 
-    Args: store: groups of ids, and lists. secure: connections of this server's clients. rooms: answers
-    requests about rooms. node: name of this server. now: the time, in seconds since 1970. new_call: makes
-    call ids. say: gets lines for the terminal.
+    Args: store: groups of ids, and lists. secure: connections of this server's clients. node: name of this
+    server. now: the time, in seconds since 1970. new_call: makes call ids. say: gets lines for the
+    terminal.
     """
 
     log = Logger()
@@ -100,11 +100,7 @@ class SharedDirectory:
         new_tickets: NewTickets,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        self._clock = clock
-        self._store = store
         self._secure = secure
-        self._limits = limits
-        self._now = now
         self._say = say
         self._emptied_at = float("-inf")
         self._swept = ""  # client to which the list was looked at
@@ -120,8 +116,9 @@ class SharedDirectory:
         self.maker = IntroductionMaker(limits, new_call, new_tickets)
         self._own = own = OwnClients(node, clock.seconds)
         self._groups = groups = SharedGroups(store, own, limits, now, self._changed)
-        context = DirectoryContext(clock, store, own, groups, limits, now, self._push)
-        self._tell = context.tell
+        self._context = context = DirectoryContext(
+            *(clock, store, own, groups, limits, now), self._push
+        )
         self._settler = settler = Settler(context, self._lost_to_other)
         self._watches = SharedWatches(context)
         self.lists = lists = SharedLists(context)
@@ -143,7 +140,7 @@ class SharedDirectory:
             self._take_to_rooms(message, visitor)
         elif isinstance(message, AT_ONCE):
             if isinstance(message, Ping):
-                self._tell(visitor, PingAck(message.cseq))
+                self._context.tell(visitor, PingAck(message.cseq))
         elif visitor in self._asked:
             self._unanswered.asked(visitor)
             self._asked[visitor].append(message)
@@ -158,13 +155,14 @@ class SharedDirectory:
             case bcp2_server.Register():
                 return self._keyed.renewed(message, visitor)
             case bcp2_server.Observe(cseq):
-                self._tell(
-                    visitor, bcp2_server.ObserveAck(cseq, visitor.address, date_of(self._now()))
+                self._context.tell(
+                    visitor,
+                    bcp2_server.ObserveAck(cseq, visitor.address, date_of(self._context.now())),
                 )
                 return True
             case bcp2_server.Unwatch(cseq, peer_id):
                 self._watches.unwatch(visitor, peer_id)
-                self._tell(visitor, bcp2_server.UnwatchAck(cseq, peer_id))
+                self._context.tell(visitor, bcp2_server.UnwatchAck(cseq, peer_id))
                 return True
         return False
 
@@ -176,10 +174,10 @@ class SharedDirectory:
                 if not self._at_once(message, visitor):
                     await self._answer(message, visitor)
             except RemoteError as error:
-                self._tell(visitor, refused(message, error, RETRY_AFTER))
+                self._context.tell(visitor, refused(message, error, RETRY_AFTER))
             except Exception:  # one request's trouble is not the next one's
                 self.log.failure("a request failed: {message}", message=message)
-                self._tell(visitor, refused(message, RemoteError(500)))
+                self._context.tell(visitor, refused(message, RemoteError(500)))
             self._unanswered.answered(visitor)
         del self._asked[visitor]
 
@@ -192,7 +190,7 @@ class SharedDirectory:
             case bcp2_server.Bridge():
                 await self._keyed.bridge(message, visitor)
             case bcp2_server.Info():
-                self._tell(visitor, await self.lists.info(message))
+                self._context.tell(visitor, await self.lists.info(message))
             case bcp2_server.Watch():
                 if self._own.of(visitor) is None:
                     raise RemoteError(401, "register first")
@@ -390,14 +388,14 @@ class SharedDirectory:
         visitor = self._own.connections.get(notice.number)
         if visitor is None:
             return
-        message = strict.decode(Sender.SERVER, notice.text.encode(), self._limits)
+        message = strict.decode(Sender.SERVER, notice.text.encode(), self._context.limits)
         if notice.ends:
             self._own.lose(visitor)
             self._push([Dismiss(visitor, message)])
         else:
             if isinstance(message, bcp2_server.Introduce):
                 self._keyed.uses(visitor)
-            self._tell(visitor, message)
+            self._context.tell(visitor, message)
 
     def missed(self) -> None:
         """Ask again about all that is watched, and registered here: notices may be missing."""
@@ -421,14 +419,14 @@ class SharedDirectory:
 
     def emptied(self) -> None:
         """Commit again what connections of this server hold: the store was emptied, or is older."""
-        self._emptied_at = self._clock.seconds()
+        self._emptied_at = self._context.clock.seconds()
         self._departures += 1
         self.come_in_again()
 
     @property
     def trouble(self) -> str:
         """Trouble of late that somebody has to look after, in one sentence; empty: there is none."""
-        if self._clock.seconds() < self._emptied_at + EMPTIED_SHOWN:
+        if self._context.clock.seconds() < self._emptied_at + EMPTIED_SHOWN:
             return "Redis was emptied, or has older data: what nobody here holds is gone"
         return ""
 
@@ -441,17 +439,20 @@ class SharedDirectory:
 
     async def due(self) -> None:
         """Take out of the lists what has ended, and renew what is in use for long. Raises StoreTrouble."""
-        self.counts = await self._store.counts()
+        self.counts = await self._context.store.counts()
         for _ in range(MOST_SWEPT):
-            page = await self._store.due(self._now(), SWEPT)
+            page = await self._context.store.due(self._context.now(), SWEPT)
             for client_id in page:
                 await self._sweep(client_id)
             if len(page) < SWEPT:
                 break
         await self._sweep_list()
-        now = self._now()
+        now = self._context.now()
         for mine in self._own.presences.values():
-            kept = kept_until(not mine.registration.proven, mine.used, self._limits) - mine.used
+            kept = (
+                kept_until(not mine.registration.proven, mine.used, self._context.limits)
+                - mine.used
+            )
             if mine.used < now - kept / 2:
                 mine.used, mine.registration = now, mine.registration.used()
                 self._settler.ask(mine.registration.client_id)
@@ -464,9 +465,9 @@ class SharedDirectory:
                 if self._swept_for == self._departures:
                     break
                 self._sweeping_for = self._departures
-            listed, swept = await self._store.listed("", self._swept, SWEPT), 0
+            listed, swept = await self._context.store.listed("", self._swept, SWEPT), 0
             for one in listed:
-                if one.node and await self._store.left_at(one.node) is not None:
+                if one.node and await self._context.store.left_at(one.node) is not None:
                     await self._sweep(one.client_id)
                     swept += 1
             fruitless += not swept
@@ -481,8 +482,9 @@ class SharedDirectory:
             if after is None or after.version:
                 return
         except RemoteError:
-            await self._store.counts()  # which fails, too, unless it is for this group alone
-        await self._store.skip(client_id)
+            # That fails, too, unless it is for this group alone.
+            await self._context.store.counts()
+        await self._context.store.skip(client_id)
 
     def stop(self) -> None:
         """Write nothing more: with its node, all clients of this server are away."""
