@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from chatproto.directory.registrations import ClientConnection
 from chatproto.directory.shared import GroupState, Notice, ToClient
@@ -65,23 +64,21 @@ class Settler:
                 return
             client_id = self._pending.pop(group)
             self._under_way.add(group)
-            settling = Deferred.fromCoroutine(self._settle(client_id))
-            settling.addCallback(self._settled, group)
-            settling.addErrback(self._failed, group, client_id)
+            Deferred.fromCoroutine(self._try(group, client_id))
 
-    def _settled(self, _: None, group: str) -> None:
+    async def _try(self, group: str, client_id: str) -> None:
+        wait = 0.0
+        try:
+            await self._settle(client_id)
+        except RemoteError:
+            if not self._stopped:
+                self._pending.setdefault(group, client_id)
+                wait = AGAIN
+        except Exception:  # one group's trouble is not the others'
+            self.log.failure("{id} could not be settled", id=client_id)
         self._under_way.discard(group)
         if self._pending and self._timer is None and not self._stopped:
-            self._timer = self._context.clock.callLater(0, self._go_on)
-
-    def _failed(self, failure: Failure, group: str, client_id: str) -> None:
-        self._under_way.discard(group)
-        if failure.check(RemoteError) is None:
-            self.log.failure("{id} could not be settled", failure, id=client_id)
-        elif not self._stopped:
-            self._pending.setdefault(group, client_id)
-            if self._timer is None or not self._timer.active():
-                self._timer = self._context.clock.callLater(AGAIN, self._go_on)
+            self._timer = self._context.clock.callLater(wait, self._go_on)
 
     async def _settle(self, client_id: str) -> None:
         context, own, lost = self._context, self._context.own, list[str]()
