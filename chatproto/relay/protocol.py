@@ -156,8 +156,7 @@ class RelayConnection(Protocol):
         if self._leaving:
             self.transport.abortConnection()
         elif self._other is not None:
-            heard = max(self._heard, self._other._heard)
-            deadline = heard + self._port.limits.relay_idle
+            deadline = max(self._heard, self._other._heard) + self._port.limits.relay_idle
             if deadline > self._relays.clock.seconds():
                 self._port.watch(self, deadline)
             else:

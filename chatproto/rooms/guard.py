@@ -92,8 +92,7 @@ class RoomGuard:
         A key that has given the right one before is not held up by others of its address.
         """
         by_address = room, address_of(host)
-        known = (room, key) in self._right
-        names = [(room, key)] if known else [(room, key), by_address]
+        names = [(room, key)] if (room, key) in self._right else [(room, key), by_address]
         wait = max(self._wrong.wait(name, now) for name in names)
         if wait > 0:
             raise Later("too many wrong keys of that room", ceil(min(wait, MINUTE)))

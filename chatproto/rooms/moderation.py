@@ -150,16 +150,15 @@ class Moderation:
         match message:
             case bcp2_rooms.Topic(cseq, name, text):
                 topic = self._one_line(text)
-                ack: Bcp2Message = bcp2_rooms.TopicAck(cseq, name)
                 news = Changed(name, "topic", by, text=topic)
-                return Decision(policy.changed(topic=topic), ack, news)
+                return Decision(policy.changed(topic=topic), bcp2_rooms.TopicAck(cseq, name), news)
             case bcp2_rooms.Kick(cseq, name, peer_id, reason):
                 if not target.inside:
                     raise RemoteError(404, f'"{peer_id}" is not in {name}')
                 _check_over(policy, target.key, actor, now)
                 news = Changed(name, "kick", by, peer_id, text=self._one_line(reason))
-                ack, withdrawn = bcp2_rooms.KickAck(cseq, name), policy.without_invited(target.key)
-                return Decision(withdrawn, ack, news, kicked=peer_id)
+                withdrawn = policy.without_invited(target.key)
+                return Decision(withdrawn, bcp2_rooms.KickAck(cseq, name), news, kicked=peer_id)
             case bcp2_rooms.Ban(cseq, name, peer_id, key, address, until):
                 ban = self._ban(message, policy, actor, target, now)
                 if ban.until <= now:
@@ -231,19 +230,16 @@ class Moderation:
         name = policy.name
         if name == LOBBY and (message.secret or message.invited):
             raise RemoteError(403, "the lobby is open to all")
-        asked: dict[str, object] = {}
-        if message.secret is not None:
-            asked["secret"] = hashed(name, message.secret)
-        if message.invited is not None:
-            asked["invited_only"] = message.invited
-        if message.kept is not None:
-            asked["history"] = message.kept
+        wanted = {
+            "secret": None if message.secret is None else hashed(name, message.secret),
+            "invited_only": message.invited,
+            "history": message.kept,
+        }
+        asked = {setting: value for setting, value in wanted.items() if value is not None}
         policy = policy.changed(**asked)
         state = (bool(policy.secret), policy.invited_only, policy.history)
         ack = bcp2_rooms.SettingsAck(message.cseq, name, *state)
-        if not asked:
-            return Decision(policy, ack)
-        return Decision(policy, ack, Changed(name, "settings", by))
+        return Decision(policy, ack, Changed(name, "settings", by) if asked else None)
 
     def _end(self, until: str) -> Monotonic:
         return self._moment(moment_of(until)) if until else FOREVER

@@ -209,8 +209,6 @@ class RoomPolicy:
         bans = {at: one for at, one in self.bans.items() if one.until > now and at != place}
         if len(bans) >= most:
             raise RemoteError(413, "too many bans")
-        if ban.until <= now:
-            return self.changed(bans=bans)
         bans[place] = ban
         keys = {ban.key, ban.value}
         ops, invited = _without(self.ops, keys), _without(self.invited, keys)

@@ -59,8 +59,7 @@ def _read(command: str, rest: str, now: Wall) -> Bcp2Message | None:
                 raise RemoteError(400, "a ban of no time is none: /unban lifts one")
             return bcp2_rooms.Ban(0, _room(room), *read_barred(who), *_until(time, now))
         case (("/mute" | "/op" | "/invite"), [who, room, *time]) if len(time) < 2:
-            kind_of = _OF_SOMEBODY[command]
-            return kind_of(0, _room(room), read_client_id(who), *_until(time, now))
+            return _OF_SOMEBODY[command](0, _room(room), read_client_id(who), *_until(time, now))
         case "/set", [room, *values]:
             return _settings(_room(room), values)
     return None

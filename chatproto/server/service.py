@@ -152,8 +152,9 @@ class ChatServer(MultiService):
     def _emptied(self) -> Deferred[None]:
         """Fires when the last connection has ended, by its own doing or cut off."""
         emptied: Deferred[None] = Deferred()
-        wait = self.factory.limits.farewell_wait
-        cut = self.reactor.callLater(wait, self.factory.close_all, abort=True)
+        cut = self.reactor.callLater(
+            self.factory.limits.farewell_wait, self.factory.close_all, abort=True
+        )
 
         def ended() -> None:
             self.factory.on_empty = None

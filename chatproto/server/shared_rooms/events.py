@@ -101,7 +101,7 @@ class RoomEvents:
         if asker is not None:
             self.answer_join(asker, room, copy)
         if former is None and not known:
-            role = room.shown_role(client_id, self._delivery.times.monotonic())
+            role = room.shown_role(client_id, self._context.now())
             joined = bcp2_rooms.Joined(room.name, client_id, role)
             self._delivery.carry_out([Spread(room, joined, guest, plain=bool(seat.key))])
             if not seat.key and not self._views.is_own(seat.node):
@@ -112,7 +112,7 @@ class RoomEvents:
         message = asker.joining.pop(room.name, None)
         if message is None:
             return
-        now = self._delivery.times.monotonic()
+        now = self._context.now()
         role = room.shown_role(asker.client_id or "", now)
         next_id, members = room.page("", min(self._context.limits.info_lines, LINES), now)
         ack = bcp2_rooms.JoinAck(
@@ -159,7 +159,7 @@ class RoomEvents:
         self, view: Room, here: list[Asker], others: Iterable[str], gone: Iterable[str]
     ) -> None:
         """Tell members who were in a former view of a room who is in the new one, and who has left."""
-        now, name = self._delivery.times.monotonic(), view.name
+        now, name = self._context.now(), view.name
         news: list[Bcp2Message] = [
             *(bcp2_rooms.Parted(name, one, "") for one in gone if one not in view.members),
             *(bcp2_rooms.Joined(name, one, view.shown_role(one, now)) for one in sorted(others)),
@@ -176,8 +176,7 @@ class RoomEvents:
                 self.log.error("news of {room} cannot be read: {news}", room=room.name, news=news)
                 return
             asker = self._views.own(node, number)
-            but = asker.visitor if asker is not None else None
-            effects.append(Spread(room, changed, but))
+            effects.append(Spread(room, changed, asker.visitor if asker is not None else None))
         if room.name == LOBBY:
             effects.append(LookAgain(room.policy))
         self._delivery.carry_out(effects)
