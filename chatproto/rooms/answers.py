@@ -371,8 +371,9 @@ class RoomAnswers:
 
         Raises RemoteError.
         """
-        named = getattr(message, "peer_id", "")
-        target = find_target(named, room, actor, self._owner_of, self._sees)
+        target = find_target(
+            getattr(message, "peer_id", ""), room, actor, self._owner_of, self._sees
+        )
         decision = self._moderation.decide(message, room.policy, actor, target, now)
         if decision.policy is not room.policy:
             self._history.keep(decision.policy)

@@ -118,12 +118,9 @@ class SharedGroups:
             # What is stored may not be all yet, and this one's clients would count as away.
             raise StoreTrouble("the other servers do not know of this one yet")
         stored = await self._store.load(client_id)
-        left = {}
-        for node in nodes_of(stored):
-            if node not in self._own.node:
-                since = await self._store.left_at(node)
-                if since is not None:
-                    left[node] = since
+        others = [node for node in nodes_of(stored) if node not in self._own.node]
+        since = {node: await self._store.left_at(node) for node in others}
+        left = {node: at for node, at in since.items() if at is not None}
         return stored, current(stored, self._now(), left, self._limits.classic_lease)
 
     async def _commit(

@@ -148,8 +148,9 @@ class Speaking:
         for one, number in said:
             if one.message.cseq in one.asker.unacknowledged and copy is not None:
                 sender, at, text, _ = one.line("")
-                line = RoomLine(number, sender, at, text)
-                self._events.acknowledge(one.asker, copy, line, one.message.cseq)
+                self._events.acknowledge(
+                    one.asker, copy, RoomLine(number, sender, at, text), one.message.cseq
+                )
             self._settle(one)
 
     def _allowed(self, batch: list[SayRequest]) -> list[SayRequest]:
