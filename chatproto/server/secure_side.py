@@ -89,10 +89,12 @@ class SecureSide:
 
     def _push(self) -> bool:
         """Tell one client of somebody's coming or going; return True if others are to be told."""
-        key = next(iter(self._pushes))
-        message, connection = self._pushes.pop(key), self.connections.get(key[0])
-        if connection is not None:
-            connection.say(message)
+        for key in self._pushes:
+            message = self._pushes.pop(key)
+            connection = self.connections.get(key[0])
+            if connection is not None:
+                connection.say(message)
+            break
         return bool(self._pushes)
 
     async def owns(self, key: str, client_id: str) -> bool:
