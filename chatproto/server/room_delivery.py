@@ -65,7 +65,7 @@ class RoomDelivery:
         self.plain: LobbyPort | None = None
         self.ends = False
         """All connections are about to end, and nobody is told of the others' end."""
-        self.turns = turns or WorkQueue(clock)
+        self.turns = turns if turns is not None else WorkQueue(clock)
         self.times = times or Times(clock.seconds)
         self._clock = clock
         self._limits = limits

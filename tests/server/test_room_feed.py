@@ -189,6 +189,9 @@ class LargeRoomTests(LargeCase):
     def ask(self, guest: ClientConnection, message: Bcp2Message) -> None:
         self.rooms.answer(message, guest, self.clock.seconds())
 
+    def test_the_queue_of_the_server_serves_its_rooms_too(self) -> None:
+        self.assertIs(self.rooms.turns, self.turns)
+
     def test_a_message_to_many_takes_many_turns_and_all_hear_the_same(self) -> None:
         speaker, second, *others = self.guests
         self.ask(speaker, bcp2_rooms.Say(1, "#crowd", "one"))
