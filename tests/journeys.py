@@ -117,11 +117,19 @@ def traced(name: str, programs: Callable[[FrameType], str] = lambda frame: "") -
 
 
 class EndOfJourney(list[Any]):
-    """Stand for the list of what a connection wrote, and end the tracing with the next write."""
+    """Stand for the list of what a connection wrote, and end the tracing with the next write.
+
+    Args: before: what was written so far. ended: called then.
+    """
+
+    def __init__(self, before: list[Any], ended: Callable[[], object] = lambda: None) -> None:
+        super().__init__(before)
+        self._ended = ended
 
     def append(self, one: Any) -> None:
         """Keep `one`, and record no further calls."""
         sys.setprofile(None)
+        self._ended()
         super().append(one)
 
 
@@ -216,9 +224,13 @@ def message() -> Journey:
         bob.says("the first, after which nothing is new")
         case.net.wait(1.0)
         before = len(bob.heard(MsgAck))
+        told = list[list[str]]()
+        bob.wire.writes = EndOfJourney(
+            bob.wire.writes, lambda: told.append(case.texts(MessageReceived)[-1:])
+        )
         with traced("MSG") as journey:
             bob.says("hello")
-        assert case.texts(MessageReceived)[-1:] == ["hello"], case.events
+        assert told == [["hello"]], "the user was not told before it was acknowledged"
         assert len(bob.heard(MsgAck)) == before + 1, "it is not acknowledged at once"
     return journey
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +20,9 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import OpenPeer, Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.net.timers import Timers
-from chatproto.session.delivery import Delivery
+from chatproto.session.delivery import Delivery, QueueFull
 from chatproto.session.effects import (
-    AcceptCall,
-    Acknowledge,
     Broken,
-    Call,
-    Drop,
     Effect,
     EntryWritten,
     Leave,
@@ -36,20 +32,18 @@ from chatproto.session.effects import (
     Queued,
     Received,
     Redial,
-    Refuse,
     Resumed,
     Ringing,
-    SendChat,
-    SendEntry,
     SessionEnded,
     SessionOpened,
     Speak,
     StopDialling,
+    TextWritten,
     TurnPassed,
     Unsaid,
 )
 from chatproto.session.floor import TurnHolder
-from chatproto.session.ledger import MSG, LedgerTrouble
+from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.session.paths import Race
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.session import PeerSession
@@ -118,7 +112,7 @@ class ConversationSignals:
         self.alone: Signal[LoneFrame] = Signal()
         """A frame needs a connection of its own."""
         self.shown: Signal[int] = Signal()
-        """The text of this line of the log was shown."""
+        """The texts of the log up to this line were shown."""
         self.ended: Signal[tuple[Conversation, str]] = Signal()
         """The session closed, for this reason."""
 
@@ -184,7 +178,7 @@ class Conversation(Target):
         self.alone = DeferredLock()
         """Held by the frame of `ConversationSignals.alone` that is being sent."""
         self.lone_frames = 0  # that wait for a connection of their own
-        self._to_say = 0  # handed out by the session, and its link has not been told yet
+        self._line = 0  # of the log, the latest whose text was shown and not reported as such
         self._told_mode: object = None  # `full` or `half`, as the person has heard it last
 
     @property
@@ -246,7 +240,7 @@ class Conversation(Target):
         """Number of our messages not yet written or, if that can be known, not yet acknowledged."""
         plain = not self.session.dialect.numbered
         backlog = sum(one.backlog for one in self.session.connections) if plain else 0
-        return self.session.unsent + self._to_say + self.lone_frames + backlog
+        return self.session.unsent + self.lone_frames + backlog
 
     @property
     def peer_host(self) -> str | None:
@@ -275,22 +269,36 @@ class Conversation(Target):
         return not (self.named or dialect.has_id or dialect.strict_turns)
 
     def say(self, text: str) -> None:
-        """Say `text` now, or as soon as can be. Raises LocalError, LedgerTrouble."""
-        effects = self.session.say(text, self._context.now())
-        post = self.session.post
+        """Say `text` now, or as soon as can be. Raises LocalError, QueueFull, LedgerTrouble."""
+        session = self.session
+        if not session.dialect.numbered and self.unsent >= self._context.limits.waiting_messages:
+            raise QueueFull(self.unsent)
+        news = list(session.apply(session.say(text, self._context.now()), self._place.me))
+        post = session.post
         self.news.asked(post.last if post is not None else 0)
-        self.perform(effects)
+        self._take(news)
 
     def perform(self, effects: list[Effect]) -> None:
         """Apply the effects of the session, in order."""
-        self._to_say += sum(isinstance(effect, Speak) for effect in effects)
-        for effect in effects:
-            self._to_say -= isinstance(effect, Speak)
-            self._perform(effect)
-        self._tell_held()
-        if any(isinstance(effect, MessageOutcome) for effect in effects):
+        self._take(self.session.apply(effects, self._place.me))
+
+    def _take(self, news: Iterable[Effect]) -> None:
+        """Apply what the session leaves to the conversation, in order."""
+        settled = False
+        for one in news:
+            self._apply(one)
+            settled = settled or isinstance(one, MessageOutcome)
+        if self.session.floor.turn is TurnHolder.THEIRS:
+            self._tell_held()
+        if settled:
             self._timers.again("ack", ACK_WAIT)
             self._context.settled(None)
+
+    def all_taken(self) -> None:
+        """Report which line of the log was shown last, of the messages that came together."""
+        line, self._line = self._line, 0
+        if line:
+            self._signals.shown(line)
 
     def show(self, state: str | None = None, **changes: Any) -> None:
         """Publish the state of the conversation; `changes` are fields of the event."""
@@ -327,33 +335,20 @@ class Conversation(Target):
             return "open"
         return trust.security(key) if trust is not None else "encrypted"
 
-    def _perform(self, effect: Effect) -> None:
+    def _apply(self, effect: Effect) -> None:
         me, tell = self._place.me, self._context.publish
         match effect:
-            case Call(connection):
-                connection.write_opener(me)
-            case Speak(None, text):
+            case EntryWritten(entry, first):
+                self._wait_for_ack(entry, first)
+            case TextWritten(text):
+                self.said_any = True
+                self.news.written(text, self._context.now())
+                self._context.settled(None)
+            case Speak(_, text):
                 self._send_alone(self._dialect.frame(me, text, b""), text)
-            case Speak(connection, text):
-                connection.write_text(me, text)
-            case SendChat(connection, opening):
-                connection.ask(me, opening)
-            case AcceptCall(connection, opening):
-                connection.answer(me, opening)
-            case SendEntry(connection, entry):
-                connection.write_entry(entry)
-            case Acknowledge(connection, id):
-                connection.acknowledge(id)
-            case Refuse(connection, status):
-                connection.refuse(status)
-            case Leave(None, word):
+            case Leave(_, word):
                 self._send_alone(self._dialect.farewell(me, word, b""), None)
-            case Leave(connection, word):
-                connection.write_farewell(me, word)
-            case Drop(connection):
-                connection.drop()
-            case ProbeConnection(connection):
-                connection.probe()
+            case ProbeConnection():
                 self._timers.after("probe", PROBE_WAIT, self._silent)
             case Redial(failed):
                 self._signals.redial((self, failed))
@@ -410,8 +405,7 @@ class Conversation(Target):
                 self.heard_any = True
                 said = self._context.now() if at is None else at
                 tell(MessageReceived(self.name, text, id or None, said=said))
-                if line:
-                    self._signals.shown(line)
+                self._line = max(self._line, line)
             case Queued(_, id):
                 self._tell_kept(id)
             case Unsaid(text, reason):
@@ -437,22 +431,6 @@ class Conversation(Target):
                     self.call_part.fail(Cause(code, reason))
                 self._signals.ended((self, reason))
 
-    def written(self, effect: EntryWritten) -> None:
-        """Report a message that was written, and wait for its acknowledgement."""
-        entry = effect.entry
-        if entry.kind != MSG:
-            return
-        if effect.first:
-            self.news.written(entry.text, entry.at, entry.id)
-        if "ack" not in self._timers:
-            self._timers.after("ack", ACK_WAIT, self._tell_waiting)
-
-    def spoke(self, text: str) -> None:
-        """Report that `text` was written, in a dialect whose messages have no numbers."""
-        self.said_any = True
-        self.news.written(text, self._context.now())
-        self._context.settled(None)
-
     def store_failed(self, error: LedgerTrouble) -> None:
         """Leave a conversation whose messages cannot be stored, so that they stay with their sender."""
         self._context.publish(Failed(str(error), command="log", code=error.reason))
@@ -475,6 +453,15 @@ class Conversation(Target):
         self.session.call()
         self.session.waiting.extend(before.waiting)
 
+    def _wait_for_ack(self, entry: StreamEntry, first: bool) -> None:
+        """Wait for the acknowledgement of a message that was written; `first`: report it."""
+        if entry.kind != MSG:
+            return
+        if first:
+            self.news.written(entry.text, entry.at, entry.id)
+        if "ack" not in self._timers:
+            self._timers.after("ack", ACK_WAIT, self._tell_waiting)
+
     def _tell_kept(self, id: int) -> None:
         if id and self.state is not SessionState.OPEN:
             self.news.kept(id)
@@ -482,7 +469,7 @@ class Conversation(Target):
     def _tell_held(self) -> None:
         """Say which messages wait for our turn."""
         session = self.session
-        if self.state is not SessionState.OPEN or session.floor.may_speak:
+        if self.state is not SessionState.OPEN:
             return
         if session.post is not None:
             self.news.hold(session.post.held)

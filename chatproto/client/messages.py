@@ -23,6 +23,7 @@ from chatproto.client.server.introducers import Introducer
 from chatproto.client.targets import Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import FirstContact
+from chatproto.session.delivery import QueueFull
 from chatproto.session.ledger import LedgerTrouble
 from chatproto.session.state import SessionState
 from chatproto.wire import reasons
@@ -97,15 +98,20 @@ class Messages:
         A message that finds no room is held, and with it all further input, until there is some: a
         pipe may be faster than the peer reads.
         """
-        conversation = self._conversations.whom(to)
+        target = self._conversations.target
+        if target is not None and not to:
+            conversation = target.receiver(self._conversations.with_recipient)
+        else:
+            conversation = self._conversations.whom(to)
         if conversation is not None:
-            unsent = conversation.unsent
-            if self._held is None and self._makes_room(conversation, unsent):
+            try:
+                self._say_in(conversation, text)
+            except QueueFull:
+                if self._held is not None or not self._makes_room(conversation):
+                    raise
                 self._held = conversation, text, take_part()
                 self._end_held()
                 self._context.hold_input(True)
-            else:
-                self._say_in(conversation, text, unsent)
             return
         if not to:
             meant = MEANT.get(text.strip().lower())
@@ -124,8 +130,8 @@ class Messages:
             raise LocalError(404, reasons.UNCONFIRMED_NAME(peer=to))
         raise LocalError(404, reasons.NOT_IN_CONVERSATION(peer=to))
 
-    def _say_in(self, conversation: Conversation, text: str, unsent: int) -> None:
-        """Say `text` in `conversation`, which has `unsent` messages."""
+    def _say_in(self, conversation: Conversation, text: str) -> None:
+        """Say `text` in `conversation`, or leave it with that word. Raises QueueFull and others."""
         if conversation.session.post is None and self._calls.lasts(conversation):
             self._calls.attach(conversation)
         if len(text.encode()) > self._context.limits.message:
@@ -137,8 +143,6 @@ class Messages:
         self._refuse_too_long(conversation, text)
         if text in words and conversation.state is SessionState.OPEN:
             conversation.perform(session.leave(text))
-        elif unsent >= self._context.limits.waiting_messages:
-            raise LocalError(429, reasons.QUEUE_FULL(count=unsent), Reason.RATE_LIMITED)
         else:
             conversation.say(text)
 
@@ -159,11 +163,9 @@ class Messages:
             )
         conversation.warned_of = ""
 
-    def _makes_room(self, conversation: Conversation, unsent: int) -> bool:
-        """Return True if too many messages are queued, and it is known when one has gone."""
-        full = unsent >= self._context.limits.waiting_messages
-        acknowledged = conversation.session.dialect.acknowledged
-        return full and acknowledged and conversation.state in ON_THE_WAY
+    def _makes_room(self, conversation: Conversation) -> bool:
+        """Return True if there will be room in `conversation`, and it is known when."""
+        return conversation.session.dialect.acknowledged and conversation.state in ON_THE_WAY
 
     def _go_on(self, _: None) -> None:
         """Say the message that is held, if there is room now or its conversation is over."""
@@ -178,11 +180,11 @@ class Messages:
             self._held = None
             with telling(part):
                 self._leave_held(conversation, text)
-        elif (unsent := conversation.unsent) < self._context.limits.waiting_messages:
+        elif conversation.unsent < self._context.limits.waiting_messages:
             self._held = None
             with telling(part):
                 try:
-                    self._say_in(conversation, text, unsent)
+                    self._say_in(conversation, text)
                 except (LocalError, LedgerTrouble) as error:
                     self._report(conversation, text, Cause(error.reason, str(error)))
         else:

@@ -170,16 +170,6 @@ class Requests:
         done.addBoth(answered)
         return True
 
-    def attempt(self, command: str, work: Callable[[], object]) -> None:
-        """Do `work` for `command` now."""
-        try:
-            work()
-        except CodedError as error:
-            self.fail(command, error)
-        except Exception:
-            self._mistaken(command)
-        self._settled(None)
-
     def then(self, work: Callable[[], Coroutine[Deferred[Any], Any, Answer]]) -> Deferred[Answer]:
         """Run `work` after the earlier requests, without counting it as the user's."""
         return self._one.run(lambda: Deferred.fromCoroutine(work()))
@@ -189,8 +179,8 @@ class Requests:
         note_failure(error.reason, error.status, error.sentence)
         self._tell(Failed.of(error, command, about))
 
-    def _mistaken(self, command: str) -> None:
-        """The exception that is being handled is a mistake of ours."""
+    def mistaken(self, command: str) -> None:
+        """Report that the exception that is being handled, a mistake of ours, ended `command`."""
         text = unexpected(command)
         note_failure(Reason.INTERNAL, 500, text)
         self._tell(Failed(text, status=500, command=command, code=Reason.INTERNAL))
@@ -202,4 +192,4 @@ class Requests:
         except CodedError as error:
             self.fail(command, error)
         except Exception:
-            self._mistaken(command)
+            self.mistaken(command)

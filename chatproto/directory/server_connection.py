@@ -114,7 +114,7 @@ class ServerConnection(TimedTlsConnection):
         answer: Deferred[Bcp2Message] = Deferred()
         self._asked[self._cseq] = _Asked(wanted, answer, part)
         answer.addTimeout(self._limits.request_wait, self._clock, self._unanswered)
-        self.transport.write(data)
+        self._write(data)
         return answer
 
     @property

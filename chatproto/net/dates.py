@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from functools import lru_cache
 
 from chatproto.net.clock import Wall
-
-LATEST = "9999-12-31T23:59:59.000Z"
-"""The date of every moment beyond it."""
+from chatproto.wire.bcp2_common import write_moment
 
 
 @lru_cache(maxsize=64)
@@ -17,10 +15,7 @@ def date_of(at: Wall) -> str:
 
     A line in a room has the same date in SAID and in SAYACK, which is made once.
     """
-    try:
-        return datetime.fromtimestamp(float(at), UTC).isoformat("T", "milliseconds")[:23] + "Z"
-    except (OverflowError, ValueError, OSError):
-        return LATEST
+    return write_moment(float(at))
 
 
 def moment_of(date: str) -> Wall:

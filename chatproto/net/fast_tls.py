@@ -100,13 +100,15 @@ def connection_for(layer: Any, context: SSL.Context) -> TlsEnd:
     return connection
 
 
-def write_at_once(layer: Any) -> Callable[[bytes], object]:
-    """Return the quickest `write` for a `layer` whose messages are small and already gathered.
+def write_at_once(layer: Any, transport: Any) -> Callable[[bytes], object]:
+    """Return the quickest `write` of `transport`, whose messages are small and already gathered.
 
     Twisted's own may wait for the reactor's next turn, with a timer for each connection.
+
+    Args: layer: what its `startTLS` made; one that is not Twisted's has no quicker way.
     """
     if WHY_PLAIN or not isinstance(layer, TLSMemoryBIOProtocol):
-        write: Callable[[bytes], object] = layer.write
+        write: Callable[[bytes], object] = transport.write
         return write
     return RecordWriter(layer).write
 

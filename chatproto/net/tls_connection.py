@@ -7,6 +7,7 @@ a client: to its server and to a peer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -16,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.net.fast_tcp import start_tls
-from chatproto.net.fast_tls import let_go
+from chatproto.net.fast_tls import let_go, write_at_once
 from chatproto.net.handshake import Handshake
 from chatproto.net.receivers import StrictReceiver
 from chatproto.net.sniff import hand_over
@@ -33,6 +34,10 @@ MESSAGES_AT_ONCE = 64
 ENDED = Cause(Reason.CONNECTION_LOST)
 NO_BCP2 = NOT_BCP2()
 NEVER = float("-inf")
+
+
+def _not_connected(data: bytes) -> None:
+    """Drop what is written before or after the connection."""
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -162,6 +167,7 @@ class TimedTlsConnection(TlsConnection):
         self._pong = False  # an answer to PING, to be written when it can be
         self._gone = False
         self._reason = ""
+        self._write: Callable[[bytes], object] = _not_connected
 
     # For the subclass to answer.
 
@@ -185,6 +191,9 @@ class TimedTlsConnection(TlsConnection):
         """Take `cost`; return the seconds in which nothing more is to be read."""
         return 0.0
 
+    def _taken(self) -> None:
+        """Note that the messages that came together were taken."""
+
     def _trouble(self, reason: Failure) -> str:
         """Return why the connection ended before the peer accepted it."""
         return self._handshake.trouble(reason)
@@ -203,6 +212,7 @@ class TimedTlsConnection(TlsConnection):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._gone = True
         self._timers.stop()
+        self._write = _not_connected
         self._end(reason)
         self._free(reason)
 
@@ -260,6 +270,7 @@ class TimedTlsConnection(TlsConnection):
             if not self._leaving:
                 self.received(message)
                 cost += self._cost(message)
+        self._taken()
         return cost
 
     def _rest_for(self, wait: float) -> None:
@@ -289,7 +300,7 @@ class TimedTlsConnection(TlsConnection):
 
     def _send(self, message: Bcp2Message) -> None:
         if not self._leaving and not self._gone:
-            self.transport.write(encode(message))
+            self._write(encode(message))
 
     def _answer_ping(self) -> None:
         """Send PINGACK as soon as the transport takes it; one answers all that come meanwhile."""
@@ -297,6 +308,10 @@ class TimedTlsConnection(TlsConnection):
             self._send(PingAck())
         else:
             self._pong = True
+
+    def _begin_tls(self, normal: bool = True) -> None:
+        super()._begin_tls(normal)
+        self._write = write_at_once(self._layer, self.transport)
 
     # Time.
 

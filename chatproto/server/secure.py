@@ -416,7 +416,7 @@ class SecureConnection(TlsConnection):
         self._limit_handshake()
         self.transport.startTLS(self._handshake, normal)
         self._layer = self.transport.protocol
-        self._write = write_at_once(self._layer)
+        self._write = write_at_once(self._layer, self.transport)
 
     def _limit_handshake(self) -> None:
         self._factory.watch(self, self._heard + self._limits.handshake_wait)

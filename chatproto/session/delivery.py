@@ -53,6 +53,13 @@ OUTBOX_AGE = 7 * 86400.0
 """Seconds after which a message that waits is given up."""
 
 
+class QueueFull(LocalError):
+    """Another message cannot wait: `count` do so already, which is `waiting_messages`."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(429, QUEUE_FULL(count=count), Reason.RATE_LIMITED)
+
+
 class Delivery:
     """Keep the outbox towards one key and the position in the peer's numbering, over a ledger.
 
@@ -114,12 +121,12 @@ class Delivery:
     def say(self, kind: str, text: str, at: Wall) -> StreamEntry:
         """Store an entry of ours in the outbox.
 
-        Raises: LocalError 429 past `waiting_messages` (turns and changes of mode: as many again);
+        Raises: QueueFull past `waiting_messages` (turns and changes of mode: as many again);
         LedgerTrouble.
         """
         most = self._limits.waiting_messages
         if (kind == MSG and len(self) >= most) or len(self._entries) >= 2 * most:
-            raise LocalError(429, QUEUE_FULL(count=len(self)))
+            raise QueueFull(len(self))
         entry = StreamEntry(self.last + 1, kind, at, text)
         moved = self._ledger.add(self.key, self.name, entry)
         entry = replace(entry, moved=moved) if moved else entry

@@ -88,6 +88,13 @@ class EntryWritten:
 
 
 @value_class
+class TextWritten:
+    """Report that a connection writes our message `text`, which has no number."""
+
+    text: str
+
+
+@value_class
 class Acknowledge:
     """Send MSGACK on `connection`: everything up to `id` is stored."""
 
@@ -219,6 +226,7 @@ Effect = (
     | Broken
     | Call
     | Drop
+    | EntryWritten
     | SessionEnded
     | Received
     | Queued
@@ -232,6 +240,7 @@ Effect = (
     | SendEntry
     | Speak
     | StopDialling
+    | TextWritten
     | TurnPassed
     | Unsaid
 )

@@ -19,6 +19,7 @@ from zope.interface import implementer
 from chatproto.net.receivers import TextConnection
 from chatproto.net.sniff import FirstBytes, sniff
 from chatproto.net.timers import Timers
+from chatproto.session.effects import Effect, TextWritten
 from chatproto.wire.dialects import RAW, Dialect, Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
@@ -40,8 +41,8 @@ CORK: int | None = getattr(socket, "TCP_CORK", None)
 class PlainConversation(Protocol):
     """Conversation that a connection carries."""
 
-    def spoke(self, text: str) -> None:
-        """Note that our message `text` was written."""
+    def perform(self, effects: list[Effect]) -> None:
+        """Apply `effects`, in order."""
 
 
 class PlainPeerOwner(Protocol):
@@ -125,7 +126,7 @@ class PlainPeerConnection(TextConnection):
         self._frames: deque[_Frame] = deque()
         self._timers = Timers(clock)
         self._assumed: Dialect | None = None
-        self._outflow = _Outflow(self._flush)
+        self._outflow = _Outflow(self._go_on_writing)
         self._leaving = False
         self._lone = False  # made for one frame
         self._farewell = ""
@@ -145,9 +146,9 @@ class PlainPeerConnection(TextConnection):
         """Say who calls."""
         self._queue(_Frame(self._dialect.opener(me)))
 
-    def write_text(self, me: Me, text: str) -> None:
-        """Say `text`."""
-        self._queue(_Frame(self._dialect.frame(me, text, self.reader.line_end), text))
+    def write_text(self, me: Me, text: str) -> list[Effect]:
+        """Say `text`; return the news that it was written, unless it waits."""
+        return self._queue(_Frame(self._dialect.frame(me, text, self.reader.line_end), text))
 
     def write_farewell(self, me: Me, word: str) -> None:
         """Say farewell, half-close once it is out, and close when they have, or after a while."""
@@ -166,7 +167,7 @@ class PlainPeerConnection(TextConnection):
         if CORK is not None and ISystemHandle.providedBy(self._tcp):
             handle: Any = self._tcp.getHandle()
             handle.setsockopt(socket.IPPROTO_TCP, CORK, 1)
-        self._queue(_Frame(frame, text))
+        self._tell_written(self._queue(_Frame(frame, text)))
 
     def drop(self) -> None:
         """Close without a word; what waited to be written is reported when the connection has ended."""
@@ -363,26 +364,34 @@ class PlainPeerConnection(TextConnection):
         assert self.transport is not None
         return self.transport
 
-    def _queue(self, frame: _Frame) -> None:
+    def _queue(self, frame: _Frame) -> list[Effect]:
         self._timers.cancel("greet")
         if frame.data or frame.text is not None or self._leaving:
             self._frames.append(frame)
-        self._flush()
+        return self._flush()
 
-    def _flush(self) -> None:
+    def _go_on_writing(self) -> None:
+        self._tell_written(self._flush())
+
+    def _tell_written(self, written: list[Effect]) -> None:
+        if written and self.conversation is not None:
+            self.conversation.perform(written)
+
+    def _flush(self) -> list[Effect]:
+        """Write the next frame, if one may be written now; return the news of it."""
         if self._gone or self._dropped or "gap" in self._timers or not self._outflow.open:
-            return
+            return []
         if self._frames:
             frame = self._frames.popleft()
             self._tcp.write(frame.data)
             if self._lone and not self._frames:
                 self._finish()
             else:
-                self._timers.after("gap", self._limits.frame_gap, self._flush)
-            if frame.text is not None and self.conversation is not None:
-                self.conversation.spoke(frame.text)
-        elif self._leaving:
+                self._timers.after("gap", self._limits.frame_gap, self._go_on_writing)
+            return [TextWritten(frame.text)] if frame.text is not None else []
+        if self._leaving:
             self._finish()
+        return []
 
     def _finish(self) -> None:
         if self._gone:

@@ -13,17 +13,16 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from chatproto.net.clock import EPOCH
-from chatproto.net.dates import date_of, moment_of
+from chatproto.net.clock import EPOCH, Wall
 from chatproto.net.handshake import Handshake
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.net.tls_connection import NO_BCP2, TimedTlsConnection
 from chatproto.session.before_tls import BeforeTls, punch_first
-from chatproto.session.effects import Effect, EntryWritten, Opening
+from chatproto.session.effects import Effect, Opening
 from chatproto.session.ledger import MODE, MSG, TURN, LedgerTrouble, StreamEntry
 from chatproto.session.session import PeerSession
 from chatproto.session.state import NOT_A_PERSON
-from chatproto.wire.actions import marked, split_mark
+from chatproto.wire.actions import MARK, marked, split_mark
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Data, Done, Offer
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
@@ -58,8 +57,8 @@ class SecureConversation(Protocol):
     def perform(self, effects: list[Effect]) -> None:
         """Apply `effects`, in order."""
 
-    def written(self, effect: EntryWritten) -> None:
-        """Note that an entry was written."""
+    def all_taken(self) -> None:
+        """Note that all messages that came together were taken and acknowledged."""
 
     def store_failed(self, error: LedgerTrouble) -> None:
         """Leave: what the peer sent cannot be stored, and stays with the peer."""
@@ -138,7 +137,6 @@ class SecurePeerConnection(TimedTlsConnection):
         self._ack = 0  # for MSGACK before the next message, or when all that arrived is read
         self._drawing = False
         self._has_more = False  # `source` may have a message
-        self._answering = False  # CHATACK is to go out before what waits
         self._is_paced = False  # no debt of the peer was left when the call was taken
         self._parting = False  # we have sent QUIT
 
@@ -158,23 +156,19 @@ class SecurePeerConnection(TimedTlsConnection):
         self._open = True
         self._timers.cancel("begin")
         self._send(ChatAck(me.client_id, *opening_headers(opening)))
-        # Not in one TLS record with all that waits: it would be of no use before the last of that.
-        self._answering = True
-        self._timers.after("answered", 0, self._answered)
-
-    def _answered(self) -> None:
-        self._answering = False
-        self._flush()
 
     def refuse(self, status: int) -> None:
         """Refuse the peer's call with `status`, and close."""
         self._send(Error(status, about="CHAT"))
         self._close()
 
-    def write_entry(self, entry: StreamEntry) -> None:
-        """Send `entry` once all entries before it are written, if the session still wants it then."""
+    def write_entry(self, entry: StreamEntry) -> list[Effect]:
+        """Send `entry` once all entries before it are written, if the session still wants it then.
+
+        Returns: the news of what was written at once.
+        """
         self._waiting.append(entry)
-        self._flush()
+        return self._flush()
 
     def acknowledge(self, id: int) -> None:
         """Acknowledge everything up to `id`, behind the entries that wait already."""
@@ -236,7 +230,7 @@ class SecurePeerConnection(TimedTlsConnection):
         self._owner.secure_made(self)
 
     def _read(self, data: bytes) -> None:
-        """Read on, then acknowledge; the first data of a call waits for debts of earlier connections."""
+        """Read on; the first data of a call waits for debts of earlier connections."""
         if self._open and not self._is_paced and self.toll is not None:
             wait = self.toll(0)
             if wait:
@@ -245,8 +239,13 @@ class SecurePeerConnection(TimedTlsConnection):
                 return
             self._is_paced = True
         super()._read(data)
+
+    def _taken(self) -> None:
+        """Acknowledge the messages that came together, before they are counted and perhaps waited for."""
         if self._writable:
             self._tell_ack()
+        if self.conversation is not None:
+            self.conversation.all_taken()
 
     def _pace(self, cost: int) -> float:
         return self.toll(cost) if self.toll is not None and cost else 0.0
@@ -275,7 +274,7 @@ class SecurePeerConnection(TimedTlsConnection):
     def resumeProducing(self) -> None:
         super().resumeProducing()
         self._tell_ack()
-        self._flush()
+        self._go_on()
         if self._writable:
             self.hold(False, "unsent")
 
@@ -301,7 +300,7 @@ class SecurePeerConnection(TimedTlsConnection):
     def more(self) -> None:
         """Send what `source` has now, and ask it again until it has nothing."""
         self._has_more = True
-        self._flush()
+        self._go_on()
 
     # Messages.
 
@@ -382,20 +381,26 @@ class SecurePeerConnection(TimedTlsConnection):
             if isinstance(message, Data):
                 self.transport.writeSequence(encode_apart(message))
             else:
-                self.transport.write(encode(message))
+                self._write(encode(message))
 
     def _tell_ack(self) -> None:
         """Send MSGACK if one is due; it stands before whatever is sent in answer."""
         if self._ack and not self._leaving and not self._gone:
             ack, self._ack = self._ack, 0
-            self.transport.write(encode(MsgAck(ack)))
+            self._write(encode(MsgAck(ack)))
 
-    def _flush(self) -> None:
-        if self._answering:
-            return
+    def _go_on(self) -> None:
+        """Write what waits, and report it."""
+        written = self._flush()
+        if written and self.conversation is not None:
+            self.conversation.perform(written)
+
+    def _flush(self) -> list[Effect]:
+        """Write what waits, as far as the transport takes it; return the news of it."""
+        news: list[Effect] = []
         while self._waiting and self._writable and not (self._leaving or self._parting):
             if self._gone:
-                return
+                return news
             due = self._waiting.popleft()
             if isinstance(due, int):
                 self._ack = due
@@ -407,11 +412,12 @@ class SecurePeerConnection(TimedTlsConnection):
             except LedgerTrouble as error:
                 self._reason = error.cause
                 self._close()
-                return
+                return news
             if written is not None:
                 self._send(message_of(due))
-                self.conversation.written(written)
+                news.append(written)
         self._draw()
+        return news
 
     def _draw(self) -> None:
         """Send what `source` has, until it has nothing; a call of `more` meanwhile changes nothing."""
@@ -459,7 +465,9 @@ def message_of(entry: StreamEntry) -> Bcp2Message:
         case "mode":
             return Mode(entry.id, entry.text)
         case _:
-            return Msg(entry.id, date_of(entry.at), *split_mark(entry.text))
+            text = entry.text
+            said = split_mark(text) if text.startswith(MARK) else (text,)
+            return Msg(entry.id, float(entry.at), *said)
 
 
 def entry_of(message: Msg | Turn | Mode) -> StreamEntry:
@@ -467,7 +475,7 @@ def entry_of(message: Msg | Turn | Mode) -> StreamEntry:
     match message:
         case Msg():
             text = marked(message.text, message.kind) if message.kind else message.text
-            return StreamEntry(message.id, MSG, moment_of(message.date), text)
+            return StreamEntry(message.id, MSG, Wall(message.at), text)
         case Turn():
             return StreamEntry(message.id, TURN, EPOCH)
         case Mode():

@@ -9,14 +9,15 @@ conversation that survives its connection.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from enum import IntEnum, auto
 
 from chatproto.net.clock import EPOCH, Wall
-from chatproto.session.delivery import Delivery, Exchange
+from chatproto.session.delivery import Delivery, Exchange, QueueFull
 from chatproto.session.effects import (
     AcceptCall,
+    Acknowledge,
     Broken,
     Call,
     Connection,
@@ -34,6 +35,7 @@ from chatproto.session.effects import (
     Resumed,
     Ringing,
     SendChat,
+    SendEntry,
     SessionEnded,
     SessionOpened,
     Speak,
@@ -44,7 +46,7 @@ from chatproto.session.effects import (
 from chatproto.session.floor import Floor, TurnHolder
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.session.state import NOT_A_PERSON, REFUSALS, SessionInput, SessionState
-from chatproto.wire.dialects import Capabilities
+from chatproto.wire.dialects import Capabilities, Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.reasons import (
@@ -55,7 +57,6 @@ from chatproto.wire.reasons import (
     NO_UNSEND,
     NOT_NOW,
     NOT_QUEUED,
-    QUEUE_FULL,
     TOO_MUCH_EARLY,
     Cause,
     Reason,
@@ -110,6 +111,7 @@ class PeerSession:
         self.caller = True  # we made the connection that carries it, or the one before it broke
         self._roles: dict[Connection, ConnectionRole] = {}
         self._openings: dict[Connection, Opening] = {}  # of the peer's calls that wait
+        self._unapplied = 0  # plain messages of effects that no connection has taken yet
         self._early: list[str] = []  # received in plain text before the call was accepted
         self._calling_back = False  # messages wait for the connection that we make
         self._moving = False  # to a better connection; the user was told nothing
@@ -128,7 +130,8 @@ class PeerSession:
     @property
     def unsent(self) -> int:
         """Count the messages that wait here or are not known to have arrived."""
-        return len(self.waiting) + (len(self.post) if self.post is not None else 0)
+        numbered = len(self.post) if self.post is not None else 0
+        return len(self.waiting) + self._unapplied + numbered
 
     @property
     def may_speak(self) -> bool:
@@ -145,6 +148,41 @@ class PeerSession:
         """Return every connection of the conversation, those that carry it first."""
         carries = () if self.connection is None else (self.connection,)
         return (*carries, *sorted(self._roles, key=self._roles.__getitem__))
+
+    def apply(self, effects: Sequence[Effect], me: Me) -> Iterator[Effect]:
+        """Write to the connections, in order, and give what is left for the owner: news and dials.
+
+        Next to the place of a message stands the news that it was written, if it was. `me`: who speaks.
+        """
+        self._unapplied += sum(isinstance(effect, Speak) for effect in effects)
+        for effect in effects:
+            written: Iterable[Effect] = ()
+            self._unapplied -= isinstance(effect, Speak)
+            match effect:
+                case SendEntry(connection, entry):
+                    written = connection.write_entry(entry)
+                case Acknowledge(connection, id):
+                    connection.acknowledge(id)
+                case Speak(connection, text) if connection is not None:
+                    written = connection.write_text(me, text)
+                case Call(connection):
+                    connection.write_opener(me)
+                case SendChat(connection, opening):
+                    connection.ask(me, opening)
+                case AcceptCall(connection, opening):
+                    connection.answer(me, opening)
+                case Refuse(connection, status):
+                    connection.refuse(status)
+                case Leave(connection, word) if connection is not None:
+                    connection.write_farewell(me, word)
+                case Drop(connection):
+                    connection.drop()
+                case ProbeConnection(connection):
+                    connection.probe()
+                    yield effect
+                case _:
+                    yield effect
+            yield from written
 
     # Requests of the user.
 
@@ -167,7 +205,7 @@ class PeerSession:
     def say(self, text: str, at: Wall = EPOCH) -> list[Effect]:
         """Send `text`, written at `at`, now or when it is our turn.
 
-        Raises: LocalError 429 past `waiting_messages`; LedgerTrouble.
+        Raises: LocalError, of them QueueFull past `waiting_messages`; LedgerTrouble.
         """
         return self._request(SessionInput.SAY, text, at)
 
@@ -610,7 +648,7 @@ class PeerSession:
         if self.exchange is not None:
             return self.exchange.say(text, at)
         if self.unsent >= self._limits.waiting_messages:
-            raise LocalError(429, QUEUE_FULL(count=self.unsent))
+            raise QueueFull(self.unsent)
         self.waiting.append(text)
         return self._speak_since(self.floor.turn) or [Queued(text)]
 

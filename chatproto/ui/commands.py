@@ -46,7 +46,7 @@ from chatproto.ui.row import CommandRow
 from chatproto.ui.topics import FIRST, TOPICS
 from chatproto.ui.values import Field, Values, flag, name, one_of, text, word
 from chatproto.wire.dialects import DIALECTS
-from chatproto.wire.reasons import BLANK_BEFORE, NOTHING_PASTED, Reason
+from chatproto.wire.reasons import BLANK_BEFORE, NOTHING_PASTED, CodedError, Reason
 from chatproto.wire.values import value_class
 
 
@@ -525,15 +525,26 @@ def run(said: TypedText | Command, client: Client) -> Event | None:
     Raises BadCommand for help on what is not there.
     """
     if isinstance(said, TypedText):
-        client.requests.attempt("say", lambda: client.messages.say(said.text))
+        attempt(client, "say", lambda: client.messages.say(said.text))
         return None
     row = ROWS[said.name]
     if row.answer is not None:
         return row.answer(said.arguments)
     work = row.run
     assert work is not None
-    client.requests.attempt(row.name, lambda: work(client, said.arguments))
+    attempt(client, row.name, lambda: work(client, said.arguments))
     return None
+
+
+def attempt(client: Client, command: str, work: Callable[[], object]) -> None:
+    """Do `work` for `command` now. If it cannot be done, that is one `Failed` with one sentence."""
+    try:
+        work()
+    except CodedError as error:
+        client.requests.fail(command, error)
+    except Exception:  # a mistake of ours: the program goes on
+        client.requests.mistaken(command)
+    client.context.settled(None)
 
 
 def carry_out(line: str, client: Client, read_text: ReadText = str) -> Event | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -58,6 +58,11 @@ def read_count(text: str, least: int = 0) -> int:
 
 read_number = partial(read_count, least=1)
 """Read a number from 1 to 2**53: a message's place in its stream. Raises RemoteError 400."""
+
+
+SURE = frozenset((read_count, read_number))
+"""Readers that take every number from 1 to `LEAST_TOO_LARGE` as `str` writes it."""
+LEAST_TOO_LARGE = 10**15
 
 
 def read_key(text: str) -> str:
@@ -207,6 +212,23 @@ def read_date(text: str) -> str:
     except ValueError:
         pass
     raise RemoteError(400, f"no date: {text!r}")
+
+
+def read_moment(text: str) -> float:
+    """Read a date as `read_date` does, as seconds since 1970. Raises RemoteError 400."""
+    return datetime.fromisoformat(read_date(text)).timestamp()
+
+
+LATEST = "9999-12-31T23:59:59.000Z"
+"""The date of every moment beyond it."""
+
+
+def write_moment(at: float) -> str:
+    """Write `at`, seconds since 1970, as a date such as `2026-11-29T17:08:34.159Z`."""
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat("T", "milliseconds")[:23] + "Z"
+    except (OverflowError, ValueError, OSError):
+        return LATEST
 
 
 def read_text(data: bytes) -> str:

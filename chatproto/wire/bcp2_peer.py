@@ -15,11 +15,12 @@ from chatproto.wire.bcp2_common import (
     PingAck,
     matching,
     one_of,
-    read_date,
     read_have,
+    read_moment,
     read_number,
     read_text,
     write_have,
+    write_moment,
 )
 from chatproto.wire.bcp2_files import FILES
 from chatproto.wire.classic import Header
@@ -88,7 +89,7 @@ class Msg(Bcp2Message):
 
         MSG
         ID: 7
-        Date: 2026-11-21T05:00:00Z
+        Date: 2026-11-21T05:00:00.000Z
         Kind: action
         Content-Length: 5
 
@@ -99,10 +100,10 @@ class Msg(Bcp2Message):
     """
 
     method = "MSG"
-    headers = (NUMBER, Header("Date", "date", read_date), KIND)
+    headers = (NUMBER, Header("Date", "at", read_moment, write_moment), KIND)
     body = Body("text", read_text, str.encode, "message")
     id: int
-    date: str
+    at: float
     text: str
     kind: str = ""
 

@@ -7,11 +7,15 @@ Each function here is a short cut for what the general parser or writer does, an
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import datetime
 from typing import NamedTuple
 
+from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
+from chatproto.wire.bcp2_peer import Msg
 from chatproto.wire.bcp2_rooms import Say
-from chatproto.wire.classic import IPV4, ClassicBridge, ClassicRegister, Message
+from chatproto.wire.classic import IPV4, ClassicBridge, ClassicRegister, Message, Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import ID
 from chatproto.wire.limits import Limits
@@ -128,35 +132,80 @@ def write_data_head(message: Data) -> bytes | None:
     return head.encode()
 
 
-_SAY = re.compile(
-    rb"SAY\r\nCSeq: ([0-9]{1,15})\r\nRoom: (#[a-z0-9][a-z0-9._-]{0,62})"
-    rb"\r\nContent-Length: ([0-9]{1,9})\r\n\r\n"
-)
-"""The headers of SAY as we write them, for a usual text."""
+@distinct
+class TextForm(NamedTuple):
+    """Usual form of a message that carries a text, as we write it.
+
+    Args: begin: its first bytes. head: matches its headers, with the length of the text last. make:
+    makes the message of the values before that length and of the text; ValueError: they have none.
+    limit: name of the limit on the text. line, block: bytes of its longest line and headers.
+    """
+
+    begin: bytes
+    head: re.Pattern[bytes]
+    make: Callable[..., Bcp2Message]
+    limit: str
+    line: int
+    block: int
+
+
+def _say(cseq: bytes, room: bytes, text: str) -> Say:
+    return Say(int(cseq), room.decode(), text)
+
+
+def _msg(id: bytes, date: bytes, text: str) -> Msg:
+    return Msg(int(id), datetime.fromisoformat(date.decode()).timestamp(), text)
+
+
+_LENGTH = rb"\r\nContent-Length: ([0-9]{1,9})\r\n\r\n"
 _SAY_LINE = len("Room: #") + 63
-_SAY_BLOCK = len("SAY\r\nCSeq: \r\n\r\n\r\n\r\n") + 15 + _SAY_LINE + DATA_LINE
-"""No such block has a longer line, or is longer."""
+_MSG_LINE = len("Date: 2026-11-21T05:00:00.000Z")
+TEXT_FORMS = {
+    Sender.CLIENT: TextForm(
+        b"SAY",
+        re.compile(rb"SAY\r\nCSeq: ([0-9]{1,15})\r\nRoom: (#[a-z0-9][a-z0-9._-]{0,62})" + _LENGTH),
+        _say,
+        "body_to_server",
+        _SAY_LINE,
+        len("SAY\r\nCSeq: \r\n\r\n\r\n\r\n") + 15 + _SAY_LINE + DATA_LINE,
+    ),
+    Sender.PEER: TextForm(
+        b"MSG",
+        re.compile(
+            rb"MSG\r\nID: ([1-9][0-9]{0,14})"
+            rb"\r\nDate: ([0-9]{4}(?:-[0-9]{2}){2}T(?:[0-9]{2}:){2}[0-9]{2}\.[0-9]{3}Z)" + _LENGTH
+        ),
+        _msg,
+        "message",
+        _MSG_LINE,
+        len("MSG\r\nID: \r\n\r\n\r\n\r\n") + 15 + _MSG_LINE + DATA_LINE,
+    ),
+}
+"""Usual form of the text that each side sends: SAY to a server, MSG to a peer."""
 
 
-def fits_say(limits: Limits) -> bool:
-    """Return True if no block that `take_say` takes can cross one of `limits`."""
-    return limits.line >= _SAY_LINE and limits.headers >= 3 and limits.header_block >= _SAY_BLOCK
+def text_form(sender: Sender, limits: Limits) -> TextForm | None:
+    """Return the form of what `sender` sends; None if there is none, or it can cross one of `limits`."""
+    form = TEXT_FORMS.get(sender)
+    if form is None or limits.headers < 3:
+        return None
+    return form if limits.line >= form.line and limits.header_block >= form.block else None
 
 
-def take_say(data: bytes, at: int, most: int) -> tuple[Say, int] | None:
-    """Read the SAY at `at`, with at most `most` bytes of text, and where it ends.
+def take_text(form: TextForm, data: bytes, at: int, most: int) -> tuple[Bcp2Message, int] | None:
+    """Read the message at `at`, with at most `most` bytes of text, and where it ends.
 
     Returns: None if it is not complete, or not in its usual form.
     """
-    found = _SAY.match(data, at)
+    found = form.head.match(data, at)
     if found is None:
         return None
-    cseq, room, length = found.groups()
+    *values, length = found.groups()
     begin, size = found.end(), int(length)
     text = data[begin : begin + size]
     if size > most or len(text) < size:
         return None
     try:
-        return Say(int(cseq), room.decode(), text.decode()), begin + size
-    except UnicodeDecodeError:
+        return form.make(*values, text.decode()), begin + size
+    except ValueError:  # no UTF-8, or no day of the calendar
         return None

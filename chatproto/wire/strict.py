@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
-from chatproto.wire.bcp2_common import Bcp2Message, Body, read_count
+from chatproto.wire.bcp2_common import LEAST_TOO_LARGE, SURE, Bcp2Message, Body, read_count
 from chatproto.wire.bcp2_files import Data, Piece
 from chatproto.wire.bcp2_peer import FROM_PEER
-from chatproto.wire.bcp2_rooms import Say
 from chatproto.wire.bcp2_server import FROM_CLIENT, FROM_SERVER
 from chatproto.wire.blocks import (
     BAD,
@@ -21,7 +20,13 @@ from chatproto.wire.blocks import (
 )
 from chatproto.wire.classic import Header, Sender
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.fast import fits_data, fits_say, read_data_head, take_say, write_data_head
+from chatproto.wire.fast import (
+    fits_data,
+    read_data_head,
+    take_text,
+    text_form,
+    write_data_head,
+)
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.values import distinct
 
@@ -70,13 +75,11 @@ def encode_apart(message: Bcp2Message, limits: Limits = DEFAULTS) -> tuple[bytes
             return usual, message.data
     body = b""
     lines = [message.method]
-    for header, text in _values_of(message):
-        if CONTROL.search(text) or text != text.strip(" \t"):
-            raise LocalError(400, f"cannot be sent: {text!r}")
-        try:
-            header.read(text)  # the other side reads it as it is
-        except RemoteError as error:
-            raise LocalError(error.status, f"{header.name}: {error.detail}") from None
+    for header, value in _values_of(message):
+        text = header.write(value) if header.write else str(value)
+        sure = header.read in SURE and type(value) is int and 0 < value < LEAST_TOO_LARGE
+        if not sure:
+            _check(header, text)
         lines.append(f"{header.name}: {text}")
     if message.body is not None:
         body = _body_of(message, message.body)
@@ -96,8 +99,9 @@ def encode_apart(message: Bcp2Message, limits: Limits = DEFAULTS) -> tuple[bytes
 def shown(message: Bcp2Message) -> str:
     """`message` on one line for a trace, without its body's text and without secrets."""
     lines = [message.method]
-    for header, text in _values_of(message):
-        lines.append(f"{header.name}: {'…' if header.secret else text}")
+    for header, value in _values_of(message):
+        text = "…" if header.secret else header.write(value) if header.write else value
+        lines.append(f"{header.name}: {text}")
     if message.body is not None:
         length = "…" if message.body.secret else len(_body_of(message, message.body))
         lines.append(f"Content-Length: {length}")
@@ -107,14 +111,24 @@ def shown(message: Bcp2Message) -> str:
     )
 
 
-def _values_of(message: Bcp2Message) -> list[tuple[Header, str]]:
-    """List the headers that `message` is sent with, and their values as text. Raises LocalError."""
+def _check(header: Header, text: str) -> None:
+    """Raise LocalError unless the other side can read `text` as the value of `header`."""
+    if CONTROL.search(text) or text != text.strip(" \t"):
+        raise LocalError(400, f"cannot be sent: {text!r}")
+    try:
+        header.read(text)
+    except RemoteError as error:
+        raise LocalError(error.status, f"{header.name}: {error.detail}") from None
+
+
+def _values_of(message: Bcp2Message) -> list[tuple[Header, Any]]:
+    """List the headers that `message` is sent with, and their values."""
     defaults = ABSENT.get(message.__class__, {})
     found = []
     for header in message.headers:
         value = getattr(message, header.attribute)
         if header.needed or value != defaults.get(header.attribute, MISSING):
-            found.append((header, header.write(value) if header.write else str(value)))
+            found.append((header, value))
     return found
 
 
@@ -156,7 +170,7 @@ class StrictParser:
         self._kinds = KINDS[sender]
         self._skipped: int = getattr(limits, SKIPPED[sender])
         self._files = Data.method in self._kinds and fits_data(limits)
-        self._rooms = Say.method in self._kinds and fits_say(limits)
+        self._form = text_form(sender, limits)
         self._block = BlockParser(limits, Policy.STRICT)
         self._head: _Head | None = None  # of the message whose body is coming
         self._parts: list[Piece] = []
@@ -221,8 +235,9 @@ class StrictParser:
         if self._files and data.startswith(b"DATA", at) and (end := self._take_data(data, at)):
             return end
         limits = self._limits
-        if self._rooms and data.startswith(b"SAY", at):
-            said = take_say(data, at, limits.body_to_server)
+        form = self._form
+        if form is not None and data.startswith(form.begin, at):
+            said = take_text(form, data, at, getattr(limits, form.limit))
             if said is not None:
                 self.found.append(said[0])
                 return said[1]

@@ -40,7 +40,7 @@ from tests.client.keyed_program import (
     Case,
     key_of,
 )
-from tests.client.tls_net import DATE, FarPerson, FarServer
+from tests.client.tls_net import AT, DATE, FarPerson, FarServer
 from tests.limits import DEFAULTS
 
 CHANGED = "refused: the key of {} has changed"
@@ -659,9 +659,9 @@ TOLD = st.sampled_from(
         Chat("bob", "half", "d" * 16, ("c" * 16, 7), "mine"),
         ChatAck("eve", "full", "e" * 16),
         ChatAck("bob", "half", "d" * 16, ("c" * 16, 7), "theirs"),
-        Msg(1, DATE, "one"),
-        Msg(2, DATE, "two"),
-        Msg(2**53, DATE, "last"),
+        Msg(1, AT, "one"),
+        Msg(2, AT, "two"),
+        Msg(2**53, AT, "last"),
         MsgAck(0),
         MsgAck(2**53),
         Turn(3),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,6 +16,7 @@ from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.identity.pins import PinTrouble
 from chatproto.net.clock import Wall
+from chatproto.ui.commands import attempt
 from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import Reason
 from tests.limits import DEFAULTS
@@ -27,6 +31,7 @@ class RequestsTests(SynchronousTestCase):
         self.context = Context(ClientSettings("alice"), DEFAULTS, Clock(), lambda: Wall(0.0))
         self.context.publish.listen(self.events.append)
         self.requests = Requests(self.context.publish, self.context.settled)
+        self.client: Any = SimpleNamespace(requests=self.requests, context=self.context)
         self.context.settled.listen(lambda _: self.settled.append(len(self.requests)))
 
     def asks(self, name: str) -> None:
@@ -84,7 +89,7 @@ class RequestsTests(SynchronousTestCase):
 
     def test_what_needs_no_answer_is_done_at_once(self) -> None:
         self.asks("info")
-        self.requests.attempt("over", lambda: self.done.append("over"))
+        attempt(self.client, "over", lambda: self.done.append("over"))
         self.assertEqual((self.done, self.settled), (["over"], [1]))
 
     def test_what_is_in_its_way_is_told_as_well(self) -> None:
@@ -93,7 +98,7 @@ class RequestsTests(SynchronousTestCase):
             def work(error: Exception = error) -> None:
                 raise error
 
-            self.requests.attempt("over", work)
+            attempt(self.client, "over", work)
         statuses = [one.status for one in self.events if isinstance(one, Failed)]
         self.assertEqual((statuses, self.settled), ([409, None], [0, 0]))
         self.assertEqual({one.text for one in self.events if isinstance(one, Failed)}, {"not now"})

@@ -33,7 +33,7 @@ from chatproto.wire.bcp2_peer import Msg
 from chatproto.wire.reasons import FILE_NEEDS_CONVERSATION, Reason
 from tests.client.keyed_program import BOB, Case
 from tests.client.rooms import room_ends
-from tests.client.tls_net import DATE, FarPerson
+from tests.client.tls_net import AT, DATE, FarPerson
 from tests.limits import DEFAULTS
 from tests.stores.memory_ledger import MemoryLedger
 
@@ -325,7 +325,7 @@ class ActionTests(Case):
     def test_it_is_sent_queued_logged_and_shown_as_one(self) -> None:
         bob = self.called("bob")
         self.node.messages.me("waves")
-        bob.tell(Msg(1, DATE, "nods", "action"))
+        bob.tell(Msg(1, AT, "nods", "action"))
         self.net.wait(1)
         (sent,) = bob.heard(Msg)
         self.assertEqual((sent.text, sent.kind), ("waves", "action"))

@@ -25,6 +25,8 @@ from tests.limits import DEFAULTS
 from tests.net import Net, Wire, joined
 
 DATE = "2026-01-02T03:04:05.678Z"
+AT = 1767323045.678
+"""The same moment, in seconds since 1970."""
 STEP = 0.05
 """Seconds between two exchanges of bytes while time passes."""
 
@@ -316,7 +318,7 @@ class FarPerson(Far):
         """Say messages."""
         for text in texts:
             self.told += 1
-            self.tell(Msg(self.told, DATE, text))
+            self.tell(Msg(self.told, AT, text))
 
     def takes_call(self) -> None:
         """Say CHATACK."""

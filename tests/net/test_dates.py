@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import EPOCH, Wall
-from chatproto.net.dates import LATEST, date_of, moment_of, short_time
+from chatproto.net.dates import date_of, moment_of, short_time
+from chatproto.wire.bcp2_common import LATEST
 
 NOON = Wall(datetime(2026, 11, 29, 12, 0, tzinfo=UTC).timestamp())
 TOKYO = timezone(timedelta(hours=9))

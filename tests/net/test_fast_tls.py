@@ -154,7 +154,7 @@ class BothWaysTests(TlsCase):
 
     def test_write_at_once_keeps_the_order_whatever_the_size(self) -> None:
         one, other = self.ends()
-        write = fast_tls.write_at_once(one.tls)
+        write = fast_tls.write_at_once(one.tls, one.tls)
         parts = [b"one ", b"", b"x" * RECORD, b"y" * (RECORD + 1), b"z" * 100_000, b" end"]
         for part in parts:
             write(part)
@@ -267,7 +267,7 @@ class BlockTests(TlsCase):
         one, _ = self.ends()
         writes: list[bytes] = []
         one.tls.transport.write = writes.append
-        write = fast_tls.write_at_once(one.tls)
+        write = fast_tls.write_at_once(one.tls, one.tls)
         write(b"small")
         self.assertEqual([len(written) for written in writes], [5 + 5 + 17])
 

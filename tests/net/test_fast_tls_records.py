@@ -44,7 +44,7 @@ class Ours(Protocol):
         self.tcp, self.layer = tcp, tcp.protocol
 
     def handshakeCompleted(self) -> None:
-        write = self.write = write_at_once(self.layer)
+        write = self.write = write_at_once(self.layer, self.tcp)
         for part in self.parts:
             write(part)
             self.waited.append(bool(self.tcp._tempDataBuffer or self.tcp.dataBuffer))

@@ -105,6 +105,7 @@ class Owner:
         self.performed: list[Effect] = []
         self.spoken: list[StreamEntry] = []
         self.failed: list[LedgerTrouble] = []
+        self.batches = 0
         self.lost: list[str] = []
         self.then: Any = None
 
@@ -127,10 +128,14 @@ class Owner:
         self.lost.append(reason)
 
     def perform(self, effects: list[Effect]) -> None:
-        self.performed += effects
+        for effect in effects:
+            if isinstance(effect, EntryWritten):
+                self.spoken.append(effect.entry)
+            else:
+                self.performed.append(effect)
 
-    def written(self, effect: EntryWritten) -> None:
-        self.spoken.append(effect.entry)
+    def all_taken(self) -> None:
+        self.batches += 1
 
     def store_failed(self, error: LedgerTrouble) -> None:
         self.failed.append(error)
@@ -153,7 +158,7 @@ class Case(SynchronousTestCase):
 
     def write_entry(self, entry: StreamEntry) -> None:
         """Have the link send `entry`, as the owner says."""
-        self.l.write_entry(entry)
+        self.owner.perform(self.l.write_entry(entry))
 
     def talk(self) -> Wire:
         """A link on which our call was taken."""

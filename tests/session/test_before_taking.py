@@ -15,12 +15,12 @@ from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Tur
 from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS
 from tests.net import Wire, joined
-from tests.session.secure_link import CALL, DATE, ME, OURS, PING, Case, Owner, Shake
+from tests.session.secure_link import AT, CALL, DATE, ME, OURS, PING, Case, Owner, Shake
 
 HASH = "0" * 64
 IN_A_CONVERSATION: tuple[Bcp2Message, ...] = (
     ChatAck("Bob", "full", "0" * 16),
-    Msg(1, DATE, "hello"),
+    Msg(1, AT, "hello"),
     MsgAck(1),
     Turn(1),
     Mode(1, "half"),
@@ -90,7 +90,7 @@ class WhileItRingsTests(Case):
         self.assertEqual((len(self.owner.news), wire.aborted), (2, False))
 
     def test_whom_we_call_may_say_no_more(self) -> None:
-        for data in (encode(Msg(1, DATE, "hello")), encode(Data(1, 0, b"x")), *RUBBISH):
+        for data in (encode(Msg(1, AT, "hello")), encode(Data(1, 0, b"x")), *RUBBISH):
             wire = self.link()
             self.l.ask(ME, OURS)
             wire.says(data)
@@ -144,7 +144,7 @@ class Pair(SynchronousTestCase):
         self.carry()
         self.assertIsInstance(self.owners[0].news[-1], ChatAck)
         caller.acknowledge(0)
-        self.wires[1].says(encode(Msg(1, DATE, "hello")))
+        self.wires[1].says(encode(Msg(1, AT, "hello")))
         heard = [type(news) for news in self.owners[1].news if not isinstance(news, PingAck)]
         self.assertEqual(heard, [Chat, Msg])
         self.wait(int(PING * 3))
@@ -169,7 +169,7 @@ class ReadingTests(Case):
         self.owner.then = lambda news: self.l.acknowledge(news.id)
         wire.full = True
         for id in range(1, 100):
-            self.says(Msg(id, DATE, "x"))
+            self.says(Msg(id, AT, "x"))
         self.assertEqual(self.wrote(), [MsgAck(1)])
         wire.drain()
         self.assertEqual(self.wrote(), [MsgAck(99)])
@@ -184,7 +184,7 @@ class ReadingTests(Case):
 
     def test_many_messages_at_once_are_read_in_slices(self) -> None:
         wire = self.talk()
-        wire.says(b"".join(encode(Msg(id, DATE, "x")) for id in range(1, 201)))
+        wire.says(b"".join(encode(Msg(id, AT, "x")) for id in range(1, 201)))
         self.assertEqual((len(self.owner.news), wire.producerState), (MESSAGES_AT_ONCE, "paused"))
         for _ in range(4):
             self.clock.advance(0)
@@ -193,7 +193,7 @@ class ReadingTests(Case):
 
     def test_what_came_before_the_end_of_the_connection_is_read_before_that_is_told(self) -> None:
         wire = self.talk()
-        wire.says(b"".join(encode(Msg(id, DATE, "x")) for id in range(1, 201)))
+        wire.says(b"".join(encode(Msg(id, AT, "x")) for id in range(1, 201)))
         wire.ends()
         self.assertEqual(self.owner.lost, [])
         for _ in range(4):
@@ -210,7 +210,7 @@ class ReadingTests(Case):
 
         wire = self.talk()
         self.l.toll = toll
-        self.says(Msg(1, DATE, "x" * 2048))
+        self.says(Msg(1, AT, "x" * 2048))
         self.assertEqual((costs, wire.producerState), ([0, 3], "paused"))
         self.clock.advance(2.4)
         self.assertEqual(wire.producerState, "paused")
@@ -220,7 +220,7 @@ class ReadingTests(Case):
     def test_as_long_as_the_toll_says(self) -> None:
         wire = self.talk()
         self.l.toll = lambda cost: 1.0
-        self.says(Msg(1, DATE, "x"))
+        self.says(Msg(1, AT, "x"))
         for _ in range(10):
             self.clock.advance(1)
             self.assertEqual(wire.producerState, "paused")
@@ -244,7 +244,7 @@ class ReadingTests(Case):
         wire = self.talk()
         debts = [1.0, 1.0, 0.0, 0.0]
         self.l.toll = lambda cost: 0.0 if cost else debts.pop(0)
-        self.says(Msg(1, DATE, "x"))
+        self.says(Msg(1, AT, "x"))
         for _ in range(2):
             self.assertEqual((self.told(), wire.producerState), ([], "paused"))
             self.clock.advance(1)
@@ -255,7 +255,7 @@ class ReadingTests(Case):
         wire = self.talk()
         full = True
         self.l.toll = lambda cost: 1.0 if full else 0.0
-        self.says(Msg(1, DATE, "x"))
+        self.says(Msg(1, AT, "x"))
         self.wrote()
         for _ in range(int(10 * DEFAULTS.peer_ping)):
             self.clock.advance(1)

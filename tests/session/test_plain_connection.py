@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.rate_limiter import RateLimiter
+from chatproto.session.effects import Effect, TextWritten
 from chatproto.session.plain_connection import PIECE, PlainPeerConnection
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.plain_blocks import Punch
@@ -69,8 +70,8 @@ class Notes:
     def link_silent(self, link: PlainPeerConnection) -> None:
         self.silent += 1
 
-    def spoke(self, text: str) -> None:
-        self.spoken.append(text)
+    def perform(self, effects: list[Effect]) -> None:
+        self.spoken += [one.text for one in effects if isinstance(one, TextWritten)]
 
     def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
         self.lost = reason, unwritten
@@ -231,8 +232,8 @@ class WritingTests(LinkTests):
     def test_two_frames_never_share_a_segment(self) -> None:
         link = self.link()
         link.write_opener(ME)
-        link.write_text(ME, "one")
-        link.write_text(ME, "two")
+        self.notes.perform(link.write_text(ME, "one"))
+        self.notes.perform(link.write_text(ME, "two"))
         self.assertEqual(self.written(), OPENER)
         self.clock.advance(0.049)
         self.assertEqual(self.written(), b"")
@@ -247,7 +248,7 @@ class WritingTests(LinkTests):
         producer = self.transport.producer
         assert producer is not None
         producer.pauseProducing()
-        link.write_text(ME, "one")
+        self.notes.perform(link.write_text(ME, "one"))
         self.clock.advance(10)
         self.assertEqual(self.written(), b"")
         producer.resumeProducing()
@@ -255,7 +256,7 @@ class WritingTests(LinkTests):
 
     def test_a_farewell_goes_after_what_was_said_then_half_closes_then_closes(self) -> None:
         link = self.link()
-        link.write_text(ME, "one")
+        self.notes.perform(link.write_text(ME, "one"))
         link.write_farewell(ME, "")
         self.clock.advance(0.05)
         self.assertEqual(self.written(), b"one\r\nQUIT\r\n\r\n")
@@ -267,16 +268,16 @@ class WritingTests(LinkTests):
 
     def test_what_was_not_written_is_reported_with_the_end(self) -> None:
         link = self.link()
-        link.write_text(ME, "one")
-        link.write_text(ME, "two")
+        self.notes.perform(link.write_text(ME, "one"))
+        self.notes.perform(link.write_text(ME, "two"))
         link.connectionLost(Failure(ConnectionLost()))
         self.assertEqual(self.notes.lost, ("connection lost", ("two",)))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_dropping_writes_nothing_more_and_reports_what_waited(self) -> None:
         link = self.link()
-        link.write_text(ME, "one")
-        link.write_text(ME, "two")
+        self.notes.perform(link.write_text(ME, "one"))
+        self.notes.perform(link.write_text(ME, "two"))
         self.written()
         link.drop()
         self.clock.advance(1)
@@ -324,7 +325,7 @@ class ReadingTests(LinkTests):
     def test_one_who_was_greeted_is_spoken_to_as_assumed(self) -> None:
         link = self.link(None)
         link.assume(DIALECTS["raw"])
-        link.write_text(ME, "hello?")
+        self.notes.perform(link.write_text(ME, "hello?"))
         self.assertEqual(self.written(), b"hello?")
 
     def test_the_end_of_input_is_a_farewell(self) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.session.effects import Effect, TextWritten
 from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.reader import Item
@@ -37,8 +38,8 @@ class Owner:
     def link_punched(self, link: PlainPeerConnection, call: str, data: bytes) -> None:
         self.punched = (call, data)
 
-    def spoke(self, text: str) -> None:
-        self.spoken.append(text)
+    def perform(self, effects: list[Effect]) -> None:
+        self.spoken += [one.text for one in effects if isinstance(one, TextWritten)]
 
     def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
         self.lost.append(unwritten)
@@ -80,7 +81,7 @@ class FrameTests(SynchronousTestCase):
         for deed in deeds:
             if isinstance(deed, str):
                 said.append(deed)
-                link.write_text(ME, deed)
+                owner.perform(link.write_text(ME, deed))
             elif deed is True:
                 wire.full = True
             elif deed is False:

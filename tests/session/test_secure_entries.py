@@ -13,7 +13,7 @@ from chatproto.wire.bcp2_files import Data
 from chatproto.wire.bcp2_peer import Mode, Msg, MsgAck, Quit, Turn
 from tests.limits import DEFAULTS
 from tests.net import Wire
-from tests.session.secure_link import AT, CALL, DATE, ME, PING, Case, says
+from tests.session.secure_link import AT, CALL, ME, PING, Case, says
 
 
 class SpeakingTests(Case):
@@ -24,9 +24,9 @@ class SpeakingTests(Case):
         self.write_entry(says(3, "one"))
         self.write_entry(StreamEntry(7, MSG, Wall(AT + 1), "two\nlines"))
         first, second = self.wrote()
-        self.assertEqual(first, Msg(3, DATE, "one"))
+        self.assertEqual(first, Msg(3, AT, "one"))
         self.assertEqual((second.id, second.text), (7, "two\nlines"))
-        self.assertEqual(second.date, "2025-01-02T02:04:06.678Z")
+        self.assertEqual(second.at, AT + 1)
         self.assertEqual([one.id for one in self.owner.spoken], [3, 7])
 
     def test_turns_and_modes_are_part_of_the_numbering(self) -> None:
@@ -39,12 +39,12 @@ class SpeakingTests(Case):
 
     def test_what_is_heard_is_told_with_its_number_and_moment(self) -> None:
         self.talk()
-        self.says(Msg(7, DATE, "hello"))
-        self.assertEqual(self.owner.news, [Msg(7, DATE, "hello")])
+        self.says(Msg(7, AT, "hello"))
+        self.assertEqual(self.owner.news, [Msg(7, AT, "hello")])
 
     def test_it_is_acknowledged_once_it_is_kept(self) -> None:
         self.talk()
-        self.says(Msg(7, DATE, "hello"))
+        self.says(Msg(7, AT, "hello"))
         self.assertEqual(self.wrote(), [])
 
         def keep(news: Bcp2Message) -> None:
@@ -52,7 +52,7 @@ class SpeakingTests(Case):
             self.l.acknowledge(8)
 
         self.owner.then = keep
-        self.says(Msg(8, DATE, "hello"))
+        self.says(Msg(8, AT, "hello"))
         self.assertEqual(self.wrote(), [MsgAck(8)])
 
     def acknowledge(self, news: Bcp2Message) -> None:
@@ -62,7 +62,7 @@ class SpeakingTests(Case):
     def test_one_acknowledgement_is_enough_for_all_that_came_at_once(self) -> None:
         self.talk()
         self.owner.then = self.acknowledge
-        self.says(*(Msg(number, DATE, "hello") for number in range(1, 50)))
+        self.says(*(Msg(number, AT, "hello") for number in range(1, 50)))
         self.assertEqual(self.wrote(), [MsgAck(49)])
 
     def test_it_goes_out_before_what_is_said_in_answer(self) -> None:
@@ -73,8 +73,8 @@ class SpeakingTests(Case):
             self.write_entry(says(1, "you too"))
 
         self.owner.then = answer
-        self.says(Msg(9, DATE, "hello"))
-        self.assertEqual(self.wrote(), [MsgAck(9), Msg(1, DATE, "you too")])
+        self.says(Msg(9, AT, "hello"))
+        self.assertEqual(self.wrote(), [MsgAck(9), Msg(1, AT, "you too")])
 
     def test_but_not_before_what_was_said_without_knowing_of_it(self) -> None:
         wire = self.talk()
@@ -82,8 +82,8 @@ class SpeakingTests(Case):
         wire.full = True
         for number in (1, 2):
             self.write_entry(says(number, "one"))
-        self.says(Msg(8, DATE, "hello"))
-        self.says(Msg(9, DATE, "hello"))
+        self.says(Msg(8, AT, "hello"))
+        self.says(Msg(9, AT, "hello"))
         self.write_entry(says(3, "three"))
         self.assertEqual([one.id for one in self.wrote()], [1])
         wire.drain()
@@ -97,7 +97,7 @@ class SpeakingTests(Case):
             self.l.drop()
 
         self.owner.then = go
-        self.says(Msg(9, DATE, "hello"))
+        self.says(Msg(9, AT, "hello"))
         self.assertEqual(self.wrote(), [MsgAck(9)])
 
     def test_an_acknowledgement_is_news(self) -> None:
@@ -121,7 +121,7 @@ class SpeakingTests(Case):
         self.assertEqual((taken, self.owner.news), ([about], []))
 
     def test_what_the_session_answers_is_applied(self) -> None:
-        msg, declined = Msg(7, DATE, "hello"), Error(603, about="CHAT")
+        msg, declined = Msg(7, AT, "hello"), Error(603, about="CHAT")
         for message in (
             CALL,
             msg,
@@ -146,7 +146,7 @@ class SpeakingTests(Case):
             raise trouble
 
         self.owner.then = fail
-        self.says(Msg(7, DATE, "hello"))
+        self.says(Msg(7, AT, "hello"))
         self.assertEqual((self.owner.failed, self.wrote()), ([trouble], []))
 
     def test_an_error_is_not_answered(self) -> None:
@@ -272,7 +272,7 @@ class SourceTests(Case):
         self.write_entry(says(1, "one"))
         self.assertEqual(self.wrote(), [Ping()])
         wire.drain()
-        self.assertEqual(self.wrote(), [Msg(1, DATE, "one"), Ping(), Ping()])
+        self.assertEqual(self.wrote(), [Msg(1, AT, "one"), Ping(), Ping()])
 
     def test_a_word_waits_behind_one_chunk_of_a_file_at_most(self) -> None:
         chunk = Data(1, 0, bytes(DEFAULTS.chunk))

@@ -30,6 +30,8 @@ from tests.simulation.network import SimNetwork
 from tests.simulation.reactor import SimReactor
 
 DATE = "2026-01-02T03:04:05.678Z"
+AT = 1767323045.678
+"""The same moment, in seconds since 1970."""
 TLS = 0x16
 """The first byte of TLS."""
 LATER = 3.0
@@ -488,7 +490,7 @@ class LyingPeer:
             case Chat(client_id):
                 self._take(link, client_id)
             case ChatAck(client_id):
-                link.say(Msg(1, DATE, self._truth.liar_says(client_id, link.key)))
+                link.say(Msg(1, AT, self._truth.liar_says(client_id, link.key)))
             case _ if random.random() < 0.2:
                 self._act(link)
 
@@ -516,14 +518,14 @@ class LyingPeer:
             case 1:
                 pass
             case 2:
-                link.say(Msg(1, DATE, self._truth.liar_says(caller, link.key)))
+                link.say(Msg(1, AT, self._truth.liar_says(caller, link.key)))
             case 3:
                 link.cut(random.random() < 0.5)
             case _:
                 name = random.choice(sorted(self._truth.addresses()))
                 ack = ChatAck(name, random.choice(("full", "half")), "e" * 16)
                 link.say(*[ack] * random.choice((1, 1, 2)))
-                link.say(Msg(1, DATE, self._truth.liar_says(caller, link.key)))
+                link.say(Msg(1, AT, self._truth.liar_says(caller, link.key)))
 
     def _act(self, link: LiarLink) -> None:
         random = self._random
@@ -545,7 +547,7 @@ class LyingPeer:
                 link.say(ChatAck(self._claim(victim), "full", "e" * 16))
             case _:
                 text = self._truth.liar_says(victim, link.key)
-                link.say(*[Msg(random.randint(1, 9), DATE, text)] * random.choice((1, 1, 2)))
+                link.say(*[Msg(random.randint(1, 9), AT, text)] * random.choice((1, 1, 2)))
 
     def _say_chat(self, link: LiarLink) -> None:
         victim = link.about if isinstance(link.about, str) else ""

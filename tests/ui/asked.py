@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 PARTS = [
@@ -19,6 +19,7 @@ class AskedClient:
         self.asked: list[tuple[object, ...]] = []
         self.rooms = self.in_room = AskedRooms(self.asked)
         self.conversations = AskedTarget()
+        self.context = AskedContext()
         for part in PARTS:
             setattr(self, part, AskedPart(self.asked))
 
@@ -26,6 +27,13 @@ class AskedClient:
         return AskedPart(self.asked)
 
     need_neighbours = need_files
+
+
+class AskedContext:
+    """The signals of a client, of which one is given."""
+
+    def settled(self, _: None) -> None:
+        """Ignore that something was carried out."""
 
 
 class AskedTarget:
@@ -51,9 +59,6 @@ class AskedPart:
 
     def __init__(self, asked: list[tuple[object, ...]]) -> None:
         self.asked = asked
-
-    def attempt(self, command: str, work: Callable[[], object]) -> None:
-        work()
 
     def say(self, text: str) -> None:
         self.asked.append(("say", text))

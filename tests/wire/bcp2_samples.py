@@ -19,6 +19,8 @@ from chatproto.wire.room_fields import Listed, Occupant
 KEY = "sha256:" + "A2" * 26
 V6 = ("2001:db8::1", 5556)
 DATE = "2026-11-21T05:00:00.123Z"
+AT = 1795237200.123
+"""The same moment, in seconds since 1970."""
 STREAM = "0123456789abcdef"
 MESSAGES: dict[Sender, list[Bcp2Message]] = {
     Sender.CLIENT: [
@@ -125,9 +127,9 @@ MESSAGES: dict[Sender, list[Bcp2Message]] = {
     Sender.PEER: [
         bcp2_peer.Chat("alice", "full", STREAM),
         bcp2_peer.ChatAck("bob", "half", STREAM, ("fedcba9876543210", 77)),
-        bcp2_peer.Msg(1, DATE, "grüße\r\n\r\nMSG\r\n"),
-        bcp2_peer.Msg(2, DATE, ""),
-        bcp2_peer.Msg(3, DATE, "waves", "action"),
+        bcp2_peer.Msg(1, AT, "grüße\r\n\r\nMSG\r\n"),
+        bcp2_peer.Msg(2, AT, ""),
+        bcp2_peer.Msg(3, AT, "waves", "action"),
         bcp2_peer.MsgAck(2),
         bcp2_peer.Turn(3),
         bcp2_peer.Mode(4, "half"),

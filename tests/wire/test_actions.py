@@ -25,7 +25,7 @@ class ActionTests(SynchronousTestCase):
         self.assertEqual(spoken(marked(text, ACTION)), f"* {text}")
 
     def test_a_kind_that_is_not_known_is_a_usual_text(self) -> None:
-        data = encode(Msg(1, "2026-11-21T05:00:00Z", "hi", ACTION))
+        data = encode(Msg(1, 0.0, "hi", ACTION))
         self.assertIn(b"Kind: action\r\n", data)
         for kind in (b"action", b"dance", b"ACTION"):
             decoder = StrictReceiver(Sender.PEER)

@@ -18,6 +18,7 @@ from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError, WireError
 from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS
+from tests.wire.bcp2_samples import AT
 
 DATE = "2026-11-29T17:08:34.159Z"
 NAMES = st.binary(min_size=1, max_size=255).map(os.fsdecode) | st.text(min_size=1)
@@ -36,7 +37,7 @@ def through(message: Any, sender: Sender) -> Any:
 class AnyTextTests(SynchronousTestCase):
     @given(st.text())
     def test_a_message_to_a_person(self, text: str) -> None:
-        found = through(Msg(1, DATE, text), Sender.PEER)
+        found = through(Msg(1, AT, text), Sender.PEER)
         self.assertIn(getattr(found, "text", None), (text, None))
         if text.strip():
             self.assertIsNotNone(found)

@@ -14,7 +14,7 @@ from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import Contact
 from chatproto.wire.strict import SAYS, encode, shown
-from tests.wire.bcp2_samples import DATE, KEY, MESSAGES, STREAM, decode
+from tests.wire.bcp2_samples import AT, DATE, KEY, MESSAGES, STREAM, decode
 
 REGISTER = "REGISTER\r\nCSeq: 1\r\nclientID: alice\r\nPort: 5556\r\n"
 CHAT = f"CHAT\r\nclientID: a\r\nMode: full\r\nStream: {STREAM}\r\n"
@@ -49,7 +49,7 @@ class MessageTests(SynchronousTestCase):
 
     @given(st.text())
     def test_no_text_breaks_a_message(self, text: str) -> None:
-        message = bcp2_peer.Msg(1, DATE, text)
+        message = bcp2_peer.Msg(1, AT, text)
         try:
             data = encode(message)
         except LocalError:
@@ -61,7 +61,7 @@ class MessageTests(SynchronousTestCase):
         line = shown(bcp2_server.BridgeAck(3, "bob", KEY, (), "call7", "SECRET"))
         self.assertIn("Ticket: …", line)
         self.assertNotIn("SECRET", line)
-        self.assertNotIn("hello", shown(bcp2_peer.Msg(1, DATE, "hello")))
+        self.assertNotIn("hello", shown(bcp2_peer.Msg(1, AT, "hello")))
 
     def test_nothing_shows_a_password_nor_how_long_it_is(self) -> None:
         login = bcp2_server.Login(1, "alice", "correct horse")
@@ -233,7 +233,7 @@ class SendingTests(SynchronousTestCase):
         for client_id in ("bob 9.9.9.9:9 -\r\nal", "", "b b"):
             self.assert_not_sent(bcp2_server.InfoAck(1, (Contact(client_id, "10.0.0.1", 5),)))
         self.assert_not_sent(bcp2_server.InfoAck(1, (Contact("bob", "10.0.0.1", 5, "-\r\nx"),)))
-        self.assert_not_sent(bcp2_peer.Msg(1, DATE, "\ud800"))
+        self.assert_not_sent(bcp2_peer.Msg(1, AT, "\ud800"))
 
     def test_a_value_that_would_be_refused_is_not_sent(self) -> None:
         for message in (
@@ -246,8 +246,8 @@ class SendingTests(SynchronousTestCase):
             bcp2_server.Register(1, "alice", 5, allow=("sha256:x",)),
             bcp2_server.Presence("bob", "asleep"),
             bcp2_server.Introduce("alice", ""),
-            bcp2_peer.Msg(0, DATE, "x"),
-            bcp2_peer.Msg(1, "now", "x"),
+            bcp2_peer.Msg(0, AT, "x"),
+            bcp2_peer.MsgAck(2**53 + 1),
             bcp2_peer.Chat("alice", "full", "x"),
             bcp2_peer.Chat("alice", "full", STREAM, ("", 5)),
             bcp2_peer.Mode(1, "none"),
@@ -262,7 +262,7 @@ class SendingTests(SynchronousTestCase):
         )
 
     def test_what_crosses_a_limit_is_not_sent(self) -> None:
-        self.assert_not_sent(bcp2_peer.Msg(1, DATE, "x" * 65537), 413)
+        self.assert_not_sent(bcp2_peer.Msg(1, AT, "x" * 65537), 413)
         self.assert_not_sent(bcp2_peer.Quit("x" * 1017), 413)
         self.assertEqual(len(decode(Sender.PEER, encode(bcp2_peer.Quit("x" * 1016)))), 1)
         register = bcp2_server.Register(1, "alice", 5, listed=False, allow=(KEY,) * 16)

@@ -17,7 +17,7 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.strict import SMALL_PART, encode
 from tests.limits import DEFAULTS, Limits
 from tests.net.library_lines import cut_by_twisted
-from tests.wire.bcp2_samples import DATE, MESSAGES, decode
+from tests.wire.bcp2_samples import AT, MESSAGES, decode
 
 Outcome = Bcp2Message | tuple[int, int | None]
 SMALL = replace(DEFAULTS, line=40, headers=4, header_block=100, message=10, body_to_server=10)
@@ -180,7 +180,7 @@ class ReadingTests(SynchronousTestCase):
 
     def test_it_says_what_it_waits_for(self) -> None:
         decoder = StrictReceiver(Sender.PEER)
-        data = encode(bcp2_peer.Msg(1, DATE, "hello"))
+        data = encode(bcp2_peer.Msg(1, AT, "hello"))
         head = data.index(b"hello")
         seen = [(decoder.read(data[at : at + 1]), decoder.unfinished)[1] for at in range(len(data))]
         self.assertEqual(seen, ["block"] * (head - 1) + ["body"] * 5 + [""])

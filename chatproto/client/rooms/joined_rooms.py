@@ -167,9 +167,7 @@ class JoinedRooms:
 
     def join(self, name: str, secret: str = "") -> None:
         """Be in `name`, which becomes the current one at once, so that what is said next waits for it."""
-        self._requests.attempt("join", lambda: self._begin(_room(name), secret))
-
-    def _begin(self, room: str, secret: str) -> None:
+        room = _room(name)
         membership = self._all.get(room)
         if membership is not None:
             self._conversations.swap(RoomTarget(room))
@@ -189,7 +187,7 @@ class JoinedRooms:
         if room in self._all:
             self._tell_joined(room)
         else:
-            self._begin(room, secret)
+            self.join(room, secret)
 
     def _tell_joined(self, room: str) -> None:
         """Say that the next line goes to `room`, in which we are already, and who is there."""

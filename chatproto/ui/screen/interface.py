@@ -30,6 +30,7 @@ from chatproto.ui.commands import (
     BadCommand,
     Command,
     TypedText,
+    attempt,
     carry_out,
     carry_out_for,
     parse,
@@ -455,8 +456,10 @@ class FullInterface:
         elif word == "accept":
             self._accept(question)
         elif question.kind != "invitation":
-            self._client.requests.attempt(
-                "decline", lambda: self._client.questions.decline(_asked(question))
+            attempt(
+                self._client,
+                "decline",
+                lambda: self._client.questions.decline(_asked(question)),
             )
         self._look()
         self._changed()
@@ -576,16 +579,18 @@ class FullInterface:
 
     def _accept(self, question: Question) -> None:
         if question.kind == "invitation":
-            self._client.rooms.join(question.about)
+            attempt(self._client, "join", lambda: self._client.rooms.join(question.about))
         else:
-            self._client.requests.attempt(
-                "accept", lambda: self._client.questions.accept(_asked(question))
+            attempt(
+                self._client,
+                "accept",
+                lambda: self._client.questions.accept(_asked(question)),
             )
 
     def _switch(self, where: str) -> None:
         if not where or where == self._tabs.current:
             return
-        self._client.requests.attempt("switch", lambda: self._client.messages.switch(where))
+        attempt(self._client, "switch", lambda: self._client.messages.switch(where))
         self._intended = self._client.conversations.target
         self._look()
         self._changed()

@@ -248,7 +248,7 @@ class Person:
         self.server_events.lost(again)
 
     def joins(self, room: str = "#den", secret: str = "") -> None:
-        self.node.rooms.join(room, secret)
+        self.node.join(room, secret)
         self.hall.settle()
 
     def told(self, kind: type[Event]) -> list[Any]:

@@ -53,7 +53,7 @@ class JoinTests(Case):
 
     def test_what_is_typed_next_waits_for_the_room_and_goes_there(self) -> None:
         self.bob.joins()
-        self.node.rooms.join("#den")
+        self.node.join("#den")
         self.node.say("hello")
         self.hall.settle()
         self.assertEqual(self.bob.texts(), ["hello"])
@@ -110,7 +110,7 @@ class JoinTests(Case):
             outcome = Asked("join", lambda one: asked.append(one.code))
             part = outcome.part()
             with telling(part):
-                self.node.rooms.join("#den", secret)
+                self.node.join("#den", secret)
             part.end()
         self.hall.settle()
         self.assertEqual(asked, ["refused", "ok"])
@@ -128,7 +128,7 @@ class JoinTests(Case):
 
     def test_every_mistake_is_one_sentence(self) -> None:
         for do in (
-            lambda: self.node.rooms.join("not a room"),
+            lambda: self.node.join("not a room"),
             lambda: self.node.rooms.part("#den"),
             lambda: self.node.switch("#den"),
             lambda: self.node.msg("hi", "#den"),
@@ -148,7 +148,7 @@ class JoinTests(Case):
 
     def test_a_classic_server_has_none(self) -> None:
         self.node.rooms._connection = None
-        self.node.rooms.join("#den")
+        self.node.join("#den")
         self.assertIn("rooms need a server", self.alice.failures()[0])
 
     def test_quit_leaves_the_room_first_and_then_the_program(self) -> None:
