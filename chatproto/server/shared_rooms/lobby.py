@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chatproto.rooms.policy import subject
+from chatproto.rooms.effects import Effect, LookAgain, PutOut
+from chatproto.rooms.policy import RoomPolicy, subject
 from chatproto.rooms.room import LOBBY, Room
 from chatproto.rooms.shared import SpokenBy
 from chatproto.server.shared_rooms.presence import LOBBY_POLICY, TRIES, RoomPresence
@@ -27,7 +28,7 @@ class SharedLobby:
     def came(self, name: str) -> None:
         """Handle `name`, who is in it in bare text at this server."""
         self._views.plain[name] = True
-        self._presence.start(self._come(name), LOBBY)
+        self._presence.start(self._come(name, LOBBY in self._views.rooms), LOBBY)
 
     def went(self, name: str, reason: str) -> None:
         """Handle `name`, who is there no more."""
@@ -58,16 +59,27 @@ class SharedLobby:
         return not room.policy.is_banned(name, "", host, self._context.now())
 
     def _room(self) -> Room:
-        return self._views.rooms.get(LOBBY) or Room(LOBBY_POLICY)
+        room = self._views.rooms.get(LOBBY)
+        return Room(LOBBY_POLICY) if room is None else room  # an empty one is false
 
-    async def _come(self, name: str) -> None:
+    async def _come(self, name: str, judged: bool) -> None:
+        """Enter `name`; `judged`: its port knew who is banned when it admitted the client."""
         async with self._presence.using(LOBBY):
             copy, seat = await self._presence.lobby(), self._views.plain_seat()
+            if not judged:
+                self._look_again(name, copy.policy)
             for _ in range(TRIES):
                 if await self._presence.enter(copy, name, seat):
                     break
             if not self._views.plain.get(name):
                 await self._presence.put_out(LOBBY, [(name, seat)], "")
+
+    def _look_again(self, name: str, policy: RoomPolicy) -> None:
+        """Put out `name` and all whose address is banned, if `policy` bans them."""
+        effects: list[Effect] = [LookAgain(policy)]
+        if policy.is_banned(name, "", "", self._context.now()):
+            effects.append(PutOut(name))
+        self._context.delivery.carry_out(effects)
 
     async def _say(self, name: str, text: str) -> None:
         async with self._presence.using(LOBBY):

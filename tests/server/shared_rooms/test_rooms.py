@@ -367,6 +367,32 @@ class SharedRoomsTests(SharedRoomsCase):
         lines = [*(await other.shared.lines())]
         self.assertEqual(lines, ["#lobby: 1 member"])
 
+    async def test_a_ban_holds_in_a_lobby_that_nobody_is_in(self) -> None:
+        one, other = await self.servers()
+        for server, name in ((one, "guest-1"), (other, "guest-2")):
+            server.lobby.came(name)
+        await self.until(lambda: not (one.lobby.admits("guest-2") or other.lobby.admits("guest-1")))
+        await one.shared.order(bcp2_rooms.Mute(0, LOBBY, "guest-2"))
+        await one.shared.order(bcp2_rooms.Ban(0, LOBBY, address="203.0.113.9"))
+        one.lobby.went("guest-1", "bye")
+        other.lobby.went("guest-2", "bye")
+        await self.until(lambda: one.lobby.admits("guest-2") and other.lobby.admits("guest-1"))
+        for server in (one, other):
+            self.assertFalse(server.lobby.admits("guest-3", "203.0.113.9"))
+            self.assertFalse(server.lobby.may_speak("guest-2"))
+
+    async def test_a_ban_holds_for_the_first_in_the_lobby_of_a_server(self) -> None:
+        one, other = await self.servers()
+        one.lobby.came("guest-1")
+        await self.until(lambda: bool(one.lobby._room().plain))
+        await one.shared.order(bcp2_rooms.Ban(0, LOBBY, address="203.0.113.9"))
+        await one.shared.order(bcp2_rooms.Ban(0, LOBBY, "guest-3"))
+        other.plain.hosts["guest-2"] = "203.0.113.9"
+        other.lobby.came("guest-2")
+        other.lobby.came("guest-3")
+        await self.until(lambda: "guest-2 is banned" in other.shown)
+        await self.until(lambda: "guest-3 is kicked" in other.shown)
+
     async def test_rooms_and_stays_are_counted_and_described(self) -> None:
         alice, bob = await self.people()
         await alice.answer(bcp2_rooms.Topic, TEA, "milk")
