@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from chatproto.net import fast_tls
 from tests import house
-from tests.journeys import JOURNEYS, measures
+from tests.journeys import JOURNEYS, measures, message, typed_line
 
 
 class HouseTests(SynchronousTestCase):
-    """Measures of the package that are kept at 0."""
+    """Measures of the package that are kept at 0, or below a limit."""
 
     def setUp(self) -> None:
         self.files = house.sources()
@@ -28,6 +29,15 @@ class HouseTests(SynchronousTestCase):
 
     def test_no_docstring_begins_with_a_pronoun(self) -> None:
         self.assertEqual(house.pronoun_docstrings(self.files), [])
+
+    def test_a_line_and_a_message_pass_at_most_ten_files(self) -> None:
+        if fast_tls.WHY_PLAIN:
+            raise SkipTest("with the library's own TLS a line is written in a later turn")
+        line = typed_line()
+        self.assertLessEqual(len(line.files), 10, line.files)
+        self.assertLessEqual(line.folder_changes, 4, line.visits)
+        received = message()
+        self.assertLessEqual(len(received.files), 10, received.files)
 
     def test_prints_all_measures(self) -> None:
         """Seen with `pytest -s`."""
