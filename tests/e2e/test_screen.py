@@ -57,7 +57,7 @@ def test_typed_half_line_survives_what_arrives(stage: Stage) -> None:
             bob.send_line(f"message {number}\x1b[2J\x9b2J\u202e")
         alice.expect("message 99␛[2J")
         alice.settle()
-        assert alice.prompt == "to bob 🔒> half a line"
+        alice.wait_for(lambda: alice.prompt == "to bob 🔒> half a line", "the prompt")
         assert alice.display[alice.screen.cursor.y - 1].startswith("── bob 🔒encrypted")
         assert sum("message" in row for row in alice.text.split("\n")) == 100
         assert all(len(row) <= columns for row in alice.display)
@@ -73,7 +73,7 @@ def test_typed_half_line_survives_what_arrives(stage: Stage) -> None:
         alice.type("\r")
         alice.expect("not sent")
         alice.settle()
-        assert alice.prompt.endswith("for bob only"), alice.picture()
+        alice.wait_for(lambda: alice.prompt.endswith("for bob only"), "the prompt")
         alice.type("\x03")
         alice.wait_for(lambda: "for bob only" not in alice.prompt, "an empty prompt")
         alice.type("\x04")
@@ -107,7 +107,7 @@ def test_paste_is_text_and_the_terminal_is_restored_by_a_signal(stage: Stage) ->
         assert bob.event("message")["text"] == pasted
         alice.expect("… 997 more lines")
         alice.settle()
-        assert alice.prompt == "to bob 🔒>"
+        alice.wait_for(lambda: alice.prompt == "to bob 🔒>", "the prompt")
         alice.type("never sent")
         alice.settle()
         alice.signal(signal.SIGTERM)
@@ -150,7 +150,7 @@ def test_questions_are_answered_by_no_typed_letter(stage: Stage) -> None:
         bob.event("session", id="alice", state="open")
         # The target stays where it was while the prompt holds text.
         alice.wait_for(lambda: "[1:bob]" in alice.text, "the tab of bob")
-        assert alice.prompt == "to nobody> add a valid advert"
+        alice.wait_for(lambda: alice.prompt == "to nobody> add a valid advert", "the prompt")
         alice.type("\x15")
         alice.wait_for(lambda: alice.prompt == "to nobody>", "an empty prompt")
         alice.type("\x1b1")

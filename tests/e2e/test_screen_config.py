@@ -61,7 +61,7 @@ def test_options_keys_colours_and_rooms_of_the_file_hold_at_each_start(stage: St
     try:
         again.expect("in #tea, with nobody else")
         again.expect("in #den, with nobody else")
-        assert again.prompt == "to nobody>"
+        again.wait_for(lambda: again.prompt == "to nobody>", "the prompt")
         again.type("\x04")
         assert again.wait() == 0
     finally:

@@ -106,7 +106,7 @@ def test_hostile_text_and_offers_leave_the_screen_and_the_typed_line_alone(stage
             assert bob.event("message")["text"] == "so add a new video"
         files = [one for one in bob.events() if one["event"] == "file"]
         assert not [one for one in files if one["state"] in ("moving", "done", "accepted")]
-        assert alice.prompt.startswith("to bob 🔒>")
+        alice.wait_for(lambda: alice.prompt.startswith("to bob 🔒>"), "the prompt")
         # A hostile topic, and Tab on hostile file names.
         alice.enter("/join tea")
         alice.expect("in #tea, with nobody else")
@@ -126,7 +126,7 @@ def test_hostile_text_and_offers_leave_the_screen_and_the_typed_line_alone(stage
                 alice.resize((80, 40, 60, 24, 120, 80)[number // 10], 24)
         alice.expect("line 59")
         alice.settle()
-        assert alice.prompt == "to bob 🔒> half a line"
+        alice.wait_for(lambda: alice.prompt == "to bob 🔒> half a line", "the prompt")
         assert prompts(alice) == 1
         assert alice.screen.title == ""
         left = _OWN.sub(b"", alice.raw)
