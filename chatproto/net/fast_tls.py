@@ -101,7 +101,7 @@ def connection_for(layer: Any, context: SSL.Context) -> TlsEnd:
 
 
 def write_at_once(layer: Any, transport: Any) -> Callable[[bytes], object]:
-    """Return the quickest `write` of `transport`, whose messages are small and already gathered.
+    """Return the quickest `write` of `transport`, for messages that are small.
 
     Twisted's own may wait for the reactor's next turn, with a timer for each connection.
 

@@ -150,9 +150,10 @@ class PeerSession:
         return (*carries, *sorted(self._roles, key=self._roles.__getitem__))
 
     def apply(self, effects: Sequence[Effect], me: Me) -> Iterator[Effect]:
-        """Write to the connections, in order, and give what is left for the owner: news and dials.
+        """Carry out in order what concerns a connection, and yield the other effects for the owner.
 
-        Next to the place of a message stands the news that it was written, if it was. `me`: who speaks.
+        Where a connection writes a message at once, EntryWritten or TextWritten is yielded in its place.
+        `me`: our name and address, for dialects that tell them.
         """
         self._unapplied += sum(isinstance(effect, Speak) for effect in effects)
         for effect in effects:

@@ -61,8 +61,9 @@ read_number = partial(read_count, least=1)
 
 
 SURE = frozenset((read_count, read_number))
-"""Readers that take every number from 1 to `LEAST_TOO_LARGE` as `str` writes it."""
-LEAST_TOO_LARGE = 10**15
+"""Readers that take every number from 1 up to `FIFTEEN_DIGITS`, exclusive, as `str` writes it."""
+FIFTEEN_DIGITS = 10**15
+"""The least number of more than 15 digits; all below it are less than 2**53."""
 
 
 def read_key(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_common import FIFTEEN_DIGITS, Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.bcp2_peer import Msg
 from chatproto.wire.bcp2_rooms import Say
@@ -93,7 +93,6 @@ _DATA = re.compile(
 DATA_LINE = len("Content-Length: 123456789")
 DATA_BLOCK = len("DATA\r\nID: \r\nOffset: \r\n\r\n") + 2 * 15 + DATA_LINE + 2
 """No such block has a longer line, or is longer."""
-_TOO_LARGE = 10**15
 
 
 @distinct
@@ -126,7 +125,9 @@ def read_data_head(data: bytes, at: int) -> DataHead | None:
 def write_data_head(message: Data) -> bytes | None:
     """Write the headers of `message`; None if their form would not be the usual one."""
     id, offset, length = message.id, message.offset, len(message.data)
-    if not (type(id) is type(offset) is int and 0 < id < _TOO_LARGE and 0 <= offset < _TOO_LARGE):
+    if not (
+        type(id) is type(offset) is int and 0 < id < FIFTEEN_DIGITS and 0 <= offset < FIFTEEN_DIGITS
+    ):
         return None
     head = f"DATA\r\nID: {id}\r\nOffset: {offset}\r\nContent-Length: {length}\r\n\r\n"
     return head.encode()

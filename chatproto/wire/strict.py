@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
-from chatproto.wire.bcp2_common import LEAST_TOO_LARGE, SURE, Bcp2Message, Body, read_count
+from chatproto.wire.bcp2_common import FIFTEEN_DIGITS, SURE, Bcp2Message, Body, read_count
 from chatproto.wire.bcp2_files import Data, Piece
 from chatproto.wire.bcp2_peer import FROM_PEER
 from chatproto.wire.bcp2_server import FROM_CLIENT, FROM_SERVER
@@ -77,8 +77,7 @@ def encode_apart(message: Bcp2Message, limits: Limits = DEFAULTS) -> tuple[bytes
     lines = [message.method]
     for header, value in _values_of(message):
         text = header.write(value) if header.write else str(value)
-        sure = header.read in SURE and type(value) is int and 0 < value < LEAST_TOO_LARGE
-        if not sure:
+        if not (header.read in SURE and type(value) is int and 0 < value < FIFTEEN_DIGITS):
             _check(header, text)
         lines.append(f"{header.name}: {text}")
     if message.body is not None:

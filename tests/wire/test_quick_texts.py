@@ -89,7 +89,9 @@ class SayTests(SynchronousTestCase):
             self.assertEqual(read(b"SAY\r\n" + lines), read(SLOW + lines))
 
     @given(st.integers(0, 2**53), st.text(max_size=9), st.data())
-    def test_message_is_read_wherever_it_is_cut(self, cseq: int, text: str, draw) -> None:  # type: ignore[no-untyped-def]
+    def test_message_is_read_wherever_it_is_cut(
+        self, cseq: int, text: str, draw: st.DataObject
+    ) -> None:
         message = Say(cseq, "#tea", text)
         data = encode(message) + USUAL
         cut = draw.draw(st.integers(0, len(data)))
