@@ -47,7 +47,7 @@ class DiskWorker(Protocol):
         """
 
 
-Work = tuple[Callable[[], Any], Callable[[Any], None], Callable[[BaseException], None]]
+Work = tuple[Callable[[], Any], Callable[[Any], None] | None, Callable[[BaseException], None]]
 """A job, and what follows from its result or from its exception."""
 
 
@@ -97,7 +97,7 @@ class SerialQueue:
     def do(
         self,
         job: Callable[[], Any],
-        then: Callable[[Any], None],
+        then: Callable[[Any], None] | None,
         failed: Callable[[BaseException], None],
     ) -> None:
         """Run `job` after all earlier ones, then call `then` with its result, or `failed`."""
@@ -110,7 +110,7 @@ class SerialQueue:
         try:
             if isinstance(result, BaseException):
                 failed(result)
-            else:
+            elif then is not None:
                 then(result)
         finally:
             self._jobs.popleft()

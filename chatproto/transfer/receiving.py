@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import DataLost, Sink, There
 from chatproto.transfer.state import ENDED, OPEN, RECEIVING, TransferInput, TransferState
 from chatproto.transfer.transfer import Transfer
-from chatproto.wire.bcp2_common import Error
+from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.bcp2_files import Cancel, DoneAck, OfferAck, Piece, digest_values
 from chatproto.wire.reasons import (
     CANCELLED_BY_PEER,
@@ -92,13 +91,12 @@ class Receiving(Transfer):
 
     def accept(self) -> None:
         """Accept the offer, or accept it again."""
-        if self._may(TransferInput.TAKE):
+        if self._go(TransferInput.TAKE):
             self.agreed = self.unsaved = True
-            self.tell()
 
     def start(self) -> None:
         """Begin to receive: fewer than the allowed number of transfers are moving."""
-        if self.state is TransferState.QUEUED and self._may(TransferInput.OFFER):
+        if self.state is TransferState.QUEUED and self._go(TransferInput.OFFER):
             self._open()
 
     def decline(self) -> None:
@@ -119,14 +117,16 @@ class Receiving(Transfer):
             if changed:
                 self.digest = ""
             if self.state in {TransferState.BROKEN, TransferState.STALLED}:
-                self._may(TransferInput.TAKE)
+                self._go(TransferInput.TAKE, note)
             elif self.state is not TransferState.QUEUED:
-                self._may(TransferInput.OFFER)
+                self._go(TransferInput.OFFER)
                 self._open()
-            elif not changed:
+                self.tell(note)
+            elif changed:
+                self.tell(note)
+            else:
                 return
             self.unsaved = self._desk.changed = True
-            self.tell(note)
         elif changed:
             self.tell(note)
 
@@ -152,36 +152,39 @@ class Receiving(Transfer):
             if digest != self.digest:
                 self._desk.send(Error(460, about="DONE", id=self.id))
             else:
-                self.save(lambda: self._desk.send(DoneAck(self.id)))
+                self.save(DoneAck(self.id))
         elif (self.state, TransferInput.END) in RECEIVING and function_of(digest) != self.hash:
             self._fail(WRONG_DATA(), Error(400, about="DONE", id=self.id))
-        elif self._may(TransferInput.END):
+        elif self._go(TransferInput.END):
             self.digest = digest
-            self.tell()
             self._write()
 
     def cancelled(self) -> None:
         """Handle the sender's CANCEL."""
-        agreed = self.agreed
-        if self._may(TransferInput.CANCEL):
+        if self._go(TransferInput.CANCEL, CANCELLED_BY_PEER()):
             self._release()
-            if agreed:
+            if self.agreed:
                 self.unsaved = True
             else:
                 self.forget()
-            self.tell(CANCELLED_BY_PEER())
 
     def cancel(self) -> None:
         """Cancel on the user's behalf; the part received so far is kept for a while."""
-        if self._may(TransferInput.CANCEL):
+        if self._go(TransferInput.CANCEL):
             self._release()
-            self.save(lambda: self._desk.send(Cancel(self.id, "OFFER")))
-            self.tell()
+            self.save(Cancel(self.id, "OFFER"))
 
-    def save(self, then: Callable[[], None] | None = None) -> None:
-        """Write the record to the disk, then go on with `then`."""
+    def save(self, then: Bcp2Message | None = None) -> None:
+        """Write the record to the disk, then send `then`, even if it could not be written."""
         self.unsaved = False
-        self._note(partial(self._save, self._files, self.record()), then)
+
+        def saved(result: object) -> None:
+            if isinstance(result, BaseException):
+                self._unsaved(result)
+            if then is not None:
+                self._desk.send(then)
+
+        self._disk.do(partial(self._save, self._files, self.record()), saved, saved)
 
     # What the disk has done.
 
@@ -191,15 +194,12 @@ class Receiving(Transfer):
         if self.state is not TransferState.CHECKING:
             return
         self._useless = False
-        self.offset = there.offset
         self._desk.send(OfferAck(self.id, there.offset, **digest_values(there.digest)))
         if there.path:
-            self._may(TransferInput.WHOLE)
             self.path = there.path
             self.unsaved = True
-        else:
-            self._may(TransferInput.CHECKED)
-        self.tell(there.path)
+        step = TransferInput.WHOLE if there.path else TransferInput.CHECKED
+        self._go(step, there.path, there.offset)
 
     def _written(self, _: None) -> None:
         self._writing = False
@@ -213,12 +213,11 @@ class Receiving(Transfer):
             self._unsaved(unsaved)
         if path:
             verified = self.state is TransferState.VERIFYING
-            if self.state in {TransferState.VERIFYING, TransferState.BROKEN}:
-                self._may(TransferInput.WHOLE)
+            if verified or self.state is TransferState.BROKEN:
                 self.path = path
-                if verified:
-                    self._desk.send(DoneAck(self.id))
-                self.tell(path)
+                self._go(TransferInput.WHOLE, path)
+            if verified:
+                self._desk.send(DoneAck(self.id))
         elif self.state is TransferState.VERIFYING:
             self._differs()
 
@@ -231,11 +230,10 @@ class Receiving(Transfer):
         about = "OFFER" if self.state is TransferState.CHECKING else "DATA"
         if isinstance(error, DataLost):
             self._fail(str(error), Error(500, about="DATA", id=self.id))
-        elif self._may(TransferInput.STALL):
+        elif self._go(TransferInput.STALL, str(error)):
             self._desk.send(Error(503, about=about, id=self.id))
             self._release()
             self.unsaved = True
-            self.tell(str(error))
 
     # How it follows.
 
@@ -259,8 +257,7 @@ class Receiving(Transfer):
             self.digest = ""
         self.unsaved = False
         job = partial(self._open_part, self._files, self.record(), self._useless)
-        self._do(job, self._opened)
-        self.tell()
+        self._disk.do(job, self._opened, self._failed)
 
     def _write(self) -> None:
         """Write the next pieces; once all are written and DONE has come, check the hash."""
@@ -270,10 +267,12 @@ class Receiving(Transfer):
             pieces, anew = tuple(self._pieces), self._anew
             self._drop()
             self._writing = True
-            self._do(partial(self._files.write, pieces, anew), self._written)
+            self._disk.do(partial(self._files.write, pieces, anew), self._written, self._failed)
         elif self.state is TransferState.VERIFYING:
             self._writing = True
-            self._do(partial(self._finish, self._files, self.record()), self._finished)
+            self._disk.do(
+                partial(self._finish, self._files, self.record()), self._finished, self._failed
+            )
 
     def _differs(self) -> None:
         """Throw away what has another hash than DONE said, once; then fail."""
@@ -282,13 +281,11 @@ class Receiving(Transfer):
             self._fail(HASH_WRONG_TWICE(), wrong)
             return
         self._again = True
-        self._may(TransferInput.DIFFERS)
         self.digest = ""
-        self.offset = 0
+        self._go(TransferInput.DIFFERS, "the data arrived damaged, receiving it again", 0)
         self._anew = self.unsaved = True
         self._write()
         self._desk.send(wrong)
-        self.tell("the data arrived damaged, receiving it again")
 
     def _drop(self) -> None:
         self._desk.unwritten -= sum(map(len, self._pieces))
@@ -298,7 +295,7 @@ class Receiving(Transfer):
     def _fail(self, text: str, answer: Error) -> None:
         """Fail because of `text`, answer the sender, and remove the part."""
         if self.state in OPEN:
-            self._note(self._files.discard)
+            self._disk.do(self._files.discard, None, self._unsaved)
             self._end(TransferInput.FAIL, text, answer)
 
     # In a thread.

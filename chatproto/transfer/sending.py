@@ -74,24 +74,26 @@ class Sending(Transfer):
 
     def keep(self) -> None:
         """Write the record to the disk: only then the offer may be sent."""
-        self._note(partial(self._desk.records.save, self.record()), self._kept)
+        self._disk.do(
+            partial(self._desk.records.save, self.record()), self._kept, self._kept_in_memory
+        )
 
     def offer_now(self) -> None:
         """Send the offer: for the first time, or again after a lost connection."""
-        if self._may(TransferInput.OFFER):
+        if self._go(TransferInput.OFFER):
             self.offered_at = self._desk.now
             self._desk.send(to_wire(self.id, self.offer, self._desk.hashes))
-            self.tell()
 
     def taken(self, offset: int, digest: str) -> None:
         """Handle OFFERACK: the peer accepts, and has `offset` bytes with this hash."""
         function = function_of(digest)
         if not digest or function not in (SHA_256, *self._desk.hashes):
             self._end(TransferInput.FAIL, WRONG_DATA(), Cancel(self.id))
-        elif self._may(TransferInput.TAKE):
+            return
+        at = offset if offset <= self.offer.size else 0
+        if self._go(TransferInput.TAKE, offset=at):
             self._hash, self._theirs = function, digest
-            self._begin(offset if offset <= self.offer.size else 0)
-            self.tell()
+            self._begin(at)
 
     def stored(self) -> None:
         """Handle DONEACK: the peer has stored the whole file."""
@@ -104,17 +106,15 @@ class Sending(Transfer):
         elif status == 460 and about == "DONE":
             if self._again:
                 self._end(TransferInput.FAIL, HASH_WRONG_TWICE())
-            elif self._may(TransferInput.DIFFERS):
+            elif self._go(TransferInput.DIFFERS, "the data arrived damaged, sending it again", 0):
                 self._again, self._theirs = True, ""
                 self._begin(0)
-                self.tell("the data arrived damaged, sending it again")
         elif status == 503:
-            if self._may(TransferInput.STALL):
+            if self._go(TransferInput.STALL, "the peer cannot write it now"):
                 self._release()
-                self.tell("the peer cannot write it now")
         elif status == 429 and self.state is TransferState.OFFERED:
-            self._may(TransferInput.LOSE)
-            self.tell("the peer has too many open offers, offering it again next time")
+            text = "the peer has too many open offers, offering it again next time"
+            self._go(TransferInput.LOSE, text)
         else:
             self._end(TransferInput.FAIL, PEER_REFUSED_FILE.around(Cause(Reason.of(status))))
 
@@ -125,7 +125,7 @@ class Sending(Transfer):
     def cancel(self, why: str = "") -> None:
         """Cancel, because of `why`; without a connection the peer is told on the next one."""
         known = self._is_known
-        if not self._may(TransferInput.CANCEL):
+        if not self._go(TransferInput.CANCEL, why):
             return
         if known:
             self._desk.send(Cancel(self.id))
@@ -133,7 +133,6 @@ class Sending(Transfer):
         else:
             self.forget()
         self._release()
-        self.tell(why)
 
     def pull(self) -> Bcp2Message | None:
         """The next message with a piece of it, or the last; None if nothing is ready."""
@@ -146,8 +145,7 @@ class Sending(Transfer):
             self._read_on()
             return message
         if self._digest and not self._reading:
-            self._may(TransferInput.END)
-            self.tell()
+            self._go(TransferInput.END)
             return Done(self.id, **digest_values(self._digest))
         return None
 
@@ -165,8 +163,10 @@ class Sending(Transfer):
         self._drop()
         self.offset = self._read_to = offset
         self._reading = True
-        self._do(
-            partial(self._files.begin, offset, self._hash, BATCH), partial(self._begun, offset)
+        self._disk.do(
+            partial(self._files.begin, offset, self._hash, BATCH),
+            partial(self._begun, offset),
+            self._failed,
         )
 
     def _begun(self, offset: int, result: tuple[str, Pieces]) -> None:
@@ -179,9 +179,8 @@ class Sending(Transfer):
             self._begin(0)
             self.tell("the peer's part differs, sending from the beginning")
         else:
-            self._may(TransferInput.CHECKED)
+            self._go(TransferInput.CHECKED)
             self._read(batch)
-            self.tell()
 
     def _read(self, batch: Pieces) -> None:
         """This was read, next in order."""
@@ -197,7 +196,7 @@ class Sending(Transfer):
         """Read the next batch, unless enough is waiting or all has been read."""
         if not (self._reading or self._digest or self._read_to - self.offset > BATCH):
             self._reading = True
-            self._do(partial(self._files.read, BATCH), self._read)
+            self._disk.do(partial(self._files.read, BATCH), self._read, self._failed)
 
     def _failed(self, error: BaseException) -> None:
         self._reading = False
@@ -208,10 +207,11 @@ class Sending(Transfer):
             if self._changes >= CHANGES:
                 self._unreadable(KEEPS_CHANGING(name=self.offer.name))
                 return
-            self._may(TransferInput.CHANGE)
+            self._go(TransferInput.CHANGE)
             self._release()
-            self._do(partial(find, Path(self.found.path), self._desk.limits), self._looked)
-            self.tell()
+            self._disk.do(
+                partial(find, Path(self.found.path), self._desk.limits), self._looked, self._failed
+            )
 
     def _looked(self, found: Found) -> None:
         """The source is this now."""
@@ -235,8 +235,13 @@ class Sending(Transfer):
     def _is_known(self) -> bool:
         return self.state is not TransferState.QUEUED
 
-    def _kept(self) -> None:
+    def _kept(self, _: object) -> None:
         self.kept = self._desk.changed = True
+
+    def _kept_in_memory(self, error: BaseException) -> None:
+        """Offer it all the same: without a record it ends with the program."""
+        self._unsaved(error)
+        self._kept(error)
 
     def _drop(self) -> None:
         self._pieces.clear()

@@ -121,7 +121,8 @@ class Sink:
             self._hash.update(block)
             rest = memoryview(block)
             while rest:
-                self._open()
+                if self._file is None:
+                    self._open()
                 assert self._file is not None
                 file, count = self._file, os.write(self._file, rest[: self._left])
                 try:
@@ -192,7 +193,7 @@ class Sink:
         """Open the next entry that is not empty, if there is one; the empty ones before it are made."""
         while self._file is None and self._index < len(self._entries):
             self._left, components = self._entries[self._index]
-            self._file = self._open_entry(self.part, components, NEW)
+            self._file = self._open_entry(f"{self.local}{PART}", components, NEW)
             os.ftruncate(self._file, 0)
             if not self._left:
                 self._advance(0)
@@ -205,11 +206,11 @@ class Sink:
                 self._shut()
             self._index += 1
 
-    def _open_entry(self, root: Path, components: tuple[str, ...], flags: int) -> int:
+    def _open_entry(self, root: str, components: tuple[str, ...], flags: int) -> int:
         """A regular file below `root`, or `root` itself, opened step by step. Raises OSError."""
         at = os.open(self._folder, DIRECTORY & ~os.O_NOFOLLOW)
         try:
-            *folders, name = root.name, *components
+            *folders, name = root, *components
             for folder in folders:
                 if flags & os.O_CREAT:
                     _make_folder(folder, at)
@@ -230,11 +231,12 @@ class Sink:
         self._hash, self._index, self._left, self._offset = Hasher(self._function), 0, 0, 0
         while self._index < len(self._entries):
             self._left, components = self._entries[self._index]
-            try:
-                self._file = self._open_entry(self.part, components, OLD)
-            except FileNotFoundError:
-                self._left = 0
-                return
+            if self._file is None:
+                try:
+                    self._file = self._open_entry(f"{self.local}{PART}", components, OLD)
+                except FileNotFoundError:
+                    self._left = 0
+                    return
             length = os.fstat(self._file).st_size
             if length > self._left:
                 os.ftruncate(self._file, self._left)
@@ -285,7 +287,7 @@ class Sink:
 
     def _make_part(self, flags: int) -> None:
         if not self._is_folder:
-            os.close(self._open_entry(self.part, (), NEW | flags))
+            self._file = self._open_entry(f"{self.local}{PART}", (), NEW | flags)
         elif flags:
             self.part.mkdir(mode=0o700)
         else:
@@ -307,7 +309,7 @@ class Sink:
             os.sync()
             return
         for _, components in self._entries:
-            file = self._open_entry(self.part, components, OLD)
+            file = self._open_entry(f"{self.local}{PART}", components, OLD)
             try:
                 os.fsync(file)
             finally:
@@ -352,7 +354,7 @@ class Sink:
         whole = Hasher(self._function)
         try:
             for size, components in self._entries:
-                file = self._open_entry(final, components, os.O_RDONLY | os.O_NOFOLLOW)
+                file = self._open_entry(self.local, components, os.O_RDONLY | os.O_NOFOLLOW)
                 with open(file, "rb", buffering=0) as opened:  # noqa: PTH123
                     if os.fstat(file).st_size != size:
                         return None

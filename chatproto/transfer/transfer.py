@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from chatproto.transfer.context import SerialQueue, TransferContext
 from chatproto.transfer.offer import FileOffer
@@ -48,7 +47,7 @@ class Transfer(ABC):
         self.forgotten = False
         self.progress = Progress()
         self._desk = desk
-        self._queue = SerialQueue(desk)
+        self._disk = SerialQueue(desk)
 
     @abstractmethod
     def record(self) -> Record:
@@ -64,46 +63,38 @@ class Transfer(ABC):
 
     def lost(self) -> None:
         """Handle the loss of the connection. An offer that is not accepted is made again later."""
-        if self._may(TransferInput.LOSE):
+        if self._go(TransferInput.LOSE):
             self._release()
-            self.tell()
 
     def forget(self) -> None:
         """Delete the record of the transfer and close its files."""
         self.forgotten = True
-        self._note(partial(self._remove, self._files, self.record()))
+        self._disk.do(partial(self._remove, self._files, self.record()), None, self._unsaved)
 
-    def _may(self, happened: TransferInput) -> bool:
-        """Go to the state that follows; False, and nothing else, if `happened` cannot happen now."""
+    def _go(self, happened: TransferInput, text: str = "", offset: int | None = None) -> bool:
+        """Go to the state that follows, and tell the user of it.
+
+        Args: text: one sentence that is told with it. offset: the new one.
+        Returns: False, with nothing done, if `happened` cannot happen now.
+        """
         after = self.steps.get((self.state, happened))
         if after is None:
             return False
         self.state = after
         self._desk.changed = True
+        if offset is not None:
+            self.offset = offset
+        if after is TransferState.MOVING:
+            self.progress.at(self._desk.now, self.offset)
+        self._desk.owner.transfer_told(self, text)
         return True
 
     def tell(self, text: str = "") -> None:
-        """Tell the user that the state has changed, or `text`, one sentence."""
-        if self.state is TransferState.MOVING:
-            self.progress.at(self._desk.now, self.offset)
+        """Tell the user of the transfer, or `text`, one sentence, without a change of its state."""
         self._desk.owner.transfer_told(self, text)
 
-    def _do(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Work on the file in a thread, then go on with `then`, or with `_failed`."""
-        self._queue.do(job, then, self._failed)
-
-    def _note(self, job: Callable[[], Any], then: Callable[[], None] | None = None) -> None:
-        """Work on the record in a thread, then go on with `then`, even if it could not be done."""
-
-        def noted(result: Any) -> None:
-            if isinstance(result, BaseException):
-                self._unsaved(result)
-            if then is not None:
-                then()
-
-        self._queue.do(job, noted, noted)
-
     def _unsaved(self, error: BaseException) -> None:
+        """Tell the user that the record could not be written or deleted."""
         why: object = error
         if isinstance(error, OSError) and error.strerror:
             why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
@@ -112,17 +103,16 @@ class Transfer(ABC):
 
     def _end(self, how: TransferInput, text: str = "", last: Bcp2Message | None = None) -> None:
         """End by `how`, send `last`, and forget the transfer."""
-        if self._may(how):
+        if self._go(how, text):
             self._drop()
             if last is not None:
                 self._desk.send(last)
             self.forget()
-            self.tell(text)
 
     def _release(self) -> None:
         """Discard what is in memory, and let go of the files for now."""
         self._drop()
-        self._note(self._files.close)
+        self._disk.do(self._files.close, None, self._unsaved)
 
     def _remove(self, files: FileStream | Sink, record: Record) -> None:
         """In a thread."""

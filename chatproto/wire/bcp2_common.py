@@ -268,6 +268,8 @@ def read_lines(data: bytes, most: int = LINES) -> list[str]:
 def write_lines(lines: list[str], values: object, read: Callable[[bytes], object]) -> bytes:
     """Write the lines of a body. Raises LocalError 400 unless `read` makes `values` of them."""
     data = "".join(f"{line}\r\n" for line in lines).encode()
+    if not data:
+        return data
     try:
         again = read(data)
     except RemoteError as error:

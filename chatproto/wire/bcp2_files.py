@@ -52,6 +52,8 @@ def read_files(data: bytes) -> tuple[Listed, ...]:
     Raises RemoteError: 400, and 413 past `OFFER_FILES` or `OFFER_PARTS`, before anything is made of
     the list.
     """
+    if not data:
+        return ()
     if data.count(b"/") + data.count(b"\\") > OFFER_PARTS:
         raise RemoteError(413, f"more than {OFFER_PARTS} folders above the files")
     return tuple(map(_read_listed, read_lines(data, OFFER_FILES)))

@@ -78,7 +78,12 @@ def encode_apart(message: Bcp2Message, limits: Limits = DEFAULTS) -> tuple[bytes
     for header, value in _values_of(message):
         text = header.write(value) if header.write else str(value)
         if not (header.read in SURE and type(value) is int and 0 < value < FIFTEEN_DIGITS):
-            _check(header, text)
+            if CONTROL.search(text) or text != text.strip(" \t"):
+                raise LocalError(400, f"cannot be sent: {text!r}")
+            try:
+                header.read(text)  # as the other side will
+            except RemoteError as error:
+                raise LocalError(error.status, f"{header.name}: {error.detail}") from None
         lines.append(f"{header.name}: {text}")
     if message.body is not None:
         body = _body_of(message, message.body)
@@ -108,16 +113,6 @@ def shown(message: Bcp2Message) -> str:
         one if one.isprintable() else one.encode("unicode_escape").decode()
         for one in " | ".join(lines)
     )
-
-
-def _check(header: Header, text: str) -> None:
-    """Raise LocalError unless the other side can read `text` as the value of `header`."""
-    if CONTROL.search(text) or text != text.strip(" \t"):
-        raise LocalError(400, f"cannot be sent: {text!r}")
-    try:
-        header.read(text)
-    except RemoteError as error:
-        raise LocalError(error.status, f"{header.name}: {error.detail}") from None
 
 
 def _values_of(message: Bcp2Message) -> list[tuple[Header, Any]]:

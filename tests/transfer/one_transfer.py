@@ -63,13 +63,15 @@ class Disk:
 
 
 class Owner:
-    """Owner of one transfer, who keeps the sentences that are told."""
+    """Owner of one transfer, who keeps the sentences that are told, and where the transfer was then."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.seen: list[tuple[TransferState, int]] = []
 
     def transfer_told(self, transfer: Transfer, text: str) -> None:
         self.told.append(text)
+        self.seen.append((transfer.state, transfer.offset))
 
     def transfer_trouble(self, text: str, path: str = "") -> None:
         self.told.append(text)

@@ -57,6 +57,15 @@ class SinkTests(Case):
         again = self.sink("a")
         self.assertEqual(again.begin(OFFER).offset, 4)
 
+    def test_closed_it_holds_no_file(self) -> None:
+        before = os.listdir("/proc/self/fd")  # noqa: PTH208
+        for local in ("", "a"):
+            sink = self.sink(local)
+            sink.begin(OFFER)
+            sink.write((b"ab",))
+            sink.close()
+        self.assertEqual(os.listdir("/proc/self/fd"), before)  # noqa: PTH208
+
     def test_record_without_room_names_its_own_folder_and_nothing_is_begun(self) -> None:
         records = Records(self.folder / "home")
         record = Record("k1", False, 5, TransferState.CHECKING, OFFER, 1.0)

@@ -83,6 +83,23 @@ class SendingTests(Case):
         out.stored()
         self.assertEqual((self.disk.finish(), out.forgotten), (["_remove"], True))
 
+    def test_each_state_is_told_with_the_offset_of_its_beginning(self) -> None:
+        out = self.moving()
+        self.disk.answer(Pieces((b"efghij",), WHOLE))
+        out.pull()
+        out.pull()
+        out.refused("DONE", 460)
+        checking, moving = TransferState.CHECKING, TransferState.MOVING
+        ends = [(TransferState.VERIFYING, 10), (checking, 0)]
+        self.assertEqual(self.owner.seen[1:], [(checking, 4), (moving, 4), *ends])
+
+    def test_without_a_record_it_is_offered_all_the_same_and_that_is_told(self) -> None:
+        out = self.sending()
+        out.keep()
+        self.disk.fail(OSError(28, "No space left on device", "/none"))
+        self.assertTrue(out.kept)
+        self.assertIn("cannot keep what is known of a: /none", self.owner.told[-1])
+
     def test_it_begins_anew_if_the_beginning_differs_or_is_longer_than_the_whole(self) -> None:
         for offset in (4, 11):
             self.begin()
@@ -277,6 +294,13 @@ class ReceivingTests(Case):
         self.assertEqual(self.sent(), [Error(460, about="DONE", id=1)])
         self.assertEqual(self.disk.finish(), ["discard", "_remove"])
         self.assertIs(come.state, TransferState.FAILED)
+
+    def test_each_state_is_told_with_the_offset_of_its_beginning(self) -> None:
+        come = self.moving(10)
+        come.done(WHOLE)
+        self.disk.answer(("", None))
+        moving, ends = TransferState.MOVING, [(TransferState.VERIFYING, 10)]
+        self.assertEqual(self.owner.seen[-3:], [(moving, 10), *ends, (moving, 0)])
 
     def test_accepted_offer_is_not_asked_about_again(self) -> None:
         come = self.moving()
