@@ -90,8 +90,8 @@ class TransferContext:
 class SerialQueue:
     """Disk work of one transfer, one job after the other."""
 
-    def __init__(self, desk: TransferContext) -> None:
-        self._desk = desk
+    def __init__(self, context: TransferContext) -> None:
+        self._context = context
         self._jobs: deque[Work] = deque()  # the first is under way
 
     def do(
@@ -103,7 +103,7 @@ class SerialQueue:
         """Run `job` after all earlier ones, then call `then` with its result, or `failed`."""
         self._jobs.append((job, then, failed))
         if len(self._jobs) == 1:
-            self._desk.worker.do(job, self._finished)
+            self._context.worker.do(job, self._finished)
 
     def _finished(self, result: Any) -> None:
         _, then, failed = self._jobs[0]
@@ -115,5 +115,5 @@ class SerialQueue:
         finally:
             self._jobs.popleft()
             if self._jobs:
-                self._desk.worker.do(self._jobs[0][0], self._finished)
-        self._desk.settle()
+                self._context.worker.do(self._jobs[0][0], self._finished)
+        self._context.settle()

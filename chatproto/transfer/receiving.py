@@ -35,7 +35,7 @@ class Receiving(Transfer):
 
     def __init__(
         self,
-        desk: TransferContext,
+        context: TransferContext,
         number: int,
         record: Record,
         hashes: tuple[str, ...] = (),
@@ -44,7 +44,7 @@ class Receiving(Transfer):
 
         Args: hashes: hash functions besides SHA-256 that both ends have.
         """
-        super().__init__(desk, number, record.id, record.offer, record.state, record.path)
+        super().__init__(context, number, record.id, record.offer, record.state, record.path)
         self.list_bytes = list_bytes(record.offer.files)
         """Cost of a folder's list while its offer is not accepted."""
         self.unsaved = False
@@ -73,12 +73,12 @@ class Receiving(Transfer):
 
     def record(self) -> Record:
         return Record(
-            self._desk.key,
+            self._context.key,
             False,
             self.id,
             self.state,
             self.offer,
-            self._desk.now,
+            self._context.now,
             None,
             str(self._folder),
             self._files.local,
@@ -126,7 +126,7 @@ class Receiving(Transfer):
                 self.tell(note)
             else:
                 return
-            self.unsaved = self._desk.changed = True
+            self.unsaved = self._context.changed = True
         elif changed:
             self.tell(note)
 
@@ -143,14 +143,14 @@ class Receiving(Transfer):
         elif piece:
             self._pieces.append(piece)
             self.offset += len(piece)
-            self._desk.unwritten += len(piece)
+            self._context.unwritten += len(piece)
             self._write()
 
     def done(self, digest: str) -> None:
         """Handle DONE: everything was sent, and `digest` is the hash of the whole."""
         if self.state is TransferState.DONE:
             if digest != self.digest:
-                self._desk.send(Error(460, about="DONE", id=self.id))
+                self._context.send(Error(460, about="DONE", id=self.id))
             else:
                 self.save(DoneAck(self.id))
         elif (self.state, TransferInput.END) in RECEIVING and function_of(digest) != self.hash:
@@ -182,7 +182,7 @@ class Receiving(Transfer):
             if isinstance(result, BaseException):
                 self._unsaved(result)
             if then is not None:
-                self._desk.send(then)
+                self._context.send(then)
 
         self._disk.do(partial(self._save, self._files, self.record()), saved, saved)
 
@@ -194,7 +194,7 @@ class Receiving(Transfer):
         if self.state is not TransferState.CHECKING:
             return
         self._useless = False
-        self._desk.send(OfferAck(self.id, there.offset, **digest_values(there.digest)))
+        self._context.send(OfferAck(self.id, there.offset, **digest_values(there.digest)))
         if there.path:
             self.path = there.path
             self.unsaved = True
@@ -217,7 +217,7 @@ class Receiving(Transfer):
                 self.path = path
                 self._go(TransferInput.WHOLE, path)
             if verified:
-                self._desk.send(DoneAck(self.id))
+                self._context.send(DoneAck(self.id))
         elif self.state is TransferState.VERIFYING:
             self._differs()
 
@@ -231,7 +231,7 @@ class Receiving(Transfer):
         if isinstance(error, DataLost):
             self._fail(str(error), Error(500, about="DATA", id=self.id))
         elif self._go(TransferInput.STALL, str(error)):
-            self._desk.send(Error(503, about=about, id=self.id))
+            self._context.send(Error(503, about=about, id=self.id))
             self._release()
             self.unsaved = True
 
@@ -240,13 +240,13 @@ class Receiving(Transfer):
     def _answer_at_end(self) -> None:
         """Answer an offer of what has ended here."""
         if self.state is TransferState.CANCELLED:
-            self._desk.send(Cancel(self.id, "OFFER"))
+            self._context.send(Cancel(self.id, "OFFER"))
         elif self.state is not TransferState.DONE:
-            self._desk.send(Error(603, about="OFFER", id=self.id))
+            self._context.send(Error(603, about="OFFER", id=self.id))
         elif function_of(self.digest) in (SHA_256, *self._hashes):
-            self._desk.send(OfferAck(self.id, self.offer.size, **digest_values(self.digest)))
+            self._context.send(OfferAck(self.id, self.offer.size, **digest_values(self.digest)))
         else:
-            self._desk.send(DoneAck(self.id))  # the sender lost the function since
+            self._context.send(DoneAck(self.id))  # the sender lost the function since
 
     def _open(self) -> None:
         """Open the part, and hash what is there."""
@@ -285,10 +285,10 @@ class Receiving(Transfer):
         self._go(TransferInput.DIFFERS, "the data arrived damaged, receiving it again", 0)
         self._anew = self.unsaved = True
         self._write()
-        self._desk.send(wrong)
+        self._context.send(wrong)
 
     def _drop(self) -> None:
-        self._desk.unwritten -= sum(map(len, self._pieces))
+        self._context.unwritten -= sum(map(len, self._pieces))
         self._pieces.clear()
         self._anew = False
 
@@ -302,7 +302,7 @@ class Receiving(Transfer):
 
     def _save(self, sink: Sink, record: Record) -> None:
         # By now the name may have been chosen.
-        self._desk.records.save(replace(record, local=sink.local))
+        self._context.records.save(replace(record, local=sink.local))
 
     def _open_part(self, sink: Sink, record: Record, useless: bool) -> There:
         """Open the part; its name is recorded before the file exists, so that no part is forgotten."""

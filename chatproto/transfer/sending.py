@@ -46,17 +46,17 @@ class Sending(Transfer):
 
     def __init__(
         self,
-        desk: TransferContext,
+        context: TransferContext,
         number: int,
         id: int,
         found: Found,
         state: TransferState = TransferState.QUEUED,
     ) -> None:
-        super().__init__(desk, number, id, found.offer, state, found.path)
+        super().__init__(context, number, id, found.offer, state, found.path)
         self.found = found
         self.kept = state is not TransferState.QUEUED
         self.offered_at: Monotonic = 0.0
-        self._files = FileStream(found, desk.limits.chunk)
+        self._files = FileStream(found, context.limits.chunk)
         self._hash = SHA_256  # the function that they picked
         self._theirs = ""  # the hash of what they have
         self._pieces: deque[Piece] = deque()
@@ -67,27 +67,27 @@ class Sending(Transfer):
         self._changes = 0
 
     def record(self) -> Record:
-        desk = self._desk
-        return Record(desk.key, True, self.id, self.state, self.offer, desk.now, self.found)
+        context = self._context
+        return Record(context.key, True, self.id, self.state, self.offer, context.now, self.found)
 
     # What happens.
 
     def keep(self) -> None:
         """Write the record to the disk: only then the offer may be sent."""
         self._disk.do(
-            partial(self._desk.records.save, self.record()), self._kept, self._kept_in_memory
+            partial(self._context.records.save, self.record()), self._kept, self._kept_in_memory
         )
 
     def offer_now(self) -> None:
         """Send the offer: for the first time, or again after a lost connection."""
         if self._go(TransferInput.OFFER):
-            self.offered_at = self._desk.now
-            self._desk.send(to_wire(self.id, self.offer, self._desk.hashes))
+            self.offered_at = self._context.now
+            self._context.send(to_wire(self.id, self.offer, self._context.hashes))
 
     def taken(self, offset: int, digest: str) -> None:
         """Handle OFFERACK: the peer accepts, and has `offset` bytes with this hash."""
         function = function_of(digest)
-        if not digest or function not in (SHA_256, *self._desk.hashes):
+        if not digest or function not in (SHA_256, *self._context.hashes):
             self._end(TransferInput.FAIL, WRONG_DATA(), Cancel(self.id))
             return
         at = offset if offset <= self.offer.size else 0
@@ -128,7 +128,7 @@ class Sending(Transfer):
         if not self._go(TransferInput.CANCEL, why):
             return
         if known:
-            self._desk.send(Cancel(self.id))
+            self._context.send(Cancel(self.id))
             self.keep()
         else:
             self.forget()
@@ -189,7 +189,7 @@ class Sending(Transfer):
             self._pieces.extend(batch.pieces)
             self._read_to += sum(map(len, batch.pieces))
             self._digest = batch.digest
-            self._desk.changed = True
+            self._context.changed = True
             self._read_on()
 
     def _read_on(self) -> None:
@@ -210,14 +210,16 @@ class Sending(Transfer):
             self._go(TransferInput.CHANGE)
             self._release()
             self._disk.do(
-                partial(find, Path(self.found.path), self._desk.limits), self._looked, self._failed
+                partial(find, Path(self.found.path), self._context.limits),
+                self._looked,
+                self._failed,
             )
 
     def _looked(self, found: Found) -> None:
         """The source is this now."""
         self._reading = False
         self.found = found
-        self._files = FileStream(found, self._desk.limits.chunk)
+        self._files = FileStream(found, self._context.limits.chunk)
         if self.state in ENDED:
             return
         self.offer = found.offer
@@ -236,7 +238,7 @@ class Sending(Transfer):
         return self.state is not TransferState.QUEUED
 
     def _kept(self, _: object) -> None:
-        self.kept = self._desk.changed = True
+        self.kept = self._context.changed = True
 
     def _kept_in_memory(self, error: BaseException) -> None:
         """Offer it all the same: without a record it ends with the program."""

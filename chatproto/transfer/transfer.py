@@ -31,7 +31,7 @@ class Transfer(ABC):
 
     def __init__(
         self,
-        desk: TransferContext,
+        context: TransferContext,
         number: int,
         id: int,
         offer: FileOffer,
@@ -46,8 +46,8 @@ class Transfer(ABC):
         self.offset = 0
         self.forgotten = False
         self.progress = Progress()
-        self._desk = desk
-        self._disk = SerialQueue(desk)
+        self._context = context
+        self._disk = SerialQueue(context)
 
     @abstractmethod
     def record(self) -> Record:
@@ -81,17 +81,17 @@ class Transfer(ABC):
         if after is None:
             return False
         self.state = after
-        self._desk.changed = True
+        self._context.changed = True
         if offset is not None:
             self.offset = offset
         if after is TransferState.MOVING:
-            self.progress.at(self._desk.now, self.offset)
-        self._desk.owner.transfer_told(self, text)
+            self.progress.at(self._context.now, self.offset)
+        self._context.owner.transfer_told(self, text)
         return True
 
     def tell(self, text: str = "") -> None:
         """Tell the user of the transfer, or `text`, one sentence, without a change of its state."""
-        self._desk.owner.transfer_told(self, text)
+        self._context.owner.transfer_told(self, text)
 
     def _unsaved(self, error: BaseException) -> None:
         """Tell the user that the record could not be written or deleted."""
@@ -99,14 +99,14 @@ class Transfer(ABC):
         if isinstance(error, OSError) and error.strerror:
             why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         text = f"cannot keep what is known of {self.offer.name}: {why}"
-        self._desk.owner.transfer_trouble(text)
+        self._context.owner.transfer_trouble(text)
 
     def _end(self, how: TransferInput, text: str = "", last: Bcp2Message | None = None) -> None:
         """End by `how`, send `last`, and forget the transfer."""
         if self._go(how, text):
             self._drop()
             if last is not None:
-                self._desk.send(last)
+                self._context.send(last)
             self.forget()
 
     def _release(self) -> None:
@@ -117,4 +117,4 @@ class Transfer(ABC):
     def _remove(self, files: FileStream | Sink, record: Record) -> None:
         """In a thread."""
         files.close()
-        self._desk.records.remove(record)
+        self._context.records.remove(record)

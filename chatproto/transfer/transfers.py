@@ -83,8 +83,8 @@ class Transfers:
         home: Path,
         hashes: tuple[str, ...] = OWN,
     ) -> None:
-        self._desk = TransferContext(owner, worker, records, limits, key, self._settle, hashes)
-        self._finding = SerialQueue(self._desk)
+        self._context = TransferContext(owner, worker, records, limits, key, self._settle, hashes)
+        self._finding = SerialQueue(self._context)
         self._downloads = downloads
         self._limiter = limiter
         self._sending: dict[int, Sending] = {}
@@ -108,12 +108,12 @@ class Transfers:
 
         Unconnected, they are offered later.
         """
-        self._desk.now = now
+        self._context.now = now
         for path in paths:
             # In the context of who asked, so that the first news of it can be told to them.
             asked = copy_context()
             self._finding.do(
-                partial(find, path, self._desk.limits, self._home),
+                partial(find, path, self._context.limits, self._home),
                 partial(asked.run, partial(self._found, str(path))),
                 partial(asked.run, partial(self._not_found, str(path))),
             )
@@ -123,7 +123,7 @@ class Transfers:
 
         Args: folder: for this one; None: the usual one.
         """
-        self._desk.now = now
+        self._context.now = now
         one = self._numbered(number)
         if not isinstance(one, Receiving) or one.state not in {
             TransferState.OFFERED,
@@ -137,7 +137,7 @@ class Transfers:
         if one.state is TransferState.OFFERED:
             self._take_over(one, anywhere=folder is None)
         one.accept()
-        if not self._desk.connected:
+        if not self._context.connected:
             one.lost()
         self._settle()
 
@@ -151,7 +151,7 @@ class Transfers:
 
     def cancel(self, number: int, now: float) -> None:
         """Cancel a transfer in either direction; its part stays for `KEEP_PARTS`. Raises LocalError 400."""
-        self._desk.now = now
+        self._context.now = now
         one = self._numbered(number)
         if one.state in ENDED:
             raise LocalError(400, TRANSFER_ENDED(number=number))
@@ -160,7 +160,7 @@ class Transfers:
 
     def give_up_unanswered(self, now: float) -> None:
         """Take back what was offered on this connection and not answered within `OFFER_WAIT`."""
-        self._desk.now = now
+        self._context.now = now
         before = now - OFFER_WAIT
         for one in tuple(self._sending.values()):
             if one.state is TransferState.OFFERED and one.offered_at <= before:
@@ -171,20 +171,20 @@ class Transfers:
 
     def resumed(self, now: float) -> None:
         """Handle an open session: transfers that were interrupted are offered again."""
-        self._desk.now = now
-        self._desk.connected = self._desk.changed = True
+        self._context.now = now
+        self._context.connected = self._context.changed = True
         for one in tuple(self._sending.values()):
             if one.state is TransferState.BROKEN:
                 self._again.add(one.id)
             elif one.state is TransferState.CANCELLED and not one.forgotten:
-                self._desk.send(wire.Cancel(one.id))
+                self._context.send(wire.Cancel(one.id))
                 one.forget()
         self._settle()
 
     def lost(self) -> None:
         """Handle the loss of the session."""
-        self._desk.connected = False
-        self._desk.waiting.clear()
+        self._context.connected = False
+        self._context.waiting.clear()
         self._again.clear()
         self._named.clear()
         for one in self._all():
@@ -193,7 +193,7 @@ class Transfers:
 
     def message(self, message: Bcp2Message, now: float) -> bool:
         """Handle a message of the peer; False if it is not about files."""
-        self._desk.now = now
+        self._context.now = now
         match message:
             case wire.Offer():
                 self._offered(message)
@@ -204,7 +204,7 @@ class Transfers:
                 if (incoming := self._known(id)) is not None:
                     incoming.done(wire.digest_of(message))
                 else:
-                    self._desk.send(Error(400, about="DONE", id=id))
+                    self._context.send(Error(400, about="DONE", id=id))
             case wire.Cancel(id, ""):
                 self._named.pop(id, None)
                 if (incoming := self._receiving.get(id)) is not None:
@@ -223,7 +223,7 @@ class Transfers:
         incoming = self._receiving.get(piece.id)
         if incoming is not None:
             incoming.data(piece.offset, piece.data)
-            if self._desk.unwritten >= UNWRITTEN:
+            if self._context.unwritten >= UNWRITTEN:
                 self._hold()
             if incoming.state is TransferState.MOVING:
                 return
@@ -231,13 +231,13 @@ class Transfers:
 
     def pull(self, now: float) -> Bcp2Message | None:
         """The next message to send, at most one chunk; None if there is none, or not yet (`wait`)."""
-        self._desk.now = now
-        if self._desk.waiting:
-            message = self._desk.waiting.popleft()
+        self._context.now = now
+        if self._context.waiting:
+            message = self._context.waiting.popleft()
             if self._held:
                 self._hold()
             return message
-        if not (self._turns and self._desk.connected) or self._limiter.wait(now):
+        if not (self._turns and self._context.connected) or self._limiter.wait(now):
             return None
         for _ in range(len(self._turns)):
             self._turns.rotate(-1)
@@ -249,9 +249,9 @@ class Transfers:
 
     def wait(self, now: float) -> float | None:
         """Return the seconds until `pull` has a message: 0 for now, None until `transfer_wake` is called."""
-        if self._desk.waiting:
+        if self._context.waiting:
             return 0.0
-        if self._desk.connected and any(one.ready for one in self._turns):
+        if self._context.connected and any(one.ready for one in self._turns):
             return self._limiter.wait(now)
         return None
 
@@ -259,7 +259,7 @@ class Transfers:
 
     def listing(self, now: float) -> list[Sending | Receiving]:
         """Every transfer that has not ended, by number, with its progress until now."""
-        self._desk.now = now
+        self._context.now = now
         found = [one for one in self._all() if one.state in OPEN]
         for one in found:
             if one.state is TransferState.MOVING:
@@ -287,29 +287,29 @@ class Transfers:
 
     def _restore(self, record: Record) -> None:
         state = record.state if record.state in ENDED else TransferState.BROKEN
-        number = self._desk.owner.transfer_number()
+        number = self._context.owner.transfer_number()
         if record.found is not None:
-            self._send(Sending(self._desk, number, record.id, record.found, state))
+            self._send(Sending(self._context, number, record.id, record.found, state))
             return
         known = self._over if state in ENDED else self._receiving
-        known[record.id] = Receiving(self._desk, number, replace(record, state=state))
+        known[record.id] = Receiving(self._context, number, replace(record, state=state))
 
     def _send(self, one: Sending) -> None:
         self._sending[one.id] = one
         self._turns.append(one)
 
     def _not_found(self, path: str, error: BaseException) -> None:
-        self._desk.owner.transfer_trouble(str(error), path)
+        self._context.owner.transfer_trouble(str(error), path)
 
     def _found(self, path: str, found: Found) -> None:
         for other in self._sending.values():
             if other.found.path == found.path and other.state in OPEN:
                 text = f"{found.offer.name} is being sent already, as transfer {other.number}"
-                self._desk.owner.transfer_trouble(text, path)
+                self._context.owner.transfer_trouble(text, path)
                 return
         # Rises with the time, so that a home that was lost does not give an ID again.
-        id = self._last = max(int(self._desk.now * 1000), self._last, *self._sending, 0) + 1
-        one = Sending(self._desk, self._desk.owner.transfer_number(), id, found)
+        id = self._last = max(int(self._context.now * 1000), self._last, *self._sending, 0) + 1
+        one = Sending(self._context, self._context.owner.transfer_number(), id, found)
         self._send(one)
         what = "link or device" if found.left_out == 1 else "links and devices"
         left_out = f"without {found.left_out} {what}"
@@ -331,9 +331,11 @@ class Transfers:
                 self._looked_at(message, error)
         elif self._has_room(message):
             self._named[message.id] = message
-            self._desk.worker.do(partial(from_wire, message), partial(self._named_safely, message))
+            self._context.worker.do(
+                partial(from_wire, message), partial(self._named_safely, message)
+            )
         else:
-            self._desk.send(Error(429, about="OFFER", id=message.id))
+            self._context.send(Error(429, about="OFFER", id=message.id))
 
     def _named_safely(self, message: wire.Offer, offer: FileOffer | BaseException) -> None:
         if self._named.get(message.id) is not message:
@@ -361,9 +363,9 @@ class Transfers:
     def _looked_at(self, message: wire.Offer, offer: FileOffer | RemoteError) -> None:
         known = self._known(message.id)
         if isinstance(offer, RemoteError):
-            self._desk.send(Error(offer.status, about="OFFER", id=message.id))
+            self._context.send(Error(offer.status, about="OFFER", id=message.id))
             return
-        hashes = tuple(name for name in message.hashes if name in self._desk.hashes)
+        hashes = tuple(name for name in message.hashes if name in self._context.hashes)
         # Changed after it had come whole, it is another file.
         other = known is not None and known.state is TransferState.DONE and offer != known.offer
         if known is not None and not other:
@@ -371,17 +373,17 @@ class Transfers:
             return
         here = [one.state for one in self._receiving.values()]
         if len(here) - here.count(TransferState.BROKEN) >= OFFERS or len(here) >= OLD * OFFERS:
-            self._desk.send(Error(429, about="OFFER", id=message.id))
+            self._context.send(Error(429, about="OFFER", id=message.id))
             return
         record = Record(
-            self._desk.key,
+            self._context.key,
             False,
             message.id,
             TransferState.OFFERED,
             offer,
             folder=str(self._downloads),
         )
-        one = Receiving(self._desk, self._desk.owner.transfer_number(), record, hashes)
+        one = Receiving(self._context, self._context.owner.transfer_number(), record, hashes)
         self._receiving[message.id] = one
         self._over.pop(message.id, None)
         if other:
@@ -410,7 +412,7 @@ class Transfers:
         one = self._sending.get(id)
         if one is None:
             if isinstance(message, wire.OfferAck):
-                self._desk.send(wire.Cancel(id))
+                self._context.send(wire.Cancel(id))
             return
         match message:
             case wire.OfferAck(_, offset):
@@ -424,21 +426,21 @@ class Transfers:
 
     def _settle(self) -> None:
         """Start what may start now and remove what has ended; called after each change."""
-        desk = self._desk
-        if desk.changed:
+        context = self._context
+        if context.changed:
             if self._sending:
                 self._advance_sending()
             if self._receiving or self._over:
                 self._advance_receiving()
-            desk.changed = False
-            if desk.waiting or any(one.ready for one in self._turns):
-                desk.owner.transfer_wake()
-        if self._held or len(desk.waiting) >= ANSWERS:
+            context.changed = False
+            if context.waiting or any(one.ready for one in self._turns):
+                context.owner.transfer_wake()
+        if self._held or len(context.waiting) >= ANSWERS:
             self._hold()
 
     def _advance_sending(self) -> None:
         """Remove what has ended, and offer what may be offered now."""
-        may_offer = self._desk.connected
+        may_offer = self._context.connected
         room = OFFERS - sum(one.state in OFFERED_OR_SENT for one in self._sending.values())
         for id, one in tuple(self._sending.items()):
             may_offer = may_offer and one.kept  # in their order, and only what goes on after a kill
@@ -456,10 +458,10 @@ class Transfers:
 
     def _advance_receiving(self) -> None:
         """Remove what has ended, and start what may start now."""
-        desk = self._desk
+        context = self._context
         room = TRANSFERS - sum(one.state in ACTIVE for one in self._receiving.values())
         for id, one in tuple(self._receiving.items()):
-            if one.state is TransferState.QUEUED and desk.connected and room > 0:
+            if one.state is TransferState.QUEUED and context.connected and room > 0:
                 one.start()
                 room -= 1
             if one.unsaved and not one.forgotten:
@@ -473,10 +475,10 @@ class Transfers:
 
     def _hold(self) -> None:
         """Hold the connection while too much waits for the disk or the peer, until half is done."""
-        desk, part = self._desk, 1 + self._held
-        held = desk.connected and (
-            desk.unwritten >= UNWRITTEN // part or len(desk.waiting) >= ANSWERS // part
+        context, part = self._context, 1 + self._held
+        held = context.connected and (
+            context.unwritten >= UNWRITTEN // part or len(context.waiting) >= ANSWERS // part
         )
         if held != self._held:
             self._held = held
-            desk.owner.transfer_hold(held)
+            context.owner.transfer_hold(held)

@@ -93,14 +93,14 @@ class Case(SynchronousTestCase):
     def begin(self, *hashes: str) -> None:
         """Begin with a new disk, and a connection on which nothing was said."""
         self.disk, self.owner = Disk(), Owner()
-        self.desk = TransferContext(
+        self.context = TransferContext(
             self.owner, self.disk, Records(Path("/none")), DEFAULTS, KEY, lambda: None, hashes
         )
-        self.desk.connected = True
+        self.context.connected = True
 
     def sending(self, offer: FileOffer = OFFER) -> Sending:
         """A file that was offered."""
-        one = Sending(self.desk, 1, 1, Found("/none/a", offer, ((offer.size, 0),)))
+        one = Sending(self.context, 1, 1, Found("/none/a", offer, ((offer.size, 0),)))
         one.offer_now()
         self.sent()
         return one
@@ -108,10 +108,10 @@ class Case(SynchronousTestCase):
     def receiving(self, *hashes: str, **values: Any) -> Receiving:
         """A file that is offered, or of which a record has other `values`."""
         record = Record(KEY, False, 1, TransferState.OFFERED, OFFER, folder="/none")
-        return Receiving(self.desk, 1, replace(record, **values), hashes)
+        return Receiving(self.context, 1, replace(record, **values), hashes)
 
     def sent(self) -> list[Bcp2Message]:
         """Take the messages that are to be sent."""
-        messages = list(self.desk.waiting)
-        self.desk.waiting.clear()
+        messages = list(self.context.waiting)
+        self.context.waiting.clear()
         return messages

@@ -238,7 +238,7 @@ class ReceivingTests(Case):
         self.assertEqual(self.writing(), ((b"ef",), False))
         come.data(6, b"g")
         come.data(7, b"h")
-        self.assertEqual(self.desk.unwritten, 2)
+        self.assertEqual(self.context.unwritten, 2)
         self.disk.answer()
         self.assertEqual(self.writing(), ((b"g", b"h"), False))
         come.data(8, b"ij")
