@@ -9,7 +9,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from chatproto.net import fast_tls
 from tests import house
-from tests.journeys import JOURNEYS, measures, message, typed_line
+from tests.journeys import JOURNEYS, measures, message, register, typed_line
 
 
 class HouseTests(SynchronousTestCase):
@@ -38,6 +38,12 @@ class HouseTests(SynchronousTestCase):
         self.assertLessEqual(line.folder_changes, 4, line.visits)
         received = message()
         self.assertLessEqual(len(received.files), 10, received.files)
+
+    def test_a_registration_is_answered_in_few_calls(self) -> None:
+        found = register()
+        self.assertLessEqual(len(found.visits), 21, found.visits)
+        self.assertLessEqual(len(found.files), 6, found.files)
+        self.assertLessEqual(found.folder_changes, 8, found.visits)
 
     def test_prints_all_measures(self) -> None:
         """Seen with `pytest -s`."""

@@ -86,31 +86,35 @@ class Directory:
             found += self.open.open_contacts(source, most - len(found))
         return tuple(found)
 
-    def renew(self, message: ClassicRegister, source: Origin, now: float) -> bool:
-        """Keep the registration that `message` repeats on another connection; False if `answer` decides.
+    def register(self, message: ClassicRegister, source: Origin, now: float) -> bool:
+        """Store a registration that is new, or that a former connection made; False if `answer` decides.
 
-        Short cut for a client that connects for each request: `answer` says the same.
+        Short cut for nearly all registrations: `answer` says the same.
         """
-        names = self._names
+        registry, names, (client_id, ip, port) = self.registry, self._names, message
         try:
-            owned = names is not None and names.owner(message.client_id) is not None
-        except RemoteError:  # the store is in trouble: `answer` says so
+            if names is not None and names.owner(client_id) is not None:
+                return False
+            if registry.find(client_id) is not None:
+                return registry.renew(message, source, now)
+            ip = source.host if ip == source.host else source.claimed(ip)
+            registry.keep(ClassicRegistration(client_id, ip, port, source), now)
+        except RemoteError:  # the store is full or in trouble: `answer` says so
             return False
-        return not owned and self.registry.renew(message, source, now)
+        return True
 
     def _register(self, message: ClassicRegister, source: Origin, now: float) -> Message:
         """Store the registration, or refuse it with 409 if another client holds the id."""
-        if self.registry.confirm(message, source, now) or self.renew(message, source, now):
+        if self.registry.confirm(message, source, now):
             return ClassicRegAck(*message)
         client_id, ip, port = message
-        ip = source.claimed(ip)
         lease = self.registry.find(client_id)
         owner = self._names.owner(client_id) if self._names is not None else None
         group = Group(owner, classic={client_id: lease} if lease is not None else {})
         heard, wait = self.registry.heard_at(client_id), self.limits.takeover_wait
-        made = group.decide_classic(client_id, ip, port, source, heard, now, wait)
+        made = group.decide_classic(client_id, source.claimed(ip), port, source, heard, now, wait)
         self.registry.keep(made, now)
-        return ClassicRegAck(client_id, message.ip, port)
+        return ClassicRegAck(*message)
 
     def _bridge(self, message: ClassicBridge, source: Origin, now: float) -> Message:
         """Introduce a peer; counts as a request of the asker if it comes from its own address."""
@@ -180,4 +184,6 @@ def bridge_line(
 
 def register_line(message: ClassicRegister) -> str:
     """Format the terminal's line for a registration."""
-    return f"REGISTER: {message.client_id} from {host_port(message.ip, message.port)} received"
+    client_id, ip, port = message
+    where = host_port(ip, port) if ":" in ip else f"{ip}:{port}"  # most are of IPv4
+    return f"REGISTER: {client_id} from {where} received"

@@ -17,15 +17,16 @@ from zope.interface import implementer
 
 from chatproto.directory.answers import register_line
 from chatproto.directory.classic_registration import Origin, is_loopback
-from chatproto.net.receivers import ClassicReceiver
+from chatproto.net.receivers import TextConnection
 from chatproto.net.sniff import FirstBytes, hand_over, sniff
 from chatproto.relay.protocol import RelayConnection
 from chatproto.server.work_queue import PIECE, Use
-from chatproto.wire.classic import ClassicError, ClassicRegAck, ClassicRegister, Message
-from chatproto.wire.codec import encode, encode_text, shown
+from chatproto.wire import fast
+from chatproto.wire.classic import ClassicError, ClassicRegAck, ClassicRegister, Message, Sender
+from chatproto.wire.codec import ClassicParser, encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.fast import write_confirmation
 from chatproto.wire.fields import host_port, plain_host
+from chatproto.wire.limits import Limits
 from chatproto.wire.plain_blocks import TO_SERVER
 
 if TYPE_CHECKING:
@@ -36,6 +37,79 @@ Answers = list[tuple[Message | RemoteError, Message]]
 """Requests, each with its answer."""
 LOOK = 512
 """Characters of answers between two looks whether the slice of time is used up."""
+
+
+class ClassicReceiver(TextConnection):
+    """Read the classic messages of `sender` from the lines of one connection.
+
+    `quick`: canonical requests may be taken from a chunk in one step; pass `fast.fits(limits)`.
+    """
+
+    _made: ClassicParser | None = None  # for the first input that is not canonical
+    _has_taken = False  # a canonical request came before
+
+    def __init__(self, limits: Limits, sender: Sender = Sender.CLIENT, quick: bool = False) -> None:
+        self._limits, self._sender = limits, sender
+        self._quick = quick and sender is Sender.CLIENT
+
+    @property
+    def _parser(self) -> ClassicParser:
+        if self._made is None:
+            self._made = ClassicParser(self._limits, self._sender)
+            # The parser checks limits.line itself, since padding does not count; this is more than
+            # it lets pass and any chunk.
+            self.MAX_LENGTH = self._limits.line + self._limits.unsent
+        return self._made
+
+    def read(self, data: bytes) -> list[Message | RemoteError]:
+        """Return the messages that `data` completes; what is malformed is a RemoteError."""
+        found: list[Message | RemoteError] = []
+        if self._quick and not self._buffer and (self._made is None or self._made.between):
+            taken = fast.take_requests(data, found)
+            if taken:
+                self._has_taken = True
+                data = data[taken:]
+        if data:
+            parser = self._parser
+            parser.begun = parser.begun or self._has_taken
+            parser.found = found
+            TextConnection.dataReceived(self, data)
+        return found
+
+    def finish(self) -> list[Message | RemoteError]:
+        """Return the message that needs no more than the end of input; see `ClassicParser`."""
+        parser = self._parser
+        parser.found = []
+        parser.finish(self.clearLineBuffer())
+        return parser.found
+
+    @property
+    def has_begun(self) -> bool:
+        """True if there was input that was not canonical, so that `finish` may find a message."""
+        return self._made is not None
+
+    @property
+    def pending(self) -> int:
+        """The number of lines of the block that has begun, the unfinished one included."""
+        return self._made.pending(self._buffer) if self._made is not None else 0
+
+    @property
+    def unfinished(self) -> bool:
+        """True if a REGISTER or BRIDGE lacks only its empty line."""
+        return self._made is not None and self._made.unfinished(self._buffer) is not None
+
+    @property
+    def unreadable(self) -> bool:
+        """True after input that cannot be read further."""
+        return self._made is not None and self._made.closed
+
+    def lineReceived(self, line: bytes) -> None:
+        """Take one line of a block."""
+        self._parser.line(line)
+
+    def unfinishedLine(self, rest: bytes) -> bytes:
+        """Check the beginning of a line, and drop padding."""
+        return self._parser.begin_line(rest)
 
 
 @implementer(IHalfCloseableProtocol)
@@ -79,7 +153,8 @@ class ChatConnection(ClassicReceiver):
             return
         if self._source is None:
             data = self._held + data
-            if not self._begin(data):
+            is_plain = data.startswith(fast.STARTS)
+            if not (self._begin_plain() if is_plain else self._begin(data)):
                 return
         turns = self.factory.turns
         if turns.is_free and len(data) <= PIECE and not self._unread:
@@ -87,7 +162,7 @@ class ChatConnection(ClassicReceiver):
             messages = self.read(data)
             if messages and self._answer(messages, begun):
                 turns.later(self)
-            if self._lines or self.pending:
+            if self._made is not None and (self._lines or self.pending):
                 self._watch(bool(messages))
             if turns.looked > begun:
                 turns.end(self, begun)
@@ -208,16 +283,16 @@ class ChatConnection(ClassicReceiver):
         out: list[str] = []
         size, look = 0, LOOK
         registered = self._registered
-        confirm, renew = factory.directory.registry.confirm, factory.directory.renew
+        confirm, register = factory.directory.registry.confirm, factory.directory.register
         quick = tally is None and trace is None  # nobody else wants to see the answer
         for message in messages:
             if (
                 quick
                 and message.__class__ is ClassicRegister
-                and (confirm(message, source, now) or renew(message, source, now))
+                and (confirm(message, source, now) or register(message, source, now))
             ):
                 registered = True
-                text = write_confirmation(message)
+                text = fast.write_confirmation(message)
                 if say is not None:
                     say(register_line(message))
             else:
@@ -249,7 +324,7 @@ class ChatConnection(ClassicReceiver):
         if len(out) < len(messages):
             self._unanswered = messages[len(out) :] + self._unanswered
             return True
-        if self.unreadable:
+        if self._made is not None and self.unreadable:
             self._leave()
         return False
 

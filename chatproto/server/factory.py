@@ -203,7 +203,7 @@ class ChatFactory(DirectFactory):
         return Origin(host, port, local)
 
     def answer(self, visit: Origin, own_host: Callable[[], str], data: bytes) -> bytes | None:
-        """Answer `data` that only repeats a former connection's registration; None: a protocol decides.
+        """Answer `data` that is a registration as most are; None: a protocol decides.
 
         Short cut for what `ChatConnection` does: most connections bring nothing else.
         """
@@ -214,7 +214,7 @@ class ChatFactory(DirectFactory):
             return None
         if not visit.local:
             visit.see_own(plain_host(own_host()))
-        if not self.directory.renew(message, visit, self.turns.begin()):
+        if not self.directory.register(message, visit, self.turns.begin()):
             return None
         if self.say is not None:
             self.say(register_line(message))

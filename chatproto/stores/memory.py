@@ -1,11 +1,17 @@
-"""Keep registrations in memory: bounded, and lost when the process ends."""
+"""Keep registrations in memory: bounded, and lost when the process ends.
+
+A request changes the time in its entry, and moves nothing: to keep the entries in their order would take
+longer than the rest of a request when there are very many. One look at all of them finds the longest
+silent, or those heard of last, for the next thousands of questions.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from operator import attrgetter
+from math import inf
+from operator import attrgetter, itemgetter
 from socket import inet_aton, inet_ntoa
 from typing import Any
 
@@ -16,13 +22,6 @@ from chatproto.directory.classic_registration import (
     network,
 )
 from chatproto.directory.sorted_ids import SortedIds
-from chatproto.stores.lease_entries import (
-    EXAMINED,
-    FreeClients,
-    LeaseEntry,
-    SilentClients,
-    StoredLease,
-)
 from chatproto.wire.classic import ClassicRegister
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
@@ -31,6 +30,15 @@ LOOPBACK = 127
 """First byte of IPv4 addresses of the machine itself."""
 CROWD = 100
 """An address with more leases than this makes room among its own."""
+LOOKED = 20_000
+"""About so many are found by a look at all, which takes some 20 ms for 200,000."""
+EXAMINED = 10_000
+"""So many of the longest silent are known, if they are asked for."""
+SAMPLE = 1000
+"""Of very many entries about so many are sorted."""
+StoredLease = tuple[str, str, int, str | None, str, int, int, float]
+"""Lease as a file has it: id, claimed address and port, key, the address and port that it came from,
+whether that was this machine, and the time of its last request."""
 
 
 def counted_network(host: str) -> str | None:
@@ -45,6 +53,146 @@ def counted_network(host: str) -> str | None:
     if address and inet_ntoa(address) == host:
         return None if address[0] == LOOPBACK else host
     return None if is_loopback(host) else network(host)
+
+
+class LeaseEntry:
+    """A lease and when it was last heard of.
+
+    Args: counted: see `counted_network`. row: the lease as it was read at the start; `lease` is made of it
+    when somebody asks, since most of very many are asked for late or never. free: whether BRIDGE may hand
+    it out. lease: a new one, which has no row.
+    """
+
+    __slots__ = ("free", "heard", "lease", "network", "row")
+    lease: ClassicRegistration
+
+    def __init__(
+        self,
+        heard: float,
+        counted: str | None,
+        row: StoredLease | None,
+        free: bool = False,
+        lease: ClassicRegistration | None = None,
+    ) -> None:
+        self.heard = heard
+        self.network = counted
+        self.free = free
+        self.row = row
+        if lease is not None:
+            self.lease = lease
+
+    def __getattr__(self, name: str) -> ClassicRegistration:
+        """Make the lease. Python asks here only for what is not set."""
+        if name != "lease" or self.row is None:
+            raise AttributeError(name)
+        client_id, ip, port, key, host, seen, local, _ = self.row
+        self.lease = ClassicRegistration(
+            client_id, ip, port, Origin(host, seen, bool(local), False), key
+        )
+        self.row = None
+        return self.lease
+
+
+class SilentClients:
+    """Find the longest silent of `entries`, which change outside."""
+
+    __slots__ = ("_known", "_until", "entries")
+
+    def __init__(self, entries: dict[str, LeaseEntry]) -> None:
+        self.entries = entries
+        # As it was at the last look, the longest silent last. All others were heard of at `_until` or later.
+        self._known: list[tuple[float, str]] = []
+        self._until = -inf
+
+    def silent(self, before: float = inf) -> Iterator[str]:
+        """Iterate over the ids of those not heard of since `before`, the longest silent first.
+
+        All of them, or about `EXAMINED` at least.
+        """
+        found = set()
+        for client_id in self._still_silent(before):
+            found.add(client_id)
+            yield client_id
+        if len(found) < min(EXAMINED, len(self.entries)) and self._until < before:
+            self._look()
+            yield from (one for one in self._still_silent(before) if one not in found)
+
+    def _still_silent(self, before: float) -> Iterator[str]:
+        """Iterate over those of `silent` that the last look found."""
+        known = self._known
+        while known and known[-1][0] < before and not self._is_silent(*known[-1]):
+            known.pop()
+        for heard, client_id in reversed(known):
+            if heard >= before:
+                break
+            if self._is_silent(heard, client_id):
+                yield client_id
+
+    def _is_silent(self, heard: float, client_id: str) -> bool:
+        """Return True if the client is here, and was not heard of since `heard`."""
+        entry = self.entries.get(client_id)
+        return entry is not None and entry.heard == heard
+
+    def _look(self) -> None:
+        """Find the longest silent now."""
+        last = _heard_at_rank([*self.entries.values()], LOOKED)
+        known = [(one.heard, name) for name, one in self.entries.items() if one.heard <= last]
+        known.sort(key=itemgetter(0))
+        self._until = known[-1][0]
+        known.reverse()
+        self._known = known
+
+
+class FreeClients:
+    """Find the free one of `entries` that was heard of last.
+
+    They change outside; `set_free` and `hear` are told of it.
+    """
+
+    def __init__(self, entries: Mapping[str, LeaseEntry]) -> None:
+        self._entries = entries
+        self._count = sum(one.free for one in entries.values())
+        # Some of them several times, or not free any more.
+        self._recent: deque[LeaseEntry] = deque(maxlen=LOOKED)
+        self.hear = self._recent.append
+        """Note that a free client was heard of."""
+
+    def set_free(self, entry: LeaseEntry, free: bool) -> None:
+        """Note that a client becomes free, before it is heard of, or is free no more."""
+        self._count += free - entry.free
+        entry.free = free
+
+    def last(self, but: LeaseEntry | None) -> LeaseEntry | None:
+        """Return the free one other than `but` that was heard of last."""
+        found = self._recent_free(but)
+        if found is None and self._count > (but is not None and but.free):
+            free = [one for one in self._entries.values() if one.free]
+            first = _heard_at_rank(free, len(free) - LOOKED)
+            free = [one for one in free if one.heard >= first]
+            self._recent.extend(sorted(free, key=attrgetter("heard")))
+            found = self._recent_free(but)
+        return found
+
+    def _recent_free(self, but: LeaseEntry | None) -> LeaseEntry | None:
+        """Return what `last` does if it is one of the recent ones."""
+        recent, passed = self._recent, False
+        while recent and (recent[-1] is but or not recent[-1].free):
+            passed |= recent.pop() is but
+        found = recent[-1] if recent else None
+        if passed and but is not None and but.free:
+            recent.append(but)
+        return found
+
+
+def _heard_at_rank(entries: Sequence[LeaseEntry], rank: int) -> float:
+    """Return about when that entry was heard of before which `rank` others were.
+
+    Plus or minus infinity if that is beyond the end.
+    """
+    if not 0 < rank < len(entries):
+        return inf if rank > 0 else -inf
+    sample = sorted(one.heard for one in entries[:: len(entries) // SAMPLE + 1])
+    return sample[len(sample) * rank // len(entries)]
 
 
 class MemoryRegistry:
@@ -69,7 +217,8 @@ class MemoryRegistry:
         free, entries = set(image.get("free", ())), self._entries
         for client_id, ip, port, key, source, heard in image.get("leases", ()):
             lease = ClassicRegistration(client_id, ip, port, find(source), key)
-            entries[client_id] = _entry(lease, heard, client_id in free)
+            counted = counted_network(lease.host)
+            entries[client_id] = LeaseEntry(heard, counted, None, client_id in free, lease)
         self._sorted, self._free = SortedIds(entries), FreeClients(entries)
         for client_id in image.get("silent", ()):
             self._enter_network(entries[client_id])
@@ -133,14 +282,14 @@ class MemoryRegistry:
         client_id = lease.client_id
         entry = self._entries.get(client_id)
         if entry is None:
-            self._make_room(lease)
-        if entry is None or entry.lease is not lease:
-            self._changes(entry.lease if entry else None, lease, now)
-        if entry is None:
-            self._entries[client_id] = entry = _entry(lease, now)
+            counted = counted_network(lease.source.host)
+            self._make_room(counted)
+            self._changes(None, lease, now)
+            self._entries[client_id] = entry = LeaseEntry(now, counted, None, lease=lease)
             self._sorted.add(client_id)
             self._enter_network(entry)
         elif entry.lease is not lease:
+            self._changes(entry.lease, lease, now)
             moved = entry.lease.host != lease.host
             if moved:
                 self._leave_network(entry)
@@ -219,13 +368,13 @@ class MemoryRegistry:
         if entry is not None and entry.lease.key is None:
             self._waiting.setdefault(asker, entry)
 
-    def _make_room(self, lease: ClassicRegistration) -> None:
-        """Forget the longest silent of the address of `lease`, or of all, if there is no room for it.
+    def _make_room(self, counted: str | None) -> None:
+        """Forget the longest silent of an address, or of all, if there is no room for another one there.
 
         Nobody is forgotten whose connection lives. Raises RemoteError 503 if nobody else is there.
         """
-        where, full = counted_network(lease.host), len(self._entries) >= self._most
-        there = self._networks.get(where or "")
+        full = len(self._entries) >= self._most
+        there = self._networks.get(counted or "")
         count = len(there.entries) if there is not None else 0
         # Whoever takes many places makes room for itself.
         if there is not None and (count >= self._most_per_network or (full and count > CROWD)):
@@ -275,10 +424,3 @@ class MemoryRegistry:
             del there[entry.lease.client_id]
             if not there:
                 del self._networks[entry.network]
-
-
-def _entry(lease: ClassicRegistration, heard: float, free: bool = False) -> LeaseEntry:
-    """Make the entry of a new lease."""
-    entry = LeaseEntry(heard, counted_network(lease.host), None, free)
-    entry.lease = lease
-    return entry

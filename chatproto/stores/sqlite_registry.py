@@ -8,8 +8,7 @@ from itertools import islice
 
 from chatproto.directory.classic_registration import ClassicRegistration
 from chatproto.stores.checks import LAST_PORT, check_lease
-from chatproto.stores.lease_entries import LeaseEntry
-from chatproto.stores.memory import MemoryRegistry
+from chatproto.stores.memory import LeaseEntry, MemoryRegistry
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits

@@ -33,6 +33,8 @@ _REQUEST = re.compile(
 """The two requests as the assignment writes them, or all that follows the last of these.
 
 Ports from 60000 up are left to the parser."""
+STARTS = b"REGISTER", b"BRIDGE"
+"""How these begin, and nothing but plain text."""
 _LINE, _BLOCK, _HEADERS = 80, 160, 3
 """No such request has a longer line, a longer block or more headers."""
 

@@ -81,7 +81,7 @@ class ConfirmTests(SynchronousTestCase):
                 first = origin(before)
                 directory.answer(message, first, 1.0)
                 first.alive = False
-                short = directory.renew(message, origin(host), 2.0)
+                short = directory.register(message, origin(host), 2.0)
                 answer = ClassicRegAck(*message) if short else None
                 renewed.append(
                     (
@@ -97,10 +97,10 @@ class ConfirmTests(SynchronousTestCase):
         first = origin(HOSTS[2])
         directory.answer(message, first, 1.0)
         first.alive = False
-        self.assertTrue(directory.renew(message, origin(HOSTS[2]), 2.0))
+        self.assertTrue(directory.register(message, origin(HOSTS[2]), 2.0))
         found = directory.registry.find("al")
         assert found is not None
         found.source.alive = False
         names.keep("a1", "a key", 3.0)
-        self.assertFalse(directory.renew(message, origin(HOSTS[2]), 4.0))
+        self.assertFalse(directory.register(message, origin(HOSTS[2]), 4.0))
         self.assertEqual(directory.answer(message, origin(HOSTS[2]), 4.0), ClassicError(409))

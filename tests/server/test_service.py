@@ -139,7 +139,7 @@ class AServer(TestCase):
     async def test_hands_its_socket_options_to_every_connection(self) -> None:
         self.start()
         other = await self.connect()
-        other.transport.write(REGISTER)  # type: ignore[union-attr]
+        other.transport.write(REGISTER * 2)  # type: ignore[union-attr]
         await other.got
         transport = next(iter(self.server.factory.spoken)).transport
         self.assertIsInstance(transport, DirectServer)

@@ -180,6 +180,10 @@ class SlowDirectory(Directory):
         self.clock.rightNow += self.cost
         return super().answer(message, source, now)
 
+    def register(self, message: ClassicRegister, source: Origin, now: float) -> bool:
+        self.clock.rightNow += self.cost
+        return super().register(message, source, now)
+
 
 class PipelineTests(SynchronousTestCase):
     """Requests that came in one chunk."""

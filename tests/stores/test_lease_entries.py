@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.stores import lease_entries
-from chatproto.stores.lease_entries import FreeClients, LeaseEntry, SilentClients
+from chatproto.stores import memory
+from chatproto.stores.memory import FreeClients, LeaseEntry, SilentClients
 
 names = st.sampled_from("abcdefghijkl")
 steps = st.lists(
@@ -23,7 +23,7 @@ class OrderTests(SynchronousTestCase):
     def small(self, looked: int, examined: int, sample: int) -> None:
         """Have so few entries known that a few questions need another look."""
         for name, value in (("LOOKED", looked), ("EXAMINED", examined), ("SAMPLE", sample)):
-            self.patch(lease_entries, name, value)
+            self.patch(memory, name, value)
 
     @settings(deadline=None, max_examples=300)
     @given(st.lists(names, unique=True), steps)

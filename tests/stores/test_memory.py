@@ -16,8 +16,7 @@ from chatproto.directory.classic_registration import (
     network,
 )
 from chatproto.directory.registry import Registry
-from chatproto.stores.lease_entries import StoredLease
-from chatproto.stores.memory import MemoryRegistry, counted_network
+from chatproto.stores.memory import MemoryRegistry, StoredLease, counted_network
 from chatproto.wire.classic import ClassicRegister
 from tests.contracts.registry import RegistryContract, image, lease
 from tests.limits import Limits

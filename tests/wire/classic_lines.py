@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.testing import StringTransport
 
-from chatproto.net.receivers import ClassicReceiver
+from chatproto.server.connection import ClassicReceiver
 from chatproto.wire import fast
 from chatproto.wire.classic import Sender
 from tests.limits import DEFAULTS, Limits

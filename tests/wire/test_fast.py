@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.receivers import ClassicReceiver
+from chatproto.server.connection import ClassicReceiver
 from chatproto.wire import fast
 from chatproto.wire.classic import ClassicRegAck, ClassicRegister, Message, Sender
 from chatproto.wire.codec import encode, encode_text
