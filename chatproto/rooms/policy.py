@@ -140,6 +140,12 @@ class RoomPolicy:
         """Return True if a ban in force covers the id, the key or the address."""
         return any(ban.covers(client_id, key, host, now) for ban in self.bans.values())
 
+    def holds_back(self, client_id: str, key: str, host: str, now: float) -> bool:
+        """Return True if a ban keeps a client out: the owner and operators only one of their own key."""
+        if self.role(key, now, inside=False) >= Role.OP and not self._bans_key(key, now):
+            return False
+        return self.is_banned(client_id, key, host, now)
+
     def _bans_key(self, key: str, now: float) -> bool:
         """Return True if a ban in force names this very key, not only an id or an address."""
         return any(ban.until > now and key in (ban.key, ban.value) for ban in self.bans.values())
@@ -155,11 +161,9 @@ class RoomPolicy:
 
         Owner and operators pass, except for an owner whose own key the server's operator banned.
         """
-        if self.role(key, now, inside=False) >= Role.OP and not self._bans_key(key, now):
-            return
-        if self.is_banned(client_id, key, host, now):
+        if self.holds_back(client_id, key, host, now):
             raise NotAdmitted("banned", "banned")
-        if self.is_invited(key, now):
+        if self.role(key, now, inside=False) >= Role.OP or self.is_invited(key, now):
             return
         if self.invited_only:
             raise NotAdmitted("invitation", "only who is invited")

@@ -39,10 +39,14 @@ class SharedRoomStore(Protocol):
         news: Any,
         now: float,
         by: tuple[str, RoomSeat] | None = None,
-    ) -> int:
+        gone: Iterable[tuple[str, RoomSeat]] = (),
+        reason: str = "",
+    ) -> tuple[int, int]:
         """Replace the policy of `copy`, and tell `news` (JSON values); with the same policy only that.
 
-        `by`: the member who wants it, with its place. Raises: Conflict: also if it has that place no more.
+        `by`: the member who wants it, with its place. `gone`: members that are put out in the same step,
+        unless others have their ids by now. Returns: the number of the event, and that of the last event
+        of those who have left. Raises: Conflict: also if `by` has that place no more.
         """
 
     async def say(

@@ -99,6 +99,15 @@ class PolicyTests(SynchronousTestCase):
         carol = ("carol", "C", "10.0.0.2")
         self.assertEqual([room.is_banned(*carol, now) for now in (39.9, 40.0)], [True, False])
 
+    def test_the_owner_and_operators_are_held_back_only_by_bans_of_their_keys(self) -> None:
+        bans = [BanRecord("address", "10.0.0.1"), BanRecord("key", "C"), BanRecord("id", "d", 5.0)]
+        room = policy(*bans, ops={"B": 10.0, "C": 10.0})
+        address = [room.holds_back(key.lower(), key, "10.0.0.1", 6.0) for key in "ABCD"]
+        self.assertEqual(address, [False, False, True, True])
+        self.assertTrue(room.holds_back("b", "B", "10.0.0.1", 10.0))  # no operator any more
+        id_alone = [room.holds_back("d", "D", "10.0.0.2", now) for now in (4.9, 5.0)]
+        self.assertEqual(id_alone, [True, False])
+
     def test_a_moment_that_has_passed_takes_back(self) -> None:
         for change, of in (
             (RoomPolicy.with_op, "ops"),

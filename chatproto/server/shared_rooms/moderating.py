@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from chatproto.directory.registrations import ClientConnection
@@ -62,11 +63,14 @@ class Moderating:
             now = self._context.now()
             target = await self._target(getattr(message, "peer_id", ""), room, actor)
             decision = self._rules.decide(message, copy.policy, actor, target, now)
+            gone, last = self._ousted(decision, room, copy, actor), 0
             if decision.news is not None or decision.policy is not copy.policy:
                 try:
                     news = self._news(decision, guest)
                     by = self._place(copy, actor, guest) if guest is not None else None
-                    event = await self._context.store.change(copy, decision.policy, news, now, by)
+                    event, last = await self._context.store.change(
+                        copy, decision.policy, news, now, by, gone, _reason(decision)
+                    )
                 except Conflict:
                     await self._context.watch.refresh(name)
                     continue
@@ -75,7 +79,8 @@ class Moderating:
                 self._context.delivery.carry_out([TellMember(guest, decision.ack)])
             if decision.invited:
                 self._tell(decision.invited, bcp2_rooms.Invited(name, actor.client_id))
-            await self._eject(name, decision, actor)
+            if gone or decision.ban is not None:
+                await self._eject(name, decision, actor, gone, last)
             return decision.ack
         raise RemoteError(503, "the room changes all the time")
 
@@ -97,20 +102,36 @@ class Moderating:
             owner, sees = await self._look_up(named, actor.key)
         return find_target(named, room, actor, lambda _: owner, lambda *_: sees)
 
-    async def _eject(self, name: str, decision: Decision, actor: Actor) -> None:
-        """Put out whom a decision puts out. All who come in from now on are judged by the new policy."""
-        ban = decision.ban
-        if ban is None and not decision.kicked:
-            return
-        if ban is not None:
-            await self._context.watch.refresh(name)
-        room, copy = self._views.rooms.get(name), self._views.copies.get(name)
-        if room is None or copy is None:
-            return
-        gone = ousted(decision, room, copy.policy, actor, self._context.now())
-        seats = [(one, copy.members[one]) for one in gone if one in copy.members]
-        if seats:
-            await self._presence.put_out(name, seats, "kicked" if ban is None else "banned")
+    def _ousted(
+        self, decision: Decision, room: Room, copy: RoomCopy, actor: Actor
+    ) -> list[tuple[str, RoomSeat]]:
+        """Return the members whom a decision puts out, with their places."""
+        gone = ousted(decision, room, decision.policy, actor, self._context.now())
+        return [(one, copy.members[one]) for one in gone if one in copy.members]
+
+    async def _eject(
+        self,
+        name: str,
+        decision: Decision,
+        actor: Actor,
+        gone: list[tuple[str, RoomSeat]],
+        last: int,
+    ) -> None:
+        """Put out who came in while it was decided, when `gone` have left with the event `last`.
+
+        All who come in from now on are judged by the new policy. The request is answered already. If this
+        fails, each server puts out its banned members at its next beat.
+        """
+        with suppress(RemoteError):
+            await self._context.watch.reached(name, last)
+            if decision.ban is not None:
+                await self._context.watch.refresh(name)
+            room, copy = self._views.rooms.get(name), self._views.copies.get(name)
+            if room is None or copy is None:
+                return
+            late = [one for one in self._ousted(decision, room, copy, actor) if one not in gone]
+            if late:
+                await self._presence.put_out(name, late, _reason(decision))
 
     def _news(self, decision: Decision, guest: ClientConnection | None) -> Any:
         """Return the news of a decision as JSON values, with the connection that is not told."""
@@ -121,3 +142,8 @@ class Moderating:
             *(self._views.node, guest.number if guest is not None else 0),
             *(news.what, news.sender, news.peer_id, news.key, news.address, news.until, news.text),
         ]
+
+
+def _reason(decision: Decision) -> str:
+    """Return why those leave whom a decision puts out, as in PARTED."""
+    return "kicked" if decision.ban is None else "banned"

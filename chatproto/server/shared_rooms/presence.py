@@ -14,7 +14,14 @@ from twisted.python.failure import Failure
 
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.room import LOBBY, Room
-from chatproto.rooms.shared import MemberEntered, RoomCopy, RoomEvent, RoomSeat, SpokenBy
+from chatproto.rooms.shared import (
+    MemberEntered,
+    PolicyChanged,
+    RoomCopy,
+    RoomEvent,
+    RoomSeat,
+    SpokenBy,
+)
 from chatproto.rooms.shared_store import Conflict
 from chatproto.server.shared_rooms.events import RoomEvents
 from chatproto.server.shared_rooms.views import Asker, RoomsContext
@@ -140,11 +147,11 @@ class RoomPresence:
             stays = self._views.plain.items() if name == LOBBY else ()
             for client_id in [one for one, there in stays if there and one not in copy.members]:
                 await self._enter_again(name, client_id, self._views.plain_seat())
-            gone = [
-                (client_id, seat)
-                for client_id, seat in copy.members.items()
-                if self._is_unwanted(name, client_id, seat)
-            ]
+            mine = [pair for pair in copy.members.items() if self._views.is_own(pair[1].node)]
+            banned = [pair for pair in mine if self._is_banned(copy, *pair)]
+            if banned:
+                await self.put_out(name, banned, "banned")
+            gone = [pair for pair in mine if pair not in banned and self._is_unwanted(name, *pair)]
             if gone:
                 await self.put_out(name, gone, "")
 
@@ -225,6 +232,8 @@ class RoomPresence:
         again = self._events.happened(copy, event)
         if again is not None:
             self.start(self._enter_again(name, *again), name)
+        if isinstance(event, PolicyChanged):
+            self.doubt(name)  # the server that has banned somebody may end before it puts all out
         if isinstance(event, MemberEntered) and self._is_unwanted(
             name, event.client_id, event.seat
         ):
@@ -321,7 +330,7 @@ class RoomPresence:
         self._events.tell_parted(asker, room.name)
 
     def _is_banned(self, copy: RoomCopy, client_id: str, seat: RoomSeat) -> bool:
-        return copy.policy.is_banned(client_id, seat.key, seat.host, self._context.now())
+        return copy.policy.holds_back(client_id, seat.key, seat.host, self._context.now())
 
     async def _restore_plain(self, room: str) -> None:
         """Have those in bare text at this server in the lobby again."""

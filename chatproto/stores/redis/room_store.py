@@ -135,13 +135,17 @@ class RedisRooms:
         news: Any,
         now: float,
         by: tuple[str, RoomSeat] | None = None,
-    ) -> int:
-        """Replace the policy of `copy`, and publish `news` (JSON values); return the number of the event.
+        gone: Iterable[tuple[str, RoomSeat]] = (),
+        reason: str = "",
+    ) -> tuple[int, int]:
+        """Replace the policy of `copy`, and publish `news` (JSON values); put `gone` out in the same step.
 
         With the policy that it has, only the news is published. `by`: the member who wants it, with its
-        place. Raises: Conflict: also if it has that place no more.
+        place. `gone`: members, unless others have their ids by now. Returns: the number of the event, and
+        that of the last event of those who have left. Raises: Conflict: also if `by` has that place no more.
         """
-        return await self._change(policy, copy.unknown, copy.policy.version, news, now, by=by)
+        version, out = copy.policy.version, _written_out(gone, reason)
+        return await self._change(policy, copy.unknown, version, news, now, by=by, out=out)
 
     async def _change(
         self,
@@ -152,24 +156,27 @@ class RedisRooms:
         now: float,
         last: int = 0,
         by: tuple[str, RoomSeat] | None = None,
-    ) -> int:
+        out: Sequence[str] = (),
+    ) -> tuple[int, int]:
         key = room_key(policy.name)
         fields = written_policy(policy, unknown) if policy.version != version else None
         data = "" if fields is None else json.dumps(fields, separators=(",", ":"))
         body = json.dumps([fields, news], separators=(",", ":"))
         told = "" if news is None else json.dumps([None, news], separators=(",", ":"))
-        event = await self._client.once(
+        found = await self._client.once(
             POLICY,
-            (key, LISTING, USED, self._token(key), f"{key}:e", f"{key}:m"),
+            (key, f"{key}:m", USED, f"{key}:e", self._token(key), LISTING),
             (
-                *(self._channels, str(version), policy.name, data),
-                *(str(last or next_number(0, now)), str(now), str(int(policy.is_open)), body, told),
+                *(self._channels, str(now), policy.name, str(version), data),
+                *(str(last or next_number(0, now)), str(int(policy.is_open)), body, told),
                 *(("", "") if by is None else (by[0], write_seat(by[1]))),
+                *out,
             ),
         )
+        event, _, left = found.partition(" ")
         number = _event(event)
         await self._client.confirmed()
-        return number
+        return number, number + int(left)
 
     async def say(
         self,
@@ -237,8 +244,7 @@ class RedisRooms:
         Returns: how many have left, and the number of the last event.
         """
         key = room_key(name)
-        why = json.dumps([reason], separators=(",", ":"))
-        each = [word for who, seat in gone for word in (who, write_seat(seat), why)]
+        each = _written_out(gone, reason)
         keys = (key, f"{key}:m", USED, f"{key}:e")
         left, event = await self._client.once(LEAVE, keys, (self._channels, str(now), name, *each))
         return int(left), int(event)
@@ -401,6 +407,12 @@ class RedisRooms:
 
     def _token(self, key: str) -> str:
         return f"{key}:t:{self._new_token()}"
+
+
+def _written_out(gone: Iterable[tuple[str, RoomSeat]], reason: str) -> list[str]:
+    """Return members that are to be put out as the scripts take them: id, member, reason of each."""
+    why = json.dumps([reason], separators=(",", ":"))
+    return [word for who, seat in gone for word in (who, write_seat(seat), why)]
 
 
 def _event(found: Any) -> int:

@@ -47,6 +47,35 @@ end
 Entries are numbered, so that the reader sees when one was trimmed before it was read.
 """
 
+_PUT_OUT = """
+local function put_out(first)
+  local gone = 0
+  for n = first, #ARGV, 3 do
+    if redis.call('HGET', KEYS[2], ARGV[n]) == ARGV[n + 1] then
+      redis.call('HDEL', KEYS[2], ARGV[n])
+      local event = redis.call('HINCRBY', KEYS[1], 'event', 1)
+      local text = event .. ' left ' .. ARGV[n] .. ' ' .. ARGV[n + 2]
+      redis.call('PUBLISH', ARGV[1] .. KEYS[1], text)
+      if ARGV[n + 2] ~= '[""]' then
+        redis.call('RPUSH', KEYS[4], text)
+        redis.call('LTRIM', KEYS[4], -100, -1)
+      end
+      gone = gone + 1
+    end
+  end
+  if gone > 0 and redis.call('HLEN', KEYS[2]) == 0 then
+    redis.pcall('ZADD', KEYS[3], ARGV[2], ARGV[3])
+  end
+  return gone
+end
+"""
+"""Remove members from a room, if they are the ones that are meant; a second time does nothing.
+
+KEYS begin with: room, members, rooms by use, what was told. ARGV begin with: what channels begin with, time,
+name in the rooms by use. From the argument `first` on, for each: id, member, reason as JSON. Returns how
+many have left.
+"""
+
 COMMIT = _script(
     _SEND
     + """
@@ -226,68 +255,59 @@ member, most members, name in the rooms by use, node of the member, and the memb
 place or the node was given up; -1 if it is full.
 """
 
-LEAVE = _script("""
-local gone = 0
-for n = 4, #ARGV, 3 do
-  local found = redis.call('HGET', KEYS[2], ARGV[n])
-  if found and found == ARGV[n + 1] then
-    redis.call('HDEL', KEYS[2], ARGV[n])
-    local event = redis.call('HINCRBY', KEYS[1], 'event', 1)
-    local text = event .. ' left ' .. ARGV[n] .. ' ' .. ARGV[n + 2]
-    redis.call('PUBLISH', ARGV[1] .. KEYS[1], text)
-    if ARGV[n + 2] ~= '[""]' then
-      redis.call('RPUSH', KEYS[4], text)
-      redis.call('LTRIM', KEYS[4], -100, -1)
-    end
-    gone = gone + 1
-  end
-end
-if gone > 0 and redis.call('HLEN', KEYS[2]) == 0 then
-  redis.pcall('ZADD', KEYS[3], ARGV[2], ARGV[3])
-end
+LEAVE = _script(
+    _PUT_OUT
+    + """
+local gone = put_out(4)
 return {gone, redis.call('HGET', KEYS[1], 'event') or 0}
-""")
-"""Remove members from a room, if they are the ones that are meant; a second time does nothing.
+"""
+)
+"""Remove members from a room; a second time does nothing.
 
 KEYS: room, members, rooms by use, what was told. ARGV: what channels begin with, time, name in the rooms by
 use, then for each: id, member, reason as JSON. Returns how many have left, and the number of the last event.
 """
 
-POLICY = _script("""
-local token = redis.call('GET', KEYS[4])
+POLICY = _script(
+    _PUT_OUT
+    + """
+local token = redis.call('GET', KEYS[5])
 if token then return token end
 local version = redis.call('HGET', KEYS[1], 'version')
-if (version or '0') ~= ARGV[2] then return '0' end
-if ARGV[11] ~= '' and redis.call('HGET', KEYS[6], ARGV[10]) ~= ARGV[11] then return '0' end
-if ARGV[4] == '' then
-  version = ARGV[2]
+if (version or '0') ~= ARGV[4] then return '0' end
+if ARGV[11] ~= '' and redis.call('HGET', KEYS[2], ARGV[10]) ~= ARGV[11] then return '0' end
+if ARGV[5] == '' then
+  version = ARGV[4]
 else
-  version = string.format('%.0f', ARGV[2] + 1)
-  redis.call('HSET', KEYS[1], 'version', version, 'policy', ARGV[4])
-  redis.call('HSETNX', KEYS[1], 'last', ARGV[5])
-  redis.pcall('ZADD', KEYS[3], 'NX', ARGV[6], ARGV[3])
+  version = string.format('%.0f', ARGV[4] + 1)
+  redis.call('HSET', KEYS[1], 'version', version, 'policy', ARGV[5])
+  redis.call('HSETNX', KEYS[1], 'last', ARGV[6])
+  redis.pcall('ZADD', KEYS[3], 'NX', ARGV[2], ARGV[3])
   if ARGV[7] == '1' then
-    redis.pcall('ZADD', KEYS[2], 0, ARGV[3])
+    redis.pcall('ZADD', KEYS[6], 0, ARGV[3])
   else
-    redis.pcall('ZREM', KEYS[2], ARGV[3])
+    redis.pcall('ZREM', KEYS[6], ARGV[3])
   end
 end
 local event = redis.call('HINCRBY', KEYS[1], 'event', 1)
 redis.call('PUBLISH', ARGV[1] .. KEYS[1], event .. ' policy ' .. version .. ' ' .. ARGV[8])
 if ARGV[9] ~= '' then
-  redis.call('RPUSH', KEYS[5], event .. ' policy ' .. version .. ' ' .. ARGV[9])
-  redis.call('LTRIM', KEYS[5], -100, -1)
+  redis.call('RPUSH', KEYS[4], event .. ' policy ' .. version .. ' ' .. ARGV[9])
+  redis.call('LTRIM', KEYS[4], -100, -1)
 end
-redis.call('SET', KEYS[4], event, 'EX', 60)
-return event
-""")
-"""Replace the policy of a room, or make a room (version 0), and tell its members.
+local result = event .. ' ' .. put_out(12)
+redis.call('SET', KEYS[5], result, 'EX', 60)
+return result
+"""
+)
+"""Replace the policy of a room, or make a room (version 0), tell its members, and put some of them out.
 
-KEYS: room, listing of open rooms, rooms by use, token, what was told, members. ARGV: what channels begin
-with, version, name in the listing, policy ("": as it is), first number of a new room, time, 1 for an open
+KEYS: room, members, rooms by use, what was told, token, listing of open rooms. ARGV: what channels begin
+with, time, name in the listing, version, policy ("": as it is), first number of a new room, 1 for an open
 room, policy and news as JSON, the news alone ("": nothing that members are told), id and member who wants
-it ("": is not looked at). Returns the number of the event, or 0 for a conflict, also if that one is no
-member any more.
+it ("": is not looked at), then for each who is put out: id, member, reason as JSON. Returns the number of
+the event, and how many have left after it, each with the next number; 0 for a conflict, also if the one
+who wants it is no member any more.
 """
 
 READ = _script("""

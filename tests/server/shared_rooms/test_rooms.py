@@ -12,6 +12,7 @@ from twisted.internet import reactor
 
 from chatproto.directory.registrations import ClientConnection
 from chatproto.net.receivers import StrictReceiver
+from chatproto.rooms.policy import BanRecord
 from chatproto.rooms.room import LOBBY
 from chatproto.rooms.shared import OwnNode
 from chatproto.server.room_delivery import RoomDelivery
@@ -25,7 +26,7 @@ from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.classic import Sender
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS
 from tests.contracts.names import key
 from tests.stores.redis.case import RedisCase
@@ -456,6 +457,58 @@ class TroubleTests(SharedRoomsCase):
         self.assertEqual([one.reason for one in bob.of(bcp2_rooms.Parted)], ["banned"])
         self.assertEqual((await bob.answer(bcp2_rooms.Join, TEA)).status, 403)
         self.assertEqual((await alice.answer(bcp2_rooms.Names, TEA)).count, 1)
+
+    async def test_a_server_puts_out_whom_one_has_banned_that_ended_then(self) -> None:
+        alice, bob = await self.people()
+        copy = bob.server.watch.find(TEA)
+        assert copy is not None
+        ended = RedisRooms(await self.client(), 0, self.limits, self.new_token)
+        policy = copy.policy.with_ban(BanRecord("key", key(2)), 0.0, 10)
+        await ended.change(copy, policy, None, 0.0)
+        await self.until(lambda: policy.version == copy.policy.version)
+        await bob.server.beats.beat()
+        for each in (alice, bob):
+            await self.until(lambda each=each: bool(each.of(bcp2_rooms.Parted)))  # type: ignore[misc]  # bound now
+            [parted] = each.of(bcp2_rooms.Parted)
+            self.assertEqual((parted.peer_id, parted.reason), ("bob", "banned"))
+
+    async def test_a_kick_is_one_step(self) -> None:
+        alice, bob = await self.people()
+
+        async def leave(*_: Any) -> tuple[int, int]:
+            raise StoreTrouble("away")
+
+        self.patch(alice.server.shared._context.store, "leave", leave)
+        cseq = alice.ask(bcp2_rooms.Kick, TEA, "bob")
+        await self.until(lambda: bool(bob.of(bcp2_rooms.Parted)))
+        self.assertEqual((await alice.answer(bcp2_rooms.Names, TEA)).count, 1)
+        answers = [one for one in alice.got if getattr(one, "cseq", None) == cseq]
+        self.assertEqual(answers, [bcp2_rooms.KickAck(cseq, TEA)])
+
+    async def test_a_ban_that_was_acknowledged_is_not_refused_then(self) -> None:
+        alice, _ = await self.people()
+
+        async def refresh(_: str) -> None:
+            raise StoreTrouble("the room is watched no more")
+
+        self.patch(alice.server.watch, "refresh", refresh)
+        cseq = alice.ask(bcp2_rooms.Ban, TEA, key=key(3))
+        self.assertEqual((await alice.answer(bcp2_rooms.Names, TEA)).count, 2)
+        answers = [one for one in alice.got if getattr(one, "cseq", None) == cseq]
+        self.assertEqual(answers, [bcp2_rooms.BanAck(cseq, TEA, True)])
+
+    async def test_an_operator_with_a_banned_address_stays_when_its_server_comes_in_again(
+        self,
+    ) -> None:
+        alice, bob = await self.people()
+        await alice.answer(bcp2_rooms.Ban, TEA, address=bob.visitor.host)
+        await self.until(lambda: bool(bob.of(bcp2_rooms.Parted)))
+        await alice.answer(bcp2_rooms.Op, TEA, "bob")
+        self.assertIsInstance(await bob.answer(bcp2_rooms.Join, TEA), bcp2_rooms.JoinAck)
+        bob.server.shared.come_in_again()
+        await bob.server.beats.beat()
+        await bob.answer(bcp2_rooms.Say, TEA, "still here")
+        self.assertEqual(len(bob.of(bcp2_rooms.Parted)), 1)
 
     async def test_members_of_a_server_that_nobody_saw_go_are_put_out(self) -> None:
         alice, bob = await self.people()

@@ -199,7 +199,7 @@ class SharedRoomTests(WatchCase):
         for each in work:
             each.addErrback(lambda failure: failure.trap(Conflict))
         found = await gatherResults(work)
-        self.assertEqual({type(one) for one in found}, {int, type(Conflict)})
+        self.assertEqual({type(one) for one in found}, {tuple, type(Conflict)})
         await self.until(lambda: self.agreed(one, other) and one.of(PolicyChanged) != [])
 
     async def test_unknown_fields_of_a_newer_server_stay(self) -> None:
@@ -257,6 +257,24 @@ class SharedRoomTests(WatchCase):
         self.assertEqual([each.reason for each in one.of(MemberLeft)], ["tired"])
         self.assertEqual(await one.rooms.unused(10.0, 5), [TEA])
         self.assertEqual(await one.rooms.listed("", 5), [TEA])
+
+    async def test_a_change_puts_out_those_who_have_the_place_that_is_meant(self) -> None:
+        one, other = await self.several()
+        for who in ("alice", "bob"):
+            event = await one.enter(who)
+        policy, gone = RoomPolicy(TEA, KEY, version=1), [("alice", one.seat())]
+        copy = RoomCopy((await one.rooms.read(TEA))[0])
+        found = await one.rooms.change(
+            copy, policy.changed(topic="x"), ["x"], 9.0, gone=[*gone, ("bob", other.seat())]
+        )
+        self.assertEqual(found, (event + 1, event + 2))
+        await self.until(lambda: self.agreed(one, other) and bool(other.of(MemberLeft)))
+        self.assertEqual([type(each) for each in other.told[-2:]], [PolicyChanged, MemberLeft])
+        self.assertEqual([each.client_id for each in other.of(MemberLeft)], ["alice"])
+        self.assertEqual(await one.rooms.unused(10.0, 5), [])
+        copy = RoomCopy((await one.rooms.read(TEA))[0])
+        await one.rooms.change(copy, copy.policy, None, 9.0, gone=[("bob", one.seat())])
+        self.assertEqual(await one.rooms.unused(10.0, 5), [TEA])
 
     async def test_an_unused_room_is_forgotten_unless_somebody_is_in_it(self) -> None:
         one, other = await self.several()
