@@ -38,6 +38,12 @@ from tests.stores.redis.lossy import Lossy
 TEA = "#tea"
 KEY = "sha256:OWNER"
 ROOM = "chatproto:{r:#tea}"
+UNPUBLISHED = """
+local number = redis.call('HINCRBY', KEYS[1], 'last', 1)
+redis.call('XADD', KEYS[2], number .. '-0', 'b', ARGV[1])
+return redis.call('HINCRBY', KEYS[1], 'event', 1)
+"""
+"""Say a line, and publish nothing. KEYS: room, stream. ARGV: line."""
 
 
 class OneServer:
@@ -443,12 +449,10 @@ class LostTests(WatchCase):
         await self.until(lambda: self.agreed(*servers))
 
     async def unpublished(self, text: str) -> None:
-        """Change the room as SAY does, with a publish that is lost."""
+        """Change the room as SAY does, in one step, with a publish that is lost."""
         line = write_line("bob", 5.0, text, SpokenBy("elsewhere", 1, 7))
         client = await self.client()
-        last = await self.ask(client, "HINCRBY", ROOM, "last", "1")
-        await self.ask(client, "XADD", f"{ROOM}:s", f"{last}-0", "b", line)
-        await self.ask(client, "HINCRBY", ROOM, "event", "1")
+        await self.ask(client, "EVAL", UNPUBLISHED, "2", ROOM, f"{ROOM}:s", line)
 
 
 class NodeTests(WatchCase):
