@@ -62,6 +62,9 @@ class Joining:
             copy = await self._opened(message, asker)
             if asker.gone:
                 return
+            if visitor.client_id != client_id:
+                # A newer connection has registered the id, and may be in the room with it.
+                raise RemoteError(401, "register first")
             self._check_secret(copy, message, asker)
             host, secret, now = visitor.host, message.secret, self._context.now()
             copy.policy.check_entry(client_id, visitor.key, host, secret, now)

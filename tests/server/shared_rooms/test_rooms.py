@@ -349,6 +349,28 @@ class SharedRoomsTests(SharedRoomsCase):
         names = await bob.answer(bcp2_rooms.Names, TEA)
         self.assertEqual([one.id for one in names.members], ["alice", "bob"])
 
+    async def test_a_connection_that_was_replaced_while_it_joins_takes_nobodys_place(self) -> None:
+        alice, bob = await self.people()
+        server = bob.server
+        old, new = server.person("carol", 3), server.person("carol", 3)
+        store = server.shared._context.store
+        enter = store.enter
+
+        async def late(*place: Any) -> int:
+            """Have the directory give the id to the new connection, which joins first."""
+            self.patch(store, "enter", enter)
+            old.visitor.client_id = None
+            self.assertIsInstance(await new.answer(bcp2_rooms.Join, TEA), bcp2_rooms.JoinAck)
+            return await enter(*place)
+
+        self.patch(store, "enter", late)
+        refused = await old.answer(bcp2_rooms.Join, TEA)
+        self.assertEqual(refused.status, 401)
+        server.shared.gone(old.visitor)
+        await alice.answer(bcp2_rooms.Say, TEA, "hello")
+        await self.until(lambda: bool(new.of(bcp2_rooms.Said)))
+        self.assertEqual((await new.answer(bcp2_rooms.Names, TEA)).count, 3)
+
     async def test_an_operator_moderates_the_lobby_in_bare_text_at_all_servers(self) -> None:
         one, other = await self.servers()
         for server, name in ((one, "guest-1"), (other, "guest-2")):

@@ -29,6 +29,9 @@ from tests.simulation.shared.redis_host import HOST, PORT
 if TYPE_CHECKING:
     from tests.simulation.shared.world import SharedPerson, SharedWorld
 
+LINGERING = 0.5
+"""Seconds until a connection that was replaced has ended."""
+
 
 class SharedServer:
     """One life of a server. What it is built of is what `cli/sharing.py` puts together."""
@@ -113,6 +116,12 @@ class Visit:
         self.world.trace.add(self.name, "asks", message)
         self.world.books.asked(self, message)
         self.server.rooms.ask(message, self.visitor)
+
+    def replaced(self) -> None:
+        """Lose the id to a newer connection to this server, as its directory does; the end comes soon."""
+        self.world.trace.add(self.name, "is replaced")
+        self.visitor.client_id = None
+        self.server.reactor.callLater(LINGERING, self.leave)
 
     def leave(self) -> None:
         """End the connection."""

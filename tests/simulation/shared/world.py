@@ -113,6 +113,9 @@ class SharedWorld:
         if not server.reactor.dead:
             if person.visit is not None:
                 person.visit.leave()
+            for visit in tuple(server.visits.values()):
+                if visit.person is person:
+                    visit.replaced()
             person.visit = Visit(self, person, server)
             self._visits.append(person.visit)
             person.visit.ask(bcp2_rooms.Join, HALL)
