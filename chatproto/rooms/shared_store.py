@@ -126,6 +126,9 @@ class SharedRoomStore(Protocol):
     async def reserve(self, owner: str, name: str, most: int, now: float) -> bool:
         """Reserve one of `most` rooms of an owner; False if it has as many."""
 
+    async def release(self, owner: str, before: float) -> None:
+        """Take back an owner's reservations from before `before` of rooms that it does not have."""
+
     async def owned(self, owner: str) -> list[str]:
         """Return the names of the rooms that an owner has reserved."""
 

@@ -20,6 +20,8 @@ from chatproto.wire.errors import RemoteError, Unreadable
 
 EXAMINED = 64
 """Unused rooms that are looked at for one that can be forgotten."""
+UNMADE = 60.0
+"""Seconds after which a reservation whose room was not made is nobody's: its request has ended."""
 
 
 class Joining:
@@ -105,15 +107,26 @@ class Joining:
         if found is not None:
             return found
         self._guard.count_new(visitor.host, self._context.clock.seconds())
-        most = self._context.limits.rooms_per_owner
-        if not await self._context.store.reserve(visitor.key, name, most, now):
-            raise RemoteError(413, "too many rooms of one key")
+        await self._reserve(visitor.key, name, now)
         if await self._context.store.count() >= self._context.limits.rooms:
             await self._make_room(visitor.key, now)
         secret = hashed(name, message.secret)
         return await self._presence.created(
             RoomPolicy(name, visitor.key, secret=secret, used=now, version=1), now
         )
+
+    async def _reserve(self, key: str, name: str, now: float) -> None:
+        """Reserve one of the rooms that `key` may own. Raises RemoteError 413 if it has as many.
+
+        A reservation ends after a minute if its room was not made: the request was refused, or its server
+        has ended.
+        """
+        store, most = self._context.store, self._context.limits.rooms_per_owner
+        if await store.reserve(key, name, most, now):
+            return
+        await store.release(key, now - UNMADE)
+        if not await store.reserve(key, name, most, now):
+            raise RemoteError(413, "too many rooms of one key")
 
     async def _make_room(self, key: str, now: float) -> None:
         """Forget an unused room that is the key's, or in which nothing was said.

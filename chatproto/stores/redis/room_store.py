@@ -42,6 +42,7 @@ from chatproto.stores.redis.scripts import (
     LEAVE,
     POLICY,
     READ,
+    RELEASE,
     RESERVE,
     SAY,
 )
@@ -279,14 +280,35 @@ class RedisRooms:
 
     async def reserve(self, owner: str, name: str, most: int, now: float) -> bool:
         """Reserve one of `most` rooms of an owner; False if it has as many."""
-        found = await self._client.run(
-            RESERVE, (f"chatproto:{{k:{owner}}}",), (f"r:{fold(name)}", str(most), f"{now} {name}")
-        )
-        return bool(found)
+        words = f"r:{fold(name)}", str(most), f"{now} {name}"
+        return bool(await self._client.run(RESERVE, (_count_key(owner),), words))
+
+    async def release(self, owner: str, before: float) -> None:
+        """Take back an owner's reservations from before `before` of rooms that it does not have."""
+        key = _count_key(owner)
+        found = await self._client.ask("HGETALL", key)
+        for item, entry in zip(found[::2], found[1::2], strict=True):
+            if not isinstance(entry, str):
+                continue
+            since, _, name = entry.partition(" ")
+            if _is_before(since, before) and not await self._has(owner, name):
+                await self._client.run(RELEASE, (key,), (item, entry))
+
+    async def _has(self, owner: str, name: str) -> bool:
+        """Return True if there is a room of `owner`, or one that cannot be read."""
+        try:
+            state, _ = await self.read(name)
+        except Unreadable:
+            return True
+        except RemoteError as error:
+            if error.status not in (404, 409):
+                raise
+            return False
+        return state.policy.owner == owner
 
     async def owned(self, owner: str) -> list[str]:
         """Return the names of the rooms that an owner has reserved."""
-        found = await self._client.ask("HVALS", f"chatproto:{{k:{owner}}}")
+        found = await self._client.ask("HVALS", _count_key(owner))
         return [one.partition(" ")[2] for one in found if isinstance(one, str)]
 
     async def outlines(self, names: Sequence[str]) -> list[tuple[RoomPolicy, int]]:
@@ -312,6 +334,8 @@ class RedisRooms:
             if not done:
                 failure.raiseException()
         (_, facts), (_, members) = answers
+        if facts[0] is None:
+            return None  # it was reserved and never made, or is forgotten since its name was read
         try:
             fields = json.loads(facts[1])
             policy, _ = parsed_policy(name, int(facts[0]), fields)
@@ -323,7 +347,7 @@ class RedisRooms:
     async def forget(self, policy: RoomPolicy) -> bool:
         """Remove a room and its history; False if it has changed, or somebody is in it."""
         key = room_key(policy.name)
-        count = f"chatproto:{{k:{policy.owner}}}"
+        count = _count_key(policy.owner)
         keys = (key, f"{key}:m", f"{key}:s", f"{key}:e", LISTING, USED, count)
         arguments = (str(policy.version), policy.name, f"r:{fold(policy.name)}")
         return bool(await self._client.run(FORGET, keys, arguments))
@@ -407,6 +431,19 @@ class RedisRooms:
 
     def _token(self, key: str) -> str:
         return f"{key}:t:{self._new_token()}"
+
+
+def _count_key(owner: str) -> str:
+    """Return the key of the rooms that `owner` has reserved."""
+    return f"chatproto:{{k:{owner}}}"
+
+
+def _is_before(since: str, before: float) -> bool:
+    """Return True if a reservation was made before `before`, or says no time: no server has written it."""
+    try:
+        return float(since) < before
+    except ValueError:
+        return True
 
 
 def _written_out(gone: Iterable[tuple[str, RoomSeat]], reason: str) -> list[str]:

@@ -325,6 +325,22 @@ class SharedRoomsTests(SharedRoomsCase):
         listed = await bob.answer(bcp2_rooms.Rooms)
         self.assertEqual([each.room for each in listed.rooms], [TEA])
 
+    async def test_a_room_that_could_not_be_made_counts_for_a_minute(self) -> None:
+        self.limits = self.limits.with_values(["rooms=2", "rooms-per-owner=2"])
+        one, other = await self.servers()
+        alice, bob = one.person("alice", 1), other.person("bob", 2)
+        await alice.answer(bcp2_rooms.Join, TEA)
+        await bob.answer(bcp2_rooms.Join, "#bobs")
+        self.assertEqual((await bob.answer(bcp2_rooms.Join, "#more")).status, 503)
+        self.assertEqual((await bob.answer(bcp2_rooms.Join, "#third")).status, 413)
+        await alice.answer(bcp2_rooms.Part, TEA)
+        self.clock.by = 61
+        self.assertIsInstance(await bob.answer(bcp2_rooms.Join, "#third"), bcp2_rooms.JoinAck)
+        self.clock.by = 122
+        self.assertEqual((await bob.answer(bcp2_rooms.Join, "#fourth")).status, 413)
+        rooms = await bob.answer(bcp2_rooms.Rooms)
+        self.assertEqual([each.room for each in rooms.rooms], ["#bobs", "#third"])
+
     async def test_old_lines_are_forgotten(self) -> None:
         self.limits = self.limits.with_values(["room-history-age=60"])
         alice, bob = await self.people()

@@ -296,6 +296,19 @@ class SharedRoomTests(WatchCase):
         other.watch.look_again([TEA])
         await self.until(lambda: other.gone == [TEA])
 
+    async def test_reservations_without_a_room_of_the_owner_are_taken_back(self) -> None:
+        one, _ = await self.several()
+        await one.rooms.create(RoomPolicy("#others", "sha256:X", version=1), 9.0)
+        for name, since in ((TEA, 1.0), ("#others", 2.0), ("#never", 3.0), ("#soon", 50.0)):
+            await one.rooms.reserve(KEY, name, 9, since)
+        await self.ask(one.client, "HSET", f"chatproto:{{k:{KEY}}}", "poison", "poison")
+        await one.rooms.release(KEY, 50.0)
+        self.assertEqual(await one.rooms.owned(KEY), [TEA, "#soon"])
+        self.assertEqual(
+            [policy.name for policy, _ in await one.rooms.outlines([TEA, "#soon"])], [TEA]
+        )
+        self.assertEqual(one.client._named, set())
+
     async def test_history_comes_in_pages(self) -> None:
         one, _ = await self.several()
         first = (await one.say("0"))[0]
