@@ -1,4 +1,4 @@
-"""Share what all transfers with one peer need, and run the work of each transfer in order."""
+"""Shared state of all transfers with one peer, and a queue that runs disk jobs in order."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ if TYPE_CHECKING:
 
 
 class TransferOwner(Protocol):
-    """Owner of the transfers: tells the user and has the connection."""
+    """Owner of the transfers: notifies the user and owns the connection."""
 
     def transfer_told(self, transfer: Transfer, text: str) -> None:
-        """Tell the user how `transfer` is now; `text`: one sentence, or ""."""
+        """Show the user the state of `transfer`; `text`: one sentence, or ""."""
 
     def transfer_trouble(self, text: str, path: str = "") -> None:
         """Tell the user that a transfer was not begun, or its record not written.
 
-        Args: text: one sentence. path: what was to be sent, as it was named.
+        Args: text: one sentence. path: file or folder to send, as the user named it.
         """
 
     def transfer_wake(self) -> None:
-        """Note that there is a message to pull."""
+        """Send soon: `Transfers.pull` has a message."""
 
     def transfer_hold(self, held: bool) -> None:
-        """Stop reading from the peer, or go on."""
+        """Stop reading from the peer, or resume."""
 
     def transfer_number(self) -> int:
-        """Return a number that no other transfer of this program has."""
+        """Return a number that is unique among the transfers of this program."""
 
 
 class DiskWorker(Protocol):
-    """Worker for jobs that wait for the disk."""
+    """Worker that runs blocking disk jobs in threads."""
 
     def do(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Call `job` in a thread, then `done` with what it returned or raised, where all else runs.
+        """Call `job` in a thread, then `done` in the reactor with its result or exception.
 
-        Neither is called before this has returned.
+        Neither is called before `do` has returned.
         """
 
 
 Work = tuple[Callable[[], Any], Callable[[Any], None] | None, Callable[[BaseException], None]]
-"""A job, and what follows from its result or from its exception."""
+"""A job, a callback for its result, and one for its exception."""
 
 
 class TransferContext:
@@ -72,27 +72,27 @@ class TransferContext:
         self.now = 0.0
         self.connected = False
         self.changed = False
-        """True after a transfer has changed: other transfers may go on, or there is a message to send."""
+        """True after a transfer has changed: another one may start, or a message is queued."""
         self.unwritten = 0
-        """Bytes that were received and not yet handed to the disk, of all transfers."""
+        """Bytes of all transfers that were received and not yet passed to the disk."""
         self.waiting: deque[Bcp2Message] = deque()
         self.settle = settle
         self.hashes = hashes
-        """Hash functions besides SHA-256 that this program has."""
+        """Hash functions besides SHA-256 that this program supports."""
 
     def send(self, message: Bcp2Message) -> None:
-        """Queue `message` to be sent next; without a connection it is dropped."""
+        """Queue `message` for the connection; drop it if there is none."""
         if self.connected:
             self.waiting.append(message)
             self.changed = True
 
 
 class SerialQueue:
-    """Disk work of one transfer, one job after the other."""
+    """Queue that runs the disk jobs of one transfer one after the other."""
 
     def __init__(self, context: TransferContext) -> None:
         self._context = context
-        self._jobs: deque[Work] = deque()  # the first is under way
+        self._jobs: deque[Work] = deque()  # the first one is running
 
     def do(
         self,

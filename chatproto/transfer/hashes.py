@@ -1,4 +1,4 @@
-"""Hash functions that prove a file: SHA-256, which every program has, and BLAKE3 where it is installed."""
+"""Hash functions that verify a file: SHA-256, and BLAKE3 if its package is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ else:
 SHA_256 = "SHA-256"
 BLAKE3 = "BLAKE3"
 OWN: tuple[str, ...] = (BLAKE3,) if IS_INSTALLED else ()
-"""Functions besides SHA-256 that this program has, the quickest first."""
+"""Functions besides SHA-256 that this program supports, the fastest first."""
 
 
 class Hasher:
@@ -31,7 +31,7 @@ class Hasher:
         """Add bytes."""
 
     def digest(self) -> str:
-        """Return the hex digits of all bytes so far, after `blake3:` if they are of BLAKE3."""
+        """Return the hex digest of all bytes so far, with the prefix `blake3:` if it is of BLAKE3."""
         tag = "" if self._name == SHA_256 else BLAKE3_TAG
         return f"{tag}{self._hash.hexdigest()}"
 
@@ -42,10 +42,10 @@ def function_of(digest: str) -> str:
 
 
 def choose(begun: str, common: tuple[str, ...]) -> str:
-    """Return the function for a part.
+    """Return the hash function for a partial file.
 
-    Args: begun: the one that it was begun with, or "". common: those besides SHA-256 that both ends
-    have, the quickest first.
+    Args: begun: function that the part was begun with, or "". common: functions besides SHA-256 that
+    both ends support, the fastest first.
     """
     if begun == SHA_256 or begun in common:
         return begun

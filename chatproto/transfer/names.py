@@ -1,7 +1,7 @@
 """Make names from peers safe to use below the download folder.
 
-A safe name is one component: it leads nowhere, hides nothing, means nothing to a shell, a terminal or
-another system, and leaves room for a suffix of ours.
+A safe name is one path component. It cannot leave the folder, is not hidden, has no characters that are
+special to a shell, a terminal or another system, and leaves room for a suffix.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import unicodedata
 from collections.abc import Callable, Iterable
 
 NAME_BYTES = 240
-"""A safe name has at most so many bytes of UTF-8; file systems allow 255, and `.part` follows."""
+"""Bytes of UTF-8 of a safe name; file systems allow 255, and `.part` is appended."""
 SUFFIX_BYTES = 24
-"""Bytes after the last dot that are kept whole when a name is cut."""
+"""Bytes of a suffix that is preserved when a long name is cut."""
 DEPTH = 32
-"""A file lies at most so many folders deep; what would lie deeper lies in the last of them."""
+"""Levels of folders below the download folder; deeper files are put into the last level."""
 NAMELESS = "file"
-"""The name of what has none left."""
+"""Name for a file whose name has no safe characters."""
 PART = ".part"
-"""Follows the name of what is not whole yet."""
+"""Suffix of an unfinished file."""
 
 _SEPARATORS = re.compile(r"[/\\]")
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
-"""Characters that end a line, that a terminal obeys, or that no name on another system may have."""
+"""Line ends, terminal control characters, and characters that other systems forbid in names."""
 _DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE
 )
@@ -31,11 +31,11 @@ _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
-"""Characters that show nothing; format characters are found by their Unicode category."""
+"""Invisible characters; format characters are found by their Unicode category."""
 
 
 def safe_name(text: str) -> str:
-    """The last component of `text` as a safe name; safe already, it stays as it is."""
+    """Return the last component of `text` as a safe name; a safe name is returned unchanged."""
     name = _SEPARATORS.split(text.rstrip("/\\"))[-1]
     while (once := _cleaned(name)) != name:
         name = once
@@ -64,7 +64,7 @@ def _joined(stem: str, suffix: str, most: int) -> str:
 
 
 def numbered(name: str, number: int) -> str:
-    """A safe name like `name` with a number: `stem (2).ending`, no longer than a name may be."""
+    """Return `name` with a number, as `stem (2).suffix`, of at most `NAME_BYTES`."""
     stem, suffix = split_suffix(name)
     return _joined(stem, f" ({number}){suffix}", NAME_BYTES)
 
@@ -83,12 +83,12 @@ def split_suffix(name: str) -> tuple[str, str]:
 
 
 def folded(name: str) -> str:
-    """Fold a name so that names which some file system takes for the same become equal."""
+    """Fold a name so that names that any file system treats as equal become equal."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def free_name(name: str, taken: Callable[[str], bool]) -> str:
-    """`name`, or the first of `stem (2).ending`, `stem (3).ending` and so on that is not `taken`."""
+    """Return `name`, or the first of `stem (2).suffix`, `stem (3).suffix` and so on that is not `taken`."""
     found, number = name, 1
     while taken(found):
         number += 1
@@ -99,8 +99,8 @@ def free_name(name: str, taken: Callable[[str], bool]) -> str:
 class _Level:
     """Names in use in one folder.
 
-    `taken`: the names, folded. `folders`: sub-folders by the name that the sender gives them.
-    `numbers`: the last number that was added to a name, by name.
+    `taken`: the folded names. `folders`: sub-folders by the sender's name for them.
+    `numbers`: last number that was appended to each name.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class _Level:
 
     def name(self, text: str) -> str:
         wanted = safe_name(text)
-        # So that a thousand files of one name do not take a million looks.
+        # Starts at the last number: a thousand equal names would take a million lookups.
         number = self.numbers.get(folded(wanted), 1)
         found = wanted if number == 1 else numbered(wanted, number)
         while folded(found) in self.taken:
@@ -127,10 +127,10 @@ class _Level:
 
 
 def safe_paths(paths: Iterable[str]) -> list[tuple[str, ...]]:
-    """Paths below a folder, each as its safe components, no two the same on any system.
+    """Return each path as a tuple of safe components; no two are equal on any file system.
 
-    What came in one folder stays in one folder. Empty components, `.` and `..` lead nowhere and are
-    left out. The same paths in the same order give the same result, and safe ones stay as they are.
+    Files of one folder stay in one folder. Empty components, `.` and `..` are left out. The same paths in
+    the same order give the same result, and safe paths are unchanged.
     """
     top = _Level()
     safe = []

@@ -11,15 +11,15 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.values import value_class
 
 LISTED = 64
-"""Bytes that a file in a list counts besides its path."""
+"""Bytes of memory that a file in a list is estimated to take besides its path."""
 
 
 @value_class
 class FileOffer:
     """A file or a folder of `size` bytes in all.
 
-    `modified`: a moment as on the wire, that of the newest file. `type`: media type, or `FOLDER`.
-    `files`: of a folder, `(size, path)` of each file.
+    `modified`: date of the newest file, as on the wire. `type`: media type, or `FOLDER`.
+    `files`: for a folder, `(size, path)` of each file.
     """
 
     name: str
@@ -35,12 +35,12 @@ class FileOffer:
 
 
 def folder_offer(name: str, modified: str, files: tuple[Listed, ...]) -> FileOffer:
-    """Make the offer of a folder."""
+    """Return the offer of a folder with these files."""
     return FileOffer(name, sum(size for size, _ in files), modified, FOLDER, files)
 
 
 def to_wire(id: int, offer: FileOffer, hashes: tuple[str, ...] = ()) -> wire.Offer:
-    """The message that offers it; `hashes`: functions besides SHA-256 that may prove it."""
+    """Return the OFFER message; `hashes`: supported hash functions besides SHA-256."""
     return wire.Offer(id, offer.name, offer.size, offer.modified, offer.type, offer.files, hashes)
 
 
@@ -61,7 +61,7 @@ def from_wire(message: wire.Offer) -> FileOffer:
 
 
 def safe_files(files: tuple[Listed, ...]) -> tuple[Listed, ...]:
-    """The same list with safe paths."""
+    """Return the list with safe paths."""
     paths = safe_paths(path for _, path in files)
     return tuple((size, "/".join(path)) for (size, _), path in zip(files, paths, strict=True))
 
@@ -72,12 +72,12 @@ def list_bytes(files: tuple[Listed, ...]) -> int:
 
 
 def same_content(one: FileOffer, other: FileOffer) -> bool:
-    """Return True if a part of `one` may be the beginning of `other`."""
+    """Return True if a stored part of `one` may be resumed as `other`."""
     return one.name == other.name and one.type == other.type and one.files == other.files
 
 
 def written_date(nanoseconds: int) -> str:
-    """A moment since the epoch as RFC 3339 in UTC; one that the calendar lacks is the epoch itself."""
+    """Return nanoseconds since the epoch as an RFC 3339 date in UTC; the epoch if it is out of range."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     try:
         moment = datetime.fromtimestamp(seconds, UTC)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import deque
 
 SPAN = 5.0
-"""The rate is that of so many last seconds."""
+"""Seconds over which the rate is averaged."""
 
 
 class Progress:
-    """The rate of one transfer, from what it is told of its place from time to time."""
+    """Rate of one transfer, computed from samples of its offset."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
 
     def at(self, now: float, offset: int) -> None:
-        """Note `offset` bytes at `now`; starts over if either goes backwards."""
+        """Add the sample `offset` at `now`; start over if either decreases."""
         if self._seen and (offset < self._seen[-1][1] or now < self._seen[-1][0]):
             self._seen.clear()
         if self._seen and self._seen[-1][0] == now:
@@ -26,14 +26,14 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Bytes a second; 0 where nothing is known."""
+        """Bytes per second; 0 if unknown."""
         if len(self._seen) < 2:
             return 0.0
         (began, start), (ended, end) = self._seen[0], self._seen[-1]
         return (end - start) / (ended - began)
 
     def left(self, size: int) -> float | None:
-        """Seconds until `size` bytes are there, at this rate; None where it cannot be said."""
+        """Return the seconds until `size` bytes are transferred at this rate; None if unknown."""
         if not self._seen or ((missing := size - self._seen[-1][1]) and not self.rate):
             return None
         return missing / self.rate if missing else 0.0

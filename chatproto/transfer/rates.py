@@ -1,4 +1,4 @@
-"""Limit the bytes a second that are sent of files."""
+"""Limit the rate at which files are sent."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ RATE_BURST = 64 * 1024.0
 
 
 def byte_rate(rate: float) -> RateLimiter:
-    """Limit to `rate` bytes a second; 0 is no limit. One limiter may serve many conversations."""
+    """Return a limiter for `rate` bytes per second, 0 for no limit, which all conversations share."""
     return RateLimiter(rate or UNLIMITED, RATE_BURST)
