@@ -424,6 +424,16 @@ class BreakTests(Case):
         self.assertEqual([one.text for one in self.alice.told(Sent)], ["one", "two"])
         self.assertEqual(self.bob.seen(), self.alice.seen())
 
+    def test_what_did_not_arrive_is_said_again_in_its_order(self) -> None:
+        self.both_join()
+        for text in ("one", "two", "three"):
+            self.node.say(text)
+        self.alice.breaks()
+        self.node.say("four")
+        self.alice.comes()
+        self.hall.settle()
+        self.assertEqual(self.bob.texts(), ["one", "two", "three", "four"])
+
     def test_what_is_said_while_the_server_is_away_waits(self) -> None:
         self.both_join()
         self.alice.breaks()
