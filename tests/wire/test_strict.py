@@ -13,8 +13,9 @@ from chatproto.net.receivers import StrictReceiver
 from chatproto.wire import bcp2_common, bcp2_peer, bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.strict import SMALL_PART, encode
+from chatproto.wire.strict import decode as decode_one
 from tests.limits import DEFAULTS, Limits
 from tests.net.library_lines import cut_by_twisted
 from tests.wire.bcp2_samples import AT, MESSAGES, decode
@@ -221,6 +222,15 @@ class LimitTests(SynchronousTestCase):
         self.taken(most + b"x" * 19 + b"\r\n\r\n")
         self.refused(most + b"x" * 20 + b"\r\n\r\n")
 
+    def test_a_block_too_large_is_not_written(self) -> None:
+        limits = replace(DEFAULTS, header_block=64)
+        least = len(encode(bcp2_server.Watch(7, "b"), limits)) - 2  # the empty line is no header
+        longest = "b" * (1 + limits.header_block - least)
+        encode(bcp2_server.Watch(7, longest), limits)
+        with self.assertRaises(LocalError) as raised:
+            encode(bcp2_server.Watch(7, f"{longest}b"), limits)
+        self.assertEqual(raised.exception.status, 413)
+
     def test_a_body_too_large_is_refused_before_it_comes_and_by_its_number(self) -> None:
         self.taken(b"PING\r\nContent-Length: 10\r\n\r\n0123456789")
         self.assertEqual(self.refused(b"PING\r\nCSeq: 7\r\nContent-Length: 11\r\n\r\n"), 7)
@@ -267,3 +277,11 @@ class LimitTests(SynchronousTestCase):
         self.assertTrue(
             all(kept is piece for kept, piece in zip(decoder._parser._parts, pieces, strict=True))
         )
+
+
+class AloneTests(SynchronousTestCase):
+    def test_one_message_is_read_and_nothing_else(self) -> None:
+        ping = encode(bcp2_common.Ping(1))
+        self.assertEqual(decode_one(Sender.CLIENT, ping), bcp2_common.Ping(1))
+        for data in (b"", ping[:-1], ping + b"\r", ping + ping, b"DANCE\r\n\r\n"):
+            self.assertRaises(ValueError, decode_one, Sender.CLIENT, data)
