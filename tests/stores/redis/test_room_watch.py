@@ -7,7 +7,7 @@ from time import time
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import ensureDeferred, gatherResults
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 
 from chatproto.rooms.policy import BanRecord, RoomPolicy
 from chatproto.rooms.shared import (
@@ -383,6 +383,25 @@ class LostTests(WatchCase):
         await self.until(lambda: len(one.texts()) == len(other.texts()) == 5)
         await self.until(lambda: self.agreed(one, other))
         self.assertEqual([each.client_id for each in other.of(MemberLeft)], ["bob"])
+
+    async def test_a_room_that_has_changed_while_it_was_read_is_read_once_more(self) -> None:
+        [one] = await self.several(1)
+        read, reads, held = one.rooms.read, list[str](), Deferred[None]()
+
+        async def slow(name: str, after: int | None = None) -> Any:
+            found = await read(name, after)
+            reads.append(name)
+            if len(reads) == 1:
+                await held
+            return found
+
+        one.rooms.read = slow  # type: ignore[method-assign]
+        one.watch.look_again([TEA])
+        await self.until(lambda: len(reads) == 1)
+        fresh = ensureDeferred(one.watch.refresh(TEA))
+        held.callback(None)
+        await fresh
+        self.assertEqual(len(reads), 2)
 
     async def test_a_half_open_subscription_is_made_anew(self) -> None:
         self.patch(client_module, "PING", 0.1)

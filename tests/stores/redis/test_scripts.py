@@ -6,6 +6,8 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.stores.redis import client as client_module
 from chatproto.stores.redis.beats import EPOCH
@@ -21,6 +23,7 @@ from chatproto.stores.redis.scripts import (
     SAY,
     Script,
 )
+from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.errors import StoreTrouble
 from tests.stores.redis.case import RedisCase
 from tests.stores.redis.lossy import Lossy
@@ -261,3 +264,13 @@ class LostTests(ScriptCase):
         self.assertIn(StoreTrouble, LOST)
         self.assertNotIn(OutcomeUncertain, LOST)
         self.assertIsNotNone(reactor)
+
+
+class StopTests(SynchronousTestCase):
+    def test_nobody_waits_for_a_connection_when_the_client_has_stopped(self) -> None:
+        client = RedisClient(MemoryReactorClock(), RedisUrl("redis://127.0.0.1:6379/0"))
+        client.startService()
+        waiting = Deferred.fromCoroutine(client.there(60.0))
+        self.assertNoResult(waiting)
+        client.stopService()
+        self.successResultOf(waiting)
