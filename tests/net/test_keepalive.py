@@ -63,3 +63,12 @@ class KeepaliveTests(SynchronousTestCase):
         self.alive.stop()
         self.clock.advance(1000)
         self.assertEqual(self.told, ["ask"])
+
+    def test_begun_anew_it_forgets_that_it_has_asked(self) -> None:
+        self.clock.advance(30)
+        self.clock.advance(29)
+        self.alive.start()
+        self.clock.advance(29)
+        self.assertEqual(self.told, ["ask"])
+        self.clock.advance(1)
+        self.assertEqual(self.told, ["ask", "ask"])
