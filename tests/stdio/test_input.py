@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import tempfile
 import termios
 from pathlib import Path
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -223,6 +225,22 @@ class TerminalTests(SynchronousTestCase):
         self.addCleanup(self.heard.input.stop)
         self.heard.input.start()
         self.heard.turn()
+
+    def test_in_the_background_it_is_looked_at_again_after_a_second(self) -> None:
+        def background(fd: int, most: int) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+        os.write(self.ours, b"hello\n")
+        with (
+            mock.patch("os.read", background),
+            mock.patch("chatproto.stdio.input.terminal_is_there", return_value=True),
+        ):
+            self.heard.turn()
+        self.heard.turn(5)
+        self.assertEqual((self.heard.lines, self.heard.ends), ([], 0))
+        self.heard.reactor.rightNow += 1.0
+        self.heard.turn(2)
+        self.assertEqual(self.heard.lines, ["hello"])
 
     def test_a_line_that_it_cuts_is_refused_and_the_next_is_read(self) -> None:
         for size in (TERMINAL_LINE - 1, TERMINAL_LINE, TERMINAL_LINE + 1, 3 * TERMINAL_LINE):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pty
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -223,6 +225,22 @@ class OtherDescriptorTests(SynchronousTestCase):
             self.assertEqual(output.dropped, 2)
             self.successResultOf(output.flush())
             output.close()
+
+    def test_lines_that_a_full_disk_has_lost_are_told_when_it_has_room(self) -> None:
+        def full(fd: int, data: bytes) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with tempfile.TemporaryFile() as file:
+            output = Output(self.reactor, file.fileno())
+            output.write_line("one")
+            output.write_line("two")
+            with mock.patch("os.write", full):
+                self.reactor.turn()
+            output.write_line("three")
+            self.successResultOf(output.flush())
+            output.close()
+            file.seek(0)
+            self.assertEqual(file.read(), b"* 2 lines were not printed\nthree\n")
 
     def test_a_terminal_that_nobody_reads_does_not_hold_us_up(self) -> None:
         master, slave = pty.openpty()
