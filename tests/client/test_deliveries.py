@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.context import Context
-from chatproto.client.deliveries import Deliveries
+from chatproto.client.deliveries import LATEST, Deliveries
 from chatproto.client.outbound_streams import OutboundStreams
+from chatproto.client.server.introducers import Introducer
 from chatproto.client.settings import ClientSettings
 from chatproto.client.trust_store import TrustStore
+from chatproto.directory.client import ServerUnreachable
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import PinFile
 from chatproto.identity.tls import Tls
@@ -29,6 +33,9 @@ class Coming(SynchronousTestCase):
     """Something waits for bob, who is away."""
 
     def setUp(self) -> None:
+        self.begin()
+
+    def begin(self, server: Introducer | None = None) -> None:
         path = Path(self.mktemp())
         path.mkdir()
         self.clock = Clock()
@@ -43,7 +50,7 @@ class Coming(SynchronousTestCase):
         self.people = AddressBook()
         self.called: list[str] = []
         self.deliveries = Deliveries(
-            context, known, self.people, posts, None, lambda key: False, self.deliver
+            context, known, self.people, posts, server, lambda key: False, self.deliver
         )
         self.post.say(MSG, "hello", Wall(0.0))
         self.deliveries.wait_for(BOB, 1)
@@ -79,3 +86,19 @@ class Coming(SynchronousTestCase):
         self.clock.advance(0)
         self.deliveries.came("bob")
         self.assertEqual(self.called, ["bob"])
+
+    def test_asks_a_server_that_does_not_answer_ever_less_often(self) -> None:
+        asked: list[float] = []
+
+        class Away:
+            async def watch(_, client_id: str) -> None:
+                asked.append(self.clock.seconds())
+                raise ServerUnreachable("no connection")
+
+        self.begin(cast(Introducer, Away()))
+        self.clock.pump([1.0] * 3600)
+        waits = [after - before for before, after in pairwise(asked)]
+        self.assertEqual(waits[:9], [2.0 ** (number + 1) for number in range(9)])
+        self.assertEqual(set(waits[9:]), {LATEST})
+        self.deliveries.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from hypothesis import given
@@ -99,6 +100,15 @@ class CallerTests(Case):
         self.assertEqual(self.kept(), ["for dan"])
         [text] = [one for one in self.texts(Notice) if "still queued for" in one]
         self.assertIn("who has another key", text)
+
+    def test_of_texts_for_former_keys_the_latest_are_sent_again(self) -> None:
+        self.begin(replace(DEFAULTS, waiting_messages=3))
+        for number, name in enumerate(("eve", "server", "bob", "eve")):
+            for text in "abc":
+                self.node.msg(f"{text}{number}", "bob")
+            self.node.trust("bob", key_of(name))
+        self.node.resend("bob")
+        self.assertEqual(self.kept(), ["a3", "b3", "c3"])
 
     def test_our_own_key_is_refused(self) -> None:
         mirror = self.called("bob", IDENTITIES["alice"])

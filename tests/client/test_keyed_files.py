@@ -8,7 +8,7 @@ from chatproto.client import files
 from chatproto.client.events import CommandOutput, FileChanged
 from chatproto.transfer import transfers
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.bcp2_files import Cancel, Offer, OfferAck
+from chatproto.wire.bcp2_files import Cancel, Data, Offer, OfferAck
 from chatproto.wire.reasons import FILE_GOES_ON
 from tests.client.keyed_program import Case
 from tests.client.tls_net import DATE, FarPerson
@@ -147,6 +147,26 @@ class PausedTests(Case):
         self.assertEqual(self.paused(), [None])
         self.node.quit()
         self.assertEqual(self.paused(), [None, FILE_GOES_ON(peer="bob")])
+
+
+class HeldTests(Case):
+    """A connection of which nothing is read, because the disk has too much to write."""
+
+    def test_is_read_again_when_it_carries_no_files_any_more(self) -> None:
+        self.patch(transfers, "UNWRITTEN", 5)
+        bob = self.talking()
+        bob.tell(OFFER)
+        self.work()
+        self.node.accept()
+        self.work()
+        [one] = self.node.client.conversations
+        link = one.session.connection
+        for offset in (0, 5):  # the first is being written when the second comes
+            bob.tell(Data(1, offset, b"12345"))
+        self.net.settle()
+        self.assertTrue(link.held)
+        self.node.quit()
+        self.assertFalse(link.held)
 
 
 class UnansweredTests(Case):
