@@ -218,6 +218,15 @@ class FileTests(SynchronousTestCase):
         self.assertIsNone(file.pins.person(NO_SERVER, "bob"))
         self.assertIsNotNone(file.pins.person(HOME, "carol"))
 
+    def test_nor_is_it_when_somebody_is_ignored(self) -> None:
+        self.path.write_text(FILE)
+        file = PinFile(self.path)
+        self.path.write_text(FILE.replace(f"- bob {MALLORY}\n", ""))
+        file.ignore(Ignored("eve", key=MALLORY), on=True)
+        self.assertIsNone(file.pins.person(NO_SERVER, "bob"))
+        self.assertNotIn("bob", self.path.read_text())
+        self.assertIn(f"#ignored {MALLORY} eve\n", self.path.read_text())
+
     def test_a_file_that_was_damaged_meanwhile_is_left_alone(self) -> None:
         self.path.write_text(FILE)
         file = PinFile(self.path)
