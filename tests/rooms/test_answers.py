@@ -116,6 +116,14 @@ class InAndOut(Rooms):
         self.does(self.bob, bcp2_rooms.Join(3, "#tea"))
         self.assertEqual(self.names(), [Occupant("bob", "owner")])
 
+    def test_the_week_begins_when_the_last_one_leaves(self) -> None:
+        week = 7 * 86400.0
+        self.now += week
+        for person in self.people:
+            self.does(person, bcp2_rooms.Part(2, "#tea"))
+        self.rooms.due(self.now + week)
+        self.assertEqual([room.name for room in self.store.rooms()], ["#tea"])
+
     def test_old_rooms_and_lines_are_forgotten_a_few_at_a_time(self) -> None:
         for number in range(5):
             self.does(self.alice, bcp2_rooms.Join(3, f"#r{number}"))

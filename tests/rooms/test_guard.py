@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from chatproto.rooms import guard
+from chatproto.rooms.guard import RoomGuard
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
+from chatproto.wire.errors import Later
 from tests.contracts.names import key
+from tests.limits import Limits
 from tests.rooms.hall import Person, Rooms
 
 
@@ -120,3 +124,13 @@ class GuardTests(Rooms):
         self.assert_refused(404, self.alice, bcp2_rooms.Op(1, "#tea", "away"))
         self.rooms._sees = lambda key, client_id: True
         self.assertEqual(self.status(self.alice, bcp2_rooms.Invite(1, "#tea", "away"))[0], 0)
+
+    def test_so_many_who_knew_a_key_are_remembered_and_no_more(self) -> None:
+        self.patch(guard, "MOST", 2)
+        known = RoomGuard(Limits(secret_tries=1))
+        for number in range(3):
+            known.was_right("#den", key(number))
+        known.guessed("#den", key(9), "198.51.100.7", 0.0)
+        self.assertRaises(Later, known.check_guesses, "#den", key(0), "198.51.100.7", 0.0)
+        for number in (1, 2):
+            known.check_guesses("#den", key(number), "198.51.100.7", 0.0)
