@@ -101,6 +101,7 @@ class Introduced(SynchronousTestCase):
         for number in range(10):
             self.counted.count(key(100 + number), key(200 + number), 0.0)
         self.assertEqual((len(self.counted._pairs), len(self.counted._callees)), (3, 3))
+        self.assertEqual(len(self.counted._by_callee), 3)
 
     @given(st.lists(st.tuples(st.integers(5, 9), st.integers(0, 30)), max_size=60))
     def test_never_pass_either_bound_in_any_minute(self, asked: list[tuple[int, int]]) -> None:
