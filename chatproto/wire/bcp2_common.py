@@ -324,6 +324,14 @@ class Bcp2Message(ClassicMessage):
 
 
 @value_class
+class OfRequest(Bcp2Message):
+    """Base class of a client's requests, and of their answers, which have the same `CSeq`."""
+
+    headers: ClassVar[tuple[Header, ...]] = (CSEQ,)
+    cseq: int
+
+
+@value_class
 class Ping(Bcp2Message):
     """Ask whether the other side is there.
 

@@ -15,6 +15,7 @@ from chatproto.wire.bcp2_common import (
     PEER_ID,
     Bcp2Message,
     Body,
+    OfRequest,
     one_of,
     read_count,
     read_yes,
@@ -58,7 +59,7 @@ from chatproto.wire.values import value_class
 
 
 @value_class
-class Join(Bcp2Message):
+class Join(OfRoom):
     """Enter a room; the first client in it owns it, and its key is `Secret`.
 
         JOIN
@@ -70,9 +71,7 @@ class Join(Bcp2Message):
     """
 
     method = "JOIN"
-    headers = (CSEQ, ROOM_OF, SECRET)
-    cseq: int
-    room: str
+    headers = (*OfRoom.headers, SECRET)
     secret: str = field(default="", repr=False)
 
 
@@ -91,7 +90,7 @@ class Part(OfRoom):
 
 
 @value_class
-class Say(Bcp2Message):
+class Say(OfRoom):
     """Say the body in a room.
 
         SAY
@@ -105,16 +104,14 @@ class Say(Bcp2Message):
     """
 
     method = "SAY"
-    headers = (CSEQ, ROOM_OF, KIND)
+    headers = (*OfRoom.headers, KIND)
     body = TEXT
-    cseq: int
-    room: str
     text: str
     kind: str = ""
 
 
 @value_class
-class History(Bcp2Message):
+class History(OfRoom):
     """Ask for messages after `After`, before `Before`, or the last ones.
 
         HISTORY
@@ -127,16 +124,14 @@ class History(Bcp2Message):
     """
 
     method = "HISTORY"
-    headers = (CSEQ, ROOM_OF, AFTER, BEFORE, LIMIT)
-    cseq: int
-    room: str
+    headers = (*OfRoom.headers, AFTER, BEFORE, LIMIT)
     after: int | None = None
     before: int | None = None
     limit: int | None = None
 
 
 @value_class
-class Names(Bcp2Message):
+class Names(OfRoom):
     """Ask who is in a room, from the id after `After` on.
 
         NAMES
@@ -149,15 +144,13 @@ class Names(Bcp2Message):
     """
 
     method = "NAMES"
-    headers = (CSEQ, ROOM_OF, AFTER_ID, LIMIT)
-    cseq: int
-    room: str
+    headers = (*OfRoom.headers, AFTER_ID, LIMIT)
     after: str = ""
     limit: int | None = None
 
 
 @value_class
-class Topic(Bcp2Message):
+class Topic(OfRoom):
     """Set the topic of a room to the body; an empty one removes it.
 
         TOPIC
@@ -171,15 +164,12 @@ class Topic(Bcp2Message):
     """
 
     method = "TOPIC"
-    headers = (CSEQ, ROOM_OF)
     body = TEXT
-    cseq: int
-    room: str
     text: str
 
 
 @value_class
-class Kick(Bcp2Message):
+class Kick(OfRoom):
     """Remove `peerID` from a room; the peer may come back.
 
         KICK
@@ -192,9 +182,7 @@ class Kick(Bcp2Message):
     """
 
     method = "KICK"
-    headers = (CSEQ, ROOM_OF, PEER_ID, REASON)
-    cseq: int
-    room: str
+    headers = (*OfRoom.headers, PEER_ID, REASON)
     peer_id: str
     reason: str = ""
 
@@ -279,7 +267,7 @@ class Invite(OfSomebody):
 
 
 @value_class
-class Settings(Bcp2Message):
+class Settings(OfRoom):
     """Change a room: its key (empty: none), whether only invited peers may join, whether it is kept.
 
         SETTINGS
@@ -294,21 +282,18 @@ class Settings(Bcp2Message):
 
     method = "SETTINGS"
     headers = (
-        CSEQ,
-        ROOM_OF,
+        *OfRoom.headers,
         SECRET,
         Header("Invited", "invited", read_yes, write_yes, needed=False),
         Header("Kept", "kept", read_yes, write_yes, needed=False),
     )
-    cseq: int
-    room: str
     secret: str | None = field(default=None, repr=False)
     invited: bool | None = None
     kept: bool | None = None
 
 
 @value_class
-class Rooms(Bcp2Message):
+class Rooms(OfRequest):
     """Ask which rooms exist, from the one after `After` on.
 
         ROOMS
@@ -321,7 +306,6 @@ class Rooms(Bcp2Message):
 
     method = "ROOMS"
     headers = (CSEQ, Header("After", "after", read_room, str.lower, needed=False), LIMIT)
-    cseq: int
     after: str = ""
     limit: int | None = None
 
@@ -330,7 +314,7 @@ class Rooms(Bcp2Message):
 
 
 @value_class
-class JoinAck(Bcp2Message):
+class JoinAck(OfRoom):
     """Confirm JOIN: the number of members, the first of them, and the last message's number.
 
         JOINACK
@@ -351,8 +335,7 @@ class JoinAck(Bcp2Message):
 
     method = "JOINACK"
     headers = (
-        CSEQ,
-        ROOM_OF,
+        *OfRoom.headers,
         COUNT,
         Header("Last", "last", read_count),
         Header("Role", "role", read_role),
@@ -360,8 +343,6 @@ class JoinAck(Bcp2Message):
         NEXT_ID,
     )
     body = PEOPLE
-    cseq: int
-    room: str
     count: int
     last: int
     role: str
@@ -385,7 +366,7 @@ class PartAck(OfRoom):
 
 
 @value_class
-class SayAck(Bcp2Message):
+class SayAck(OfRoom):
     """Confirm SAY: the message's number in the room, and its date.
 
         SAYACK
@@ -398,9 +379,7 @@ class SayAck(Bcp2Message):
     """
 
     method = "SAYACK"
-    headers = (CSEQ, ROOM_OF, ID, DATE)
-    cseq: int
-    room: str
+    headers = (*OfRoom.headers, ID, DATE)
     id: int
     date: str
 
@@ -434,7 +413,7 @@ class Said(Bcp2Message):
 
 
 @value_class
-class HistoryAck(Bcp2Message):
+class HistoryAck(OfRoom):
     """End the answer to HISTORY after `Count` messages.
 
         HISTORYACK
@@ -447,15 +426,13 @@ class HistoryAck(Bcp2Message):
     """
 
     method = "HISTORYACK"
-    headers = (CSEQ, ROOM_OF, COUNT, MORE)
-    cseq: int
-    room: str
+    headers = (*OfRoom.headers, COUNT, MORE)
     count: int
     more: bool = False
 
 
 @value_class
-class NamesAck(Bcp2Message):
+class NamesAck(OfRoom):
     """List members of a room, one `id` or `id role` a line; `Count` is the number in all.
 
         NAMESACK
@@ -472,10 +449,8 @@ class NamesAck(Bcp2Message):
     """
 
     method = "NAMESACK"
-    headers = (CSEQ, ROOM_OF, COUNT, NEXT_ID)
+    headers = (*OfRoom.headers, COUNT, NEXT_ID)
     body = PEOPLE
-    cseq: int
-    room: str
     count: int
     next: str = ""
     members: tuple[Occupant, ...] = ()
@@ -510,7 +485,7 @@ class KickAck(OfRoom):
 
 
 @value_class
-class BanAck(Bcp2Message):
+class BanAck(OfRoom):
     """Confirm BAN; `Known: no` if nobody has the banned id yet.
 
         BANACK
@@ -522,9 +497,7 @@ class BanAck(Bcp2Message):
     """
 
     method = "BANACK"
-    headers = (CSEQ, ROOM_OF, Header("Known", "known", read_yes, write_yes, needed=False))
-    cseq: int
-    room: str
+    headers = (*OfRoom.headers, Header("Known", "known", read_yes, write_yes, needed=False))
     known: bool = True
 
 
@@ -585,7 +558,7 @@ class InviteAck(OfRoom):
 
 
 @value_class
-class SettingsAck(Bcp2Message):
+class SettingsAck(OfRoom):
     """Tell all settings of a room; of its key only whether there is one.
 
         SETTINGSACK
@@ -600,21 +573,18 @@ class SettingsAck(Bcp2Message):
 
     method = "SETTINGSACK"
     headers = (
-        CSEQ,
-        ROOM_OF,
+        *OfRoom.headers,
         Header("Locked", "locked", read_yes, write_yes),
         Header("Invited", "invited", read_yes, write_yes),
         Header("Kept", "kept", read_yes, write_yes),
     )
-    cseq: int
-    room: str
     locked: bool
     invited: bool
     kept: bool
 
 
 @value_class
-class RoomsAck(Bcp2Message):
+class RoomsAck(OfRequest):
     """List rooms, one `room members topic` a line.
 
         ROOMSACK
@@ -630,7 +600,6 @@ class RoomsAck(Bcp2Message):
     method = "ROOMSACK"
     headers = (CSEQ, Header("Next", "next", read_room, str.lower, needed=False))
     body = Body("rooms", read_rooms, write_rooms, "body_from_server")
-    cseq: int
     next: str = ""
     rooms: tuple[Listed, ...] = ()
 

@@ -25,6 +25,7 @@ from chatproto.wire.bcp2_common import (
     Bcp2Message,
     Body,
     Error,
+    OfRequest,
     Ping,
     PingAck,
     one_of,
@@ -45,11 +46,10 @@ from chatproto.wire.values import value_class
 
 
 @value_class
-class OfPeer(Bcp2Message):
+class OfPeer(OfRequest):
     """Base class of requests and answers that name a peer and nothing else."""
 
-    headers = (CSEQ, PEER_ID)
-    cseq: int
+    headers = (*OfRequest.headers, PEER_ID)
     peer_id: str
 
 
@@ -57,7 +57,7 @@ class OfPeer(Bcp2Message):
 
 
 @value_class
-class Login(Bcp2Message):
+class Login(OfRequest):
     """Log in to an account, before REGISTER.
 
         LOGIN
@@ -73,13 +73,12 @@ class Login(Bcp2Message):
     method = "LOGIN"
     headers = (CSEQ, USER_OF)
     body = Body("password", read_secret, str.encode, "password", secret=True)
-    cseq: int
     user: str
     password: str = field(repr=False)
 
 
 @value_class
-class Register(Bcp2Message):
+class Register(OfRequest):
     """Register an id and the addresses where the client accepts calls.
 
         REGISTER
@@ -111,7 +110,6 @@ class Register(Bcp2Message):
         Header("Open", "open", read_yes, write_yes, needed=False),
         AWAY,
     )
-    cseq: int
     client_id: str
     port: int
     addresses: tuple[Address, ...] = ()
@@ -123,7 +121,7 @@ class Register(Bcp2Message):
 
 
 @value_class
-class Bridge(Bcp2Message):
+class Bridge(OfRequest):
     """Ask for the peer `peerID`, or without it for any client that waits.
 
         BRIDGE
@@ -135,12 +133,11 @@ class Bridge(Bcp2Message):
 
     method = "BRIDGE"
     headers = (CSEQ, Header("peerID", "peer_id", read_client_id, needed=False))
-    cseq: int
     peer_id: str = ""
 
 
 @value_class
-class Info(Bcp2Message):
+class Info(OfRequest):
     """Ask for registered ids that begin with `Prefix` and come after `After`.
 
         INFO
@@ -159,7 +156,6 @@ class Info(Bcp2Message):
         Header("After", "after", read_client_id, needed=False),
         Header("Limit", "limit", read_count, needed=False),
     )
-    cseq: int
     prefix: str = ""
     after: str = ""
     limit: int | None = None
@@ -194,7 +190,7 @@ class Unwatch(OfPeer):
 
 
 @value_class
-class Observe(Bcp2Message):
+class Observe(OfRequest):
     """Ask for the address that the server sees; needs no REGISTER.
 
         OBSERVE
@@ -204,15 +200,13 @@ class Observe(Bcp2Message):
     """
 
     method = "OBSERVE"
-    headers = (CSEQ,)
-    cseq: int
 
 
 # Server to client.
 
 
 @value_class
-class LoginAck(Bcp2Message):
+class LoginAck(OfRequest):
     """Confirm that the connection belongs to the account `User`.
 
         LOGINACK
@@ -224,12 +218,11 @@ class LoginAck(Bcp2Message):
 
     method = "LOGINACK"
     headers = (CSEQ, USER_OF)
-    cseq: int
     user: str
 
 
 @value_class
-class RegAck(Bcp2Message):
+class RegAck(OfRequest):
     """Confirm a registration for `Expires` seconds.
 
         REGACK
@@ -248,14 +241,13 @@ class RegAck(Bcp2Message):
         Header("Expires", "expires", read_count),
         Header("Observed", "observed", read_address, write_address),
     )
-    cseq: int
     client_id: str
     expires: int
     observed: Address
 
 
 @value_class
-class ObserveAck(Bcp2Message):
+class ObserveAck(OfRequest):
     """Tell the address that the server sees, and its time.
 
         OBSERVEACK
@@ -272,13 +264,12 @@ class ObserveAck(Bcp2Message):
         Header("Observed", "observed", read_address, write_address),
         Header("Date", "date", read_date),
     )
-    cseq: int
     observed: Address
     date: str
 
 
 @value_class
-class BridgeAck(Bcp2Message):
+class BridgeAck(OfRequest):
     """Name the peer to call, its key and its addresses.
 
         BRIDGEACK
@@ -304,7 +295,6 @@ class BridgeAck(Bcp2Message):
         TICKET,
         RELAY,
     )
-    cseq: int
     client_id: str = ""
     key: str = ""
     addresses: tuple[Address, ...] = ()
@@ -314,7 +304,7 @@ class BridgeAck(Bcp2Message):
 
 
 @value_class
-class InfoAck(Bcp2Message):
+class InfoAck(OfRequest):
     """List registered clients, one `clientID ip:port key` a line; `-` stands for no key.
 
         INFOACK
@@ -330,7 +320,6 @@ class InfoAck(Bcp2Message):
     method = "INFOACK"
     headers = (CSEQ, Header("Next", "next", read_client_id, needed=False))
     body = Body("contacts", read_listing, write_listing, "body_from_server")
-    cseq: int
     contacts: tuple[Contact, ...] = ()
     next: str = ""
 

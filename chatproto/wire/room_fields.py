@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from chatproto.wire.bcp2_common import (
-    CSEQ,
     PEER_ID,
-    Bcp2Message,
     Body,
+    OfRequest,
     one_of,
     plain_ip,
     read_count,
@@ -144,35 +143,30 @@ PEOPLE = Body("members", read_occupants, write_occupants, "body_from_server")
 
 
 @value_class
-class OfRoom(Bcp2Message):
-    """Base class of messages that name a room and nothing else."""
+class OfRoom(OfRequest):
+    """Base class of requests about a room, and of their answers."""
 
-    headers = (CSEQ, ROOM_OF)
-    cseq: int
+    headers: ClassVar[tuple[Header, ...]] = (*OfRequest.headers, ROOM_OF)
     room: str
 
 
 @value_class
-class OfSomebody(Bcp2Message):
+class OfSomebody(OfRoom):
     """Base class of requests about a peer in a room, perhaps until a date.
 
     A moment that has passed takes back what was so.
     """
 
-    headers = (CSEQ, ROOM_OF, PEER_ID, UNTIL)
-    cseq: int
-    room: str
+    headers = (*OfRoom.headers, PEER_ID, UNTIL)
     peer_id: str
     until: str = ""
 
 
 @value_class
-class Barring(Bcp2Message):
+class Barring(OfRoom):
     """Base class of BAN and UNBAN: exactly one of id, key and address, and perhaps a date."""
 
-    headers = (CSEQ, ROOM_OF, WHO, KEY_OF, ADDRESS, UNTIL)
-    cseq: int
-    room: str
+    headers = (*OfRoom.headers, WHO, KEY_OF, ADDRESS, UNTIL)
     peer_id: str = ""
     key: str = ""
     address: str = ""
