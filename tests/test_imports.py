@@ -78,7 +78,7 @@ NO_TWISTED = {
     "session": "candidates delivery diagram effects floor ledger paths punches session state",
     "relay": "tickets",
     "rooms": "answers raw_text moderation effects guard history lobby plain_view policy room"
-    " room_feed shared speaker_limiter",
+    " room_feed shared",
     "server": "unanswered",
     "transfer": "context names offer progress rates receiving records sending "
     "sinks sources state transfer transfers",

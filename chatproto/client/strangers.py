@@ -1,6 +1,6 @@
 """The one place that counts what strangers hold of this program, and says who makes room.
 
-Counted by address (`directory.lease.network`) and in all: connections on our port from their first
+Counted by address (`net.addresses.network`) and in all: connections on our port from their first
 byte until a call is taken, calls that ring, and lines on the screen. People whose key is pinned
 have places of their own: no stranger takes one.
 """
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from chatproto.client.events import Event, Notice
-from chatproto.directory.classic_registration import network
+from chatproto.net.addresses import network
 from chatproto.net.rate_limiter import RateLimiter, RateLimiters
 from chatproto.wire.limits import ClientLimits
 

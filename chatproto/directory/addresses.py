@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
-from chatproto.directory.classic_registration import as_address
 from chatproto.directory.registrations import ClientConnection, Registration
-from chatproto.net.addresses import CALLABLE, LEAST_PORT, AddressScope, address_reach, embedded_ipv4
+from chatproto.net.addresses import (
+    CALLABLE,
+    LEAST_PORT,
+    AddressScope,
+    address_reach,
+    as_address,
+    embedded_ipv4,
+)
 from chatproto.wire.bcp2_common import ADDRESSES, Address
 
 OTHER_IPV6 = 2

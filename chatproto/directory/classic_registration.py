@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
-from chatproto.net.addresses import CALLABLE, AddressScope, address_reach
+from chatproto.net.addresses import CALLABLE, AddressScope, address_reach, as_address, is_loopback
 from chatproto.wire.classic import ClassicRegister
 from chatproto.wire.fields import Contact
 from chatproto.wire.values import value_class
@@ -109,29 +108,3 @@ def shown_ip(claimed: str, observed: str, local: bool) -> str:
     useless = not local and reach not in CALLABLE
     foreign = reach is AddressScope.PUBLIC and address != as_address(observed)
     return observed if useless or foreign else str(address)
-
-
-def as_address(text: str) -> IPv4Address | IPv6Address | None:
-    """`text` as an address, an IPv4 one in IPv6's clothes as IPv4; None if it is a name."""
-    try:
-        address = ip_address(text.strip("[]"))
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-@lru_cache(maxsize=4096)
-def is_loopback(host: str) -> bool:
-    """Return True if `host`, an address from a socket, is a loopback address."""
-    address = as_address(host)
-    return address is not None and address.is_loopback
-
-
-@lru_cache(maxsize=4096)
-def network(host: str) -> str:
-    """Return what limits count as one address: an IPv4 address, or the /64 of an IPv6 one."""
-    address = as_address(host)
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((int(address) >> 64 << 64, 64)))
-    return str(address or host)

@@ -23,7 +23,7 @@ class IdOwners(Protocol):
         """Return how many ids are owned."""
 
     def has_from(self, host: str) -> bool:
-        """Return True if an id is owned that was new from the address `host` (`lease.network`)."""
+        """Return True if an id is owned that was new from the address `host` (`net.addresses.network`)."""
 
     def owner(self, client_id: str) -> str | None:
         """The key that owns `client_id` or what looks like it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chatproto.directory.addresses import told
-from chatproto.directory.classic_registration import network
 from chatproto.directory.introductions import Introductions
 from chatproto.directory.registrations import Registration
+from chatproto.net.addresses import network
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.errors import RemoteError

@@ -9,7 +9,7 @@ from itertools import islice
 from math import ceil
 
 from chatproto.directory.addresses import told
-from chatproto.directory.classic_registration import Origin, is_loopback, network
+from chatproto.directory.classic_registration import Origin
 from chatproto.directory.group import Group, is_silent, may_see
 from chatproto.directory.id_owners import IdOwners, ids_of, owned_alike
 from chatproto.directory.introducing import IntroductionMaker, NewTickets, no_tickets
@@ -24,6 +24,7 @@ from chatproto.directory.registrations import (
 )
 from chatproto.directory.registry import Registry
 from chatproto.directory.watchers import Watchers
+from chatproto.net.addresses import is_loopback, network
 from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import date_of
 from chatproto.net.rate_limiter import RateLimiters
@@ -120,7 +121,6 @@ class KeyedDirectory:
         new_tickets: NewTickets = no_tickets,
         presences: RegistrationStore | None = None,
         date: Callable[[Monotonic], Wall] = Wall,
-        counted: bool = True,
     ) -> None:
         self.names = names
         self.registry = registry
@@ -135,7 +135,7 @@ class KeyedDirectory:
         self._more_ended = False  # `due` has not forgotten all that have ended
         self._used: OrderedDict[str, float] = OrderedDict()  # connected: since when `names` knows
         self._watchers = Watchers(limits.watches)
-        self._new_ids = new_ids_limiter(limits) if counted else None
+        self._new_ids = new_ids_limiter(limits)
         self.introducer = IntroductionMaker(limits, new_call, new_tickets)
 
     def answer(self, message: Bcp2Message, visitor: ClientConnection, now: float) -> list[Effect]:
@@ -145,12 +145,12 @@ class KeyedDirectory:
                 case bcp2_server.Register():
                     return self._register(message, visitor, now)
                 case bcp2_server.Bridge():
-                    self._uses_alone(visitor, now)
+                    self.uses(visitor, now)
                     return self._bridge(message, self._registered(visitor), now)
                 case bcp2_server.Info():
                     return [PushTo(visitor, self._info(message))]
                 case bcp2_server.Watch():
-                    self._uses_alone(visitor, now)
+                    self.uses(visitor, now)
                     return self._watch(message, self._registered(visitor))
                 case bcp2_server.Unwatch(cseq, peer_id):
                     self._watchers.remove(visitor, peer_id)
@@ -262,11 +262,6 @@ class KeyedDirectory:
             presence = self._connected[presence.client_id] = presence.used()
             self._use(presence, now)
 
-    def _uses_alone(self, visitor: ClientConnection, now: float) -> None:
-        """Do what `uses` does, unless several servers share the directory and all must apply it."""
-        if self._new_ids is not None:
-            self.uses(visitor, now)
-
     def free(self, client_id: str) -> tuple[bool, list[Effect]]:
         """Remove an id from its key (the operator's /free).
 
@@ -372,7 +367,7 @@ class KeyedDirectory:
         if not group.admits(client_id, visitor, new, silent):
             # What was on its way for long comes from a connection that its own program has left.
             return [Dismiss(visitor, bcp2_server.Replaced())]
-        if new and self._new_ids is not None:
+        if new:
             count_new_id(self._new_ids, visitor.host, now)
         decision = group.decide_register(message, visitor, ids, limits)
         presence = decision.presence
@@ -457,7 +452,7 @@ class KeyedDirectory:
         """Tell each of the other. Raises RemoteError 429 where it is too often."""
         known = caller.client_id in callee.visitor.watches
         answer, push = self.introducer.introduce(cseq, caller, callee, known, now)
-        self._uses_alone(callee.visitor, now)
+        self.uses(callee.visitor, now)
         return [PushTo(callee.visitor, push), PushTo(caller.visitor, answer)]
 
     def _info(self, message: bcp2_server.Info) -> Bcp2Message:

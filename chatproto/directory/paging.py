@@ -1,14 +1,17 @@
-"""A bound on the time that one question takes whose answer comes in pages."""
+"""Ask for all pages of one answer, within a bound on their time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
 
 from chatproto.directory.client import ServerUnreachable
 from chatproto.wire.reasons import LIST_ENDLESS
 
 PAGES_WAIT = 60.0
 """Seconds for all pages of one answer."""
+
+Row = TypeVar("Row")
 
 
 class Paging:
@@ -23,7 +26,24 @@ class Paging:
         """Return True if no other page is needed."""
         return self._seconds() >= self._end
 
-    def check(self) -> None:
-        """Check that another page may be asked for. Raises ServerUnreachable after `PAGES_WAIT`."""
-        if self.over:
-            raise ServerUnreachable(LIST_ENDLESS(seconds=PAGES_WAIT))
+    async def all(
+        self,
+        ask: Callable[[str], Awaitable[Any]],
+        rows_of: Callable[[Any], Iterable[Row]],
+        most: int,
+    ) -> tuple[Row, ...]:
+        """Return the rows of all pages, at most `most`.
+
+        Args: ask: asks for the page after a name, "" for the first; its `next` names the last row if more
+        follow. Raises ServerUnreachable after `PAGES_WAIT`.
+        """
+        found: list[Row] = []
+        after = ""
+        while True:
+            page = await ask(after)
+            found += rows_of(page)
+            if not page.next or page.next <= after or len(found) >= most:
+                return tuple(found[:most])
+            if self.over:
+                raise ServerUnreachable(LIST_ENDLESS(seconds=PAGES_WAIT))
+            after = page.next

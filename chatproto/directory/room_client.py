@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
+from operator import attrgetter
 from typing import TypeVar
 
 from chatproto.directory.paging import Paging
@@ -99,17 +100,11 @@ class RoomClient:
 
     async def names(self, room: str) -> tuple[Occupant, ...]:
         """Return every member of `room`, page by page."""
-        found: list[Occupant] = []
-        after, most, paging = "", self._limits.listed, self.paging()
-        while True:
-            page = await self._ask(
-                partial(bcp2_rooms.Names, room=room, after=after), bcp2_rooms.NamesAck
-            )
-            found += page.members
-            if not page.next or page.next <= after or len(found) >= most:
-                return tuple(found[:most])
-            paging.check()
-            after = page.next
+
+        def ask(after: str) -> Awaitable[bcp2_rooms.NamesAck]:
+            return self._ask(partial(bcp2_rooms.Names, room=room, after=after), bcp2_rooms.NamesAck)
+
+        return await self.paging().all(ask, attrgetter("members"), self._limits.listed)
 
     def paging(self) -> Paging:
         """Return the bound on the time of an answer in pages that begins now."""
@@ -117,15 +112,11 @@ class RoomClient:
 
     async def rooms(self) -> tuple[Listed, ...]:
         """Every room that we may know of, page after page."""
-        found: list[Listed] = []
-        after, most, paging = "", self._limits.listed, self.paging()
-        while True:
-            page = await self._ask(partial(bcp2_rooms.Rooms, after=after), bcp2_rooms.RoomsAck)
-            found += page.rooms
-            if not page.next or page.next <= after or len(found) >= most:
-                return tuple(found[:most])
-            paging.check()
-            after = page.next
+
+        def ask(after: str) -> Awaitable[bcp2_rooms.RoomsAck]:
+            return self._ask(partial(bcp2_rooms.Rooms, after=after), bcp2_rooms.RoomsAck)
+
+        return await self.paging().all(ask, attrgetter("rooms"), self._limits.listed)
 
     async def settings(
         self,

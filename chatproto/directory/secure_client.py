@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import ceil
+from operator import attrgetter
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -212,16 +213,12 @@ class SecureServer:
 
     async def info(self, prefix: str = "") -> tuple[Contact, ...]:
         """Return the registered clients, page by page, at most `listed` of them."""
-        found: list[Contact] = []
-        after, most, paging = "", self._limits.listed, Paging(self.seconds)
-        while True:
-            page = await self._ask(_info(prefix, after), bcp2_server.InfoAck)
-            assert isinstance(page, bcp2_server.InfoAck)
-            found += page.contacts
-            if not page.next or page.next <= after or len(found) >= most:
-                return tuple(found[:most])
-            paging.check()
-            after = page.next
+
+        def ask(after: str) -> Deferred[Bcp2Message]:
+            make = partial(bcp2_server.Info, prefix=prefix, after=after)
+            return self._ask(make, bcp2_server.InfoAck)
+
+        return await Paging(self.seconds).all(ask, attrgetter("contacts"), self._limits.listed)
 
     def ask(
         self,
@@ -487,7 +484,3 @@ class SecureServer:
             return ServerUnreachable(reasons.SERVER_NOT_NOW(server=self.name))
         where = "" if self.name in self._broke else f" at {self.name}"
         return ServerUnreachable(reasons.SERVER_NOT_NOW_WHY(where=where, why=self._broke))
-
-
-def _info(prefix: str, after: str) -> Callable[[int], Bcp2Message]:
-    return lambda cseq: bcp2_server.Info(cseq, prefix, after)

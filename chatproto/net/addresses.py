@@ -120,6 +120,32 @@ def embedded_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | None:
     return None
 
 
+def as_address(text: str) -> IPv4Address | IPv6Address | None:
+    """`text` as an address, an IPv4 one in IPv6's clothes as IPv4; None if it is a name."""
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+@lru_cache(maxsize=4096)
+def is_loopback(host: str) -> bool:
+    """Return True if `host`, an address from a socket, is a loopback address."""
+    address = as_address(host)
+    return address is not None and address.is_loopback
+
+
+@lru_cache(maxsize=4096)
+def network(host: str) -> str:
+    """Return what limits count as one address: an IPv4 address, or the /64 of an IPv6 one."""
+    address = as_address(host)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((int(address) >> 64 << 64, 64)))
+    return str(address or host)
+
+
 def may_be_called(host: str, local: bool) -> bool:
     """Return True if somebody may be sent to `host`; `local`: to loopback addresses too."""
     reach = reach_of(host)

@@ -1,14 +1,13 @@
-"""Bounds on what one key, and one address, may ask about rooms. `now` is in seconds."""
+"""Bounds on what one key, one address and one speaker may do in rooms. `now` is in seconds."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from functools import lru_cache
-from ipaddress import ip_address
 from math import ceil
 
-from chatproto.net.rate_limiter import RateLimiters
-from chatproto.rooms.policy import RoomPolicy, network
+from chatproto.net.addresses import is_loopback, network
+from chatproto.net.rate_limiter import RateLimiter, RateLimiters
+from chatproto.rooms.policy import RoomPolicy
 from chatproto.wire.errors import Later, RemoteError
 from chatproto.wire.limits import ServerLimits
 
@@ -17,24 +16,6 @@ MOST = 100_000
 """Keys, and addresses, that are counted."""
 PER_ADDRESS = 16
 """One address may ask so many times as much as one key: a class may sit behind it."""
-
-
-@lru_cache(maxsize=4096)
-def address_of(host: str) -> str:
-    """Return what counts as one address: that one, or the /64 of an IPv6 one."""
-    try:
-        return network(host)
-    except (RemoteError, ValueError):
-        return host
-
-
-@lru_cache(maxsize=4096)
-def is_loopback(host: str) -> bool:
-    """Return True if `host` is an address of this machine's loopback."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class RoomGuard:
@@ -58,13 +39,13 @@ class RoomGuard:
         """Count one request. Raises RemoteError 429 if that is one too many."""
         allowed = self._requests.allow(key, now)
         if allowed and not is_loopback(host):
-            allowed = self._from.allow(address_of(host), now)
+            allowed = self._from.allow(network(host), now)
         if not allowed:
             raise RemoteError(429, "too many requests about rooms")
 
     def count_new(self, host: str, now: float) -> None:
         """Count a new room. Raises Later if that is one too many of one address in an hour."""
-        address = address_of(host)
+        address = network(host)
         if not self._new.allow(address, now):
             raise Later("too many new rooms", ceil(min(self._new.wait(address, now), HOUR)))
 
@@ -91,7 +72,7 @@ class RoomGuard:
 
         A key that has given the right one before is not held up by others of its address.
         """
-        by_address = room, address_of(host)
+        by_address = room, network(host)
         names = [(room, key)] if (room, key) in self._right else [(room, key), by_address]
         wait = max(self._wrong.wait(name, now) for name in names)
         if wait > 0:
@@ -100,7 +81,7 @@ class RoomGuard:
     def guessed(self, room: str, key: str, host: str, now: float) -> float:
         """Count a wrong key; return the seconds for which the next try is refused, 0 for none."""
         waits = []
-        for name in ((room, key), (room, address_of(host))):
+        for name in ((room, key), (room, network(host))):
             self._wrong.take(name, now)
             waits.append(self._wrong.wait(name, now))
         return max(waits)
@@ -111,3 +92,23 @@ class RoomGuard:
         self._right.move_to_end((room, key))
         if len(self._right) > MOST:
             self._right.popitem(last=False)
+
+
+class SpeakerLimiter:
+    """Limit one speaker's messages (`say_rate`, `say_burst`) and bytes (`say_bytes` a second).
+
+    Excess is read later, not refused. A message may overdraw the bytes, and the next one then waits.
+    """
+
+    def __init__(self, limits: ServerLimits) -> None:
+        self._messages = RateLimiter(limits.say_rate, max(1, limits.say_burst))
+        self._bytes = RateLimiter(limits.say_bytes, limits.say_bytes)
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until the next message may be read, at most a minute; 0 for now."""
+        return min(max(self._messages.wait(now), self._bytes.wait(now, 0.0)), MINUTE)
+
+    def spend(self, now: float, size: int) -> None:
+        """Count one message of `size` bytes."""
+        self._messages.take(now)
+        self._bytes.take(now, size)

@@ -24,6 +24,7 @@ from chatproto.net.clock import at_end_of_turn
 from chatproto.net.fast_tcp import write_to_all
 from chatproto.net.receivers import TextConnection
 from chatproto.net.timers import Timers
+from chatproto.rooms.guard import SpeakerLimiter
 from chatproto.rooms.lobby import (
     Came,
     CloseMember,
@@ -37,7 +38,6 @@ from chatproto.rooms.lobby import (
 )
 from chatproto.rooms.raw_text import BareText
 from chatproto.rooms.room_feed import RoomFeed
-from chatproto.rooms.speaker_limiter import SpeakerLimiter
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits

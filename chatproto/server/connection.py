@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.directory.answers import register_line
-from chatproto.directory.classic_registration import Origin, is_loopback
+from chatproto.directory.classic_registration import Origin
+from chatproto.net.addresses import is_loopback
 from chatproto.net.receivers import TextConnection
 from chatproto.net.sniff import FirstBytes, hand_over, sniff
 from chatproto.relay.protocol import RelayConnection

@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol
 
 from chatproto.directory.answers import Directory, register_line
-from chatproto.directory.classic_registration import Origin, is_loopback, network
+from chatproto.directory.classic_registration import Origin
+from chatproto.net.addresses import is_loopback, network
 from chatproto.net.arrivals import DirectFactory, Refused
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.relay.protocol import Relays

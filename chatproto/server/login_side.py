@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
-from chatproto.directory.classic_registration import network
 from chatproto.directory.registrations import ClientConnection
+from chatproto.net.addresses import network
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_server import Login, LoginAck, Observe
 from chatproto.wire.errors import Later, RemoteError

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from chatproto.directory.registrations import ClientConnection
 from chatproto.net.fast_tls import write_at_once
 from chatproto.net.tls_connection import TlsConnection
-from chatproto.rooms.speaker_limiter import SpeakerLimiter
+from chatproto.rooms.guard import SpeakerLimiter
 from chatproto.server.room_side import REQUESTS
 from chatproto.server.terminal_lines import terminal_lines
 from chatproto.server.work_queue import PIECE, Use

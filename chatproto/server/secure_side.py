@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from chatproto.directory.classic_registration import is_loopback
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.registrations import ClientConnection, Dismiss, Effect, PushTo
 from chatproto.identity.tls import Tls
+from chatproto.net.addresses import is_loopback
 from chatproto.server.login_side import EVERYBODY, LoginSide
 from chatproto.server.room_delivery import RoomDelivery
 from chatproto.server.room_side import RoomSide

@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.logger import Logger
 
-from chatproto.directory.classic_registration import is_loopback, network
+from chatproto.net.addresses import is_loopback, network
 
 Item = TypeVar("Item")
 PIECE = 2048

@@ -15,13 +15,9 @@ from operator import attrgetter, itemgetter
 from socket import inet_aton, inet_ntoa
 from typing import Any
 
-from chatproto.directory.classic_registration import (
-    ClassicRegistration,
-    Origin,
-    is_loopback,
-    network,
-)
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.directory.sorted_ids import SortedIds
+from chatproto.net.addresses import is_loopback, network
 from chatproto.wire.classic import ClassicRegister
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.classic_registration import (
-    ClassicRegistration,
-    Origin,
-    is_loopback,
-    network,
-    shown_ip,
-)
+from chatproto.directory.classic_registration import ClassicRegistration, Origin, shown_ip
+from chatproto.net.addresses import is_loopback, network
 from chatproto.wire.classic import ClassicRegister
 from chatproto.wire.fields import Contact
 

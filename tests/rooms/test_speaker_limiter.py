@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.rooms.speaker_limiter import SpeakerLimiter
+from chatproto.rooms.guard import SpeakerLimiter
 from tests.limits import Limits
 
 LIMITS = Limits(say_burst=10, say_rate=5.0, say_bytes=16384.0)

@@ -9,13 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.classic_registration import (
-    ClassicRegistration,
-    Origin,
-    is_loopback,
-    network,
-)
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.directory.registry import Registry
+from chatproto.net.addresses import is_loopback, network
 from chatproto.stores.memory import MemoryRegistry, StoredLease, counted_network
 from chatproto.wire.classic import ClassicRegister
 from tests.contracts.registry import RegistryContract, image, lease

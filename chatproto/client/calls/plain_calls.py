@@ -13,7 +13,8 @@ from chatproto.client.calls.secure_calls import SecureCalls
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import IncomingCallEvent, Notice
-from chatproto.directory.classic_registration import network, shown_ip
+from chatproto.directory.classic_registration import shown_ip
+from chatproto.net.addresses import network
 from chatproto.session.plain_connection import PlainPeerConnection, PlainPeerOwner
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from chatproto.directory.answers import check_forget
-from chatproto.directory.classic_registration import ClassicRegistration, Origin, is_loopback
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.directory.pairing import goes_on
 from chatproto.directory.shared import GroupState, SharedLease
 from chatproto.directory.shared_changes import OwnLease, ended, leased
+from chatproto.net.addresses import is_loopback
 from chatproto.server.shared_directory.groups import TRIES, DirectoryContext, GroupDecision
 from chatproto.server.shared_directory.lists import SharedLists
 from chatproto.server.shared_directory.settling import Settler

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from chatproto.directory.classic_registration import Origin, is_loopback
+from chatproto.directory.classic_registration import Origin
 from chatproto.directory.keyed import OPEN_TRIED, info_answer, info_limit, open_contact
 from chatproto.directory.shared import ListedClient
+from chatproto.net.addresses import is_loopback
 from chatproto.server.shared_directory.groups import DirectoryContext
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message

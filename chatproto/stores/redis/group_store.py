@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from chatproto.directory.classic_registration import network
 from chatproto.directory.shared import (
     ClassicCrowd,
     GroupState,
@@ -28,6 +27,7 @@ from chatproto.directory.shared import (
     next_version,
 )
 from chatproto.directory.shared_store import GroupChanged, NoRoom
+from chatproto.net.addresses import network
 from chatproto.stores.redis.client import RedisClient
 from chatproto.stores.redis.group_text import (
     CLASSIC,
