@@ -68,9 +68,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 NO_TWISTED = {
     "wire": "*",
     "stdio": "printable typed",
-    "accounts": "allowed files passwords tries",
-    "directory": "addresses answer answers bridge_result introducing introductions keyed"
-    " classic_registration group listing id_owners pairing places registration_store sorted_ids"
+    "accounts": "files passwords",
+    "directory": "addresses answer answers bridge_result introducing keyed"
+    " classic_registration group id_owners pairing places registration_store sorted_ids"
     " client_registration registry registrations shared shared_changes shared_view watchers",
     "identity": "pins safety trust",
     "nearby": "messages table",

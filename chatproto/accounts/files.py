@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,12 @@ from typing import Generic, TypeVar
 
 from chatproto.net.file_reading import PIPE_WAIT, read_file
 from chatproto.net.private_files import ROOT, make_private
+from chatproto.wire.bcp2_common import read_key
+from chatproto.wire.errors import RemoteError
 
 T = TypeVar("T")
+MOST_BYTES = 8 * 1024 * 1024
+"""Bytes of the file of `--allow-keys` at most."""
 
 
 class AccountTrouble(Exception):
@@ -38,6 +43,29 @@ def read(path: Path, most: int, others: int) -> str:
     if len(data) > most:
         raise AccountTrouble(f"{path} is too large: at most {most} bytes are read")
     return text
+
+
+def read_allowed(text: str, where: str = "keys") -> frozenset[str]:
+    """The keys in `text`, one a line; what stands behind a `#` says nothing.
+
+    Raises AccountTrouble for a line that is no key: it may have been somebody's.
+    """
+    keys = set()
+    for number, line in enumerate(text.splitlines(), 1):
+        key = line.partition("#")[0].strip()
+        if key:
+            try:
+                keys.add(read_key(key))
+            except RemoteError:
+                raise AccountTrouble(
+                    f"{where}, line {number}: not a key: write sha256: and its 52 characters"
+                ) from None
+    return frozenset(keys)
+
+
+def load_allowed(path: Path) -> frozenset[str]:
+    """The keys in the file `path`. Raises AccountTrouble."""
+    return read_allowed(read(path, MOST_BYTES, stat.S_IWOTH), str(path))
 
 
 class Reread(Generic[T]):

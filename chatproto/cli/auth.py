@@ -98,8 +98,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         self["allowed"] = None
         if self["allow-keys"] is None:
             return
-        from chatproto.accounts.allowed import load_allowed
-        from chatproto.accounts.files import AccountTrouble, Reread
+        from chatproto.accounts.files import AccountTrouble, Reread, load_allowed
 
         path = local_option("allow-keys", self["allow-keys"]).absolute()
         try:

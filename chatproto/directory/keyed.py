@@ -13,7 +13,6 @@ from chatproto.directory.classic_registration import Origin
 from chatproto.directory.group import Group, is_silent, may_see
 from chatproto.directory.id_owners import IdOwners, ids_of, owned_alike
 from chatproto.directory.introducing import IntroductionMaker, NewTickets, no_tickets
-from chatproto.directory.listing import Listing
 from chatproto.directory.registration_store import MemoryRegistrations, RegistrationStore
 from chatproto.directory.registrations import (
     ClientConnection,
@@ -23,6 +22,7 @@ from chatproto.directory.registrations import (
     Registration,
 )
 from chatproto.directory.registry import Registry
+from chatproto.directory.sorted_ids import Listing
 from chatproto.directory.watchers import Watchers
 from chatproto.net.addresses import is_loopback, network
 from chatproto.net.clock import Monotonic, Wall

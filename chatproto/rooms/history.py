@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from chatproto.rooms.policy import RoomPolicy
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.values import distinct
 
 NUMBERS_A_SECOND = 2**20
@@ -29,6 +30,36 @@ class HistoryPage(NamedTuple):
 
     lines: tuple[RoomLine, ...]
     more: bool = False
+
+
+def check_range(after: int | None, before: int | None, since: int, last: int) -> None:
+    """Check that nothing is missing between a page and the number that it is asked for by.
+
+    Args: after, before: one of them, or None for the last page. since, last: numbers that are stored.
+    Raises RemoteError 404.
+    """
+    fits = before is None or since <= before <= last + 1
+    if after is not None:
+        fits = since - 1 <= after <= last
+    if not fits:
+        raise RemoteError(404, "that message is no longer stored")
+
+
+def first_page(lines: Iterable[RoomLine], limit: int, size: int) -> HistoryPage:
+    """Return the first of `lines` that fit: at most `limit` and `size` bytes of text, but one at least."""
+    found: list[RoomLine] = []
+    for line in lines:
+        size -= len(line.text.encode())
+        if len(found) >= limit or (size < 0 and found):
+            return HistoryPage(tuple(found), True)
+        found.append(line)
+    return HistoryPage(tuple(found))
+
+
+def last_page(lines: Iterable[RoomLine], limit: int, size: int) -> HistoryPage:
+    """Do what `first_page` does with the newest lines, which come first."""
+    page = first_page(lines, limit, size)
+    return page._replace(lines=page.lines[::-1])
 
 
 def next_number(last: int, at: float) -> int:

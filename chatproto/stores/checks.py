@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chatproto.rooms.policy import BanRecord, RoomPolicy
 from chatproto.wire.bcp2_common import read_key
+from chatproto.wire.blocks import CONTROL
 from chatproto.wire.errors import WireError
 from chatproto.wire.fields import read_client_id
 
@@ -26,6 +27,14 @@ def check_key(key: object) -> None:
         read_key(str(key))
     except WireError:
         raise ValueError("no key") from None
+
+
+def read_text(value: object) -> str:
+    """Return `value` if it is a text that stands in one line and can be sent. Raises ValueError."""
+    if not isinstance(value, str) or CONTROL.search(value):
+        raise ValueError("no text in one line")
+    value.encode()  # JSON can hold half of a surrogate pair, which cannot be sent
+    return value
 
 
 def check_room(kept: RoomPolicy) -> None:

@@ -7,9 +7,15 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from chatproto.rooms.history import HistoryPage, RoomLine, next_number
+from chatproto.rooms.history import (
+    HistoryPage,
+    RoomLine,
+    check_range,
+    first_page,
+    last_page,
+    next_number,
+)
 from chatproto.rooms.policy import RoomPolicy
-from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 LINE_BYTES = 200
@@ -97,20 +103,12 @@ class MemoryRooms:
         self, room: str, after: int | None, before: int | None, limit: int, size: int
     ) -> HistoryPage:
         log = self._logs.get(room) or MemoryRoomLog()
+        check_range(after, before, log.since, log.last)
         if after is not None:
-            if not log.since - 1 <= after <= log.last:
-                raise RemoteError(404, "that message is no longer stored")
             wanted = islice(log.lines, max(0, after + 1 - log.since), None)
-            lines, more = part(wanted, limit, size)
-            return HistoryPage(tuple(lines), more)
-        end = len(log.lines)
-        if before is not None:
-            if not log.since <= before <= log.last + 1:
-                raise RemoteError(404, "that message is no longer stored")
-            end = min(end, before - log.since)
-        wanted = islice(reversed(log.lines), len(log.lines) - end, None)
-        lines, more = part(wanted, limit, size)
-        return HistoryPage(tuple(reversed(lines)), more)
+            return first_page(wanted, limit, size)
+        end = len(log.lines) if before is None else min(len(log.lines), before - log.since)
+        return last_page(islice(reversed(log.lines), len(log.lines) - end, None), limit, size)
 
     def last(self, room: str) -> int:
         log = self._logs.get(room)
@@ -148,14 +146,3 @@ class MemoryRooms:
         log = max(self._logs.values(), key=lambda one: one.size)
         for _ in range((len(log.lines) + 1) // 2):
             self._size -= log.drop()
-
-
-def part(lines: Iterable[RoomLine], limit: int, size: int) -> tuple[list[RoomLine], bool]:
-    """The first of `lines` that fit, and whether there are more."""
-    found: list[RoomLine] = []
-    for line in lines:
-        size -= len(line.text.encode())
-        if len(found) >= limit or (size < 0 and found):
-            return found, True
-        found.append(line)
-    return found, False

@@ -6,13 +6,19 @@ import json
 from collections.abc import Iterable
 
 from chatproto.net.rebase import Shift
-from chatproto.rooms.history import HistoryPage, RoomLine, next_number
+from chatproto.rooms.history import (
+    HistoryPage,
+    RoomLine,
+    check_range,
+    first_page,
+    last_page,
+    next_number,
+)
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.stores.checks import check_room, is_line
-from chatproto.stores.memory_rooms import part
 from chatproto.stores.policies import policy_fields, read_policy
 from chatproto.stores.sqlite_file import SqliteFile
-from chatproto.wire.errors import RemoteError, StoreTrouble
+from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 from chatproto.wire.values import value_class
 
@@ -112,17 +118,11 @@ class SqliteRooms:
         self.settle()
         numbers = self._numbers.get(room, UNKNOWN)
         since, last = numbers.since, numbers.last
+        check_range(after, before, since, last)
         if after is not None:
-            if not since - 1 <= after <= last:
-                raise RemoteError(404, "that message is no longer stored")
-            lines, more = part(self._lines(room, since, after, "> ? ORDER BY number"), limit, size)
-            return HistoryPage(tuple(lines), more)
-        if before is not None and not since <= before <= last + 1:
-            raise RemoteError(404, "that message is no longer stored")
+            return first_page(self._lines(room, since, after, "> ? ORDER BY number"), limit, size)
         end = last + 1 if before is None else before
-        found = self._lines(room, since, end, "< ? ORDER BY number DESC")
-        lines, more = part(found, limit, size)
-        return HistoryPage(tuple(reversed(lines)), more)
+        return last_page(self._lines(room, since, end, "< ? ORDER BY number DESC"), limit, size)
 
     def last(self, room: str) -> int:
         return self._numbers.get(room, UNKNOWN).last

@@ -49,26 +49,15 @@ class TimedPart:
         return timed
 
 
-class TimedStore:
-    """`store`, with how long each call of its parts took told to `spend`."""
+class TimedStore(TimedPart):
+    """`store`, with how long each call of it and of its parts took told to `spend`."""
 
     def __init__(self, store: Store, spend: Spend) -> None:
-        self._store = store
+        super().__init__(store, "store", spend)
         self.registry = cast(Registry, TimedPart(store.registry, "registry", spend))
         self.names = cast(IdOwners, TimedPart(store.names, "names", spend))
         self.presences = cast(RegistrationStore, TimedPart(store.presences, "presences", spend))
         self.rooms = cast(RoomStore, TimedPart(store.rooms, "rooms", spend))
-        self._whole = TimedPart(store, "store", spend)
-
-    @property
-    def trouble(self) -> str:
-        return self._store.trouble
-
-    def write_behind(self) -> bool:
-        return bool(self._whole.write_behind())
-
-    def close(self) -> None:
-        self._store.close()
 
 
 class TimedDirectory:

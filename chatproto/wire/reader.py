@@ -2,13 +2,16 @@
 
 A stream is blocks (`CHAT` and its like: a start line, header lines, a blank line) or bare text,
 which only silence ends. Nothing is kept past `limits.header_block` of a block, nor past
-`limits.message` of a text.
+`limits.message` of a text. A person may well write a line that looks like the start of a block, so what
+follows it is looked at too.
 """
 
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 
+from chatproto.wire.blocks import Policy, read_headers
 from chatproto.wire.dialects import (
     ANNOUNCE,
     CANON,
@@ -29,15 +32,6 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import ID, read_port
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.padding import UTF8_MARK, Unpadder
-from chatproto.wire.peer_blocks import (
-    HeaderBlock,
-    Shape,
-    end_of_block,
-    is_opener,
-    read_block,
-    shape_of,
-)
-from chatproto.wire.raw_text import parted, whole
 from chatproto.wire.values import value_class
 
 
@@ -67,12 +61,27 @@ class Left:
 
 Item = DialectKnown | PlainMessage | Left
 
+# All expressions here are bounded: what a stranger sends is matched again with every segment.
 _ANNOUNCED = re.compile(rb"Incoming chat request from [^\n]{1,200}\n")
 _ANNOUNCEMENT = re.compile(
     r"Incoming chat request from (\S+) \[?([^\s\]]+?)\]?:([0-9]{1,5})", re.ASCII
 )
 _PREFIX = re.compile(rb"([A-Za-z0-9][A-Za-z0-9._-]{0,63})> ")
 _HOST = re.compile(r"[\w.:%-]{1,255}")
+_NAMES = ("clientid", "id", "ip", "port", "type", "length", "message", "content", "text")
+_START = re.compile(rb"(CHAT|CHATREQ|QUIT)[ \t]{0,8}\r?\n")
+_ID_START = re.compile(rb"[Ii][Dd][ \t]{0,8}:[^\r\n]{0,200}\r?\n")
+_NAME = re.compile(rb"[ \t]{0,8}([A-Za-z]{0,9})[ \t]{0,8}(:?)")
+_BEGINNINGS = (b"CHAT\r\n", b"CHATREQ\r\n", b"QUIT\r\n")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_OPENERS = (
+    ("CHAT", {"clientid", "ip", "port"}),
+    ("CHAT", {"type", "clientid", "ip", "port"}),
+    ("ID", {"id", "ip", "port"}),
+)
+"""Start line and headers of the openers that tell an address, with which they end."""
+_COMMANDS = ("QUIT", "/quit")
+"""Farewells that are one even as the last line of a longer text; the words of row raw are not."""
 
 
 class Reader:
@@ -406,3 +415,124 @@ def _announcer(dialect: Dialect, announced: re.Match[str]) -> DialectKnown:
         host,
         number if 0 < number < 65536 else None,
     )
+
+
+# Blocks.
+
+
+class Shape(Enum):
+    """The possible meanings of the bytes received so far."""
+
+    TEXT = auto()
+    """No block, whatever comes."""
+    WORD = auto()
+    """A start line that lacks its end, or text."""
+    START = auto()
+    """A start line, after which no header is whole."""
+    BLOCK = auto()
+    """A start line and the name of a header that some row has."""
+    QUIT = auto()
+    """The start line of a farewell, which need not have more."""
+
+
+@value_class
+class HeaderBlock:
+    """A start line, its header lines by lower-cased name, and the lines as they stood."""
+
+    start: str
+    headers: dict[str, str]
+    lines: list[str]
+
+    def text_of(self, name: str) -> str:
+        """The value of header `name` and the lines after it that are no headers: a text of several."""
+        at = next(n for n, line in enumerate(self.lines) if _name_of(line) == name)
+        more = [line for line in self.lines[at + 1 :] if _name_of(line) not in _NAMES]
+        return "\n".join([self.headers[name], *more])
+
+
+def shape_of(data: bytearray, ids: bool) -> Shape:
+    """Tell what `data` begins with; with `ids`, a block may start with an `ID:` line (dialect idhdr)."""
+    start = _START.match(data)
+    if start is None and ids:
+        start = _ID_START.match(data)
+    if start is None:
+        whole = len(data) < 9 and any(one.startswith(data) for one in _BEGINNINGS)
+        return Shape.WORD if whole else Shape.TEXT
+    if start.lastindex and start[1] == b"QUIT":
+        return Shape.QUIT
+    following = _NAME.match(data, start.end())
+    assert following is not None
+    name = following[1].decode().lower()
+    if following[2]:
+        return Shape.BLOCK if name in _NAMES else Shape.TEXT
+    if following.end() == len(data) and any(one.startswith(name) for one in _NAMES):
+        return Shape.START
+    return Shape.TEXT
+
+
+def end_of_block(data: bytearray, most: int) -> int:
+    """Return the end of the block at the head of `data`, 0 if it does not end within `most` bytes."""
+    blank = _BLANK_LINE.search(data, 0, most)
+    return blank.end() if blank else 0
+
+
+def read_block(data: bytes) -> HeaderBlock:
+    """`data`, a whole block, taken apart. The first line of row idhdr is a header too."""
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n")
+    start, *lines = text.split("\n")
+    if _ID_START.match(data):
+        start, lines = "ID", [start, *lines]
+    headers, _ = read_headers(lines, Policy.LOOSE)
+    return HeaderBlock(start.strip(), headers, lines)
+
+
+def is_opener(data: bytes) -> bool:
+    """Return True if `data`, whole lines, are an opener with an address that lacks only its blank line."""
+    block = read_block(data)
+    told = {name for name, value in block.headers.items() if value}
+    return len(block.lines) == len(told) and (block.start, told) in _OPENERS
+
+
+def _name_of(line: str) -> str:
+    name, colon, _ = line.partition(":")
+    return name.strip().lower() if colon else ""
+
+
+# Raw text.
+
+
+def parted(text: str, dialect: Dialect, farewells: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """Split a raw `text` into its message and the farewell at its end; each may be empty.
+
+    `farewells`: words that end a talk without an opener besides those of the row, in lower case.
+    """
+    words = text.strip("\r\n")
+    if dialect is LOBBY:
+        return words, ""
+    quits = dialect.quits or ("QUIT",)
+    word = words.strip()
+    if word in quits or (dialect is RAW and word.lower() in quits):
+        return "", word
+    if dialect in (RAW, CRLF) and word.lower() in farewells:
+        return "", word
+    for command in _COMMANDS:
+        before = words.removesuffix(command)
+        if command not in quits or before == words:
+            continue
+        # Without a line end before it, it is one only if its own blank line follows.
+        glued = command == "QUIT" and text[len(text.rstrip("\r\n")) :].count("\n") > 1
+        if before.endswith("\n") or glued:
+            return before.rstrip("\r\n"), command
+    return words, ""
+
+
+def whole(data: bytes | bytearray) -> int:
+    """Count the bytes of `data` that are complete UTF-8 characters."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte >= 0xC0:
+            wanted = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return len(data) if back >= wanted else len(data) - back
+        if byte < 0x80:
+            break
+    return len(data)

@@ -7,8 +7,14 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from chatproto.accounts.allowed import load_allowed, read_allowed
-from chatproto.accounts.files import AccountTrouble, Reread, alone, write
+from chatproto.accounts.files import (
+    AccountTrouble,
+    Reread,
+    alone,
+    load_allowed,
+    read_allowed,
+    write,
+)
 from tests.contracts.names import key
 
 ONE, OTHER = key(1), key(2)

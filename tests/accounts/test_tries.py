@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.accounts import tries
-from chatproto.accounts.tries import MINUTE, PasswordTries
+from chatproto.accounts import logins
+from chatproto.accounts.logins import MINUTE, PasswordTries
 
 
 class TriesTests(SynchronousTestCase):
@@ -46,7 +46,7 @@ class TriesTests(SynchronousTestCase):
                 made.append((name, now))
 
     def test_the_oldest_are_forgotten(self) -> None:
-        self.patch(tries, "MOST", 10)
+        self.patch(logins, "MOST", 10)
         counted = PasswordTries(1)
         for number in range(50):
             counted.wrong([str(number)], 0.0)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory import introductions as module
-from chatproto.directory.introductions import MINUTE, Introductions
+from chatproto.directory import introducing as module
+from chatproto.directory.introducing import MINUTE, Introductions
 from chatproto.wire.errors import RemoteError
 from tests.contracts.names import key
 from tests.limits import Limits

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.introductions import Introductions
+from chatproto.directory.introducing import Introductions
 from chatproto.directory.registrations import ClientConnection, Dismiss
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error

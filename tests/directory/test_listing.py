@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.listing import Listing
 from chatproto.directory.registrations import ClientConnection, Registration
+from chatproto.directory.sorted_ids import Listing
 from tests.contracts.names import key
 
 IDS = st.text("abZ_", min_size=1, max_size=3)

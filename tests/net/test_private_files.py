@@ -10,8 +10,7 @@ from unittest import skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.accounts.allowed import load_allowed
-from chatproto.accounts.files import AccountTrouble
+from chatproto.accounts.files import AccountTrouble, load_allowed
 from chatproto.accounts.passwords import load
 from chatproto.cli import asking
 from chatproto.cli.asking import password_in

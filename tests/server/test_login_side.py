@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chatproto.accounts.allowed import load_allowed
-from chatproto.accounts.files import Reread
+from chatproto.accounts.files import Reread, load_allowed
 from chatproto.accounts.logins import Logins
 from chatproto.accounts.realm import portal
 from chatproto.server.login_side import LoginSide

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import txredisapi  # type: ignore[import-untyped]  # it has no types
 from OpenSSL.SSL import Error as TlsError
@@ -244,18 +244,54 @@ async def _opened(reactor: Any, url: RedisUrl, make: Callable[[], C]) -> AsyncIt
         connection.transport.abortConnection()
 
 
-class RedisClient(CoroutineService):
-    """One connection to the Redis `url` for commands, made again whenever it breaks."""
+class RedisService(CoroutineService, Generic[C]):
+    """Use of one connection to the Redis `url`, made again whenever it breaks."""
 
     log = Logger()
+    away = ""
+    """Words for the log: what a service that is not connected lacks."""
+
+    def __init__(self, reactor: Any, url: RedisUrl) -> None:
+        self._reactor = reactor
+        self._url = url
+        self._connection: C | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """True while there is a connection."""
+        return self._connection is not None
+
+    async def _use(self) -> None:
+        """Connect, and use the connection until it breaks; with success, `_wait` is `SOONEST` again."""
+        raise NotImplementedError
+
+    def _went(self, error: BaseException) -> None:
+        """Note that there is no connection, or no more."""
+        if self._wait == SOONEST:  # once each time; the client names it too
+            self.log.debug("{away}: {why}", away=self.away, why=error)
+
+    async def _run(self) -> None:
+        self._wait = SOONEST  # before the next try to connect
+        while self.running:
+            try:
+                await self._use()
+            except LOST as error:
+                self._went(error)
+            finally:
+                self._connection = None
+            await deferLater(self._reactor, self._wait, lambda: None)
+            self._wait = min(LATEST, self._wait * 2)
+
+
+class RedisClient(RedisService[RedisConnection]):
+    """One connection to the Redis `url` for commands, made again whenever it breaks."""
+
     failed = "Redis can no longer be used"
 
     def __init__(self, reactor: Any, url: RedisUrl) -> None:
+        super().__init__(reactor, url)
         self.why = ""
         """Why it is away, in one sentence; empty if it is there, or nothing is known yet."""
-        self._reactor = reactor
-        self._url = url
-        self._connection: RedisConnection | None = None
         self._waiting: list[Deferred[None]] = []
         self._named: set[str] = set()
 
@@ -331,23 +367,14 @@ class RedisClient(CoroutineService):
         except TimeoutError:
             self._waiting.remove(waiting)
 
-    async def _run(self) -> None:
-        wait = SOONEST
-        while self.running:
-            try:
-                async with connected(self._reactor, self._url) as connection:
-                    for script in ALL:
-                        await connection.ask("SCRIPT", "LOAD", script.text)
-                    self._came(connection)
-                    wait = SOONEST
-                    await connection.ended
-                    raise ConnectionError("the connection was lost")
-            except LOST as error:
-                self._went(error)
-            finally:
-                self._connection = None
-            await deferLater(self._reactor, wait, lambda: None)
-            wait = min(LATEST, wait * 2)
+    async def _use(self) -> None:
+        async with connected(self._reactor, self._url) as connection:
+            for script in ALL:
+                await connection.ask("SCRIPT", "LOAD", script.text)
+            self._came(connection)
+            self._wait = SOONEST
+            await connection.ended
+            raise ConnectionError("the connection was lost")
 
     def _came(self, connection: RedisConnection) -> None:
         self._connection = connection

@@ -21,9 +21,8 @@ from chatproto.directory.shared import (
     SharedPresence,
     ToClient,
 )
-from chatproto.stores.checks import check_key, check_lease, is_text
+from chatproto.stores.checks import check_key, check_lease, read_text
 from chatproto.stores.memory import counted_network
-from chatproto.wire.blocks import CONTROL
 from chatproto.wire.errors import Unreadable
 from chatproto.wire.fields import BLANK
 from chatproto.wire.limits import ServerLimits
@@ -143,23 +142,23 @@ def read_presence(client_id: str, fields: Any) -> SharedPresence:
         _truth(fields.pop("local")),
         client_id,
         listens=None if listens is None else _number(listens),
-        user=None if user is None else _text(user),
+        user=None if user is None else read_text(user),
         number=_number(fields.pop("number")),
-        node=_text(fields.pop("node")),
+        node=read_text(fields.pop("node")),
         open=_truth(fields.pop("open")),
     )
     registration = Registration(
         client_id,
         key,
         port,
-        tuple((_text(one), _number(other)) for one, other in fields.pop("addresses")),
+        tuple((read_text(one), _number(other)) for one, other in fields.pop("addresses")),
         _number(fields.pop("expires")),
         _truth(fields.pop("listed")),
         _texts(fields.pop("allow")),
         visitor,
         None if until is None else _moment(until),
         _truth(fields.pop("proven")),
-        _text(fields.pop("away")),
+        read_text(fields.pop("away")),
     )
     return SharedPresence(registration, _moment(fields.pop("made")), fields)
 
@@ -189,11 +188,11 @@ def _read_classic(client_id: str, fields: Any) -> SharedLease:
         _number(fields.pop("from")),
         _truth(fields.pop("local")),
         _truth(fields.pop("alive")),
-        _text(fields.pop("server")),
+        read_text(fields.pop("server")),
     )
-    node, number = _text(fields.pop("node")), _number(fields.pop("number"))
+    node, number = read_text(fields.pop("node")), _number(fields.pop("number"))
     made, heard = (_moment(fields.pop(one)) for one in ("made", "heard"))
-    lease = ClassicRegistration(client_id, _text(ip), port, source)
+    lease = ClassicRegistration(client_id, read_text(ip), port, source)
     return SharedLease(lease, node, number, made, heard, fields)
 
 
@@ -227,17 +226,10 @@ def read_notice(text: str) -> Notice:
 # Values.
 
 
-def _text(value: Any) -> str:
-    if not is_text(value) or CONTROL.search(value):
-        raise ValueError
-    value.encode()  # JSON can hold half of a surrogate pair, which cannot be sent
-    return str(value)
-
-
 def _texts(values: Any) -> tuple[str, ...]:
     if not isinstance(values, list):
         raise ValueError
-    return tuple(map(_text, values))
+    return tuple(map(read_text, values))
 
 
 def _truth(value: Any) -> bool:

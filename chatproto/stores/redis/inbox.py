@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.task import deferLater
-from twisted.logger import Logger
-
 from chatproto.directory.shared_store import InboxListener
-from chatproto.net.coroutine_service import CoroutineService
 from chatproto.rooms.shared import OwnNode
-from chatproto.stores.redis.client import LATEST, LOST, SOONEST, RedisConnection, connected
+from chatproto.stores.redis.client import SOONEST, RedisConnection, RedisService, connected
 from chatproto.stores.redis.group_text import POISON, read_notice
 from chatproto.stores.redis.node_table import inbox_key
 from chatproto.stores.redis.url import RedisUrl
@@ -28,42 +24,25 @@ MOST_NUMBER = 2**53
 """The highest number of a notice: the scripts that count them have no higher ones."""
 
 
-class Inbox(CoroutineService):
+class Inbox(RedisService[RedisConnection]):
     """Inbox of the server `node`, read on a connection of its own. A former name's is read no more."""
 
-    log = Logger()
     failed = "the inbox is read no more"
+    away = "the inbox cannot be read"
 
     def __init__(self, reactor: Any, url: RedisUrl, node: OwnNode, listener: InboxListener) -> None:
-        self._reactor = reactor
-        self._url = url
+        super().__init__(reactor, url)
         self._node = node
         self._listener = listener
         self._name = ""
         self._last = 0  # number of the notice that was read last
-        self._connection: RedisConnection | None = None
 
-    @property
-    def is_up(self) -> bool:
-        """True while there is a connection."""
-        return self._connection is not None
-
-    async def _run(self) -> None:
-        wait = SOONEST
-        while self.running:
-            try:
-                async with connected(self._reactor, self._url) as connection:
-                    self._connection = connection
-                    while True:
-                        await self._read(connection)
-                        wait = SOONEST
-            except LOST as error:
-                if wait == SOONEST:  # once each time; the client names it too
-                    self.log.debug("the inbox cannot be read: {why}", why=error)
-            finally:
-                self._connection = None
-            await deferLater(self._reactor, wait, lambda: None)
-            wait = min(LATEST, wait * 2)
+    async def _use(self) -> None:
+        async with connected(self._reactor, self._url) as connection:
+            self._connection = connection
+            while True:
+                await self._read(connection)
+                self._wait = SOONEST
 
     async def _read(self, connection: RedisConnection) -> None:
         """Wait for notices for a while, and hand on what has come."""

@@ -16,11 +16,17 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 
-from chatproto.rooms.history import HistoryPage, RoomLine, next_number
+from chatproto.rooms.history import (
+    HistoryPage,
+    RoomLine,
+    check_range,
+    first_page,
+    last_page,
+    next_number,
+)
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.shared import LineSaid, RoomCopy, RoomSeat, RoomState, SpokenBy
 from chatproto.rooms.shared_store import Conflict
-from chatproto.stores.memory_rooms import part
 from chatproto.stores.redis.client import RedisClient
 from chatproto.stores.redis.node_table import GONE
 from chatproto.stores.redis.room_text import (
@@ -263,20 +269,15 @@ class RedisRooms:
         last = self._count(key, await ask("HGET", key, "last") or "0")
         oldest = await ask("XRANGE", stream, "-", "+", "COUNT", "1")
         since = _number(oldest[0][0]) if oldest else last + 1
+        check_range(after, before, since, last)
         if after is not None:
-            if not since - 1 <= after <= last:
-                raise RemoteError(404, "that message is no longer stored")
             found = await ask("XRANGE", stream, str(after + 1), "+", "COUNT", str(limit + 1))
-            lines, more = part((one.line for one in self._lines(key, found)), limit, size)
-            return HistoryPage(tuple(lines), more or len(found) > limit)
-        end = "+"
-        if before is not None:
-            if not since <= before <= last + 1:
-                raise RemoteError(404, "that message is no longer stored")
-            end = f"({before}-0"
-        found = await ask("XREVRANGE", stream, end, "-", "COUNT", str(limit + 1))
-        lines, more = part((one.line for one in self._lines(key, found)), limit, size)
-        return HistoryPage(tuple(reversed(lines)), more or len(found) > limit)
+            page = first_page((one.line for one in self._lines(key, found)), limit, size)
+        else:
+            end = "+" if before is None else f"({before}-0"
+            found = await ask("XREVRANGE", stream, end, "-", "COUNT", str(limit + 1))
+            page = last_page((one.line for one in self._lines(key, found)), limit, size)
+        return page._replace(more=page.more or len(found) > limit)
 
     async def reserve(self, owner: str, name: str, most: int, now: float) -> bool:
         """Reserve one of `most` rooms of an owner; False if it has as many."""

@@ -21,8 +21,8 @@ from chatproto.rooms.shared import (
     RoomSeat,
     SpokenBy,
 )
+from chatproto.stores.checks import check_room, read_text
 from chatproto.stores.policies import policy_fields, read_policy
-from chatproto.wire.blocks import CONTROL
 from chatproto.wire.fields import ID
 from chatproto.wire.room_fields import ROOM
 
@@ -55,7 +55,7 @@ def _event(kind: str, name: str, body: str, room: str) -> RoomEvent:
             return MemberEntered(read_member(name), read_seat(body), kind == "moved")
         case "left":
             [reason] = json.loads(body)
-            return MemberLeft(read_member(name), _text(reason))
+            return MemberLeft(read_member(name), read_text(reason))
         case "policy":
             fields, news = json.loads(body)
             if fields is None:
@@ -63,14 +63,6 @@ def _event(kind: str, name: str, body: str, room: str) -> RoomEvent:
             policy, unknown = parsed_policy(room, int(name), fields)
             return PolicyChanged(policy, news, unknown)
     raise ValueError
-
-
-def _text(value: object) -> str:
-    """Return `value` if it is a text that stands in one line, as all that members are told of a room."""
-    if not isinstance(value, str) or CONTROL.search(value):
-        raise ValueError
-    value.encode()  # JSON can hold half of a surrogate pair, which cannot be sent
-    return value
 
 
 def written_policy(policy: RoomPolicy, unknown: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,21 +73,14 @@ def written_policy(policy: RoomPolicy, unknown: Mapping[str, Any]) -> dict[str, 
 def parsed_policy(name: str, version: int, fields: Any) -> tuple[RoomPolicy, dict[str, Any]]:
     """Read a policy and its unknown fields. Raises KeyError, TypeError or ValueError for what is none."""
     known = {one: fields[one] for one in FIELDS}
-    if not all(isinstance(known[one], kind) for one, kind in FIELDS.items()):
+    fine = all(isinstance(known[one], kind) for one, kind in FIELDS.items())
+    if not fine or ROOM.fullmatch(name) is None:
         raise ValueError
-    if ROOM.fullmatch(name) is None:
-        raise ValueError
-    _text(known["topic"])
-    for pairs in (known["ops"], known["mutes"], known["invited"]):
-        if not all(isinstance(key, str) and isinstance(end, float | int) for key, end in pairs):
-            raise ValueError
-    for kind, value, until, key in known["bans"]:
-        if not all(isinstance(one, str) for one in (kind, value, key)):
-            raise ValueError
-        if not isinstance(until, float | int):
-            raise ValueError
+    read_text(known["topic"])
+    policy = read_policy(name, known)
+    check_room(policy)
     unknown = {one: value for one, value in fields.items() if one not in FIELDS and one != "name"}
-    return replace(read_policy(name, known), version=version), unknown
+    return replace(policy, version=version), unknown
 
 
 def write_line(sender: str, at: float, text: str, spoken_by: SpokenBy) -> str:

@@ -12,15 +12,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
-from chatproto.net.coroutine_service import CoroutineService
 from chatproto.rooms.shared import EventsMissed, RoomCopy
 from chatproto.rooms.shared_store import RoomListener
 from chatproto.stores.redis.client import (
     LATEST,
     LOST,
     SOONEST,
+    RedisService,
     RedisSubscriber,
     subscribed,
 )
@@ -51,17 +50,15 @@ class _Watched:
     reached: list[tuple[Callable[[RoomCopy], bool], Deferred[None]]] = field(default_factory=list)
 
 
-class RoomWatch(CoroutineService):
+class RoomWatch(RedisService[RedisSubscriber]):
     """Copies of the rooms that are watched."""
 
-    log = Logger()
     failed = "a room is watched no more"
+    away = "no subscription"
 
     def __init__(self, reactor: Any, url: RedisUrl, rooms: RedisRooms) -> None:
-        self._reactor = reactor
-        self._url = url
+        super().__init__(reactor, url)
         self._rooms = rooms
-        self._connection: RedisSubscriber | None = None
         self._watched: dict[str, _Watched] = {}
         self._channels: dict[str, _Watched] = {}
         self._readings: set[Deferred[None]] = set()
@@ -70,11 +67,6 @@ class RoomWatch(CoroutineService):
         for reading in tuple(self._readings):
             self._reactor.callLater(0, reading.cancel)
         return super().stopService()
-
-    @property
-    def is_up(self) -> bool:
-        """True while there is a subscription."""
-        return self._connection is not None
 
     def find(self, name: str) -> RoomCopy | None:
         """Return the copy of a room that is watched."""
@@ -257,20 +249,10 @@ class RoomWatch(CoroutineService):
 
     # How it is connected.
 
-    async def _run(self) -> None:
-        wait = SOONEST
-        while self.running:
-            try:
-                async with subscribed(self._reactor, self._url, self._heard) as connection:
-                    await connection.subscribe([*self._channels])
-                    self._connection = connection
-                    wait = SOONEST
-                    self.look_again([*self._watched])
-                    await connection.ended
-            except LOST as error:
-                if wait == SOONEST:  # once each time; the client names it too
-                    self.log.debug("no subscription: {why}", why=error)
-            finally:
-                self._connection = None
-            await deferLater(self._reactor, wait, lambda: None)
-            wait = min(LATEST, wait * 2)
+    async def _use(self) -> None:
+        async with subscribed(self._reactor, self._url, self._heard) as connection:
+            await connection.subscribe([*self._channels])
+            self._connection = connection
+            self._wait = SOONEST
+            self.look_again([*self._watched])
+            await connection.ended
