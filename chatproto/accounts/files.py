@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from chatproto.net.file_reading import PIPE_WAIT, read_file
-from chatproto.net.private_files import ROOT, make_private
+from chatproto.net.private_files import ROOT, locked_folder, make_private, stamp
 from chatproto.wire.bcp2_common import read_key
 from chatproto.wire.errors import RemoteError
 
@@ -84,12 +83,12 @@ class Reread(Generic[T]):
         self.generation = 0
         """Number of changes of the file."""
         self._load = load
-        self._seen = _stamp(path)
+        self._seen = stamp(path)
         self._value = load(path)
 
     def value(self) -> T:
         """Return the current value; the file is read again if it has changed."""
-        if _stamp(self.path) != self._seen:
+        if stamp(self.path) != self._seen:
             try:
                 self.read_again()
             except AccountTrouble as trouble:
@@ -98,7 +97,7 @@ class Reread(Generic[T]):
 
     def read_again(self) -> None:
         """Read the file now. Raises AccountTrouble; then the previous content still applies."""
-        self._seen = _stamp(self.path)
+        self._seen = stamp(self.path)
         try:
             self._value = self._load(self.path)
         except AccountTrouble as trouble:
@@ -141,21 +140,9 @@ def alone(path: Path) -> Iterator[None]:
 
     Raises AccountTrouble.
     """
-    try:
-        folder = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise AccountTrouble(f"cannot write {path}: {error.strerror}") from None
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked_folder(path.resolve().parent))
+        except OSError as error:
+            raise AccountTrouble(f"cannot write {path}: {error.strerror}") from None
         yield
-    finally:
-        os.close(folder)
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Return a tuple that differs whenever the file differs, or None if there is no file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size

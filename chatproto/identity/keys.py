@@ -7,7 +7,6 @@ a new certificate is made at every start.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from chatproto.identity.files import write_secret
 from chatproto.net.keys import key_name
-from chatproto.net.private_files import check_file, make_private
+from chatproto.net.private_files import check_file, locked_folder, make_private
 from chatproto.wire.reasons import CodedError, Reason
 from chatproto.wire.values import value_class
 
@@ -115,20 +114,14 @@ def _first(path: Path) -> Identity:
     share it and start at once must get the same key. Raises KeyTrouble.
     """
     try:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with locked_folder(path.parent):
+            data = _read(path)
+            if data is None:
+                private = Ed25519PrivateKey.generate()
+                data = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+                write_secret(path, data)
     except OSError as error:
         raise KeyTrouble(f"cannot write the key {path}: {error.strerror}") from None
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        data = _read(path)
-        if data is None:
-            private = Ed25519PrivateKey.generate()
-            data = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            write_secret(path, data)
-    except OSError as error:
-        raise KeyTrouble(f"cannot write the key {path}: {error.strerror}") from None
-    finally:
-        os.close(folder)
     return _load(path, data)
 
 

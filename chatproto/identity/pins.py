@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from chatproto.identity.files import write_secret
-from chatproto.net.private_files import check_file
+from chatproto.net.private_files import check_file, stamp
 from chatproto.wire.reasons import CodedError, Reason
 from chatproto.wire.values import value_class
 
@@ -191,7 +191,7 @@ class PinFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._seen = _stamp(path)
+        self._seen = stamp(path)
         self.pins = _load(path)
 
     def put(self, pin: Pin) -> Pin:
@@ -211,7 +211,7 @@ class PinFile:
 
     def _look_again(self) -> None:
         """Read the file again if it was edited."""
-        now = _stamp(self.path)
+        now = stamp(self.path)
         if now != self._seen:
             self.pins, self._seen = _load(self.path), now
 
@@ -221,7 +221,7 @@ class PinFile:
         except OSError as error:
             self.pins = Pins(before, str(self.path))
             raise PinTrouble(f"cannot write {self.path}: {error.strerror}") from None
-        self._seen = _stamp(self.path)
+        self._seen = stamp(self.path)
 
 
 def _load(path: Path) -> Pins:
@@ -239,15 +239,6 @@ def _load(path: Path) -> Pins:
     if len(data) > MOST_BYTES:
         raise PinTrouble(f"{path} is too large: at most {MOST_BYTES} bytes are read")
     return Pins(text, str(path))
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Return values that change when the file does; None if it cannot be seen."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _parse(line: str, number: int) -> Pin | None:

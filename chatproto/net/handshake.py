@@ -79,10 +79,12 @@ class Handshake:
         self._connection: Callable[[], SSL.Connection | None] = lambda: None
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        return self._make(tlsProtocol)
+        connection = connection_for(tlsProtocol, self._context)
+        self._connection = ref(connection)
+        connection.handshake = self
+        return connection
 
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        return self._make(tlsProtocol)
+    clientConnectionForTLS = serverConnectionForTLS
 
     def accepted(self) -> bool:
         """Return True if the peer proved a key that was not refused; otherwise set `refusal`."""
@@ -119,12 +121,6 @@ class Handshake:
         if isinstance(error, (ConnectionDone, ConnectionLost)):
             return BROKEN_OFF
         return Cause(Reason.CONNECTION_LOST, str(error))
-
-    def _make(self, layer: Any) -> TlsEnd:
-        connection = connection_for(layer, self._context)
-        self._connection = ref(connection)
-        connection.handshake = self
-        return connection
 
     def verify(self, connection: SSL.Connection, shown: Any, depth: int) -> bool:
         """Answer OpenSSL, which asks several times about the same certificate.

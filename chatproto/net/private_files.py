@@ -7,8 +7,11 @@ reported wherever a path that cannot be used is reported.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from chatproto.net.paths import CREDENTIALS, what_is_in_the_way
@@ -23,6 +26,26 @@ class NotPrivate(PermissionError):
 
     def __init__(self, why: str, path: Path) -> None:
         super().__init__(errno.EACCES, why, str(path))
+
+
+def stamp(path: Path) -> tuple[int, ...] | None:
+    """Return values that change whenever the file does; None if there is none, or it cannot be seen."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
+
+
+@contextmanager
+def locked_folder(path: Path) -> Iterator[None]:
+    """Hold the lock of the folder `path`, for which other programs wait meanwhile. Raises OSError."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def check_owner(path: Path) -> None:

@@ -35,11 +35,6 @@ class RateLimiter:
         self._tokens = float(burst)
         self._seen = 0.0
 
-    @property
-    def rate(self) -> float:
-        """Tokens a second."""
-        return self._rate
-
     def wait(self, now: float, cost: float = 1.0) -> float:
         """Return the seconds until `cost` tokens may be taken: 0 for now, infinity for never.
 

@@ -117,11 +117,7 @@ class SqliteLedger:
     def add(self, key: str, name: str, entry: StreamEntry) -> float:
         in_memory = not self._log and entry.kind == MSG
         with self._file.transaction() as db:
-            begun = db.execute(
-                "UPDATE peers SET last = ? WHERE key = ? AND last < ?", (entry.id, key, entry.id)
-            )
-            if not begun.rowcount:
-                raise out_of_order(key, entry)
+            self._advance(db, "last", key, entry)
             line = self._write(db, key, name, entry, WAITING)
             text = None if in_memory else entry.text
             db.execute(
@@ -176,11 +172,7 @@ class SqliteLedger:
 
     def heard(self, key: str, name: str, entry: StreamEntry) -> int:
         with self._file.transaction() as db:
-            begun = db.execute(
-                "UPDATE peers SET have = ? WHERE key = ? AND have < ?", (entry.id, key, entry.id)
-            )
-            if not begun.rowcount:
-                raise out_of_order(key, entry)
+            self._advance(db, "have", key, entry)
             number = self._write(db, key, name, entry, HEARD)
             if number:
                 self._count(db, key, LINE_BYTES + len(entry.text.encode()))
@@ -265,6 +257,12 @@ class SqliteLedger:
             except LedgerTrouble:
                 pass  # the next start takes it as written at the last message
         self._file.close()
+
+    def _advance(self, db: Connection, number: str, key: str, entry: StreamEntry) -> None:
+        """Count a stream's `number` on, `last` or `have`. Raises `out_of_order`."""
+        query = f"UPDATE peers SET {number} = ? WHERE key = ? AND {number} < ?"
+        if not db.execute(query, (entry.id, key, entry.id)).rowcount:
+            raise out_of_order(key, entry)
 
     def _write(self, db: Connection, key: str, name: str, entry: StreamEntry, state: str) -> int:
         """Put a message into the log; the number of its line, 0 for what gets none."""

@@ -402,6 +402,20 @@ class RedisClient(RedisService[RedisConnection]):
             self._named.add(key)
             self.log.error("{why}", why=why)
 
+    def unreadable(self, key: str, why: str) -> Unreadable:
+        """Return the error for a key that another program has written, after it was named."""
+        self.name(key, why)
+        return Unreadable(why)
+
+    async def remove(self, others: Sequence[Any], why: str, *keys: str) -> None:
+        """Remove from sorted sets what another program has put there; `why` is named for the first.
+
+        Raises StoreTrouble.
+        """
+        self.name(keys[0], f"{why}: removed")
+        for key in keys:
+            await self.ask("ZREM", key, *others)
+
     def _trouble(self, error: BaseException, *keys: str) -> StoreTrouble:
         """Return `error`, one of `LOST`, as what a client is answered."""
         if isinstance(error, Unreadable):

@@ -111,11 +111,10 @@ class RedisDirectory:
                 return GroupState(folded)
             return read_group(folded, int(version), data)
         except POISON:
-            trouble = Unreadable(f"{key} in Redis cannot be read: it is not a group of ids")
+            why = f"{key} in Redis cannot be read: it is not a group of ids"
         except Unreadable as error:
-            trouble = Unreadable(f"{key}: {error.detail}")
-        self._client.name(key, trouble.detail)
-        raise trouble
+            why = f"{key}: {error.detail}"
+        raise self._client.unreadable(key, why)
 
     async def commit(
         self,
@@ -172,8 +171,8 @@ class RedisDirectory:
         folds = [one for one in found if isinstance(one, str) and fold(one) == one]
         for one in found:
             if one not in folds:
-                self._client.name(ENDS, f"{one!r} in {ENDS} in Redis is no group of ids: removed")
-                await self._client.ask("ZREM", ENDS, one)
+                why = f"{one!r} in {ENDS} in Redis is no group of ids"
+                await self._client.remove([one], why, ENDS)
         return folds
 
     async def skip(self, client_id: str) -> None:
@@ -211,11 +210,8 @@ class RedisDirectory:
                     others.append(entry)
             if not others:
                 return found
-            key = command[1]
-            self._client.name(
-                key, f"entries of {key} in Redis are no clients, such as {others[0]!r}: removed"
-            )
-            await self._client.ask("ZREM", key, *others)
+            why = f"entries of {command[1]} in Redis are no clients, such as {others[0]!r}"
+            await self._client.remove(others, why, command[1])
 
     async def counts(self) -> tuple[int, int]:
         """Return the numbers of registrations with keys, and of classic ones."""
@@ -235,11 +231,8 @@ class RedisDirectory:
             others = [one for one in (*silent[0], *silent[1]) if not is_id(one)]
             if not others:
                 return ClassicCrowd(there, every, *map(tuple, silent))
-            self._client.name(
-                HEARD, f"{others[0]!r} in {HEARD} or {keys[0]} in Redis is no client: removed"
-            )
-            for key in keys:
-                await self._client.ask("ZREM", key, *others)
+            why = f"{others[0]!r} in {HEARD} or {keys[0]} in Redis is no client"
+            await self._client.remove(others, why, HEARD, keys[0])
 
     # Ids of a key.
 
@@ -255,14 +248,13 @@ class RedisDirectory:
 
     async def reserved(self, key: str) -> Mapping[str, float]:
         """Return the ids that a key has reserved, and when."""
-        found = await self._client.ask("HGETALL", _count_key(key))
+        key = _count_key(key)
+        found = await self._client.ask("HGETALL", key)
         try:
             pairs = zip(found[::2], map(float, found[1::2]), strict=True)
             return {str(client_id): since for client_id, since in pairs}
         except POISON:
-            why = f"{_count_key(key)} in Redis cannot be read"
-            self._client.name(_count_key(key), why)
-            raise Unreadable(why) from None
+            raise self._client.unreadable(key, f"{key} in Redis cannot be read") from None
 
     # Pairs of classic clients.
 
@@ -274,11 +266,8 @@ class RedisDirectory:
             others = [one for one in (*waiting, *free) if not is_id(one)]
             if not others:
                 return PairingFacts(partner if is_id(partner) else None, (*waiting,), (*free,))
-            self._client.name(
-                FREE, f"{others[0]!r} in {FREE} or {WAITING} in Redis is no client: removed"
-            )
-            for key in (FREE, WAITING):
-                await self._client.ask("ZREM", key, *others)
+            why = f"{others[0]!r} in {FREE} or {WAITING} in Redis is no client"
+            await self._client.remove(others, why, FREE, WAITING)
 
     async def pair(self, asker: str, peer: str, place: str, now: float) -> bool:
         """Make two each other's partner, neither free nor waiting.

@@ -60,6 +60,7 @@ from chatproto.wire.room_fields import ROOM
 AT_ONCE = 100
 """Rooms that are asked about at once."""
 LISTING, USED = "chatproto:rooms", "chatproto:used"
+NO_ROOM = "{key} in Redis cannot be read: it is not a room"
 
 
 def room_key(name: str) -> str:
@@ -113,9 +114,7 @@ class RedisRooms:
             events = tuple(read_event(one, name) for one in told)
             state = RoomState(read, int(event or 0), int(last or 0), seats, unknown, events)
         except POISON:
-            why = f"{key} in Redis cannot be read: it is not a room"
-            self._client.name(key, why)
-            raise Unreadable(why) from None
+            raise self._client.unreadable(key, NO_ROOM.format(key=key)) from None
         return state, [*self._lines(key, lines)]
 
     async def create(self, policy: RoomPolicy, now: float, last: int = 0) -> None:
@@ -342,7 +341,7 @@ class RedisRooms:
             policy, _ = parsed_policy(name, int(facts[0]), fields)
             return (policy, int(members)) if fields["name"] == name else None
         except POISON:
-            self._client.name(key, f"{key} in Redis cannot be read: it is not a room")
+            self._client.name(key, NO_ROOM.format(key=key))
             return None
 
     async def forget(self, policy: RoomPolicy) -> bool:
@@ -396,8 +395,8 @@ class RedisRooms:
         """Return the names of rooms in `found`; what is none is removed."""
         for one in found:
             if not _is_room(one):
-                self._client.name(USED, f"{one!r} in {USED} in Redis is no room: removed")
-                await self._client.ask("ZREM", USED, one)
+                why = f"{one!r} in {USED} in Redis is no room"
+                await self._client.remove([one], why, USED)
         return [one for one in found if _is_room(one)]
 
     async def skip(self, name: str) -> None:
@@ -426,9 +425,7 @@ class RedisRooms:
         try:
             return int(text)
         except POISON:
-            why = f"{key} in Redis cannot be read: it is not a room"
-            self._client.name(key, why)
-            raise Unreadable(why) from None
+            raise self._client.unreadable(key, NO_ROOM.format(key=key)) from None
 
     def _token(self, key: str) -> str:
         return f"{key}:t:{self._new_token()}"
