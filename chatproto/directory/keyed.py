@@ -289,14 +289,8 @@ class KeyedDirectory:
 
     def contacts(self, prefix: str = "", after: str = "", most: int | None = None) -> list[Contact]:
         """Return the connected and listed clients with ids from `prefix` and after `after`, by id."""
-        found: list[Contact] = []
-        for client_id in self._listing.ids(prefix, after):
-            presence = self._connected[client_id]
-            host = presence.visitor.host
-            found.append(Contact(client_id, host, presence.port, presence.key))
-            if most is not None and len(found) >= most:
-                break
-        return found
+        ids = self._listing.ids(prefix, after)
+        return [self._connected[client_id].contact() for client_id in islice(ids, most)]
 
     def everybody(self, prefix: str, after: str, most: int) -> list[Contact]:
         """List connected and listed clients together with classic ones, by id, at most `most`."""
@@ -308,8 +302,7 @@ class KeyedDirectory:
             presence = self._connected.get(client_id)
             if presence is not None:
                 if presence.listed:
-                    host = presence.visitor.host
-                    found.append(Contact(client_id, host, presence.port, presence.key))
+                    found.append(presence.contact())
                 continue
             lease = self.registry.find(client_id)
             if lease is not None and lease.key is None:
@@ -320,14 +313,9 @@ class KeyedDirectory:
 
     def open_contacts(self, source: Origin, most: int) -> list[Contact]:
         """List clients that accept plain-text calls, at addresses usable from `source`, at most `most`."""
-        found: list[Contact] = []
-        for client_id in islice(self._open, most + OPEN_TRIED):
-            if len(found) >= most:
-                break
-            contact = self._open_contact(client_id, source)
-            if contact is not None:
-                found.append(contact)
-        return found
+        tried = islice(self._open, most + OPEN_TRIED)
+        found = (self._open_contact(client_id, source) for client_id in tried)
+        return [*islice((one for one in found if one is not None), most)]
 
     def next_open(self, asker: str, source: Origin) -> Contact | None:
         """Return one of them for the classic question of `asker`; the next question gets another."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from chatproto.wire.bcp2_common import Address, Bcp2Message
+from chatproto.wire.fields import Contact
 from chatproto.wire.values import value_class
 
 
@@ -93,6 +94,10 @@ class Registration:
     def open(self) -> bool:
         """Return True if they can be called in plain text too."""
         return self.visitor.open
+
+    def contact(self) -> Contact:
+        """Return the client at the address that the server has seen, with its port."""
+        return Contact(self.client_id, self.visitor.host, self.port, self.key)
 
     @property
     def connected(self) -> bool:
