@@ -25,7 +25,7 @@ class CoroutineService(Service):
     def startService(self) -> None:
         super().startService()
         self._running = Deferred.fromCoroutine(self._run())
-        self._running.addErrback(self._failed)
+        self._running.addErrback(self.note_failure)
 
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
@@ -38,6 +38,7 @@ class CoroutineService(Service):
         """Do the work of the service until it is cancelled."""
         raise NotImplementedError
 
-    def _failed(self, failure: Failure) -> None:
+    def note_failure(self, failure: Failure) -> None:
+        """Log `failed`, unless the service was stopped."""
         if self.running:  # else it was cancelled
             self.log.failure(self.failed, failure)

@@ -209,7 +209,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
         watched.reading = True
         reading = Deferred.fromCoroutine(self._read_anew(watched))
         self._readings.add(reading)
-        reading.addErrback(self._failed).addCallback(lambda _: self._readings.discard(reading))
+        reading.addErrback(self.note_failure).addCallback(lambda _: self._readings.discard(reading))
 
     async def _read_anew(self, watched: _Watched) -> None:
         """Read a room until it can be read, and tell what has happened meanwhile."""
