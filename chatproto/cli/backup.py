@@ -10,8 +10,7 @@ from chatproto.cli.exit_codes import COULD_NOT_START
 from chatproto.cli.options import WrongOption, server_home
 from chatproto.net.paths import local_path
 from chatproto.stores.open import sqlite_path
-from chatproto.stores.sqlite import SERVER
-from chatproto.stores.sqlite_backup import back_up
+from chatproto.stores.sqlite import back_up
 from chatproto.wire.errors import StoreTrouble
 
 ABOUT = "Copy the store of a server to a new file. The server may be running."
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     if source is None:
         parser.error("--store memory: keeps nothing on disk, there is nothing to back up")
     try:
-        back_up(source, target, SERVER)
+        back_up(source, target)
     except StoreTrouble as trouble:
         print(f"{parser.prog}: {trouble}", file=sys.stderr)
         return COULD_NOT_START

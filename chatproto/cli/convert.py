@@ -114,12 +114,11 @@ def opened(path: Path, limits: ServerLimits) -> Iterator[tuple[str, SavedState]]
 
     Yields the name of the key of its server, and all that is in it. Raises StoreTrouble.
     """
-    from chatproto.stores.sqlite import SERVER, SqliteStore
-    from chatproto.stores.sqlite_backup import back_up
+    from chatproto.stores.sqlite import SqliteStore, back_up
 
     with tempfile.TemporaryDirectory(prefix="chatproto-") as folder:
         copy = Path(folder) / "server.sqlite"
-        back_up(path, copy, SERVER)
+        back_up(path, copy)
         key = _key_of(copy)
         with closing(SqliteStore(copy, key, limits, now=time.time)) as store:
             store.presences.all_left(time.time())

@@ -21,10 +21,10 @@ from chatproto.directory.registration_store import MemoryRegistrations
 from chatproto.directory.registrations import ClientConnection, Registration
 from chatproto.rooms.answers import RoomAnswers
 from chatproto.server.room_side import REQUESTS
+from chatproto.stores.checks import read_policy
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
-from chatproto.stores.policies import read_policy
 from chatproto.wire import bcp2_server, codec, strict
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender

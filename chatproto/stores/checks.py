@@ -1,6 +1,8 @@
-"""Check values read from a file, which another program may have written."""
+"""Read and check values of a file, which another program may have written."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from chatproto.rooms.policy import BanRecord, RoomPolicy
 from chatproto.wire.bcp2_common import read_key
@@ -9,6 +11,7 @@ from chatproto.wire.errors import WireError
 from chatproto.wire.fields import read_client_id
 
 LAST_PORT = 65535
+_PAIRS = ("ops", "mutes", "invited")
 
 
 def check_lease(client_id: object, port: object, host: object) -> None:
@@ -35,6 +38,34 @@ def read_text(value: object) -> str:
         raise ValueError("no text in one line")
     value.encode()  # JSON can hold half of a surrogate pair, which cannot be sent
     return value
+
+
+def policy_fields(policy: RoomPolicy) -> dict[str, Any]:
+    """Return the fields of a policy, but for its name and version, as values of JSON."""
+    fields: dict[str, Any] = {
+        "owner": policy.owner,
+        "topic": policy.topic,
+        "secret": policy.secret,
+        "invited_only": policy.invited_only,
+        "history": policy.history,
+        "used": policy.used,
+    }
+    for name in _PAIRS:
+        fields[name] = list(getattr(policy, name).items())
+    fields["bans"] = list(policy.bans.values())
+    return fields
+
+
+def read_policy(name: str, fields: dict[str, Any]) -> RoomPolicy:
+    """Make the policy of the room `name` from `policy_fields`.
+
+    Raises: KeyError, TypeError or ValueError: `fields` are not those of a policy.
+    """
+    pairs = {one: dict(fields[one]) for one in _PAIRS}
+    bans = (BanRecord(*ban) for ban in fields["bans"])
+    return RoomPolicy(
+        name, **{**fields, **pairs, "bans": {(ban.kind, ban.value): ban for ban in bans}}
+    )
 
 
 def check_room(kept: RoomPolicy) -> None:

@@ -15,8 +15,7 @@ from chatproto.rooms.history import (
     next_number,
 )
 from chatproto.rooms.policy import RoomPolicy
-from chatproto.stores.checks import check_room, is_line
-from chatproto.stores.policies import policy_fields, read_policy
+from chatproto.stores.checks import check_room, is_line, policy_fields, read_policy
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits

@@ -21,8 +21,7 @@ from chatproto.rooms.shared import (
     RoomSeat,
     SpokenBy,
 )
-from chatproto.stores.checks import check_room, read_text
-from chatproto.stores.policies import policy_fields, read_policy
+from chatproto.stores.checks import check_room, policy_fields, read_policy, read_text
 from chatproto.wire.fields import ID
 from chatproto.wire.room_fields import ROOM
 
