@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from chatproto.client.address_book import AddressBook
@@ -44,7 +45,6 @@ from chatproto.client.status_report import StatusReport
 from chatproto.client.strangers import Strangers
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
-from chatproto.identity.pins import NO_SERVER as NO_SERVER_KEY
 from chatproto.session.ledger import Ledger
 from chatproto.transfer.context import DiskWorker
 from chatproto.wire.errors import LocalError
@@ -159,31 +159,27 @@ def build_client(
     beacons: makes the part for the local network (--beacon). dialects: what worked with whom. remembered: the
     rooms to be in again.
     """
-    events = ServerEvents()
-    people = AddressBook()
+    context = replace(context, place=place)
+    posts = files = neighbours = None
+    if trust is not None:
+        context = replace(context, trust=trust)
+        if ledger is not None:
+            posts = OutboundStreams(context, ledger)
+    people, events = context.people, ServerEvents()
     requests = Requests(context.publish, context.settled)
-    posts = None
-    if trust is not None and ledger is not None:
-        posts = OutboundStreams(context, ledger, trust)
-    conversations = Conversations(trust, context.clock.seconds, context.settings.typed)
+    conversations = Conversations(context.trust, context.clock.seconds, context.settings.typed)
     access = connect(context, people, place, events)
     server = access.server
-    neighbours = None
     if beacons is not None and trust is not None:
         neighbours = beacons(context, trust, events.came)
     answers = ServerAnswers(context.clock)
-    resolver = NameResolver(
-        context, trust, people, place, conversations, answers, server, events, neighbours
-    )
-    files = None
+    resolver = NameResolver(context, conversations, answers, server, events, neighbours)
     if trust is not None and storage is not None:
         worker, home, downloads = storage.worker, storage.home, storage.downloads
         files = Files(context, trust, conversations.new_number, worker, home, downloads)
     strangers = Strangers(context.clock, context.limits, context.publish)
     calls = Calls(
         context,
-        trust,
-        place,
         conversations,
         strangers,
         requests,
@@ -194,25 +190,21 @@ def build_client(
     )
     connections = Connections(context, calls, ledger)
     dialer = Dialer(context.clock, context.limits, lambda: place.own_port)
-    secure = SecureCalls(context, trust, calls, connections, resolver)
-    rendezvous = RendezvousTable(
-        context, trust, place, calls, connections, secure, dialer, answers, events
-    )
-    plain = PlainCalls(context, people, calls, connections, secure, rendezvous)
-    secure_dialer = SecureDialer(context, people, calls, answers, rendezvous)
-    Redials(context, people, calls, connections, secure_dialer)
+    secure = SecureCalls(context, calls, connections, resolver)
+    rendezvous = RendezvousTable(context, calls, connections, secure, dialer, answers, events)
+    plain = PlainCalls(context, calls, connections, secure, rendezvous)
+    secure_dialer = SecureDialer(context, calls, answers, rendezvous)
+    Redials(context, calls, connections, secure_dialer)
     caller = CallDialer(
         context, requests, resolver, calls, connections, plain, dialer, secure_dialer
     )
     LoneMessages(calls.signals.alone, caller.dial_alone)
     outgoing = OutgoingCalls(
-        context, trust, people, dialects or KnownDialects(), requests, resolver, calls, caller
+        context, dialects or KnownDialects(), requests, resolver, calls, caller
     )
-    deliveries = Deliveries(
-        context, trust, people, posts, server, calls.talks_with, outgoing.deliver
-    )
-    outbox = Outbox(context, trust, calls, posts, deliveries, resolver, events)
-    member_keys = MemberKeys(context, trust, access.rooms)
+    deliveries = Deliveries(context, posts, server, calls.talks_with, outgoing.deliver)
+    outbox = Outbox(context, calls, posts, deliveries, resolver, events)
+    member_keys = MemberKeys(context, access.rooms)
     rooms = JoinedRooms(
         context,
         conversations,
@@ -222,18 +214,14 @@ def build_client(
         posts,
         events,
         remembered or RememberedRooms(),
-        lambda: trust.here if trust is not None else NO_SERVER_KEY,
+        lambda: context.trust.here,
         member_keys,
     )
     in_room = RoomOrders(context, requests, rooms)
-    talk = ConversationOrders(context, trust, calls, files)
-    messages = Messages(
-        context, place, trust, server, calls, outgoing, talk, rooms, in_room, outbox
-    )
+    talk = ConversationOrders(context, calls, files)
+    messages = Messages(context, server, calls, outgoing, talk, rooms, in_room, outbox)
     program = Program(
         context,
-        place,
-        trust,
         server,
         neighbours,
         requests,
@@ -262,14 +250,14 @@ def build_client(
         talk=talk,
         messages=messages,
         questions=Questions(conversations, talk, files),
-        contacts=ContactKeys(context, trust, calls, outbox),
+        contacts=ContactKeys(context, calls, outbox),
         outbox=outbox,
         files=files,
         rooms=rooms,
         in_room=in_room,
         member_keys=member_keys,
         server=server,
-        directory=ServerQueries(context, requests, people, resolver),
+        directory=ServerQueries(context, requests, resolver),
         neighbours=neighbours,
-        status=StatusReport(context, place, trust, server, calls, rendezvous, rooms),
+        status=StatusReport(context, server, calls, rendezvous, rooms),
     )

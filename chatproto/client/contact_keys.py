@@ -7,7 +7,6 @@ from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import CommandOutput, Notice
 from chatproto.client.outbox import Outbox
-from chatproto.client.trust_store import TrustStore
 from chatproto.identity.pins import Ignored
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
 from chatproto.session.state import SessionState
@@ -24,11 +23,9 @@ IGNORED = 10_000
 class ContactKeys:
     """Carry out /verify, /trust and /ignore; each method raises CodedError."""
 
-    def __init__(
-        self, context: Context, trust: TrustStore | None, calls: Calls, outbox: Outbox
-    ) -> None:
+    def __init__(self, context: Context, calls: Calls, outbox: Outbox) -> None:
         self._context = context
-        self._trust = trust
+        self._trust = context.trust
         self._calls = calls
         self._names = calls.names
         self._outbox = outbox
@@ -39,13 +36,9 @@ class ContactKeys:
         `same`: `yes` if it was the same; then that is kept.
         """
         name = peer or self._current()
-        known = self._trust
-        if known is None or not name:
-            raise (
-                CodedError(reasons.VERIFY_WHOM())
-                if known
-                else CodedError(reasons.NOTHING_ENCRYPTED())
-            )
+        self._need_key()
+        if not name:
+            raise CodedError(reasons.VERIFY_WHOM())
         recipient = self._names.resolve(name)
         conversation = self._calls.all.with_recipient(recipient)
         if conversation is None and recipient.key is None:
@@ -55,21 +48,21 @@ class ContactKeys:
         key = recipient.key
         if key is None:
             raise CodedError(reasons.KEY_UNKNOWN(peer=name))
-        number = known.safety_number(key)
+        number = self._trust.safety_number(key)
         groups = number.split(" ")
         half = len(groups) // 2  # a line that fits forty columns, so that no group is broken
         lines: tuple[str, ...] = (
             " ".join(groups[:half]),
             " ".join(groups[half:]),
             f"{name} is verified: these digits were compared"
-            if known.is_verified(key)
+            if self._trust.is_verified(key)
             else f"if {name} sees the same digits, type /verify {name} yes",
         )
         if same == "yes":
             client_id = conversation.id if conversation is not None else name
-            if not known.knows(key) and ID.fullmatch(client_id) is None:
+            if not self._trust.knows(key) and ID.fullmatch(client_id) is None:
                 raise CodedError(reasons.TOLD_NO_ID(peer=name))
-            known.verify(client_id, key)
+            self._trust.verify(client_id, key)
             self._calls.names_changed()
             lines = (f"{name} is verified",)
             if conversation is not None:
@@ -82,9 +75,7 @@ class ContactKeys:
 
         What waits for the key before is reported. Raises CodedError.
         """
-        known = self._trust
-        if known is None:
-            raise CodedError(reasons.NOTHING_ENCRYPTED())
+        self._need_key()
         client_id, at, where = peer.partition("@")
         read_client_id(client_id)
         server = None
@@ -92,7 +83,7 @@ class ContactKeys:
             server = self._names.server_of(where)
             if server is None:
                 raise CodedError(reasons.SERVER_KEY_UNKNOWN(server=where))
-        old = known.trust(client_id, read_key(key), server)
+        old = self._trust.trust(client_id, read_key(key), server)
         answer = CommandOutput(
             "trust", (f"{peer} is now pinned to {key}",), {"id": peer, "key": key}
         )
@@ -106,6 +97,11 @@ class ContactKeys:
                 one.perform(one.session.leave())
         self._calls.names_changed()
 
+    def _need_key(self) -> None:
+        """Raise CodedError with --plain, where this program has no key."""
+        if not self._trust.own_key:
+            raise CodedError(reasons.NOTHING_ENCRYPTED())
+
     def _current(self) -> str:
         """Return the name of the one who gets the next line, if it is one."""
         targets = self._calls.all
@@ -116,11 +112,10 @@ class ContactKeys:
     def ignore(self, peer: str) -> None:
         """Take no calls of `peer` any more, and end what there is with them; or take them again."""
         one, conversation = self._ignored(peer)
-        known = self._trust
-        if known is None or not (one.key or one.server):
+        if not (one.key or one.server):
             on = one.name not in self._calls.ignored
         else:
-            on = not any(other.same(one) for other in known.ignored)
+            on = not any(other.same(one) for other in self._trust.ignored)
         self._set_ignored(one, on)
         if on and conversation is not None:
             rings = conversation.state is SessionState.RINGING
@@ -129,15 +124,13 @@ class ContactKeys:
 
     def unignore(self, peer: str) -> None:
         """Take calls of `peer` again. Raises LocalError if they are not ignored."""
-        known = self._trust
         if peer in self._calls.ignored:
             self._set_ignored(Ignored(peer), False)
             return
-        entries = known.ignored if known is not None else ()
-        found = [one for one in entries if peer in (one.name, one.key)]
+        found = [one for one in self._trust.ignored if peer in (one.name, one.key)]
         if not found:
             one, _ = self._ignored(peer)
-            found = [other for other in entries if other.same(one)]
+            found = [other for other in self._trust.ignored if other.same(one)]
         if len({one.key or one.server for one in found}) > 1:
             keys = " or ".join(one.key for one in found if one.key)
             raise LocalError(409, reasons.SEVERAL_IGNORED(peer=peer, keys=keys))
@@ -147,8 +140,7 @@ class ContactKeys:
 
     def list_ignored(self) -> None:
         """Publish whose calls are not taken."""
-        known = self._trust
-        rows = [{"id": one.name, "key": one.key or None} for one in known.ignored] if known else []
+        rows = [{"id": one.name, "key": one.key or None} for one in self._trust.ignored]
         rows += [{"id": name, "key": None} for name in sorted(self._calls.ignored)]
         lines = tuple(f"{row['id']} {row['key'] or ''}".strip() for row in rows)
         text = lines or ("nobody is ignored",)
@@ -161,22 +153,20 @@ class ContactKeys:
             recipient: Recipient = self._names.resolve(peer)
         else:
             recipient = conversation.recipient
-        known = self._trust
         match recipient:
             case KeyedPerson(key):
                 return Ignored(self._calls.name_of(key, peer).rstrip("?"), key=key), conversation
-            case FirstContact(_, client_id) if known is not None and conversation is None:
-                return Ignored(client_id, server=known.here), None
+            case FirstContact(_, client_id) if self._trust.own_key and conversation is None:
+                return Ignored(client_id, server=self._trust.here), None
         return Ignored(conversation.called if conversation is not None else peer), conversation
 
     def _set_ignored(self, one: Ignored, on: bool) -> None:
         """Raises LocalError, PinTrouble."""
-        known = self._trust
-        entries = len(self._calls.ignored) + (len(known.ignored) if known is not None else 0)
+        entries = len(self._calls.ignored) + len(self._trust.ignored)
         if on and entries >= IGNORED:
             raise LocalError(413, reasons.IGNORED_FULL(most=IGNORED))
-        if known is not None and (one.key or one.server):
-            known.ignore(one, on)
+        if one.key or one.server:
+            self._trust.ignore(one, on)
         elif on:
             self._calls.ignored.add(one.name)
         else:

@@ -10,9 +10,12 @@ from typing import Generic, Protocol, TypeVar
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
+from chatproto.client.address_book import AddressBook
 from chatproto.client.events import Event
+from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.requests import AskedPart
 from chatproto.client.settings import ClientSettings
+from chatproto.client.trust_store import NoPins, TrustStore
 from chatproto.net.clock import Wall
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.values import value_class
@@ -50,15 +53,21 @@ def _written() -> Deferred[None]:
     return succeed(None)
 
 
+def _no_keys() -> TrustStore:
+    """Return the trust of a program with --plain, which has no key and believes nobody."""
+    return TrustStore(None, NoPins(), lambda: 0.0)
+
+
 @value_class
 class Context:
-    """Settings, limits, clocks and the ways to the person, the same for all parts of one client.
+    """Settings, limits, clocks, the ways to the person, and what is known of others: one for all parts.
 
     Args: clock: the reactor, for timers and monotonic seconds. now: returns the time of day. publish:
     shows an event to the person and to scripts. settled: some work was finished, so that input that
     was held may go on or the program may end. hold_input: True while no more input may be read.
     flushed: returns a Deferred that fires when all published events are written. messages: those of
-    requests whose outcome is not known.
+    requests whose outcome is not known. place: our addresses. trust: keys and pins. people: addresses of
+    others.
     """
 
     settings: ClientSettings
@@ -71,3 +80,6 @@ class Context:
     hold_input: Signal[bool] = field(default_factory=Signal)
     flushed: Callable[[], Deferred[None]] = _written
     messages: MessageParts = field(default_factory=dict)
+    place: OwnAddresses = field(default_factory=OwnAddresses)
+    trust: TrustStore = field(default_factory=_no_keys)
+    people: AddressBook = field(default_factory=AddressBook)

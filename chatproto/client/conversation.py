@@ -13,10 +13,8 @@ from chatproto.client.calls.rendezvous import path_of
 from chatproto.client.context import Context, Signal
 from chatproto.client.events import Bye, Event, Failed, MessageReceived, SessionChanged
 from chatproto.client.message_news import MessageNews
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.requests import current, take_part, telling
 from chatproto.client.targets import EndedTarget, Target
-from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import OpenPeer, Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.net.timers import Timers
@@ -127,8 +125,6 @@ class Conversation(Target):
     def __init__(
         self,
         context: Context,
-        place: OwnAddresses,
-        trust: TrustStore | None,
         signals: ConversationSignals,
         is_current: Callable[[Conversation], bool],
         session: PeerSession,
@@ -158,8 +154,6 @@ class Conversation(Target):
         """The race of paths that found the connection in use, if there was one."""
         self.path: str | None = None  # how that goes, or went before it broke: `path_of`
         self._context = context
-        self._place = place
-        self._trust = trust
         self._signals = signals
         self._is_current = is_current
         self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
@@ -273,14 +267,14 @@ class Conversation(Target):
         session = self.session
         if not session.dialect.numbered and self.unsent >= self._context.limits.waiting_messages:
             raise QueueFull(self.unsent)
-        news = list(session.apply(session.say(text, self._context.now()), self._place.me))
+        news = list(session.apply(session.say(text, self._context.now()), self._context.place.me))
         post = session.post
         self.news.asked(post.last if post is not None else 0)
         self._take(news)
 
     def perform(self, effects: list[Effect]) -> None:
         """Apply the effects of the session, in order."""
-        self._take(self.session.apply(effects, self._place.me))
+        self._take(self.session.apply(effects, self._context.place.me))
 
     def _take(self, news: Iterable[Effect]) -> None:
         """Apply what the session leaves to the conversation, in order."""
@@ -330,13 +324,10 @@ class Conversation(Target):
 
     def security(self) -> str:
         """Return the security level: `open`, `encrypted` or `verified`."""
-        key, trust = self.key, self._trust
-        if key is None:
-            return "open"
-        return trust.security(key) if trust is not None else "encrypted"
+        return "open" if self.key is None else self._context.trust.security(self.key)
 
     def _apply(self, effect: Effect) -> None:
-        me, tell = self._place.me, self._context.publish
+        me, tell = self._context.place.me, self._context.publish
         match effect:
             case EntryWritten(entry, first):
                 self._wait_for_ack(entry, first)

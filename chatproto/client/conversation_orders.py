@@ -9,7 +9,6 @@ from chatproto.client.context import Context
 from chatproto.client.events import Notice
 from chatproto.client.files import Files
 from chatproto.client.targets import AwayContact
-from chatproto.client.trust_store import TrustStore
 from chatproto.wire import reasons
 from chatproto.wire.errors import LocalError
 
@@ -22,12 +21,10 @@ class ConversationOrders:
     def __init__(
         self,
         context: Context,
-        trust: TrustStore | None,
         calls: Calls,
         files: Files | None,
     ) -> None:
         self._context = context
-        self._trust = trust
         self._calls = calls
         self._files = files
 
@@ -52,8 +49,8 @@ class ConversationOrders:
 
     def key_of(self, what: str) -> str:
         """The pinned key of the contact `what`. Raises LocalError if there is none."""
-        key, known = self._calls.names.resolve(what).key, self._trust
-        if key is not None and known is not None and known.knows(key):
+        key = self._calls.names.resolve(what).key
+        if key is not None and self._context.trust.knows(key):
             return key
         raise LocalError(404, reasons.CANNOT_SWITCH(peer=what, call=what.rstrip("?")))
 

@@ -15,15 +15,11 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.targets import AwayContact, EndedTarget, Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.names import NameBook
-from chatproto.identity.pins import Pins
 from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.session.state import SessionState
 from chatproto.wire import reasons
 from chatproto.wire.errors import LocalError
-
-NO_PINS = Pins()
-"""The pins of a program without keys (--plain)."""
 
 
 class Conversations:
@@ -32,19 +28,19 @@ class Conversations:
     What is typed goes to the target (`target`). `moved` tells when it moves from one to
     another, so that the person is told; `renamed`, that a conversation has another name.
 
-    Args: trust: the pinned keys; None with --plain. seconds: monotonic time. typed: lines come from a
+    Args: trust: the pinned keys. seconds: monotonic time. typed: lines come from a
     person at a terminal.
     """
 
     def __init__(
         self,
-        trust: TrustStore | None = None,
-        seconds: Callable[[], Monotonic] = lambda: 0.0,
-        typed: bool = False,
+        trust: TrustStore,
+        seconds: Callable[[], Monotonic],
+        typed: bool,
     ) -> None:
         self.names = NameBook(
-            lambda: trust.file.pins if trust is not None else NO_PINS,
-            lambda: trust.server_key if trust is not None else None,
+            lambda: trust.file.pins,
+            lambda: trust.server_key,
             self.recipient_of,
         )
         self.moved: Signal[Target] = Signal()

@@ -9,11 +9,9 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.context import Context
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.server.introducers import Introducer
-from chatproto.client.trust_store import TrustStore
 from chatproto.wire.reasons import CodedError
 
 SOONEST, LATEST, MOST_FAILURES = 2.0, 600.0, 10
@@ -40,16 +38,14 @@ class Deliveries:
     def __init__(
         self,
         context: Context,
-        trust: TrustStore | None,
-        people: AddressBook,
         posts: OutboundStreams | None,
         server: Introducer | None,
         talks_with: Callable[[str], bool],
         deliver: Callable[[str], None],
     ) -> None:
         self._clock = context.clock
-        self._trust = trust
-        self._people = people
+        self._trust = context.trust
+        self._people = context.people
         self._posts = posts
         self._server = server
         self._talks_with = talks_with
@@ -82,7 +78,7 @@ class Deliveries:
         for key, wait in tuple(self._waits.items()):
             if wait.elsewhere or self._talks_with(key) or self._stopped:
                 continue
-            if name not in self._ids_of(key):
+            if name not in self._trust.ids_of(key):
                 continue
             if self._posts is None or not self._posts.unsettled(key):
                 self._cancel(self._waits.pop(key))  # it has arrived since, or was taken back
@@ -104,9 +100,6 @@ class Deliveries:
         for wait in self._waits.values():
             self._cancel(wait)
 
-    def _ids_of(self, key: str) -> list[str]:
-        return self._trust.ids_of(key) if self._trust is not None else []
-
     def _set(self, key: str, wait: _Wait) -> None:
         seconds = 0.0 if not wait.failures else min(LATEST, SOONEST * 2 ** (wait.failures - 1))
         wait.failures = min(wait.failures + 1, MOST_FAILURES)
@@ -119,7 +112,7 @@ class Deliveries:
 
     def _try(self, key: str, wait: _Wait) -> None:
         wait.timer, wait.elsewhere = None, False
-        server, ids = self._server, self._ids_of(key)
+        server, ids = self._server, self._trust.ids_of(key)
         if self._talks_with(key) or not ids:
             return
         if server is None:

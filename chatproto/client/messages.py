@@ -15,13 +15,11 @@ from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.conversations import ActiveTarget
 from chatproto.client.events import MessageReceived, Undelivered
 from chatproto.client.outbox import Outbox
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.requests import AskedPart, note_failure, take_part, telling
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.rooms.room_orders import RoomOrders
 from chatproto.client.server.introducers import Introducer
 from chatproto.client.targets import Target
-from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import FirstContact
 from chatproto.session.delivery import QueueFull
 from chatproto.session.ledger import LedgerTrouble
@@ -57,8 +55,6 @@ class Messages:
     def __init__(
         self,
         context: Context,
-        place: OwnAddresses,
-        trust: TrustStore | None,
         server: Introducer | None,
         calls: Calls,
         outgoing: OutgoingCalls,
@@ -68,8 +64,6 @@ class Messages:
         outbox: Outbox,
     ) -> None:
         self._context = context
-        self._place = place
-        self._trust = trust
         self._server = server
         self._calls = calls
         self._conversations = calls.all
@@ -154,7 +148,7 @@ class Messages:
         dialect = conversation.session.dialect
         if not isinstance(dialect, Dialect) or not dialect.longest:
             return
-        size = len(dialect.frame(self._place.me, text, b""))
+        size = len(dialect.frame(self._context.place.me, text, b""))
         if size > dialect.longest and conversation.warned_of != text:
             conversation.warned_of = text
             raise LocalError(
@@ -276,7 +270,8 @@ class Messages:
 
     def _is_stranger(self, name: str) -> bool:
         """Return True if `name` is unknown here and can be reached through the server."""
-        if self._trust is None or self._server is None or self._context.settings.plain:
+        context = self._context
+        if not context.trust.own_key or self._server is None or context.settings.plain:
             return False
         recipient = self._conversations.names.resolve(name)
         known = self._conversations.with_recipient(recipient)
@@ -287,7 +282,7 @@ class Messages:
         known = (
             *self._rooms.members(self._conversations.room),
             *(one.name for one in self._conversations),
-            *(self._trust.file.pins.names() if self._trust is not None else ()),
+            *self._context.trust.file.pins.names(),
         )
         by_small = {name.lower(): name for name in reversed(known[:_MOST_COMPARED])}
         near = get_close_matches(word.lower(), by_small, 1, _LIKE)
@@ -301,7 +296,7 @@ class Messages:
         or a member of the current room."""
         current = self._conversations.room
         return (
-            (self._trust is not None and self._trust.has_pin_of(word))
+            self._context.trust.has_pin_of(word)
             or self._conversations.named(word) is not None
             or self._rooms.has(word)
             or (bool(current) and self._rooms.is_member(current, word))

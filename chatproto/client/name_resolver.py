@@ -9,20 +9,16 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.rendezvous import Rendezvous, ServerAnswers
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Notice, PresenceChanged
 from chatproto.client.nearby import Neighbours
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.server.introducers import Introducer
 from chatproto.client.server.server_news import ServerEvents
-from chatproto.client.trust_store import TrustStore
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
-from chatproto.identity.pins import Pin
 from chatproto.identity.recipient import (
     Dialled,
     FirstContact,
@@ -59,9 +55,6 @@ class NameResolver:
     def __init__(
         self,
         context: Context,
-        trust: TrustStore | None,
-        people: AddressBook,
-        place: OwnAddresses,
         conversations: Conversations,
         answers: ServerAnswers,
         server: Introducer | None,
@@ -71,9 +64,8 @@ class NameResolver:
         self.elsewhere: Signal[str] = Signal()
         """The server knows another client under the id of this key."""
         self._context = context
-        self._trust = trust
-        self._people = people
-        self._place = place
+        self._trust = context.trust
+        self._people = context.people
         self._names = conversations.names
         self._answers = answers
         self._server = server
@@ -120,7 +112,7 @@ class NameResolver:
                     callee.relay,
                 )
             )
-        if contact.key is not None and self._trust is not None:
+        if contact.key is not None:
             self._trust.introduce(contact.client_id, contact.key)
         return contact
 
@@ -166,7 +158,7 @@ class NameResolver:
 
         What is said already is told too. Without a pin at our server it cannot be known.
         """
-        client_id = next(iter(self._trust.ids_of(key)), "") if self._trust is not None else ""
+        client_id = next(iter(self._trust.ids_of(key)), "")
         server = self._server
         if not client_id or server is None or not self._context.settings.typed:
             return
@@ -188,8 +180,7 @@ class NameResolver:
 
     def away_text(self, key: str | None) -> str:
         """Return the text with which the owner of `key` is away, as far as it is known; empty for none."""
-        known = self._trust
-        ids = known.ids_of(key) if known is not None and key is not None else []
+        ids = self._trust.ids_of(key) if key is not None else []
         return next(filter(None, map(self._people.away, ids[:1])), "")
 
     async def locate(self, client_id: str) -> Contact | None:
@@ -245,8 +236,8 @@ class NameResolver:
                 contact, asked = await self._with_key(conversation, key)
             case _:
                 raise CodedError(reasons.NOT_CALLABLE(peer=conversation.name))
-        me, known = self._place.me, self._trust
-        ours = contact.key is None or (known is not None and contact.key == known.own_key)
+        me = self._context.place.me
+        ours = contact.key in (None, self._trust.own_key)
         here = contact.host in (me.host, "localhost", "127.0.0.1", "::1")
         if contact.port == me.port and here and ours:  # in another home others have it
             raise CodedError(reasons.OWN_ADDRESS())
@@ -266,15 +257,14 @@ class NameResolver:
         contact = self._people.bridged
         if contact is None:
             raise CodedError(reasons.CALL_WHOM())
-        pin = self._pinned_here(contact.client_id)
+        pin = self._trust.pinned(contact.client_id)
         if pin is not None:
             conversation.recipient = KeyedPerson(pin.key)
         return contact
 
     async def _with_key(self, conversation: Conversation, key: str) -> tuple[Contact, str]:
         """The owner of `key`, and the id that the server was asked for."""
-        known = self._trust
-        ids = known.ids_of(key) if known is not None else []
+        ids = self._trust.ids_of(key)
         heard = self._people.with_key(key)
         if not ids and heard is not None:
             ids = [heard.client_id.rstrip("?")]
@@ -305,8 +295,7 @@ class NameResolver:
 
     def _unknown(self, peer: str) -> str:
         """Return that the server knows no `peer`, with a known id that differs in case alone."""
-        pinned = self._trust.file.pins.names() if self._trust is not None else []
-        for other in (*pinned, *self._people.ids()):
+        for other in (*self._trust.file.pins.names(), *self._people.ids()):
             if other != peer and other.casefold() == peer.casefold():
                 return reasons.SERVER_KNOWS_ANOTHER(peer=peer, other=other)
         return reasons.SERVER_KNOWS_NOBODY(peer=peer)
@@ -346,14 +335,13 @@ class NameResolver:
             if self._names.has_pin(client_id):
                 return reasons.LOST_KEY(peer=client_id)
             return reasons.HAS_NO_KEY(peer=client_id)
-        known, server = self._trust, self._server
-        if wrong.reason is not Reason.OTHER_KEY or known is None:
+        if wrong.reason is not Reason.OTHER_KEY:
             return f"refused: {wrong}"
-        pin = known.pinned(client_id)
+        pin = self._trust.pinned(client_id)
         if pin is not None and pin.key == recipient.key:
             accept = f"type /trust {client_id} {contact.key}"
-            return changed_key(pin, known.where, client_id, accept)
-        where = server.name if server is not None else "hand"
+            return changed_key(pin, self._trust.where, client_id, accept)
+        where = self._server.name if self._server is not None else "hand"
         return reasons.SERVER_NAMES_ANOTHER(peer=client_id, server=where, key=contact.key)
 
     def _warn(self, text: str) -> None:
@@ -366,10 +354,6 @@ class NameResolver:
 
     def _is_plain(self, conversation: Conversation) -> bool:
         return isinstance(conversation.session.dialect, Dialect)
-
-    def _pinned_here(self, client_id: str) -> Pin | None:
-        known = self._trust
-        return known.pinned(client_id) if known is not None else None
 
     def _nearby(self, client_id: str, key: str | None = None) -> Contact | None:
         """Return the contact that a beacon named `client_id` or `key`, and remember it; None without one.

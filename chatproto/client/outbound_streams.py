@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from chatproto.client.context import Context
-from chatproto.client.trust_store import TrustStore
 from chatproto.net.keys import key_bytes
 from chatproto.session.delivery import Delivery
 from chatproto.session.ledger import MSG, Ledger
@@ -12,11 +11,11 @@ from chatproto.session.ledger import MSG, Ledger
 class OutboundStreams:
     """Keep one delivery for each key in one ledger, however many conversations come and go."""
 
-    def __init__(self, context: Context, ledger: Ledger, known: TrustStore) -> None:
+    def __init__(self, context: Context, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.lasts = known.knows
+        self.lasts = context.trust.knows
         """Return True if messages for a key outlive the conversation: only if it is pinned."""
-        self._own_key = known.own_key
+        self._own_key = context.trust.own_key
         self._context = context
         self._posts: dict[str, Delivery] = {}
 

@@ -17,7 +17,6 @@ from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.requests import take_part
 from chatproto.client.server.server_news import ServerEvents
-from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of, short_time
@@ -41,7 +40,6 @@ class Outbox:
     def __init__(
         self,
         context: Context,
-        trust: TrustStore | None,
         calls: Calls,
         posts: OutboundStreams | None,
         deliveries: Deliveries,
@@ -49,7 +47,6 @@ class Outbox:
         events: ServerEvents,
     ) -> None:
         self._context = context
-        self._trust = trust
         self._calls = calls
         self._posts = posts
         self._deliveries = deliveries
@@ -307,10 +304,9 @@ class Outbox:
 
     def _name_of(self, line: LogLine) -> str:
         """Return the name of the peer in `line`: as logged, if it still means the same key."""
-        known = self._trust
         name = line.name
         if ":" in name or (
-            ID.fullmatch(name) is not None and not (known and known.knows(line.key))
+            ID.fullmatch(name) is not None and not self._context.trust.knows(line.key)
         ):
             # An older program kept no mark of those whom nobody had confirmed.
             name = f"{name}?" if ID.fullmatch(name) is not None else line.key
@@ -332,10 +328,10 @@ class Outbox:
 
     def tell_others(self, client_id: str, keys: set[str]) -> None:
         """Say what waits for owners of `client_id` at other servers, who have none of `keys`."""
-        posts, known = self._posts, self._trust
-        if posts is None or known is None:
+        posts = self._posts
+        if posts is None:
             return
-        others = {pin.key for pin in known.file.pins.named(client_id)} - keys
+        others = {pin.key for pin in self._context.trust.file.pins.named(client_id)} - keys
         for key, called, count in posts.ledger.waiting():
             if key in others:
                 name = self._calls.name_of(key, called)

@@ -14,11 +14,9 @@ from chatproto.client.files import Files
 from chatproto.client.messages import Messages
 from chatproto.client.nearby import Neighbours
 from chatproto.client.outbox import Outbox
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.requests import Requests
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.server.introducers import Introducer
-from chatproto.client.trust_store import TrustStore
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
@@ -39,8 +37,6 @@ class Program:
     def __init__(
         self,
         context: Context,
-        place: OwnAddresses,
-        trust: TrustStore | None,
         server: Introducer | None,
         neighbours: Neighbours | None,
         requests: Requests,
@@ -56,8 +52,6 @@ class Program:
         self.finished: Signal[int] = Signal()
         """The program has ended, with this exit code."""
         self._context = context
-        self._place = place
-        self._trust = trust
         self._server = server
         self._neighbours = neighbours
         self._requests = requests
@@ -75,11 +69,12 @@ class Program:
 
     def start(self, host: str, port: int) -> None:
         """Start everything; our port is open at `host:port`, as others are told."""
-        me = self._place.me = Me(self._context.settings.client_id, host, port)
-        if not self._place.listening[1]:  # what is announced may be elsewhere
-            self._place.listening = host, port
-        key = self._trust.own_key if self._trust is not None else None
-        self._context.publish(Running(me.client_id, host, port, key))
+        me = self._context.place.me = Me(self._context.settings.client_id, host, port)
+        if not self._context.place.listening[1]:  # what is announced may be elsewhere
+            self._context.place.listening = host, port
+        self._context.publish(
+            Running(me.client_id, host, port, self._context.trust.own_key or None)
+        )
         self._outbox.start()
         if self._files is not None:
             self._files.start()

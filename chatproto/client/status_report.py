@@ -10,10 +10,8 @@ from chatproto.client.calls.rendezvous_table import RendezvousTable
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import CommandOutput
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.server.introducers import Introducer
-from chatproto.client.trust_store import TrustStore
 from chatproto.session.state import SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import host_port
@@ -33,16 +31,12 @@ class StatusReport:
     def __init__(
         self,
         context: Context,
-        place: OwnAddresses,
-        trust: TrustStore | None,
         server: Introducer | None,
         calls: Calls,
         rendezvous: RendezvousTable,
         rooms: JoinedRooms,
     ) -> None:
         self._context = context
-        self._place = place
-        self._trust = trust
         self._server = server
         self._calls = calls
         self._rendezvous = rendezvous
@@ -76,7 +70,7 @@ class StatusReport:
 
     def status(self) -> None:
         """Show our id, address and server."""
-        me = self._place.me
+        me = self._context.place.me
         server = self._server.name if self._server else None
         registered = self._server is not None and self._server.registered
         lines: tuple[str, ...] = (
@@ -95,7 +89,7 @@ class StatusReport:
             "port": me.port,
             "server": server,
             "registered": registered,
-            "key": self._trust.own_key if self._trust else None,
+            "key": self._context.trust.own_key or None,
             "strangers": {**self._calls.counters(), "meetings": len(self._rendezvous)},
             "config": settings.config or None,
             "configured": dict(settings.configured),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from chatproto.identity.pins import NO_SERVER, Ignored, Pin, PinFile
+from chatproto.identity.pins import NO_SERVER, Ignored, Pin, PinFile, Pins
 from chatproto.identity.safety import safety_number
 from chatproto.identity.tls import Tls
-from chatproto.identity.trust import Belief, Worth, believe
+from chatproto.identity.trust import Belief, believe
+from chatproto.net.handshake import Handshake, Judge
 from chatproto.session.punches import INTRODUCED_WAIT
 from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import PINNED_TO_ANOTHER
@@ -17,22 +18,33 @@ MOST = 1000
 """Introductions that are remembered at most."""
 
 
+class NoPins(PinFile):
+    """Pins of a program with --plain: there are none, and no file."""
+
+    def __init__(self) -> None:
+        self.pins = Pins()
+
+
 class TrustStore:
     """Our identity and those we know; `server_key` is the key of the server that we are registered
     with, None while there is none."""
 
-    def __init__(self, tls: Tls, file: PinFile, seconds: Callable[[], float]) -> None:
+    def __init__(self, tls: Tls | None, file: PinFile, seconds: Callable[[], float]) -> None:
         self.server_key: str | None = None
-        self.own_key = tls.identity.name
-        """The name of our own key."""
-        self.handshake = tls.handshake
-        """Make TLS's part of one connection; the argument judges the peer's key."""
+        self.own_key = "" if tls is None else tls.identity.name
+        """The name of our own key; empty with --plain, where there is none."""
+        self._tls = tls
         self.ignore = file.ignore
         """Keep that a caller is ignored, or no longer. Raises PinTrouble."""
         self.file = file
         """The pins, as they are now."""
         self._seconds = seconds
         self._introduced: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def handshake(self, judge: Judge) -> Handshake:
+        """Make TLS's part of one connection; `judge` returns why the peer's key is refused."""
+        assert self._tls is not None
+        return self._tls.handshake(judge)
 
     @property
     def where(self) -> str:
@@ -157,6 +169,3 @@ class TrustStore:
         if known is None or known.key != key:
             self.file.put(Pin("server", address, key))
         return known is None
-
-
-__all__ = ["TrustStore", "Worth"]

@@ -42,16 +42,20 @@ class Coming(SynchronousTestCase):
         pins = PinFile(path / "known_peers")
         known = TrustStore(Tls(ALICE), pins, self.clock.seconds)
         known.trust("bob", BOB)
-        context = Context(
-            ClientSettings("alice"), DEFAULTS, self.clock, lambda: Wall(0.0), random.Random(1)
-        )
-        posts = OutboundStreams(context, MemoryLedger(), known)
-        self.post = posts.of(BOB, "bob")
         self.people = AddressBook()
-        self.called: list[str] = []
-        self.deliveries = Deliveries(
-            context, known, self.people, posts, server, lambda key: False, self.deliver
+        context = Context(
+            ClientSettings("alice"),
+            DEFAULTS,
+            self.clock,
+            lambda: Wall(0.0),
+            random.Random(1),
+            trust=known,
+            people=self.people,
         )
+        posts = OutboundStreams(context, MemoryLedger())
+        self.post = posts.of(BOB, "bob")
+        self.called: list[str] = []
+        self.deliveries = Deliveries(context, posts, server, lambda key: False, self.deliver)
         self.post.say(MSG, "hello", Wall(0.0))
         self.deliveries.wait_for(BOB, 1)
         self.clock.advance(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet.task import Clock
@@ -65,7 +66,8 @@ class RoomTests(room_ends.Case):
         file = PinFile(home / "known_peers")
         file.put(Pin(SERVER, "al", AL))
         messages = self.bob.node.messages
-        messages._trust = TrustStore(Tls(new_identity()), file, Clock().seconds)
+        trust = TrustStore(Tls(new_identity()), file, Clock().seconds)
+        messages._context = replace(messages._context, trust=trust)
         self.assertEqual(self.say("/msg al hello"), [])
         self.refused()
 

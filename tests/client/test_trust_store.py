@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.trust_store import MOST, TrustStore, Worth
+from chatproto.client.trust_store import MOST, TrustStore
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import NO_SERVER, PinFile
 from chatproto.identity.tls import Tls
+from chatproto.identity.trust import Worth
 from chatproto.session.punches import INTRODUCED_WAIT
 
 ALICE = new_identity()

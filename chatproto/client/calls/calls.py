@@ -9,12 +9,10 @@ from chatproto.client.events import Failed, Notice
 from chatproto.client.files import Files
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.requests import Requests
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.strangers import Strangers
 from chatproto.client.targets import AwayContact
-from chatproto.client.trust_store import TrustStore
 from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
 from chatproto.session.effects import Effect
@@ -36,8 +34,6 @@ class Calls:
     def __init__(
         self,
         context: Context,
-        trust: TrustStore | None,
-        place: OwnAddresses,
         conversations: Conversations,
         strangers: Strangers,
         requests: Requests,
@@ -63,8 +59,6 @@ class Calls:
         self.ignored: set[str] = set()  # ids of peers in plain text, for this run
         self.leaving = False
         self._context = context
-        self._trust = trust
-        self._place = place
         self._requests = requests
         self._resolver = resolver
         self._posts = posts
@@ -102,21 +96,20 @@ class Calls:
 
     def _pin(self, conversation: Conversation) -> None:
         """Keep that `conversation.pins` has its key."""
-        known, client_id, key = self._trust, conversation.pins, conversation.key
-        if known is None or client_id is None or key is None:
+        client_id, key = conversation.pins, conversation.key
+        if client_id is None or key is None:
             return
         try:
-            known.pin(client_id, key, conversation.chosen)
+            self._context.trust.pin(client_id, key, conversation.chosen)
         except PinTrouble as error:
             self._context.publish(Failed(str(error), code=error.reason))
         self.names_changed()
 
     def ignores(self, client_id: str, key: str | None = None) -> bool:
         """Return True if calls from `key` under `client_id` are ignored."""
-        known = self._trust
         if key is None and client_id in self.ignored:
             return True
-        return known is not None and known.ignores(client_id, key)
+        return self._context.trust.ignores(client_id, key)
 
     # Names.
 
@@ -171,8 +164,6 @@ class Calls:
         conversation = self.all.begin(
             lambda number: Conversation(
                 context,
-                self._place,
-                self._trust,
                 self.signals,
                 self.all.is_current,
                 session,
@@ -189,12 +180,11 @@ class Calls:
 
     def _client_id_of(self, recipient: Recipient) -> str:
         """Return the id of `recipient` at the server, if it is known."""
-        known = self._trust
         match recipient:
             case FirstContact(_, client_id):
                 return client_id
-            case KeyedPerson(key) if known is not None:
-                return next(iter(known.ids_of(key)), "")
+            case KeyedPerson(key):
+                return next(iter(self._context.trust.ids_of(key)), "")
         return ""
 
     def attach(self, conversation: Conversation) -> bool:
@@ -277,8 +267,8 @@ class Calls:
 
     def lasts(self, conversation: Conversation) -> bool:
         """Return True if messages outlive the conversation: the key of its recipient is pinned."""
-        known = self._trust
-        return known is not None and conversation.key is not None and known.knows(conversation.key)
+        key = conversation.key
+        return key is not None and self._context.trust.knows(key)
 
     def leave_all(self) -> None:
         """Leave every conversation, and begin no other: the program ends."""

@@ -6,17 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.client.calls.dialer import Dialer, PeerUnreachable
 from chatproto.client.calls.rendezvous import Rendezvous
 from chatproto.client.calls.secure_calls import Attempt, SecureCalls
+from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
-from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.trust_store import TrustStore
 from chatproto.net.keys import key_bytes
+from chatproto.net.timers import Timers
 from chatproto.relay.client import NoRelay, RelayEnd
 from chatproto.session.paths import (
     AskAgain,
@@ -60,11 +59,9 @@ class Connector:
 
     def __init__(
         self,
-        trust: TrustStore,
-        place: OwnAddresses,
+        context: Context,
         secure: SecureCalls,
         dialer: Dialer,
-        reactor: IReactorTime,
         limits: ClientLimits,
         introduction: Rendezvous,
         addresses: tuple[Address, ...],
@@ -78,21 +75,20 @@ class Connector:
         self.conversation: Conversation | None = None
         self.found: Deferred[SecurePeerConnection] = Deferred(lambda _: self.stop())
         self.stopped = False
-        self._trust = trust
-        self._place = place
         self._secure = secure
         self._better = better
         self._look_again = look_again
         self._dialer = dialer
-        self._reactor = reactor
+        self._trust, self._place = context.trust, context.place
+        self._timers = Timers(context.clock)
+        self._now = context.clock.seconds
         self._role = role
         self._under_way: dict[Address | None, Callable[[], None]] = {}  # how each is given up
         self._open: list[SecurePeerConnection] = []  # those whose handshake was good
-        self._timer: IDelayedCall | None = None
         self.race: Race[SecurePeerConnection] = Race(
             role,
             addresses,
-            reactor.seconds(),
+            self._now(),
             limits,
             mode=mode,
             relay=bool(introduction.ticket),
@@ -129,20 +125,20 @@ class Connector:
 
     def chosen(self, link: SecurePeerConnection) -> None:
         """Note that the peer has sent CHAT on `link`."""
-        self._carry(self.race.chosen(link, self._reactor.seconds()))
+        self._carry(self.race.chosen(link, self._now()))
 
     def lost(self, link: SecurePeerConnection) -> None:
         """A connection of ours has ended."""
         if link in self._open:
             self._open.remove(link)
-            self._carry(self.race.lost(link, self._reactor.seconds()))
+            self._carry(self.race.lost(link, self._now()))
 
     def stop(self) -> None:
         """Stop dialling, and close connections that carry no conversation."""
         if self.stopped:
             return
         self.stopped = True
-        self._disarm()
+        self._timers.stop()
         self._stop_dialling()
         for link in self._open:
             if link is not self.race.picked:
@@ -151,24 +147,17 @@ class Connector:
     # How it follows.
 
     def _due(self) -> None:
-        self._timer = None
-        self._carry(self.race.due(self._reactor.seconds()))
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._carry(self.race.due(self._now()))
 
     def _carry(self, effects: list[Effect[SecurePeerConnection]]) -> None:
         """Apply the effects of the race, and set the timer for its next moment."""
         for effect in effects:
             if not self.stopped:
                 self._do(effect)
-        self._disarm()
+        self._timers.stop()
         deadline = self.race.deadline
         if deadline is not None and not self.stopped:
-            wait = max(0.0, deadline - self._reactor.seconds())
-            self._timer = self._reactor.callLater(wait, self._due)
+            self._timers.after("race", max(0.0, deadline - self._now()), self._due)
 
     def _do(self, effect: Effect[SecurePeerConnection]) -> None:
         match effect:
@@ -246,7 +235,7 @@ class Connector:
         where = self._place.filtered(self.introduction.relay)
         near = self._place.is_local or where == self._place.server
         if where is None:
-            self._carry(self.race.failed(None, NO_SERVER_TO_RELAY(), self._reactor.seconds()))
+            self._carry(self.race.failed(None, NO_SERVER_TO_RELAY(), self._now()))
             return
         joining = self._dialer.join_relay(*where, self.introduction.ticket, near)
         self._under_way[None] = joining.cancel
@@ -271,7 +260,7 @@ class Connector:
             link.drop()
             return
         self._open.append(link)
-        self._carry(self.race.good(link, name, self._reactor.seconds(), relayed=link.relayed))
+        self._carry(self.race.good(link, name, self._now(), relayed=link.relayed))
 
     def _failed(self, name: Address | None, failure: Failure) -> None:
         if name not in self._under_way:
@@ -282,7 +271,7 @@ class Connector:
             log.failure("a way could not be tried", failure=failure)
         why = str(error) or type(error).__name__
         code = error.reason if isinstance(error, PeerUnreachable) else Reason.UNREACHABLE
-        self._carry(self.race.failed(name, Cause(code, why), self._reactor.seconds()))
+        self._carry(self.race.failed(name, Cause(code, why), self._now()))
 
     def _pick(self, link: SecurePeerConnection) -> None:
         if self.found.called:

@@ -6,7 +6,6 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, ensureDeferred
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.connections import Connections
 from chatproto.client.calls.dialer import Dialer, PeerUnreachable
@@ -18,7 +17,6 @@ from chatproto.client.events import Notice
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.requests import Requests, telling
-from chatproto.client.trust_store import TrustStore
 from chatproto.identity.pins import KEY
 from chatproto.identity.recipient import (
     FirstContact,
@@ -288,8 +286,6 @@ class OutgoingCalls:
     def __init__(
         self,
         context: Context,
-        trust: TrustStore | None,
-        people: AddressBook,
         dialects: KnownDialects,
         requests: Requests,
         resolver: NameResolver,
@@ -297,8 +293,6 @@ class OutgoingCalls:
         caller: CallDialer,
     ) -> None:
         self._context = context
-        self._trust = trust
-        self._people = people
         self._dialects = dialects
         self._requests = requests
         self._resolver = resolver
@@ -316,7 +310,7 @@ class OutgoingCalls:
             self._requests.fail("chat", LocalError(400, why))
             return
         plain = dialect or self._plain_dialect(target)
-        if not plain and self._trust is None:
+        if not plain and not self._context.trust.own_key:
             self._requests.fail("chat", LocalError(405, NO_KEY_OF_OURS()))
             return
         manner = DIALECTS[plain] if plain else BCP2
@@ -350,7 +344,7 @@ class OutgoingCalls:
     def _has_key(self, address: str) -> bool:
         """Return True if somebody with a key is known to be at `address`, `host:port`."""
         try:
-            contact = self._people.at(*read_host_port(address))
+            contact = self._context.people.at(*read_host_port(address))
         except RemoteError:
             return False
         return contact is not None and contact.key is not None

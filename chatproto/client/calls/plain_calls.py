@@ -5,7 +5,6 @@ from __future__ import annotations
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.connections import Connections
 from chatproto.client.calls.rendezvous_table import RendezvousTable
@@ -33,14 +32,12 @@ class PlainCalls:
     def __init__(
         self,
         context: Context,
-        people: AddressBook,
         calls: Calls,
         connections: Connections,
         secure: SecureCalls,
         rendezvous: RendezvousTable,
     ) -> None:
         self._context = context
-        self._people = people
         self._calls = calls
         self._connections = connections
         self._secure = secure
@@ -224,9 +221,9 @@ class PlainCalls:
         conversation.told_port = opened.port
         if opened.client_id is not None and opened.port is not None:
             # A claim does not replace what is known of somebody with a key, or elsewhere.
-            known = self._people.named(opened.client_id)
+            known = self._context.people.named(opened.client_id)
             if known is None or (known.key is None and known.host == told):
-                self._people.remember(Contact(opened.client_id, told, opened.port))
+                self._context.people.remember(Contact(opened.client_id, told, opened.port))
 
     def _left(self, link: PlainPeerConnection, word: str) -> None:
         conversation = self._connections.carried.get(link)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -21,10 +20,9 @@ from chatproto.client.calls.rendezvous import MOST, Rendezvous, ServerAnswers
 from chatproto.client.calls.secure_calls import SecureCalls
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.server.server_news import ServerEvents
-from chatproto.client.trust_store import TrustStore
 from chatproto.net.sniff import hand_over
+from chatproto.net.timers import Timers
 from chatproto.session.candidates import in_turn, worth_dialling
 from chatproto.session.paths import PathMode, RaceRole
 from chatproto.session.plain_connection import PlainPeerConnection
@@ -42,8 +40,6 @@ class RendezvousTable:
     def __init__(
         self,
         context: Context,
-        trust: TrustStore | None,
-        place: OwnAddresses,
         calls: Calls,
         connections: Connections,
         secure: SecureCalls,
@@ -52,8 +48,6 @@ class RendezvousTable:
         events: ServerEvents,
     ) -> None:
         self._context = context
-        self._trust = trust
-        self._place = place
         self._calls = calls
         self._connections = connections
         self._secure = secure
@@ -62,7 +56,7 @@ class RendezvousTable:
         self._answers = answers
         self._clock = context.clock
         self._punches: Punches[_Early] = Punches()
-        self._timer: IDelayedCall | None = None
+        self._timers = Timers(context.clock)
         self._by_call: dict[str, Connector] = {}
         self._stopped = False
         events.introduced.listen(self.introduced)
@@ -146,11 +140,10 @@ class RendezvousTable:
 
         Also if its key is not the known one: both users learn why the call is refused.
         """
-        no_key = self._trust is None
-        if no_key or not introduction.call or introduction.call in self._by_call:
+        known = self._context.trust
+        if not known.own_key or not introduction.call or introduction.call in self._by_call:
             return
-        known = self._trust
-        if not self._strangers.may_introduce(known is not None and known.knows(introduction.key)):
+        if not self._strangers.may_introduce(known.knows(introduction.key)):
             return  # a server that introduces so many wants us to dial
         addresses = self._worth_dialling(introduction)
         mode = PathMode(self._context.settings.path)
@@ -159,7 +152,7 @@ class RendezvousTable:
     def punched(self, plain: PlainPeerConnection, call: str, data: bytes) -> None:
         """Match an incoming connection to the introduction `call`; `data` came behind its PUNCH."""
         transport, strangers = plain.hand_over(), self._strangers
-        if self._trust is None:
+        if not self._context.trust.own_key:
             strangers.left(plain)
             transport.abortConnection()
             return
@@ -173,9 +166,7 @@ class RendezvousTable:
     def stop(self) -> None:
         """End every rendezvous: the program ends."""
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timers.stop()
         for meeting in tuple(self._by_call.values()):
             meeting.stop()
 
@@ -186,7 +177,7 @@ class RendezvousTable:
             return introduction.addresses
         if not introduction.call:
             return in_turn(introduction.addresses)
-        place = self._place
+        place = self._context.place
         return worth_dialling(introduction.addresses, place.is_local, place.addresses())
 
     def _new(
@@ -197,16 +188,13 @@ class RendezvousTable:
         mode: PathMode,
         wait: float | None,
     ) -> Connector:
-        assert self._trust is not None
         limits, call = self._context.limits, introduction.call
         if wait is not None:
             limits = replace(limits, dial_wait=wait)
         meeting = Connector(
-            self._trust,
-            self._place,
+            self._context,
             self._secure,
             self._dialer,
-            self._clock,
             limits,
             introduction,
             addresses,
@@ -243,16 +231,12 @@ class RendezvousTable:
         self._strangers.left(early)
 
     def _wait(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timers.stop()
         deadline = self._punches.deadline
         if deadline is not None:
-            wait = max(0.0, deadline - self._clock.seconds())
-            self._timer = self._clock.callLater(wait, self._due)
+            self._timers.after("punch", max(0.0, deadline - self._clock.seconds()), self._due)
 
     def _due(self) -> None:
-        self._timer = None
         for early in self._punches.due(self._clock.seconds()):
             early.abort()
         self._wait()

@@ -18,7 +18,6 @@ from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import Failed, IncomingCallEvent, Notice
 from chatproto.client.name_resolver import NameResolver
-from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
 from chatproto.session.paths import Race
@@ -52,13 +51,12 @@ class SecureCalls:
     def __init__(
         self,
         context: Context,
-        trust: TrustStore | None,
         calls: Calls,
         connections: Connections,
         resolver: NameResolver,
     ) -> None:
         self._context = context
-        self._trust = trust
+        self._trust = context.trust
         self._calls = calls
         self._connections = connections
         self._resolver = resolver
@@ -71,12 +69,11 @@ class SecureCalls:
     def accept(self, plain: PlainPeerConnection, data: bytes) -> None:
         """A caller on our port begins TLS with `data`."""
         transport = plain.hand_over()
-        trust = self._trust
-        if trust is None:
+        if not self._trust.own_key:
             self._strangers.left(plain)
             transport.abortConnection()
             return
-        link = self.new(trust.handshake(lambda key: None), called=True)
+        link = self.new(self._trust.handshake(lambda key: None), called=True)
         self._strangers.moved(plain, link)
         link.start(transport, data)
 
@@ -124,8 +121,7 @@ class SecureCalls:
     # What a link tells.
 
     def secure_made(self, link: SecurePeerConnection) -> None:
-        known = self._trust
-        self._strangers.proved(link, known is not None and known.knows(link.key))
+        self._strangers.proved(link, self._trust.knows(link.key))
         waiting = self._dialled.pop(link, None)
         if waiting is not None:
             waiting.callback(link)
@@ -138,10 +134,10 @@ class SecureCalls:
         ensureDeferred(self._called(link, call)).addErrback(_log)
 
     def secure_answered(self, link: SecurePeerConnection, answer: ChatAck) -> None:
-        conversation, trust = self._connections.carried[link], self._trust
-        assert conversation is not None and trust is not None
+        conversation = self._connections.carried[link]
+        assert conversation is not None
         if not conversation.named:
-            belief = trust.believe(answer.client_id, link.key)
+            belief = self._trust.believe(answer.client_id, link.key)
             if belief.worth is Worth.REFUSED:
                 self._impostor(link, answer.client_id, belief)
                 conversation.perform(conversation.session.refused(link, 403))
@@ -169,16 +165,14 @@ class SecureCalls:
     # Being called.
 
     async def _called(self, link: SecurePeerConnection, call: Chat) -> None:
-        trust = self._trust
-        assert trust is not None
         client_id, key = call.client_id, link.key
-        if key == trust.own_key:
+        if key == self._trust.own_key:
             link.refuse(403)
             return
-        belief = trust.believe(client_id, key)
+        belief = self._trust.believe(client_id, key)
         if belief.worth is Worth.CLAIMED and await self._resolver.confirm(client_id, key):
-            trust.introduce(client_id, key)
-            belief = trust.believe(client_id, key)
+            self._trust.introduce(client_id, key)
+            belief = self._trust.believe(client_id, key)
         if link not in self._connections:
             return  # it has gone meanwhile
         if belief.worth is Worth.REFUSED:
@@ -210,8 +204,7 @@ class SecureCalls:
         return self._strangers.may_ring(link.key, link.host, known, ringing)
 
     def _impostor(self, link: SecurePeerConnection, client_id: str, belief: Belief) -> None:
-        trust = self._trust
-        assert trust is not None and belief.pin is not None
+        assert belief.pin is not None
         link.refuse(403)
         now = self._context.clock.seconds()
         if now < self._warned.get(client_id, now) or not self._strangers.may_show(link.key):
@@ -220,7 +213,7 @@ class SecureCalls:
             self._warned.clear()
         self._warned[client_id] = now + WARN_AGAIN
         accept = f"type /trust {client_id} {link.key}"
-        why = changed_key(belief.pin, trust.where, client_id, accept)
+        why = changed_key(belief.pin, self._trust.where, client_id, accept)
         self._context.publish(Failed(why, status=403, command="call", code=why.reason))
 
     def _goes_on(self, link: SecurePeerConnection, call: Chat, known: Conversation) -> None:
@@ -237,8 +230,6 @@ class SecureCalls:
         known.perform(session.called(link, opening_of(call), better))
 
     def _ring(self, link: SecurePeerConnection, call: Chat, belief: Belief) -> None:
-        trust = self._trust
-        assert trust is not None
         settings = self._context.settings
         conversation = self._calls.begin("", BCP2, KeyedPerson(link.key))
         self._claims(conversation, call.client_id, belief)
@@ -269,19 +260,18 @@ class SecureCalls:
         wanted = client_id if belief.confirmed else f"{client_id}?"
         self._calls.all.rename(conversation, wanted, named=True)
         conversation.client_id = client_id
-        trust = self._trust
-        assert trust is not None and conversation.key is not None
-        if not trust.knows(conversation.key):
+        assert conversation.key is not None
+        if not self._trust.knows(conversation.key):
             conversation.pins = client_id if belief.confirmed else None
-        elif client_id not in trust.ids_of(conversation.key):
-            if trust.was_introduced(client_id, conversation.key):
+        elif client_id not in self._trust.ids_of(conversation.key):
+            if self._trust.was_introduced(client_id, conversation.key):
                 conversation.pins = client_id  # so that they can be called here
             if (client_id, conversation.key) not in self._aliases:
                 if len(self._aliases) >= WARNED:
                     self._aliases.clear()
                 self._aliases.add((client_id, conversation.key))
                 self._context.publish(Notice(f"{conversation.name} calls under the id {client_id}"))
-        elif trust.was_introduced(client_id, conversation.key):
+        elif self._trust.was_introduced(client_id, conversation.key):
             conversation.pins = client_id  # at this server as well
 
 

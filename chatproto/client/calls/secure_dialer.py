@@ -11,7 +11,6 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.connections import Connections
 from chatproto.client.calls.dialer import PeerUnreachable
@@ -53,13 +52,11 @@ class SecureDialer:
     def __init__(
         self,
         context: Context,
-        people: AddressBook,
         calls: Calls,
         answers: ServerAnswers,
         rendezvous: RendezvousTable,
     ) -> None:
         self._context = context
-        self._people = people
         self._calls = calls
         self._answers = answers
         self._rendezvous = rendezvous
@@ -76,7 +73,7 @@ class SecureDialer:
             wait = None
         else:
             typed = ":" in contact.client_id
-            known = self._people.addresses(contact)
+            known = self._context.people.addresses(contact)
             addresses = tuple((host, port) for host, port in known if port)
             introduction = Rendezvous(contact.client_id, contact.key or "", addresses, typed=typed)
         if introduction.call and wait is None:
@@ -209,15 +206,11 @@ class Redials:
     def __init__(
         self,
         context: Context,
-        people: AddressBook,
         calls: Calls,
         connections: Connections,
         dialer: SecureDialer,
     ) -> None:
-        self._limits = context.limits
-        self._clock = context.clock
-        self._random = context.random
-        self._people = people
+        self._context = context
         self._calls = calls
         self._connections = connections
         self._dialer = dialer
@@ -226,8 +219,8 @@ class Redials:
 
     def later(self, conversation: Conversation, failed: bool) -> None:
         """Dial again when it is time."""
-        limits, session = self._limits, conversation.session
-        waited = self._clock.seconds() - conversation.tries.broke
+        limits, session = self._context.limits, conversation.session
+        waited = self._context.clock.seconds() - conversation.tries.broke
         if waited > limits.broken_wait and not self._calls.lasts(conversation):
             conversation.perform(session.give_up(NO_PATH_AGAIN()))
             return
@@ -237,7 +230,7 @@ class Redials:
             tries.failures += 1
             wait = min(REDIAL_MOST, 1.5 ** (tries.failures - 1))
         else:
-            wait = self._random.random() * REDIAL_JITTER
+            wait = self._context.random.random() * REDIAL_JITTER
             wait += 0.0 if session.caller else REDIAL_OTHER
         self._set(conversation, wait)
 
@@ -246,7 +239,7 @@ class Redials:
         conversation.tries.elsewhere = True
         if conversation.tries.next is not None:
             conversation.tries.failures = 0
-            self._set(conversation, self._random.random() * REDIAL_JITTER)
+            self._set(conversation, self._context.random.random() * REDIAL_JITTER)
 
     def _set(self, conversation: Conversation, wait: float) -> None:
         def dial() -> None:
@@ -257,7 +250,7 @@ class Redials:
                     conversation.dialling = dialling
                 dialling.addErrback(_log_redial)
 
-        conversation.tries.wait_for(self._clock.callLater(wait, dial))
+        conversation.tries.wait_for(self._context.clock.callLater(wait, dial))
 
     async def _dial(self, conversation: Conversation) -> None:
         session = conversation.session
@@ -282,7 +275,7 @@ class Redials:
     async def _contact(self, conversation: Conversation) -> Contact:
         """Return the peer's addresses for its key. Raises PeerUnreachable."""
         name = conversation.id
-        known = conversation.contact or self._people.named(name)
+        known = conversation.contact or self._context.people.named(name)
         if known is not None and known.key not in (None, conversation.key):
             known = None  # somebody else of that name
         failures, asks = conversation.tries.failures, REDIAL_ASKS

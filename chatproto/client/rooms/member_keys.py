@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred
 
 from chatproto.client.context import Context, Signal
 from chatproto.client.events import Notice
-from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
 from chatproto.wire.reasons import OTHER_KEY_IN_ROOM, CodedError
 
@@ -22,18 +21,15 @@ class MemberKeys:
 
     The server lists the key of each listed client (INFO); of an unlisted one nothing is known.
 
-    Args: trust: the pins; None with --plain. client: asks the server; None where it has no rooms.
+    Args: client: asks the server; None where it has no rooms.
     """
 
-    def __init__(
-        self, context: Context, trust: TrustStore | None, client: RoomClient | None
-    ) -> None:
+    def __init__(self, context: Context, client: RoomClient | None) -> None:
         self.others: set[str] = set()
         """Ids in rooms that another key has than the pinned one."""
         self.changed: Signal[str] = Signal()
         """This id was put into `others`, or taken out."""
         self._context = context
-        self._trust = trust
         self._client = client
 
     def look(self, room: str, ids: Iterable[str]) -> None:
@@ -45,7 +41,7 @@ class MemberKeys:
     def _pinned(self, client_id: str) -> str:
         """Return the key that is pinned to `client_id`; empty for none, and for this client itself."""
         own = client_id == self._context.settings.client_id
-        pin = self._trust.pinned(client_id) if self._trust is not None and not own else None
+        pin = None if own else self._context.trust.pinned(client_id)
         return pin.key if pin is not None else ""
 
     async def _ask(self, client: RoomClient, room: str, ids: tuple[str, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.context import Context
 from chatproto.client.events import Bridged, CommandOutput, Contacts, Notice, Registered
 from chatproto.client.name_resolver import NameResolver
@@ -16,12 +15,9 @@ NOT_LISTED = "clients that take no calls in plain text are not listed: without -
 class ServerQueries:
     """Ask the server for one thing after another, and publish each answer."""
 
-    def __init__(
-        self, context: Context, requests: Requests, people: AddressBook, resolver: NameResolver
-    ) -> None:
+    def __init__(self, context: Context, requests: Requests, resolver: NameResolver) -> None:
         self._context = context
         self._requests = requests
-        self._people = people
         self._resolver = resolver
         self.away_text = ""
         """Text with which this person is away; empty if they are not."""
@@ -58,7 +54,7 @@ class ServerQueries:
     async def _info(self, prefix: str) -> None:
         chosen = await self._resolver.introducer.info(prefix)
         for contact in chosen:
-            self._people.remember(contact)
+            self._context.people.remember(contact)
         keys = ("id", "host", "port", "key")
         rows = [(c.client_id, c.host, c.port, c.key) for c in chosen]
         found = tuple(dict(zip(keys, row, strict=True)) for row in rows)
@@ -71,7 +67,7 @@ class ServerQueries:
 
     async def _bridge(self, peer: str) -> None:
         contact = await self._resolver.ask_for(peer)
-        self._people.bridged = contact
+        self._context.people.bridged = contact
         if contact is None:
             self._context.publish(Bridged(None, None, None))
         else:
