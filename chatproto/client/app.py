@@ -10,8 +10,7 @@ from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.connections import Connections
 from chatproto.client.calls.dialer import Dialer
-from chatproto.client.calls.lone_messages import LoneMessages
-from chatproto.client.calls.outgoing import CallDialer, OutgoingCalls
+from chatproto.client.calls.outgoing import OutgoingCalls
 from chatproto.client.calls.plain_calls import PlainCalls
 from chatproto.client.calls.rendezvous import ServerAnswers
 from chatproto.client.calls.rendezvous_table import RendezvousTable
@@ -195,12 +194,16 @@ def build_client(
     plain = PlainCalls(context, calls, connections, secure, rendezvous)
     secure_dialer = SecureDialer(context, calls, answers, rendezvous)
     Redials(context, calls, connections, secure_dialer)
-    caller = CallDialer(
-        context, requests, resolver, calls, connections, plain, dialer, secure_dialer
-    )
-    LoneMessages(calls.signals.alone, caller.dial_alone)
     outgoing = OutgoingCalls(
-        context, dialects or KnownDialects(), requests, resolver, calls, caller
+        context,
+        dialects or KnownDialects(),
+        requests,
+        resolver,
+        calls,
+        connections,
+        plain,
+        dialer,
+        secure_dialer,
     )
     deliveries = Deliveries(context, posts, server, calls.talks_with, outgoing.deliver)
     outbox = Outbox(context, calls, posts, deliveries, resolver, events)

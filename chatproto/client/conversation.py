@@ -336,9 +336,9 @@ class Conversation(Target):
                 self.news.written(text, self._context.now())
                 self._context.settled(None)
             case Speak(_, text):
-                self._send_alone(self._dialect.frame(me, text, b""), text)
+                self._send_alone(self.dialect.frame(me, text, b""), text)
             case Leave(_, word):
-                self._send_alone(self._dialect.farewell(me, word, b""), None)
+                self._send_alone(self.dialect.farewell(me, word, b""), None)
             case ProbeConnection():
                 self._timers.after("probe", PROBE_WAIT, self._silent)
             case Redial(failed):
@@ -491,8 +491,8 @@ class Conversation(Target):
             dialling.cancel()
 
     @property
-    def _dialect(self) -> Dialect:
-        """Dialect of a peer that gets each message on a connection of its own."""
+    def dialect(self) -> Dialect:
+        """Dialect of a conversation in plain text."""
         assert isinstance(self.session.dialect, Dialect)
         return self.session.dialect
 

@@ -241,7 +241,7 @@ class RowTests(Case):
     def test_what_waits_is_counted_in_all_of_them(self) -> None:
         self.assertEqual(self.all.unsent, 0)
         for name in ("bob", "eve"):
-            conversation = self.node.outgoing.caller.prepare(name, CANON)
+            conversation = self.node.outgoing.prepare(name, CANON)
             assert conversation is not None
             self.node.say("one")
         self.node.msg("two", "bob")

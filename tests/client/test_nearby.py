@@ -86,7 +86,7 @@ class NeighbourTests(SynchronousTestCase):
         self.node.publish.listen(lambda event: self.events.append(coded(event)))
         self.near = self.node.neighbours
         self.placed: list[Contact] = []
-        self.node.outgoing.caller.place = self.place
+        self.node.outgoing.place = self.place
         self.node.start("192.0.2.1", 7777)
         self.node.listens("0.0.0.0", 5556)
 

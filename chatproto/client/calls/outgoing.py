@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from twisted.internet.defer import CancelledError, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.connections import Connections
@@ -12,7 +10,7 @@ from chatproto.client.calls.dialer import Dialer, PeerUnreachable
 from chatproto.client.calls.plain_calls import PlainCalls
 from chatproto.client.calls.secure_dialer import SecureDialer
 from chatproto.client.context import Context
-from chatproto.client.conversation import Conversation
+from chatproto.client.conversation import Conversation, LoneFrame
 from chatproto.client.events import Notice
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.name_resolver import NameResolver
@@ -28,7 +26,7 @@ from chatproto.identity.recipient import (
 from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.state import SessionState
-from chatproto.wire.dialects import BCP2, DIALECTS, Capabilities, Dialect
+from chatproto.wire.dialects import BCP2, DIALECTS, Capabilities
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import ID, Contact, read_host_port
 from chatproto.wire.reasons import (
@@ -47,12 +45,13 @@ UNKNOWN = "them"
 """The name of whoever /bridge found, until it is known who that is."""
 
 
-class CallDialer:
-    """Place a call in plain text or inside TLS, or go on with the conversation that there is."""
+class OutgoingCalls:
+    """Find out where a peer is, then call, or go on with the conversation that there is."""
 
     def __init__(
         self,
         context: Context,
+        dialects: KnownDialects,
         requests: Requests,
         resolver: NameResolver,
         calls: Calls,
@@ -62,6 +61,7 @@ class CallDialer:
         secure_dialer: SecureDialer,
     ) -> None:
         self._context = context
+        self._dialects = dialects
         self._requests = requests
         self._resolver = resolver
         self._calls = calls
@@ -69,6 +69,89 @@ class CallDialer:
         self._plain = plain
         self._dialer = dialer
         self._secure_dialer = secure_dialer
+        calls.talked.listen(self._talked)
+        calls.signals.alone.listen(self._queue_alone)
+
+    def chat(self, target: str = "", dialect: str = "") -> None:
+        """Call `target`: an id, `host:port`, or empty for the last answer of the server.
+
+        `dialect`: calls in plain text. What cannot be done is published.
+        """
+        if dialect and dialect not in DIALECTS:
+            known = ", ".join(sorted(DIALECTS))
+            why = NO_DIALECT(name=dialect, known=known)
+            self._requests.fail("chat", LocalError(400, why))
+            return
+        plain = dialect or self._plain_dialect(target)
+        if not plain and not self._context.trust.own_key:
+            self._requests.fail("chat", LocalError(405, NO_KEY_OF_OURS()))
+            return
+        manner = DIALECTS[plain] if plain else BCP2
+        try:
+            conversation = self.prepare(target, manner)
+        except LocalError as error:
+            self._requests.fail("chat", error, target)
+            return
+        if conversation is not None:
+            chosen = bool(dialect) or self._context.settings.dialect_chosen
+            self._requests.ask("chat", lambda: self._chat(conversation, chosen))
+
+    def deliver(self, key: str) -> None:
+        """Call the owner of `key`, for whom messages are queued; nothing is shown before they answer."""
+        if self._calls.talks_with(key) or self._calls.leaving:
+            return
+        conversation = self._calls.begin(key, BCP2, KeyedPerson(key))
+        conversation.quiet = True
+        conversation.session.call()
+        self._calls.attach(conversation)
+        self._requests.ask("msg", lambda: self._chat(conversation))
+
+    # How it follows.
+
+    def _plain_dialect(self, target: str) -> str:
+        """Return the dialect in which `target` is called in plain text; empty: inside TLS.
+
+        Without --plain an address is called in plain text only if the person named a dialect, and no
+        key of somebody there is known.
+        """
+        settings = self._context.settings
+        if settings.plain:
+            return settings.dialect
+        if not _is_address(target):
+            return ""
+        if settings.dialect_chosen and not self._has_key(target):
+            return settings.dialect
+        if settings.open and not self._has_key(target):
+            plainly = f"/chat --as {settings.dialect} {target} calls in plain text"
+            self._context.publish(Notice(f"calling {target} inside TLS ({plainly})"))
+        return ""
+
+    def _has_key(self, address: str) -> bool:
+        """Return True if somebody with a key is known to be at `address`, `host:port`."""
+        try:
+            contact = self._context.people.at(*read_host_port(address))
+        except RemoteError:
+            return False
+        return contact is not None and contact.key is not None
+
+    async def _chat(self, conversation: Conversation, chosen: bool = False) -> None:
+        """Find out where to call, now that the requests before are answered, and call.
+
+        `chosen`: the person named the dialect; else one that worked with the peer before is taken.
+        """
+        if conversation.state is not SessionState.CALLING:
+            return
+        try:
+            contact = await self._resolver.find(conversation)
+        except CodedError as error:
+            conversation.refusal = error
+            conversation.perform(conversation.session.unreachable(error.cause))
+        else:
+            if conversation.state is SessionState.CALLING:  # they may have called meanwhile
+                known = self._dialects.get(contact.client_id)
+                if known and not chosen and not conversation.session.dialect.numbered:
+                    conversation.session.mirror(DIALECTS[known], calling=True)
+                self.place(conversation, contact)
 
     def prepare(self, target: str, manner: Capabilities) -> Conversation | None:
         """Begin a conversation for a call to `target`, and make it the current one at once, so that
@@ -91,16 +174,6 @@ class CallDialer:
         self._calls.all.move_to(conversation)
         if self._calls.lasts(conversation):
             self._calls.attach(conversation)
-        return conversation
-
-    def deliver(self, key: str) -> Conversation | None:
-        """Call somebody for whom something waits; nothing is shown before they take it."""
-        if self._calls.talks_with(key) or self._calls.leaving:
-            return None
-        conversation = self._calls.begin(key, BCP2, KeyedPerson(key))
-        conversation.quiet = True
-        conversation.session.call()
-        self._calls.attach(conversation)
         return conversation
 
     def _other_with(self, recipient: Recipient, conversation: Conversation) -> Conversation | None:
@@ -138,22 +211,10 @@ class CallDialer:
             host, port = contact.host, contact.port
         if host is None or port is None:
             raise PeerUnreachable(NO_ADDRESS_PLAIN(peer=conversation.name))
-        dialect = conversation.session.dialect
-        assert isinstance(dialect, Dialect)
-        link = await self._dialer.dial(self._plain, host, port, dialect)
+        link = await self._dialer.dial(self._plain, host, port, conversation.dialect)
         if not self._connections.join(link, conversation):
             raise PeerUnreachable(NOT_IN_PLAIN_TEXT(peer=conversation.name))
         return link
-
-    # How it follows.
-
-    def _known_at(
-        self, link: SecurePeerConnection, conversation: Conversation
-    ) -> Conversation | None:
-        """Another conversation with whoever is at the end of `link`, which was made for this one."""
-        if not may_be(conversation.recipient, link.key):
-            return None
-        return self._other_with(KeyedPerson(link.key), conversation)
 
     def _name(self, conversation: Conversation, contact: Contact) -> None:
         wanted = contact.client_id
@@ -173,36 +234,36 @@ class CallDialer:
         if conversation.state is SessionState.CALLING:
             conversation.show()
         if session.dialect.numbered:
-            dialling = ensureDeferred(self._dial_secure(conversation, contact))
-            if not dialling.called:
-                conversation.dialling = dialling
-            return
-        dialect = session.dialect
-        assert isinstance(dialect, Dialect)
-        conversation.recipient = carried(conversation.recipient, None, conversation.open_peer)
-        if dialect.dials_back:
-            conversation.perform(session.connected(None))
-            return
-        dialled = self._dialer.dial(self._plain, contact.host, contact.port, dialect)
-        conversation.dialling = dialled
+            work = self._dial_secure(conversation, contact)
+        else:
+            conversation.recipient = carried(conversation.recipient, None, conversation.open_peer)
+            if session.dialect.dials_back:
+                conversation.perform(session.connected(None))
+                return
+            work = self._dial_plain(conversation, contact)
+        dialling = ensureDeferred(work)
+        if not dialling.called:
+            conversation.dialling = dialling
 
-        def connected(link: PlainPeerConnection) -> None:
+    async def _dial_plain(self, conversation: Conversation, contact: Contact) -> None:
+        """Call them in plain text, or back on a connection of ours."""
+        session = conversation.session
+        try:
+            link = await self._dialer.dial(
+                self._plain, contact.host, contact.port, conversation.dialect
+            )
+        except PeerUnreachable as error:
+            conversation.dialling = None
+            if session.state is SessionState.OPEN:
+                text = f"{conversation.name} could not be called back: {error}"
+                self._context.publish(Notice(text))
+            conversation.perform(session.unreachable(error.cause))
+        else:
             conversation.dialling = None
             if self._connections.join(link, conversation):
                 conversation.perform(session.connected(link))
             else:
                 conversation.perform(session.unreachable(NOT_IN_PLAIN_TEXT(peer=conversation.name)))
-
-        def failed(failure: Any) -> None:
-            failure.trap(PeerUnreachable)
-            conversation.dialling = None
-            if session.state is SessionState.OPEN:
-                self._context.publish(
-                    Notice(f"{conversation.name} could not be called back: {failure.value}")
-                )
-            conversation.perform(session.unreachable(failure.value.cause))
-
-        dialled.addCallbacks(connected, failed)
 
     async def _dial_secure(self, conversation: Conversation, contact: Contact) -> None:
         """Call them inside TLS, by whatever way there is, with the key that they must have."""
@@ -219,8 +280,9 @@ class CallDialer:
             conversation.perform(session.unreachable(cause))
         else:
             conversation.dialling = None
-            known = self._known_at(link, conversation)
-            if known is not None:  # called by an address, it is somebody whom we talk to
+            known = self._other_with(KeyedPerson(link.key), conversation)
+            if known is not None and may_be(conversation.recipient, link.key):
+                # Called by an address, it is somebody whom we talk to.
                 self._go_on_at(contact, link, known)
                 self._merge(conversation, known, contact)
             elif self._connections.adopt(link, conversation):
@@ -279,100 +341,21 @@ class CallDialer:
             if part is not None:
                 part.end()
 
+    def _queue_alone(self, frame: LoneFrame) -> None:
+        """Send `frame` after those before it, so that they arrive in their order."""
+        frame.conversation.alone.run(lambda: Deferred.fromCoroutine(self._send_alone(frame)))
 
-class OutgoingCalls:
-    """Find out where a peer is and how they are called, then call them."""
-
-    def __init__(
-        self,
-        context: Context,
-        dialects: KnownDialects,
-        requests: Requests,
-        resolver: NameResolver,
-        calls: Calls,
-        caller: CallDialer,
-    ) -> None:
-        self._context = context
-        self._dialects = dialects
-        self._requests = requests
-        self._resolver = resolver
-        self.caller = caller
-        calls.talked.listen(self._talked)
-
-    def chat(self, target: str = "", dialect: str = "") -> None:
-        """Call `target`: an id, `host:port`, or empty for the last answer of the server.
-
-        `dialect`: calls in plain text. What cannot be done is published.
-        """
-        if dialect and dialect not in DIALECTS:
-            known = ", ".join(sorted(DIALECTS))
-            why = NO_DIALECT(name=dialect, known=known)
-            self._requests.fail("chat", LocalError(400, why))
-            return
-        plain = dialect or self._plain_dialect(target)
-        if not plain and not self._context.trust.own_key:
-            self._requests.fail("chat", LocalError(405, NO_KEY_OF_OURS()))
-            return
-        manner = DIALECTS[plain] if plain else BCP2
+    async def _send_alone(self, frame: LoneFrame) -> None:
+        conversation = frame.conversation
         try:
-            conversation = self.caller.prepare(target, manner)
-        except LocalError as error:
-            self._requests.fail("chat", error, target)
-            return
-        if conversation is not None:
-            chosen = bool(dialect) or self._context.settings.dialect_chosen
-            self._requests.ask("chat", lambda: self._chat(conversation, chosen))
-
-    def _plain_dialect(self, target: str) -> str:
-        """Return the dialect in which `target` is called in plain text; empty: inside TLS.
-
-        Without --plain an address is called in plain text only if the person named a dialect, and no
-        key of somebody there is known.
-        """
-        settings = self._context.settings
-        if settings.plain:
-            return settings.dialect
-        if not _is_address(target):
-            return ""
-        if settings.dialect_chosen and not self._has_key(target):
-            return settings.dialect
-        if settings.open and not self._has_key(target):
-            plainly = f"/chat --as {settings.dialect} {target} calls in plain text"
-            self._context.publish(Notice(f"calling {target} inside TLS ({plainly})"))
-        return ""
-
-    def _has_key(self, address: str) -> bool:
-        """Return True if somebody with a key is known to be at `address`, `host:port`."""
-        try:
-            contact = self._context.people.at(*read_host_port(address))
-        except RemoteError:
-            return False
-        return contact is not None and contact.key is not None
-
-    async def _chat(self, conversation: Conversation, chosen: bool = False) -> None:
-        """Find out where to call, now that the requests before are answered, and call.
-
-        `chosen`: the person named the dialect; else one that worked with the peer before is taken.
-        """
-        if conversation.state is not SessionState.CALLING:
-            return
-        try:
-            contact = await self._resolver.find(conversation)
-        except CodedError as error:
-            conversation.refusal = error
-            conversation.perform(conversation.session.unreachable(error.cause))
+            link = await self.dial_alone(conversation)
+        except PeerUnreachable as error:
+            conversation.lone_frames -= 1
+            if frame.text is not None:
+                conversation.news.unsaid(frame.text, str(error))
         else:
-            if conversation.state is SessionState.CALLING:  # they may have called meanwhile
-                known = self._dialects.get(contact.client_id)
-                if known and not chosen and not conversation.session.dialect.numbered:
-                    conversation.session.mirror(DIALECTS[known], calling=True)
-                self.caller.place(conversation, contact)
-
-    def deliver(self, key: str) -> None:
-        """Call the owner of `key`, for whom messages are queued; nothing is shown before they answer."""
-        conversation = self.caller.deliver(key)
-        if conversation is not None:
-            self._requests.ask("msg", lambda: self._chat(conversation))
+            conversation.lone_frames -= 1
+            link.write_last(frame.data, frame.text)
 
     def _talked(self, conversation: Conversation) -> None:
         """Remember the dialect of a conversation that went both ways, for the next call."""

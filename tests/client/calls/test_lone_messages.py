@@ -9,8 +9,6 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.calls.dialer import PeerUnreachable
-from chatproto.client.calls.lone_messages import LoneMessages
-from chatproto.client.context import Signal
 from chatproto.client.conversation import Conversation, LoneFrame
 from chatproto.client.events import Undelivered
 from chatproto.client.settings import ClientSettings
@@ -29,8 +27,8 @@ class LoneMessagesTests(SynchronousTestCase):
         self.node.publish.listen(self.events.append)
         self.conversation = self.node.calls.begin("bob", CANON)
         self.dialled: list[Deferred[PlainPeerConnection]] = []
-        self.frames: Signal[LoneFrame] = Signal()
-        LoneMessages(self.frames, self.dial)
+        self.frames = self.node.calls.signals.alone
+        self.patch(self.node.outgoing, "dial_alone", self.dial)
 
     def dial(self, conversation: Conversation) -> Deferred[PlainPeerConnection]:
         self.assertIs(conversation, self.conversation)
