@@ -155,7 +155,7 @@ def _password_again(client: Client, options: Options, secret: SecretLine, got: S
         secret.ask()
 
     got.listen(ask_password_again(client, options, ask))
-    client.program.finished.listen(lambda code: secret.stop())
+    client.finished.listen(lambda code: secret.stop())
 
 
 def ask_password_again(
@@ -205,7 +205,7 @@ def _with_nothing(reactor: Any, options: Options) -> IService:
         reactor, options, flushed=printed.flush, remembered=remembered_rooms(options)
     )
     program = joined_parts(reactor, options, client, ui.tell, ui, printed, cannot_start)
-    Interrupt(reactor, client.program.interrupted).setServiceParent(program)
+    Interrupt(reactor, client.interrupted).setServiceParent(program)
     return program
 
 

@@ -20,8 +20,8 @@ from chatproto.api.twisted import AttachedClient, attach
 from chatproto.cli.client_options import Options
 from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
 from chatproto.cli.options import descriptor
+from chatproto.client.app import END_WAIT
 from chatproto.client.events import Event
-from chatproto.client.program import END_WAIT
 from chatproto.net.clock import wall
 from chatproto.stdio.output import Output
 from chatproto.ui.control import NAME

@@ -1,10 +1,12 @@
-"""Build the parts of one user's program, in order."""
+"""Build the parts of one user's program, in order; start it, and end it in good order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from twisted.internet.interfaces import IDelayedCall
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.calls import Calls
@@ -21,6 +23,7 @@ from chatproto.client.context import Context, Signal
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.conversations import Conversations
 from chatproto.client.deliveries import Deliveries
+from chatproto.client.events import Exited, Notice, Running
 from chatproto.client.familiar_names import FamiliarNames, familiar_names
 from chatproto.client.files import Files
 from chatproto.client.known_dialects import KnownDialects
@@ -30,7 +33,6 @@ from chatproto.client.nearby import Neighbours
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.outbox import Outbox
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.program import Program
 from chatproto.client.questions import Questions
 from chatproto.client.requests import Requests
 from chatproto.client.rooms.joined_rooms import JoinedRooms
@@ -45,10 +47,18 @@ from chatproto.client.strangers import Strangers
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
 from chatproto.session.ledger import Ledger
+from chatproto.session.state import SessionState
 from chatproto.transfer.context import DiskWorker
+from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import NO_BEACON, NO_FILES_IN_PLAIN
 from chatproto.wire.values import value_class
+
+END_WAIT = 10.0
+"""Seconds after the end of input for what was said to be delivered."""
+ENDS_WITH_PEER = "with --plain the program ends with its conversation: start it again for the next"
+NAMED = 3
+"""Open conversations and rooms that are named after a /quit."""
 
 
 @value_class
@@ -82,19 +92,17 @@ Connect = Callable[[Context, AddressBook, OwnAddresses, ServerEvents], ServerAcc
 Beacons = Callable[[Context, TrustStore, Signal[str]], Neighbours]
 
 
-@value_class
+@dataclass(eq=False)
 class Client:
     """Parts of one user's program, each with what a person can ask of it.
 
     Methods that a person asks for raise an exception with one sentence; `requests.attempt` publishes it.
+    `finished` tells the exit code, once, when all connections have closed.
     """
 
     context: Context
-    program: Program
     requests: Requests
-    place: OwnAddresses
     trust: TrustStore | None
-    people: AddressBook
     conversations: Conversations
     calls: Calls
     connections: Connections
@@ -114,13 +122,19 @@ class Client:
     directory: ServerQueries
     neighbours: Neighbours | None
     status: StatusReport
+    finished: Signal[int] = field(default_factory=Signal)
+    _input_ended: IDelayedCall | None = None
+    _exit_code: int | None = None
+
+    def __post_init__(self) -> None:
+        self.calls.left.listen(self._left)
 
     def familiar_names(self) -> FamiliarNames:
         """Return the names that a person may mean when they press Tab."""
         return familiar_names(
             self.conversations,
             self.trust,
-            self.people,
+            self.context.people,
             self.neighbours,
             self.rooms,
             self.in_room.listed,
@@ -137,6 +151,124 @@ class Client:
         if self.neighbours is None:
             raise LocalError(405, NO_BEACON())
         return self.neighbours
+
+    def start(self, host: str, port: int) -> None:
+        """Start everything; our port is open at `host:port`, as others are told."""
+        me = self.context.place.me = Me(self.context.settings.client_id, host, port)
+        if not self.context.place.listening[1]:  # what is announced may be elsewhere
+            self.context.place.listening = host, port
+        self.context.publish(Running(me.client_id, host, port, self.context.trust.own_key or None))
+        self.outbox.start()
+        if self.files is not None:
+            self.files.start()
+        if self.server is not None:
+            self.server.start(me)
+
+    def listens(self, host: str, port: int) -> None:
+        """Our own port is open at `host:port`, which the local network may know."""
+        if self.neighbours is not None and self._exit_code is None:
+            self.neighbours.start(host, port)
+
+    def stop(self, code: int = 0) -> None:
+        """Leave every conversation, and when all farewells are written, or after a while, finish."""
+        if self._exit_code is not None:
+            return
+        self._exit_code = code
+        if self._input_ended is not None and self._input_ended.active():
+            self._input_ended.cancel()
+        self.messages.stop()
+        self.outbox.stop()
+        if self.files is not None:
+            self.files.stop()
+        self.rooms.stop()
+        if self.neighbours is not None:
+            self.neighbours.stop()
+        if self.server is not None:
+            self.server.stop()
+        self.calls.leave_all()
+        self.rendezvous.stop()
+        self.connections.close_all(lambda: self._exit(code))
+
+    def quit(self) -> None:
+        """Leave the current conversation or room; outside both, end the program.
+
+        A person also leaves a contact who is away; they are told what a second one would do if it would
+        end other conversations too, or if they were in none.
+        """
+        typed = self.context.settings.typed
+        away = self.calls.all.away if typed else None
+        if room := self.calls.all.room:
+            self.rooms.part()
+        elif away is not None:
+            self.talk.leave_away(away)
+        elif not self.talk.quit_current() or (
+            self.context.settings.plain and not len(self.calls.all)
+        ):
+            self.stop()
+            return
+        left = self._open(room)
+        if typed and (left or away is not None):
+            more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+            still = f" (still open: {', '.join(left[:NAMED])}{more})" if left else ""
+            self.context.publish(Notice(f"/quit once more ends the program{still}"))
+
+    def _open(self, room: str) -> list[str]:
+        """List the conversations and rooms that are open, but for `room`, which is being left."""
+        live = (SessionState.OPEN, SessionState.BROKEN)
+        rooms = (row["room"] for row in self.rooms.rows())
+        return [
+            *(one.name for one in self.calls.all if one.state in live),
+            *(one for one in rooms if one != room),
+        ]
+
+    def leave(self, what: str = "") -> None:
+        """Leave the conversation or room `what`, or the current one.
+
+        Raises: LocalError: there is none.
+        """
+        away = self.calls.all.away
+        if what.startswith("#") or (not what and self.calls.all.room):
+            self.rooms.part(what)
+        elif away is not None and what in ("", away.name):
+            self.talk.leave_away(away)
+        elif what:
+            self.talk.leave(what)
+        elif not self.talk.quit_current():
+            raise LocalError(404, "you are in no conversation and no room: /quit ends the program")
+
+    def end_of_input(self) -> None:
+        """Deliver or report what was said, for at most `END_WAIT`, and end: nothing more is typed."""
+        if self._input_ended is None and self._exit_code is None:
+            wait = END_WAIT
+            self._input_ended = self.context.clock.callLater(wait, self.stop)
+            self.context.settled.listen(self._settle)
+            self._settle()
+
+    def interrupted(self) -> None:
+        """End as at the end of input, and say so: the person wants the program to end."""
+        self.end_of_input()
+        if self._exit_code is None:
+            wait = END_WAIT
+            text = f"delivering messages for up to {wait:g} s (Ctrl-C again ends at once)"
+            self.context.publish(Notice(text))
+
+    def _exit(self, code: int) -> None:
+        self.outbox.end()
+        self.context.publish(Exited(code))
+        self.finished(code)
+
+    def _settle(self, _: None = None) -> None:
+        """End if nothing is left to do; the input has ended."""
+        if not len(self.requests) and not self.calls.all.unsent and not self.rooms.outbox.unsent:
+            self.stop()
+
+    def _left(self, _: None) -> None:
+        """With --plain the end of the only conversation by the peer is that of the program."""
+        busy = len(self.calls.all) or len(self.requests)
+        ends = self._exit_code is not None or self._input_ended is not None
+        if self.context.settings.plain and not busy and not ends:
+            self.context.publish(Notice(ENDS_WITH_PEER))
+            self.stop()
 
 
 def build_client(
@@ -223,27 +355,10 @@ def build_client(
     in_room = RoomOrders(context, requests, rooms)
     talk = ConversationOrders(context, calls, files)
     messages = Messages(context, server, calls, outgoing, talk, rooms, in_room, outbox)
-    program = Program(
-        context,
-        server,
-        neighbours,
-        requests,
-        calls,
-        connections,
-        rendezvous,
-        talk,
-        messages,
-        rooms,
-        files,
-        outbox,
-    )
     return Client(
         context=context,
-        program=program,
         requests=requests,
-        place=place,
         trust=trust,
-        people=people,
         conversations=conversations,
         calls=calls,
         connections=connections,

@@ -88,7 +88,7 @@ class ChatClient(Service):
         self._port: IListeningPort | None = None
         self._ended: Deferred[None] = Deferred()
         self._stopping = False
-        client.program.finished.listen(self.finished)
+        client.finished.listen(self.finished)
 
     def startService(self) -> None:
         super().startService()
@@ -99,7 +99,7 @@ class ChatClient(Service):
 
     def stopService(self) -> Deferred[None]:
         self._stopping = True
-        self._client.program.stop()
+        self._client.stop()
         return self._ended.addCallback(lambda _: super(ChatClient, self).stopService())
 
     def finished(self, code: int) -> None:
@@ -132,7 +132,7 @@ class ChatClient(Service):
         if not hasattr(own, "port"):
             self._cannot_start(CannotStart("--port must name a TCP port, where others can call"))
             return
-        place = self._client.place
+        place = self._client.context.place
         place.listening = own.host, own.port
         if isinstance(self._endpoint, SharedPort):
             place.own_port = self._endpoint.own_port
@@ -159,10 +159,10 @@ class ChatClient(Service):
     def _begin(self, host: str, port: int) -> None:
         if self._stopping:
             return
-        self._client.program.start(host, port)
+        self._client.start(host, port)
         assert self._port is not None
         own: Any = self._port.getHost()
-        self._client.program.listens(own.host, own.port)
+        self._client.listens(own.host, own.port)
         if self._socket is not None:
             self._socket.start()
         self._keyboard.start()

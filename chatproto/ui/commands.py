@@ -229,7 +229,7 @@ ROWS: dict[str, CommandRow] = {
             "/quit",
             "leave the conversation or room, else end the program",
             nothing,
-            lambda client, given: client.program.quit(),
+            lambda client, given: client.quit(),
             target=0,
         ),
         CommandRow(
@@ -237,7 +237,7 @@ ROWS: dict[str, CommandRow] = {
             "/leave [id|#room]",
             "leave the conversation or room, not the program",
             one_or_none,
-            lambda client, given: client.program.leave(*given),
+            lambda client, given: client.leave(*given),
             more="With an id: the conversation with this peer, wherever you type.",
             ids="",
             rooms="",

@@ -100,8 +100,8 @@ class JsonLines:
 
     def on_end(self) -> None:
         """Handle the end of input."""
-        self._client.program.end_of_input()
+        self._client.end_of_input()
 
     def on_interrupt(self) -> None:
         """End as at the end of input."""
-        self._client.program.interrupted()
+        self._client.interrupted()

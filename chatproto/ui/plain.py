@@ -113,12 +113,12 @@ class PlainInterface:
     def on_end(self) -> None:
         """Handle the end of input."""
         self._end_paste()
-        self._client.program.end_of_input()
+        self._client.end_of_input()
 
     def on_interrupt(self) -> None:
         """Ctrl-C: end as at the end of input, with what was pasted sent or said not to be."""
         self._end_paste()
-        self._client.program.interrupted()
+        self._client.interrupted()
 
     def _end_paste(self) -> None:
         if self._paste is not None and self._guard is not None:

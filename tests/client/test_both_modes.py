@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 
+from chatproto.client.app import END_WAIT
 from chatproto.client.calls.connections import EXIT_WAIT
 from chatproto.client.events import (
     Bye,
@@ -19,7 +20,6 @@ from chatproto.client.events import (
     SessionChanged,
     Undelivered,
 )
-from chatproto.client.program import END_WAIT
 from chatproto.wire.reasons import Reason
 from tests.client.both_modes import BOB, Both, Other, in_both_modes
 from tests.limits import DEFAULTS

@@ -58,7 +58,7 @@ def made(
 class TypingPerson:
     """Type commands: `person.chat("bob")` is `/chat bob`, `person.say("hi")` a text.
 
-    What is no command is an attribute of the client, of its context or of its program.
+    What is no command is an attribute of the client, or of its context.
     """
 
     def __init__(self, client: Client) -> None:
@@ -75,7 +75,7 @@ class TypingPerson:
             return lambda *given: self._type(name, *given)
         name = ALIASES.get(name, name)
         client = self.client
-        for part in (client, client.context, client.program, client.calls, client.conversations):
+        for part in (client, client.context, client.calls, client.conversations):
             if hasattr(part, name):
                 return getattr(part, name)
         raise AttributeError(name)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from chatproto.client.app import ServerAccess
+from chatproto.client.app import END_WAIT, ServerAccess
 from chatproto.client.calls.connections import EXIT_WAIT
 from chatproto.client.events import (
     Delivered,
@@ -23,7 +23,6 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
-from chatproto.client.program import END_WAIT
 from chatproto.client.server.introducers import ClassicIntroducer
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.client import ClassicServer

@@ -6,27 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 PARTS = [
-    *("requests", "program", "directory", "outgoing", "messages"),
+    *("requests", "directory", "outgoing", "messages"),
     *("questions", "contacts", "talk", "outbox", "status"),
 ]
 """Parts of a client that are asked."""
-
-
-class AskedClient:
-    """`asked` has a tuple for each call of a part: the command's name, then what it was given."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[object, ...]] = []
-        self.rooms = self.in_room = AskedRooms(self.asked)
-        self.conversations = AskedTarget()
-        self.context = AskedContext()
-        for part in PARTS:
-            setattr(self, part, AskedPart(self.asked))
-
-    def need_files(self) -> AskedPart:
-        return AskedPart(self.asked)
-
-    need_neighbours = need_files
 
 
 class AskedContext:
@@ -164,6 +147,23 @@ class AskedPart:
 
     def interrupted(self) -> None:
         self.asked.append(("interrupted",))
+
+
+class AskedClient(AskedPart):
+    """`asked` has a tuple for each call of a part: the command's name, then what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.rooms = self.in_room = AskedRooms(self.asked)
+        self.conversations = AskedTarget()
+        self.context = AskedContext()
+        for part in PARTS:
+            setattr(self, part, AskedPart(self.asked))
+
+    def need_files(self) -> AskedPart:
+        return AskedPart(self.asked)
+
+    need_neighbours = need_files
 
 
 class AskedRooms:

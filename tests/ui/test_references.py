@@ -136,8 +136,8 @@ class MessageTests(Case):
         self.node.chat(BOB)
         self.script.ask("msg", 1, text="hi")
         self.script.ask("chat", 2, to="10.0.0.99:5000")
-        self.node.program.interrupted()
-        self.node.program.interrupted()
+        self.node.interrupted()
+        self.node.interrupted()
         self.net.wait(60)
         for ref in (1, 2):
             self.assertEqual(sum(one.startswith("done") for one in self.script.of(ref)), 1)
@@ -228,8 +228,8 @@ class MessageTests(Case):
                 case "leave" if far:
                     far.pop().leaves()
             self.net.settle()
-        self.node.program.interrupted()
-        self.node.program.interrupted()
+        self.node.interrupted()
+        self.node.interrupted()
         self.net.wait(60)
         asked = [ref for ref, step in enumerate(steps) if step in ("msg", "chat")]
         self.assertEqual(self.script.ends_of(asked), [1] * len(asked))

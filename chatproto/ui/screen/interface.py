@@ -476,7 +476,7 @@ class FullInterface:
         """Ctrl-C: the line was cleared; twice within `TWICE` seconds ends the program."""
         now = self._clock.seconds()
         if self._ending:
-            self._client.program.stop()
+            self._client.stop()
         elif self._interrupted is not None and now < self._interrupted + TWICE:
             self.on_interrupt()
         else:
@@ -488,12 +488,12 @@ class FullInterface:
     def on_interrupt(self) -> None:
         """End as at the end of input, and say so."""
         self._ending = True
-        self._client.program.interrupted()
+        self._client.interrupted()
 
     def on_end(self) -> None:
         """Ctrl-D on an empty line, or the terminal is gone: deliver what was said, and end."""
         self._ending = True
-        self._client.program.end_of_input()
+        self._client.end_of_input()
 
     # How it is done.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatproto.client.app import ENDS_WITH_PEER
 from chatproto.client.calls.connections import EXIT_WAIT
 from chatproto.client.calls.plain_calls import Door
 from chatproto.client.events import (
@@ -10,7 +11,6 @@ from chatproto.client.events import (
     MessageReceived,
     Notice,
 )
-from chatproto.client.program import ENDS_WITH_PEER
 from tests.client.plain_program import BOB, Case
 from tests.client.tls_net import Literals
 from tests.limits import DEFAULTS

@@ -186,7 +186,7 @@ class LineTests(Case):
         self.assertGreaterEqual(commands.index("PONG"), 18)
 
     def test_the_end_of_the_program_is_told(self) -> None:
-        self.node.program.stop()
+        self.node.stop()
         self.hall.clock.advance(EXIT_WAIT)
         self.assertEqual(self.irc.read()[-1], "ERROR :Closing link: the program ends")
         self.assertTrue(self.irc.transport.disconnecting)

@@ -221,7 +221,7 @@ class InterfaceTests(SynchronousTestCase):
 
     def test_ctrl_c_twice_ends_the_program(self) -> None:
         ended: list[int] = []
-        self.person.program.finished.listen(ended.append)
+        self.person.finished.listen(ended.append)
         self.ui.interrupt()
         self.assertIn("Ctrl-C once more quits", self.above()[0])
         self.clock.advance(TWICE)
