@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from twisted.internet.interfaces import IDelayedCall
@@ -33,7 +34,6 @@ from chatproto.client.nearby import Neighbours
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.outbox import Outbox
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.questions import Questions
 from chatproto.client.requests import Requests
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.rooms.member_keys import MemberKeys
@@ -111,7 +111,6 @@ class Client:
     outgoing: OutgoingCalls
     talk: ConversationOrders
     messages: Messages
-    questions: Questions
     contacts: ContactKeys
     outbox: Outbox
     files: Files | None
@@ -131,14 +130,17 @@ class Client:
 
     def familiar_names(self) -> FamiliarNames:
         """Return the names that a person may mean when they press Tab."""
-        return familiar_names(
-            self.conversations,
-            self.trust,
-            self.context.people,
-            self.neighbours,
-            self.rooms,
-            self.in_room.listed,
+        joined = [row["room"] for row in self.rooms.rows()]
+        here = self.rooms.members(self.conversations.room)
+        ids = chain(
+            here,
+            (one.name for one in self.conversations),
+            self.context.trust.file.pins.names(),
+            self.neighbours.ids() if self.neighbours is not None else (),
+            chain.from_iterable(map(self.rooms.members, joined)),
+            self.context.people.ids(),
         )
+        return familiar_names(here, ids, (*joined, *self.in_room.listed))
 
     def need_files(self) -> Files:
         """Return the transfers. Raises LocalError with --plain."""
@@ -367,7 +369,6 @@ def build_client(
         outgoing=outgoing,
         talk=talk,
         messages=messages,
-        questions=Questions(conversations, talk, files),
         contacts=ContactKeys(context, calls, outbox),
         outbox=outbox,
         files=files,

@@ -1,4 +1,4 @@
-"""Carry out the user's commands about conversations: answers to calls, modes, files."""
+"""Carry out the user's commands about conversations: answers to calls and offers, modes, files."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from chatproto.wire.errors import LocalError
 class ConversationOrders:
     """Act on the current conversation or a named one; each method raises LocalError with one
     sentence.
+
+    Calls that ring and files that are offered are questions, in one numbering. `what` is the number of
+    one, a name (of digits: with `@` before it), or empty: what was asked last.
     """
 
     def __init__(
@@ -28,16 +31,41 @@ class ConversationOrders:
         self._calls = calls
         self._files = files
 
-    def accept(self, what: str) -> None:
-        """Accept a ringing call, and make its conversation the current one."""
-        conversation = self._calls.all.ringing(what)
+    def accept(self, what: str = "", folder: str = "") -> None:
+        """Accept an offered file, or a ringing call, whose conversation becomes the current one.
+
+        Args: folder: absolute path for an offered file, instead of the usual one.
+        """
+        number = self._offered(what)
+        if self._files is not None and number is not None:
+            self._files.accept(number, Path(folder) if folder else None)
+            return
+        if folder:
+            raise LocalError(400, reasons.FOLDER_FOR_NO_FILE())
+        conversation = self._calls.all.ringing(what.removeprefix("@"))
         self._calls.all.move_to(conversation)
         self._calls.take(conversation)
 
-    def decline(self, what: str) -> None:
-        """Refuse a call that rings."""
-        conversation = self._calls.all.ringing(what)
+    def decline(self, what: str = "") -> None:
+        """Refuse an offered file, or a call that rings."""
+        number = self._offered(what)
+        if self._files is not None and number is not None:
+            self._files.decline(number)
+            return
+        conversation = self._calls.all.ringing(what.removeprefix("@"))
         conversation.perform(conversation.session.decline())
+
+    def _offered(self, what: str) -> int | None:
+        """Return the number of the offered file that `what` means; None: it means a call."""
+        if self._files is None:
+            return None
+        if what.isdecimal() and self._files.has(int(what)):
+            return int(what)
+        name = what.removeprefix("@")
+        offered, rings = self._files.offered(name), self._calls.all.rings(name)
+        if not offered or (rings and rings[-1].number > offered[-1]):
+            return None
+        return offered[-1]
 
     def switch(self, what: str) -> None:
         """Make the conversation with `what` the current one; for a contact who is away, queue."""

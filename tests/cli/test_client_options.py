@@ -40,7 +40,9 @@ class WaysTests(SynchronousTestCase):
         told = ("--announce", "198.41.0.4:4430", "--announce", "[2606:4700::7]:4000")
         options = self.parsed(*told, "--path", "direct", "--server", "10.0.0.1:5555")
         node = make_client(Reactor(), options)
-        self.assertEqual((node.context.place.announced, node.context.settings.announce), (KNOWN, KNOWN))
+        self.assertEqual(
+            (node.context.place.announced, node.context.settings.announce), (KNOWN, KNOWN)
+        )
         self.assertEqual(node.context.settings.path, "direct")
         self.assertEqual(node.context.place.server, ("10.0.0.1", 5555))
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.conversation import Conversation
-from chatproto.client.questions import Questions
+from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.settings import ClientSettings
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import CANON
@@ -49,7 +49,7 @@ class QuestionsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.node: Any = made(Net(), ClientSettings("alice"))
         self.files = cast(Any, Offered(self.node))
-        self.questions = Questions(self.node.calls.all, self.node.talk, self.files)
+        self.questions = ConversationOrders(self.node.context, self.node.calls, self.files)
 
     def rings(self, name: str) -> SessionState:
         """`name` calls; what becomes of it is read off `state`."""
@@ -97,7 +97,7 @@ class QuestionsTests(SynchronousTestCase):
 
     def test_where_there_are_no_files_it_is_a_call(self) -> None:
         self.rings("bob")
-        questions = Questions(self.node.calls.all, self.node.talk, None)
+        questions = ConversationOrders(self.node.context, self.node.calls, None)
         questions.decline("")
         self.assertEqual(self.states(), {})
         self.assertRaises(LocalError, questions.accept, "")

@@ -7,7 +7,7 @@ from typing import Any
 
 PARTS = [
     *("requests", "directory", "outgoing", "messages"),
-    *("questions", "contacts", "talk", "outbox", "status"),
+    *("contacts", "talk", "outbox", "status"),
 ]
 """Parts of a client that are asked."""
 

@@ -459,7 +459,7 @@ class FullInterface:
             attempt(
                 self._client,
                 "decline",
-                lambda: self._client.questions.decline(_asked(question)),
+                lambda: self._client.talk.decline(_asked(question)),
             )
         self._look()
         self._changed()
@@ -584,7 +584,7 @@ class FullInterface:
             attempt(
                 self._client,
                 "accept",
-                lambda: self._client.questions.accept(_asked(question)),
+                lambda: self._client.talk.accept(_asked(question)),
             )
 
     def _switch(self, where: str) -> None:
