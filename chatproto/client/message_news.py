@@ -78,10 +78,8 @@ class MessageNews:
         """A connection took `text`, which was said at the moment `said`."""
         part = self._part(id) if id else self.next_part()
         self._held.discard(id or 0)
-        with telling(part):
+        with telling(part, None if id else "sent"):
             self._tell(Sent(text, id, to=self._target.name, said=said))
-        if part is not None and not id:
-            part.end("sent")
 
     def hold(self, ids: Iterable[int]) -> None:
         """Tell which messages wait for our turn, unless that was told of them before."""
@@ -99,17 +97,14 @@ class MessageNews:
 
     def _tell_held(self, held: list[tuple[int | None, AskedPart | None]]) -> None:
         """Tell of each message by itself, or their number if they are more than `EACH`."""
-        name = self._target.name
-        if len(held) <= EACH:
-            for id, part in held:
-                with telling(part):
-                    self._tell(Notice(f"queued until {YOUR_TURN}", name, id, turn=True))
-        else:
+        name, few = self._target.name, len(held) <= EACH
+        if not few:
             text = f"{len(held)} messages are queued until {YOUR_TURN}"
             self._tell(Notice(text, name, turn=True))
-        for _, part in held:
-            if part is not None:
-                part.end("queued")
+        for id, part in held:
+            with telling(part, "queued"):
+                if few:
+                    self._tell(Notice(f"queued until {YOUR_TURN}", name, id, turn=True))
 
     def left(self, ids: Iterable[int]) -> None:
         """Tell that the messages that waited for our turn stay in the outbox: the conversation is over.
@@ -123,13 +118,11 @@ class MessageNews:
 
     def kept(self, id: int) -> None:
         """Report that a message is queued until there is a connection."""
-        name, part = self._target.name, self._part(id)
+        name = self._target.name
         self._kept.add(id)
-        with telling(part):
+        with telling(self._part(id), "queued"):
             text = f"message {id} is queued for {name} (/unsend {id} to cancel)"
             self._tell(Notice(text, name, id))
-        if part is not None:
-            part.end("queued")
 
     def wait(self, ids: Iterable[int]) -> None:
         """Tell which written messages have not arrived: the connection broke or is silent.
@@ -152,11 +145,8 @@ class MessageNews:
 
     def unsaid(self, text: str, reason: str) -> None:
         """Report a message that was not sent and will not be."""
-        part = self.next_part()
-        with telling(part):
+        with telling(self.next_part(), fails=reason):
             self._tell(Undelivered(self._target.name, reason, text=text))
-        if part is not None:
-            part.fail(reason)
 
     def became(self, fate: MessageOutcome) -> None:
         """This is known now; with its text if it was told that it waits."""
@@ -189,7 +179,7 @@ def tell_outcome(
 
     Args: reason: why it was not delivered. text: of the message; None if it need not be repeated.
     """
-    with telling(part):
+    with telling(part, fate.state, reason if fate.state == ledger.UNDELIVERED else ""):
         match fate.state:
             case ledger.DELIVERED:
                 tell(Delivered(name, fate.id, text))
@@ -197,7 +187,3 @@ def tell_outcome(
                 tell(Uncertain(name, fate.id, text))
             case _:
                 tell(Undelivered(name, reason, fate.id, text))
-    if part is not None and fate.state == ledger.UNDELIVERED:
-        part.fail(reason)
-    elif part is not None:
-        part.end(fate.state)

@@ -162,7 +162,7 @@ class Messages:
         return conversation.session.dialect.acknowledged and conversation.state in ON_THE_WAY
 
     def _go_on(self, _: None) -> None:
-        """Say the message that is held, if there is room now or its conversation is over."""
+        """Say the message that is held, if there is room now; or queue it, if its conversation is over."""
         if self._held is None:
             return
         conversation, text, part = self._held
@@ -170,21 +170,18 @@ class Messages:
         if conversation.state is SessionState.CLOSED and other is not None:
             conversation = other
             self._held = other, text, part
-        if conversation.state is SessionState.CLOSED:
-            self._held = None
-            with telling(part):
-                self._leave_held(conversation, text)
-        elif conversation.unsent < self._context.limits.waiting_messages:
-            self._held = None
-            with telling(part):
-                try:
-                    self._say_in(conversation, text)
-                except (LocalError, LedgerTrouble) as error:
-                    self._report(conversation, text, Cause(error.reason, str(error)))
-        else:
+        over = conversation.state is SessionState.CLOSED
+        if not over and conversation.unsent >= self._context.limits.waiting_messages:
             return
-        if part is not None:
-            part.end()
+        self._held = None
+        with telling(part, ""):
+            try:
+                if not over:
+                    self._say_in(conversation, text)
+                elif not self._outbox.leave_for(conversation.recipient, text):
+                    self._report(conversation, text, reasons.OVER_BEFORE())
+            except (LocalError, LedgerTrouble) as error:
+                self._report(conversation, text, Cause(error.reason, str(error)))
         self._context.hold_input(False)
 
     def _end_held(self) -> None:
@@ -194,16 +191,6 @@ class Messages:
         conversation, _, part = self._held
         if part is not None and not conversation.session.may_speak:
             part.end("queued")
-
-    def _leave_held(self, conversation: Conversation, text: str) -> None:
-        """Queue `text`, whose conversation is over, if there is room for it; or report it."""
-        reason = reasons.OVER_BEFORE()
-        try:
-            if self._outbox.leave_for(conversation.recipient, text):
-                return
-        except (LocalError, LedgerTrouble) as error:
-            reason = Cause(error.reason, str(error))
-        self._report(conversation, text, reason)
 
     def _report(self, conversation: Conversation, text: str, reason: Cause) -> None:
         """Report that the held `text` will not arrive."""

@@ -15,7 +15,7 @@ from chatproto.client.events import CommandOutput, Failed, MessageReceived, Noti
 from chatproto.client.message_news import tell_outcome
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
-from chatproto.client.requests import take_part
+from chatproto.client.requests import take_part, telling
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Wall
@@ -116,10 +116,9 @@ class Outbox:
         part = take_part()
         if part is not None:
             self._context.messages[key, entry.id] = part
-        what = f"message {entry.id} is queued for {name} (/unsend {entry.id} {name} to cancel)"
-        self._context.publish(Notice(what, name, entry.id))
-        if part is not None:
-            part.end("queued")
+        with telling(part, "queued"):
+            what = f"message {entry.id} is queued for {name} (/unsend {entry.id} {name} to cancel)"
+            self._context.publish(Notice(what, name, entry.id))
         self._deliveries.wait_for(key, len(post))
         return True
 

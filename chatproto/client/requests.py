@@ -3,7 +3,7 @@
 A front end that wants to know the end of its request makes an `Asked` and carries out the command in
 `telling(asked.part())`. Coroutines and jobs that the command starts go on in the same context. A thing
 that goes on longer (a message, a call, a file) calls `take_part` when it begins, tells its events in
-`telling(part)` and calls `part.end` at its end. The request is over when all its parts have ended.
+`telling(part)` and ends it with the last one. The request is over when all its parts have ended.
 """
 
 from __future__ import annotations
@@ -98,13 +98,20 @@ _CURRENT: ContextVar[AskedPart | None] = ContextVar("part", default=None)
 
 
 @contextmanager
-def telling(part: AskedPart | None) -> Iterator[None]:
-    """Have what is told and begun in the body come of `part`; None: of nobody's request."""
+def telling(part: AskedPart | None, ends: str | None = None, fails: str = "") -> Iterator[None]:
+    """Have what is told and begun in the body come of `part`; None: of nobody's request.
+
+    Args: ends: code with which the part ends after it. fails: why it ends, if it has failed.
+    """
     before = _CURRENT.set(part)
     try:
         yield
     finally:
         _CURRENT.reset(before)
+    if part is not None and fails:
+        part.fail(fails)
+    elif part is not None and ends is not None:
+        part.end(ends)
 
 
 def current() -> AskedPart | None:

@@ -335,11 +335,8 @@ class OutgoingCalls:
             self._dial(known, contact)
         known.perform(known.session.go_on())
         for text in words:
-            part = new.news.next_part()
-            with telling(part):
+            with telling(new.news.next_part(), ""):
                 known.say(text)
-            if part is not None:
-                part.end()
 
     def _queue_alone(self, frame: LoneFrame) -> None:
         """Send `frame` after those before it, so that they arrive in their order."""

@@ -152,18 +152,12 @@ class Membership:
 
     def undelivered(self, text: str, reason: str, index: int = 0) -> None:
         """Report that `text` was not said; so many said before it are not answered yet."""
-        part = self._take_part(index)
-        with telling(part):
+        with telling(self._take_part(index), fails=reason):
             self._tell(Undelivered(self.name, reason, text=text))
-        if part is not None:
-            part.fail(reason)
 
     def _uncertain(self, text: str) -> None:
-        part = self._take_part()
-        with telling(part):
+        with telling(self._take_part(), "uncertain"):
             self._tell(Uncertain(self.name, None, text))
-        if part is not None:
-            part.end("uncertain")
 
     def _take_part(self, index: int = 0) -> AskedPart | None:
         """Remove the part of the text at `index`, of all that fly and wait."""
@@ -295,12 +289,9 @@ class Membership:
         self._seen = max(self._seen or 0, said.id)
         text = marked(said.text, said.kind)
         event = Sent(text, said.id, room=self.name, said=moment_of(said.date))
-        part = self._take_part()
-        with telling(part):
+        with telling(self._take_part(), "delivered"):
             self._keep(said)
             self._tell(event)
-        if part is not None:
-            part.end("delivered")
 
     def _check(self, this: int) -> None:
         """Raises Unreachable if the answer came from a connection that is no more."""
