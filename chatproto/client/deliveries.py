@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from twisted.internet.defer import ensureDeferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from chatproto.client.context import Context
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.server.introducers import Introducer
+from chatproto.net.timers import Timers
 from chatproto.wire.reasons import CodedError
 
 SOONEST, LATEST, MOST_FAILURES = 2.0, 600.0, 10
@@ -20,12 +21,11 @@ SOONEST, LATEST, MOST_FAILURES = 2.0, 600.0, 10
 
 @dataclass(slots=True)
 class _Wait:
-    """Contact with queued messages: failed tries, and the time of the next one."""
+    """Contact with queued messages: how many, and failed tries."""
 
     count: int
     failures: int = 0
     elsewhere: bool = False  # somebody else has their id at this server
-    timer: IDelayedCall | None = None
 
 
 class Deliveries:
@@ -43,7 +43,6 @@ class Deliveries:
         talks_with: Callable[[str], bool],
         deliver: Callable[[str], None],
     ) -> None:
-        self._clock = context.clock
         self._trust = context.trust
         self._people = context.people
         self._posts = posts
@@ -51,6 +50,7 @@ class Deliveries:
         self._talks_with = talks_with
         self._deliver = deliver
         self._waits: dict[str, _Wait] = {}
+        self._timers = Timers(context.clock)  # of the next try, by key
         self._stopped = False
 
     def look(self) -> None:
@@ -70,7 +70,7 @@ class Deliveries:
         elif count < wait.count:
             wait.failures = 0
         wait.count = count
-        if wait.timer is None and not self._stopped:
+        if key not in self._timers and not self._stopped:
             self._set(key, wait)
 
     def came(self, name: str) -> None:
@@ -81,11 +81,12 @@ class Deliveries:
             if name not in self._trust.ids_of(key):
                 continue
             if self._posts is None or not self._posts.unsettled(key):
-                self._cancel(self._waits.pop(key))  # it has arrived since, or was taken back
-            elif wait.timer is None:
+                del self._waits[key]  # it has arrived since, or was taken back
+                self._timers.cancel(key)
+            elif key not in self._timers:
                 self._deliver(key)
-            elif wait.timer.getTime() > self._clock.seconds() + SOONEST:
-                wait.timer.reset(SOONEST)
+            elif self._timers.left(key) > SOONEST:
+                self._timers.again(key, SOONEST)
 
     def is_elsewhere(self, key: str) -> None:
         """The server knows somebody else under the id of `key`: look again after the longest wait."""
@@ -97,21 +98,15 @@ class Deliveries:
     def stop(self) -> None:
         """The program ends."""
         self._stopped = True
-        for wait in self._waits.values():
-            self._cancel(wait)
+        self._timers.stop()
 
     def _set(self, key: str, wait: _Wait) -> None:
         seconds = 0.0 if not wait.failures else min(LATEST, SOONEST * 2 ** (wait.failures - 1))
         wait.failures = min(wait.failures + 1, MOST_FAILURES)
-        wait.timer = self._clock.callLater(seconds, self._try, key, wait)
-
-    def _cancel(self, wait: _Wait) -> None:
-        timer, wait.timer = wait.timer, None
-        if timer is not None:
-            timer.cancel()
+        self._timers.after(key, seconds, partial(self._try, key, wait))
 
     def _try(self, key: str, wait: _Wait) -> None:
-        wait.timer, wait.elsewhere = None, False
+        wait.elsewhere = False
         server, ids = self._server, self._trust.ids_of(key)
         if self._talks_with(key) or not ids:
             return
@@ -123,7 +118,7 @@ class Deliveries:
 
         def failed(failure: Failure) -> None:
             failure.trap(CodedError)
-            if not self._stopped and wait.timer is None:
+            if not self._stopped and key not in self._timers:
                 self._set(key, wait)
 
         watching.addErrback(failed)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IDelayedCall
-
 from chatproto.client.context import Context, Signal
 from chatproto.client.events import CommandOutput, Notice
 from chatproto.client.trust_store import TrustStore
@@ -14,6 +12,7 @@ from chatproto.nearby.messages import Beacon, Seek, read_datagram
 from chatproto.nearby.table import Neighbour, Rhythm, Table
 from chatproto.net.addresses import LEAST_PORT
 from chatproto.net.rate_limiter import RateLimiter
+from chatproto.net.timers import Timers
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, host_port
@@ -51,7 +50,7 @@ class Neighbours:
         self._limiter = RateLimiter(BEACON_RATE, BEACON_BURST)
         self._rhythm = Rhythm(now)
         self._at: Address | None = None
-        self._next: IDelayedCall | None = None
+        self._timers = Timers(context.clock)
 
     def start(self, host: str, port: int) -> None:
         """Our port is open at `host:port`, where `0.0.0.0` and `::` stand for every address."""
@@ -68,9 +67,7 @@ class Neighbours:
     def stop(self) -> None:
         """Say nothing more; those who heard us forget it in their time."""
         self._at = None
-        if self._next is not None:
-            self._next.cancel()
-            self._next = None
+        self._timers.stop()
         self._ears.close()
 
     def heard(self, data: bytes, host: str) -> None:
@@ -143,7 +140,6 @@ class Neighbours:
             self._came(client_id)
 
     def _speak(self) -> None:
-        self._next = None
         if self._at is None:
             return
         host, port = self._at
@@ -154,10 +150,8 @@ class Neighbours:
 
     def _wait(self) -> None:
         """Speak when it is due."""
-        if self._next is not None:
-            self._next.cancel()
         wait = max(0.0, self._rhythm.due - self._context.clock.seconds())
-        self._next = self._context.clock.callLater(wait, self._speak)
+        self._timers.after("beacon", wait, self._speak)
 
     def _complain(self, why: str) -> None:
         self._context.publish(Notice(f"--beacon does not work, nobody nearby can find you: {why}"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall
-
 from chatproto.client.calls.calls import Calls
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
@@ -20,6 +18,7 @@ from chatproto.client.server.server_news import ServerEvents
 from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of, short_time
+from chatproto.net.timers import Timers
 from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import DELIVERED, HEARD, MSG, OVERHEARD, LedgerTrouble, LogLine
 from chatproto.wire import reasons
@@ -53,7 +52,7 @@ class Outbox:
         self._ending = False
         self._line = 0  # the highest that was told
         self._marking = False
-        self._old: IDelayedCall | None = None
+        self._timers = Timers(context.clock)
         self._last: Recipient | None = None  # for whom something was left last
         self._reported: dict[str, list[str]] = {}  # by new key: what was said for the old one
         calls.signals.shown.listen(self.shown)
@@ -81,9 +80,7 @@ class Outbox:
         """The program ends."""
         self._ending = True
         self._deliveries.stop()
-        if self._old is not None:
-            self._old.cancel()
-            self._old = None
+        self._timers.stop()
 
     def end(self) -> None:
         """Report at the end of the program which messages stay queued."""
@@ -353,7 +350,7 @@ class Outbox:
         """Report what has waited for a week, now and from time to time."""
         posts = self._posts
         assert posts is not None
-        self._old = self._context.clock.callLater(OLD_EVERY, self._give_up_old)
+        self._timers.after("old", OLD_EVERY, self._give_up_old)
         try:
             for key, name, _ in posts.ledger.waiting():
                 name = self._calls.name_of(key, name)

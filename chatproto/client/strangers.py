@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from chatproto.client.events import Event, Notice
 from chatproto.net.addresses import network
 from chatproto.net.rate_limiter import RateLimiter, RateLimiters
+from chatproto.net.timers import Timers
 from chatproto.wire.limits import ClientLimits
 
 RING_BURST = 24
@@ -82,7 +83,7 @@ class Strangers:
         self.talks: RateLimiters[str] = RateLimiters(TALK_RATE, TALK_BURST, TALKERS)
         """Limits of what messages of each key cost."""
         self._untold = 0
-        self._telling: IDelayedCall | None = None
+        self._timers = Timers(clock)
         self.refused = 0
         """Connections and calls that were refused since the start."""
 
@@ -191,9 +192,7 @@ class Strangers:
 
     def stop(self) -> None:
         """Leave no timer behind."""
-        if self._telling is not None:
-            self._telling.cancel()
-            self._telling = None
+        self._timers.stop()
 
     # How it follows.
 
@@ -217,12 +216,11 @@ class Strangers:
 
     def _count_untold(self) -> bool:
         self._untold += 1
-        if self._telling is None:
-            self._telling = self._clock.callLater(TOLD_AFTER, self._tell_refused)
+        if "untold" not in self._timers:
+            self._timers.after("untold", TOLD_AFTER, self._tell_refused)
         return False
 
     def _tell_refused(self) -> None:
-        self._telling = None
         count, self._untold = self._untold, 0
         what = "1 call or invitation was" if count == 1 else f"{count} calls or invitations were"
         self._tell(Notice(f"{what} not shown: too many in a short time"))
