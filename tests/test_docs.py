@@ -15,7 +15,6 @@ from chatproto.cli.limit_help import GROUPS
 from chatproto.cli.options import ProgramOptions
 from chatproto.cli.server_options import LIMITS_OF_CLIENTS, ServerOptions
 from chatproto.server.metrics import HELP
-from chatproto.session.diagram import diagram
 from chatproto.ui.commands import ROWS
 from chatproto.wire.bcp2_peer import FROM_PEER
 from chatproto.wire.bcp2_server import FROM_CLIENT, FROM_SERVER
@@ -25,6 +24,7 @@ from chatproto.wire.limits import CLIENT_DEFAULTS, SERVER_DEFAULTS
 from chatproto.wire.reasons import Reason
 from chatproto.wire.statuses import STATUS_WORDS
 from misc import manual
+from tests.diagram import diagram
 from tests.limits import constants
 
 ROOT = Path(__file__).parent.parent
@@ -93,9 +93,7 @@ class ProtocolPageTests(SynchronousTestCase):
 
     def test_draws_the_states_that_there_are(self) -> None:
         drawn = page("PROTOCOL.md").split("```mermaid\n")[1].split("\n```")[0]
-        self.assertEqual(
-            drawn, diagram(), "paste the output of python -m chatproto.session.diagram"
-        )
+        self.assertEqual(drawn, diagram(), "paste the output of python -m tests.diagram")
 
 
 class OperationsPageTests(SynchronousTestCase):

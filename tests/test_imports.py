@@ -75,7 +75,7 @@ NO_TWISTED = {
     "identity": "pins safety trust",
     "nearby": "messages table",
     "net": "addresses clock dates private_files rate_limiter",
-    "session": "candidates delivery diagram effects floor ledger paths punches session state",
+    "session": "candidates delivery effects floor ledger paths punches session state",
     "relay": "tickets",
     "rooms": "answers raw_text moderation effects guard history lobby plain_view policy room"
     " room_feed shared",

@@ -322,7 +322,7 @@ def build_client(
         files,
     )
     connections = Connections(context, calls, ledger)
-    dialer = Dialer(context.clock, context.limits, lambda: place.own_port)
+    dialer = Dialer(context)
     secure = SecureCalls(context, calls, connections, resolver)
     rendezvous = RendezvousTable(context, calls, connections, secure, dialer, answers, events)
     plain = PlainCalls(context, calls, connections, secure, rendezvous)

@@ -211,11 +211,12 @@ class Doctor:
                 message = read_datagram(data, limits.beacon)
             except RemoteError:
                 return
-            if isinstance(message, Seek):
-                back.update([host] if message.token == token else [])
-            elif isinstance(message, Beacon) and len(people) < MOST_NAMES:
-                own = message.key == self._patient.tls.identity.name
-                people[f"{message.client_id} (you)" if own else message.client_id] = None
+            match message:
+                case Seek():
+                    back.update([host] if message.token == token else [])
+                case Beacon(client_id, key) if len(people) < MOST_NAMES:
+                    own = key == self._patient.tls.identity.name
+                    people[f"{client_id} (you)" if own else client_id] = None
 
         ports = self._ports(self._reactor, heard, limits.beacon)
         ports.look()

@@ -127,7 +127,7 @@ class NameResolver:
         except (ServerRefused, ServerUnreachable) as error:
             if (near := self._nearby(client_id, key)) is not None:
                 return near
-            if not isinstance(error, ServerRefused) or error.status != AWAY:
+            if error.status != AWAY:
                 raise
         await self.introducer.watch(client_id)
         if told:

@@ -79,10 +79,13 @@ class Neighbours:
             message = read_datagram(data, self._context.limits.beacon)
         except RemoteError:
             return  # anybody may send anything to a group
-        if isinstance(message, Beacon):
-            if message.key == self._known.own_key or not self._table.heard(message, host, now):
+        match message:
+            case Beacon(key=self._known.own_key):
                 return
-            self._greet(message)
+            case Beacon():
+                if not self._table.heard(message, host, now):
+                    return
+                self._greet(message)
         self._rhythm.asked(now, self._context.random.random())
         self._wait()
 

@@ -57,8 +57,13 @@ class OwnAddresses:
         return relay if port >= LEAST_PORT and (self.is_local or not local_name) else self.server
 
     def addresses(self) -> tuple[Address, ...]:
-        """List our addresses for peers, found out anew; at most eight."""
-        return own_addresses(self.listening, self.server, self.is_local, self.announced)
+        """List our addresses for peers, found out anew, at most eight; nobody else has confirmed them.
+
+        A host that stands for all is replaced by the machine's.
+        """
+        host, port = self.listening
+        hosts = own_hosts(self.server) if host in ("", "0.0.0.0", "::") else (host,)
+        return worth_telling(hosts, port, self.is_local, self.announced)
 
 
 OUTSIDE = (("192.0.2.1", 9), ("2001:db8::1", 9))
@@ -84,22 +89,6 @@ def own_hosts(towards: Address | None = None) -> tuple[str, ...]:
 def local_host() -> str:
     """Return an address of this machine in its network; loopback if it is in none."""
     return next((one for one in own_hosts() if not is_loopback_only(one)), "127.0.0.1")
-
-
-def own_addresses(
-    listening: Address,
-    server: Address | None,
-    local: bool,
-    announced: tuple[Address, ...] = (),
-) -> tuple[Address, ...]:
-    """List our addresses for peers, at most eight; nobody else has confirmed them.
-
-    `listening`: host and port of our own port; a host that stands for all is replaced by the machine's.
-    `local`: the server is on this machine.
-    """
-    host, port = listening
-    hosts = own_hosts(server) if host in ("", "0.0.0.0", "::") else (host,)
-    return worth_telling(hosts, port, local, announced)
 
 
 def is_here(server: Address | None) -> bool:

@@ -18,7 +18,6 @@ from chatproto.client.app import Client
 from chatproto.client.calls.plain_calls import Door
 from chatproto.client.home import Home
 from chatproto.client.own_addresses import local_host
-from chatproto.client.shared_port import SharedPort
 from chatproto.net.addresses import is_address
 from chatproto.net.listen_errors import listen_trouble
 from chatproto.net.resolver import host_towards, in_lookup_thread
@@ -134,8 +133,7 @@ class ChatClient(Service):
             return
         place = self._client.context.place
         place.listening = own.host, own.port
-        if isinstance(self._endpoint, SharedPort):
-            place.own_port = self._endpoint.own_port
+        place.own_port = getattr(self._endpoint, "own_port", None)  # of a `SharedPort`
         if place.announced:
             self._begin(*place.announced[0])
             return

@@ -10,12 +10,12 @@ from chatproto.wire.bcp2_common import ADDRESSES, Address
 
 
 class Route(Enum):
-    """Path of a connection; the value is what a screen shows."""
+    """Path of a connection; the value is the word of `session` events."""
 
     DIRECT = "direct"
-    SAME_NETWORK = "same network"
+    SAME_NETWORK = "lan"
     PUNCHED = "punched"
-    RELAYED = "relayed"
+    RELAYED = "relay"
 
 
 def worth_telling(

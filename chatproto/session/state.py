@@ -34,7 +34,7 @@ class SessionState(Enum):
 
 
 class SessionInput(Enum):
-    """Input of a session; the value labels an arrow of the state diagram in docs/PROTOCOL.md."""
+    """Input of a session; the value labels an arrow of the state diagram (`tests/diagram.py`)."""
 
     # What the user does.
     CALL = "we call"

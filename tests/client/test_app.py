@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -86,7 +86,7 @@ class NodeTests(SynchronousTestCase):
 
     def made(self, server: SlowServer | None = None, there: bool = True, **settings: Any) -> Any:
         chosen = ClientSettings("alice", **({"plain": True, "open": True} | settings))
-        access = ServerAccess(server or self.server if there else None)
+        access = ServerAccess(cast(Any, server or self.server if there else None))
         node = made(self.clock, chosen, connect=lambda *parts: access)
         node.finished.listen(self.codes.append)
         self.events: list[Event] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -80,7 +80,7 @@ class NeighbourTests(SynchronousTestCase):
             MemoryLedger(),
             Random(7),
             beacons=self.beacons_of if beacon else None,
-            connect=lambda *parts: ServerAccess(server),
+            connect=lambda *parts: ServerAccess(cast(Any, server)),
         )
         self.events: list[Event] = []
         self.node.publish.listen(lambda event: self.events.append(coded(event)))

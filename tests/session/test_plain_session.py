@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.session.diagram import diagram
 from chatproto.session.effects import (
     Call,
     Drop,
@@ -31,6 +30,7 @@ from chatproto.session.session import TABLE, PeerSession
 from chatproto.session.state import REFUSALS, SessionInput, SessionState
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import LocalError
+from tests.diagram import diagram
 from tests.limits import DEFAULTS
 
 CANON, RAW, DIALBACK = DIALECTS["canon"], DIALECTS["raw"], DIALECTS["dialback"]

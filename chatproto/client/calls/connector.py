@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from chatproto.client.calls.dialer import Dialer, PeerUnreachable
 from chatproto.client.calls.rendezvous import Rendezvous
-from chatproto.client.calls.secure_calls import Attempt, SecureCalls
+from chatproto.client.calls.secure_calls import SecureCalls
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.net.keys import key_bytes
@@ -196,7 +196,7 @@ class Connector:
             called=self._role is RaceRole.CALLEE,
             tls_server=server,
             punch=call if dialled and not relayed else "",
-            attempt=Attempt(self.race, self.chosen, self.lost),
+            attempt=self,
         )
         link.relayed = relayed
         return link, self._secure.made(link)
@@ -266,11 +266,15 @@ class Connector:
         if name not in self._under_way:
             return  # given up
         del self._under_way[name]
-        error = failure.value
-        if not isinstance(error, (PeerUnreachable, NoRelay, CancelledError)):
-            log.failure("a way could not be tried", failure=failure)
+        error, code = failure.value, Reason.UNREACHABLE
+        match error:
+            case PeerUnreachable():
+                code = error.reason
+            case NoRelay() | CancelledError():
+                pass
+            case _:
+                log.failure("a way could not be tried", failure=failure)
         why = str(error) or type(error).__name__
-        code = error.reason if isinstance(error, PeerUnreachable) else Reason.UNREACHABLE
         self._carry(self.race.failed(name, Cause(code, why), self._now()))
 
     def _pick(self, link: SecurePeerConnection) -> None:

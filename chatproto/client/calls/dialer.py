@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from socket import gaierror
 from typing import Any
 
@@ -16,9 +15,9 @@ from twisted.internet.error import (
     NoRouteError,
     TimeoutError,
 )
-from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from chatproto.client.context import Context
 from chatproto.directory.own_port import connect
 from chatproto.net.connect_errors import connect_trouble
 from chatproto.net.resolver import endpoint_to
@@ -27,7 +26,6 @@ from chatproto.session.plain_connection import PlainPeerConnection, PlainPeerOwn
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import (
     DIAL_CANCELLED,
     DIAL_FAILED,
@@ -49,21 +47,12 @@ class PeerUnreachable(CodedError):
 
 
 class Dialer:
-    """Connect to addresses, within `limits.dial_wait` seconds for each.
+    """Connect to addresses, within `limits.dial_wait` seconds for each."""
 
-    `own_port`: what to bind to so that a connection comes from the port on which we listen; None where
-    that cannot be.
-    """
-
-    def __init__(
-        self,
-        reactor: IReactorTime,
-        limits: ClientLimits,
-        own_port: Callable[[], Any] = lambda: None,
-    ) -> None:
-        self._reactor = reactor
-        self._limits = limits
-        self._own_port = own_port
+    def __init__(self, context: Context) -> None:
+        self._reactor = context.clock
+        self._limits = context.limits
+        self._place = context.place
 
     def dial(
         self, owner: PlainPeerOwner, host: str, port: int, dialect: Dialect
@@ -84,7 +73,7 @@ class Dialer:
         that one has a connection to there already.
         """
 
-        own_port = self._own_port() if as_heard else None
+        own_port = self._place.own_port if as_heard else None
         wait = self._limits.dial_wait
         dialled: Deferred[SecurePeerConnection] = connect(
             self._reactor, host, port, wait, link, own_port

@@ -59,18 +59,10 @@ def path_of(host: str, relayed: bool, both_dialled: bool) -> str:
     """Name the path of a connection with `host`, in the word of `session` events."""
     try:
         if not relayed and ip_address(host).is_loopback:
-            return PATHS[Route.DIRECT]
+            return Route.DIRECT.value
     except ValueError:
         pass  # no address, as in a test
-    return PATHS[route_of(host, relayed, both_dialled)]
-
-
-PATHS = {
-    Route.DIRECT: "direct",
-    Route.SAME_NETWORK: "lan",
-    Route.PUNCHED: "punched",
-    Route.RELAYED: "relay",
-}
+    return route_of(host, relayed, both_dialled).value
 
 
 def tried(reasons: dict[Address | None, str]) -> dict[str, str]:

@@ -5,8 +5,7 @@ Messages of a conversation do not come here: its connection hands them to its se
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
@@ -20,13 +19,14 @@ from chatproto.client.events import Failed, IncomingCallEvent, Notice
 from chatproto.client.name_resolver import NameResolver
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
-from chatproto.session.paths import Race
 from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.secure_connection import SecurePeerConnection, opening_of
 from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_peer import Chat, ChatAck
 from chatproto.wire.dialects import BCP2
-from chatproto.wire.values import value_class
+
+if TYPE_CHECKING:
+    from chatproto.client.calls.connector import Connector
 
 log = Logger()
 
@@ -34,15 +34,6 @@ WARN_AGAIN = 60.0
 """Seconds between two warnings of a wrong key for one id: a stranger could fill the screen else."""
 WARNED = 1000
 """Ids of which that is remembered."""
-
-
-@value_class
-class Attempt:
-    """Purpose of a connection: one path of a race, and what to call when the peer picks it or it ends."""
-
-    race: Race[SecurePeerConnection]
-    chosen: Callable[[SecurePeerConnection], None]
-    lost: Callable[[SecurePeerConnection], None]
 
 
 class SecureCalls:
@@ -62,7 +53,7 @@ class SecureCalls:
         self._resolver = resolver
         self._strangers = calls.strangers
         self._dialled: dict[SecurePeerConnection, Deferred[SecurePeerConnection]] = {}
-        self._attempts: dict[SecurePeerConnection, Attempt] = {}
+        self._attempts: dict[SecurePeerConnection, Connector] = {}
         self._aliases: set[tuple[str, str]] = set()  # ids of known keys that were told
         self._warned: dict[str, float] = {}  # when somebody may be warned of again
 
@@ -84,7 +75,7 @@ class SecureCalls:
         *,
         tls_server: bool | None = None,
         punch: str = "",
-        attempt: Attempt | None = None,
+        attempt: Connector | None = None,
     ) -> SecurePeerConnection:
         """A link that is about to be connected; see `SecurePeerConnection`."""
         clock, limits = self._context.clock, self._context.limits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -21,65 +21,30 @@ from chatproto.wire.reasons import NO_BRIDGE_BY_NAME
 Answer = TypeVar("Answer")
 
 
-class Introducer(Protocol):
-    """A server. What it is asked fails with an exception whose text is for a person."""
-
-    @property
-    def name(self) -> str:
-        """Server's `host:port`."""
-
-    @property
-    def registered(self) -> bool:
-        """True while the server knows us, as far as we know."""
-
-    def start(self, me: Me) -> None:
-        """Our port is open."""
-
-    def stop(self) -> None:
-        """The program ends."""
-
-    async def register(self) -> bool:
-        """Say where we can be called; whether that is news, told by nobody else."""
-
-    async def bridge(self, peer: str) -> BridgeResult | None:
-        """Ask for `peer`, or for anybody."""
-
-    async def info(self, prefix: str) -> tuple[Contact, ...]:
-        """Ask who is there."""
-
-    async def away(self, text: str) -> None:
-        """Tell watchers that we are away, with `text`, or no longer. Raises LocalError."""
-
-    async def watch(self, peer: str) -> None:
-        """Be told when `peer` comes, where the server can tell it."""
-
-    async def follow(self, peer: str) -> None:
-        """Be told of `peer` until `unfollow`, where the server can tell it."""
-
-    def unfollow(self, peer: str) -> None:
-        """Be told no more of `peer`."""
-
-
 class ClassicIntroducer:
     """A classic server, which is told and asked only what the person wants; or one of several with the
     same directory: where one is away, the next is asked, and stays the one."""
 
     def __init__(self, *servers: ClassicServer) -> None:
         self.registered = False
+        """True while the server knows us, as far as we know."""
         self._servers = deque(servers)
         self._me: Me | None = None
 
     @property
     def name(self) -> str:
+        """Return the server's `host:port`."""
         return self._servers[0].name
 
     def start(self, me: Me) -> None:
+        """Note where we can be called: our port is open."""
         self._me = me
 
     def stop(self) -> None:
         """Stop nothing: no connection outlives its answer."""
 
     async def register(self) -> bool:
+        """Say where we can be called; True: that is news, told by nobody else."""
         assert self._me is not None
         me = self._me
         await self._first(lambda server: server.register(me.client_id, me.host, me.port))
@@ -87,6 +52,7 @@ class ClassicIntroducer:
         return True
 
     async def bridge(self, peer: str) -> BridgeResult | None:
+        """Ask for anybody, which is all that a classic server can be asked for."""
         assert self._me is not None
         if peer:
             raise LocalError(405, NO_BRIDGE_BY_NAME())
@@ -112,6 +78,7 @@ class ClassicIntroducer:
         """Ignore it likewise."""
 
     async def info(self, prefix: str) -> tuple[Contact, ...]:
+        """Ask who is there."""
         found = await self._first(ClassicServer.info)
         return tuple(contact for contact in found if contact.client_id.startswith(prefix))
 
@@ -145,7 +112,9 @@ class SecureIntroducer:
         self._server = server
         self.stop = server.stop
         self.watch = server.watch
+        """Be told when a peer comes."""
         self.follow = server.follow
+        """Be told of a peer until `unfollow`."""
         self.unfollow = server.unfollow
         self._listed = listed
         self._allow = allow
@@ -154,13 +123,16 @@ class SecureIntroducer:
 
     @property
     def name(self) -> str:
+        """Return the server's `host:port`."""
         return self._server.name
 
     @property
     def registered(self) -> bool:
+        """Return True while the server knows us, as far as we know."""
         return self._server.registered
 
     def start(self, me: Me) -> None:
+        """Connect, now that our port is open."""
         self._me = me
         self._server.start(self._described(me))
 
@@ -177,19 +149,27 @@ class SecureIntroducer:
         )
 
     async def register(self) -> bool:
+        """Say where we can be called; the registration is told as an event."""
         await self._server.ready()
         await self._server.register()
         return False
 
     async def bridge(self, peer: str) -> BridgeResult | None:
+        """Ask for `peer`, or for anybody."""
         await self._server.ready()
         return await self._server.bridge(peer)
 
     async def info(self, prefix: str) -> tuple[Contact, ...]:
+        """Ask who is there."""
         await self._server.ready()
         return await self._server.info(prefix)
 
     async def away(self, text: str) -> None:
+        """Tell watchers that we are away, with `text`, or no longer. Raises LocalError."""
         assert self._me is not None, "nothing is asked before the start"
         self._away = text
         await self._server.describe(self._described(self._me))
+
+
+Introducer = ClassicIntroducer | SecureIntroducer
+"""A server. What it is asked fails with an exception whose text is for a person."""

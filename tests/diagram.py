@@ -1,4 +1,4 @@
-"""Draw `TABLE` as a Mermaid state diagram: `python -m chatproto.session.diagram`."""
+"""Draw `TABLE` as a Mermaid state diagram: `python -m tests.diagram`."""
 
 from __future__ import annotations
 
