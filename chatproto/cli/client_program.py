@@ -86,23 +86,23 @@ def make_client(
         time_format=options["time-format"],
     )
     limits = replace(CLIENT_DEFAULTS, peer_ping=options["ping"])
-    known: TrustStore | None = None
+    place = OwnAddresses(settings.announce, server=options["server"])
+    context = Context(settings, limits, reactor, wall, flushed=flushed, place=place)
     storage: Storage | None = None
     if not plain:
-        known = TrustStore(Tls(options["identity"]), options["pins"], reactor.seconds)
+        trust = TrustStore(Tls(options["identity"]), options["pins"], reactor.seconds)
+        context = replace(context, trust=trust)
         worker = Threads(reactor, reactor.getThreadPool())
         storage = Storage(worker, options["home"], options["downloads"])
 
-    def beacons(context: Context, trust: TrustStore, came: Signal[str]) -> Neighbours:
+    def beacons(context: Context, came: Signal[str]) -> Neighbours:
         from chatproto.nearby.ports import Ports  # only with --beacon: start-up
 
-        return Neighbours(context, trust, came, partial(Ports, reactor))
+        return Neighbours(context, came, partial(Ports, reactor))
 
     return build_client(
-        Context(settings, limits, reactor, wall, flushed=flushed),
-        place=OwnAddresses(settings.announce, server=options["server"]),
-        connect=partial(connect, reactor, options, known) if options["server"] else no_server,
-        trust=known,
+        context,
+        connect=partial(connect, reactor, options) if options["server"] else no_server,
         ledger=options.get("ledger"),
         storage=storage,
         beacons=beacons if options["beacon"] else None,

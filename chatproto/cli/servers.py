@@ -9,14 +9,11 @@ from typing import Any
 
 from chatproto.cli.asking import account_password
 from chatproto.cli.options import WrongOption
-from chatproto.client.address_book import AddressBook
 from chatproto.client.app import ServerAccess
 from chatproto.client.context import Context
 from chatproto.client.events import Notice
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.server.introducers import ClassicIntroducer, SecureIntroducer
 from chatproto.client.server.server_news import ServerEvents, ServerNews
-from chatproto.client.trust_store import TrustStore
 from chatproto.directory.client import ClassicServer
 from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
@@ -30,24 +27,22 @@ from chatproto.wire.limits import CLIENT_DEFAULTS
 def connect(
     reactor: Any,
     options: Mapping[str, Any],
-    known: TrustStore | None,
     context: Context,
-    people: AddressBook,
-    place: OwnAddresses,
     events: ServerEvents,
 ) -> ServerAccess:
     """Make the client's side of the server, or of several with one directory, as `options` name them.
 
-    Args: known: None for the classic dialect (--plain). events: told what a server says by itself.
+    Args: events: told what a server says by itself.
     """
     (host, port), *others = options["servers"]
-    if known is None:
+    known = context.trust
+    if not known.own_key:
         servers = (ClassicServer(reactor, *one) for one in options["servers"])
         return ServerAccess(ClassicIntroducer(*servers))
     wanted = options["server-key"]
     addresses = (host_port(*one) for one in options["servers"])
     named = wanted is not None
-    news = ServerNews(context, known, people, place, events, *addresses, named=named)
+    news = ServerNews(context, events, *addresses, named=named)
 
     def judge(key: str) -> str | None:
         address = server.name
@@ -78,7 +73,7 @@ def connect(
         registers=not options.get("only-asks"),
         renewed=partial(_renewed, options),
         pushed=events.pushed,
-        own_port=lambda: place.own_port,
+        own_port=lambda: context.place.own_port,
         is_known=lambda: wanted is not None or known.file.pins.server(server.name) is not None,
         silent=lambda why: context.publish(Notice(why, code=reasons.reason_of(why))),
     )
@@ -86,7 +81,7 @@ def connect(
         server,
         not options["unlisted"],
         tuple(options["allow"]),
-        place.addresses,
+        context.place.addresses,
         bool(options["open"]),
     )
     return ServerAccess(introducer, RoomClient(server))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from twisted.internet.interfaces import IDelayedCall
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.connections import Connections
 from chatproto.client.calls.dialer import Dialer
@@ -33,7 +32,6 @@ from chatproto.client.name_resolver import NameResolver
 from chatproto.client.nearby import Neighbours
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.outbox import Outbox
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.requests import Requests
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.rooms.member_keys import MemberKeys
@@ -81,15 +79,13 @@ class Storage:
     downloads: Path
 
 
-def no_server(
-    context: Context, people: AddressBook, place: OwnAddresses, events: ServerEvents
-) -> ServerAccess:
+def no_server(context: Context, events: ServerEvents) -> ServerAccess:
     """Use no server (--server none)."""
     return NO_SERVER
 
 
-Connect = Callable[[Context, AddressBook, OwnAddresses, ServerEvents], ServerAccess]
-Beacons = Callable[[Context, TrustStore, Signal[str]], Neighbours]
+Connect = Callable[[Context, ServerEvents], ServerAccess]
+Beacons = Callable[[Context, Signal[str]], Neighbours]
 
 
 @dataclass(eq=False)
@@ -276,9 +272,7 @@ class Client:
 def build_client(
     context: Context,
     *,
-    place: OwnAddresses,
     connect: Connect = no_server,
-    trust: TrustStore | None = None,
     ledger: Ledger | None = None,
     storage: Storage | None = None,
     beacons: Beacons | None = None,
@@ -287,29 +281,27 @@ def build_client(
 ) -> Client:
     """Build the parts of a client, each from those before it.
 
-    Args: place: our addresses. connect: makes the server's side.
-    trust, ledger, storage: None with --plain, where there are neither keys nor a log nor files.
+    Args: connect: makes the server's side. ledger, storage: None with --plain, where there are neither keys
+    nor a log nor files.
     beacons: makes the part for the local network (--beacon). dialects: what worked with whom. remembered: the
     rooms to be in again.
     """
-    context = replace(context, place=place)
     posts = files = neighbours = None
-    if trust is not None:
-        context = replace(context, trust=trust)
-        if ledger is not None:
-            posts = OutboundStreams(context, ledger)
-    people, events = context.people, ServerEvents()
+    keyed = bool(context.trust.own_key)
+    if keyed and ledger is not None:
+        posts = OutboundStreams(context, ledger)
+    events = ServerEvents()
     requests = Requests(context.publish, context.settled)
     conversations = Conversations(context.trust, context.clock.seconds, context.settings.typed)
-    access = connect(context, people, place, events)
+    access = connect(context, events)
     server = access.server
-    if beacons is not None and trust is not None:
-        neighbours = beacons(context, trust, events.came)
+    if keyed and beacons is not None:
+        neighbours = beacons(context, events.came)
     answers = ServerAnswers(context.clock)
     resolver = NameResolver(context, conversations, answers, server, events, neighbours)
-    if trust is not None and storage is not None:
+    if keyed and storage is not None:
         worker, home, downloads = storage.worker, storage.home, storage.downloads
-        files = Files(context, trust, conversations.new_number, worker, home, downloads)
+        files = Files(context, context.trust, conversations.new_number, worker, home, downloads)
     strangers = Strangers(context.clock, context.limits, context.publish)
     calls = Calls(
         context,
@@ -360,7 +352,7 @@ def build_client(
     return Client(
         context=context,
         requests=requests,
-        trust=trust,
+        trust=context.trust if keyed else None,
         conversations=conversations,
         calls=calls,
         connections=connections,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from chatproto.client.context import Context, Signal
 from chatproto.client.events import CommandOutput, Notice
-from chatproto.client.trust_store import TrustStore
 from chatproto.nearby.messages import Beacon, Seek, read_datagram
 from chatproto.nearby.table import Neighbour, Rhythm, Table
 from chatproto.net.addresses import LEAST_PORT
@@ -36,13 +35,12 @@ class Neighbours:
     def __init__(
         self,
         context: Context,
-        known: TrustStore,
         came: Signal[str],
         make: Callable[[Callable[[bytes, str], None], int], Ports],
     ) -> None:
         self._context = context
         self._id = context.settings.client_id
-        self._known = known
+        self._known = context.trust
         self._came = came
         self._ears = make(self.heard, context.limits.beacon)
         self._table = Table()

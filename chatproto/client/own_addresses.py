@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
-from chatproto.net.addresses import LEAST_PORT, is_address, source_address
+from chatproto.net.addresses import LEAST_PORT, interface_address, is_address, source_address
 from chatproto.net.shared_address import is_loopback_only
 from chatproto.session.candidates import worth_dialling, worth_telling
 from chatproto.wire.bcp2_common import Address
@@ -68,8 +67,6 @@ class OwnAddresses:
 
 OUTSIDE = (("192.0.2.1", 9), ("2001:db8::1", 9))
 """Addresses that nobody has: the way to them is that to anywhere (RFC 5737, RFC 3849)."""
-GET_ADDRESS = 0x8915
-"""SIOCGIFADDR of Linux's <linux/sockios.h>: an interface's IPv4 address."""
 IPV6_INTERFACES = Path("/proc/net/if_inet6")
 NOT_USABLE = 0x08 | 0x20 | 0x40
 """Flags of an IPv6 address there: somebody else has it, it is deprecated, it is not tried yet."""
@@ -98,21 +95,13 @@ def is_here(server: Address | None) -> bool:
     return server[0] == "localhost" or (is_address(server[0]) and ip_address(server[0]).is_loopback)
 
 
-def _ipv4() -> Iterator[str]:
-    """Yield one IPv4 address for each interface."""
+def _ipv4() -> list[str]:
+    """List one IPv4 address for each interface."""
     try:
-        from fcntl import ioctl
-
         names = [name for _, name in socket.if_nameindex()]
+        return list(filter(None, map(interface_address, names)))
     except (ImportError, OSError):
-        return
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-        for name in names:
-            try:
-                answer = ioctl(asked.fileno(), GET_ADDRESS, struct.pack("256s", name.encode()[:15]))
-            except OSError:
-                continue  # it has none
-            yield socket.inet_ntoa(answer[20:24])
+        return []
 
 
 def _ipv6() -> Iterator[str]:

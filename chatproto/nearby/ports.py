@@ -16,6 +16,7 @@ from typing import Any
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
+from chatproto.net.addresses import interface_address
 from chatproto.wire.values import value_class
 
 log = Logger()
@@ -26,8 +27,6 @@ GROUP4 = "239.255.112.50"
 GROUP6 = "ff12::6263:7032"
 """Link-local, not assigned for good (RFC 4291, section 2.7)."""
 MOST_INTERFACES = 32
-GET_ADDRESS = 0x8915
-"""SIOCGIFADDR of Linux's <linux/sockios.h>: an interface's IPv4 address."""
 MULTICAST_ALL = 49
 """IP_MULTICAST_ALL of Linux's <linux/in.h>: off, only what this socket has joined comes in."""
 
@@ -61,24 +60,12 @@ def interfaces() -> tuple[Interface, ...]:
     """List this machine's interfaces, IPv4 first, at most `MOST_INTERFACES` of each family."""
     try:
         known = socket.if_nameindex()[:MOST_INTERFACES]
-        address_of = _ipv4_of if sys.platform == "linux" else _listed_ipv4()
+        address_of = interface_address if sys.platform == "linux" else _listed_ipv4()
     except OSError:
         return ()
     four = [(name, index, address_of(name)) for index, name in known]
     six = [(name, index, "") for index, name in known] if socket.has_ipv6 else []
     return tuple(Interface(*one) for one in (*(one for one in four if one[2]), *six))
-
-
-def _ipv4_of(name: str) -> str:
-    """Return the address of the interface `name`, on Linux; an empty string if it has none."""
-    from fcntl import ioctl
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-        try:
-            answer = ioctl(asked.fileno(), GET_ADDRESS, struct.pack("256s", name.encode()[:15]))
-        except OSError:
-            return ""
-    return socket.inet_ntoa(answer[20:24])
 
 
 def _listed_ipv4() -> Callable[[str], str]:

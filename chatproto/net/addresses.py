@@ -7,6 +7,7 @@ between patch releases and take IPv4 addresses inside IPv6 ones for public.
 from __future__ import annotations
 
 import socket
+import struct
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -33,6 +34,8 @@ class AddressScope(Enum):
 CALLABLE = frozenset((AddressScope.PUBLIC, AddressScope.PRIVATE, AddressScope.CARRIER))
 """Kinds of addresses at which one client may be sent to call another machine."""
 
+GET_ADDRESS = 0x8915
+"""SIOCGIFADDR of Linux's <linux/sockios.h>: an interface's IPv4 address."""
 LEAST_PORT = 1024
 """Ports below this one belong to the system's services; peers are neither sent there nor call there."""
 
@@ -159,6 +162,18 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def interface_address(name: str) -> str:
+    """Return the IPv4 address of the interface `name`, on Linux; an empty string if it has none."""
+    from fcntl import ioctl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            answer = ioctl(asked.fileno(), GET_ADDRESS, struct.pack("256s", name.encode()[:15]))
+        except OSError:
+            return ""
+    return socket.inet_ntoa(answer[20:24])
 
 
 def source_address(host: str, port: int) -> str | None:

@@ -10,12 +10,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.app import ServerAccess, Storage, no_server
 from chatproto.client.calls.plain_calls import Door
 from chatproto.client.context import Context
 from chatproto.client.events import Event
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.server.introducers import SecureIntroducer
 from chatproto.client.server.server_news import ServerEvents, ServerNews
 from chatproto.client.settings import ClientSettings
@@ -102,12 +100,10 @@ class Case(SynchronousTestCase):
         self,
         known: TrustStore,
         context: Context,
-        people: AddressBook,
-        place: OwnAddresses,
         events: ServerEvents,
     ) -> ServerAccess:
         where = f"{SERVER_HOST}:{SERVER_PORT}"
-        news = ServerNews(context, known, people, place, events, where)
+        news = ServerNews(context, events, where)
         server = SecureServer(
             self.net,
             SERVER_HOST,

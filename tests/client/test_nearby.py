@@ -90,9 +90,9 @@ class NeighbourTests(SynchronousTestCase):
         self.node.start("192.0.2.1", 7777)
         self.node.listens("0.0.0.0", 5556)
 
-    def beacons_of(self, context: Any, known: Any, came: Any) -> Neighbours:
+    def beacons_of(self, context: Any, came: Any) -> Neighbours:
         self.came = came
-        return Neighbours(context, known, came, self.made)
+        return Neighbours(context, came, self.made)
 
     def made(self, heard: Callable[[bytes, str], None], most: int) -> Any:
         self.air = Air(heard, most)
@@ -165,7 +165,7 @@ class NeighbourTests(SynchronousTestCase):
         self.assertEqual(len(self.air.said), before)
 
     def test_that_nothing_can_be_heard_is_one_line(self) -> None:
-        near = self.beacons_of(self.node.context, self.known, self.came)
+        near = self.beacons_of(self.node.context, self.came)
         self.air.deaf = True
         self.events.clear()
         near.start("0.0.0.0", 5556)
@@ -180,7 +180,7 @@ class NeighbourTests(SynchronousTestCase):
         near.stop()
 
     def test_a_port_that_nobody_would_call_is_not_told(self) -> None:
-        near = self.beacons_of(self.node.context, self.known, self.came)
+        near = self.beacons_of(self.node.context, self.came)
         near.start("0.0.0.0", 80)
         self.assertEqual(self.air.said, [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import SystemRandom
 from typing import Any
 
@@ -41,13 +42,13 @@ def made(
 ) -> Any:
     """Build a client and return a `TypingPerson`; without `now` the time of day is that of `clock`."""
     now = now or (lambda: Wall(clock.seconds()))
-    context = Context(settings, limits, clock, now, random or SystemRandom())
     place = OwnAddresses(settings.announce)
+    context = Context(settings, limits, clock, now, random or SystemRandom(), place=place)
+    if trust is not None:
+        context = replace(context, trust=trust)
     client = build_client(
         context,
-        place=place,
         connect=connect,
-        trust=trust,
         ledger=ledger,
         storage=storage,
         **parts,

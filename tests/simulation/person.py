@@ -8,12 +8,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol, cast
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.app import ServerAccess
 from chatproto.client.calls.plain_calls import Door
 from chatproto.client.context import Context
 from chatproto.client.events import Event, SessionChanged
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.server.introducers import SecureIntroducer
 from chatproto.client.server.server_news import ServerEvents, ServerNews
 from chatproto.client.settings import ClientSettings
@@ -206,8 +204,6 @@ class Person:
         known: TrustStore,
         random: Random,
         context: Context,
-        people: AddressBook,
-        place: OwnAddresses,
         events: ServerEvents,
     ) -> ServerAccess:
         """Make the program's side of its server."""
@@ -217,7 +213,7 @@ class Person:
             pin = known.file.pins.server(address)
             return None if pin is None or pin.key == key else "another key"
 
-        news = ServerNews(context, known, people, place, events, address)
+        news = ServerNews(context, events, address)
         server = SecureServer(
             reactor,
             self.server,

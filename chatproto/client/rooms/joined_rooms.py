@@ -12,12 +12,10 @@ from chatproto.client.conversations import Conversations
 from chatproto.client.events import RoomChanged
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.requests import Requests
-from chatproto.client.rooms.absence import Absence
 from chatproto.client.rooms.member_keys import MemberKeys
 from chatproto.client.rooms.membership import Membership
 from chatproto.client.rooms.remembered_rooms import RememberedRooms
-from chatproto.client.rooms.room_log import RoomLog
-from chatproto.client.rooms.room_news import changed, joined
+from chatproto.client.rooms.room_log import Absence, RoomLog
 from chatproto.client.rooms.room_outbox import RoomOutbox
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.strangers import Strangers
@@ -25,10 +23,12 @@ from chatproto.client.targets import RoomTarget, Target
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
+from chatproto.net.clock import Wall
+from chatproto.net.dates import moment_of
 from chatproto.net.timers import Timers
 from chatproto.wire import bcp2_rooms, reasons
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_rooms import JoinAck, Said
+from chatproto.wire.bcp2_rooms import Changed, JoinAck, Said
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.room_fields import read_room
@@ -51,6 +51,16 @@ NOT_ADMITTED = {
 """Why a room does not admit us, by the server's word for it."""
 RETRY_AFTER = 5
 """Seconds to another try, where the server tells none."""
+_CHANGES = {
+    ("kick", False): "kicked",
+    ("ban", False): "banned",
+    ("ban", True): "unbanned",
+    ("unban", False): "unbanned",
+    ("mute", False): "muted",
+    ("mute", True): "unmuted",
+    ("op", True): "deop",
+}
+"""By what CHANGED tells and whether its `Until` has passed."""
 
 
 class JoinedRooms:
@@ -319,7 +329,7 @@ class JoinedRooms:
             case bcp2_rooms.Changed():
                 if push.what == "topic":
                     membership.topic = push.text
-                self.tell(changed(push, self.own_id, self._context.now()))
+                self.tell(_changed(push, self.own_id, self._context.now()))
 
     # What a membership needs.
 
@@ -366,7 +376,7 @@ class JoinedRooms:
         self._retries.after(membership.name, seconds, again)
 
     def _tell_in(self, membership: Membership, ack: JoinAck) -> None:
-        self.tell(joined(ack, self.own_id, again=membership.told))
+        self.tell(_joined(ack, self.own_id, again=membership.told))
         membership.told = True
         self._member_keys.look(membership.name, (one.id for one in ack.members))
 
@@ -410,3 +420,35 @@ def _not_in(membership: Membership, error: ServerRefused) -> Cause:
     if says is reasons.ROOM_KEY_WANTED and membership.secret:
         says = reasons.ROOM_KEY_WRONG
     return says(room=membership.name) if says is not None else Cause(error.reason, str(error))
+
+
+def _joined(ack: JoinAck, own_id: str, again: bool = False) -> RoomChanged:
+    """Report that we have joined; `again`: after a lost connection."""
+    return RoomChanged(
+        ack.room,
+        "joined",
+        own_id,
+        members=tuple(one.id for one in ack.members),
+        count=ack.count,
+        role=ack.role,
+        text=ack.topic or None,
+        own=True,
+        again=again or None,
+    )
+
+
+def _changed(push: Changed, own_id: str, now: Wall) -> RoomChanged:
+    """Report a change by a member."""
+    over = bool(push.until) and moment_of(push.until) <= now
+    return RoomChanged(
+        push.room,
+        _CHANGES.get((push.what, over), push.what),
+        push.peer_id or None,
+        by=push.sender or None,
+        text=push.text if push.what == "topic" else None,
+        until=None if over else push.until or None,
+        key=push.key or None,
+        address=push.address or None,
+        reason=push.text or None if push.what == "kick" else None,
+        own=push.peer_id == own_id or None,
+    )

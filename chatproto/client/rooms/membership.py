@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 from chatproto.client.context import Context
 from chatproto.client.events import MessageReceived, Notice, Sent, Uncertain, Undelivered
 from chatproto.client.requests import AskedPart, telling
-from chatproto.client.rooms.absence import Absence
+from chatproto.client.rooms.room_log import Absence
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient, RoomPage

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.rendezvous import Rendezvous
 from chatproto.client.context import Context, Signal
 from chatproto.client.events import Failed, Notice, Registered
-from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.trust_store import TrustStore
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
 from chatproto.wire import bcp2_server, reasons
@@ -49,24 +46,19 @@ class ServerNews:
     def __init__(
         self,
         context: Context,
-        known: TrustStore,
-        people: AddressBook,
-        place: OwnAddresses,
         events: ServerEvents,
         *addresses: str,
         named: bool = False,
     ) -> None:
         self._named = named
+        self._known = known = context.trust
         pins = [known.file.pins.server(address) for address in addresses]
         pin = next((one for one in pins if one is not None), None)
         known.server_key = pin.key if pin is not None else None
         self.where = pin.name if pin is not None else addresses[0]
         """Address of the server at which the key was pinned; the first of `addresses` if none was."""
         self._then = "trying the next" if len(addresses) > 1 else "retrying"
-        self._known = known
         self._context = context
-        self._people = people
-        self._place = place
         self._events = events
         self._trying = False
 
@@ -75,7 +67,7 @@ class ServerNews:
         known, key = self._known, server.key
         assert key is not None
         known.server_key, self.where = key, server.name
-        self._place.found(server.at, server.observed, server.near)
+        self._context.place.found(server.at, server.observed, server.near)
         self._trying = False
         try:
             first = known.pin_server(server.name, key) and not self._named
@@ -133,9 +125,9 @@ class ServerNews:
         if push.addresses:
             host, port = push.addresses[0]
             contact = Contact(push.client_id, host, port, push.key)
-            self._people.remember(contact, push.addresses)
+            self._context.people.remember(contact, push.addresses)
 
     def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
         """Handle PRESENCE: a watched contact is online."""
-        self._people.set_away(push.peer_id, push.away)
+        self._context.people.set_away(push.peer_id, push.away)
         self._events.came(push.peer_id)

@@ -11,11 +11,9 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.app import ServerAccess
 from chatproto.client.context import Context
 from chatproto.client.events import Event, Failed, MessageReceived, RoomChanged, Sent
-from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
@@ -229,9 +227,7 @@ class Person:
         self.node.start("127.0.0.1", 5556)
         self.comes()
 
-    def _connect(
-        self, context: Context, people: AddressBook, place: OwnAddresses, events: ServerEvents
-    ) -> ServerAccess:
+    def _connect(self, context: Context, events: ServerEvents) -> ServerAccess:
         self.server_events = events
         self.line.pushed = events.pushed
         server: Any = self.line

@@ -7,7 +7,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import CommandOutput, MessageReceived, Notice
-from chatproto.client.rooms import absence, room_log
+from chatproto.client.rooms import room_log
 from chatproto.client.rooms.remembered_rooms import RememberedRooms
 from chatproto.session.ledger import LedgerTrouble, StreamEntry
 from tests.client.rooms.room_ends import Hall, Person
@@ -140,7 +140,7 @@ class RoomLogTests(SynchronousTestCase):
         self.assertEqual(self.alice.texts(), [])
 
     def test_of_many_missed_lines_the_last_are_shown_and_all_are_found(self) -> None:
-        self.patch(absence, "SHOWN", 2)
+        self.patch(room_log, "SHOWN", 2)
         self.says((self.bob, "before"))
         self.alice.breaks(again=False)
         self.says(*[(self.bob, f"fox {number}") for number in range(5)])
