@@ -251,12 +251,8 @@ class Conversation(Target):
     def one_way(self, *, dialled: bool) -> bool:
         """Return True for a single raw connection, ours (`dialled`) or the peer's, used in one direction."""
         links = self.session.connections
-        if self.session.dialect.numbered:
-            return False
-        if len(links) != 1:
-            return False
-        link, dialect = links[0], self.session.dialect
-        if link.called is dialled:
+        dialect = self.session.dialect
+        if dialect.numbered or len(links) != 1 or links[0].called is dialled:
             return False
         if dialled:  # whatever we opened it with, they have not answered on it
             return not self.heard_any and dialect.takes_turns
@@ -340,7 +336,7 @@ class Conversation(Target):
             case Leave(_, word):
                 self._send_alone(self.dialect.farewell(me, word, b""), None)
             case ProbeConnection():
-                self._timers.after("probe", PROBE_WAIT, self._silent)
+                self._timers.after("probe", PROBE_WAIT, self._late(self.session.silent))
             case Redial(failed):
                 self._signals.redial((self, failed))
             case Broken(reason):
@@ -352,7 +348,7 @@ class Conversation(Target):
             case PeerRinging():
                 broken = self.state is SessionState.BROKEN
                 wait = RESUME_WAIT if broken else self._context.limits.answer_ring
-                self._timers.after("ring", wait, self._no_answer)
+                self._timers.after("ring", wait, self._late(self.session.no_answer))
                 if broken:
                     self._signals.carried(self)
                 else:
@@ -360,7 +356,8 @@ class Conversation(Target):
             case StopDialling():
                 self._stop_dialling()
             case Ringing():
-                self._timers.after("ring", self._context.limits.ring_wait, self._ring_out)
+                wait = self._context.limits.ring_wait
+                self._timers.after("ring", wait, self._late(self.session.ring_out))
                 self.show()
             case SessionOpened() | Resumed():
                 self._timers.stop()
@@ -397,8 +394,8 @@ class Conversation(Target):
                 said = self._context.now() if at is None else at
                 tell(MessageReceived(self.name, text, id or None, said=said))
                 self._line = max(self._line, line)
-            case Queued(_, id):
-                self._tell_kept(id)
+            case Queued(_, id) if id and self.state is not SessionState.OPEN:
+                self.news.kept(id)
             case Unsaid(text, reason):
                 self.news.unsaid(text, reason)
             case MessageOutcome():
@@ -453,10 +450,6 @@ class Conversation(Target):
         if "ack" not in self._timers:
             self._timers.after("ack", ACK_WAIT, self._tell_waiting)
 
-    def _tell_kept(self, id: int) -> None:
-        if id and self.state is not SessionState.OPEN:
-            self.news.kept(id)
-
     def _tell_held(self) -> None:
         """Say which messages wait for our turn."""
         session = self.session
@@ -496,11 +489,6 @@ class Conversation(Target):
         assert isinstance(self.session.dialect, Dialect)
         return self.session.dialect
 
-    def _no_answer(self) -> None:
-        self.perform(self.session.no_answer())
-
-    def _ring_out(self) -> None:
-        self.perform(self.session.ring_out())
-
-    def _silent(self) -> None:
-        self.perform(self.session.silent())
+    def _late(self, happened: Callable[[], list[Effect]]) -> Callable[[], None]:
+        """Return a function that tells the session what has `happened` by the time that a timer is due."""
+        return lambda: self.perform(happened())

@@ -174,8 +174,6 @@ class SecureCalls:
             self._goes_on(link, call, known)
         elif self._calls.ignores(client_id, key):
             link.refuse(603)
-        elif not self._may_ring(link, belief.worth is Worth.KNOWN):
-            link.refuse(486)
         else:
             self._ring(link, call, belief)
 
@@ -188,11 +186,6 @@ class SecureCalls:
         if attempt is not None:
             conversation.race = attempt.race  # for /path
         return True
-
-    def _may_ring(self, link: SecurePeerConnection, known: bool) -> bool:
-        """Return True if there is a place for one more call that rings, of somebody `known` or not."""
-        ringing = self._calls.all.count_ringing(known=known)
-        return self._strangers.may_ring(link.key, link.host, known, ringing)
 
     def _impostor(self, link: SecurePeerConnection, client_id: str, belief: Belief) -> None:
         assert belief.pin is not None
@@ -221,17 +214,18 @@ class SecureCalls:
         known.perform(session.called(link, opening_of(call), better))
 
     def _ring(self, link: SecurePeerConnection, call: Chat, belief: Belief) -> None:
-        settings = self._context.settings
+        is_known = belief.worth is Worth.KNOWN
+        ringing = self._calls.all.count_ringing(known=is_known)
+        if not self._strangers.may_ring(link.key, link.host, is_known, ringing):
+            link.refuse(486)
+            return
         conversation = self._calls.begin("", BCP2, KeyedPerson(link.key))
         self._claims(conversation, call.client_id, belief)
         conversation.host, conversation.port = link.host, link.port
-        conversation.known = belief.worth is Worth.KNOWN
+        conversation.known = is_known
         self._join(link, conversation)
-        at_once = {
-            "all": belief.confirmed,
-            "known": belief.worth is Worth.KNOWN,
-            "none": False,
-        }[settings.answer]
+        taken = {"all": belief.confirmed, "known": is_known, "none": False}
+        at_once = taken[self._context.settings.answer]
         self._context.publish(
             IncomingCallEvent(
                 conversation.name.removesuffix("?"),

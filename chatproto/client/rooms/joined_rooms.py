@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -87,9 +87,8 @@ class JoinedRooms:
         member_keys: MemberKeys,
     ) -> None:
         self._member_keys = member_keys
-        self.tell = context.publish
-        self.limits = context.limits
-        self.own_id = context.settings.client_id
+        self._tell = context.publish
+        self._own_id = context.settings.client_id
         self._context = context
         self._conversations = conversations
         self._requests = requests
@@ -103,7 +102,7 @@ class JoinedRooms:
         self._retries = Timers(context.clock)
         self._log: RoomLog | None = None
         if posts is not None:
-            self._log = RoomLog(posts.ledger, self.tell)
+            self._log = RoomLog(posts.ledger, self._tell)
         conversations.moved.listen(self._moved)
         events.registered.listen(lambda _: self.resume())
         events.lost.listen(self._lost)
@@ -138,12 +137,12 @@ class JoinedRooms:
 
     def is_member(self, room: str, client_id: str) -> bool:
         """Return True if somebody else with the id `client_id` is known to be in `room`."""
-        return room in self._all and client_id in self._all[room].people - {self.own_id}
+        return room in self._all and client_id in self._all[room].people - {self._own_id}
 
     def members(self, room: str) -> tuple[str, ...]:
         """Return the other known members of `room`, in the order of their ids."""
         found = self._all[room].people if room in self._all else set()
-        return tuple(sorted(found - {self.own_id}))
+        return tuple(sorted(found - {self._own_id}))
 
     # What the person says.
 
@@ -167,11 +166,13 @@ class JoinedRooms:
         """Make `name` the recipient of typed lines. Raises LocalError."""
         membership = self.named(name)
         if not self._conversations.move_to(RoomTarget(membership.name)):
-            self.tell_current(membership.name)
+            self._tell_current(membership.name)
 
-    def tell_current(self, name: str) -> None:
-        """Say that the next line goes to the room `name`."""
-        self.tell(RoomChanged(name, "current", count=self._all[name].count or None))
+    def _tell_current(self, name: str, people: Iterable[str] | None = None) -> None:
+        """Say that the next line goes to the room `name`; `people`: who is there, told if asked for."""
+        members = tuple(sorted(people)) if people is not None else None
+        count = self._all[name].count or None
+        self._tell(RoomChanged(name, "current", members=members, count=count))
 
     # What the person asks.
 
@@ -182,11 +183,11 @@ class JoinedRooms:
         if membership is not None:
             self._conversations.swap(RoomTarget(room))
             if membership.entered:
-                self._tell_joined(room)
+                self._tell_current(room, membership.people)
             else:  # after the JOIN that is under way
                 self._requests.ask("join", lambda: self._join_again(room, secret))
             return
-        if len(self._all) >= self.limits.rooms_per_client:
+        if len(self._all) >= self._context.limits.rooms_per_client:
             raise LocalError(413, reasons.TOO_MANY_ROOMS(count=len(self._all)))
         membership = self._add(room, secret)
         self._conversations.move_to(RoomTarget(room))
@@ -195,16 +196,9 @@ class JoinedRooms:
 
     async def _join_again(self, room: str, secret: str) -> None:
         if room in self._all:
-            self._tell_joined(room)
+            self._tell_current(room, self._all[room].people)
         else:
             self.join(room, secret)
-
-    def _tell_joined(self, room: str) -> None:
-        """Say that the next line goes to `room`, in which we are already, and who is there."""
-        members = tuple(sorted(self._all[room].people))
-        self.tell(
-            RoomChanged(room, "current", members=members, count=self._all[room].count or None)
-        )
 
     def _add(self, room: str, secret: str, absence: Absence | None = None) -> Membership:
         membership = Membership(
@@ -245,7 +239,7 @@ class JoinedRooms:
             self._drop(membership, Cause(Reason.YOU_LEFT), own=True)
             if membership.entered:
                 await self.client.do(bcp2_rooms.Part, room=membership.name)
-            self.tell(RoomChanged(membership.name, "parted", self.own_id, own=True))
+            self._tell(RoomChanged(membership.name, "parted", self._own_id, own=True))
 
         self._requests.ask("part", work)
 
@@ -256,7 +250,7 @@ class JoinedRooms:
         if not self._began and self._connection is not None:
             self._began = True
             for room, secret in self._remembered.at(self._here()).items():
-                if room not in self._all and len(self._all) < self.limits.rooms_per_client:
+                if room not in self._all and len(self._all) < self._context.limits.rooms_per_client:
                     self._add(room, secret, self._absence(room)).joined = True
         for membership in tuple(self._all.values()):
             if membership.joined and not membership.entering:
@@ -269,7 +263,7 @@ class JoinedRooms:
 
     def _moved(self, target: Target) -> None:
         if target.room:
-            self.tell_current(target.room)
+            self._tell_current(target.room)
 
     def _lost(self, again: bool) -> None:
         """The connection to the server has ended; `again`: it is made again."""
@@ -304,7 +298,7 @@ class JoinedRooms:
             case bcp2_rooms.Invited(room, sender):
                 if not self._strangers.may_invite():
                     return
-                self.tell(RoomChanged(room, "invited", self.own_id, by=sender or None, own=True))
+                self._tell(RoomChanged(room, "invited", self._own_id, by=sender or None, own=True))
                 return
         membership = self._all.get(getattr(push, "room", ""))
         if membership is None or not membership.entered:
@@ -314,22 +308,20 @@ class JoinedRooms:
                 membership.hear(push)
             case bcp2_rooms.Joined(room, who, role):
                 membership.came_in(who)
-                self.tell(RoomChanged(room, "joined", who, count=membership.count, role=role))
+                self._tell(RoomChanged(room, "joined", who, count=membership.count, role=role))
                 self._member_keys.look(room, (who,))
-            case bcp2_rooms.Parted(room, who, reason) if who == self.own_id:
+            case bcp2_rooms.Parted(room, who, reason) if who == self._own_id:
                 self._remembered.left(self._here(), room)
                 self._drop(membership, Cause(Reason.NOT_IN_ROOM, reason or reasons.PUT_OUT()))
                 self._tell_out(membership, reason)
             case bcp2_rooms.Parted(room, who, reason):
                 membership.went_out(who)
-                event = RoomChanged(
-                    room, "parted", who, count=membership.count, reason=reason or None
-                )
-                self.tell(event)
+                count, why = membership.count, reason or None
+                self._tell(RoomChanged(room, "parted", who, count=count, reason=why))
             case bcp2_rooms.Changed():
                 if push.what == "topic":
                     membership.topic = push.text
-                self.tell(_changed(push, self.own_id, self._context.now()))
+                self._tell(_changed(push, self._own_id, self._context.now()))
 
     # What a membership needs.
 
@@ -356,7 +348,7 @@ class JoinedRooms:
             except ServerRefused as error:
                 if error.status in FOR_NOW:
                     wait = error.retry_after or RETRY_AFTER
-                    self._retry(membership, min(wait, self.limits.retry_most))
+                    self._retry(membership, min(wait, self._context.limits.retry_most))
                 else:
                     self._remembered.left(self._here(), membership.name)
                     reason = _not_in(membership, error)
@@ -376,13 +368,15 @@ class JoinedRooms:
         self._retries.after(membership.name, seconds, again)
 
     def _tell_in(self, membership: Membership, ack: JoinAck) -> None:
-        self.tell(_joined(ack, self.own_id, again=membership.told))
+        self._tell(_joined(ack, self._own_id, again=membership.told))
         membership.told = True
         self._member_keys.look(membership.name, (one.id for one in ack.members))
 
     def _tell_out(self, membership: Membership, reason: str) -> None:
-        event = RoomChanged(membership.name, "parted", self.own_id, reason=reason or None, own=True)
-        self.tell(event)
+        event = RoomChanged(
+            membership.name, "parted", self._own_id, reason=reason or None, own=True
+        )
+        self._tell(event)
 
     def _drop(
         self, membership: Membership, reason: str, uncertain: bool = False, own: bool = False

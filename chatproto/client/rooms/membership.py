@@ -74,9 +74,7 @@ class Membership:
         """Lines said on this connection or the last one that are not known to have arrived."""
         self.parts: deque[AskedPart | None] = deque()
         """Of whose requests what waits and flies is, in its order."""
-        self._tell = context.publish
-        self._limits = context.limits
-        self._own_id = context.settings.client_id
+        self._context = context
         self._client = client
         self._keep = keep
         self._settled = settled
@@ -153,11 +151,11 @@ class Membership:
     def undelivered(self, text: str, reason: str, index: int = 0) -> None:
         """Report that `text` was not said; so many said before it are not answered yet."""
         with telling(self._take_part(index), fails=reason):
-            self._tell(Undelivered(self.name, reason, text=text))
+            self._context.publish(Undelivered(self.name, reason, text=text))
 
     def _uncertain(self, text: str) -> None:
         with telling(self._take_part(), "uncertain"):
-            self._tell(Uncertain(self.name, None, text))
+            self._context.publish(Uncertain(self.name, None, text))
 
     def _take_part(self, index: int = 0) -> AskedPart | None:
         """Remove the part of the text at `index`, of all that fly and wait."""
@@ -170,7 +168,7 @@ class Membership:
     def came_in(self, client_id: str) -> None:
         """Count a new member."""
         self.count += 1
-        if len(self.people) < self._limits.room_members:
+        if len(self.people) < self._context.limits.room_members:
             self.people.add(client_id)
 
     def went_out(self, client_id: str) -> None:
@@ -210,7 +208,9 @@ class Membership:
             if this == self._connection:
                 self.flying.remove(text)
                 said, kind = split_mark(text)
-                mine = Said(self.name, self._own_id, ack.id, ack.date, said, kind=kind)
+                mine = Said(
+                    self.name, self._context.settings.client_id, ack.id, ack.date, said, kind=kind
+                )
                 self._tell_sent(mine)
         self._settled()
 
@@ -248,21 +248,21 @@ class Membership:
 
     def _tell_missing(self) -> None:
         """Say that not all of what followed is known, so that ours may stand there or not."""
-        self._tell(Notice(f"some messages in {self.name} may be missing"))
+        self._context.publish(Notice(f"some messages in {self.name} may be missing"))
         while self.flying:
             self._uncertain(self.flying.popleft())
 
     def _tell_absence(self) -> None:
         absence, self._absence = self._absence, None
         for event in absence.events(self.name) if absence is not None else ():
-            self._tell(event)
+            self._context.publish(event)
 
     def _hear(self, said: Said, history: bool = False) -> None:
         assert self._seen is not None
         if said.id <= self._seen:
             return
         text = marked(said.text, said.kind)
-        if history and said.sender == self._own_id and text in self.flying:
+        if history and said.sender == self._context.settings.client_id and text in self.flying:
             self.flying.remove(text)
             self._tell_sent(said)
             return
@@ -283,7 +283,7 @@ class Membership:
         if self._absence is not None:
             self._absence.add(event)
         else:
-            self._tell(event)
+            self._context.publish(event)
 
     def _tell_sent(self, said: Said) -> None:
         self._seen = max(self._seen or 0, said.id)
@@ -291,7 +291,7 @@ class Membership:
         event = Sent(text, said.id, room=self.name, said=moment_of(said.date))
         with telling(self._take_part(), "delivered"):
             self._keep(said)
-            self._tell(event)
+            self._context.publish(event)
 
     def _check(self, this: int) -> None:
         """Raises Unreachable if the answer came from a connection that is no more."""

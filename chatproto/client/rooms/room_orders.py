@@ -60,7 +60,9 @@ class RoomOrders:
             people = [{"id": one.id, "role": one.role} for one in found]
             marks = (one.id if one.role == "member" else f"{one.id} ({one.role})" for one in found)
             line = f"{len(found)} in {room}: {', '.join(marks)}"
-            self._rooms.tell(CommandOutput("names", (line,), {"room": room, "members": people}))
+            self._context.publish(
+                CommandOutput("names", (line,), {"room": room, "members": people})
+            )
 
         self._ask("names", work)
 
@@ -72,7 +74,7 @@ class RoomOrders:
             self.listed = tuple(one.room for one in found)
             lines = [_listed(one.room, one.members, one.topic) for one in found]
             rows = [{"room": one.room, "count": one.members, "topic": one.topic} for one in found]
-            self._rooms.tell(
+            self._context.publish(
                 CommandOutput("rooms", tuple(lines) or (NO_ROOM_YET,), {"rooms": rows})
             )
 
@@ -90,13 +92,15 @@ class RoomOrders:
             if text is None:
                 shown = membership.topic or "no topic"
                 data = {"room": room, "topic": membership.topic}
-                self._rooms.tell(CommandOutput("topic", (f"{room}: {shown}",), data))
+                self._context.publish(CommandOutput("topic", (f"{room}: {shown}",), data))
                 return
             line = _line(text)
             await self._rooms.client.do(bcp2_rooms.Topic, room=room, text=line)
             membership.topic = line
-            self._rooms.tell(
-                RoomChanged(room, "topic", by=self._rooms.own_id, text=membership.topic)
+            self._context.publish(
+                RoomChanged(
+                    room, "topic", by=self._context.settings.client_id, text=membership.topic
+                )
             )
 
         self._ask("topic", work)
@@ -154,7 +158,7 @@ class RoomOrders:
             )
             data = {"room": room, "locked": ack.locked, "invited": ack.invited, "kept": ack.kept}
             line = f"{room}: {', '.join(filter(None, words))}"
-            self._rooms.tell(CommandOutput("settings", (line,), data))
+            self._context.publish(CommandOutput("settings", (line,), data))
 
         self._ask("settings", work)
 
@@ -165,7 +169,7 @@ class RoomOrders:
             room = self._rooms.named(name).name
             said: list[Said] = []
             more, before = True, None
-            wanted = min(most, self._rooms.limits.history_lines)
+            wanted = min(most, self._context.limits.history_lines)
             paging = self._rooms.client.paging()
             while more and len(said) < wanted and not paging.over:
                 page = await self._rooms.client.history(
@@ -175,7 +179,7 @@ class RoomOrders:
                 more = page.more and bool(page.said) and said[0].id < (before or said[0].id + 1)
                 before = said[0].id if said else None
             for one in said[-wanted:]:
-                self._rooms.tell(
+                self._context.publish(
                     MessageReceived(
                         one.sender,
                         marked(one.text, one.kind),
@@ -186,7 +190,9 @@ class RoomOrders:
                     )
                 )
             lines = () if said else ("no messages",)
-            self._rooms.tell(CommandOutput("history", lines, {"room": room, "count": len(said)}))
+            self._context.publish(
+                CommandOutput("history", lines, {"room": room, "count": len(said)})
+            )
 
         self._ask("history", work)
 
@@ -215,15 +221,15 @@ class RoomOrders:
                 room,
                 change,
                 whom.get("peer_id"),
-                by=self._rooms.own_id,
+                by=self._context.settings.client_id,
                 until=shown,
                 key=whom.get("key"),
                 address=whom.get("address"),
                 reason=whom.get("reason"),
             )
-            self._rooms.tell(event)
+            self._context.publish(event)
             if isinstance(answer, bcp2_rooms.BanAck) and not answer.known:
-                self._rooms.tell(Notice(BAN_IN_ADVANCE.format(id=whom["peer_id"])))
+                self._context.publish(Notice(BAN_IN_ADVANCE.format(id=whom["peer_id"])))
 
         says = {404: MISSING.get(command, reasons.SERVER_KNOWS_NOBODY)(peer=who)}
         if command == "ban" and until:

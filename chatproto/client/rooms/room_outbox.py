@@ -26,9 +26,7 @@ class RoomOutbox:
 
     def __init__(self, rooms: Mapping[str, Membership], context: Context) -> None:
         self._rooms = rooms
-        self._limits = context.limits
-        self._hold_input = context.hold_input
-        self._tell = context.publish
+        self._context = context
         self._left: list[Membership] = []
         self.left = self._left.append
         """Keep a room that we have left, because messages in flight are still answered."""
@@ -42,20 +40,20 @@ class RoomOutbox:
 
     def say(self, membership: Membership, text: str) -> None:
         """Say `text` there, as soon as can be. Raises LocalError 413, and 429 while one is held."""
-        most = self._limits.body_to_server
+        most = self._context.limits.body_to_server
         if len(text.encode()) > most:
             raise LocalError(413, ROOM_MESSAGE_TOO_LARGE(most=most))
         if self._held is not None:
             raise LocalError(429, QUEUE_FULL(count=membership.unsent))
         membership.parts.append(take_part())
-        if membership.unsent >= self._limits.waiting_messages:
+        if membership.unsent >= self._context.limits.waiting_messages:
             self._held = membership, text
-            self._hold_input(True)
+            self._context.hold_input(True)
         else:
             membership.waiting.append(text)
             self._pump()
         if membership.is_away:
-            self._tell(Notice(KEPT, to=membership.name))
+            self._context.publish(Notice(KEPT, to=membership.name))
             membership.end_kept()
 
     def go_on(self) -> None:
@@ -68,12 +66,12 @@ class RoomOutbox:
         if membership.gone:
             self._held = None
             membership.undelivered(text, Cause(Reason.NOT_IN_ROOM))
-            self._hold_input(False)
-        elif membership.unsent < self._limits.waiting_messages:
+            self._context.hold_input(False)
+        elif membership.unsent < self._context.limits.waiting_messages:
             self._held = None
             membership.waiting.append(text)
             self._pump()
-            self._hold_input(False)
+            self._context.hold_input(False)
 
     def stop(self, reason: str) -> None:
         """Stop sending; report a held message as undelivered."""
@@ -86,11 +84,10 @@ class RoomOutbox:
     def _pump(self) -> None:
         """Say what waits, few at once: who talks too fast is read later, and an answer is due in time."""
         for membership in tuple(self._rooms.values()):
-            while membership.takes() and self._on_the_way() < SAYS_UNANSWERED:
+            while (
+                membership.takes() and sum(len(one.flying) for one in self._all()) < SAYS_UNANSWERED
+            ):
                 Deferred.fromCoroutine(membership.speak())
-
-    def _on_the_way(self) -> int:
-        return sum(len(one.flying) for one in self._all())
 
     def _all(self) -> tuple[Membership, ...]:
         return *self._rooms.values(), *self._left
