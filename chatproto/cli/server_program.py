@@ -29,13 +29,12 @@ from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.introducing import no_tickets
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.tls import Tls
-from chatproto.net.addresses import source_address
+from chatproto.net.addresses import address_to_share, is_loopback, source_address
 from chatproto.net.bounded_stop import BoundedServices
 from chatproto.net.clock import Times, use_monotonic_time, wall
 from chatproto.net.fast_tcp import use_fast_turns
-from chatproto.net.listen_errors import listen_trouble
 from chatproto.net.resolver import use_system_resolver
-from chatproto.net.shared_address import address_to_share, is_loopback_only
+from chatproto.net.socket_errors import listen_trouble
 from chatproto.relay.protocol import Relays
 from chatproto.relay.tickets import new_ticket
 from chatproto.rooms.lobby import LobbyMembers
@@ -114,7 +113,7 @@ class ChatServerProgram(BoundedServices):
         if address is None:
             line = f"its key: {key}"
         else:
-            whom = "clients on this machine only" if is_loopback_only(address[0]) else "clients"
+            whom = "clients on this machine only" if is_loopback(address[0]) else "clients"
             line = f"for {whom}: --server {host_port(*address)}/{key}"
         self.log.info("{line}", line=line)
         self._notifier.ready(self._where())
@@ -509,4 +508,4 @@ def _own_ipv4() -> str | None:
     from chatproto.nearby.ports import interfaces  # seldom needed, so that the start stays quick
 
     own = (one.address for one in interfaces() if not one.six)
-    return next((address for address in own if not is_loopback_only(address)), None)
+    return next((address for address in own if not is_loopback(address)), None)

@@ -9,8 +9,13 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
-from chatproto.net.addresses import LEAST_PORT, interface_address, is_address, source_address
-from chatproto.net.shared_address import is_loopback_only
+from chatproto.net.addresses import (
+    LEAST_PORT,
+    interface_address,
+    is_address,
+    is_loopback,
+    source_address,
+)
 from chatproto.session.candidates import worth_dialling, worth_telling
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Me
@@ -85,7 +90,7 @@ def own_hosts(towards: Address | None = None) -> tuple[str, ...]:
 
 def local_host() -> str:
     """Return an address of this machine in its network; loopback if it is in none."""
-    return next((one for one in own_hosts() if not is_loopback_only(one)), "127.0.0.1")
+    return next((one for one in own_hosts() if not is_loopback(one)), "127.0.0.1")
 
 
 def is_here(server: Address | None) -> bool:

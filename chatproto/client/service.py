@@ -19,8 +19,8 @@ from chatproto.client.calls.plain_calls import Door
 from chatproto.client.home import Home
 from chatproto.client.own_addresses import local_host
 from chatproto.net.addresses import is_address
-from chatproto.net.listen_errors import listen_trouble
 from chatproto.net.resolver import host_towards, in_lookup_thread
+from chatproto.net.socket_errors import listen_trouble
 from chatproto.wire.errors import CannotStart
 
 log = Logger()

@@ -11,7 +11,7 @@ from twisted.internet.error import (
     TimeoutError,
 )
 
-from chatproto.net.connect_errors import connect_trouble
+from chatproto.net.socket_errors import connect_trouble
 from chatproto.wire.reasons import (
     NO_HOST_NAME,
     NO_SERVER_AT,

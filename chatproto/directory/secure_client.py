@@ -161,7 +161,7 @@ class SecureServer:
         """Take the registration back and close."""
         self._stopped = True
         self.registered = False
-        self._stop_waiting()
+        self._timers.cancel("slow")
         self._timers.cancel("again")
         if self._dialling is not None:
             self._dialling.cancel()
@@ -256,7 +256,8 @@ class SecureServer:
         if self._stopped or registration is None:
             return fail(self._unreached())
         if self._connection is None:
-            self._dial_now()
+            if "again" in self._timers:
+                self._dial_next()
             return fail(ServerUnreachable(reasons.SERVER_NOT_YET(server=self.name)))
         return self._ask(registration.request, bcp2_server.RegAck).addCallback(self._registered)
 
@@ -265,7 +266,7 @@ class SecureServer:
     def connection_made(self, connection: ServerConnection) -> None:
         """Log in or register, now that TLS is up."""
         self._connection, self._beginning, self._may_ask = connection, None, False
-        self._stop_waiting()
+        self._timers.cancel("slow")
         self.key = connection.key
         self.near = connection.near
         if self._login is None:
@@ -303,7 +304,7 @@ class SecureServer:
         if connection is not None and connection not in (self._connection, self._beginning):
             return  # we have left it before
         self._connection, self._beginning, self._may_ask = None, None, False
-        self._stop_waiting()
+        self._timers.cancel("slow")
         final = final or (connection is not None and self._is_classic(connection.sign))
         if final and len(self._places) > 1:
             self._news.server_left_out(self, why)
@@ -334,13 +335,6 @@ class SecureServer:
 
     def _is_slow(self) -> None:
         self._silent(reasons.MAYBE_CLASSIC.around(reasons.SERVER_SLOW(server=self.name)))
-
-    def _stop_waiting(self) -> None:
-        self._timers.cancel("slow")
-
-    def _dial_now(self) -> None:
-        if "again" in self._timers:
-            self._dial_next()
 
     def _dial_next(self) -> None:
         self._places.move_on()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -135,7 +136,7 @@ def as_address(text: str) -> IPv4Address | IPv6Address | None:
 
 @lru_cache(maxsize=4096)
 def is_loopback(host: str) -> bool:
-    """Return True if `host`, an address from a socket, is a loopback address."""
+    """Return True if `host`, an address from a socket, is one that only this machine can connect to."""
     address = as_address(host)
     return address is not None and address.is_loopback
 
@@ -186,3 +187,26 @@ def source_address(host: str, port: int) -> str | None:
     except OSError:
         return None
     return found
+
+
+def address_to_share(
+    listening: Iterable[tuple[str, int]], ipv4: str | None, ipv6: str | None
+) -> tuple[str, int] | None:
+    """Return the first address that other machines can connect to, else the first of all.
+
+    Args: listening: host and port of each socket; port 0 is no TCP port. ipv4, ipv6: this machine's
+    own addresses, which replace `0.0.0.0` and `::`; None without such a network.
+    Returns: host and port, a loopback address if there is no other; None without a TCP port.
+    """
+    first = None
+    for host, port in listening:
+        if not port:
+            continue
+        if host == "0.0.0.0":
+            host = ipv4 or "127.0.0.1"
+        elif host == "::":
+            host = ipv6 or ipv4 or "::1"  # a socket for IPv6 may take IPv4 too
+        if not is_loopback(host):
+            return host, port
+        first = first or (host, port)
+    return first

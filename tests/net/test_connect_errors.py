@@ -9,7 +9,7 @@ from twisted.internet.error import ConnectError, getConnectError
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.reaching import why_unreached
-from chatproto.net.connect_errors import connect_trouble
+from chatproto.net.socket_errors import connect_trouble
 
 
 class ConnectTroubleTests(SynchronousTestCase):

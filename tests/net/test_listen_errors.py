@@ -7,7 +7,7 @@ from errno import EADDRINUSE, ENOENT
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.listen_errors import listen_trouble
+from chatproto.net.socket_errors import listen_trouble
 
 IN_USE = OSError(EADDRINUSE, "Address already in use")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.shared_address import address_to_share, is_loopback_only
+from chatproto.net.addresses import address_to_share, is_loopback
 
 EVERYWHERE = [("0.0.0.0", 5555), ("::", 5555)]
 
@@ -35,4 +35,4 @@ class AddressToShareTests(SynchronousTestCase):
 
     def test_loopback_is_for_this_machine_only(self) -> None:
         for host, only in (("127.0.0.9", True), ("::1", True), ("10.0.0.5", False)):
-            self.assertEqual(is_loopback_only(host), only, host)
+            self.assertEqual(is_loopback(host), only, host)

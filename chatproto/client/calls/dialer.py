@@ -19,8 +19,8 @@ from twisted.python.failure import Failure
 
 from chatproto.client.context import Context
 from chatproto.directory.own_port import connect
-from chatproto.net.connect_errors import connect_trouble
 from chatproto.net.resolver import endpoint_to
+from chatproto.net.socket_errors import connect_trouble
 from chatproto.relay.client import NoRelay, RelayEnd, join
 from chatproto.session.plain_connection import PlainPeerConnection, PlainPeerOwner
 from chatproto.session.secure_connection import SecurePeerConnection

@@ -1,13 +1,23 @@
-"""Say why a port cannot be opened."""
+"""Say why a connection could not be made, or a port not be opened."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ConnectError
 
 from chatproto.wire.fields import host_port
+
+
+def connect_trouble(error: BaseException) -> str:
+    """Return the system's words for a connection that failed with `error`, else those of `error`."""
+    number = error.osError if isinstance(error, ConnectError) else getattr(error, "errno", None)
+    if isinstance(number, int) and number > 0:
+        words = os.strerror(number)
+        return words[:1].lower() + words[1:]
+    # Some of Twisted's errors end in a full stop, and this is the middle of a sentence.
+    return str(error).rstrip(".")
 
 
 def listen_trouble(error: Exception, every: str = "*") -> str:
