@@ -121,6 +121,16 @@ class InboxTests(InboxCase):
         await self.send(sender, 3)
         await self.hears(1, 2, "missed", 3)
 
+    async def test_what_came_under_a_former_name_is_not_handed_on(self) -> None:
+        sender, inbox = await self.sender(), self.inbox()
+        inbox.startService()
+        while "blocked_clients:1" not in await self.ask(sender._client, "INFO", "clients"):
+            await self.wait(0.01)
+        self.node.renew()
+        await self.send(sender, 1)
+        await self.send(sender, 2, to="node2")
+        await self.hears(2)
+
     async def test_poison_and_trouble_are_skipped_and_a_new_name_is_followed(self) -> None:
         self.patch(inbox_module, "BLOCK", 0.05)
         sender, inbox = await self.sender(), self.inbox()
