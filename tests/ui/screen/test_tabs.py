@@ -113,6 +113,14 @@ class TabTests(SynchronousTestCase):
             self.tabs.heard(f"stranger{number}")
         self.assertEqual(len(self.tabs.names()), MOST)
 
+    def test_of_too_many_the_oldest_without_unread_lines_goes(self) -> None:
+        tabs = Tabs()
+        tabs.heard("unread")
+        for number in range(MOST - 1):
+            tabs.open(f"read{number}")
+        tabs.open("new")
+        self.assertEqual(tabs.names()[:3], ["unread", "new", "read1"])
+
 
 class CompletionTests(SynchronousTestCase):
     """Tab in the prompt."""
