@@ -142,10 +142,7 @@ class _Asking:
 
     def _good(self, link: SecurePeerConnection, meeting: Deferred[SecurePeerConnection]) -> None:
         self._under_way.remove(meeting)
-        if self._found.called:
-            link.drop()
-        else:
-            self._found.callback(link)
+        self._found.callback(link)  # which cancels the others
 
     def _bad(self, failure: Any, meeting: Deferred[SecurePeerConnection]) -> None:
         failure.trap(PeerUnreachable, CancelledError)
