@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.accounts.passwords import is_right, load
-from chatproto.cli import asking
+from chatproto.cli import asking, passwd
 from chatproto.cli.server_options import ServerOptions
 
 
@@ -100,6 +100,20 @@ class AddTests(Case):
         self.pipe(b"x")
         self.does("add", "alice", "--file", str(self.path))
         self.assertIn("looks like alice", self.fails("add", "A1ice", "--file", str(self.path)))
+
+    def test_that_holds_for_one_that_is_added_while_the_password_is_typed(self) -> None:
+        self.pipe(b"x")
+        self.does("add", "alice", "--file", str(self.path))
+        accounts = self.path.read_text()
+        self.path.unlink()
+
+        def typed(user: str) -> str:
+            self.path.write_text(accounts)
+            return "x"
+
+        self.patch(passwd, "_password", typed)
+        self.assertIn("looks like alice", self.fails("add", "A1ice", "--file", str(self.path)))
+        self.assertEqual(self.path.read_text(), accounts)
 
     def test_a_password_is_not_taken_from_the_command_line(self) -> None:
         self.pipe(b"x")
