@@ -74,7 +74,7 @@ NO_TWISTED = {
     " client_registration registry registrations shared shared_changes shared_view watchers",
     "identity": "pins safety trust",
     "nearby": "messages table",
-    "net": "addresses clock dates private_files rate_limiter",
+    "net": "addresses bounded_table clock dates private_files rate_limiter",
     "session": "candidates delivery effects floor ledger paths punches session state",
     "relay": "tickets",
     "rooms": "answers raw_text moderation effects guard history lobby plain_view policy room"

@@ -15,6 +15,7 @@ from twisted.internet.defer import DeferredLock, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
 from chatproto.accounts.realm import Account, IAccount
+from chatproto.net.bounded_table import remember
 from chatproto.wire.errors import Later, RemoteError
 from chatproto.wire.limits import ServerLimits
 from chatproto.wire.values import distinct
@@ -48,11 +49,8 @@ class PasswordTries:
     def wrong(self, names: Iterable[str], now: float) -> None:
         """Count one wrong password under each of `names`."""
         for name in names:
-            times = self._wrong.setdefault(name, deque(maxlen=max(1, self._most)))
-            times.append(now)
-            self._wrong.move_to_end(name)
-        while len(self._wrong) > MOST:
-            self._wrong.popitem(last=False)
+            times = self._wrong.get(name, deque(maxlen=max(1, self._most)))
+            remember(self._wrong, name, times, MOST).append(now)
 
     def _wait(self, name: str, now: float) -> float:
         if self._most == 0:
@@ -123,7 +121,7 @@ class Logins:
         try:
             async with self._alone(name):
                 self._refuse_too_many(attempt)
-                async with self._place():
+                async with self._places:
                     return await self._check(user, password, key, attempt) if wanted() else None
         finally:
             self._waiting.subtract((name, ""))
@@ -139,10 +137,7 @@ class Logins:
             self._tries.wrong([attempt.name], now)
             self._user_tries.wrong(attempt.users, now)
             raise RemoteError(403, "unknown user or wrong password") from None
-        self._proved[user, key] = None
-        self._proved.move_to_end((user, key))
-        if len(self._proved) > MOST_PROVED:
-            self._proved.popitem(last=False)
+        remember(self._proved, (user, key), None, MOST_PROVED)
         return cast(Account, avatar).user
 
     def _refuse_too_many(self, attempt: _Attempt) -> None:
@@ -152,22 +147,12 @@ class Logins:
             raise Later("too many wrong passwords", ceil(wait))
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """Hold one of the few places for checking passwords."""
-        await self._places.acquire()
-        try:
-            yield
-        finally:
-            self._places.release()
-
-    @asynccontextmanager
     async def _alone(self, name: str) -> AsyncIterator[None]:
         """Hold the lock of one user or address while the `with` block runs."""
         lock = self._locks.setdefault(name, DeferredLock())
-        await lock.acquire()
         try:
-            yield
+            async with lock:
+                yield
         finally:
-            lock.release()
             if not lock.locked and not lock.waiting:
                 self._locks.pop(name, None)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from chatproto.directory.addresses import told
 from chatproto.directory.registrations import Registration
 from chatproto.net.addresses import network
+from chatproto.net.bounded_table import remember
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.errors import RemoteError
@@ -47,10 +48,7 @@ class Introductions:
         Raises: RemoteError: 429 if it exceeds a limit.
         """
         mutual = (callee, caller) in self._pairs
-        self._pairs[caller, callee] = None
-        self._pairs.move_to_end((caller, callee))
-        if len(self._pairs) > MOST:
-            self._pairs.popitem(last=False)
+        remember(self._pairs, (caller, callee), None, MOST)
         if mutual:
             return
         own = _recent(self._callers, caller, now)
@@ -70,11 +68,8 @@ class Introductions:
             neighbours.append(now)
         own.append(now)
         received.append(now)
-        made = self._by_callee.setdefault(callee, deque(maxlen=limits.introductions_to))
-        made.append((caller, now))
-        self._by_callee.move_to_end(callee)
-        if len(self._by_callee) > MOST:
-            self._by_callee.popitem(last=False)
+        made = self._by_callee.get(callee, deque(maxlen=limits.introductions_to))
+        remember(self._by_callee, callee, made, MOST).append((caller, now))
 
     def count_in_vain(self, caller: str, now: float) -> None:
         """Count a request of `caller` that introduces nobody, which has a bound of its own.
@@ -100,10 +95,7 @@ class Introductions:
 
 def _recent(times: OrderedDict[K, deque[float]], key: K, now: float) -> deque[float]:
     """Return the times of the last minute under `key`, after dropping older ones."""
-    found = times.setdefault(key, deque())
-    times.move_to_end(key)
-    if len(times) > MOST:
-        times.popitem(last=False)
+    found = remember(times, key, times.get(key, deque()), MOST)
     while found and found[0] <= now - MINUTE:
         found.popleft()
     return found

@@ -23,6 +23,7 @@ from chatproto.identity.recipient import (
     OpenPeer,
     Recipient,
 )
+from chatproto.net.bounded_table import remember
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import ID, read_host_port
 from chatproto.wire.reasons import KEY_NOT_KNOWN_AT, NAME_UNKNOWN, SEVERAL_SERVERS
@@ -95,10 +96,7 @@ class NameBook:
         for name in self._candidates(recipient, wanted):
             if not taken(name) and self._may_mean(name, recipient):
                 if _MARKED.search(name):
-                    self._marked[name] = recipient
-                    self._marked.move_to_end(name)
-                    if len(self._marked) > MOST_MARKED:
-                        self._marked.popitem(last=False)
+                    remember(self._marked, name, recipient, MOST_MARKED)
                 return name
         raise AssertionError("the candidates do not end")
 

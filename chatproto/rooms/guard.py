@@ -6,6 +6,7 @@ from collections import OrderedDict
 from math import ceil
 
 from chatproto.net.addresses import is_loopback, network
+from chatproto.net.bounded_table import remember
 from chatproto.net.rate_limiter import RateLimiter, RateLimiters
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.wire.errors import Later, RemoteError
@@ -88,10 +89,7 @@ class RoomGuard:
 
     def was_right(self, room: str, key: str) -> None:
         """Remember that `key` knows the key of `room`."""
-        self._right[room, key] = None
-        self._right.move_to_end((room, key))
-        if len(self._right) > MOST:
-            self._right.popitem(last=False)
+        remember(self._right, (room, key), None, MOST)
 
 
 class SpeakerLimiter:
