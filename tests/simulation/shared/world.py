@@ -167,14 +167,11 @@ class SharedWorld:
         self.redis.lost_publishes = 0
         for number in range(SERVERS):
             self.start(number)
-        end = self.clock.seconds() + SETTLING
-        while self.clock.seconds() < end and self.unsettled():
-            self.pass_time(2.0)
-        hold(not self.unsettled(), self.unsettled())
+        self._settle()
         for visit in self.visits:
             visit.ask(bcp2_rooms.Say, HALL, f"{visit.name} says goodbye")
         self.pass_time(10.0)
-        hold(not self.unsettled(), self.unsettled())
+        self._settle()  # a server may notice only now that the others have given it up
         self.books.check_kept(self.kept())
         if any(self.redis.ask("HMGET", room_key(HALL), "version")):
             self.books.check_banned({who for kind, who in self.policy().bans if kind == "key"})
@@ -182,6 +179,13 @@ class SharedWorld:
             if visit.members is not None:
                 last = max(self.books.order, default=visit.last)
                 hold(visit.last == last, f"{visit.name} was told {visit.last} of {last}")
+
+    def _settle(self) -> None:
+        """Let time pass until all is well. Raises Broken if that takes too long."""
+        end = self.clock.seconds() + SETTLING
+        while self.clock.seconds() < end and self.unsettled():
+            self.pass_time(2.0)
+        hold(not self.unsettled(), self.unsettled())
 
     @property
     def visits(self) -> list[Visit]:
@@ -376,7 +380,7 @@ class SharedAction(Action):
     def _ask_late(self, world: Any, server: Any, person: Any, choice: int) -> None:
         """Have a server that is stopped find what somebody asks when it continues."""
         other = world.people[choice % len(NAMES)]
-        texts = [f"{person.name} {len(world.books.lines)} late {at}" for at in range(2)]
+        texts = [f"{person.name} late {world.next_number()}" for _ in range(2)]
         requests: tuple[tuple[Any, ...], ...] = (
             (bcp2_rooms.Say, HALL, texts[0]),
             (bcp2_rooms.Join, HALL),
