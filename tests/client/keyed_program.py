@@ -22,6 +22,7 @@ from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.keys import Identity, new_identity
 from chatproto.identity.pins import NO_SERVER, Pin, PinFile
 from chatproto.identity.tls import Tls
+from chatproto.net.clock import Wall
 from chatproto.session.ledger import Ledger
 from tests.client.codes import coded
 from tests.client.tls_net import FarPerson, FarServer, TlsNet, punch
@@ -48,6 +49,8 @@ class Case(SynchronousTestCase):
     known: tuple[str, ...] = ("bob", "carol")
     server = False
     answer = "known"
+    ahead = 0.0
+    """Seconds by which the system's clock is set forward."""
 
     def setUp(self) -> None:
         folder = TemporaryDirectory()
@@ -81,6 +84,7 @@ class Case(SynchronousTestCase):
             self.ledger,
             Random(7),
             connect=partial(self._introducer, known) if self.server else no_server,
+            now=lambda: Wall(self.net.seconds() + self.ahead),
             storage=Storage(self.disk, self.home, self.home / "downloads"),
         )
         node.finished.listen(self.codes.append)

@@ -169,6 +169,17 @@ class HeldTests(Case):
         self.assertFalse(link.held)
 
 
+class StopTests(Case):
+    """The end of the program."""
+
+    def test_no_timer_is_left(self) -> None:
+        self.talking().tell(OFFER)
+        self.work()
+        self.node.client.stop()
+        self.net.wait(10.0, 1.0)
+        self.assertEqual(self.net.getDelayedCalls(), [])
+
+
 class UnansweredTests(Case):
     """Outgoing offers."""
 

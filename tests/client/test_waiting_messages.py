@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from chatproto.client.conversation import ACK_WAIT
-from chatproto.client.events import Delivered, Notice, Sent, SessionChanged
+from chatproto.client.events import Delivered, Notice, Sent, SessionChanged, Undelivered
 from chatproto.client.message_news import EACH
+from chatproto.client.outbox import OLD_EVERY
+from chatproto.session.delivery import OUTBOX_AGE
 from chatproto.wire.bcp2_server import Bridge, Presence
+from chatproto.wire.reasons import Reason
 from tests.client.keyed_program import BOB_HOST, BOB_PORT, Case, key_of
 
 
@@ -119,3 +122,21 @@ class AskedAgainTests(Case):
         self.directory.tell(Presence("bob", "online"))
         self.net.settle()
         self.assertIn(("10.0.0.77", 7777), self.net.wanted)
+
+
+class OldMessageTests(Case):
+    def test_a_message_that_has_waited_for_a_week_is_given_up(self) -> None:
+        self.node.msg("hello", "bob")
+        self.net.wait(OUTBOX_AGE - OLD_EVERY, OLD_EVERY)
+        self.assertEqual(self.kept(), ["hello"])
+        self.net.wait(2 * OLD_EVERY, OLD_EVERY)
+        [lost] = self.told(Undelivered)
+        self.assertEqual((lost.to, lost.text, lost.reason.reason), ("bob", "hello", Reason.EXPIRED))
+        self.assertEqual(self.kept(), [])
+
+    def test_a_clock_that_is_set_forward_gives_none_up(self) -> None:
+        self.node.msg("hello", "bob")
+        self.ahead = 2 * OUTBOX_AGE
+        self.net.wait(2 * OLD_EVERY, OLD_EVERY)
+        self.assertEqual(self.told(Undelivered), [])
+        self.assertEqual(self.kept(), ["hello"])
