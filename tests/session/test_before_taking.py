@@ -267,6 +267,13 @@ class ReadingTests(Case):
         self.clock.advance(DEFAULTS.peer_ping / 2)
         self.assertEqual((self.wrote(), wire.producerState), ([], "producing"))
 
+    def test_it_is_told_again_and_again_while_nothing_is_read(self) -> None:
+        self.talk()
+        self.l.hold(True)
+        for _ in range(3):
+            self.clock.advance(DEFAULTS.peer_ping / 2)
+            self.assertEqual(self.wrote(), [PingAck()])
+
     def test_but_nothing_is_written_to_who_does_not_read(self) -> None:
         wire = self.talk()
         wire.full = True
