@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.stores.redis import client as client_module
@@ -274,3 +275,14 @@ class StopTests(SynchronousTestCase):
         self.assertNoResult(waiting)
         client.stopService()
         self.successResultOf(waiting)
+
+
+class NamedTests(SynchronousTestCase):
+    def test_a_key_is_named_once_and_only_so_many_are_remembered(self) -> None:
+        self.patch(client_module, "MOST_NAMED", 2)
+        said: list[LogEvent] = []
+        self.patch(RedisClient, "log", Logger(observer=cast(ILogObserver, said.append)))
+        client = RedisClient(MemoryReactorClock(), RedisUrl("redis://127.0.0.1:6379/0"))
+        for key in ("a", "a", "b", "c", "c", "a"):
+            client.name(key, key)
+        self.assertEqual([one["why"] for one in said], ["a", "b", "c", "a"])
