@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from weakref import ref
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -73,3 +74,11 @@ class UnansweredTests(SynchronousTestCase):
         self.answer(1)
         self.assertNotIn(self.reader.visitor, self.unanswered)
         self.assertEqual(self.reader.gone_on, 0)
+
+    def test_nothing_is_kept_of_who_is_gone(self) -> None:
+        self.ask(1)
+        self.assertTrue(self.held(1))
+        self.unanswered.forget(self.reader.visitor)
+        reader = ref(self.reader)
+        del self.reader
+        self.assertIsNone(reader())
