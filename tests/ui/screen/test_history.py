@@ -33,6 +33,13 @@ class HistoryTests(SynchronousTestCase):
         self.assertEqual((len(found), found[-1]), (KEPT, str(2 * KEPT)))
         self.assertEqual(len(self.path.read_text().splitlines()), KEPT)
 
+    def test_a_pasted_book_is_not_written(self) -> None:
+        history = TypedHistory(self.path)
+        history.add("x" * (LONGEST + 1))
+        self.assertFalse(self.path.exists())
+        history.add("x" * LONGEST)
+        self.assertEqual(history.read(), ["x" * LONGEST])
+
     def test_damaged_lines_are_skipped(self) -> None:
         self.path.write_bytes(b'"one"\n{"a": 1}\nnonsense\n\xff\xfe\n"two"\n')
         self.assertEqual(TypedHistory(self.path).read(), ["one", "two"])
