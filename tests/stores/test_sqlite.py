@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
@@ -204,11 +204,25 @@ class AgreementTests(StoreCase):
 
     @settings(deadline=None)
     @given(registration_steps)
+    @example(
+        [
+            ("commit", "alice", 1, 5, False, set()),
+            ("reopen",),
+            ("expire", 3, 1),
+            ("expire", 0, 1),
+            ("commit", "bob", 1, 5, False, set()),
+            ("kill",),
+        ]
+    )
     def test_of_registrations(self, some: list[tuple[Any, ...]]) -> None:
-        """Whether the server ends or is killed: a kill may only have those who left stay longer."""
+        """Whether the server ends or is killed: a kill may only have those who left stay longer.
+
+        Of those the end may not be in the file yet, also if it has passed.
+        """
         self.patch(sqlite_presences, "BATCH", 2)
         store, names, now = self.fresh(), MemoryNames(), 0.0
         model = MemoryRegistrations(names)
+        ended: set[str] = set()
         for what, *how in some:
             now += 1.0
             match what:
@@ -219,6 +233,7 @@ class AgreementTests(StoreCase):
                             client_id, number, expires=expires, listed=listed, allow=(ONE,)
                         )
                         one.commit(made, now, gone=gone - {client_id})
+                    ended -= {client_id, *gone}
                 case "left":
                     found = model.find(how[0])
                     if found is not None and found.connected:
@@ -227,10 +242,13 @@ class AgreementTests(StoreCase):
                 case "forget":
                     for one in (store.presences, model):
                         one.forget(how[0])
+                    ended.discard(how[0])
                 case "expire":
                     now += how[0]
+                    before = {one.client_id for one in model.all()}
                     for one in (store.presences, model):
                         one.expire(now, how[1])
+                    ended |= before - {one.client_id for one in model.all()}
                 case "behind":
                     store.write_behind()
                 case "reopen" | "kill":
@@ -243,12 +261,14 @@ class AgreementTests(StoreCase):
                     if what == "kill":
                         for longer in tuple(store.presences.all()):
                             known = model.find(longer.client_id)
-                            if known is not None:
-                                self.assertIsNotNone(known.until)
-                                assert known.until is not None and longer.until is not None
+                            assert longer.until is not None
+                            if known is None:
+                                self.assertIn(longer.client_id, ended)
+                            else:
+                                assert known.until is not None
                                 self.assertLessEqual(known.until, longer.until)
-                                self.assertLessEqual(longer.until, now + longer.expires)
-                                model.put(longer)
+                            self.assertLessEqual(longer.until, now + longer.expires)
+                            model.put(longer)
                     for one in (store.presences, model):
                         one.expire(now)
             everybody = sorted(model.all(), key=lambda one: one.client_id)
