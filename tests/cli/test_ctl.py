@@ -6,12 +6,17 @@ import io
 import json
 import socket
 import tempfile
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.cli.ctl import NO_SERVER, WRONG_USAGE, CtlClient, ServerGone, main
+from chatproto.cli import ctl
+from chatproto.cli.ctl import NO_SERVER, REFUSED, WRONG_USAGE, CtlClient, ServerGone, main
+from chatproto.server.ctl import DONE
+from chatproto.wire.reasons import Reason
 
 
 class CtlTests(SynchronousTestCase):
@@ -51,6 +56,21 @@ class CtlTests(SynchronousTestCase):
         self.addCleanup(client.close)
         with self.assertRaises(ServerGone):
             list(client.ask("/info"))
+
+    def test_the_exit_code_is_that_of_the_last_command_that_failed(self) -> None:
+        codes = iter([Reason.MALFORMED.code, Reason.NOT_FOUND.code, DONE])
+
+        class Server:
+            def __init__(self, home: Path) -> None: ...
+
+            def ask(self, command: str) -> Iterator[dict[str, Any]]:
+                yield {"done": True, "code": next(codes)}
+
+            def close(self) -> None: ...
+
+        self.patch(ctl, "CtlClient", Server)
+        self.patch(ctl, "_typed", lambda quiet: iter(["one", "two", "three"]))
+        self.assertEqual(self.run_it("--json")[0], REFUSED)
 
     def test_a_path_too_long_for_a_socket_is_one_line(self) -> None:
         self.home = self.home / ("x" * 200)
