@@ -15,14 +15,13 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from chatproto.cli.client_options import Options
-from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.options import (
     cannot_start,
     descriptor,
 )
 from chatproto.cli.secret_line import SecretLine
 from chatproto.cli.servers import connect
-from chatproto.cli.signals import handle_signals_later
+from chatproto.cli.signals import Interrupt, handle_signals_later
 from chatproto.client.app import Client, Storage, build_client, no_server
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversations import ActiveTarget

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 from twisted.application.service import MultiService
 
 from chatproto.cli.client_options import Options
-from chatproto.cli.early_signals import EarlySignals, keep_wakeups
-from chatproto.cli.hang_up import HangUp
 from chatproto.cli.interface_choice import event_loop, install_reactor
-from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.options import cannot_start
-from chatproto.cli.signals import handle_signals_later
+from chatproto.cli.signals import (
+    EarlySignals,
+    HangUp,
+    Interrupt,
+    handle_signals_later,
+    keep_wakeups,
+)
 from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.stdio.loop import LoopReactor
 from chatproto.stdio.output import Output

@@ -19,12 +19,10 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.cli.hang_up import HangUp, has_terminal
-from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.notify import notifier
 from chatproto.cli.options import cannot_start, descriptor
 from chatproto.cli.server_options import ServerOptions
-from chatproto.cli.signals import end, handle_signals_later
+from chatproto.cli.signals import HangUp, Interrupt, end, handle_signals_later, has_terminal
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.introducing import no_tickets
 from chatproto.directory.keyed import KeyedDirectory

@@ -1,7 +1,8 @@
-"""Let the reactor handle signals in a turn of its own, whatever the program is doing when one comes."""
+"""Handle signals: Ctrl-C, the end of the terminal, and SIGTERM, before the reactor runs and while it does."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,7 +10,11 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from twisted.application.service import Service
 from twisted.internet.error import ReactorNotRunning
+from twisted.logger import Logger
+
+from chatproto.cli.exit_codes import INTERRUPTED
 
 
 def handle_signals_later(
@@ -53,3 +58,136 @@ def end(reactor: Any) -> None:
     """Stop `reactor`; a program that is ending already may be told so again."""
     with suppress(ReactorNotRunning):
         reactor.stop()
+
+
+class Interrupt(Service):
+    """Call `first` on SIGINT; a second one ends the program without waiting for anything.
+
+    So does the first one while the program is ending for another reason.
+
+    Whoever started the program with SIGINT ignored, as a shell does in the background, is obeyed.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: Any, first: Callable[[], object], second: Callable[[int], object] = os._exit
+    ) -> None:
+        self._reactor = reactor
+        self._first = first
+        self._second = second
+        self._came = False
+
+    def startService(self) -> None:
+        super().startService()
+        if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_DFL):
+            # Before the reactor's own, which it leaves out then.
+            signal.signal(signal.SIGINT, self._interrupted)
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._came = True
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        if self._came:
+            self._second(INTERRUPTED)
+            return
+        self._came = True
+        self._reactor.callFromThread(self._end)
+
+    def _end(self) -> None:
+        self.log.info("Received SIGINT, shutting down.")
+        self._first()
+
+
+def has_terminal() -> bool:
+    """Return True if this process has a controlling terminal, whose end sends SIGHUP."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+class HangUp(Service):
+    """End the program in good order on SIGHUP, unless it was started with SIGHUP ignored (`nohup`).
+
+    A second SIGHUP ends it at once, as a second SIGTERM does.
+
+    Args: reload: called on each SIGHUP instead of ending; None: the program ends.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, reload: Callable[[], object] | None = None) -> None:
+        self._reactor = reactor
+        self._reload = reload
+        self._ours = False
+
+    def startService(self) -> None:
+        super().startService()
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, self._came)
+            self._ours = True
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._let_go()
+
+    def _came(self, number: int, frame: FrameType | None) -> None:
+        if self._reload is not None:
+            self._reactor.callFromThread(self._reload)
+            return
+        self._let_go()
+        self._reactor.callFromThread(self._stop)
+
+    def _stop(self) -> None:
+        self.log.info("Received SIGHUP, shutting down.")
+        end(self._reactor)
+
+    def _let_go(self) -> None:
+        if self._ours:
+            self._ours = False
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+class EarlySignals(Service):
+    """End the process by SIGINT, SIGTERM or SIGHUP as usual, but give the terminal back before.
+
+    The start of the service leaves the signals to the program, whose own services are started after this
+    one; the reactor replaces the handler of SIGTERM. A signal that the process was started with
+    ignored stays so.
+
+    Args: restore: gives the terminal back.
+    """
+
+    def __init__(self, restore: Callable[[], object]) -> None:
+        self._restore = restore
+        self._usual: dict[int, Any] = {}
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            usual = signal.getsignal(number)
+            if usual in (signal.SIG_DFL, signal.default_int_handler):
+                self._usual[number] = usual
+                signal.signal(number, self._came)
+
+    def startService(self) -> None:
+        super().startService()
+        for number, usual in self._usual.items():
+            if number != signal.SIGTERM:
+                signal.signal(number, usual)
+
+    def _came(self, number: int, frame: FrameType | None) -> None:
+        self._restore()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+def keep_wakeups(reactor: Any) -> None:
+    """Have asyncio hear of signals once `reactor` runs, such as of a window that changes its size.
+
+    The reactor would take the descriptor for itself, to hear of the end of child processes. The
+    programs start none by it.
+    """
+    wakes = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(wakes)
+    reactor.callWhenRunning(signal.set_wakeup_fd, wakes)

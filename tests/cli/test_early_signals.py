@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.cli.early_signals import EarlySignals, keep_wakeups
+from chatproto.cli.signals import EarlySignals, keep_wakeups
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

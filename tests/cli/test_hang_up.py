@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.cli.hang_up import HangUp
+from chatproto.cli.signals import HangUp
 
 
 class HangUpTests(SynchronousTestCase):
@@ -46,7 +46,7 @@ class HangUpTests(SynchronousTestCase):
         self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
 
     def test_a_session_of_its_own_has_no_terminal(self) -> None:
-        look = "from chatproto.cli.hang_up import has_terminal; print(has_terminal())"
+        look = "from chatproto.cli.signals import has_terminal; print(has_terminal())"
         found = subprocess.run(
             [sys.executable, "-c", look], start_new_session=True, capture_output=True, text=True
         )

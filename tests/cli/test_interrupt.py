@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.cli.interrupt import Interrupt
+from chatproto.cli.signals import Interrupt
 
 
 class InterruptTests(SynchronousTestCase):
