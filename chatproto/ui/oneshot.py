@@ -7,7 +7,8 @@ one of these commands has a `ref`, and the last one of each command is `done`.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Any
 
 from chatproto.ui.values import Values
 from chatproto.wire.values import value_class
@@ -62,29 +63,34 @@ def over(code: int, sentence: str = "") -> Step:
     return Step(over=Over(code, sentence))
 
 
-class Work(Protocol):
+class Work(ABC):
     """Rules of one one-shot command. `calls`: it waits for a call, and says so."""
 
-    @property
-    def calls(self) -> bool: ...
+    calls = False
 
+    @abstractmethod
     def begin(self) -> Step:
         """Start, now that a client is there."""
 
+    @abstractmethod
     def heard(self, event: Said) -> Step:
-        """The client told this."""
+        """Handle an event of the client."""
 
     def again(self) -> Step:
-        """The time that a step wanted to wait is over."""
+        """Go on, after the time that a step wanted to wait."""
+        return self.begin()
 
     def doing(self, event: Said) -> str:
         """Describe in one sentence the wait that an answer to `who` shows; empty if none."""
+        return ""
 
+    @abstractmethod
     def stopped(self, why: str, goes_on: bool) -> Over:
         """End early because of `why`; `goes_on`: the client keeps running without us."""
 
     def concerns(self, event: Said) -> bool:
         """Return True if `event` reports progress of a file of this work."""
+        return False
 
 
 @value_class
@@ -247,26 +253,35 @@ class ReachPeer:
         return here and event["status"] == "online" and self.is_away
 
 
-class SendText:
-    """Send `text` to `to`; done when it is in the peer's log. `patient`: wait for a peer that is away."""
+class WorkWithPeer(Work):
+    """Work for which a conversation with `to` is needed. `patient`: wait for a peer that is away."""
 
     calls = True
 
-    def __init__(self, to: str, text: str, patient: bool = False) -> None:
-        self._text = text
+    def __init__(self, to: str, patient: bool) -> None:
         self._patient = patient
         self._reach = ReachPeer(to, patient)
         self._to = to
-        self.doing = self._reach.doing
         self._begun = False
+
+    def begin(self) -> Step:
+        return Step((self._reach.who,))
+
+    def doing(self, event: Said) -> str:
+        return self._reach.doing(event)
+
+
+class SendText(WorkWithPeer):
+    """Send `text` to `to`; done when it is in the peer's log."""
+
+    def __init__(self, to: str, text: str, patient: bool = False) -> None:
+        super().__init__(to, patient)
+        self._text = text
         self._said = False
         self._id: int | None = None  # it is in the outbox
         self._queued = False  # and `msg` is over
         self._sent = False
         self._lost: Unreached | None = None  # why it was not delivered
-
-    def begin(self) -> Step:
-        return Step((self._reach.who,))
 
     def heard(self, event: Said) -> Step:
         if event["event"] == "answer" and event["command"] == "who":
@@ -310,9 +325,6 @@ class SendText:
         if goes_on and self._said and self._reach.why is None:
             return Over(LATER, f"{why}: the running client sends it if {self._to} answers")
         return Over(NOT_DONE, f"{why}: not delivered to {self._to}")
-
-    def concerns(self, event: Said) -> bool:
-        return False
 
     @property
     def _kept(self) -> str:

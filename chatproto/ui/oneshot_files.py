@@ -12,10 +12,11 @@ from chatproto.ui.oneshot import (
     REFUSED,
     WRONG,
     Over,
-    ReachPeer,
     Said,
     Step,
     Unreached,
+    Work,
+    WorkWithPeer,
     over,
     retrying,
 )
@@ -30,23 +31,14 @@ _ENDED = frozenset({"done", "declined", "cancelled", "failed", "stalled"})
 """States of a file after which it is not waited for; a stalled one may go on much later."""
 
 
-class SendFiles:
+class SendFiles(WorkWithPeer):
     """Send the files and folders at `paths`, absolute and without links in them, each named once."""
 
-    calls = True
-
     def __init__(self, to: str, paths: Sequence[str], patient: bool = False) -> None:
-        self._patient = patient
-        self._reach = ReachPeer(to, patient)
-        self._to = to
-        self.doing = self._reach.doing
-        self._begun = False
+        super().__init__(to, patient)
         self._states = dict.fromkeys(paths, "")
         self._reasons: dict[str, str] = {}
         self._offered = False
-
-    def begin(self) -> Step:
-        return Step((self._reach.who,))
 
     def heard(self, event: Said) -> Step:
         if event["event"] == "answer" and event["command"] == "who":
@@ -145,13 +137,11 @@ class SendFiles:
         return NOTHING if self._patient and why.is_away else Step(over=end)
 
 
-class Receive:
+class Receive(Work):
     """Accept calls and files of `sender`, or of anybody confirmed by the server; print their paths.
 
     Done after `count` files; 0: never.
     """
-
-    calls = False
 
     def __init__(self, sender: str = "", count: int = 0) -> None:
         self._sender = sender
@@ -185,12 +175,6 @@ class Receive:
             case {"event": "file", "from": str(sender)} if self._wants(sender):
                 return self._file(event)
         return NOTHING
-
-    def again(self) -> Step:
-        return NOTHING
-
-    def doing(self, event: Said) -> str:
-        return ""
 
     def stopped(self, why: str, goes_on: bool) -> Over:
         if self._came and not self._count:
@@ -227,10 +211,8 @@ def _accept(id: str | int) -> Values:
     return {"do": "accept", "id": id}
 
 
-class ListRegistered:
+class ListRegistered(Work):
     """List the registered clients whose id begins with `prefix`."""
-
-    calls = False
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
@@ -260,14 +242,5 @@ class ListRegistered:
                 return Step(wait=INFO_WAIT) if self._tries else over(NOT_DONE, event["text"])
         return NOTHING
 
-    def again(self) -> Step:
-        return self.begin()
-
-    def doing(self, event: Said) -> str:
-        return ""
-
     def stopped(self, why: str, goes_on: bool) -> Over:
         return Over(NOT_DONE, f"{why}: no answer from the server")
-
-    def concerns(self, event: Said) -> bool:
-        return False
