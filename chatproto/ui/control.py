@@ -221,11 +221,6 @@ class Control(Factory):
         for connection in tuple(self._connections):
             connection.finish()
 
-    def drop(self) -> None:
-        """End those that are still there."""
-        for connection in tuple(self._connections):
-            connection.drop()
-
     # What a connection tells.
 
     def made(self, connection: ControlConnection) -> None:

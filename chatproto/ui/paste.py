@@ -1,36 +1,82 @@
-"""A paste into a terminal: many lines, one message."""
+"""Pastes into a terminal that marks none: many lines are one message, and commands among them do not run.
+
+Lines that follow each other within `paste_gap` were pasted. After a text, or after a line that is
+no command, a pasted line that begins with / is held, and all lines behind it, so that their order
+stays. The person is asked about them once the paste has ended. Only a single line answers: an empty
+one sends them as text, /drop forgets those that begin with /. Any other line joins the held ones,
+because it may be the end of the paste, which had no line end. After `ANSWER_WAIT` without an answer
+all of them are forgotten, and that is said.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
+from chatproto.wire.limits import CLIENT_DEFAULTS
+
+MOST_LINES = 400
+"""Lines that are held; fewer than `waiting_messages`, so that all of them can be sent at once."""
+
+ANSWER_WAIT = 60.0
+"""Seconds in which the question about held lines is to be answered."""
+
+Target = Callable[[], object]
+"""Returns whoever gets the next line, as a value that is equal only to itself."""
 
 
-class Paste:
+class Pause(ABC):
+    """Find out when a paste is over: `paste_gap` without a line, and none that waits to be read.
+
+    Args: say: sends a text to the current target. more: True while input may be waiting that was not
+    read yet.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, say: Callable[[str], None], more: Callable[[], bool]
+    ) -> None:
+        self._clock = clock
+        self._say = say
+        self._more = more
+        self._timer: IDelayedCall | None = None
+
+    @abstractmethod
+    def _over(self) -> None:
+        """Handle the end of the paste."""
+
+    def _wait(self) -> None:
+        self._stop()
+        self._timer = self._clock.callLater(CLIENT_DEFAULTS.paste_gap, self._paused)
+
+    def _stop(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _paused(self) -> None:
+        if self._more():
+            self._wait()
+        else:
+            self._over()
+
+
+class Paste(Pause):
     """Collect pasted lines, which follow each other faster than anybody types, into one message.
 
-    The message is sent when `limits.paste_gap` seconds have passed without another line and `more` says
-    that none is waiting. A text longer than `limits.body_to_server` bytes is sent in several, of whole
-    lines.
+    A text longer than `body_to_server` bytes is sent in several, of whole lines.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
         say: Callable[[str], None],
-        limits: ClientLimits = CLIENT_DEFAULTS,
         more: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._clock = clock
-        self._say = say
-        self._more = more
-        self._limits = limits
+        super().__init__(clock, say, more)
         self._lines: list[str] = []
         self._size = 0
-        self._timer: IDelayedCall | None = None
 
     @property
     def begun(self) -> bool:
@@ -40,27 +86,133 @@ class Paste:
     def add(self, line: str) -> None:
         """Another line of it, the first one too."""
         size = len(line.encode()) + 1
-        if self._lines and self._size + size > self._limits.body_to_server:
+        if self._lines and self._size + size > CLIENT_DEFAULTS.body_to_server:
             self.end()
         self._lines.append(line)
         self._size += size
-        if self._timer is not None and self._timer.active():
-            self._timer.reset(self._limits.paste_gap)
-        else:
-            self._timer = self._clock.callLater(self._limits.paste_gap, self._paused)
-
-    def _paused(self) -> None:
-        if self._more():
-            self._timer = self._clock.callLater(self._limits.paste_gap, self._paused)
-        else:
-            self.end()
+        self._wait()
 
     def end(self) -> None:
         """Send the collected lines as one message."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+        self._stop()
         lines, self._lines, self._size = self._lines, [], 0
         text = "\n".join(lines).rstrip("\n")
         if text.strip():
             self._say(text)
+
+    _over = end
+
+
+class PasteGuard(Pause):
+    """Hold the commands of a paste, and ask about them.
+
+    Args: as of `Pause`; notify: shows a sentence to the person.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        say: Callable[[str], None],
+        notify: Callable[[str], None],
+        target: Target,
+        more: Callable[[], bool],
+    ) -> None:
+        super().__init__(clock, say, more)
+        self._notify = notify
+        self._target = target
+        self._text_before = False  # in this paste: what follows it may be text as well
+        self._held: list[str] = []
+        self._for: object = None  # the target that they were pasted for
+        self._asked = False
+        self._since: list[str] = []  # lines since the question, until they are known to be no paste
+        self._full = False  # too many were held: the rest of this paste is forgotten
+
+    def takes(self, line: str) -> bool:
+        """Return True if `line` is held, or answers the question; it must not be carried out then."""
+        if self._full:
+            self._wait()
+            return True
+        if self._asked:
+            self._hold(self._since, line)
+            return True
+        if self._held or (self._text_before and line.startswith("/")):
+            if not self._held:
+                self._for = self._target()
+            self._hold(self._held, line)
+            return True
+        return False
+
+    def done(self, command: bool) -> None:
+        """Note that a line was carried out; `command`: it was one, and no text."""
+        self._text_before = self._text_before or not command
+        self._wait()
+
+    def end(self) -> None:
+        """Drop the held lines at the end of input, and say so."""
+        self._stop()
+        lines = len(self._held) + len(self._since)
+        if lines:
+            self._notify(f"not sent: {_pasted(lines)}")
+        self._forget()
+
+    # How it follows.
+
+    def _hold(self, lines: list[str], line: str) -> None:
+        lines.append(line)
+        waiting = [*self._held, *self._since]
+        size = sum(len(one.encode()) for one in waiting)
+        if len(waiting) > MOST_LINES or size > CLIENT_DEFAULTS.message:
+            self._forget()
+            self._full = True
+            self._notify(
+                f"not sent: more than {MOST_LINES} lines or {CLIENT_DEFAULTS.message} bytes"
+                " were pasted behind a line that begins with /"
+            )
+        self._wait()
+
+    def _over(self) -> None:
+        self._text_before = self._full = False
+        since, self._since = self._since, []
+        if self._asked and len(since) == 1 and not since[0].strip():
+            self._send(self._held)
+        elif self._asked and len(since) == 1 and since[0].strip().lower() == "/drop":
+            self._send([line for line in self._held if not line.startswith("/")])
+        elif self._held and (since or not self._asked):
+            self._held += since
+            self._asked = True
+            self._notify(_question(self._held))
+            self._timer = self._clock.callLater(ANSWER_WAIT, self._unanswered)
+        elif self._asked:
+            self._timer = self._clock.callLater(ANSWER_WAIT, self._unanswered)
+
+    def _unanswered(self) -> None:
+        lines = len(self._held)
+        self._forget()
+        self._notify(f"not sent, the question about commands was not answered: {_pasted(lines)}")
+
+    def _send(self, lines: list[str]) -> None:
+        theirs = self._target() == self._for
+        self._forget()
+        if lines and not theirs:
+            self._notify(f"not sent, pasted for another conversation: {_pasted(len(lines))}")
+            return
+        for line in lines:
+            if line.strip():
+                self._say(line)
+
+    def _forget(self) -> None:
+        self._held, self._since, self._asked, self._for = [], [], False, None
+
+
+def _pasted(count: int) -> str:
+    return "1 pasted line" if count == 1 else f"{count} pasted lines"
+
+
+def _question(held: list[str]) -> str:
+    count = sum(line.startswith("/") for line in held)
+    begin, them = ("begins", "it") if count == 1 else ("begin", "them")
+    others = len(held) - count
+    behind = f" ({others} more wait behind {them})" if others else ""
+    return (
+        f"{_pasted(count)} {begin} with /{behind}: Enter sends {them} as text, /drop forgets {them}"
+    )

@@ -18,8 +18,7 @@ from chatproto.ui.commands import (
     parse,
     run,
 )
-from chatproto.ui.paste import Paste
-from chatproto.ui.paste_guard import PasteGuard
+from chatproto.ui.paste import Paste, PasteGuard
 from chatproto.ui.view import plain_lines
 from chatproto.wire.reasons import Reason
 

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.ui.paste_guard import ANSWER_WAIT, MOST_LINES
+from chatproto.ui.paste import ANSWER_WAIT, MOST_LINES
 from chatproto.ui.plain import PlainInterface
 from tests.limits import DEFAULTS
 from tests.ui.asked import asked_client

@@ -56,19 +56,15 @@ def wrap(text: str, columns: int) -> list[str]:
             lines.append(line)
             line, used = "", 0
             continue
-        if line.strip():
+        if line.strip():  # else it is indented so far that the word has no room beside it
             lines.append(line.rstrip(" "))
-            line, used = "", 0
-        else:  # indented so far that the word has no room beside it
-            line, used = "", 0
         while size > columns:
             head = _begin(token, columns)
             lines.append(head)
             token = token[len(head) :]
             size = width(token)
         line, used = token, size
-    lines.append(line.rstrip(" "))
-    return lines or [""]
+    return [*lines, line.rstrip(" ")]
 
 
 def _begin(text: str, columns: int) -> str:

@@ -229,10 +229,6 @@ class FullInterface:
         self._look()
         self._changed()
 
-    def dropped_line(self, count: int) -> str:
-        """Format the notice that `count` lines were dropped: never, as rows are counted before."""
-        return dropped(count).text
-
     def _follow(self, event: Event) -> bool:
         """Keep what is known of one's own lines, tabs and files; True: there is nothing to print."""
         now = self._clock.seconds()

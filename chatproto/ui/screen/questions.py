@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from chatproto.client.events import (
     Event,
     FileChanged,
@@ -74,11 +72,6 @@ class QuestionQueue:
                 self._drop("invitation", event.room, now)
         return False
 
-    def keep(self, stands: Callable[[Question], bool], now: float) -> None:
-        """Drop the questions that do not stand any more."""
-        for one in [one for one in self._all if not stands(one)]:
-            self._drop(one.kind, one.about, now)
-
     def key(self, now: float) -> None:
         """Note that a key was pressed: a bare letter counts as an answer only later."""
         self._since = now
@@ -88,11 +81,9 @@ class QuestionQueue:
         return bool(self._all) and empty and now >= self._since + STANDS
 
     def take(self, now: float) -> Question | None:
-        """Remove the first question, which is being answered."""
-        if not self._all:
-            return None
+        """Remove the first question, which is being answered, and return it."""
         self._since = now
-        return self._all.pop(0)
+        return self._all.pop(0) if self._all else None
 
     def lines(self, columns: int, glyphs: Glyphs) -> list[Line]:
         """Return the rows above the prompt; none without a question.

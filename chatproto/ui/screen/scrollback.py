@@ -135,10 +135,6 @@ class Scrollback:
             found += self._entry(now, _NOTICE, [text])
         return found
 
-    def notice(self, text: str, now: Wall) -> list[Line]:
-        """Return the rows of a sentence of our own."""
-        return self._entry(now, _NOTICE, split(text))
-
     def last(self, said: list[MessageReceived], unread: int, title: str, now: Wall) -> list[Line]:
         """Return what was said last, with a line before the first of the `unread` ones."""
         if not said:

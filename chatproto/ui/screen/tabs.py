@@ -49,11 +49,6 @@ class Tabs:
         """Return the names in the order of their numbers."""
         return [tab.name for tab in self._ordered()]
 
-    def unread(self, name: str) -> int:
-        """Return how many lines of `name` are unread."""
-        found = self._named(name)
-        return found.unread if found is not None else 0
-
     def open(self, name: str) -> Tab:
         """Return the tab of `name`, which has begun."""
         tab = self._tab(name)

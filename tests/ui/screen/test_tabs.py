@@ -83,9 +83,9 @@ class TabTests(SynchronousTestCase):
         self.tabs.heard("ann")
         self.tabs.rename("ann", "ann~2")
         self.assertEqual(self.tabs.at(3), "ann~2")
-        self.assertEqual(self.tabs.unread("ann~2"), 1)
         self.tabs.rename("bob", "bob?")
         self.assertEqual(self.tabs.current, "bob?")
+        self.assertEqual(self.tabs.look_at("ann~2"), 1)
 
     def test_call_that_reached_nobody_leaves_no_tab(self) -> None:
         self.tabs.look_at("zoe")
