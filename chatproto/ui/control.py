@@ -14,7 +14,6 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime, IReactorUNIX
-from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from chatproto.client.events import (
@@ -33,10 +32,10 @@ from chatproto.client.requests import Asked, current
 from chatproto.net.bounded_output import BoundedOutput
 from chatproto.net.clock import Wall
 from chatproto.net.private_socket import PrivateSocket
-from chatproto.net.script_connection import ScriptConnection
 from chatproto.net.timers import Timers
 from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
+from chatproto.ui.held_connections import HeldConnection, HeldConnections
 from chatproto.ui.references import NO_MARKS, Marks, References
 from chatproto.ui.view import json_object
 from chatproto.wire.limits import ClientLimits
@@ -86,7 +85,7 @@ def for_others(event: Event) -> Event | None:
     return event
 
 
-class ControlConnection(ScriptConnection):
+class ControlConnection(HeldConnection):
     """The connection of one script, dropped when it leaves more than `CONTROL_UNSENT` bytes unread.
 
     No command is read from one that has left half of that unread. One that closes its output is closed
@@ -96,7 +95,6 @@ class ControlConnection(ScriptConnection):
     def __init__(self, control: Control, speaker: Speaker) -> None:
         output = BoundedOutput(CONTROL_UNSENT, self._flow)
         super().__init__(control.limits.control_line, output)
-        self._held = False
         self._has_said_all = False
         self._control = control
         self._speaker = speaker
@@ -107,26 +105,16 @@ class ControlConnection(ScriptConnection):
             ended=self._finish_if_done,
         )
 
-    def hold(self, held: bool) -> None:
-        """Carry out no more for now, or go on."""
-        self._held = held
-        self._flow()
-
     def tell(self, line: bytes) -> None:
         super().tell(line)
         self._flow()
 
-    def _flow(self) -> None:
-        if self._output.finished:
-            return
-        full = self._held or self._output.half_full
-        if full and not self.paused:
-            self.pauseProducing()
-        elif not full and self.paused:
-            self.resumeProducing()
+    @property
+    def _full(self) -> bool:
+        return self._output.half_full
 
     def refuse(self, why: str) -> None:
-        self._control.refuse(self, why)
+        self.tell(self._control.line(Failed(why, status=413, code=Reason.TOO_LARGE)))
 
     def _finish_if_done(self) -> None:
         if self._has_said_all and self.references.are_over:
@@ -153,14 +141,12 @@ class ControlConnection(ScriptConnection):
         self._control.lost(self)
 
 
-class Control(Factory):
+class Control(HeldConnections[ControlConnection]):
     """Every connection to control.sock; stands between the node, which tells, and the screen.
 
     `screen` is told what is not an answer to a script. `new_speaker` makes what carries out the
     lines of one connection; `seconds` returns the time of day; `clock` is the reactor, for timers.
     """
-
-    noisy = False
 
     def __init__(
         self,
@@ -170,18 +156,14 @@ class Control(Factory):
         limits: ClientLimits,
         clock: IReactorTime,
     ) -> None:
+        super().__init__()
         self.limits = limits
         self.clock = clock
         self._screen = screen
         self._new_speaker = new_speaker
         self._seconds = seconds
-        self._connections: dict[ControlConnection, None] = {}
         self._asking: ControlConnection | None = None
         """Connection whose command is being carried out, with its own target."""
-        self._held = False
-
-    def __len__(self) -> int:
-        return len(self._connections)
 
     def buildProtocol(self, addr: IAddress | None) -> ControlConnection | None:
         if len(self._connections) >= CONTROL_CONNECTIONS:
@@ -210,28 +192,12 @@ class Control(Factory):
             if said:
                 connection.tell(said)
 
-    def hold(self, held: bool) -> None:
-        """Carry out nothing for now, or go on."""
-        self._held = held
-        for connection in tuple(self._connections):
-            connection.hold(held)
-
     def finish(self) -> None:
         """End all connections when what was told is written."""
         for connection in tuple(self._connections):
             connection.finish()
 
     # What a connection tells.
-
-    def made(self, connection: ControlConnection) -> None:
-        """Add a new connection."""
-        self._connections[connection] = None
-        if self._held:
-            connection.hold(True)
-
-    def lost(self, connection: ControlConnection) -> None:
-        """Remove a closed connection."""
-        self._connections.pop(connection, None)
 
     def carry_out(self, connection: ControlConnection, speaker: Speaker, line: str) -> None:
         """Carry out one command line of a connection."""
@@ -246,10 +212,6 @@ class Control(Factory):
             )
         finally:
             self._asking = None
-
-    def refuse(self, connection: ControlConnection, why: str) -> None:
-        """Answer a line that cannot be a command, such as one that is too long."""
-        connection.tell(self.line(Failed(why, status=413, code=Reason.TOO_LARGE)))
 
     def line(self, event: Event, marks: Marks = NO_MARKS) -> bytes:
         """Return the line about `event`, with the `marks` for one connection."""

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from chatproto.client.conversations import ActiveTarget
 from chatproto.net.bounded_output import BoundedOutput
-from chatproto.net.script_connection import ScriptConnection
+from chatproto.ui.held_connections import HeldConnection
 from chatproto.ui.irc import numerics
 from chatproto.ui.irc.answers import Answer
 from chatproto.ui.irc.capabilities import ClientCapabilities
 from chatproto.ui.irc.lines import FACE, Batch, fail, reply
 from chatproto.wire.irc import LINE_BYTES, TAG_BYTES, BadIrcLine, IrcLine, read_line, write_line
-from chatproto.wire.values import value_class
+
+if TYPE_CHECKING:
+    from chatproto.ui.irc.face import IrcFace
 
 IRC_WAIT = 60.0
 """Seconds for an IRC client to register."""
@@ -26,40 +29,22 @@ IRC_REQUESTS = 200
 """Requests of one IRC client that are not over; then nothing more is read from it."""
 
 
-@value_class
-class Owner:
-    """Face that has connections, as each of them sees it. Each function is called with the connection.
-
-    `entered` is called with the nickname too that the client has chosen; `take` with each line of a
-    client that has registered. `password`: what PASS must give; empty: nothing is asked for.
-    """
-
-    clock: IReactorTime
-    password: str
-    own_nick: str
-    made: Callable[[IrcConnection], None]
-    entered: Callable[[IrcConnection, str], None]
-    take: Callable[[IrcConnection, IrcLine, Answer], None]
-    lost: Callable[[IrcConnection], None]
-
-
-class IrcConnection(ScriptConnection):
+class IrcConnection(HeldConnection):
     """One IRC client, dropped when it leaves more than `IRC_UNSENT` bytes unread.
 
     `standing`: where its commands to `*chat` go that name nobody.
     """
 
-    def __init__(self, owner: Owner, standing: ActiveTarget) -> None:
+    def __init__(self, face: IrcFace, standing: ActiveTarget) -> None:
         super().__init__(TAG_BYTES + LINE_BYTES, BoundedOutput(IRC_UNSENT))
         self.capabilities = ClientCapabilities()
         self.standing = standing
         self.registered = False
-        self._owner = owner
+        self._face = face
         self._given = ""
         self._nick = ""
         self._user = False
         self._under_way = 0
-        self._held = False
         self._batches = 0
         self._timeout: IDelayedCall | None = None
 
@@ -122,17 +107,9 @@ class IrcConnection(ScriptConnection):
         self._under_way -= 1
         self._flow()
 
-    def hold(self, held: bool) -> None:
-        """Read nothing for now, or go on."""
-        self._held = held
-        self._flow()
-
-    def _flow(self) -> None:
-        full = self._held or self._under_way >= IRC_REQUESTS
-        if full and not self.paused:
-            self.pauseProducing()
-        elif not full and self.paused:
-            self.resumeProducing()
+    @property
+    def _full(self) -> bool:
+        return self._under_way >= IRC_REQUESTS
 
     def refuse(self, why: str) -> None:
         self.write(IrcLine("ERROR", (f"Closing link: {why}",)))
@@ -141,8 +118,8 @@ class IrcConnection(ScriptConnection):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._timeout = self._owner.clock.callLater(IRC_WAIT, self._too_late)
-        self._owner.made(self)
+        self._timeout = self._face.client.context.clock.callLater(IRC_WAIT, self._too_late)
+        self._face.made(self)
 
     def lineReceived(self, line: bytes) -> None:
         try:
@@ -155,14 +132,14 @@ class IrcConnection(ScriptConnection):
         if self.registered:
             label = "labeled-response" in self.capabilities
             answer = Answer(self.write, read.tags.get("label", "") if label else "")
-            self._owner.take(self, read, answer)
+            self._face.take(self._face, self, read, answer)
             answer.end()
         else:
             self._register(read)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self._stop_timeout()
-        self._owner.lost(self)
+        self._face.lost(self)
 
     def _complain(self, wrong: BadIrcLine) -> None:
         nick = self._nick or "*"
@@ -197,15 +174,15 @@ class IrcConnection(ScriptConnection):
             self._admit()
 
     def _admit(self) -> None:
-        wanted = self._owner.password
+        wanted = self._face.password
         if wanted and not hmac.compare_digest(self._given.encode(), wanted.encode()):
             self.write(reply(self._nick, numerics.WRONG_PASSWORD, "Password incorrect"))
             self.close("the password is wrong or missing")
             return
         self._stop_timeout()
         self.registered = True
-        asked, self._nick = self._nick, self._owner.own_nick
-        self._owner.entered(self, asked)
+        asked, self._nick = self._nick, self._face.people.own_id
+        self._face.entered(self, asked)
 
     def _too_late(self) -> None:
         self._timeout = None

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
 
 from chatproto.client.app import Client
 from chatproto.client.conversations import ActiveTarget
@@ -25,9 +24,10 @@ from chatproto.client.events import (
 )
 from chatproto.client.requests import Asked, current
 from chatproto.ui.control import for_others, is_answer
+from chatproto.ui.held_connections import HeldConnections
 from chatproto.ui.irc.answers import Answer
 from chatproto.ui.irc.channels import Channels
-from chatproto.ui.irc.connection import IrcConnection, Owner
+from chatproto.ui.irc.connection import IrcConnection
 from chatproto.ui.irc.events import EventLines, Told
 from chatproto.ui.irc.lines import Batch
 from chatproto.ui.irc.missed import MissedMessages
@@ -38,7 +38,6 @@ from chatproto.ui.references import begin
 from chatproto.wire.actions import spoken as said_as_text
 from chatproto.wire.irc import IrcLine
 from chatproto.wire.reasons import CodedError
-from chatproto.wire.values import value_class
 
 IRC_CONNECTIONS = 16
 """IRC clients of one program at once."""
@@ -52,43 +51,39 @@ def no_lines(_: object) -> Iterable[IrcLine]:
     return ()
 
 
-@value_class
-class Request:
-    """Command of an IRC client: who gave it, and how failures, answers and its end are told."""
-
-    connection: IrcConnection
-    answer: Answer
-    failed: FailedLines
-    ended: EndedLines
-    answered: AnswerLines
-
-
 class IrcAsked(Asked):
-    """Request with the command of the IRC client that it came of."""
+    """Request of an IRC client: who gave the command, and how failures, answers and its end are told."""
 
-    def __init__(self, command: str, request: Request) -> None:
-        super().__init__(command, _over, request.connection)
-        self.request = request
-        request.answer.parts += 1
-        request.connection.begun()
+    def __init__(
+        self,
+        command: str,
+        connection: IrcConnection,
+        answer: Answer,
+        failed: FailedLines,
+        ended: EndedLines,
+        answered: AnswerLines,
+    ) -> None:
+        super().__init__(command, lambda _: self._tell_end(), connection)
+        self.connection = connection
+        self.answer = answer
+        self.failed = failed
+        self.answered = answered
+        self._ended = ended
+        answer.parts += 1
+        connection.begun()
+
+    def _tell_end(self) -> None:
+        self.answer.tell(self._ended(self))
+        self.answer.end()
+        self.connection.ended()
 
 
-def _over(asked: Asked) -> None:
-    assert isinstance(asked, IrcAsked)
-    request = asked.request
-    request.answer.tell(request.ended(asked))
-    request.answer.end()
-    request.connection.ended()
-
-
-class IrcFace(Factory):
+class IrcFace(HeldConnections[IrcConnection]):
     """Every IRC client of one program.
 
     Args: take: carries out the line of a client. password: what PASS must give; empty: none. where: one
     sentence about how to connect, told once the program runs.
     """
-
-    noisy = False
 
     def __init__(
         self,
@@ -98,25 +93,17 @@ class IrcFace(Factory):
         password: str,
         where: Callable[[], str],
     ) -> None:
+        super().__init__()
         self.client = client
         self.people = people
+        self.take = take
+        self.password = password
         self.channels = Channels(people)
         self.events = EventLines(people, self.channels, client.context.now)
         self._where = where
-        self._connections: dict[IrcConnection, None] = {}
         self._missed = MissedMessages()
         self._any_before = False
         self._asking = False  # a command is being carried out, with the target of its client
-        self._held = False
-        self._owner = Owner(
-            client.context.clock,
-            password,
-            people.own_id,
-            self._made,
-            self._entered,
-            lambda connection, line, answer: take(self, connection, line, answer),
-            self._lost,
-        )
 
     def listen(self) -> None:
         """Hear the events of the client from now on."""
@@ -124,14 +111,10 @@ class IrcFace(Factory):
         self.client.context.hold_input.listen(self.hold)
         self.client.member_keys.changed.listen(self._rename_member)
 
-    def __len__(self) -> int:
-        return len(self._connections)
-
     def buildProtocol(self, addr: IAddress | None) -> IrcConnection | None:
         if not self._make_room():
             return None
-        standing = ActiveTarget(self.client.conversations)
-        return IrcConnection(self._owner, standing)
+        return IrcConnection(self, ActiveTarget(self.client.conversations))
 
     def _make_room(self) -> bool:
         """Return True if there is a place, if need be that of the first who has not registered."""
@@ -161,7 +144,7 @@ class IrcFace(Factory):
         `failed`: the lines about each failure. `ended`: the lines at the end. `answered`: those about
         what the command shows.
         """
-        asked = IrcAsked(command, Request(connection, answer, failed, ended, answered))
+        asked = IrcAsked(command, connection, answer, failed, ended, answered)
         self._asking = True
         try:
             connection.standing.run(lambda: begin(asked, work, self.tell))
@@ -191,18 +174,12 @@ class IrcFace(Factory):
 
         return tell
 
-    def hold(self, held: bool) -> None:
-        """Read nothing from any client for now, or go on."""
-        self._held = held
-        for connection in tuple(self._connections):
-            connection.hold(held)
-
     # What the client tells.
 
     def tell(self, event: Event) -> None:
         """Show `event` to those whom it is for."""
         asked = _current()
-        request = asked.request if asked is not None and not asked.is_over else None
+        request = asked if asked is not None and not asked.is_over else None
         match event:
             case CommandOutput() | Contacts() | Bridged():
                 if request is not None:
@@ -217,19 +194,24 @@ class IrcFace(Factory):
                 for connection in tuple(self._connections):
                     connection.close("the program ends")
             case _:
-                self._publish(event, asked.request if asked is not None else None)
+                self._publish(event, asked)
 
     def _rename_member(self, client_id: str) -> None:
         """Show the member `client_id` of each room under the nickname of the key that they have."""
         for channel in self.channels:
             _, lines = self.channels.member(channel.name, client_id)
-            for connection in self._connections:
-                if connection.registered:
-                    connection.write_all(lines)
+            self._write_to_all(lines)
 
-    def _publish(self, event: Event, request: Request | None) -> None:
+    def _write_to_all(self, lines: Iterable[IrcLine]) -> None:
+        for connection in self._registered():
+            connection.write_all(lines)
+
+    def _registered(self) -> list[IrcConnection]:
+        return [one for one in self._connections if one.registered]
+
+    def _publish(self, event: Event, request: IrcAsked | None) -> None:
         """Show `event` to all clients; `request`: of which it comes, which may be over."""
-        registered = [one for one in self._connections if one.registered]
+        registered = self._registered()
         shown = self.events.of(event)
         for told in shown:
             for connection in registered:
@@ -244,7 +226,7 @@ class IrcFace(Factory):
             case Running():
                 self.client.context.publish(Notice(self._where()))
 
-    def _show(self, connection: IrcConnection, told: Told, request: Request | None) -> None:
+    def _show(self, connection: IrcConnection, told: Told, request: IrcAsked | None) -> None:
         if told.own and request is not None and request.connection is connection:
             if "echo-message" in connection.capabilities:
                 request.answer.tell(told.lines)
@@ -270,24 +252,13 @@ class IrcFace(Factory):
             channel = self.channels.get(room)
             if channel is not None:
                 # A channel that is new is shown whole, another with what has changed.
-                shown = lines if again else self.channels.names(channel)
-                for connection in self._connections:
-                    if connection.registered:
-                        connection.write_all(shown)
+                self._write_to_all(lines if again else self.channels.names(channel))
 
         Deferred.fromCoroutine(work())
 
     # What a connection tells.
 
-    def _made(self, connection: IrcConnection) -> None:
-        self._connections[connection] = None
-        if self._held:
-            connection.hold(True)
-
-    def _lost(self, connection: IrcConnection) -> None:
-        self._connections.pop(connection, None)
-
-    def _entered(self, connection: IrcConnection, asked: str) -> None:
+    def entered(self, connection: IrcConnection, asked: str) -> None:
         """Greet a client that has registered, and show it how everything stands."""
         own = self.people.own_id
         connection.write_all(greeting(asked, self.client.context.limits))
