@@ -84,8 +84,8 @@ NO_TWISTED = {
     "sinks sources state transfer transfers",
     "ui": "arguments checkup commands common_words completion topics file_view legible oneshot oneshot_files"
     " progress room_arguments room_commands room_view row values view",
-    "ui/irc": "answers capabilities channels commands events lines missed modes nicks numerics past people"
-    " texts welcome",
+    "ui/irc": "answers capabilities channels commands events lines modes nicks numerics past people"
+    " welcome",
     "ui/screen": "attention cells file_bars folding glyphs here history own_lines questions rows"
     " scrollback status styles tab tabs",
     "api": "asking asyncio commands connection errors events queue",

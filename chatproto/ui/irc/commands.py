@@ -17,10 +17,9 @@ from chatproto.ui.irc.channels import Channel
 from chatproto.ui.irc.connection import IrcConnection
 from chatproto.ui.irc.events import with_hints
 from chatproto.ui.irc.face import IrcFace, no_lines
-from chatproto.ui.irc.lines import CHAT, fail, reply
+from chatproto.ui.irc.lines import CHAT, fail, reply, typed_text
 from chatproto.ui.irc.modes import LETTERS, Change, barred, changes
 from chatproto.ui.irc.queries import END_OF_LISTS, QUERIES, channel_modes
-from chatproto.ui.irc.texts import typed_text
 from chatproto.ui.irc.welcome import MODES, TARGETS
 from chatproto.ui.values import Values
 from chatproto.wire.actions import ACTION

@@ -25,9 +25,10 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of
 from chatproto.ui.commands import ROWS
 from chatproto.ui.irc.channels import Channels
-from chatproto.ui.irc.lines import CHAT, CHAT_SOURCE, moment, said
+from chatproto.ui.irc.lines import CHAT, CHAT_SOURCE, said
 from chatproto.ui.irc.people import People
 from chatproto.ui.view import plain_lines
 from chatproto.wire.irc import IrcLine
@@ -117,15 +118,9 @@ class EventLines:
                 return self._sent(event)
 
     def _message(self, event: MessageReceived, peer: str = "") -> list[Told]:
-        own = self._people.own_id
-        at = event.said if event.said is not None else self._now()
-        tags = {"time": moment(at)}
-        if event.id is not None:
-            tags["msgid"] = _msgid(event.id, at, "r")
+        own, tags = self._people.own_id, self._tags(event, "r")
         if event.room is not None:
             nick, before = self._channels.member(event.room, event.from_)
-            if isinstance(event.id, int):
-                self._last[event.room] = max(event.id, self._last.get(event.room, 0))
             source = self._people.own_source if nick == own else self._people.source(nick)
             lines = said(source, "PRIVMSG", event.room, event.text, tags)
             return [*([Told(tuple(before))] if before else []), Told(lines, message=True)]
@@ -140,15 +135,18 @@ class EventLines:
         return [Told(lines, message=True)]
 
     def _sent(self, event: Sent) -> list[Told]:
-        at = event.said if event.said is not None else self._now()
-        tags = {"time": moment(at)}
-        if event.id is not None:
-            tags["msgid"] = _msgid(event.id, at, "r" if event.room is not None else "s")
-        if event.room is not None and isinstance(event.id, int):
-            self._last[event.room] = max(event.id, self._last.get(event.room, 0))
+        tags = self._tags(event, "r" if event.room is not None else "s")
         target = event.room or self._people.of_name(event.to or "?")
         lines = said(self._people.own_source, "PRIVMSG", target, event.text, tags)
         return [Told(lines, own=True, message=True)]
+
+    def _tags(self, event: MessageReceived | Sent, whose: str) -> dict[str, str]:
+        """Return when a message was said and what tells it from others; note its number in its room."""
+        at = event.said if event.said is not None else self._now()
+        if event.room is not None and isinstance(event.id, int):
+            self._last[event.room] = max(event.id, self._last.get(event.room, 0))
+        number = {} if event.id is None else {"msgid": _msgid(event.id, at, whose)}
+        return {"time": date_of(at), **number}
 
     def _session(self, event: SessionChanged) -> list[Told]:
         renamed = self._renamed(event)

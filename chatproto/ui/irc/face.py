@@ -30,8 +30,7 @@ from chatproto.ui.irc.channels import Channels
 from chatproto.ui.irc.connection import IrcConnection
 from chatproto.ui.irc.events import EventLines, Told
 from chatproto.ui.irc.lines import Batch
-from chatproto.ui.irc.missed import MissedMessages
-from chatproto.ui.irc.past import past, past_of_room
+from chatproto.ui.irc.past import MissedMessages, past, past_of_room
 from chatproto.ui.irc.people import People
 from chatproto.ui.irc.welcome import greeting
 from chatproto.ui.references import begin

@@ -1,11 +1,12 @@
-"""Choose what a client that has connected is shown of the past."""
+"""Choose what a client that has connected is shown of the past, and keep what no client has heard."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 from chatproto.client.app import Client
-from chatproto.client.events import MessageReceived
+from chatproto.client.events import MessageReceived, Sent
 from chatproto.client.targets import AwayContact, RoomTarget
 from chatproto.identity.recipient import KeyedPerson
 from chatproto.net.clock import Wall
@@ -20,6 +21,10 @@ LOOKED = 200
 """People in whose messages is looked, those who were given a nickname last."""
 DAYS = 2
 """Age of messages of people at most; those of rooms are as old as the log."""
+MOST = 1000
+"""Messages that are kept while no client is there; the oldest goes first."""
+CHARACTERS = 1024 * 1024
+"""Characters of all of them, or one message of any length."""
 
 
 def past_of_room(client: Client, room: str) -> tuple[MessageReceived, ...]:
@@ -44,3 +49,25 @@ def past(
     for _, nick, target in latest:
         lines = client.messages.last(target, LINES)
         yield nick, tuple(one for one in lines if one.said is None or one.said > oldest)
+
+
+class MissedMessages:
+    """Latest messages since `take`, at most `MOST` and `CHARACTERS`."""
+
+    def __init__(self) -> None:
+        self._kept: deque[MessageReceived | Sent] = deque()
+        self._size = 0
+
+    def add(self, event: MessageReceived | Sent) -> None:
+        """Keep `event`."""
+        self._kept.append(event)
+        self._size += len(event.text)
+        while len(self._kept) > MOST or (self._size > CHARACTERS and len(self._kept) > 1):
+            self._size -= len(self._kept.popleft().text)
+
+    def take(self) -> tuple[MessageReceived | Sent, ...]:
+        """Return what is kept, the oldest first, and keep none of it."""
+        kept = tuple(self._kept)
+        self._kept.clear()
+        self._size = 0
+        return kept

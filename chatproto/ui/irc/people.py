@@ -69,8 +69,7 @@ class People:
         """Return `nick` as the source of a line."""
         if nick == CHAT:
             return CHAT_SOURCE
-        given = self._nicks.owner(nick)
-        return f"{nick}!{given.user if given is not None else nick}@{FACE}"
+        return f"{nick}!{self.user(nick)}@{FACE}"
 
     def user(self, nick: str) -> str:
         """Return the id in the source of `nick`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import MessageReceived
-from chatproto.ui.irc.missed import CHARACTERS, MOST, MissedMessages
+from chatproto.ui.irc.past import CHARACTERS, MOST, MissedMessages
 
 
 class MissedTests(SynchronousTestCase):

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.ui.irc.lines import said
-from chatproto.ui.irc.texts import LEAST, texts_of, typed_text
+from chatproto.ui.irc.lines import LEAST, said, texts_of, typed_text
 from chatproto.wire.actions import ACTION, marked
 from chatproto.wire.irc import LINE_BYTES, IrcLine, read_line, write_line
 
