@@ -293,7 +293,7 @@ class Options(ProgramOptions):
             )
         self._servers()
         self._announced()
-        self._seconds("ping")
+        self["ping"] = self._ping(self["ping"])
         self["rate"] = self._rate(self["rate"])
         self.one_of("accept")
         self._folders()
@@ -454,15 +454,15 @@ class Options(ProgramOptions):
             raise WrongOption(f"--rate takes bytes a second, such as 500K or 2M, not {text!r}")
         return float(found[1]) * {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}[found[2].upper()]
 
-    def _seconds(self, name: str) -> None:
+    def _ping(self, text: str) -> float:
         try:
-            seconds = read_number(self[name])
+            seconds = read_number(text)
         except ValueError:
             seconds = 0.0
         if not SHORTEST_PING <= seconds <= 3600:
             wants = f"a number of seconds from {SHORTEST_PING} to 3600"
-            raise WrongOption(f"--{name} takes {wants}, not {self[name]!r}")
-        self[name] = seconds
+            raise WrongOption(f"--ping takes {wants}, not {text!r}")
+        return seconds
 
     def _time_format(self) -> None:
         text = self["time-format"]
@@ -475,6 +475,22 @@ class Options(ProgramOptions):
                 f"--time-format takes a format such as %H:%M, of at most {MOST_FORMAT} characters, "
                 f"not {text[:MOST_FORMAT]!r}"
             )
+
+
+class CommandOptions(Options):
+    """Options of a sub-command of chatclient, which has no interface of its own. `words`: what follows."""
+
+    command: ClassVar[str] = ""
+    words: ClassVar[str] = ""
+    interactive = False
+    hidden = frozenset(OF_INTERFACE)
+
+    @property
+    def program(self) -> str:
+        return f"chatclient {self.command}"
+
+    def getSynopsis(self) -> str:
+        return f"Usage: {self.program} [options] {self.words}".rstrip()
 
 
 def _is_nobodys(address: IPv4Address | IPv6Address) -> bool:

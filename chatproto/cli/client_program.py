@@ -19,9 +19,10 @@ from chatproto.cli.options import (
     cannot_start,
     descriptor,
 )
+from chatproto.cli.reactor_run import prepare_reactor
 from chatproto.cli.secret_line import SecretLine
 from chatproto.cli.servers import connect
-from chatproto.cli.signals import Interrupt, handle_signals_later
+from chatproto.cli.signals import Interrupt
 from chatproto.client.app import Client, Storage, build_client, no_server
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversations import ActiveTarget
@@ -35,8 +36,7 @@ from chatproto.client.settings import ClientSettings
 from chatproto.client.shared_port import shared_port
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.tls import Tls
-from chatproto.net.clock import use_monotonic_time, wall
-from chatproto.net.resolver import use_system_resolver
+from chatproto.net.clock import wall
 from chatproto.stdio.input import LineInput
 from chatproto.stdio.output import Output
 from chatproto.transfer.threads import Threads
@@ -187,9 +187,7 @@ def client_program(options: Options) -> IService:
     """The client as `options` want it, without the full interface (`chatproto.cli.screen_program`)."""
     from twisted.internet import reactor
 
-    use_monotonic_time(reactor)
-    handle_signals_later(reactor)
-    use_system_resolver(reactor)
+    prepare_reactor(reactor)
 
     if options["ui"] == "none":
         return _with_nothing(reactor, options)

@@ -11,14 +11,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twisted.python.usage import Options, UsageError
+from twisted.python.usage import Options
 
-from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
-from chatproto.cli.options import WrongOption, say_wrong, server_home
+from chatproto.cli.options import WrongOption, carried_out, server_home
 from chatproto.cli.redis_options import REDIS_PARAMETERS, SCHEMES, redis_url
 from chatproto.cli.take_over import SavedId, SavedRoom, SavedState, TakenOver
 from chatproto.stores.open import sqlite_path
-from chatproto.wire.errors import CannotStart, RemoteError, StoreTrouble
+from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 if TYPE_CHECKING:
@@ -81,21 +80,17 @@ class ConvertOptions(Options):
 
 def main(arguments: Sequence[str]) -> int:
     """Convert, and return the exit code; errors are one line."""
-    options = ConvertOptions()
-    try:
+
+    def work() -> None:
+        options = ConvertOptions()
         options.parseOptions(arguments)
         taken = convert(options["redis"], options["path"], options["limits"])
-    except UsageError as error:
-        say_wrong(f"{PROGRAM}: {error} ({PROGRAM} --help lists the options)")
-        return WRONG_OPTIONS
-    except (CannotStart, RemoteError) as error:
-        say_wrong(f"{PROGRAM}: {error}")
-        return COULD_NOT_START
-    print(
-        f"* taken into {options['redis']}: {taken.groups} ids, {taken.rooms} rooms;"
-        f" there already: {taken.known}"
-    )
-    return 0
+        print(
+            f"* taken into {options['redis']}: {taken.groups} ids, {taken.rooms} rooms;"
+            f" there already: {taken.known}"
+        )
+
+    return carried_out(PROGRAM, work)
 
 
 def convert(url: RedisUrl, path: Path | None, limits: ServerLimits) -> TakenOver:

@@ -17,7 +17,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import globalLogBeginner
 
 from chatproto.cli.asking import account_password
-from chatproto.cli.client_options import OF_INTERFACE, Options
+from chatproto.cli.client_options import CommandOptions
 from chatproto.cli.exit_codes import COULD_NOT_START
 from chatproto.cli.options import WrongOption, say_wrong
 from chatproto.client.diagnostics import FAIL, NOTE, OK, Finding, disk, exit_code
@@ -39,7 +39,7 @@ LATE = 60.0
 """Seconds after which it is over in any case."""
 
 
-class DoctorOptions(Options):
+class DoctorOptions(CommandOptions):
     """The client's options: what it would do is looked at, and nothing of it is done."""
 
     longdesc = (
@@ -48,16 +48,8 @@ class DoctorOptions(Options):
         "nothing, so your client can keep running. Exit code 0: no problem found, 3: a server refuses "
         "you or shows another key, 5: another problem."
     )
-    interactive = False
-    hidden = frozenset(OF_INTERFACE)
+    command = "doctor"
     optFlags = [["json", None, "Print every finding as one JSON object a line"]]
-
-    @property
-    def program(self) -> str:
-        return "chatclient doctor"
-
-    def getSynopsis(self) -> str:
-        return f"Usage: {self.program} [options]"
 
     def postOptions(self) -> None:
         """Check the options; open no file, because a running client may have it open."""

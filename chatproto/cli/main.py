@@ -99,7 +99,7 @@ def chatproto() -> None:
 def _complete(program: str) -> None:
     """End with a script for a shell, if that is what is asked for."""
     if sys.argv[1:2] == ["--completion"]:
-        from chatproto.cli.completion_command import main
+        from chatproto.cli.shell_completion import main
 
         with _help_may_fail():
             code = main(program, sys.argv[2:])

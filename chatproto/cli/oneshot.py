@@ -14,14 +14,12 @@ from typing import Any, ClassVar
 
 from twisted.logger import globalLogBeginner
 
-from chatproto.cli.client_options import OF_INTERFACE, Options
+from chatproto.cli.client_options import CommandOptions
 from chatproto.cli.collector import without_collector
 from chatproto.cli.exit_codes import COULD_NOT_START
 from chatproto.cli.options import RotatedLog, WrongOption, log_observer
-from chatproto.cli.signals import handle_signals_later
+from chatproto.cli.reactor_run import prepare_reactor
 from chatproto.identity.pins import KEY
-from chatproto.net.clock import use_monotonic_time
-from chatproto.net.resolver import use_system_resolver
 from chatproto.ui.oneshot import SendText, Work
 from chatproto.ui.oneshot_files import ListRegistered, Receive, SendFiles
 from chatproto.wire.errors import CannotStart
@@ -31,33 +29,24 @@ from chatproto.wire.limits import DEFAULTS
 NOT_TEXT = "the text is not valid UTF-8: chatclient send-file sends any bytes"
 MISSING = "the peer is missing: give an id or a key"
 COUNT = re.compile(r"[0-9]{1,9}")
-TEXT_WAIT, ANSWER_WAIT = 75.0, 30.0
-"""Seconds for a text, somebody's answer to our call included, and for a server's answer."""
+TEXT_WAIT = 75.0
+"""Seconds for a text, somebody's answer to our call included."""
+SERVER_WAIT = 30.0
+"""Seconds for a server's answer."""
 
 
-class OneShotOptions(Options):
+class OneShotOptions(CommandOptions):
     """The client's options and what a script needs besides; they may stand anywhere in the line.
 
     `work` is what was asked for; `--timeout` is None for none.
     """
 
-    command: ClassVar[str] = ""
-    words: ClassVar[str] = ""
     wait: ClassVar[float | None] = None
-    interactive = False
-    hidden = frozenset(OF_INTERFACE)
 
     optParameters = [["timeout", None, None, "End after this many seconds in any case"]]
     optFlags = [["json", None, "Print every event as one JSON object a line"]]
 
     work: Work
-
-    @property
-    def program(self) -> str:
-        return f"chatclient {self.command}"
-
-    def getSynopsis(self) -> str:
-        return f"Usage: {self.program} [options] {self.words}"
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         super().parseOptions(self._in_order(list(options or ())))
@@ -218,7 +207,7 @@ class ReceiveOptions(OneShotOptions):
 class InfoOptions(OneShotOptions):
     """List registered clients: `chatclient info`."""
 
-    command, words, wait = "info", "[PREFIX]", ANSWER_WAIT
+    command, words, wait = "info", "[PREFIX]", SERVER_WAIT
     longdesc = (
         "List registered clients, one id and address a line. With PREFIX: ids that begin with it."
     )
@@ -247,9 +236,7 @@ def main(arguments: Sequence[str]) -> int:
     options.parseOptions(arguments[1:])
     from twisted.internet import reactor
 
-    use_monotonic_time(reactor)
-    handle_signals_later(reactor)
-    use_system_resolver(reactor)
+    prepare_reactor(reactor)
 
     with without_collector():
         from chatproto.cli.oneshot_runner import OneShotRunner

@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,8 +20,9 @@ from chatproto.cli.client_options import Options
 from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
 from chatproto.cli.options import descriptor
 from chatproto.client.app import END_WAIT
-from chatproto.client.events import Event
+from chatproto.client.events import Exited
 from chatproto.net.clock import wall
+from chatproto.net.timers import Timers
 from chatproto.stdio.output import Output
 from chatproto.ui.control import NAME
 from chatproto.ui.oneshot import DONE, NOT_DONE, REFUSED, Over, Said, Step, Work
@@ -63,9 +63,8 @@ class OneShotRunner:
             descriptor(sys.__stdout__, os.O_WRONLY),
             dropped_line=lambda count: json.dumps(json_object(dropped(count), wall())),
         )
-        self._late: IDelayedCall | None = None
-        self._again: IDelayedCall | None = None
-        self._looking: IDelayedCall | None = None  # for progress
+        self._timers = Timers(reactor)
+        self._looks = False  # for progress
         self._doing = ""
 
     def run(self) -> int:
@@ -74,10 +73,10 @@ class OneShotRunner:
         timeout = self._options["timeout"]
         if timeout is not None:
             why = f"not done within {timeout:g} s"
-            self._late = self._reactor.callLater(timeout, self._stop, why)
+            self._timers.after("late", timeout, lambda: self._stop(why))
         self._reactor.callWhenRunning(self._find)
         if self._work.calls and not self._json:
-            self._reactor.callLater(PROGRESS_AFTER, self._look)
+            self._timers.after("look", PROGRESS_AFTER, self._look)
         self._reactor.addSystemEventTrigger("before", "shutdown", self._shut_down)
         self._reactor.run()
         assert self._code is not None
@@ -187,7 +186,7 @@ class OneShotRunner:
             return
         if self._shows and said["event"] == "file" and self._work.concerns(said):
             self._show(said)
-        if self._looking is not None and (said["event"], said.get("command")) == ("answer", "who"):
+        if self._looks and (said["event"], said.get("command")) == ("answer", "who"):
             self._tell_progress(said)
         self._do(self._work.heard(said))
 
@@ -206,17 +205,13 @@ class OneShotRunner:
         if step.over is not None:
             self._end(step.over)
         elif step.wait is not None:
-            self._again = self._reactor.callLater(step.wait, self._go_on)
-
-    def _go_on(self) -> None:
-        if self._code is None:
-            self._do(self._work.again())
+            self._timers.after("again", step.wait, lambda: self._do(self._work.again()))
 
     def _look(self) -> None:
         """Ask for the state of the call from time to time, to report it."""
-        if self._code is None:
-            self._looking = self._reactor.callLater(PROGRESS_AGAIN, self._look)
-            self._command({"do": "who"})
+        self._looks = True
+        self._timers.after("look", PROGRESS_AGAIN, self._look)
+        self._command({"do": "who"})
 
     def _tell_progress(self, event: Said) -> None:
         doing = self._work.doing(event)
@@ -274,14 +269,11 @@ class OneShotRunner:
         if self._code is not None:
             return
         self._code = how.code
-        for timer in (self._late, self._again, self._looking):
-            if timer is not None and timer.active():
-                timer.cancel()
+        self._timers.stop()
         if how.sentence:
             self._say(how.sentence)
         if self._json:
-            told = {"event": "exit", "time": _now(), "code": how.code}
-            self._screen.write_line(json.dumps(told))
+            self._screen.write_line(json.dumps(json_object(Exited(how.code), wall())))
         # What was told last has not been answered to the other side before this turn is over.
         self._reactor.callLater(0, self._close)
 
@@ -323,7 +315,3 @@ class OneShotRunner:
         """End because of a mistake of ours."""
         log.failure("a one-shot command", failure)
         self._end(Over(NOT_DONE, "internal error, the log has details"))
-
-
-def _now() -> str:
-    return str(json_object(Event(), wall())["time"])

@@ -25,7 +25,7 @@ from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
 from chatproto.net.paths import local_path
 from chatproto.net.private_files import check_file, make_private
 from chatproto.server.blur import blur_event
-from chatproto.wire.errors import CannotStart
+from chatproto.wire.errors import CannotStart, RemoteError
 
 LOG_BYTES = 1024 * 1024
 LOG_FILES = 4  # old ones beside the current one
@@ -110,6 +110,19 @@ def _wrapped(line: str, columns: int) -> str:
     return textwrap.fill(line, columns, break_long_words=False, break_on_hyphens=False)
 
 
+def carried_out(program: str, work: Callable[[], None]) -> int:
+    """Do the `work` of a sub-command of chatserver; return its exit code, after one line about an error."""
+    try:
+        work()
+    except UsageError as error:
+        say_wrong(f"{program}: {error} ({program} --help lists the options)")
+        return WRONG_OPTIONS
+    except (CannotStart, RemoteError) as error:
+        say_wrong(f"{program}: {error}")
+        return COULD_NOT_START
+    return 0
+
+
 def local_option(name: str, text: str) -> Path:
     """`text`, the value of the option `name`, as a path. Raises WrongOption."""
     try:
@@ -177,11 +190,6 @@ class RotatedLog:
     path: ClassVar[Path | None] = None
 
     @classmethod
-    def observer(cls) -> FileLogObserver:
-        """Make an observer that writes to the log file. Raises OSError."""
-        return FileLogObserver(cast(TextIO, cls.open()), formatEventAsClassicLogText)
-
-    @classmethod
     def open(cls) -> FollowedLog:
         """Open the log file, privately. Raises OSError."""
         assert cls.path is not None
@@ -206,8 +214,8 @@ def blur_log(publisher: LogPublisher = globalLogPublisher) -> None:
 
 
 def log_observer() -> FileLogObserver:
-    """Make the observer that `twistd --logger` uses."""
-    return RotatedLog.observer()
+    """Make the observer that `twistd --logger` uses; it writes to the log file. Raises OSError."""
+    return FileLogObserver(cast(TextIO, RotatedLog.open()), formatEventAsClassicLogText)
 
 
 class ProgramOptions(Options):
@@ -309,7 +317,7 @@ class ProgramOptions(Options):
         if "logFile" in parent:  # twist
             if parent["logFile"] is sys.stdout:
                 self._try_log()
-                parent["fileLogObserverFactory"] = lambda _: RotatedLog.observer()
+                parent["fileLogObserverFactory"] = lambda _: log_observer()
             return
         if parent["pidfile"] == DEFAULT_PIDFILE and not _names_pidfile(sys.argv):
             parent["pidfile"] = ""  # a second program in this folder is welcome

@@ -13,8 +13,7 @@ from twisted.python.usage import Options, UsageError
 from chatproto.accounts.files import AccountTrouble, alone, write
 from chatproto.accounts.passwords import Passwords, hashed, load
 from chatproto.cli.asking import piped_password, typed_password
-from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
-from chatproto.cli.options import WrongOption, local_option, say_wrong
+from chatproto.cli.options import WrongOption, carried_out, local_option
 from chatproto.cli.redis_options import (
     REDIS_PARAMETERS,
     SCHEMES,
@@ -22,7 +21,7 @@ from chatproto.cli.redis_options import (
     refuse_redis_options,
 )
 from chatproto.wire.bcp2_common import USER
-from chatproto.wire.errors import CannotStart, StoreTrouble
+from chatproto.wire.errors import CannotStart
 from chatproto.wire.fields import fold
 
 if TYPE_CHECKING:
@@ -96,19 +95,11 @@ class PasswdOptions(Options):
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code; what is wrong is one line."""
-    try:
-        passwd(arguments)
-    except UsageError as error:
-        say_wrong(f"{PROGRAM}: {error} ({PROGRAM} --help lists the options)")
-        return WRONG_OPTIONS
-    except CannotStart as error:
-        say_wrong(f"{PROGRAM}: {error}")
-        return COULD_NOT_START
-    return 0
+    return carried_out(PROGRAM, lambda: passwd(arguments))
 
 
 def passwd(arguments: Sequence[str]) -> None:
-    """Do what `arguments` ask for, and say what was done. Raises UsageError or CannotStart."""
+    """Do what `arguments` ask for, and say what was done. Raises UsageError, CannotStart or StoreTrouble."""
     options = PasswdOptions()
     options.parseOptions(arguments)
     action, user = options["action"], options["user"]
@@ -122,7 +113,7 @@ def passwd(arguments: Sequence[str]) -> None:
             _remove(path, user)
         else:
             _add(path, user)
-    except (AccountTrouble, StoreTrouble) as trouble:
+    except AccountTrouble as trouble:
         raise CannotStart(str(trouble)) from None
 
 

@@ -1,4 +1,4 @@
-"""Run the reactor for one piece of work, in commands that end when it is done."""
+"""Make the reactor ready for a program, or run it for one piece of work."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from chatproto.cli.signals import handle_signals_later
+from chatproto.net.clock import use_monotonic_time
 from chatproto.net.resolver import use_system_resolver
 
 T = TypeVar("T")
+
+
+def prepare_reactor(reactor: Any) -> None:
+    """Give `reactor` a clock that never jumps; have it handle signals later, and look names up itself."""
+    use_monotonic_time(reactor)
+    handle_signals_later(reactor)
+    use_system_resolver(reactor)
 
 
 def run_reactor(work: Callable[[Any], Coroutine[Deferred[Any], Any, T]]) -> T:

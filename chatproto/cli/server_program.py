@@ -21,17 +21,17 @@ from twisted.python.failure import Failure
 
 from chatproto.cli.notify import notifier
 from chatproto.cli.options import cannot_start, descriptor
+from chatproto.cli.reactor_run import prepare_reactor
 from chatproto.cli.server_options import ServerOptions
-from chatproto.cli.signals import HangUp, Interrupt, end, handle_signals_later, has_terminal
+from chatproto.cli.signals import HangUp, Interrupt, end, has_terminal
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.introducing import no_tickets
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.tls import Tls
 from chatproto.net.addresses import address_to_share, is_loopback, source_address
 from chatproto.net.bounded_stop import BoundedServices
-from chatproto.net.clock import Times, use_monotonic_time, wall
+from chatproto.net.clock import Times, wall
 from chatproto.net.fast_tcp import use_fast_turns
-from chatproto.net.resolver import use_system_resolver
 from chatproto.net.socket_errors import listen_trouble
 from chatproto.relay.protocol import Relays
 from chatproto.relay.tickets import new_ticket
@@ -271,15 +271,14 @@ class ChatServerProgram(BoundedServices):
         HangUp(self._reactor, None if has_terminal() else self._reload).setServiceParent(self)
         Interrupt(self._reactor, self.stop).setServiceParent(self)
         Flusher(self._reactor, store.write_behind).setServiceParent(self)
-        self._lobby: LobbyMembers | None = None
         self._lobby_port: LobbyPort | None = None
         lobbies: list[tuple[PortService, LobbyPort]] = []
         if options["lobby"] is not None:
             hall = self._hall
-            self._lobby = LobbyMembers(limits, self._is_taken, hall.others, hall.may_speak)
+            lobby = LobbyMembers(limits, self._is_taken, hall.others, hall.may_speak)
             self._lobby_port = LobbyPort(
                 self._reactor,
-                self._lobby,
+                lobby,
                 limits,
                 self._admit_plain,
                 self._server.factory.leave,
@@ -288,11 +287,11 @@ class ChatServerProgram(BoundedServices):
             )
             delivery.plain = self._lobby_port
             close = partial(self._lobby_port.close_all, "the server is stopping")
-            lobby = PortService(
+            port = PortService(
                 self._reactor, options["lobby"], self._lobby_port, "lobby", say, close
             )
-            lobby.setServiceParent(self)
-            lobbies.append((lobby, self._lobby_port))
+            port.setServiceParent(self)
+            lobbies.append((port, self._lobby_port))
         self._draining = Draining(self._reactor, self._server, lobbies, self.stop)
         self._draining.setServiceParent(self)
         if options["metrics"] is not None:
@@ -381,7 +380,7 @@ class ChatServerProgram(BoundedServices):
             options["lobby"] is not None,
             relay.tickets.issue if relay is not None else no_tickets,
             say,
-            self._unfit,
+            self._cannot_start,
             self._tally.spent if options["metrics"] is not None else None,
         )
         self._server.share(sharing.directory)
@@ -404,10 +403,6 @@ class ChatServerProgram(BoundedServices):
         if not there:
             self._write(f"* {sharing.trouble}, clients are told to reconnect later")
         self._hand_out()
-
-    def _unfit(self, sentence: str) -> None:
-        """Refuse to start: this server may not join those that share the log."""
-        self._cannot_start(sentence)
 
     def _cannot_start(self, sentence: str, *, starting: bool = False) -> NoReturn:
         """End with exit code 2; the log names the reason too, since a daemon has no other place.
@@ -487,11 +482,8 @@ def server_program(options: ServerOptions) -> IService:
     """The server as `options` want it."""
     from twisted.internet import reactor
 
-    use_monotonic_time(reactor)
-    handle_signals_later(reactor)
+    prepare_reactor(reactor)
     use_fast_turns(reactor)
-    use_system_resolver(reactor)
-
     return ChatServerProgram(reactor, options)
 
 

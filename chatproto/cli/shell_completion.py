@@ -11,18 +11,24 @@ import json
 import os
 import shlex
 import socket
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 from twisted.python.usage import Options
 
 from chatproto.cli.argument_parser import Parser
+from chatproto.cli.exit_codes import WRONG_OPTIONS
+from chatproto.ui.control import NAME
 from chatproto.wire.fields import ID
 from chatproto.wire.values import value_class
 
 SHELLS = ("bash", "zsh", "fish")
+NAMES = "names"
+"""Asked for by the scripts: the ids that a running client lists."""
 ASKED_FOR = 1.0
 """Seconds for the answer of the running client: a person waits for it."""
 MOST_READ = 1 << 20
@@ -239,3 +245,40 @@ def home_in(words: Sequence[str], usual_id: str, homes: Path) -> Path:
             given[name] = value if equals else after
     named = os.path.expanduser(given["--home"])  # noqa: PTH111 (never fails, as Path's does)
     return Path(named) if named else homes / (given["--id"] or usual_id)
+
+
+def main(program: str, words: Sequence[str]) -> int:
+    """Print a script, or names, one a line; the exit code is 1 for another word."""
+    if words[:1] == [NAMES]:
+        from chatproto.cli.client_options import login_id
+
+        homes = Path(platformdirs.user_data_dir("chatproto"))
+        home = home_in(words[1:], login_id(), homes)
+        print("\n".join(names_at(home / NAME)))
+        return 0
+    if len(words) != 1 or words[0] not in SHELLS:
+        known = ", ".join(SHELLS)
+        sys.stderr.write(f"{program}: --completion takes one of {known}\n")
+        return WRONG_OPTIONS
+    sys.stdout.write(script(program, words[0], _commands(program)))
+    return 0
+
+
+def _commands(program: str) -> Words:
+    if program == "chatserver":
+        from chatproto.cli import backup, convert, ctl, passwd, server_options
+
+        return {
+            "": options_of(server_options.ServerOptions()),
+            "backup": arguments_of(backup.make_parser()),
+            "convert": options_of(convert.ConvertOptions()),
+            "ctl": arguments_of(ctl.make_parser()),
+            "passwd": options_of(passwd.PasswdOptions()),
+        }
+    from chatproto.cli import client_options, doctor, oneshot
+
+    return {
+        "": options_of(client_options.Options()),
+        **{name: options_of(make()) for name, make in oneshot.COMMANDS.items()},
+        "doctor": options_of(doctor.DoctorOptions()),
+    }

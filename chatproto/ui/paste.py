@@ -13,8 +13,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
+from chatproto.net.timers import Timers
 from chatproto.wire.limits import CLIENT_DEFAULTS
 
 MOST_LINES = 400
@@ -37,23 +38,16 @@ class Pause(ABC):
     def __init__(
         self, clock: IReactorTime, say: Callable[[str], None], more: Callable[[], bool]
     ) -> None:
-        self._clock = clock
         self._say = say
         self._more = more
-        self._timer: IDelayedCall | None = None
+        self._timers = Timers(clock)
 
     @abstractmethod
     def _over(self) -> None:
         """Handle the end of the paste."""
 
     def _wait(self) -> None:
-        self._stop()
-        self._timer = self._clock.callLater(CLIENT_DEFAULTS.paste_gap, self._paused)
-
-    def _stop(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+        self._timers.after("pause", CLIENT_DEFAULTS.paste_gap, self._paused)
 
     def _paused(self) -> None:
         if self._more():
@@ -94,7 +88,7 @@ class Paste(Pause):
 
     def end(self) -> None:
         """Send the collected lines as one message."""
-        self._stop()
+        self._timers.stop()
         lines, self._lines, self._size = self._lines, [], 0
         text = "\n".join(lines).rstrip("\n")
         if text.strip():
@@ -149,7 +143,7 @@ class PasteGuard(Pause):
 
     def end(self) -> None:
         """Drop the held lines at the end of input, and say so."""
-        self._stop()
+        self._timers.stop()
         lines = len(self._held) + len(self._since)
         if lines:
             self._notify(f"not sent: {_pasted(lines)}")
@@ -181,9 +175,9 @@ class PasteGuard(Pause):
             self._held += since
             self._asked = True
             self._notify(_question(self._held))
-            self._timer = self._clock.callLater(ANSWER_WAIT, self._unanswered)
+            self._timers.after("pause", ANSWER_WAIT, self._unanswered)
         elif self._asked:
-            self._timer = self._clock.callLater(ANSWER_WAIT, self._unanswered)
+            self._timers.after("pause", ANSWER_WAIT, self._unanswered)
 
     def _unanswered(self) -> None:
         lines = len(self._held)

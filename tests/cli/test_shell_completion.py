@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatproto.cli import completion_command
+from chatproto.cli import shell_completion
 from chatproto.cli.client_options import Options
 from chatproto.cli.shell_completion import SHELLS, home_in, names_at, options_of, script
 
@@ -26,9 +26,9 @@ BIN = Path(sys.executable).parent
 def test_each_option_of_a_program_is_in_its_script(
     program: str, shell: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert completion_command.main(program, [shell]) == 0
+    assert shell_completion.main(program, [shell]) == 0
     printed = capsys.readouterr().out
-    options = completion_command._commands(program)[""]
+    options = shell_completion._commands(program)[""]
     for name in options:
         assert f"-l {name} " in printed if shell == "fish" else f"--{name}" in printed
     assert {"home", "limits"} <= set(options) or program == "chatclient"
@@ -36,7 +36,7 @@ def test_each_option_of_a_program_is_in_its_script(
 
 def test_another_word_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for words in ([], ["tcsh"], ["bash", "zsh"]):
-        assert completion_command.main("chatclient", words) == 1
+        assert shell_completion.main("chatclient", words) == 1
         assert "--completion takes one of bash, zsh, fish" in capsys.readouterr().err
 
 
@@ -62,7 +62,7 @@ def test_another_word_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_bash_completes(words: str, wanted: str) -> None:
     program = words.split(" ")[0]
-    made = script(program, "bash", completion_command._commands(program))
+    made = script(program, "bash", shell_completion._commands(program))
     typed = words.split()
     asked = (
         f'COMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; _{program}; echo "${{COMPREPLY[@]}}"'
@@ -78,7 +78,7 @@ def test_the_shell_can_read_its_script(shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} here")
     for program in ("chatclient", "chatserver"):
-        made = script(program, shell, completion_command._commands(program))
+        made = script(program, shell, shell_completion._commands(program))
         read = subprocess.run([shell, "-n"], input=made, capture_output=True, text=True, timeout=60)
         assert (read.returncode, read.stderr) == (0, "")
 

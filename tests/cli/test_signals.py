@@ -77,7 +77,11 @@ class SignalTests(SynchronousTestCase):
         programs = [*folder.glob("*_program.py"), folder / "oneshot.py"]
         self.assertGreater(len(programs), 3)
         for program in programs:
-            self.assertIn("    handle_signals_later(reactor", program.read_text(), program.name)
+            self.assertRegex(
+                program.read_text(),
+                r"    (handle_signals_later|prepare_reactor)\(reactor",
+                program.name,
+            )
 
     def setUp(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

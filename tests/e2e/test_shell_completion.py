@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatproto.cli import completion_command
+from chatproto.cli import shell_completion
 from chatproto.cli.shell_completion import script
 from tests.e2e.harness import Stage
 from tests.e2e.screens import ScreenProgram
@@ -41,7 +41,7 @@ def test_ids_values_and_folders_are_completed(stage: Stage) -> None:
     begin, name = f"chatclient send --home {person.home} ", f"{person.home.name}/"
     for shell, (command, needs) in SHELLS.items():
         place = stage.place(shell)
-        made = script("chatclient", shell, completion_command._commands("chatclient"))
+        made = script("chatclient", shell, shell_completion._commands("chatclient"))
         (place / "script").write_text(made)
         screen = ScreenProgram(place, command, 120, 24, environment)
         try:

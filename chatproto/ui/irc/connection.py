@@ -6,11 +6,11 @@ import hmac
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from chatproto.client.conversations import ActiveTarget
 from chatproto.net.bounded_output import BoundedOutput
+from chatproto.net.timers import Timers
 from chatproto.ui.held_connections import HeldConnection
 from chatproto.ui.irc import numerics
 from chatproto.ui.irc.answers import Answer
@@ -46,7 +46,7 @@ class IrcConnection(HeldConnection):
         self._user = False
         self._under_way = 0
         self._batches = 0
-        self._timeout: IDelayedCall | None = None
+        self._timers = Timers(face.client.context.clock)
 
     # What it is told.
 
@@ -118,7 +118,7 @@ class IrcConnection(HeldConnection):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._timeout = self._face.client.context.clock.callLater(IRC_WAIT, self._too_late)
+        self._timers.after("register", IRC_WAIT, self._too_late)
         self._face.made(self)
 
     def lineReceived(self, line: bytes) -> None:
@@ -138,7 +138,7 @@ class IrcConnection(HeldConnection):
             self._register(read)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        self._stop_timeout()
+        self._timers.stop()
         self._face.lost(self)
 
     def _complain(self, wrong: BadIrcLine) -> None:
@@ -179,19 +179,13 @@ class IrcConnection(HeldConnection):
             self.write(reply(self._nick, numerics.WRONG_PASSWORD, "Password incorrect"))
             self.close("the password is wrong or missing")
             return
-        self._stop_timeout()
+        self._timers.stop()
         self.registered = True
         asked, self._nick = self._nick, self._face.people.own_id
         self._face.entered(self, asked)
 
     def _too_late(self) -> None:
-        self._timeout = None
         self.close(f"no registration within {IRC_WAIT:g} s")
-
-    def _stop_timeout(self) -> None:
-        if self._timeout is not None and self._timeout.active():
-            self._timeout.cancel()
-        self._timeout = None
 
 
 def _with_time(line: IrcLine) -> IrcLine:
