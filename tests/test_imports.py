@@ -88,7 +88,7 @@ NO_TWISTED = {
     " welcome",
     "ui/screen": "attention cells file_bars folding glyphs here history own_lines questions rows"
     " scrollback status styles tab tabs",
-    "api": "asking asyncio commands connection errors events queue",
+    "api": "asking asyncio commands connection errors events",
     "client": "events diagnostics address_book settings",
 }
 """What only decides; `*` is the whole room."""

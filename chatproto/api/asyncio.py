@@ -11,10 +11,9 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
-from typing import Self
 
 from chatproto.api.asking import WAIT, Fields, Form, Outcome, Result
-from chatproto.api.connection import ATTACH_WAIT, LONGEST, Connection, Listening, control_socket
+from chatproto.api.connection import ATTACH_WAIT, LONGEST, Connection, control_socket
 from chatproto.api.errors import closed, no_client, not_json, too_late, too_long
 
 
@@ -38,27 +37,8 @@ async def attach(
     except OSError as error:
         raise no_client(path.parent, error) from None
     client = Client(reader, writer, longest)
-    try:
-        await client.ask({"do": "id"}, client.learn_id, wait)
-    except BaseException:  # cancelled as well: nobody else can close it
-        await client.close()
-        raise
+    await client.learn_id(wait)
     return client
-
-
-class _Listening(Listening):
-    """Events for one loop of asyncio."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._changed = asyncio.Event()
-
-    def wake(self) -> None:
-        self._changed.set()
-
-    async def wait(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
 
 
 class Client(Connection):
@@ -72,12 +52,6 @@ class Client(Connection):
         self._writer = writer
         self._longest = longest
         self._reading = asyncio.get_running_loop().create_task(self._read())
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """End the connection, and whatever is asked. The client itself goes on."""
@@ -113,8 +87,9 @@ class Client(Connection):
     async def settled(self) -> None:
         """Do nothing."""
 
-    def new_listening(self) -> Listening:
-        return _Listening()
+    def waiter(self) -> tuple[asyncio.Future[None], Callable[[], object]]:
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        return waiting, lambda: None if waiting.done() else waiting.set_result(None)
 
     def write(self, line: str) -> None:
         self._writer.write(line.encode("ascii") + b"\n")

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable
+from abc import abstractmethod
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from platformdirs import user_data_path
 
 from chatproto.api.asking import Fields, Form, Outcome, refusal
 from chatproto.api.commands import Commands
 from chatproto.api.errors import Refused, too_long, too_many, too_old
-from chatproto.api.events import Event, Message, parse
-from chatproto.api.queue import EventQueue
+from chatproto.api.events import Event, Lagged, Message, parse
 from chatproto.wire.limits import CLIENT_DEFAULTS
 
 ATTACH_WAIT = 10.0
@@ -28,6 +28,8 @@ LONGEST = 16 * 1024 * 1024
 """Bytes of one event: a list of many clients is long."""
 MOST_OPEN = 1000
 """Requests that are not over."""
+MOST_WAITING = 1000
+"""Events that a program has not read yet; the oldest make room for new ones."""
 ANSWERS = ("answer", "contacts", "error", "done")
 """Events that only the request sees of which they come."""
 Over = Callable[[Outcome, BaseException | None], object]
@@ -73,30 +75,60 @@ class Request:
             over(self._outcome, error)
 
 
-class Listening(ABC):
+class EventQueue:
+    """Keep the newest `most` events, and the number of those that were dropped.
+
+    Pure. A program that reads too slowly misses events and learns how many; nobody waits for it.
+    """
+
+    def __init__(self, most: int = MOST_WAITING) -> None:
+        self._most = most
+        self._waiting: deque[Event] = deque()
+        self._lost = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting) + bool(self._lost)
+
+    def put(self, event: Event) -> None:
+        """Add `event`, and drop the oldest one if there are too many."""
+        if len(self._waiting) >= self._most:
+            self._waiting.popleft()
+            self._lost += 1
+        self._waiting.append(event)
+
+    def take(self) -> Event | None:
+        """Remove and return the next event; None if none waits.
+
+        `Lagged` comes before the first event that follows those that were dropped.
+        """
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            return Lagged(lost)
+        return self._waiting.popleft() if self._waiting else None
+
+
+Waiter = Callable[[], tuple[Awaitable[None], Callable[[], object]]]
+"""Makes what a loop waits for, and what ends that wait, as often as it is called."""
+
+
+class Listening:
     """Events for one loop over them."""
 
-    def __init__(self) -> None:
+    def __init__(self, waiter: Waiter) -> None:
+        self._waiter = waiter
+        self._wake: Callable[[], object] = lambda: None
         self._queue = EventQueue()
         self._ended = False
-
-    @abstractmethod
-    def wake(self) -> None:
-        """Let the loop look again, if it waits."""
-
-    @abstractmethod
-    async def wait(self) -> None:
-        """Return after the next `wake`."""
 
     def put(self, event: Event) -> None:
         """Add an event."""
         self._queue.put(event)
-        self.wake()
+        self._wake()
 
     def end(self) -> None:
         """Add no more; those that are in the queue are still yielded."""
         self._ended = True
-        self.wake()
+        self._wake()
 
     async def next(self) -> Event | None:
         """Return the next event; None when the client is gone."""
@@ -104,7 +136,8 @@ class Listening(ABC):
             event = self._queue.take()
             if event is not None or self._ended:
                 return event
-            await self.wait()
+            waiting, self._wake = self._waiter()
+            await waiting
 
 
 class Connection(Commands):
@@ -120,12 +153,22 @@ class Connection(Commands):
         self._gone: Refused | None = None
         self._references = 0
         self._open: dict[int, Request] = {}
-        self._early: Listening | None = self.new_listening()
+        self._early: Listening | None = Listening(self.waiter)
         self._listening = {self._early}
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
     @abstractmethod
-    def new_listening(self) -> Listening:
-        """Make the queue of one loop."""
+    def close(self) -> Awaitable[None]:
+        """End the connection, and whatever is asked."""
+
+    @abstractmethod
+    def waiter(self) -> tuple[Awaitable[None], Callable[[], object]]:
+        """Return what a coroutine waits for, and what ends that wait."""
 
     @abstractmethod
     def write(self, line: str) -> None:
@@ -136,9 +179,13 @@ class Connection(Commands):
         """The id of the client."""
         return self._id
 
-    def learn_id(self, outcome: Outcome) -> None:
-        """Read the id of the client, of what came of the command `id`."""
-        id = outcome.field("answer", "id")
+    async def learn_id(self, wait: float | None) -> None:
+        """Ask a client that runs already for its id; close the connection if that cannot be had."""
+        try:
+            id = await self.ask({"do": "id"}, lambda outcome: outcome.field("answer", "id"), wait)
+        except BaseException:  # cancelled as well: nobody else can close it
+            await self.close()
+            raise
         self._id = id if isinstance(id, str) else ""
 
     @property
@@ -154,7 +201,7 @@ class Connection(Commands):
         """
         listening, self._early = self._early, None
         if listening is None:
-            listening = self.new_listening()
+            listening = Listening(self.waiter)
             if self._gone is None:
                 self._listening.add(listening)
             else:

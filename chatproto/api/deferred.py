@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from chatproto.api.asking import WAIT, Fields, Form, Outcome, Result
-from chatproto.api.connection import Connection, Listening
+from chatproto.api.connection import Connection
 from chatproto.api.errors import Refused, too_late
 
 
@@ -47,8 +47,9 @@ class DeferredConnection(Connection):
     def settled(self) -> Deferred[None]:
         return succeed(None)
 
-    def new_listening(self) -> Listening:
-        return _Listening()
+    def waiter(self) -> tuple[Deferred[None], Callable[[], object]]:
+        waiting: Deferred[None] = Deferred()
+        return waiting, lambda: None if waiting.called else waiting.callback(None)
 
     def limited(self, result: Deferred[Result], wait: float | None) -> Deferred[Result]:
         """Have `result` fail after `wait` seconds."""
@@ -57,20 +58,3 @@ class DeferredConnection(Connection):
             raise too_late(seconds)
 
         return result if wait is None else result.addTimeout(wait, self._reactor, late)
-
-
-class _Listening(Listening):
-    """Events for one loop of a coroutine of Twisted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiting: Deferred[None] | None = None
-
-    def wake(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None and not waiting.called:
-            waiting.callback(None)
-
-    async def wait(self) -> None:
-        self._waiting = Deferred()
-        await self._waiting

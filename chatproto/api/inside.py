@@ -40,9 +40,6 @@ class InsideClient(DeferredConnection):
         await self.start()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
     def start(self, wait: float | None = WAIT) -> Deferred[None]:
         """Begin; over when the server knows this client, or is said to be out of reach.
 

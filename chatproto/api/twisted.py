@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
@@ -73,11 +73,7 @@ async def _attached(reactor: Any, path: Path, wait: float | None) -> AttachedCli
         await connectProtocol(UNIXClientEndpoint(reactor, str(path)), client.line)
     except ConnectError as error:
         raise no_client(path.parent, error) from None
-    try:
-        await client.ask({"do": "id"}, client.learn_id, wait)
-    except BaseException:  # cancelled as well: nobody else can close it
-        await client.close()
-        raise
+    await client.learn_id(wait)
     return client
 
 
@@ -87,12 +83,6 @@ class AttachedClient(DeferredConnection):
     def __init__(self, reactor: Any) -> None:
         super().__init__(reactor)
         self.line = _ControlLine(self)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     def close(self) -> Deferred[None]:
         """End the connection, and whatever is asked. The client itself goes on."""

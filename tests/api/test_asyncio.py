@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from chatproto.api import asyncio as api
 from chatproto.api.asking import Fields, Sending
 from chatproto.api.commands import Contact
+from chatproto.api.connection import MOST_WAITING
 from chatproto.api.errors import Refused
 from chatproto.api.events import Bye, Event, FileChanged, Lagged, Message
-from chatproto.api.queue import MOST
 from chatproto.wire.limits import CLIENT_DEFAULTS
 from tests.fresh_python import fresh_python
 
@@ -228,7 +228,7 @@ def test_a_program_that_does_not_read_is_told_how_much_it_missed(tmp_path: Path)
         assert await anext(events) == Lagged(5)
         assert isinstance(await anext(events), Message)
 
-    run(tmp_path, answering(*[HI] * (MOST + 5), OK), use)
+    run(tmp_path, answering(*[HI] * (MOST_WAITING + 5), OK), use)
 
 
 def test_each_loop_has_all_events(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.api.connection import MOST_WAITING, EventQueue
 from chatproto.api.events import Bye, Event, Exited, Lagged
-from chatproto.api.queue import MOST, EventQueue
 
 
 class QueueTests(SynchronousTestCase):
@@ -15,11 +15,11 @@ class QueueTests(SynchronousTestCase):
 
     def test_a_thousand_wait_and_then_the_oldest_go(self) -> None:
         queue = EventQueue()
-        for number in range(MOST + 3):
+        for number in range(MOST_WAITING + 3):
             queue.put(Exited(number))
         self.assertEqual(queue.take(), Lagged(3))
         self.assertEqual(queue.take(), Exited(3))
-        self.assertEqual(len(queue), MOST - 1)
+        self.assertEqual(len(queue), MOST_WAITING - 1)
 
     def test_nothing_waits_in_an_empty_one(self) -> None:
         self.assertIsNone(EventQueue().take())

@@ -18,9 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.api import events
 from chatproto.api.asking import WAIT, nothing
-from chatproto.api.connection import LONGEST
+from chatproto.api.connection import LONGEST, MOST_WAITING
 from chatproto.api.errors import Refused
-from chatproto.api.queue import MOST
 from chatproto.api.twisted import AttachedClient, Client, attach
 from chatproto.client.events import Notice
 from chatproto.identity.keys import new_identity
@@ -329,7 +328,7 @@ class EndTests(Case):
     def test_a_loop_that_is_not_read_misses_the_oldest_events(self) -> None:
         me: Any = self.started()
         loop = me.events()
-        for number in range(MOST + 3):
+        for number in range(MOST_WAITING + 3):
             me._running._client.context.publish(Notice(str(number)))
         self.reactor.settle()
         lagged = self.next_of(loop)
@@ -403,7 +402,7 @@ class AttachTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(asked), "bob")
 
     def test_its_id_is_that_of_the_client(self) -> None:
-        self.me.ask({"do": "id"}, self.me.learn_id)
+        Deferred.fromCoroutine(self.me.learn_id(None))
         answer = {"event": "answer", "ref": 1, "id": "bob"}
         self.says(answer, {"event": "done", "ref": 1, "code": "ok"})
         self.assertEqual(self.me.id, "bob")
