@@ -93,8 +93,8 @@ class ControlConnection(HeldConnection):
     """
 
     def __init__(self, control: Control, speaker: Speaker) -> None:
-        output = BoundedOutput(CONTROL_UNSENT, self._flow)
-        super().__init__(control.limits.control_line, output)
+        self._answers = BoundedOutput(CONTROL_UNSENT, self._flow)
+        super().__init__(control.limits.control_line, self._answers)
         self._has_said_all = False
         self._control = control
         self._speaker = speaker
@@ -111,7 +111,7 @@ class ControlConnection(HeldConnection):
 
     @property
     def _full(self) -> bool:
-        return self._output.half_full
+        return self._answers.half_full
 
     def refuse(self, why: str) -> None:
         self.tell(self._control.line(Failed(why, status=413, code=Reason.TOO_LARGE)))

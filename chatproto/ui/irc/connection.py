@@ -36,7 +36,8 @@ class IrcConnection(HeldConnection):
     """
 
     def __init__(self, face: IrcFace, standing: ActiveTarget) -> None:
-        super().__init__(TAG_BYTES + LINE_BYTES, BoundedOutput(IRC_UNSENT))
+        self._unsent = BoundedOutput(IRC_UNSENT)
+        super().__init__(TAG_BYTES + LINE_BYTES, self._unsent)
         self.capabilities = ClientCapabilities()
         self.standing = standing
         self.registered = False
@@ -90,7 +91,7 @@ class IrcConnection(HeldConnection):
 
     def close(self, why: str) -> None:
         """Say why it ends, and end it when that is written."""
-        if self._output.finished:
+        if self._unsent.finished:
             return
         self.write(IrcLine("ERROR", (f"Closing link: {why}",)))
         self.finish()
