@@ -17,7 +17,7 @@ from chatproto.client.calls.plain_calls import PlainCalls
 from chatproto.client.calls.rendezvous import ServerAnswers
 from chatproto.client.calls.rendezvous_table import RendezvousTable
 from chatproto.client.calls.secure_calls import SecureCalls
-from chatproto.client.calls.secure_dialer import Redials, SecureDialer
+from chatproto.client.calls.secure_dialer import SecureDialer
 from chatproto.client.contact_keys import ContactKeys
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversation_orders import ConversationOrders
@@ -318,8 +318,7 @@ def build_client(
     secure = SecureCalls(context, calls, connections, resolver)
     rendezvous = RendezvousTable(context, calls, connections, secure, dialer, answers, events)
     plain = PlainCalls(context, calls, connections, secure, rendezvous)
-    secure_dialer = SecureDialer(context, calls, answers, rendezvous)
-    Redials(context, calls, connections, secure_dialer)
+    secure_dialer = SecureDialer(context, calls, connections, answers, rendezvous)
     outgoing = OutgoingCalls(
         context,
         dialects or KnownDialects(),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
-from random import SystemRandom
-from typing import Generic, Protocol, TypeVar
+from random import Random, SystemRandom
+from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -23,16 +23,6 @@ from chatproto.wire.values import value_class
 Value = TypeVar("Value")
 MessageParts = dict[tuple[str, int], AskedPart]
 """Parts of requests: a message by the key that it is for and its number there."""
-
-
-class Random(Protocol):
-    """Source of random numbers: `random.SystemRandom`, or a seeded one in a simulation."""
-
-    def random(self) -> float:
-        """Return a number from 0 to 1."""
-
-    def getrandbits(self, k: int, /) -> int:
-        """Return `k` random bits."""
 
 
 class Signal(Generic[Value]):

@@ -260,9 +260,10 @@ class Messages:
         context = self._context
         if not context.trust.own_key or self._server is None or context.settings.plain:
             return False
-        recipient = self._conversations.names.resolve(name)
-        known = self._conversations.with_recipient(recipient)
-        return isinstance(recipient, FirstContact) and known is None
+        match self._conversations.names.resolve(name):
+            case FirstContact() as recipient:
+                return self._conversations.with_recipient(recipient) is None
+        return False
 
     def _meant_by(self, word: str) -> str:
         """Return what to type instead of `/msg word TEXT`, which names nobody who is known."""

@@ -319,8 +319,9 @@ class NameResolver:
             if conversation.quiet:
                 self._warn(why)
             raise CodedError(why, reason) from None
-        if isinstance(before, Dialled):
-            return
+        match before:
+            case Dialled():
+                return
         conversation.client_id = client_id
         if conversation.key is None and not plain:
             conversation.speak_plainly(DIALECTS[settings.dialect])

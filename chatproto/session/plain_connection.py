@@ -164,8 +164,8 @@ class PlainPeerConnection(TextConnection):
         each message, which they cannot if they have closed first.
         """
         self._leaving = self._lone = True
-        if CORK is not None and ISystemHandle.providedBy(self._tcp):
-            handle: Any = self._tcp.getHandle()
+        if CORK is not None and ISystemHandle.providedBy(self.transport):
+            handle: Any = self.transport.getHandle()
             handle.setsockopt(socket.IPPROTO_TCP, CORK, 1)
         self._tell_written(self._queue(_Frame(frame, text)))
 
@@ -178,7 +178,7 @@ class PlainPeerConnection(TextConnection):
         """Be gone at once: there are too many."""
         self._reason = TOO_MANY_CALLERS()
         self._leaving = self._dropped = True
-        self._tcp.abortConnection()
+        self.transport.abortConnection()
 
     def heed(self, farewells: Sequence[str]) -> None:
         """End a raw talk by any of `farewells` too; without another word we say the first."""
@@ -189,7 +189,7 @@ class PlainPeerConnection(TextConnection):
         """Let go of the connection, which is another's from now on, and return its transport."""
         self._timers.stop()
         self._gone = True
-        transport = self._tcp
+        transport = self.transport
         transport.unregisterProducer()
         return transport
 
@@ -203,11 +203,11 @@ class PlainPeerConnection(TextConnection):
         if self._gone or bool(self._holds) is before:
             return
         if held:
-            self._tcp.pauseProducing()
+            self.transport.pauseProducing()
             self._timers.cancel("silence", "line", "block")  # a silence of our own making
             return
         if not self._read_ended:
-            self._tcp.resumeProducing()
+            self.transport.resumeProducing()
         self._go_on()
 
     @property
@@ -229,7 +229,7 @@ class PlainPeerConnection(TextConnection):
 
     def connectionMade(self) -> None:
         self.setRawMode()
-        transport = self._tcp
+        transport = self.transport
         transport.setTcpNoDelay(True)
         transport.setTcpKeepAlive(True)
         peer = transport.getPeer()
@@ -322,7 +322,7 @@ class PlainPeerConnection(TextConnection):
     def readConnectionLost(self) -> None:
         self._read_ended = True
         if self._leaving:
-            self._tcp.loseConnection()
+            self.transport.loseConnection()
             return
         if self._first:
             self._no_punch()
@@ -335,7 +335,7 @@ class PlainPeerConnection(TextConnection):
         if items:
             self._owner.link_heard(self, items)
         if not self._leaving:
-            self._tcp.loseConnection()
+            self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
         """Ignore the half-close, which is our own."""
@@ -358,12 +358,6 @@ class PlainPeerConnection(TextConnection):
 
     # How it follows.
 
-    @property
-    def _tcp(self) -> Any:
-        """The transport; Twisted's interfaces split what a TCP connection is over several."""
-        assert self.transport is not None
-        return self.transport
-
     def _queue(self, frame: _Frame) -> list[Effect]:
         self._timers.cancel("greet")
         if frame.data or frame.text is not None or self._leaving:
@@ -383,7 +377,7 @@ class PlainPeerConnection(TextConnection):
             return []
         if self._frames:
             frame = self._frames.popleft()
-            self._tcp.write(frame.data)
+            self.transport.write(frame.data)
             if self._lone and not self._frames:
                 self._finish()
             else:
@@ -396,16 +390,16 @@ class PlainPeerConnection(TextConnection):
     def _finish(self) -> None:
         if self._gone:
             return
-        self._tcp.unregisterProducer()
-        self._tcp.loseWriteConnection()
-        self._timers.after("linger", self._limits.farewell_wait, self._tcp.abortConnection)
+        self.transport.unregisterProducer()
+        self.transport.loseWriteConnection()
+        self._timers.after("linger", self._limits.farewell_wait, self.transport.abortConnection)
 
     def _fail(self, error: RemoteError) -> None:
         self._reason = NOT_A_CHAT(why=error.sentence)
         self._leaving = True
         self._unread.clear()
         if not self._gone:
-            self._tcp.abortConnection()
+            self.transport.abortConnection()
 
     def _watch_block(self) -> None:
         """A block that has begun must go on, and end, as on a server's port."""

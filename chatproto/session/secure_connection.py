@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 from chatproto.net.clock import EPOCH, Wall
 from chatproto.net.handshake import Handshake
 from chatproto.net.rate_limiter import RateLimiter
+from chatproto.net.sniff import FirstBytes, sniff
 from chatproto.net.tls_connection import NO_BCP2, TimedTlsConnection
-from chatproto.session.before_tls import BeforeTls, punch_first
 from chatproto.session.effects import Effect, Opening
 from chatproto.session.ledger import MODE, MSG, TURN, LedgerTrouble, StreamEntry
 from chatproto.session.session import PeerSession
@@ -31,6 +31,7 @@ from chatproto.wire.dialects import Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import ClientLimits
+from chatproto.wire.plain_blocks import TO_PEER, Punch, read_first
 from chatproto.wire.reasons import TOO_EARLY, TOO_MANY_CALLERS
 from chatproto.wire.strict import encode, encode_apart
 
@@ -216,7 +217,7 @@ class SecurePeerConnection(TimedTlsConnection):
         """Begin TLS, behind PUNCH on a connection that we dialled because of an introduction."""
         punch = self._punch if self.dialled else ""
         if punch:
-            punch_first(self.transport, punch)
+            self.transport.write(encode(Punch(punch)))
         super()._begin_tls(self.dialled is not self.tls_server)
         if punch:
             self.transport.protocol = BeforeTls(self.transport, self._met)
@@ -490,3 +491,36 @@ def refuses_call(error: Error) -> bool:
 def is_about_files(message: Bcp2Message) -> bool:
     """Return True if `message`, which is none of a conversation, belongs to a file transfer."""
     return not isinstance(message, Error) or message.about in FILE_REQUESTS
+
+
+class BeforeTls:
+    """Pass bytes to the TLS of `transport`, behind the PUNCH that the peer may send first.
+
+    Args: met: called if it does, which means that two dials met (simultaneous open).
+    """
+
+    def __init__(self, transport: Any, met: Callable[[], None]) -> None:
+        self._transport = transport
+        self._tls = transport.protocol
+        self._met = met
+        self._first = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tls, name)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._first += data
+        rest = self._first
+        if sniff(rest, TO_PEER) in (FirstBytes.BLOCK, FirstBytes.UNDECIDED):
+            try:
+                found = read_first(rest, TO_PEER)
+            except RemoteError:
+                self._transport.abortConnection()
+                return
+            if found is None:
+                return
+            rest = found[1]
+            self._met()
+        self._transport.protocol = self._tls
+        if rest:
+            self._tls.dataReceived(rest)

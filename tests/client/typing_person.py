@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import Any
 
 from chatproto.client.app import Client, Connect, Storage, build_client, no_server
-from chatproto.client.context import Context, Random
+from chatproto.client.context import Context
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.settings import ClientSettings
 from chatproto.client.trust_store import TrustStore

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.session.before_tls import BeforeTls, punch_first
+from chatproto.session.secure_connection import BeforeTls
 from chatproto.wire.plain_blocks import Punch
 from chatproto.wire.strict import encode
 from tests.net import Wire
@@ -41,7 +41,7 @@ class BeforeTlsTests(SynchronousTestCase):
 
     def test_we_say_first_what_it_belongs_to(self) -> None:
         wire = Wire()
-        punch_first(wire, "0123456789abcdef")
+        wire.write(encode(Punch("0123456789abcdef")))
         self.assertEqual(wire.value(), PUNCH)
 
     @given(st.booleans(), st.integers(1, 80))

@@ -61,6 +61,7 @@ class Calls:
         self._context = context
         self._requests = requests
         self._resolver = resolver
+        self.away_text = resolver.away_text
         self._posts = posts
         self._files = files
         self.signals.carried.listen(self._carried)
@@ -260,10 +261,6 @@ class Calls:
         """Learn when the peer of an open conversation is away."""
         if conversation.key is not None and conversation.state is SessionState.OPEN:
             self._resolver.follow(conversation.key, conversation.name)
-
-    def away_text(self, key: str | None) -> str:
-        """Return the text with which the owner of `key` is away, as far as it is known; empty for none."""
-        return self._resolver.away_text(key)
 
     def lasts(self, conversation: Conversation) -> bool:
         """Return True if messages outlive the conversation: the key of its recipient is pinned."""

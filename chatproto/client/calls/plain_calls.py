@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 
@@ -272,9 +274,7 @@ class Door(Factory):
     noisy = False
 
     def __init__(self, owner: PlainPeerOwner, clock: IReactorTime, limits: ClientLimits) -> None:
-        self._owner = owner
-        self._clock = clock
-        self._limits = limits
+        self._link = partial(PlainPeerConnection, owner, clock, limits, None)
 
     def buildProtocol(self, addr: IAddress | None) -> PlainPeerConnection:
-        return PlainPeerConnection(self._owner, self._clock, self._limits, None)
+        return self._link()

@@ -44,22 +44,34 @@ LEAST_PART = 1 / 3
 """The part of `dial_wait` that a later introduction has at least; else it ends when the first one ends."""
 ASKED_FOR = 60.0
 """Seconds after which nobody is asked again, however often the peer comes and goes."""
+QUICK = 5
+"""Dials at once where each makes a connection that comes to nothing."""
 
 
 class SecureDialer:
-    """Connect through a server's introduction; without one, try the known addresses."""
+    """Connect through a server's introduction; without one, try the known addresses.
+
+    Broken conversations are redialled: by the former caller at once, by the other side later, then less
+    often. Tries in vain make the wait longer, 1 s times 1.5 up to `REDIAL_MOST`. Where they are is asked
+    of the server if no address is known, after every `REDIAL_ASKS` tries in vain, and at once where an
+    address alone did not do before.
+    """
 
     def __init__(
         self,
         context: Context,
         calls: Calls,
+        connections: Connections,
         answers: ServerAnswers,
         rendezvous: RendezvousTable,
     ) -> None:
         self._context = context
         self._calls = calls
+        self._connections = connections
         self._answers = answers
         self._rendezvous = rendezvous
+        calls.signals.redial.listen(lambda wanted: self.later(*wanted))
+        calls.back.listen(self.now)
 
     async def reach(
         self, conversation: Conversation, contact: Contact, wait: float | None = None
@@ -90,6 +102,78 @@ class SecureDialer:
         if link.dialled and not link.relayed:
             conversation.host, conversation.port = link.host, link.port
         return link
+
+    def later(self, conversation: Conversation, failed: bool) -> None:
+        """Dial again when it is time."""
+        limits, session = self._context.limits, conversation.session
+        waited = self._context.clock.seconds() - conversation.tries.broke
+        if waited > limits.broken_wait and not self._calls.lasts(conversation):
+            conversation.perform(session.give_up(NO_PATH_AGAIN()))
+            return
+        tries = conversation.tries
+        tries.dials += 1
+        if failed or tries.dials > QUICK:
+            tries.failures += 1
+            wait = min(REDIAL_MOST, 1.5 ** (tries.failures - 1))
+        else:
+            wait = self._context.random.random() * REDIAL_JITTER
+            wait += 0.0 if session.caller else REDIAL_OTHER
+        self._set(conversation, wait)
+
+    def now(self, conversation: Conversation) -> None:
+        """Redial at once, and ask for the address: the peer is online again, perhaps elsewhere."""
+        conversation.tries.elsewhere = True
+        if conversation.tries.next is not None:
+            conversation.tries.failures = 0
+            self._set(conversation, self._context.random.random() * REDIAL_JITTER)
+
+    def _set(self, conversation: Conversation, wait: float) -> None:
+        def dial() -> None:
+            conversation.tries.next = None
+            if conversation.state is SessionState.BROKEN and conversation.dialling is None:
+                dialling = ensureDeferred(self._dial(conversation))
+                if not dialling.called:
+                    conversation.dialling = dialling
+                dialling.addErrback(_log_redial)
+
+        conversation.tries.wait_for(self._context.clock.callLater(wait, dial))
+
+    async def _dial(self, conversation: Conversation) -> None:
+        session = conversation.session
+        assert conversation.key is not None
+
+        try:
+            contact = await self._contact(conversation)
+            link = await self.reach(conversation, contact, REDIAL_WAIT)
+        except PeerUnreachable:
+            conversation.dialling = None
+            if session.state is SessionState.BROKEN:
+                self.later(conversation, True)
+        except CancelledError:
+            conversation.dialling = None
+        else:
+            conversation.dialling = None
+            if self._connections.adopt(link, conversation):
+                conversation.perform(session.connected(link))
+            elif session.state is SessionState.BROKEN:
+                self.later(conversation, True)
+
+    async def _contact(self, conversation: Conversation) -> Contact:
+        """Return the peer's addresses for its key. Raises PeerUnreachable."""
+        name = conversation.id
+        known = conversation.contact or self._context.people.named(name)
+        if known is not None and known.key not in (None, conversation.key):
+            known = None  # somebody else of that name
+        failures, asks = conversation.tries.failures, REDIAL_ASKS
+        # Where a router lets nobody in, knowing the address is not enough.
+        ask = failures % asks == 0 if failures else conversation.path in ("punched", "relay")
+        if known is None or ask or conversation.tries.elsewhere:
+            conversation.tries.elsewhere = False
+            asked = await self._calls.whereabouts(name, conversation.key)
+            known = asked if asked is not None and asked.key == conversation.key else known
+        if known is None:
+            raise PeerUnreachable(Cause(Reason.NO_ADDRESS))
+        return Contact(known.client_id, known.host, known.port, conversation.key)
 
 
 class _Asking:
@@ -186,105 +270,6 @@ class _Asking:
 
 def _log(failure: Any) -> None:
     log.failure("the server could not be asked again", failure=failure)
-
-
-QUICK = 5
-"""Dials at once where each makes a connection that comes to nothing."""
-
-
-class Redials:
-    """Redial broken conversations: the former caller at once, the other side later, then less often.
-
-    Tries in vain make the wait longer, 1 s times 1.5 up to `REDIAL_MOST`. Where they are is asked of
-    the server if no address is known, after every `REDIAL_ASKS` tries in vain, and at once where an
-    address alone did not do before.
-    """
-
-    def __init__(
-        self,
-        context: Context,
-        calls: Calls,
-        connections: Connections,
-        dialer: SecureDialer,
-    ) -> None:
-        self._context = context
-        self._calls = calls
-        self._connections = connections
-        self._dialer = dialer
-        calls.signals.redial.listen(lambda wanted: self.later(*wanted))
-        calls.back.listen(self.now)
-
-    def later(self, conversation: Conversation, failed: bool) -> None:
-        """Dial again when it is time."""
-        limits, session = self._context.limits, conversation.session
-        waited = self._context.clock.seconds() - conversation.tries.broke
-        if waited > limits.broken_wait and not self._calls.lasts(conversation):
-            conversation.perform(session.give_up(NO_PATH_AGAIN()))
-            return
-        tries = conversation.tries
-        tries.dials += 1
-        if failed or tries.dials > QUICK:
-            tries.failures += 1
-            wait = min(REDIAL_MOST, 1.5 ** (tries.failures - 1))
-        else:
-            wait = self._context.random.random() * REDIAL_JITTER
-            wait += 0.0 if session.caller else REDIAL_OTHER
-        self._set(conversation, wait)
-
-    def now(self, conversation: Conversation) -> None:
-        """Redial at once, and ask for the address: the peer is online again, perhaps elsewhere."""
-        conversation.tries.elsewhere = True
-        if conversation.tries.next is not None:
-            conversation.tries.failures = 0
-            self._set(conversation, self._context.random.random() * REDIAL_JITTER)
-
-    def _set(self, conversation: Conversation, wait: float) -> None:
-        def dial() -> None:
-            conversation.tries.next = None
-            if conversation.state is SessionState.BROKEN and conversation.dialling is None:
-                dialling = ensureDeferred(self._dial(conversation))
-                if not dialling.called:
-                    conversation.dialling = dialling
-                dialling.addErrback(_log_redial)
-
-        conversation.tries.wait_for(self._context.clock.callLater(wait, dial))
-
-    async def _dial(self, conversation: Conversation) -> None:
-        session = conversation.session
-        assert conversation.key is not None
-
-        try:
-            contact = await self._contact(conversation)
-            link = await self._dialer.reach(conversation, contact, REDIAL_WAIT)
-        except PeerUnreachable:
-            conversation.dialling = None
-            if session.state is SessionState.BROKEN:
-                self.later(conversation, True)
-        except CancelledError:
-            conversation.dialling = None
-        else:
-            conversation.dialling = None
-            if self._connections.adopt(link, conversation):
-                conversation.perform(session.connected(link))
-            elif session.state is SessionState.BROKEN:
-                self.later(conversation, True)
-
-    async def _contact(self, conversation: Conversation) -> Contact:
-        """Return the peer's addresses for its key. Raises PeerUnreachable."""
-        name = conversation.id
-        known = conversation.contact or self._context.people.named(name)
-        if known is not None and known.key not in (None, conversation.key):
-            known = None  # somebody else of that name
-        failures, asks = conversation.tries.failures, REDIAL_ASKS
-        # Where a router lets nobody in, knowing the address is not enough.
-        ask = failures % asks == 0 if failures else conversation.path in ("punched", "relay")
-        if known is None or ask or conversation.tries.elsewhere:
-            conversation.tries.elsewhere = False
-            asked = await self._calls.whereabouts(name, conversation.key)
-            known = asked if asked is not None and asked.key == conversation.key else known
-        if known is None:
-            raise PeerUnreachable(Cause(Reason.NO_ADDRESS))
-        return Contact(known.client_id, known.host, known.port, conversation.key)
 
 
 def _log_redial(failure: Failure) -> None:

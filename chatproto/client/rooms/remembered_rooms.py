@@ -27,7 +27,14 @@ class RememberedRooms:
         self._file = LineFile(path, "rooms", MOST_BYTES)
         self._autojoin = dict(autojoin or {})
         self._rooms: dict[tuple[str, str], str] = {}
-        self._read()
+        for line in self._file.read():
+            server, _, rest = line.partition(" ")
+            room, _, key = rest.partition(" ")
+            try:
+                if server and len(self._rooms) < MOST:
+                    self._rooms[server, read_room(room)] = read_secret(key)
+            except RemoteError:
+                continue  # it was edited, or cut at the end
 
     def at(self, server: str) -> dict[str, str]:
         """Return the key of every room to be in at `server`, empty for none."""
@@ -49,13 +56,3 @@ class RememberedRooms:
     def _write(self) -> None:
         rooms = self._rooms.items()
         self._file.write(f"{at} {room} {key}".rstrip(" ") for (at, room), key in rooms)
-
-    def _read(self) -> None:
-        for line in self._file.read():
-            server, _, rest = line.partition(" ")
-            room, _, key = rest.partition(" ")
-            try:
-                if server and len(self._rooms) < MOST:
-                    self._rooms[server, read_room(room)] = read_secret(key)
-            except RemoteError:
-                continue  # it was edited, or cut at the end
