@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -46,6 +47,7 @@ from chatproto.wire.reasons import (
 )
 
 log = Logger()
+_log = partial(log.failure, "a connection could not be tried")
 SHOWN = 3
 """Reasons that are told when every dial failed; /path tells the others."""
 
@@ -304,7 +306,3 @@ def _why(reasons: list[tuple[Address | None, str]]) -> Cause:
 def _unimportant(failure: Failure) -> None:
     """Ignore the failure of a connection that the peer dialled; another path will be found."""
     failure.trap(PeerUnreachable)
-
-
-def _log(failure: Failure) -> None:
-    log.failure("a connection could not be tried", failure=failure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -103,7 +104,9 @@ class RendezvousTable:
 
     def look_again(self, meeting: Connector) -> None:
         """Look for a direct path again, because the relay carries the conversation."""
-        ensureDeferred(self._look_again(meeting)).addErrback(_log)
+        ensureDeferred(self._look_again(meeting)).addErrback(
+            partial(log.failure, "a better way could not be looked for")
+        )
 
     async def _look_again(self, meeting: Connector) -> None:
         conversation = meeting.conversation
@@ -268,7 +271,3 @@ class _Early(TwistedProtocol):
         transport: Any = self.transport
         transport.resumeProducing()
         return transport, self._data
-
-
-def _log(failure: Failure) -> None:
-    log.failure("a better way could not be looked for", failure=failure)

@@ -5,6 +5,7 @@ Messages of a conversation do not come here: its connection hands them to its se
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -122,7 +123,9 @@ class SecureCalls:
         attempt = self._attempts.get(link)
         if attempt is not None:
             attempt.chosen(link)
-        ensureDeferred(self._called(link, call)).addErrback(_log)
+        ensureDeferred(self._called(link, call)).addErrback(
+            partial(log.failure, "a call could not be judged")
+        )
 
     def secure_answered(self, link: SecurePeerConnection, answer: ChatAck) -> None:
         conversation = self._connections.carried[link]
@@ -258,7 +261,3 @@ class SecureCalls:
                 self._context.publish(Notice(f"{conversation.name} calls under the id {client_id}"))
         elif self._trust.was_introduced(client_id, conversation.key):
             conversation.pins = client_id  # at this server as well
-
-
-def _log(failure: Any) -> None:
-    log.failure("a call could not be judged", failure=failure)

@@ -5,11 +5,11 @@ Protocol sections 4 (redials) and 5 (introductions).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.connections import Connections
@@ -134,7 +134,7 @@ class SecureDialer:
                 dialling = ensureDeferred(self._dial(conversation))
                 if not dialling.called:
                     conversation.dialling = dialling
-                dialling.addErrback(_log_redial)
+                dialling.addErrback(partial(log.failure, "a connection could not be made again"))
 
         conversation.tries.wait_for(self._context.clock.callLater(wait, dial))
 
@@ -240,7 +240,9 @@ class _Asking:
         calling = self._conversation.state is SessionState.CALLING and not self._found.called
         if calling and self._clock.seconds() < self._began + ASKED_FOR:
             self._asking += 1
-            ensureDeferred(self._ask_server()).addErrback(_log)
+            ensureDeferred(self._ask_server()).addErrback(
+                partial(log.failure, "the server could not be asked again")
+            )
 
     async def _ask_server(self) -> None:
         try:
@@ -266,11 +268,3 @@ class _Asking:
                 timer.cancel()
         for meeting in tuple(self._under_way):
             meeting.cancel()
-
-
-def _log(failure: Any) -> None:
-    log.failure("the server could not be asked again", failure=failure)
-
-
-def _log_redial(failure: Failure) -> None:
-    log.failure("a connection could not be made again", failure=failure)
