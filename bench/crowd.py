@@ -56,7 +56,7 @@ class Crowd:
         self.here.add(server)
         self.arrivals += 1
 
-    def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
+    def server_lost(self, server: SecureServer, why: str) -> None:
         self.here.discard(server)
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:

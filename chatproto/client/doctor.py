@@ -23,7 +23,7 @@ from chatproto.identity.tls import Tls
 from chatproto.identity.trust import changed_key
 from chatproto.nearby.messages import Beacon, Seek, read_datagram
 from chatproto.nearby.ports import Ports
-from chatproto.net.clock import Wall, wall
+from chatproto.net.clock import wall
 from chatproto.net.dates import moment_of
 from chatproto.net.resolver import endpoint_to
 from chatproto.wire import bcp2_server
@@ -72,7 +72,7 @@ class Doctor:
     """Looks at one thing after another; `told` gets each finding as soon as there is one.
 
     Registers nobody and says to people nearby nothing of who asks, so that a client with the same key
-    may run meanwhile. `clock` returns the time of day.
+    may run meanwhile.
     """
 
     def __init__(
@@ -81,15 +81,11 @@ class Doctor:
         patient: Patient,
         told: Callable[[Finding], None],
         random: Callable[[int], int],
-        clock: Callable[[], Wall] = wall,
-        ports: Callable[..., Any] = Ports,
     ) -> None:
         self._reactor = reactor
         self._patient = patient
         self._told = told
         self._random = random
-        self._clock = clock
-        self._ports = ports
 
     async def server(self, host: str, port: int) -> None:
         """Look at the server at `host:port`. Fails with nothing: what is wrong is a finding."""
@@ -131,7 +127,7 @@ class Doctor:
         assert line.shown is not None
         pin = patient.pins.server(line.name)
         self._told(diagnostics.key_found(line.name, line.shown, patient.named is not None, pin))
-        asked = self._clock()
+        asked = wall()
         try:
             answer = await line.ask(bcp2_server.Observe, bcp2_server.ObserveAck)
             assert isinstance(answer, bcp2_server.ObserveAck)
@@ -143,7 +139,7 @@ class Doctor:
         else:
             self._told(diagnostics.address_seen(answer.observed, line.local))
             self._told(diagnostics.calls_in(answer.observed, line.local, patient.announced))
-            self._told(diagnostics.clock(moment_of(answer.date), asked, self._clock()))
+            self._told(diagnostics.clock(moment_of(answer.date), asked, wall()))
             await self._account(line)
 
     async def _account(self, line: _Line) -> None:
@@ -218,7 +214,7 @@ class Doctor:
                     own = key == self._patient.tls.identity.name
                     people[f"{client_id} (you)" if own else client_id] = None
 
-        ports = self._ports(self._reactor, heard, limits.beacon)
+        ports = Ports(self._reactor, heard, limits.beacon)
         ports.look()
         ports.say(encode(Seek(token)))
         await deferLater(self._reactor, SEEK_WAIT)

@@ -49,8 +49,8 @@ class ServerListener(Protocol):
     def server_registered(self, server: SecureServer, expires: int) -> None:
         """Handle a registration that succeeded, also again after a lost connection."""
 
-    def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
-        """The connection is gone, or was not to be had; `again`: it is tried again."""
+    def server_lost(self, server: SecureServer, why: str) -> None:
+        """The connection is gone, or was not to be had; it is tried again."""
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
         """Handle a final refusal, by the server or of its key; it is not tried again."""
@@ -435,7 +435,7 @@ class SecureServer:
         self._come_out()
         if not self._stopped and "again" not in self._timers:
             self._try_again((wait or self._places.wait)())
-            self._news.server_lost(self, why, True)
+            self._news.server_lost(self, why)
 
     def _try_again(self, wait: float) -> None:
         if not self._stopped:

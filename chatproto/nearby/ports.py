@@ -162,11 +162,6 @@ class Ports:
         return len(self._ears)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The interfaces, in their order."""
-        return tuple(dict.fromkeys(one.name for one in self._ears))
-
-    @property
     def networks(self) -> tuple[str, ...]:
         """Names of the interfaces that the last datagram went out on, without loopback."""
         loopback = {one.name for one in self._ears if one.address.startswith("127.")}

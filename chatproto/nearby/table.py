@@ -62,9 +62,6 @@ class Table:
     def __init__(self) -> None:
         self._claims: dict[tuple[str, str], _Heard] = {}
 
-    def __len__(self) -> int:
-        return len(self._claims)
-
     def heard(self, beacon: Beacon, host: str, now: float) -> bool:
         """Note a beacon from `host`; True if the peer is new and there was room for it."""
         self._forget(now)

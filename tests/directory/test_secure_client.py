@@ -67,8 +67,7 @@ class News:
     def server_registered(self, server: SecureServer, expires: int) -> None:
         self.registered.append(expires)
 
-    def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
-        assert again
+    def server_lost(self, server: SecureServer, why: str) -> None:
         self.lost.append(why)
         self.then()
 

@@ -88,7 +88,7 @@ class PortsTests(SynchronousTestCase):
 
     def test_every_interface_has_one_for_each_family(self) -> None:
         self.assertEqual([ear.interface for ear in self.sockets.ears], self.there)
-        self.assertEqual(self.ports.names, ("lo", "wlan0"))
+        self.assertEqual(len(self.ports), len(self.there))
         self.assertEqual(self.sockets.most, 257)
 
     def test_we_speak_where_we_can_be_called(self) -> None:

@@ -39,9 +39,6 @@ class Connections:
         self._all_closed: Callable[[], None] | None = None
         calls.ended.listen(self.settle)
 
-    def __len__(self) -> int:
-        return len(self.carried)
-
     def __contains__(self, link: PeerConnection) -> bool:
         return link in self.carried
 

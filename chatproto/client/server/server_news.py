@@ -77,7 +77,7 @@ class ServerNews:
         self._context.publish(Registered(server.name, expires, key, first))
         self._events.registered(None)
 
-    def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
+    def server_lost(self, server: SecureServer, why: str) -> None:
         """The connection is gone, or was not to be had: one line for the first of many tries.
 
         A person who has never been registered there is told what to do about it, unless the server
@@ -94,7 +94,7 @@ class ServerNews:
             if self._context.settings.typed and never:
                 hint = reasons.NO_SERVER_YET()
                 self._context.publish(Notice(hint, code=hint.reason))
-        self._events.lost(again)
+        self._events.lost(True)
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
         """Handle a final refusal, by the server or of its key."""

@@ -116,7 +116,7 @@ class CallTests(Case):
         self.assertEqual({who for who, _ in self.attempts()}, {self.alice.name, self.bob.name})
         for person in (self.alice, self.bob):
             assert person.node is not None
-            self.assertEqual(len(person.node.connections), 1)
+            self.assertEqual(len(person.node.connections.carried), 1)
             self.assertEqual(self.paths(person), ["lan"])
 
     def test_the_relay_alone_if_either_wants_it(self) -> None:
@@ -272,9 +272,9 @@ class PunchTests(Case):
         early = self.dial(encode(Punch(CALL)))
         self.world.pass_time(PUNCH_WAIT - 1.0)
         assert self.alice.node is not None
-        self.assertEqual((early.ended, len(self.alice.node.connections)), (False, 0))
+        self.assertEqual((early.ended, len(self.alice.node.connections.carried)), (False, 0))
         self.introduced()
-        self.assertEqual((early.ended, len(self.alice.node.connections)), (False, 1))
+        self.assertEqual((early.ended, len(self.alice.node.connections.carried)), (False, 1))
 
     def test_those_that_come_early_are_bounded_and_counted_until_they_end(self) -> None:
         most = min(LIMITS.callers, LIMITS.callers_per_address)
@@ -313,7 +313,7 @@ class PunchTests(Case):
         self.introduced()  # only now it is read from again
         self.world.pass_time(1.0)
         assert self.alice.node is not None
-        self.assertEqual(len(self.alice.node.connections), 0)
+        self.assertEqual(len(self.alice.node.connections.carried), 0)
 
     def test_one_that_shows_another_key_is_refused(self) -> None:
         self.introduced()
