@@ -20,12 +20,14 @@ class Event:
 
     event: ClassVar[str] = ""
 
+    def __init_subclass__(cls, event: str = "") -> None:
+        cls.event = event or cls.event  # a class with slots is made twice, the second time without
+
 
 @value_class
-class Running(Event):
+class Running(Event, event="running"):
     """The client has opened its port; `host` and `port` are what others are told. `key`: its own."""
 
-    event: ClassVar[str] = "running"
     id: str
     host: str
     port: int
@@ -33,12 +35,11 @@ class Running(Event):
 
 
 @value_class
-class Registered(Event):
+class Registered(Event, event="registered"):
     """A server has registered the client. `expires`: seconds of the lease, none with a classic server;
     `first`: the server's key was new.
     """
 
-    event: ClassVar[str] = "registered"
     server: str
     expires: int | None = None
     key: str | None = None
@@ -46,22 +47,20 @@ class Registered(Event):
 
 
 @value_class
-class Contacts(Event):
+class Contacts(Event, event="contacts"):
     """List of registered clients (/info): dicts of `id`, `host`, `port`, `key`.
 
     `prefix`: only those whose id begins with it were asked for.
     """
 
-    event: ClassVar[str] = "contacts"
     list: tuple[dict[str, Any], ...]
     prefix: str | None = None
 
 
 @value_class
-class Bridged(Event):
+class Bridged(Event, event="bridged"):
     """Peer returned by the server (/bridge). All null: there is none yet, and the client waits for a call."""
 
-    event: ClassVar[str] = "bridged"
     id: str | None
     host: str | None
     port: int | None
@@ -69,13 +68,12 @@ class Bridged(Event):
 
 
 @value_class
-class IncomingCallEvent(Event):
+class IncomingCallEvent(Event, event="incoming"):
     """Incoming call. `ask`: the user must /accept or /decline.
 
     `path` is `relay` if `host` and `port` are those of the server that relays the call.
     """
 
-    event: ClassVar[str] = "incoming"
     id: str
     host: str
     port: int
@@ -87,14 +85,13 @@ class IncomingCallEvent(Event):
 
 
 @value_class
-class SessionChanged(Event):
+class SessionChanged(Event, event="session"):
     """A conversation changed. `state`: calling, ringing, open, broken, closed; `turn`: mine, theirs, both.
 
     `host`, `port`: where it goes; `reason`, `code`: why it is calling, broken or closed; `current`: what is
     typed without a slash goes there now. `was`: another name that was used for it until now.
     """
 
-    event: ClassVar[str] = "session"
     id: str
     state: str
     encrypted: bool | None = None
@@ -112,7 +109,7 @@ class SessionChanged(Event):
 
 
 @value_class
-class MessageReceived(Event):
+class MessageReceived(Event, event="message"):
     """Message received from a peer, or in a room (`room`).
 
     `said`: the time of writing, in seconds since 1970, by the sender's clock; in a room, by the server's.
@@ -121,7 +118,6 @@ class MessageReceived(Event):
     `other_key`: it was said in a room under an id that is pinned to another key than its owner has now.
     """
 
-    event: ClassVar[str] = "message"
     from_: str
     text: str
     id: str | int | None = None
@@ -135,10 +131,9 @@ class MessageReceived(Event):
 
 
 @value_class
-class Sent(Event):
+class Sent(Event, event="sent"):
     """Own message that was sent to a peer (`to`) or a room. `said`: the time at which it was typed."""
 
-    event: ClassVar[str] = "sent"
     text: str
     id: str | int | None = None
     to: str | None = None
@@ -147,30 +142,27 @@ class Sent(Event):
 
 
 @value_class
-class Delivered(Event):
+class Delivered(Event, event="delivered"):
     """Own message `id` is in the peer's log. `text`: of a message that was queued."""
 
-    event: ClassVar[str] = "delivered"
     to: str
     id: str | int
     text: str | None = None
 
 
 @value_class
-class Uncertain(Event):
+class Uncertain(Event, event="uncertain"):
     """Own message that was sent and may not have arrived; without an `id` in a room."""
 
-    event: ClassVar[str] = "uncertain"
     to: str
     id: str | int | None
     text: str | None = None
 
 
 @value_class
-class Undelivered(Event):
+class Undelivered(Event, event="undelivered"):
     """Own message that has not arrived and will not. `text`: to send it again."""
 
-    event: ClassVar[str] = "undelivered"
     to: str
     reason: str
     id: str | int | None = None
@@ -178,7 +170,7 @@ class Undelivered(Event):
 
 
 @value_class
-class FileChanged(Event):
+class FileChanged(Event, event="file"):
     """Transfer of a file or folder, to a peer (`to`) or from one (`from`); `id`: its number for commands.
 
     `offset`, `size`: bytes; `files`: number of files of a folder; `path`: of what was received; `ask`:
@@ -186,7 +178,6 @@ class FileChanged(Event):
     `rate` in bytes a second and `left` in seconds.
     """
 
-    event: ClassVar[str] = "file"
     id: int
     name: str
     state: str
@@ -212,7 +203,7 @@ class FileChanged(Event):
 
 
 @value_class
-class RoomChanged(Event):
+class RoomChanged(Event, event="room"):
     """Something happened in a room. `change`: joined, parted, topic, kicked, banned, unbanned, muted,
     unmuted, op, deop, settings, invited.
 
@@ -221,7 +212,6 @@ class RoomChanged(Event):
     first of them, `count`, their number, and `again` after a break of the connection. `text`: a topic.
     """
 
-    event: ClassVar[str] = "room"
     room: str
     change: str
     id: str | None = None
@@ -239,37 +229,34 @@ class RoomChanged(Event):
 
 
 @value_class
-class PresenceChanged(Event):
+class PresenceChanged(Event, event="presence"):
     """A contact is `online` or `offline`; `away`: the text of their /away."""
 
-    event: ClassVar[str] = "presence"
     id: str
     status: str
     away: str | None = None
 
 
 @value_class
-class CommandOutput(Event):
+class CommandOutput(Event, event="answer"):
     """Result of a command: `command` without its slash, `lines` for users, `data` for programs.
 
     In JSON the items of `data` stand beside `command`; `lines` are not sent.
     """
 
-    event: ClassVar[str] = "answer"
     command: str
     lines: tuple[str, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
 
 
 @value_class
-class Notice(Event):
+class Notice(Event, event="notice"):
     """Sentence for the user that no other event tells.
 
     Of a message that is queued: `to`, its recipient; `id`, its number if it has one; `turn`, if it waits
     for the turn of this client. Of a server that is lost: `code`.
     """
 
-    event: ClassVar[str] = "notice"
     text: str
     to: str | None = None
     id: int | None = None
@@ -278,7 +265,7 @@ class Notice(Event):
 
 
 @value_class
-class Failed(Event):
+class Failed(Event, event="error"):
     """A command could not be carried out. `text` is one sentence.
 
     `id`: the peer that was to be called; `path`: the file that cannot be sent; `retry_after`: seconds
@@ -286,7 +273,6 @@ class Failed(Event):
     or `key`, or `banned`.
     """
 
-    event: ClassVar[str] = "error"
     text: str
     status: int | None = None
     command: str | None = None
@@ -311,13 +297,12 @@ class Failed(Event):
 
 
 @value_class
-class CommandOver(Event):
+class CommandOver(Event, event="done"):
     """A command with a reference has ended; `code`: its outcome.
 
     `status`, `text`: of the failure, if it failed.
     """
 
-    event: ClassVar[str] = "done"
     command: str
     code: str
     status: int | None = None
@@ -326,18 +311,16 @@ class CommandOver(Event):
 
 
 @value_class
-class Bye(Event):
+class Bye(Event, event="bye"):
     """The peer left the conversation."""
 
-    event: ClassVar[str] = "bye"
     id: str
     reason: str | None = None
     code: Reason | None = None
 
 
 @value_class
-class Exited(Event):
+class Exited(Event, event="exit"):
     """The program ends with `code`."""
 
-    event: ClassVar[str] = "exit"
     code: int
