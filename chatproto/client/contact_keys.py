@@ -35,7 +35,7 @@ class ContactKeys:
 
         `same`: `yes` if it was the same; then that is kept.
         """
-        name = peer or self._current()
+        name = peer or ("" if self._calls.all.room else self._calls.all.target_name)
         self._need_key()
         if not name:
             raise CodedError(reasons.VERIFY_WHOM())
@@ -101,13 +101,6 @@ class ContactKeys:
         """Raise CodedError with --plain, where this program has no key."""
         if not self._trust.own_key:
             raise CodedError(reasons.NOTHING_ENCRYPTED())
-
-    def _current(self) -> str:
-        """Return the name of the one who gets the next line, if it is one."""
-        targets = self._calls.all
-        if targets.current is not None:
-            return targets.target_name
-        return targets.away.name if targets.away is not None else ""
 
     def ignore(self, peer: str) -> None:
         """Take no calls of `peer` any more, and end what there is with them; or take them again."""

@@ -115,7 +115,7 @@ class Doctor:
     async def _ask(self, line: _Line) -> None:
         patient = self._patient
         try:
-            await line.tls()
+            await line.tls
         except ServerUnreachable as error:
             if line.shown is not None:
                 self._told(diagnostics.key_refused(line.name, line.shown, str(error)))
@@ -260,7 +260,8 @@ class _Line:
         self._reactor = reactor
         self._at = host, port
         self._patient = patient
-        self._made: Deferred[None] = Deferred()
+        self.tls: Deferred[None] = Deferred()
+        """Fires when its key is known and right; fails with ServerUnreachable."""
         self._refusal: ServerRefused | None = None
         self.connection = ServerConnection(
             self, reactor, patient.tls.handshake(self._judge), patient.limits
@@ -278,10 +279,6 @@ class _Line:
         self.took = self._reactor.seconds() - began
         end = self.connection.transport.getHost()
         self.local = str(end.host).removeprefix("::ffff:"), end.port
-
-    def tls(self) -> Deferred[None]:
-        """Fires when its key is known and right; fails with Unreachable."""
-        return self._made
 
     async def ask(
         self, request: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]
@@ -308,12 +305,12 @@ class _Line:
     # Called by the connection.
 
     def connection_made(self, connection: ServerConnection) -> None:
-        self._made.callback(None)
+        self.tls.callback(None)
 
     def connection_pushed(self, push: Bcp2Message) -> None:
         if isinstance(push, Error):
             self._refusal = ServerRefused(Reason.of(push.status).sentence, push.status)
 
     def connection_lost(self, connection: ServerConnection | None, why: str, final: bool) -> None:
-        if not self._made.called:
-            self._made.errback(ServerUnreachable(why))
+        if not self.tls.called:
+            self.tls.errback(ServerUnreachable(why))

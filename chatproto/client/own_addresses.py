@@ -43,7 +43,9 @@ class OwnAddresses:
     @property
     def is_local(self) -> bool:
         """True if the server is on this machine, so that other clients may be, too."""
-        return is_here(self.server) or self.near
+        host = self.server[0] if self.server is not None else ""
+        loopback = is_address(host) and ip_address(host).is_loopback
+        return self.near or loopback or host == "localhost"
 
     def found(self, server: Address, observed: Address | None, near: bool = False) -> None:
         """Note that we are registered at `server`, and how it sees us."""
@@ -91,13 +93,6 @@ def own_hosts(towards: Address | None = None) -> tuple[str, ...]:
 def local_host() -> str:
     """Return an address of this machine in its network; loopback if it is in none."""
     return next((one for one in own_hosts() if not is_loopback(one)), "127.0.0.1")
-
-
-def is_here(server: Address | None) -> bool:
-    """Return True if the server is on this machine, so that other clients may be, too."""
-    if server is None:
-        return False
-    return server[0] == "localhost" or (is_address(server[0]) and ip_address(server[0]).is_loopback)
 
 
 def _ipv4() -> list[str]:
