@@ -120,10 +120,10 @@ def lists(store: SqliteStore, keyed: KeyedDirectory, limits: ServerLimits) -> No
     directory = Directory(store.registry, limits, store.names)
     directory.open = keyed
     source = Origin("10.0.0.9", 1, False)
-    visitor = ClientConnection(key(2), "10.0.0.9", 1)
+    client = ClientConnection(key(2), "10.0.0.9", 1)
     for name in ("the first INFO", "another INFO"):
         turn(f"{name}, without a key", lambda: directory.answer(ClassicInfo(), source, 3000.0))
-        turn(f"{name}, with a key", lambda: keyed.answer(Info(1), visitor, 3000.0))
+        turn(f"{name}, with a key", lambda: keyed.answer(Info(1), client, 3000.0))
     turns, lines = Turns("lines of /info"), directory.info_lines()
     turns.until(lambda: next(lines, None))
     turns.show()

@@ -85,7 +85,7 @@ class OlderServer:
 
     number: int
     heard: float
-    visitors: dict[int, ClientConnection] = field(default_factory=dict)
+    clients: dict[int, ClientConnection] = field(default_factory=dict)
     sources: dict[int, Origin] = field(default_factory=dict)
 
 
@@ -142,9 +142,9 @@ class OlderReplay:
         for node, number, host, port, local in parts.get("sources", []):
             self._servers[node].sources[number] = Origin(host, port, local)
         for node, number, *values in parts.get("visitors", []):
-            visitor = _visitor(values, node, number)
-            visitor.client_id = None
-            self._servers[node].visitors[number] = visitor
+            client = _client(values, node, number)
+            client.client_id = None
+            self._servers[node].clients[number] = client
         for values in parts.get("standing", []):
             self._stand(*values)
         # After the registrations: ids that were used stay so.
@@ -156,7 +156,7 @@ class OlderReplay:
         self._memory.load(parts.get("logs", []), parts.get("lines", []))
         self._rooms = self._rules()
         for room, node, number in parts.get("guests", []):
-            self._rooms.seat(room, self._servers[node].visitors[number])
+            self._rooms.seat(room, self._servers[node].clients[number])
 
     def _source(self, named: list[Any]) -> Origin:
         node, number, host, port, local = named
@@ -184,14 +184,14 @@ class OlderReplay:
             message = bcp2_server.Register(
                 1, client_id, port, claimed, expires, listed, tuple(allow), away=away
             )
-            self._keyed.answer(message, self._servers[node].visitors[number], self._now)
+            self._keyed.answer(message, self._servers[node].clients[number], self._now)
             return
         proven = seen[-1] is not False
-        visitor = _visitor(seen if proven else seen[:-1], node, number)
+        client = _client(seen if proven else seen[:-1], node, number)
         self._registrations.put(
             Registration(
                 *(client_id, key, port, claimed, expires, listed),
-                *(tuple(allow), visitor, until, proven, away),
+                *(tuple(allow), client, until, proven, away),
             )
         )
 
@@ -236,17 +236,17 @@ class OlderReplay:
         now = self._now
         match kind, values:
             case "come", [number, key, host, port, local, user]:
-                visitor = server.visitors.get(number)
-                if visitor is None:
-                    visitor = ClientConnection(key, host, port, local, number=number, node=node)
-                    server.visitors[number] = visitor
-                visitor.user = user
+                client = server.clients.get(number)
+                if client is None:
+                    client = ClientConnection(key, host, port, local, number=number, node=node)
+                    server.clients[number] = client
+                client.user = user
             case "ask", [number, text]:
-                asking = server.visitors.get(number)
+                asking = server.clients.get(number)
                 if asking is not None:
                     self._ask(self._read(text), asking)
             case "gone", [number, reason]:
-                gone = server.visitors.pop(number, None)
+                gone = server.clients.pop(number, None)
                 if gone is not None:
                     self._rooms.left(gone, now, reason)
                     self._keyed.lost(gone, now)
@@ -265,7 +265,7 @@ class OlderReplay:
                 self._keyed.expel(client_id)
                 self._registry.forget(client_id)
             case "used", [other, number] if other in self._servers:
-                used = self._servers[other].visitors.get(number)
+                used = self._servers[other].clients.get(number)
                 if used is not None:
                     self._keyed.uses(used, now)
             case "order", [text]:
@@ -275,25 +275,25 @@ class OlderReplay:
             case "end", []:
                 self._end(node)
 
-    def _ask(self, message: Bcp2Message, visitor: ClientConnection) -> None:
+    def _ask(self, message: Bcp2Message, client: ClientConnection) -> None:
         now = self._now
         if isinstance(message, bcp2_server.Register):
-            self._keyed.answer(message, visitor, now)
-            self._rooms.follow(visitor, now)
+            self._keyed.answer(message, client, now)
+            self._rooms.follow(client, now)
         elif isinstance(message, bcp2_server.Bridge | bcp2_server.Watch):
-            self._keyed.uses(visitor, now)
+            self._keyed.uses(client, now)
         elif message.__class__ in REQUESTS:
-            self._keyed.uses(visitor, now)
-            self._rooms.answer(message, visitor, now)
+            self._keyed.uses(client, now)
+            self._rooms.answer(message, client, now)
 
     def _end(self, node: str) -> None:
         """End a server, and with it all its connections."""
         server = self._servers.pop(node, None)
         if server is None:
             return
-        for visitor in server.visitors.values():
-            self._rooms.left(visitor, self._now, "")
-            self._keyed.lost(visitor, self._now)
+        for client in server.clients.values():
+            self._rooms.left(client, self._now, "")
+            self._keyed.lost(client, self._now)
         for source in server.sources.values():
             source.alive = False
 
@@ -337,6 +337,6 @@ def _batch(line: str) -> tuple[str, int, list[Any]]:
     return node, number, commands
 
 
-def _visitor(values: list[Any], node: str, number: int) -> ClientConnection:
+def _client(values: list[Any], node: str, number: int) -> ClientConnection:
     key, host, port, local, client_id, listens, user = values
     return ClientConnection(key, host, port, local, client_id, set(), listens, user, number, node)

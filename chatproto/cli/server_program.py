@@ -85,7 +85,7 @@ class ChatServerProgram(BoundedServices):
         self._reactor = reactor
         self._options = options
         self._limits: ServerLimits = options["limits"]
-        self._tally = Counters()
+        self._counters = Counters()
         self._collector = BoundedCollector()
         self._notifier = notifier()
 
@@ -260,13 +260,13 @@ class ChatServerProgram(BoundedServices):
         )
         self._sharing: Sharing | None = None
         self._rooms: RoomSide | SharedRooms
-        self._hall: RoomSide | SharedLobby
+        self._lobby_room: RoomSide | SharedLobby
         if rooms is not None:
-            self._rooms = self._hall = rooms
+            self._rooms = self._lobby_room = rooms
             self._server.setServiceParent(self)
         else:
             self._sharing = self._shared_with(secure, delivery, relay, say)
-            self._rooms, self._hall = self._sharing.rooms, self._sharing.rooms.lobby
+            self._rooms, self._lobby_room = self._sharing.rooms, self._sharing.rooms.lobby
         keys_looked_after(self._reactor, secure).setServiceParent(self)
         HangUp(self._reactor, None if has_terminal() else self._reload).setServiceParent(self)
         Interrupt(self._reactor, self.stop).setServiceParent(self)
@@ -274,15 +274,15 @@ class ChatServerProgram(BoundedServices):
         self._lobby_port: LobbyPort | None = None
         lobbies: list[tuple[PortService, LobbyPort]] = []
         if options["lobby"] is not None:
-            hall = self._hall
-            lobby = LobbyMembers(limits, self._is_taken, hall.others, hall.may_speak)
+            lobby_room = self._lobby_room
+            lobby = LobbyMembers(limits, self._is_taken, lobby_room.others, lobby_room.may_speak)
             self._lobby_port = LobbyPort(
                 self._reactor,
                 lobby,
                 limits,
                 self._admit_plain,
                 self._server.factory.leave,
-                hall,
+                lobby_room,
                 self._sharing.directory.look_up_name if self._sharing is not None else None,
             )
             delivery.plain = self._lobby_port
@@ -331,7 +331,7 @@ class ChatServerProgram(BoundedServices):
         store = self._store
         sharing = self._sharing
         trouble = (lambda: sharing.trouble) if sharing is not None else (lambda: store.trouble)
-        overview = ServerOverview(self._server, self._rooms, self._tally, trouble)
+        overview = ServerOverview(self._server, self._rooms, self._counters, trouble)
         site = metrics_site(self._reactor, overview)
         service = PortService(self._reactor, self._options["metrics"], site, "metrics", say)
         service.setServiceParent(self)
@@ -356,7 +356,7 @@ class ChatServerProgram(BoundedServices):
             now=self._reactor.seconds,
         )
         if options["metrics"] is not None:
-            return TimedStore(store, self._tally.spent)
+            return TimedStore(store, self._counters.spent)
         return store
 
     def _shared_with(
@@ -381,7 +381,7 @@ class ChatServerProgram(BoundedServices):
             relay.tickets.issue if relay is not None else no_tickets,
             say,
             self._cannot_start,
-            self._tally.spent if options["metrics"] is not None else None,
+            self._counters.spent if options["metrics"] is not None else None,
         )
         self._server.share(sharing.directory)
         sharing.ready.addCallback(self._open)
@@ -420,14 +420,14 @@ class ChatServerProgram(BoundedServices):
             owned = self._sharing.directory.is_owned(name)
         else:
             owned = _is_owned(self._store.names, name)
-        return owned or not self._hall.admits(name)
+        return owned or not self._lobby_room.admits(name)
 
     def _admit_plain(self, host: str) -> bool:
         """Let a connection into the lobby unless its address is banned or no place is free.
 
         The ports of a server share the places, and an address has one count for all of them.
         """
-        return self._hall.admits("", host) and self._server.factory.admit(host)
+        return self._lobby_room.admits("", host) and self._server.factory.admit(host)
 
 
 def _refused(failure: Failure) -> NoReturn:

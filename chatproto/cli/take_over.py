@@ -82,7 +82,7 @@ def shared_groups(saved: SavedState, now: float, limits: ServerLimits) -> list[G
         if left.until is None or left.until <= now:
             continue
         group = _group(groups, left.client_id)
-        presence = SharedPresence(replace(left, visitor=replace(left.visitor, node="")), now)
+        presence = SharedPresence(replace(left, client=replace(left.client, node="")), now)
         groups[group.fold] = replace(group, presences={**group.presences, left.client_id: presence})
     first = min((heard for _, heard in saved.leases), default=now)
     for number, (lease, heard) in enumerate(saved.leases):

@@ -34,19 +34,19 @@ def told(them: Registration, to: ClientConnection) -> tuple[Address, ...]:
     others: set[Address] = set()
     for host, port in them.addresses:
         address = as_address(host)
-        if address is None or port < LEAST_PORT or not _is_harmless(address, them.visitor, to):
+        if address is None or port < LEAST_PORT or not _is_harmless(address, them.client, to):
             continue
         told_as = str(address), port
-        if str(address) == them.visitor.host or _is_shared(address, them.visitor, to):
+        if str(address) == them.client.host or _is_shared(address, them.client, to):
             found[told_as] = None
         elif _is_other_ipv6(address) and len(others | {told_as}) <= OTHER_IPV6:
             others.add(told_as)
             found[told_as] = None
-    observed = as_address(them.visitor.host)
+    observed = as_address(them.client.host)
     last: dict[Address, None] = {}
-    if observed is not None and _is_harmless(observed, them.visitor, to):
-        ports = (them.port,) if them.visitor.local else (them.port, them.visitor.port)
-        last = {(them.visitor.host, port): None for port in ports if port >= LEAST_PORT}
+    if observed is not None and _is_harmless(observed, them.client, to):
+        ports = (them.port,) if them.client.local else (them.port, them.client.port)
+        last = {(them.client.host, port): None for port in ports if port >= LEAST_PORT}
     for address_seen in last:
         found.pop(address_seen, None)
     return (*_first(found, ADDRESSES - len(last)), *last)
@@ -82,7 +82,7 @@ def _is_other_ipv6(address: IPv4Address | IPv6Address) -> bool:
     return is_public and embedded_ipv4(address) is None
 
 
-def _in_private(visitor: ClientConnection) -> bool:
-    address = as_address(visitor.host)
+def _in_private(client: ClientConnection) -> bool:
+    address = as_address(client.host)
     near = (AddressScope.PRIVATE, AddressScope.LOOPBACK, AddressScope.LINK_LOCAL)
     return address is not None and address_reach(address) in near

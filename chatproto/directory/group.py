@@ -82,19 +82,19 @@ class Group:
     classic: Mapping[str, ClassicRegistration] = field(default_factory=dict)
 
     def admits(
-        self, client_id: str, visitor: ClientConnection, new: bool, silent: bool = False
+        self, client_id: str, client: ClientConnection, new: bool, silent: bool = False
     ) -> bool:
         """Return True unless a newer connection of the same program has the id already.
 
-        Args: new: the key of `visitor` does not own the id yet. silent: a classic client that holds the id
+        Args: new: the key of `client` does not own the id yet. silent: a classic client that holds the id
         has made no request for long. Raises: RemoteError: 409 if somebody else uses the id.
         """
-        former, own = self.presences.get(client_id), visitor.user == client_id
+        former, own = self.presences.get(client_id), client.user == client_id
         if self._classic_at(client_id) is not None and not (own and silent):
             raise RemoteError(409, "a classic client holds that id")
-        if former is not None and former.key != visitor.key and not own:
+        if former is not None and former.key != client.key and not own:
             raise RemoteError(409, "another key's registration of that id has not ended")
-        if former is not None and former.connected and former.visitor.came_after(visitor):
+        if former is not None and former.connected and former.client.came_after(client):
             return False
         if new and not own and fold(client_id) == fold(RESERVED):
             raise RemoteError(409, "the server itself speaks by that name")
@@ -103,23 +103,21 @@ class Group:
     def decide_register(
         self,
         message: bcp2_server.Register,
-        visitor: ClientConnection,
+        client: ClientConnection,
         ids: KeyIds,
         limits: ServerLimits,
     ) -> RegisterDecision:
-        """Give an id that is free to the key of `visitor`. `ids`: those that the key owns.
+        """Give an id that is free to the key of `client`. `ids`: those that the key owns.
 
-        The name of the visitor's account may be taken from another key; but not for another id's sake
+        The name of the client's account may be taken from another key; but not for another id's sake
         that looks like it.
 
         Raises: RemoteError: 409 if another key owns it or what looks like it, 403 if the key owns as
         many as it may, 503 if there is no room for a new one.
         """
-        client_id, key = message.client_id, visitor.key
+        client_id, key = message.client_id, client.key
         others = self.ids if self.owner not in (None, key) else ()
-        if self.owner not in (None, key) and not (
-            visitor.user == client_id and client_id in others
-        ):
+        if self.owner not in (None, key) and not (client.user == client_id and client_id in others):
             raise RemoteError(409, "another key owns that id")
         new = client_id not in ids.owned
         if new and len(ids.owned) >= limits.names_per_key:
@@ -128,7 +126,7 @@ class Group:
             raise RemoteError(503, "there is no room for another id")
         former = self.presences.get(client_id)
         # A client that comes back with an id on another connection uses it.
-        trial = new or (visitor.client_id == client_id and former is not None and not former.proven)
+        trial = new or (client.client_id == client_id and former is not None and not former.proven)
         presence = Registration(
             client_id,
             key,
@@ -137,13 +135,13 @@ class Group:
             granted(message, limits),
             message.listed,
             message.allow,
-            visitor,
+            client,
             proven=not trial,
             away=message.away,
         )
         replaced = None
-        if former is not None and former.connected and former.visitor is not visitor:
-            replaced = former.visitor
+        if former is not None and former.connected and former.client is not client:
+            replaced = former.client
         lost = tuple(one for one in others if one != client_id)
         ousts = self._classic_at(client_id) is not None
         return RegisterDecision(presence, lost, replaced, ousts)

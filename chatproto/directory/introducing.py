@@ -132,10 +132,10 @@ class IntroductionMaker:
         if callee.key == caller.key:
             raise RemoteError(403, "that is your own key")
         known = known or caller.key in callee.allow
-        host = network(caller.visitor.host)
+        host = network(caller.client.host)
         self._introductions.count(caller.key, callee.key, now, host, known)
         call = self._new_call()
-        there, here = told(callee, caller.visitor), told(caller, callee.visitor)
+        there, here = told(callee, caller.client), told(caller, callee.client)
         mine, theirs = self._new_tickets(caller.key, call, now) or ("", "")
         relay = self.relay if mine else None
         answer = bcp2_server.BridgeAck(cseq, callee.client_id, callee.key, there, call, mine, relay)

@@ -94,7 +94,7 @@ def info_answer(message: bcp2_server.Info, found: list[Contact], limit: int) -> 
 
 def open_contact(presence: Registration, source: Origin) -> Contact | None:
     """Return the address at which a client can be called in plain text from `source`, if there is one."""
-    client_id, seen = presence.client_id, presence.visitor
+    client_id, seen = presence.client_id, presence.client
     if not is_loopback(seen.host) or source.local:
         return Contact(client_id, seen.host, presence.port)
     # On the server's machine, seen from elsewhere: at one of the machine's other addresses.
@@ -138,37 +138,35 @@ class KeyedDirectory:
         self._new_ids = new_ids_limiter(limits)
         self.introducer = IntroductionMaker(limits, new_call, new_tickets)
 
-    def answer(self, message: Bcp2Message, visitor: ClientConnection, now: float) -> list[Effect]:
-        """Return the effects of one request: its answer to `visitor`, and pushes to other clients."""
+    def answer(self, message: Bcp2Message, client: ClientConnection, now: float) -> list[Effect]:
+        """Return the effects of one request: its answer to `client`, and pushes to other clients."""
         try:
             match message:
                 case bcp2_server.Register():
-                    return self._register(message, visitor, now)
+                    return self._register(message, client, now)
                 case bcp2_server.Bridge():
-                    self.uses(visitor, now)
-                    return self._bridge(message, self._registered(visitor), now)
+                    self.uses(client, now)
+                    return self._bridge(message, self._registered(client), now)
                 case bcp2_server.Info():
-                    return [PushTo(visitor, self._info(message))]
+                    return [PushTo(client, self._info(message))]
                 case bcp2_server.Watch():
-                    self.uses(visitor, now)
-                    return self._watch(message, self._registered(visitor))
+                    self.uses(client, now)
+                    return self._watch(message, self._registered(client))
                 case bcp2_server.Unwatch(cseq, peer_id):
-                    self._watchers.remove(visitor, peer_id)
-                    return [PushTo(visitor, bcp2_server.UnwatchAck(cseq, peer_id))]
+                    self._watchers.remove(client, peer_id)
+                    return [PushTo(client, bcp2_server.UnwatchAck(cseq, peer_id))]
                 case bcp2_server.Observe(cseq):
-                    seen = visitor.host, visitor.port
+                    seen = client.host, client.port
                     return [
-                        PushTo(
-                            visitor, bcp2_server.ObserveAck(cseq, seen, date_of(self._date(now)))
-                        )
+                        PushTo(client, bcp2_server.ObserveAck(cseq, seen, date_of(self._date(now))))
                     ]
                 case Ping(cseq):
-                    return [PushTo(visitor, PingAck(cseq))]
+                    return [PushTo(client, PingAck(cseq))]
                 case PingAck():
                     return []
         except RemoteError as error:
-            return [PushTo(visitor, refused(message, error))]
-        return [PushTo(visitor, Error(405, getattr(message, "cseq", None)))]
+            return [PushTo(client, refused(message, error))]
+        return [PushTo(client, Error(405, getattr(message, "cseq", None)))]
 
     def resume(self, now: float) -> None:
         """Continue after a restart of the server: clients connected then count as away from `now` on."""
@@ -201,16 +199,16 @@ class KeyedDirectory:
     def find(self, client_id: str) -> ClientConnection | None:
         """Return the connected client with that id, or None."""
         presence = self._connected.get(client_id)
-        return presence.visitor if presence is not None else None
+        return presence.client if presence is not None else None
 
-    def lost(self, visitor: ClientConnection, now: float) -> None:
+    def lost(self, client: ClientConnection, now: float) -> None:
         """Handle the end of a client's connection.
 
         Its registration stays until it expires and answers 480; watchers hear "offline" after
         `presence_grace` seconds.
         """
-        self._watchers.lost(visitor)
-        presence = self._of(visitor)
+        self._watchers.lost(client)
+        presence = self._of(client)
         if presence is None:
             return
         client_id, left = presence.client_id, presence.left(now)
@@ -255,9 +253,9 @@ class KeyedDirectory:
             return True
         return self._more_ended
 
-    def uses(self, visitor: ClientConnection, now: float) -> None:
-        """Note that `visitor` does more with its id than to register it: it is kept for long then."""
-        presence = self._of(visitor)
+    def uses(self, client: ClientConnection, now: float) -> None:
+        """Note that `client` does more with its id than to register it: it is kept for long then."""
+        presence = self._of(client)
         if presence is not None and not presence.proven:
             presence = self._connected[presence.client_id] = presence.used()
             self._use(presence, now)
@@ -282,8 +280,8 @@ class KeyedDirectory:
         """Do what follows from the end of a registration that is in the store no more."""
         effects = self._watchers.tell(client_id, "offline", presence)
         if presence.connected:
-            effects.append(Dismiss(presence.visitor, Error(403)))
-            presence.visitor.client_id = None
+            effects.append(Dismiss(presence.client, Error(403)))
+            presence.client.client_id = None
         self._forget(client_id)
         return effects
 
@@ -332,34 +330,34 @@ class KeyedDirectory:
     # Requests.
 
     def _register(
-        self, message: bcp2_server.Register, visitor: ClientConnection, now: float
+        self, message: bcp2_server.Register, client: ClientConnection, now: float
     ) -> list[Effect]:
         client_id, limits = message.client_id, self.limits
         if message.expires == 0:
-            presence = self._registered(visitor)
+            presence = self._registered(client)
             if presence.client_id != client_id:
                 raise RemoteError(404, "that is not registered here")
             self._presences.forget(client_id)
             effects = self._watchers.tell(client_id, "offline", presence)
             self._forget(client_id)
-            visitor.client_id = None
+            client.client_id = None
             return [
-                PushTo(visitor, bcp2_server.RegAck(message.cseq, client_id, 0, visitor.address)),
+                PushTo(client, bcp2_server.RegAck(message.cseq, client_id, 0, client.address)),
                 *effects,
             ]
         group = self._group(client_id, *owned_alike(self.names, client_id))
-        host = network(visitor.host)
-        ids = ids_of(self.names, visitor.key, client_id, host, limits)
+        host = network(client.host)
+        ids = ids_of(self.names, client.key, client_id, host, limits)
         new = client_id not in ids.owned
         silent = is_silent(self.registry.heard_at(client_id), now, limits.takeover_wait)
-        if not group.admits(client_id, visitor, new, silent):
+        if not group.admits(client_id, client, new, silent):
             # What was on its way for long comes from a connection that its own program has left.
-            return [Dismiss(visitor, bcp2_server.Replaced())]
+            return [Dismiss(client, bcp2_server.Replaced())]
         if new:
-            count_new_id(self._new_ids, visitor.host, now)
-        decision = group.decide_register(message, visitor, ids, limits)
+            count_new_id(self._new_ids, client.host, now)
+        decision = group.decide_register(message, client, ids, limits)
         presence = decision.presence
-        former = self._of(visitor)
+        former = self._of(client)
         lost = [(one, self._find(one)) for one in decision.lost]
         gone = list(decision.lost)
         if former is not None and former.client_id != client_id:
@@ -378,13 +376,13 @@ class KeyedDirectory:
             replaced += self._watchers.tell(former.client_id, "offline", former)
             self._forget(former.client_id)
         self._forget(client_id)
-        visitor.client_id, visitor.listens = client_id, message.port
-        visitor.open = message.open
+        client.client_id, client.listens = client_id, message.port
+        client.open = message.open
         self._keep(presence)
         self._used[client_id] = now
-        answer = bcp2_server.RegAck(message.cseq, client_id, presence.expires, visitor.address)
+        answer = bcp2_server.RegAck(message.cseq, client_id, presence.expires, client.address)
         return [
-            PushTo(visitor, answer),
+            PushTo(client, answer),
             *replaced,
             *self._watchers.tell(client_id, "online", presence),
         ]
@@ -398,7 +396,7 @@ class KeyedDirectory:
     def _bridge(
         self, message: bcp2_server.Bridge, caller: Registration, now: float
     ) -> list[Effect]:
-        visitor = caller.visitor
+        client = caller.client
         if not message.peer_id:
             return self._anybody(message, caller, now)
         try:
@@ -409,7 +407,7 @@ class KeyedDirectory:
         if isinstance(callee, Contact):
             addresses = ((callee.host, callee.port),)
             answer = bcp2_server.BridgeAck(message.cseq, callee.client_id, addresses=addresses)
-            return [PushTo(visitor, answer)]
+            return [PushTo(client, answer)]
         return self._introduce(message.cseq, caller, callee, now)
 
     def _anybody(
@@ -420,7 +418,7 @@ class KeyedDirectory:
             callee = self._connected[client_id]
             if callee.key != caller.key:
                 return self._introduce(message.cseq, caller, callee, now)
-        return [PushTo(caller.visitor, self._classic_for(caller, message.cseq))]
+        return [PushTo(caller.client, self._classic_for(caller, message.cseq))]
 
     def _classic_for(self, caller: Registration, cseq: int) -> bcp2_server.BridgeAck:
         """Answer with a classic client if `caller` calls in plain text too, else with nobody."""
@@ -438,33 +436,33 @@ class KeyedDirectory:
         self, cseq: int, caller: Registration, callee: Registration, now: float
     ) -> list[Effect]:
         """Tell each of the other. Raises RemoteError 429 where it is too often."""
-        known = caller.client_id in callee.visitor.watches
+        known = caller.client_id in callee.client.watches
         answer, push = self.introducer.introduce(cseq, caller, callee, known, now)
-        self.uses(callee.visitor, now)
-        return [PushTo(callee.visitor, push), PushTo(caller.visitor, answer)]
+        self.uses(callee.client, now)
+        return [PushTo(callee.client, push), PushTo(caller.client, answer)]
 
     def _info(self, message: bcp2_server.Info) -> Bcp2Message:
         limit = info_limit(message, self.limits)
         return info_answer(message, self.everybody(message.prefix, message.after, limit + 1), limit)
 
     def _watch(self, message: bcp2_server.Watch, presence: Registration) -> list[Effect]:
-        visitor, peer_id = presence.visitor, message.peer_id
+        client, peer_id = presence.client, message.peer_id
         watched = self._find(peer_id)
-        if not self._sees(visitor.key, peer_id, watched):
+        if not self._sees(client.key, peer_id, watched):
             raise RemoteError(404, "no such client")
         if watched is None and self.names.owner(peer_id) is None:
             raise RemoteError(404, "no such client")
         state = state_of(peer_id, watched)
-        self._watchers.add(visitor, state)
+        self._watchers.add(client, state)
         return [
-            PushTo(visitor, bcp2_server.WatchAck(message.cseq, peer_id)),
-            PushTo(visitor, state),
+            PushTo(client, bcp2_server.WatchAck(message.cseq, peer_id)),
+            PushTo(client, state),
         ]
 
     # How it follows.
 
-    def _registered(self, visitor: ClientConnection) -> Registration:
-        presence = self._of(visitor)
+    def _registered(self, client: ClientConnection) -> Registration:
+        presence = self._of(client)
         if presence is None:
             raise RemoteError(401, "register first")
         return presence
@@ -483,9 +481,9 @@ class KeyedDirectory:
         """Return a registration, connected or away. Raises StoreTrouble."""
         return self._connected.get(client_id) or self._presences.find(client_id)
 
-    def _of(self, visitor: ClientConnection) -> Registration | None:
-        presence = self._connected.get(visitor.client_id or "")
-        return presence if presence is not None and presence.visitor is visitor else None
+    def _of(self, client: ClientConnection) -> Registration | None:
+        presence = self._connected.get(client.client_id or "")
+        return presence if presence is not None and presence.client is client else None
 
     def _use(self, presence: Registration, now: float) -> None:
         """Renew the ownership of the id of a connected client."""

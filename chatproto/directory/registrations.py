@@ -52,17 +52,17 @@ class ClientConnection:
 
 @value_class
 class PushTo:
-    """Send `message` to `visitor`."""
+    """Send `message` to `client`."""
 
-    visitor: ClientConnection
+    client: ClientConnection
     message: Bcp2Message
 
 
 @value_class
 class Dismiss:
-    """Send `message` to `visitor` and end the connection."""
+    """Send `message` to `client` and end the connection."""
 
-    visitor: ClientConnection
+    client: ClientConnection
     message: Bcp2Message
 
 
@@ -83,7 +83,7 @@ class Registration:
     expires: int
     listed: bool
     allow: tuple[str, ...]
-    visitor: ClientConnection
+    client: ClientConnection
     until: float | None = None
     proven: bool = True
     """Return True if the id was used for more than its registration."""
@@ -93,11 +93,11 @@ class Registration:
     @property
     def open(self) -> bool:
         """Return True if they can be called in plain text too."""
-        return self.visitor.open
+        return self.client.open
 
     def contact(self) -> Contact:
         """Return the client at the address that the server has seen, with its port."""
-        return Contact(self.client_id, self.visitor.host, self.port, self.key)
+        return Contact(self.client_id, self.client.host, self.port, self.key)
 
     @property
     def connected(self) -> bool:

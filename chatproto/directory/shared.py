@@ -35,7 +35,7 @@ class OwnedId:
 
 @value_class
 class SharedPresence:
-    """A registration with a key; its visitor has the node and the number of its connection.
+    """A registration with a key; its client has the node and the number of its connection.
 
     Args: made: when it was made, by which the newest is found.
     """

@@ -69,9 +69,9 @@ def registered(
 
 
 def _placed(presence: Registration, node: str) -> Registration:
-    """Return a registration whose visitor says where it is connected, whatever becomes of it here."""
-    visitor = replace(presence.visitor, client_id=presence.client_id, node=node)
-    return replace(presence, visitor=visitor)
+    """Return a registration whose client says where it is connected, whatever becomes of it here."""
+    client = replace(presence.client, client_id=presence.client_id, node=node)
+    return replace(presence, client=client)
 
 
 def _used(known: OwnedId, presence: Registration, now: float, limits: ServerLimits) -> OwnedId:
@@ -151,9 +151,9 @@ def _without_gone(
 ) -> GroupState:
     presences = dict(state.presences)
     for client_id, there in state.presences.items():
-        visitor, mine = there.registration.visitor, own.get(client_id)
-        if is_own(visitor.node) and (
-            mine is None or mine.registration.visitor.number != visitor.number
+        client, mine = there.registration.client, own.get(client_id)
+        if is_own(client.node) and (
+            mine is None or mine.registration.client.number != client.number
         ):
             presences[client_id] = away_since(there, now)
     return replace(state, presences=presences)
@@ -199,20 +199,20 @@ def _with_own(
 
 def _is_same(one: SharedPresence, other: SharedPresence) -> bool:
     """Return True for the same registration of the same connection."""
-    first, second = one.registration.visitor, other.registration.visitor
-    alike = replace(one.registration, visitor=second) == other.registration
+    first, second = one.registration.client, other.registration.client
+    alike = replace(one.registration, client=second) == other.registration
     return alike and one.made == other.made and _where(first) == _where(second)
 
 
-def _where(visitor: ClientConnection) -> tuple[object, ...]:
-    port = visitor.listens, visitor.open
-    return visitor.node, visitor.number, visitor.host, visitor.port, visitor.local, port
+def _where(client: ClientConnection) -> tuple[object, ...]:
+    port = client.listens, client.open
+    return client.node, client.number, client.host, client.port, client.local, port
 
 
 def _is_newer(there: SharedPresence, mine: OwnPresence, is_own: Callable[[str], bool]) -> bool:
     """Return True if somebody registered the id after us, at another server, with the same key."""
-    visitor = there.registration.visitor
-    return there.registration.connected and not is_own(visitor.node) and there.made > mine.made
+    client = there.registration.client
+    return there.registration.connected and not is_own(client.node) and there.made > mine.made
 
 
 def _is_elsewhere(there: SharedLease, mine: OwnLease, is_own: Callable[[str], bool]) -> bool:

@@ -18,7 +18,7 @@ OwnOrigin = Callable[[str, int], Origin | None]
 
 def nodes_of(state: GroupState) -> set[str]:
     """Return the servers that `current` must know of."""
-    found = {one.registration.visitor.node for one in state.presences.values()}
+    found = {one.registration.client.node for one in state.presences.values()}
     return found | {one.node for one in state.classic.values()} | state.watching
 
 
@@ -31,7 +31,7 @@ def current(
     """
     presences = {}
     for client_id, one in state.presences.items():
-        since = left.get(one.registration.visitor.node)
+        since = left.get(one.registration.client.node)
         seen = one if since is None else away_since(one, since)
         if seen.registration.until is None or seen.registration.until > now:
             presences[client_id] = seen
@@ -83,10 +83,10 @@ def group_of(
     """
     presences: dict[str, Registration] = {}
     for client_id, one in state.presences.items():
-        there = one.registration.visitor
+        there = one.registration.client
         own = connection(there.node, there.number)
         if own is not None:
-            presences[client_id] = replace(one.registration, visitor=own)
+            presences[client_id] = replace(one.registration, client=own)
         else:
             seen = away_since(one, now) if is_own(there.node) else one
             presences[client_id] = seen.registration

@@ -8,30 +8,30 @@ from chatproto.wire.errors import RemoteError
 
 
 class Watchers:
-    """By id, also one that nobody has just now; each visitor watches at most `most`."""
+    """By id, also one that nobody has just now; each client watches at most `most`."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._watchers: dict[str, dict[ClientConnection, bcp2_server.Presence]] = {}
         """By id, who watches it and what each was told last."""
 
-    def add(self, visitor: ClientConnection, news: bcp2_server.Presence) -> None:
-        """From now on `visitor` is told of the peer of `news`, which it is told now.
+    def add(self, client: ClientConnection, news: bcp2_server.Presence) -> None:
+        """From now on `client` is told of the peer of `news`, which it is told now.
 
         Raises RemoteError 413 where it is too many.
         """
         peer_id = news.peer_id
-        if peer_id not in visitor.watches and len(visitor.watches) >= self._most:
+        if peer_id not in client.watches and len(client.watches) >= self._most:
             raise RemoteError(413, "too many watches")
-        visitor.watches.add(peer_id)
-        self._watchers.setdefault(peer_id, {})[visitor] = news
+        client.watches.add(peer_id)
+        self._watchers.setdefault(peer_id, {})[client] = news
 
-    def remove(self, visitor: ClientConnection, peer_id: str) -> None:
+    def remove(self, client: ClientConnection, peer_id: str) -> None:
         """And no more."""
-        visitor.watches.discard(peer_id)
+        client.watches.discard(peer_id)
         watchers = self._watchers.get(peer_id)
         if watchers is not None:
-            watchers.pop(visitor, None)
+            watchers.pop(client, None)
             if not watchers:
                 del self._watchers[peer_id]
 
@@ -39,10 +39,10 @@ class Watchers:
         """Return True if anybody watches an id."""
         return peer_id in self._watchers
 
-    def lost(self, visitor: ClientConnection) -> None:
+    def lost(self, client: ClientConnection) -> None:
         """Forget every watch of a client whose connection has ended."""
-        for peer_id in tuple(visitor.watches):
-            self.remove(visitor, peer_id)
+        for peer_id in tuple(client.watches):
+            self.remove(client, peer_id)
 
     def tell(self, client_id: str, status: str, presence: Registration | None) -> list[Effect]:
         """Push a changed status to the watchers that may see it; `presence`: the registration, if any."""

@@ -87,10 +87,10 @@ class PrivateSocket:
 
 def _is_served(path: Path) -> bool:
     """Return True if a program listens on the socket at `path`."""
-    with socket.socket(socket.AF_UNIX) as visitor:
-        visitor.setblocking(False)
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
         try:
-            visitor.connect(str(path))
+            probe.connect(str(path))
         except BlockingIOError:
             return True  # many wait to be accepted
         except OSError:

@@ -109,28 +109,28 @@ class RoomAnswers:
         """The room that is also the lobby's; it is never forgotten."""
         self._number(LOBBY, now)
 
-    def answer(self, message: Bcp2Message, guest: Member, now: float) -> list[Effect]:
-        """Return the effects of one request: its answer to `guest`, and messages to other members."""
+    def answer(self, message: Bcp2Message, member: Member, now: float) -> list[Effect]:
+        """Return the effects of one request: its answer to `member`, and messages to other members."""
         try:
-            return self._answer(message, guest, now)
+            return self._answer(message, member, now)
         except RemoteError as error:
             told, self._told = self._told, []
-            return [TellMember(guest, refusal(message, error)), *told]
+            return [TellMember(member, refusal(message, error)), *told]
 
-    def _count(self, message: Bcp2Message, guest: Member, now: float) -> None:
+    def _count(self, message: Bcp2Message, member: Member, now: float) -> None:
         """Count `message`, which is no SAY, and guesses at a room's key. Raises RemoteError 429."""
         guard = self._guard
-        guard.count(guest.key, guest.host, now)
+        guard.count(member.key, member.host, now)
         if not isinstance(message, bcp2_rooms.Join):
             return
         room = self._rooms.get(message.room)
         if room is None:
-            guard.count_new(guest.host, now)
+            guard.count_new(member.host, now)
             return
-        wait = guard.check_secret(room.policy, guest.key, guest.host, message.secret, now, now)
+        wait = guard.check_secret(room.policy, member.key, member.host, message.secret, now, now)
         if wait:
             until = date_of(self._date(now + wait))
-            news = bcp2_rooms.Changed(room.name, "ban", key=guest.key, until=until)
+            news = bcp2_rooms.Changed(room.name, "ban", key=member.key, until=until)
             self._told = [TellMember(one, news) for one in room.keepers(now)]
 
     def operate(self, message: Bcp2Message, now: float) -> tuple[list[Effect], Bcp2Message | None]:
@@ -151,14 +151,14 @@ class RoomAnswers:
         decision = self._decide(message, room, actor, now)
         return self._spread(room, decision, actor, None, now), decision.ack
 
-    def follow(self, guest: Member, now: float) -> list[Effect]:
+    def follow(self, member: Member, now: float) -> list[Effect]:
         """Remove a client from its rooms if it has another id now."""
-        stay = self._stays.get(guest)
-        return self.left(guest, now) if stay and stay.client_id != guest.client_id else []
+        stay = self._stays.get(member)
+        return self.left(member, now) if stay and stay.client_id != member.client_id else []
 
-    def left(self, guest: Member, now: float, reason: str = "") -> list[Effect]:
+    def left(self, member: Member, now: float, reason: str = "") -> list[Effect]:
         """The connection has ended, or has to. Twice is once."""
-        stay = self._stays.pop(guest, None)
+        stay = self._stays.pop(member, None)
         if stay is None:
             return []
         effects: list[Effect] = []
@@ -194,14 +194,14 @@ class RoomAnswers:
         """Every room."""
         return tuple(self._rooms.values())
 
-    def seat(self, name: str, guest: Member) -> None:
-        """Put `guest` into the room, as another server's snapshot says; nobody is told."""
-        assert guest.client_id is not None
+    def seat(self, name: str, member: Member) -> None:
+        """Put `member` into the room, as another server's snapshot says; nobody is told."""
+        assert member.client_id is not None
         room = self._rooms[name]
-        stay = self._stays.get(guest)
+        stay = self._stays.get(member)
         if stay is None:
-            stay = self._stays[guest] = _Stay(guest.client_id)
-        room.put_in(guest.client_id, guest)
+            stay = self._stays[member] = _Stay(member.client_id)
+        room.put_in(member.client_id, member)
         stay.rooms[name] = room
 
     # The lobby's bare text.
@@ -236,67 +236,69 @@ class RoomAnswers:
 
     # Requests.
 
-    def _answer(self, message: Bcp2Message, guest: Member, now: float) -> list[Effect]:
-        client_id = guest.client_id
+    def _answer(self, message: Bcp2Message, member: Member, now: float) -> list[Effect]:
+        client_id = member.client_id
         if client_id is None:
             raise RemoteError(401, "register first")
-        stay = self._stays.get(guest)
+        stay = self._stays.get(member)
         before: list[Effect] = []
         if stay is None or stay.client_id != client_id:
-            before = self.left(guest, now)
+            before = self.left(member, now)
             stay = _Stay(client_id)
-            self._stays[guest] = stay
+            self._stays[member] = stay
         if isinstance(message, bcp2_rooms.Say):
-            return before + self._say(message, guest, stay, now)
+            return before + self._say(message, member, stay, now)
         if self._counted:
-            self._count(message, guest, now)
+            self._count(message, member, now)
         if isinstance(message, bcp2_rooms.Rooms):
-            return [*before, TellMember(guest, self._list(message, guest, stay))]
+            return [*before, TellMember(member, self._list(message, member, stay))]
         if isinstance(message, bcp2_rooms.Join):
-            return before + self._join(message, guest, stay, now)
+            return before + self._join(message, member, stay, now)
         room = self._inside(getattr(message, "room", ""), stay)
         match message:
             case bcp2_rooms.Part(cseq, name):
                 del stay.rooms[name]
                 self._put_out(room, client_id, now)
                 parted = Spread(room, bcp2_rooms.Parted(name, client_id))
-                return [TellMember(guest, bcp2_rooms.PartAck(cseq, name)), parted]
+                return [TellMember(member, bcp2_rooms.PartAck(cseq, name)), parted]
             case bcp2_rooms.History():
-                return [self._page(message, guest)]
+                return [self._page(message, member)]
             case bcp2_rooms.Names(cseq, name, after, limit):
                 most = min(limit or LINES, self.limits.info_lines, LINES)
                 members = room.page(after, most, now)
-                return [TellMember(guest, bcp2_rooms.NamesAck(cseq, name, len(room), *members))]
-        actor = Actor(client_id, guest.key)
+                return [TellMember(member, bcp2_rooms.NamesAck(cseq, name, len(room), *members))]
+        actor = Actor(client_id, member.key)
         decision = self._decide(message, room, actor, now)
-        told = TellMember(guest, decision.ack)
-        return [*before, told, *self._spread(room, decision, actor, guest, now)]
+        told = TellMember(member, decision.ack)
+        return [*before, told, *self._spread(room, decision, actor, member, now)]
 
-    def _say(self, message: bcp2_rooms.Say, guest: Member, stay: _Stay, now: float) -> list[Effect]:
+    def _say(
+        self, message: bcp2_rooms.Say, member: Member, stay: _Stay, now: float
+    ) -> list[Effect]:
         room = self._inside(message.room, stay)
-        room.policy.check_say(guest.key, message.text, now)
+        room.policy.check_say(member.key, message.text, now)
         sender, text = stay.client_id, marked(message.text, message.kind)
         number = self._history.append(room.name, sender, now, text, room.policy.history)
-        return [Talk(room, number, sender, now, text, guest, message.cseq)]
+        return [Talk(room, number, sender, now, text, member, message.cseq)]
 
     def _join(
-        self, message: bcp2_rooms.Join, guest: Member, stay: _Stay, now: float
+        self, message: bcp2_rooms.Join, member: Member, stay: _Stay, now: float
     ) -> list[Effect]:
         name, client_id = message.room, stay.client_id
         if name not in stay.rooms and len(stay.rooms) >= self.limits.rooms_per_client:
             raise RemoteError(413, "too many rooms")
         room = self._rooms.get(name)
         if room is None:
-            room = self._open(message, guest, now)
-        room.policy.check_entry(client_id, guest.key, guest.host, message.secret, now)
+            room = self._open(message, member, now)
+        room.policy.check_entry(client_id, member.key, member.host, message.secret, now)
         if len(room) >= self.limits.room_members and client_id not in room.members:
             raise RemoteError(503, "the room is full")
         if room.has_plain_like(client_id):
             raise RemoteError(409, "somebody in bare text has that name")
         former = room.members.get(client_id)
-        if former is not None and former is not guest:
+        if former is not None and former is not member:
             self._stays[former].rooms.pop(name, None)
-        room.put_in(client_id, guest)
+        room.put_in(client_id, member)
         stay.rooms[name] = room
         role = room.shown_role(client_id, now)
         last = self._history.last(name)
@@ -304,54 +306,54 @@ class RoomAnswers:
         ack = bcp2_rooms.JoinAck(
             message.cseq, name, len(room), last, role, room.policy.topic, next_id, members
         )
-        effects: list[Effect] = [TellMember(guest, ack)]
+        effects: list[Effect] = [TellMember(member, ack)]
         if former is None:
-            effects.append(Spread(room, bcp2_rooms.Joined(name, client_id, role), guest))
+            effects.append(Spread(room, bcp2_rooms.Joined(name, client_id, role), member))
         return effects
 
-    def _open(self, message: bcp2_rooms.Join, guest: Member, now: float) -> Room:
+    def _open(self, message: bcp2_rooms.Join, member: Member, now: float) -> Room:
         """A new room. Raises RemoteError 409, 413, 503."""
         name = message.room
         if fold(name) in self._alike:
             raise RemoteError(409, "a room looks like that")
-        if len(self._by_owner.get(guest.key, ())) >= self.limits.rooms_per_owner:
+        if len(self._by_owner.get(member.key, ())) >= self.limits.rooms_per_owner:
             raise RemoteError(413, "too many rooms of one key")
         if len(self._rooms) >= self.limits.rooms:
-            self._make_room(guest)
-        policy = RoomPolicy(name, guest.key, secret=hashed(name, message.secret), used=now)
+            self._make_room(member)
+        policy = RoomPolicy(name, member.key, secret=hashed(name, message.secret), used=now)
         self._history.keep(policy)
         self._number(name, now)
         room = Room(policy)
         self._add(room)
         return room
 
-    def _make_room(self, guest: Member) -> None:
-        """Forget the longest unused empty room that is of `guest` or in which nothing was said.
+    def _make_room(self, member: Member) -> None:
+        """Forget the longest unused empty room that is of `member` or in which nothing was said.
 
         Raises RemoteError 503 if there is none: what others own and have said stays.
         """
         empty = [one for one in self._rooms.values() if self._is_empty(one)]
         for room in nsmallest(
-            EXAMINED, empty, key=lambda one: (one.policy.owner != guest.key, one.policy.used)
+            EXAMINED, empty, key=lambda one: (one.policy.owner != member.key, one.policy.used)
         ):
             if (
-                room.policy.owner == guest.key
+                room.policy.owner == member.key
                 or not self._history.page(room.name, None, None, 1, 1).lines
             ):
                 self._forget(room)
                 return
         raise RemoteError(503, "too many rooms")
 
-    def _page(self, message: bcp2_rooms.History, guest: Member) -> Show:
+    def _page(self, message: bcp2_rooms.History, member: Member) -> Show:
         page = self._history.page(*asked_page(message, self.limits))
         ack = bcp2_rooms.HistoryAck(message.cseq, message.room, len(page.lines), page.more)
-        return Show(guest, page.lines, ack)
+        return Show(member, page.lines, ack)
 
-    def _list(self, message: bcp2_rooms.Rooms, guest: Member, stay: _Stay) -> Bcp2Message:
+    def _list(self, message: bcp2_rooms.Rooms, member: Member, stay: _Stay) -> Bcp2Message:
         most = min(message.limit or LINES, self.limits.info_lines, LINES)
         begin = bisect_right(self._names, message.after)
         mine = {
-            one for one in (*stay.rooms, *self._by_owner.get(guest.key, ())) if one > message.after
+            one for one in (*stay.rooms, *self._by_owner.get(member.key, ())) if one > message.after
         }
         seen = sorted(mine.union(self._names[begin : begin + most + 1]))
         rooms = [self._rooms[name] for name in seen[:most]]
@@ -382,9 +384,9 @@ class RoomAnswers:
         return decision
 
     def _spread(
-        self, room: Room, decision: Decision, actor: Actor, guest: Member | None, now: float
+        self, room: Room, decision: Decision, actor: Actor, member: Member | None, now: float
     ) -> list[Effect]:
-        """Remove those whom a decision puts out, and tell all whom it concerns but `guest`."""
+        """Remove those whom a decision puts out, and tell all whom it concerns but `member`."""
         effects: list[Effect] = []
         invited = self._find(decision.invited) if decision.invited else None
         if invited is not None:
@@ -398,14 +400,14 @@ class RoomAnswers:
             for one in ousted(decision, room, room.policy, actor, now)
         ]
         for one in parted:
-            member = room.members.get(one.peer_id)
-            if member is None:
+            ousted_one = room.members.get(one.peer_id)
+            if ousted_one is None:
                 effects.append(PutOut(one.peer_id))
             else:
-                effects += [TellMember(member, news), TellMember(member, one)]
-                del self._stays[member].rooms[room.name]
+                effects += [TellMember(ousted_one, news), TellMember(ousted_one, one)]
+                del self._stays[ousted_one].rooms[room.name]
             self._put_out(room, one.peer_id, now)
-        effects.append(Spread(room, news, guest))
+        effects.append(Spread(room, news, member))
         effects += [Spread(room, one) for one in parted]
         if ban is not None and ban.kind == "address" and room.name == LOBBY:
             effects.append(LookAgain(room.policy))

@@ -14,7 +14,7 @@ from chatproto.wire.values import value_class
 class TellMember:
     """Send `message` to one guest."""
 
-    guest: Member
+    member: Member
     message: Bcp2Message
 
 
@@ -22,7 +22,7 @@ class TellMember:
 class Show:
     """Send `lines`, much at once, as SAIDs that repeat the CSeq of `last`, and then that, to one guest."""
 
-    guest: Member
+    member: Member
     lines: tuple[RoomLine, ...]
     last: HistoryAck
 

@@ -351,7 +351,7 @@ class LobbyPort(Factory):
 
     def show(self, line: str) -> None:
         """Send `line` to all members."""
-        self._carry_out([ToOthers(0, line)])
+        self._apply([ToOthers(0, line)])
 
     def kick(self, name: str) -> bool:
         """Put the member of that name out; false if there is none."""
@@ -370,7 +370,7 @@ class LobbyPort(Factory):
     def _remove(self, number: int) -> None:
         left = self._lobby.left(number, "was removed")
         told = ToOne(number, "* you were removed from the lobby")
-        self._carry_out([told, CloseMember(number), *left])
+        self._apply([told, CloseMember(number), *left])
 
     # What a connection tells.
 
@@ -383,28 +383,28 @@ class LobbyPort(Factory):
             return
         self._members[connection.number] = connection
         self._feed.join(connection)
-        self._carry_out(effects)
+        self._apply(effects)
 
     def said(self, connection: LobbyConnection, text: str) -> None:
         name = name_wanted(text) if self._look_up is not None else ""
         if self._look_up is None or not name:
-            self._carry_out(self._lobby.said(connection.number, text))
+            self._apply(self._lobby.said(connection.number, text))
             return
 
         def known(_: None) -> None:
             if connection.number in self._members:
-                self._carry_out(self._lobby.said(connection.number, text))
+                self._apply(self._lobby.said(connection.number, text))
 
         self._look_up(name).addCallback(known)
 
     def refused(self, connection: LobbyConnection, error: RemoteError) -> None:
-        self._carry_out(self._lobby.refused(connection.number, error))
+        self._apply(self._lobby.refused(connection.number, error))
 
     def left(self, connection: LobbyConnection, reason: str) -> None:
         self._feed.catch_up(connection)
         self._feed.leave(connection)
         if self._members.pop(connection.number, None) is not None:
-            self._carry_out(self._lobby.left(connection.number, reason))
+            self._apply(self._lobby.left(connection.number, reason))
 
     def lost(self, connection: LobbyConnection) -> None:
         self.left(connection, "")
@@ -429,12 +429,12 @@ class LobbyPort(Factory):
         self._timed = False
         if self._feed.go_on(MEMBERS_AT_ONCE):
             self._flush_later()
-        self._carry_out(())  # those who are dropped leave
+        self._apply(())  # those who are dropped leave
         gathering, self._gathering = self._gathering, []
         for connection in gathering:
             connection.flush()
 
-    def _carry_out(self, effects: Sequence[Effect]) -> None:
+    def _apply(self, effects: Sequence[Effect]) -> None:
         """Do `effects`, and what follows from them after them."""
         self._effects.extend(effects)
         if self._busy:
@@ -442,11 +442,11 @@ class LobbyPort(Factory):
         self._busy = True
         try:
             while self._effects:
-                self._do(self._effects.popleft())
+                self._apply_one(self._effects.popleft())
         finally:
             self._busy = False
 
-    def _do(self, effect: Effect) -> None:
+    def _apply_one(self, effect: Effect) -> None:
         if isinstance(effect, CloseMember):
             member = self._members.pop(effect.member, None)
             if member is not None:
@@ -492,7 +492,7 @@ class LobbyPort(Factory):
         """Give all members what was gathered for them."""
         while self._feed.go_on(MEMBERS_AT_ONCE):
             pass
-        self._carry_out(())
+        self._apply(())
 
     def drop(self, member: LobbyConnection) -> None:
         """Disconnect a member that does not read, before its unsent data grows without bound."""

@@ -45,17 +45,17 @@ class Room:
 
     # Who is in it.
 
-    def put_in(self, client_id: str, guest: Member | None) -> None:
-        """Add a member under its id; `guest` is None for a raw-text client."""
+    def put_in(self, client_id: str, member: Member | None) -> None:
+        """Add a member under its id; `member` is None for a raw-text client."""
         if client_id not in self.members and client_id not in self.plain:
             insort(self._sorted, client_id)
-        if guest is None and client_id not in self.plain:
+        if member is None and client_id not in self.plain:
             self.plain.add(client_id)
             self._plain_alike[fold(client_id)] += 1
-        elif guest is not None:
+        elif member is not None:
             if client_id not in self.members:
                 self._members_alike[fold(client_id)] += 1
-            self.members[client_id] = guest
+            self.members[client_id] = member
 
     def put_out(self, client_id: str) -> None:
         """Remove a member, if it is there."""
@@ -88,13 +88,13 @@ class Room:
 
     def shown_role(self, client_id: str, now: float) -> str:
         """Name a member's role in the protocol's words: owner, op, member, muted or open."""
-        guest = self.members.get(client_id)
-        who = subject(client_id, guest.key if guest is not None else "")
+        member = self.members.get(client_id)
+        who = subject(client_id, member.key if member is not None else "")
         if self.policy.is_muted(who, now):
             return "muted"
-        if guest is None:
+        if member is None:
             return "open"
-        return _SHOWN.get(self.policy.role(guest.key, now), "member")
+        return _SHOWN.get(self.policy.role(member.key, now), "member")
 
     def keepers(self, now: float) -> list[Member]:
         """The owner and the ops that are in it."""
@@ -103,8 +103,8 @@ class Room:
 
     def covered(self, ban: BanRecord, now: float) -> Iterator[str]:
         """Yield the ids of members that `ban` covers."""
-        for client_id, guest in self.members.items():
-            if ban.covers(client_id, guest.key, guest.host, now):
+        for client_id, member in self.members.items():
+            if ban.covers(client_id, member.key, member.host, now):
                 yield client_id
         if ban.kind == "id":
             yield from (name for name in self.plain if fold(name) == ban.value)

@@ -49,31 +49,31 @@ class RoomFeed(Generic[Listener]):
         self.size += len(line)
         self._joined_from = -1
         if own:
-            for guest, other in own.items():
-                self._own.setdefault(guest, {})[number] = other
+            for member, other in own.items():
+                self._own.setdefault(member, {})[number] = other
 
-    def join(self, guest: Listener) -> None:
-        """Send `guest` what is added from now on."""
-        self._places[guest] = self._end
-        self._places.move_to_end(guest)
-        self._own.pop(guest, None)
+    def join(self, member: Listener) -> None:
+        """Send `member` what is added from now on."""
+        self._places[member] = self._end
+        self._places.move_to_end(member)
+        self._own.pop(member, None)
         self._all = None
 
-    def leave(self, guest: Listener) -> None:
-        """Send `guest` nothing more; twice is once."""
-        self._places.pop(guest, None)
-        self._own.pop(guest, None)
+    def leave(self, member: Listener) -> None:
+        """Send `member` nothing more; twice is once."""
+        self._places.pop(member, None)
+        self._own.pop(member, None)
         self._all = None
 
-    def catch_up(self, guest: Listener) -> None:
-        """Send `guest` at once all that waits for it."""
-        place, end = self._places.get(guest), self._end
+    def catch_up(self, member: Listener) -> None:
+        """Send `member` at once all that waits for it."""
+        place, end = self._places.get(member), self._end
         if place is None or place == end:
             return
-        self._places[guest] = end
-        self._places.move_to_end(guest)
-        if data := self._since(place, guest):
-            self._send(guest, data)
+        self._places[member] = end
+        self._places.move_to_end(member)
+        if data := self._since(place, member):
+            self._send(member, data)
 
     def go_on(self, most: int = 1) -> bool:
         """Send at most `most` members what waits for them; return True if others wait."""
@@ -84,14 +84,14 @@ class RoomFeed(Generic[Listener]):
         for _ in range(most):
             if not places:
                 break
-            guest, place = places.popitem(last=False)
-            places[guest] = self._end
+            member, place = places.popitem(last=False)
+            places[member] = self._end
             if place == self._end:  # who stood first has all, so all have
                 break
-            if place == self._joined_from and guest not in own:
-                send(guest, self._joined)
-            elif data := self._since(place, guest):
-                send(guest, data)
+            if place == self._joined_from and member not in own:
+                send(member, self._joined)
+            elif data := self._since(place, member):
+                send(member, data)
         return self._trim()
 
     def _is_even(self, most: int) -> bool:
@@ -110,19 +110,19 @@ class RoomFeed(Generic[Listener]):
         if self._all is None:
             self._all = list(places)
         others = self._all.copy()
-        for guest in own:
-            if guest in places:
-                others.remove(guest)
+        for member in own:
+            if member in places:
+                others.remove(member)
         send_all(others, b"".join(lines))
-        for guest, instead in own.items():
+        for member, instead in own.items():
             mine = [instead.get(number, line) for number, line in enumerate(lines, place)]
-            if guest in places and (data := b"".join(mine)):
-                self._send(guest, data)
+            if member in places and (data := b"".join(mine)):
+                self._send(member, data)
 
-    def _since(self, place: int, guest: Listener) -> bytes:
-        """Join the lines from number `place` on, as `guest` is to have them."""
+    def _since(self, place: int, member: Listener) -> bytes:
+        """Join the lines from number `place` on, as `member` is to have them."""
         waiting = place - self._end  # from the end
-        own = self._own.pop(guest, None)
+        own = self._own.pop(member, None)
         if own is not None:
             lines = enumerate(self._lines[waiting:], place)
             return b"".join([own.get(number, line) for number, line in lines])

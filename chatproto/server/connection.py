@@ -280,12 +280,16 @@ class ChatConnection(ClassicReceiver):
             factory.shared.take_plain(self, messages)
             return False
         say, trace, most = factory.say, factory.trace, factory.limits.unsent
-        answer, tally, is_over = factory.directory.answer, factory.tally, factory.turns.is_over
+        answer, counters, is_over = (
+            factory.directory.answer,
+            factory.counters,
+            factory.turns.is_over,
+        )
         out: list[str] = []
         size, look = 0, LOOK
         registered = self._registered
         confirm, register = factory.directory.registry.confirm, factory.directory.register
-        quick = tally is None and trace is None  # nobody else wants to see the answer
+        quick = counters is None and trace is None  # nobody else wants to see the answer
         for message in messages:
             if (
                 quick
@@ -307,8 +311,8 @@ class ChatConnection(ClassicReceiver):
                             say(line)
                 if reply.__class__ is ClassicRegAck:
                     registered = True
-                if tally is not None:
-                    tally.answered("classic", message, reply)
+                if counters is not None:
+                    counters.answered("classic", message, reply)
                 if trace is not None:
                     self._trace(trace, message, reply)
                 text = encode_text(reply)
@@ -344,8 +348,8 @@ class ChatConnection(ClassicReceiver):
             if reply.__class__ is ClassicRegAck and not self._registered:
                 self._registered = True
                 self.factory.spoke(self, True)
-            if self.factory.tally is not None:
-                self.factory.tally.answered("classic", message, reply)
+            if self.factory.counters is not None:
+                self.factory.counters.answered("classic", message, reply)
             if self.factory.trace is not None:
                 self._trace(self.factory.trace, message, reply)
         self._write("".join(encode_text(reply) for _, reply in answers).encode())

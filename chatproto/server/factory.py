@@ -158,7 +158,7 @@ class ChatFactory(DirectFactory):
         self.shared: SharedDirectory | None = None
         """Part that answers where several servers share a directory; None: this server is alone."""
         self.tls_only = tls_only
-        self.tally: Counters | None = None
+        self.counters: Counters | None = None
         """Counters of what happens; None: nothing is counted."""
         self.wheel: TimerWheel[Any] = TimerWheel()
         self._ticking: Any = None
@@ -199,8 +199,8 @@ class ChatFactory(DirectFactory):
         if not local and not self.addresses.admit(host, self.seconds()):
             raise self._refused(429)
         self._arrived += 1
-        if self.tally is not None:
-            self.tally.accepted += 1
+        if self.counters is not None:
+            self.counters.accepted += 1
         return Origin(host, port, local)
 
     def answer(self, visit: Origin, own_host: Callable[[], str], data: bytes) -> bytes | None:
@@ -243,7 +243,7 @@ class ChatFactory(DirectFactory):
     @property
     def _is_short(self) -> bool:
         """True if short cuts may answer: nothing wants to see requests and answers, or refuses them."""
-        watched = self.tally is not None or self.trace is not None or self.shared is not None
+        watched = self.counters is not None or self.trace is not None or self.shared is not None
         return self.quick and not self.tls_only and not watched
 
     @property
@@ -285,8 +285,8 @@ class ChatFactory(DirectFactory):
 
         A transport and an answer cost many times what closing the socket does.
         """
-        if self.tally is not None:
-            self.tally.refused[status] += 1
+        if self.counters is not None:
+            self.counters.refused[status] += 1
         return Refused(Refusal(status) if self._refusals.allow(self.seconds()) else None)
 
     def replace(self, plain: ChatConnection, other: Any) -> None:

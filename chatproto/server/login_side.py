@@ -47,11 +47,11 @@ class LoginSide:
         """Return True if the owner of `key` may connect."""
         return self._allowed is None or key in self._allowed.value()
 
-    def admits(self, visitor: ClientConnection) -> bool:
+    def admits(self, client: ClientConnection) -> bool:
         """The same of somebody who comes; the log names a key that is not let in, to be copied from."""
-        if self.lets(visitor.key):
+        if self.lets(client.key):
             return True
-        self.log.info("not let in: {key} from {host}", key=visitor.key, host=visitor.host)
+        self.log.info("not let in: {key} from {host}", key=client.key, host=client.host)
         return False
 
     def changed(self) -> bool:
@@ -62,9 +62,9 @@ class LoginSide:
         before, self._generation = self._generation, self._allowed.generation
         return before != self._generation
 
-    def refusal(self, message: Bcp2Message, visitor: ClientConnection) -> Error | None:
+    def refusal(self, message: Bcp2Message, client: ClientConnection) -> Error | None:
         """Return the error for a request that needs a login first, or None."""
-        if not self._required or visitor.user is not None:
+        if not self._required or client.user is not None:
             return None
         if isinstance(message, Login | Observe | Ping | PingAck):
             return None
@@ -73,23 +73,23 @@ class LoginSide:
     async def login(
         self,
         message: Login,
-        visitor: ClientConnection,
+        client: ClientConnection,
         wanted: Callable[[], bool],
         owns: Callable[[str, str], Awaitable[bool]],
     ) -> Bcp2Message | None:
-        """Log `visitor` in: return the answer, or None if nobody waits for it any more.
+        """Log `client` in: return the answer, or None if nobody waits for it any more.
 
         `owns` tells whether a key owns an id: that which is called like the user.
         """
         assert self._logins is not None
         cseq = message.cseq
-        if visitor.client_id is not None:
+        if client.client_id is not None:
             return Error(403, cseq)  # it is for who has yet to say who they are
-        address = network(visitor.host)
+        address = network(client.host)
         try:
-            known = await owns(visitor.key, message.user)
+            known = await owns(client.key, message.user)
             user = await self._logins.login(
-                message.user, message.password, address, visitor.key, wanted, known
+                message.user, message.password, address, client.key, wanted, known
             )
         except Later as error:
             return Error(error.status, cseq, retry_after=error.retry_after)
@@ -97,7 +97,7 @@ class LoginSide:
             self.log.info(
                 "no login of {user} from {host}: {why}",
                 user=message.user,
-                host=visitor.host,
+                host=client.host,
                 why=error,
             )
             return Error(
@@ -108,7 +108,7 @@ class LoginSide:
             return Error(500, cseq)
         if user is None:
             return None
-        visitor.user = user
+        client.user = user
         return LoginAck(cseq, user)
 
 

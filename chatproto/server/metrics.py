@@ -56,17 +56,17 @@ HELP = {
 
 
 class ServerOverview(Collector):
-    """Reads the numbers of `server`, which counts on `tally`, and of its `rooms`; `trouble` tells what is
+    """Reads the numbers of `server`, which counts on `counters`, and of its `rooms`; `trouble` tells what is
     wrong with its store, or nothing."""
 
     def __init__(
         self,
         server: ChatServer,
         rooms: RoomSide | SharedRooms,
-        tally: Counters,
+        counters: Counters,
         trouble: Callable[[], str],
     ) -> None:
-        self.tally = server.factory.tally = tally
+        self.counters = server.factory.counters = counters
         self._server = server
         self._rooms = rooms
         self._trouble = trouble
@@ -77,18 +77,18 @@ class ServerOverview(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all numbers, as they are now."""
-        tally = self.tally
+        counters = self.counters
         for name, value in self.figures().items():
             yield GaugeMetricFamily(f"chatserver_{name}", HELP[name], value)
         for name, value in self.counts().items():
             yield CounterMetricFamily(f"chatserver_{name}", HELP[name], value)
-        refused = Counter({(status,): count for status, count in tally.refused.items()})
+        refused = Counter({(status,): count for status, count in counters.refused.items()})
         yield _counted("refused", "Connections that were one too many", refused, "status")
-        yield _counted("requests", "What was asked", tally.requests, "dialect", "method")
+        yield _counted("requests", "What was asked", counters.requests, "dialect", "method")
         yield _counted(
-            *("errors", "What was answered with an error", tally.errors), "dialect", "status"
+            *("errors", "What was answered with an error", counters.errors), "dialect", "status"
         )
-        yield from _store(tally)
+        yield from _store(counters)
 
     def figures(self) -> dict[str, float]:
         """Return the present values."""
@@ -110,7 +110,7 @@ class ServerOverview(Collector):
 
     def counts(self) -> dict[str, float]:
         """Return the totals since the start."""
-        found: dict[str, float] = {"accepted": self.tally.accepted}
+        found: dict[str, float] = {"accepted": self.counters.accepted}
         relay = self._server.factory.relay
         if relay is not None:
             found |= {f"relay_{name}": count for name, count in asdict(relay.counts).items()}
@@ -133,19 +133,19 @@ def _counted(name: str, help_: str, counts: Counter[Any], *labels: str) -> Metri
     return family
 
 
-def _store(tally: Counters) -> Iterator[Metric]:
+def _store(counters: Counters) -> Iterator[Metric]:
     """Yield the times and failures of store calls."""
     seconds = HistogramMetricFamily(
         "chatserver_store_seconds", "Time that the store took", labels=["part", "call"]
     )
-    for labels, spent in tally.store.items():
+    for labels, spent in counters.store.items():
         up_to, buckets = 0, []
         for bound, count in zip((*map(repr, BOUNDS), "+Inf"), spent.counts, strict=True):
             up_to += count
             buckets.append((bound, up_to))
         seconds.add_metric(labels, buckets, spent.seconds)
     yield seconds
-    failed = Counter({labels: spent.failed for labels, spent in tally.store.items()})
+    failed = Counter({labels: spent.failed for labels, spent in counters.store.items()})
     yield _counted("store_failures", "Calls that the store failed at", failed, "part", "call")
 
 

@@ -76,7 +76,7 @@ class RoomDelivery:
         self._at_end = at_end_of_turn(clock)
         self._is_asked = False  # `flush` is called at the end of this turn
 
-    def carry_out(self, effects: list[Effect]) -> None:
+    def apply(self, effects: list[Effect]) -> None:
         """Send what `effects` want sent, after what was said before."""
         if self.ends:
             return
@@ -87,16 +87,16 @@ class RoomDelivery:
             match effect:
                 case Talk():
                     self._gather(effect)
-                case TellMember(guest, message):
+                case TellMember(member, message):
                     if self._feeds:
-                        self._catch_up(guest)
-                    if guest in connections:
-                        connections[guest].say(message)
+                        self._catch_up(member)
+                    if member in connections:
+                        connections[member].say(message)
                     if self._feeds and isinstance(message, PartAck | Parted):
-                        self._leave(guest, message.room)
-                case Show(guest, lines, last):
+                        self._leave(member, message.room)
+                case Show(member, lines, last):
                     if self._feeds:
-                        self._catch_up(guest)
+                        self._catch_up(member)
                     parts = [
                         said_bytes(
                             last.room,
@@ -108,9 +108,9 @@ class RoomDelivery:
                         )
                         for one in lines
                     ]
-                    if guest in connections:
-                        connections[guest].send(b"".join(parts))
-                        connections[guest].say(last)
+                    if member in connections:
+                        connections[member].send(b"".join(parts))
+                        connections[member].say(last)
                 case Spread(room, message, but, plain):
                     self._spread(room, message, but)
                     if plain and room.name == LOBBY and self.plain is not None:
@@ -121,24 +121,24 @@ class RoomDelivery:
                 case LookAgain(policy):
                     self._look_again(policy)
 
-    def joined(self, guest: Member, name: str) -> None:
-        """Send `guest` what is said in the room `name` from now on."""
+    def joined(self, member: Member, name: str) -> None:
+        """Send `member` what is said in the room `name` from now on."""
         for room, feed in self._feeds.items():
-            if room.name == name and room.here.get(guest.client_id or "") is guest:
-                feed.join(guest)
+            if room.name == name and room.here.get(member.client_id or "") is member:
+                feed.join(member)
 
-    def answered(self, guest: Member) -> None:
-        """All that `guest` has said is answered now, so that no later answer comes before."""
-        if any(one.speaker is guest for said in self._turns.values() for one in said):
+    def answered(self, member: Member) -> None:
+        """All that `member` has said is answered now, so that no later answer comes before."""
+        if any(one.speaker is member for said in self._turns.values() for one in said):
             self.flush()
         if self._feeds:
-            self._catch_up(guest)
+            self._catch_up(member)
 
-    def left(self, guest: Member) -> None:
-        """Send `guest` what waits for it, and then nothing more of any room."""
+    def left(self, member: Member) -> None:
+        """Send `member` what waits for it, and then nothing more of any room."""
         for feed in self._feeds.values():
-            feed.catch_up(guest)
-            feed.leave(guest)
+            feed.catch_up(member)
+            feed.leave(member)
 
     def flush(self) -> None:
         """Keep what was said in this turn, and send it, in one write to each member."""
@@ -158,10 +158,10 @@ class RoomDelivery:
                 own = {one: _seen_by(one, lines) for one in speakers if one is not None}
                 self._feed(room, everything, own)
                 continue
-            for guest in tuple(room.here.values()):
-                connection = connections.get(guest)
+            for member in tuple(room.here.values()):
+                connection = connections.get(member)
                 if connection is not None:  # it may have ended just now
-                    data = everything if guest not in speakers else _seen_by(guest, lines)
+                    data = everything if member not in speakers else _seen_by(member, lines)
                     connection.send(data)
 
     def close(self) -> None:
@@ -187,8 +187,8 @@ class RoomDelivery:
         feed.add(line, own)
         self.turns.later(self._chore)
 
-    def _send(self, guest: Member, data: bytes) -> None:
-        connection = self.connections.get(guest)
+    def _send(self, member: Member, data: bytes) -> None:
+        connection = self.connections.get(member)
         if connection is not None:
             connection.send(data)
 
@@ -200,10 +200,10 @@ class RoomDelivery:
             break
         return bool(self._feeds)
 
-    def _catch_up(self, guest: Member) -> None:
-        """Send `guest` what was said before what it is told now."""
+    def _catch_up(self, member: Member) -> None:
+        """Send `member` what was said before what it is told now."""
         for feed in self._feeds.values():
-            feed.catch_up(guest)
+            feed.catch_up(member)
 
     def _look_again(self, policy: RoomPolicy) -> None:
         """Put raw-text clients out of the lobby whose address `policy` bans."""
@@ -218,15 +218,15 @@ class RoomDelivery:
         if self._is_large(room):
             self._feed(room, data, {but: b""} if but is not None else {})
             return
-        for guest in tuple(room.here.values()):
-            connection = self.connections.get(guest)
-            if guest is not but and connection is not None:
+        for member in tuple(room.here.values()):
+            connection = self.connections.get(member)
+            if member is not but and connection is not None:
                 connection.send(data)
 
-    def _leave(self, guest: Member, name: str) -> None:
+    def _leave(self, member: Member, name: str) -> None:
         for room, feed in self._feeds.items():
             if room.name == name:
-                feed.leave(guest)
+                feed.leave(member)
 
     def _gather(self, talk: Talk) -> None:
         room = talk.room
@@ -250,12 +250,12 @@ class RoomDelivery:
         return date_of(self.times.date(at))
 
 
-def _seen_by(guest: Member, lines: list[Line]) -> bytes:
-    """Join the `lines` for `guest`, with a SAYACK in the place of each that it said."""
+def _seen_by(member: Member, lines: list[Line]) -> bytes:
+    """Join the `lines` for `member`, with a SAYACK in the place of each that it said."""
     return b"".join(
         [
             line
-            if one.speaker is not guest
+            if one.speaker is not member
             else say_ack_bytes(one.cseq, one.room.name, one.number, date)
             for one, date, line in lines
         ]

@@ -60,27 +60,27 @@ class RoomSide(RoomDelivery):
             sees=sees,
         )
 
-    def answer(self, message: Bcp2Message, guest: Member, now: float) -> None:
-        """Carry out what `guest` asks."""
+    def answer(self, message: Bcp2Message, member: Member, now: float) -> None:
+        """Carry out what `member` asks."""
         if message.__class__ is not bcp2_rooms.Say:
             self.flush()
-        self.carry_out(self.rules.answer(message, guest, now))
+        self.apply(self.rules.answer(message, member, now))
         if isinstance(message, bcp2_rooms.Join):
-            self.joined(guest, message.room)
+            self.joined(member, message.room)
 
-    def follow(self, guest: Member) -> None:
-        """`guest` may have registered another id."""
+    def follow(self, member: Member) -> None:
+        """`member` may have registered another id."""
         self.flush()
-        effects = self.rules.follow(guest, self._clock.seconds())
+        effects = self.rules.follow(member, self._clock.seconds())
         if effects:
-            self.left(guest)
-        self.carry_out(effects)
+            self.left(member)
+        self.apply(effects)
 
-    def lost(self, guest: Member, reason: str) -> None:
-        """The connection of `guest` has ended."""
+    def lost(self, member: Member, reason: str) -> None:
+        """The connection of `member` has ended."""
         self.flush()
-        self.left(guest)
-        self.carry_out(self.rules.left(guest, self._clock.seconds(), reason))
+        self.left(member)
+        self.apply(self.rules.left(member, self._clock.seconds(), reason))
 
     def order(self, message: Bcp2Message) -> Deferred[Bcp2Message | None]:
         """Carry out what the operator wants; fires with the answer. Fails with RemoteError."""
@@ -89,7 +89,7 @@ class RoomSide(RoomDelivery):
     def _order(self, message: Bcp2Message) -> Bcp2Message | None:
         self.flush()
         effects, answer = self.rules.operate(message, self._clock.seconds())
-        self.carry_out(effects)
+        self.apply(effects)
         if isinstance(message, bcp2_rooms.Say) and message.room == LOBBY and self.plain is not None:
             self.plain.show(f"{OPERATOR}> {printable(message.text)}")
         return answer
@@ -151,17 +151,17 @@ class RoomSide(RoomDelivery):
     def came(self, name: str) -> None:
         """`name` is there now."""
         self.flush()
-        self.carry_out(self.rules.came(name))
+        self.apply(self.rules.came(name))
 
     def went(self, name: str, reason: str) -> None:
         """`name` is there no more."""
         self.flush()
-        self.carry_out(self.rules.went(name, reason))
+        self.apply(self.rules.went(name, reason))
 
     def heard(self, name: str, text: str) -> None:
         """`name` has said `text` there."""
         try:
-            self.carry_out(self.rules.heard(name, text, self._clock.seconds()))
+            self.apply(self.rules.heard(name, text, self._clock.seconds()))
         except RemoteError as error:
             self.log.warn("what was said in the lobby is not passed on: {why}", why=error)
 

@@ -103,7 +103,7 @@ class SecureConnection(TlsConnection):
     )  # fmt: skip
     _limits: ServerLimits
 
-    _visitor: ClientConnection | None = None
+    _client: ClientConnection | None = None
     _pinged = False
     _logging_in = False  # a password is being checked; what was asked after it waits
     _pace: Pace | None = None  # what waits if it talks too fast
@@ -141,7 +141,7 @@ class SecureConnection(TlsConnection):
         super().start(transport, data)
 
     def established(self) -> None:
-        self._visitor = ClientConnection(
+        self._client = ClientConnection(
             self.key,
             self.host,
             self.port,
@@ -149,17 +149,17 @@ class SecureConnection(TlsConnection):
             number=self.came,
             since=self._factory.seconds(),
         )
-        self._side.connections[self._visitor] = self
+        self._side.connections[self._client] = self
         self._factory.proved(self)
         self._heard = self._factory.seconds()
         self._limit_handshake()
         if self._side.delivery is not None:
             self._pace = Pace(self._factory.clock, self._limits, self._waited)
-        if not self._side.logins.admits(self._visitor):
+        if not self._side.logins.admits(self._client):
             self.dismiss(Error(403))
 
     def dataReceived(self, data: bytes) -> None:
-        if self._visitor is None or self._leaving:
+        if self._client is None or self._leaving:
             return
         self._heard, self._pinged = self._factory.seconds(), False
         self._input = self._input + data if self._input else data
@@ -171,20 +171,20 @@ class SecureConnection(TlsConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._leaving = True
-        visitor, self._visitor = self._visitor, None
+        client, self._client = self._client, None
         self._write = _dropped
         self._free(reason)
         pace, self._pace = self._pace, None
         if pace is not None:
             pace.stop()
-        if visitor is not None and self._side.shared is not None:
-            del self._side.connections[visitor]
-            self._side.shared.gone(visitor, self._why_lost)
-        elif visitor is not None:
+        if client is not None and self._side.shared is not None:
+            del self._side.connections[client]
+            self._side.shared.gone(client, self._why_lost)
+        elif client is not None:
             if self._side.rooms is not None:
-                self._side.rooms.lost(visitor, self._why_lost)
-            del self._side.connections[visitor]
-            self._side.directory.lost(visitor, self._factory.seconds())
+                self._side.rooms.lost(client, self._why_lost)
+            del self._side.connections[client]
+            self._side.directory.lost(client, self._factory.seconds())
         self._factory.lost(self)
 
     def pauseProducing(self) -> None:
@@ -204,9 +204,9 @@ class SecureConnection(TlsConnection):
         """Send `message`."""
         if self._leaving:
             return
-        trace, tally = self._factory.trace, self._factory.tally
-        if tally is not None and isinstance(message, Error):
-            tally.errors["bcp2", message.status] += 1
+        trace, counters = self._factory.trace, self._factory.counters
+        if counters is not None and isinstance(message, Error):
+            counters.errors["bcp2", message.status] += 1
         if trace is not None:
             trace(f"{host_port(self.host, self.port)} <- {shown(message)}")
         self.send(encode(message))
@@ -247,7 +247,7 @@ class SecureConnection(TlsConnection):
     def too_late(self) -> None:
         """Handle a deadline: of the handshake, of an unfinished message, of a silence or of a close."""
         now, limits = self._factory.seconds(), self._limits
-        if self._leaving or self._visitor is None:
+        if self._leaving or self._client is None:
             self._abort()
             return
         if self._has_work or (self._pace is not None and self._pace.waiting):
@@ -269,7 +269,7 @@ class SecureConnection(TlsConnection):
 
     def take_turn(self, over: Callable[[], bool]) -> bool:
         """Answer requests while the client reads the answers; see `Worker`."""
-        if self._leaving or self._visitor is None:
+        if self._leaving or self._client is None:
             return False
         now, waited, decoded = self._factory.turns.looked, self.unfinished, False
         pace = self._pace
@@ -325,10 +325,10 @@ class SecureConnection(TlsConnection):
 
     def _waits(self, message: object) -> bool:
         """Return True if `message`, or None for the end, must wait for answers to earlier requests."""
-        shared, visitor = self._side.shared, self._visitor
-        if self._logging_in or shared is None or visitor is None:
+        shared, client = self._side.shared, self._client
+        if self._logging_in or shared is None or client is None:
             return self._logging_in
-        return shared.holds(visitor, message, self)
+        return shared.holds(client, message, self)
 
     def _read_on(self) -> None:
         if self._unread and not self._has_work and not self._is_busy():
@@ -346,43 +346,43 @@ class SecureConnection(TlsConnection):
         self.go_on()
 
     def _take(self, message: Bcp2Message | RemoteError, now: float) -> None:
-        assert self._visitor is not None
-        trace, tally = self._factory.trace, self._factory.tally
-        if tally is not None:
-            tally.asked("bcp2", message)
+        assert self._client is not None
+        trace, counters = self._factory.trace, self._factory.counters
+        if counters is not None:
+            counters.asked("bcp2", message)
         if isinstance(message, RemoteError):
             self.say(Error(message.status, message.cseq))
             return
         if trace is not None:
             trace(f"{host_port(self.host, self.port)} -> {shown(message)}")
         logins = self._side.logins
-        refusal = logins.refusal(message, self._visitor)
+        refusal = logins.refusal(message, self._client)
         if refusal is not None:
             self.say(refusal)
             return
         if isinstance(message, Login) and logins.has_accounts:
             self._logging_in = True
-            asked = logins.login(message, self._visitor, self._is_here, self._side.owns)
+            asked = logins.login(message, self._client, self._is_here, self._side.owns)
             answered = Deferred.fromCoroutine(asked).addCallback(self._logged_in)
             if self._logging_in:  # else it was known at once, and we are on our way already
                 answered.addCallback(self._go_on_after)
             return
         if self._side.shared is not None:
-            self._side.shared.take(message, self._visitor)
+            self._side.shared.take(message, self._client)
             return
         rooms = self._side.rooms
         if rooms is not None and message.__class__ in REQUESTS:
-            self._side.directory.uses(self._visitor, now)
-            rooms.answer(message, self._visitor, now)
+            self._side.directory.uses(self._client, now)
+            rooms.answer(message, self._client, now)
             return
         if rooms is not None:
-            rooms.answered(self._visitor)
-        effects = self._side.directory.answer(message, self._visitor, now)
-        self._side.carry_out(effects)
+            rooms.answered(self._client)
+        effects = self._side.directory.answer(message, self._client, now)
+        self._side.apply(effects)
         if rooms is not None and isinstance(message, Register):
-            rooms.follow(self._visitor)
+            rooms.follow(self._client)
         if self._factory.say is not None:
-            for line in terminal_lines(effects, self._visitor):
+            for line in terminal_lines(effects, self._client):
                 self._factory.say(line)
 
     def _is_here(self) -> bool:

@@ -66,16 +66,16 @@ class SecureSide:
         connection.start(transport, data)
         return connection
 
-    def carry_out(self, effects: list[Effect]) -> None:
+    def apply(self, effects: list[Effect]) -> None:
         """Say what the rules want said."""
         waits = bool(self._pushes) or len(effects) > AT_ONCE
         for effect in effects:
-            connection = self.connections.get(effect.visitor)
+            connection = self.connections.get(effect.client)
             if connection is None:
                 continue
             if waits and isinstance(effect.message, Presence):
                 # In the order of the last news: who hears of somebody hears of it once.
-                key = effect.visitor, effect.message.peer_id
+                key = effect.client, effect.message.peer_id
                 self._pushes.pop(key, None)
                 self._pushes[key] = effect.message
                 continue
@@ -107,9 +107,9 @@ class SecureSide:
         """Dismiss those who are let in no more, a few in each turn."""
         self._each(self._put_out)
 
-    def _put_out(self, visitor: ClientConnection) -> None:
-        if not self.logins.lets(visitor.key):
-            self.connections[visitor].dismiss(Error(403))
+    def _put_out(self, client: ClientConnection) -> None:
+        if not self.logins.lets(client.key):
+            self.connections[client].dismiss(Error(403))
 
     def close(self, retry_after: Callable[[], int], then: Callable[[], object]) -> None:
         """Tell everybody to come back after `retry_after()` seconds, a few in each turn; then call `then`."""
@@ -124,8 +124,8 @@ class SecureSide:
     ) -> None:
         """Do `work` with each client that is still connected when its turn comes."""
 
-        def with_one(visitor: ClientConnection) -> None:
-            if visitor in self.connections:
-                work(visitor)
+        def with_one(client: ClientConnection) -> None:
+            if client in self.connections:
+                work(client)
 
         self.turns.each(self.connections, with_one, then)

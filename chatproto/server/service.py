@@ -191,7 +191,7 @@ class ChatServer(MultiService):
 
     def _tell_some(self) -> bool:
         directory, now = self.secure.directory, self.reactor.seconds()
-        self.secure.carry_out(directory.due(now, SOME))
+        self.secure.apply(directory.due(now, SOME))
         return directory.is_due(now)
 
     def share(self, shared: SharedDirectory) -> None:
@@ -201,7 +201,7 @@ class ChatServer(MultiService):
     def free(self, client_id: str) -> bool:
         """Take an id from the key that owns it, or from a classic client (/free); False if none does."""
         was_owned, effects = self.secure.directory.free(client_id)
-        self.secure.carry_out(effects)
+        self.secure.apply(effects)
         return self.directory.registry.forget(client_id) or was_owned
 
     def info_lines(self) -> Iterator[str]:
@@ -219,7 +219,7 @@ class ChatServer(MultiService):
     def forget(self, client_id: str) -> bool:
         """Take `client_id` out of the directory (/kick); False if it is not in it."""
         effects = self.secure.directory.expel(client_id)
-        self.secure.carry_out(effects)
+        self.secure.apply(effects)
         return self.directory.registry.forget(client_id) or bool(effects)
 
 

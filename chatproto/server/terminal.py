@@ -115,14 +115,14 @@ class Terminal:
     def on_line(self, line: str) -> None:
         """Do what `line` says, or say in one sentence why not. A blank line is nothing."""
         if not self.busy:
-            self._carry_out(line)
+            self._run_line(line)
         elif len(self._held) < HELD_LINES:
             self._held.append(line)
         else:
             self._say(f"ignored, as a list is still being printed: {line}")
             self._done(Reason.TOO_MANY)
 
-    def _carry_out(self, line: str) -> None:
+    def _run_line(self, line: str) -> None:
         command, _, argument = line.strip().partition(" ")
         if not command:
             self._done(None)
@@ -191,7 +191,7 @@ class Terminal:
     def _go_on(self) -> None:
         """Do what was typed meanwhile."""
         while self._held and not self.busy:
-            self._carry_out(self._held.popleft())
+            self._run_line(self._held.popleft())
 
     def _list(
         self, lines: Iterable[str], prefix: str, write: Callable[[str], None], none: str

@@ -20,31 +20,31 @@ class Unanswered:
         self._asked: dict[ClientConnection, int] = {}
         self._held: dict[ClientConnection, SecureConnection] = {}
 
-    def __contains__(self, visitor: ClientConnection) -> bool:
-        return visitor in self._asked
+    def __contains__(self, client: ClientConnection) -> bool:
+        return client in self._asked
 
-    def asked(self, visitor: ClientConnection) -> None:
-        """`visitor` has asked one thing more."""
-        self._asked[visitor] = self._asked.get(visitor, 0) + 1
+    def asked(self, client: ClientConnection) -> None:
+        """`client` has asked one thing more."""
+        self._asked[client] = self._asked.get(client, 0) + 1
 
-    def answered(self, visitor: ClientConnection) -> None:
+    def answered(self, client: ClientConnection) -> None:
         """One thing less; at the last a connection that was held goes on."""
-        asked = self._asked.pop(visitor, 0)
+        asked = self._asked.pop(client, 0)
         if asked > 1:
-            self._asked[visitor] = asked - 1
-        elif asked and visitor in self._held:
-            self._held.pop(visitor).go_on()
+            self._asked[client] = asked - 1
+        elif asked and client in self._held:
+            self._held.pop(client).go_on()
 
     def holds(
-        self, visitor: ClientConnection, connection: SecureConnection, most: int = MOST
+        self, client: ClientConnection, connection: SecureConnection, most: int = MOST
     ) -> bool:
-        """Return True if `most` requests of `visitor` are not answered; then `go_on` is called later."""
-        if self._asked.get(visitor, 0) < most:
+        """Return True if `most` requests of `client` are not answered; then `go_on` is called later."""
+        if self._asked.get(client, 0) < most:
             return False
-        self._held[visitor] = connection
+        self._held[client] = connection
         return True
 
-    def forget(self, visitor: ClientConnection) -> None:
+    def forget(self, client: ClientConnection) -> None:
         """Forget a connection that has ended."""
-        self._held.pop(visitor, None)
-        self._asked.pop(visitor, None)
+        self._held.pop(client, None)
+        self._asked.pop(client, None)

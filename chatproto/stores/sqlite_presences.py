@@ -71,7 +71,7 @@ class SqlitePresences:
     def commit(
         self, presence: Registration, now: float, host: str = "", gone: Iterable[str] = ()
     ) -> None:
-        client_id, visitor, names = presence.client_id, presence.visitor, self._names
+        client_id, client, names = presence.client_id, presence.client, self._names
         values = (
             presence.key,
             presence.port,
@@ -79,9 +79,9 @@ class SqlitePresences:
             presence.expires,
             presence.listed,
             json.dumps(presence.allow),
-            visitor.host,
-            visitor.port,
-            visitor.local,
+            client.host,
+            client.port,
+            client.local,
         )
         allow = None if presence.listed else presence.allow
         more, gone = 0, tuple(gone)
@@ -181,7 +181,7 @@ class SqlitePresences:
             check_lease(client_id, claimed_port, ip)
         for one in (key, *allowed):
             check_key(one)
-        visitor = ClientConnection(key, host, number, bool(local), client_id, listens=port)
+        client = ClientConnection(key, host, number, bool(local), client_id, listens=port)
         return Registration(
-            client_id, key, port, claimed, expires, bool(listed), allowed, visitor, until
+            client_id, key, port, claimed, expires, bool(listed), allowed, client, until
         )

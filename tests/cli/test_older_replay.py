@@ -44,7 +44,7 @@ class OlderReplayTests(SynchronousTestCase):
         ends = {client_id: one.until for client_id, one in found.items()}
         self.assertEqual(ends, {"alice": None, "bob": END + 600, "frank": None})
         self.assertEqual((found["bob"].listed, found["bob"].allow), (False, (key(1),)))
-        self.assertEqual(found["alice"].visitor.address, ("192.0.2.1", 4001))
+        self.assertEqual(found["alice"].client.address, ("192.0.2.1", 4001))
 
     def test_classic_clients_are_in_their_order(self) -> None:
         leases = replayed().saved().leases

@@ -19,8 +19,8 @@ else:
 def presence(client_id: str, port: int = 5000, **more: Any) -> Registration:
     """One of somebody who is connected."""
     given: dict[str, Any] = {"expires": 3600, "listed": True, "allow": (), "addresses": (), **more}
-    visitor = ClientConnection(key(1), "192.0.2.1", 40000, client_id=client_id, listens=port)
-    return Registration(client_id=client_id, key=key(1), port=port, visitor=visitor, **given)
+    client = ClientConnection(key(1), "192.0.2.1", 40000, client_id=client_id, listens=port)
+    return Registration(client_id=client_id, key=key(1), port=port, client=client, **given)
 
 
 def shown(presences: RegistrationStore) -> list[tuple[Any, ...]]:
@@ -30,11 +30,11 @@ def shown(presences: RegistrationStore) -> list[tuple[Any, ...]]:
             *(
                 getattr(one, field.name)
                 for field in fields(one)
-                if field.name not in ("visitor", "proven", "away")
+                if field.name not in ("client", "proven", "away")
             ),
-            one.visitor.key,
-            one.visitor.callable_at,
-            one.visitor.local,
+            one.client.key,
+            one.client.callable_at,
+            one.client.local,
         )
         for one in presences.all()
     ]

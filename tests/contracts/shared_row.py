@@ -70,12 +70,12 @@ class Person:
         self.row = row
         self.number = number
         self.server = server
-        self.visitor = ClientConnection(
+        self.client = ClientConnection(
             key_of(number), f"192.0.2.{number % 3}", 4000 + number, number=next(row.numbers)
         )
-        self.visitor.since = row.since()
+        self.client.since = row.since()
         self.waiting: deque[Bcp2Message] = deque()
-        server.secure.connections[self.visitor] = cast(Any, self)
+        server.secure.connections[self.client] = cast(Any, self)
 
     def ask(self, message: Bcp2Message) -> None:
         """Ask something after all that was asked before."""
@@ -85,8 +85,8 @@ class Person:
     def go_on(self) -> None:
         """Have the server take what it need not hold back."""
         directory = self.server.sharing.directory
-        while self.waiting and not directory.holds(self.visitor, self.waiting[0], cast(Any, self)):
-            directory.take(self.waiting.popleft(), self.visitor)
+        while self.waiting and not directory.holds(self.client, self.waiting[0], cast(Any, self)):
+            directory.take(self.waiting.popleft(), self.client)
 
     def say(self, message: Bcp2Message) -> None:
         self.send(strict.encode(message))
@@ -200,8 +200,8 @@ class SharedRow(AnyRow):
         """End the connection of a person with a key."""
         person = self.people.pop(number)
         person.waiting.clear()
-        del person.server.secure.connections[person.visitor]
-        person.server.sharing.directory.gone(person.visitor, "")
+        del person.server.secure.connections[person.client]
+        person.server.sharing.directory.gone(person.client, "")
 
     def wait(self, seconds: float) -> None:
         self.clock.run_until(self.clock.seconds() + seconds)

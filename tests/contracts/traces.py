@@ -79,12 +79,12 @@ class Watched:
     def __init__(self, row: Row, number: int) -> None:
         self.row = row
         self.number = number
-        self.visitor = ClientConnection(
+        self.client = ClientConnection(
             *(key_of(number), f"192.0.2.{number % 3}", 4000 + number),
             number=next(row.numbers),
             node=str(row.server_of(number)),
         )
-        row.secure.connections[self.visitor] = cast(Any, self)
+        row.secure.connections[self.client] = cast(Any, self)
 
     def say(self, message: Bcp2Message) -> None:
         self.send(strict.encode(message))
@@ -217,14 +217,14 @@ class Row(AnyRow):
     def ask(self, number: int, message: Bcp2Message) -> None:
         if number not in self.people:
             self.people[number] = Watched(self, number)
-        visitor, now = self.people[number].visitor, self.clock.seconds()
+        client, now = self.people[number].client, self.clock.seconds()
         if type(message) in REQUESTS:
-            self.keyed.uses(visitor, now)
-            self.rooms.answer(message, visitor, now)
+            self.keyed.uses(client, now)
+            self.rooms.answer(message, client, now)
         else:
-            self.rooms.answered(visitor)
-            self.secure.carry_out(self.keyed.answer(message, visitor, now))
-            self.rooms.follow(visitor)
+            self.rooms.answered(client)
+            self.secure.apply(self.keyed.answer(message, client, now))
+            self.rooms.follow(client)
 
     def ask_plain(self, number: int, message: Any) -> None:
         origin = self.plain.get(number)
@@ -252,15 +252,15 @@ class Row(AnyRow):
 
     def end(self, number: int) -> None:
         """End the connection of a person with a key."""
-        visitor = self.people.pop(number).visitor
-        del self.secure.connections[visitor]
-        self.rooms.lost(visitor, "")
-        self.keyed.lost(visitor, self.clock.seconds())
+        client = self.people.pop(number).client
+        del self.secure.connections[client]
+        self.rooms.lost(client, "")
+        self.keyed.lost(client, self.clock.seconds())
 
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
         now = self.clock.seconds()
-        self.secure.carry_out(self.keyed.due(now))
+        self.secure.apply(self.keyed.due(now))
         self.store.registry.expire(now - self._limits.classic_lease)
         self.rooms.due()
         self.store.write_behind()

@@ -39,14 +39,14 @@ class Hall:
         self.calls += 1
         return f"call{self.calls}"
 
-    def ask(self, visitor: ClientConnection, message: Any) -> Any:
+    def ask(self, client: ClientConnection, message: Any) -> Any:
         """The answer; what else was said is in `others`."""
-        effects = self.directory.answer(message, visitor, self.now)
+        effects = self.directory.answer(message, client, self.now)
         number = getattr(message, "cseq", None)
         own = [
             one.message
             for one in effects
-            if one.visitor is visitor and getattr(one.message, "cseq", None) == number
+            if one.client is client and getattr(one.message, "cseq", None) == number
         ]
         assert len(own) == 1, effects
         self.others = [one for one in effects if one.message is not own[0]]
@@ -54,17 +54,17 @@ class Hall:
 
     def come(self, client_id: str, number: int, host: str = HOST, **how: Any) -> ClientConnection:
         """Register a new client with key `number` as `client_id`."""
-        visitor = ClientConnection(key(number), host, 40000 + number)
-        answer = self.register(visitor, client_id, **how)
+        client = ClientConnection(key(number), host, 40000 + number)
+        answer = self.register(client, client_id, **how)
         assert isinstance(answer, bcp2_server.RegAck), answer
-        return visitor
+        return client
 
-    def register(self, visitor: ClientConnection, client_id: str, **how: Any) -> Any:
-        return self.ask(visitor, bcp2_server.Register(7, client_id, 5000, **how))
+    def register(self, client: ClientConnection, client_id: str, **how: Any) -> Any:
+        return self.ask(client, bcp2_server.Register(7, client_id, 5000, **how))
 
-    def status(self, visitor: ClientConnection, message: Any) -> int:
+    def status(self, client: ClientConnection, message: Any) -> int:
         """Return the status with which a request is refused."""
-        answer = self.ask(visitor, message)
+        answer = self.ask(client, message)
         assert isinstance(answer, Error), answer
         assert answer.cseq == message.cseq
         assert not self.others, self.others
@@ -101,5 +101,5 @@ class Hosted(SynchronousTestCase):
     def setUp(self) -> None:
         self.hall = Hall()
 
-    def assertStatus(self, status: int, visitor: ClientConnection, message: Any) -> None:
-        self.assertEqual(self.hall.status(visitor, message), status, message)
+    def assertStatus(self, status: int, client: ClientConnection, message: Any) -> None:
+        self.assertEqual(self.hall.status(client, message), status, message)

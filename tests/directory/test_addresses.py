@@ -107,7 +107,7 @@ class WhatIsTold(SynchronousTestCase):
         found = told(them(PUBLIC, (PUBLIC, 1024), port=22), to)
         self.assertEqual(found, ((PUBLIC, 1024), (PUBLIC, SEEN_PORT)))
         at = them(PUBLIC, port=22)
-        at.visitor.port = 1023
+        at.client.port = 1023
         self.assertEqual(told(at, to), ())
 
     def test_two_unobserved_ipv6_addresses_and_the_observed_besides(self) -> None:

@@ -24,8 +24,8 @@ def client(key: str = "A", number: int = 1, **more: Any) -> ClientConnection:
     return ClientConnection(key, "192.0.2.1", 4000, number=number, **more)
 
 
-def presence(client_id: str, visitor: ClientConnection, **more: Any) -> Registration:
-    return Registration(client_id, visitor.key, 5000, (), 60, True, (), visitor, **more)
+def presence(client_id: str, client: ClientConnection, **more: Any) -> Registration:
+    return Registration(client_id, client.key, 5000, (), 60, True, (), client, **more)
 
 
 class GroupCase(SynchronousTestCase):
@@ -82,8 +82,7 @@ class AKeyedRegister(GroupCase):
         made = group.decide_register(message, client(user="ann"), KeyIds(), LIMITS)
         self.assertEqual(made.lost, ("Ann",))
         other = Register(1, "aNN", 5000)
-        visitor = client(user="aNN")
-        self.refused(409, group.decide_register, other, visitor, KeyIds(), LIMITS)
+        self.refused(409, group.decide_register, other, client(user="aNN"), KeyIds(), LIMITS)
 
     def test_of_what_a_classic_client_has_left_is_for_the_account_of_that_name(self) -> None:
         ann = client(user="ann")

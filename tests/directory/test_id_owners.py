@@ -49,8 +49,8 @@ class AClaim(SynchronousTestCase):
     def claim(self, client_id: str, key: str, now: float = 0.0) -> None:
         group = Group(*owned_alike(self.names, client_id))
         ids = ids_of(self.names, key, client_id, "", DEFAULTS)
-        visitor = ClientConnection(key, "192.0.2.1", 1)
-        group.decide_register(Register(1, client_id, 1), visitor, ids, DEFAULTS)
+        client = ClientConnection(key, "192.0.2.1", 1)
+        group.decide_register(Register(1, client_id, 1), client, ids, DEFAULTS)
         self.names.keep(client_id, key, now)
 
     def refused(self, client_id: str, key: str) -> int:

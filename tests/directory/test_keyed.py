@@ -13,7 +13,7 @@ from tests.directory.hall import HOST, Hosted, news
 
 class ARegistration(Hosted):
     def test_is_granted_within_bounds_and_told_where_it_is_seen(self) -> None:
-        visitor = ClientConnection(key(1), HOST, 40001)
+        client = ClientConnection(key(1), HOST, 40001)
         for asked, granted in (
             (None, 3600),
             (1, 60),
@@ -22,13 +22,13 @@ class ARegistration(Hosted):
             (7200, 7200),
             (9999, 7200),
         ):
-            answer = self.hall.register(visitor, "alice", expires=asked)
+            answer = self.hall.register(client, "alice", expires=asked)
             self.assertEqual(answer, bcp2_server.RegAck(7, "alice", granted, (HOST, 40001)))
         self.assertEqual(self.hall.listed(), ["alice"])
 
     def test_is_shown_with_where_it_is_seen_and_its_key(self) -> None:
-        visitor = self.hall.come("alice", 1)
-        answer = self.hall.ask(visitor, bcp2_server.Info(3))
+        client = self.hall.come("alice", 1)
+        answer = self.hall.ask(client, bcp2_server.Info(3))
         (contact,) = answer.contacts
         self.assertEqual(
             (contact.client_id, contact.host, contact.port, contact.key),
@@ -77,35 +77,35 @@ class ARegistration(Hosted):
         )
 
     def test_of_the_servers_own_name_is_right_for_an_account_of_that_name(self) -> None:
-        visitor = ClientConnection(key(1), HOST, 1)
-        visitor.user = "server"
-        self.assertIsInstance(self.hall.register(visitor, "server"), bcp2_server.RegAck)
+        client = ClientConnection(key(1), HOST, 1)
+        client.user = "server"
+        self.assertIsInstance(self.hall.register(client, "server"), bcp2_server.RegAck)
 
     def test_the_name_that_is_reserved_is_the_one_that_the_server_speaks_by(self) -> None:
         self.assertEqual(RESERVED, OPERATOR)
 
     def test_is_not_needed_to_be_told_how_one_is_seen(self) -> None:
-        visitor = ClientConnection(key(1), HOST, 40001)
-        answer = self.hall.ask(visitor, bcp2_server.Observe(3))
+        client = ClientConnection(key(1), HOST, 40001)
+        answer = self.hall.ask(client, bcp2_server.Observe(3))
         self.assertEqual(
             answer, bcp2_server.ObserveAck(3, (HOST, 40001), "1970-01-01T00:16:40.000Z")
         )
         self.assertEqual(self.hall.listed(), [])
 
     def test_of_a_fourth_name_is_403_and_the_third_goes_on(self) -> None:
-        visitor = self.hall.come("a", 1)
+        client = self.hall.come("a", 1)
         for name in ("b", "c"):
-            self.hall.register(visitor, name)
-        self.assertStatus(403, visitor, bcp2_server.Register(1, "d", 5000))
+            self.hall.register(client, name)
+        self.assertStatus(403, client, bcp2_server.Register(1, "d", 5000))
         self.assertEqual(self.hall.listed(), ["c"])
 
     def test_of_an_id_that_a_classic_client_holds_is_409(self) -> None:
         self.hall.classic("carol")
-        visitor = ClientConnection(key(1), HOST, 1)
-        self.assertStatus(409, visitor, bcp2_server.Register(1, "carol", 5000))
+        client = ClientConnection(key(1), HOST, 1)
+        self.assertStatus(409, client, bcp2_server.Register(1, "carol", 5000))
         self.assertIsNone(self.hall.names.owner("carol"))
         self.hall.registry.forget("carol")
-        self.hall.register(visitor, "carol")
+        self.hall.register(client, "carol")
         self.assertEqual(self.hall.listed(), ["carol"])
 
     def test_replaces_the_older_connection_which_is_told(self) -> None:
@@ -207,9 +207,9 @@ class AnOperator(Hosted):
 
 class WhatElseIsSaid(Hosted):
     def test_ping_is_answered_and_its_answer_is_not(self) -> None:
-        visitor = ClientConnection(key(1), HOST, 1)
-        self.assertEqual(self.hall.ask(visitor, Ping(4)), PingAck(4))
-        self.assertEqual(self.hall.directory.answer(PingAck(), visitor, 0.0), [])
+        client = ClientConnection(key(1), HOST, 1)
+        self.assertEqual(self.hall.ask(client, Ping(4)), PingAck(4))
+        self.assertEqual(self.hall.directory.answer(PingAck(), client, 0.0), [])
 
     def test_messages_of_a_server_are_405(self) -> None:
         self.assertStatus(405, ClientConnection(key(1), HOST, 1), bcp2_server.WatchAck(4, "alice"))

@@ -12,14 +12,14 @@ from tests.directory.hall import HOST, Hosted
 class AccountTests(Hosted):
     """Accounts: a user who has logged in may take over the account's id with a new key."""
 
-    def visitor(self, number: int, user: str | None) -> ClientConnection:
-        visitor = ClientConnection(key(number), HOST, 41000 + number)
-        visitor.user = user
-        return visitor
+    def client(self, number: int, user: str | None) -> ClientConnection:
+        client = ClientConnection(key(number), HOST, 41000 + number)
+        client.user = user
+        return client
 
     def test_an_account_takes_its_name_from_a_key_that_is_here(self) -> None:
         former = self.hall.come("alice", 1)
-        taker = self.visitor(2, "alice")
+        taker = self.client(2, "alice")
         self.assertIsInstance(self.hall.register(taker, "alice"), bcp2_server.RegAck)
         self.assertEqual(self.hall.others, [Dismiss(former, bcp2_server.Replaced())])
         self.assertEqual(self.hall.names.owner("alice"), key(2))
@@ -33,7 +33,7 @@ class AccountTests(Hosted):
         former = self.hall.come("alice", 1)
         self.hall.directory.lost(former, self.hall.now)
         self.assertIsInstance(
-            self.hall.register(self.visitor(2, "alice"), "alice"), bcp2_server.RegAck
+            self.hall.register(self.client(2, "alice"), "alice"), bcp2_server.RegAck
         )
         self.assertEqual(self.hall.names.owned(key(1)), ())
 
@@ -45,13 +45,13 @@ class AccountTests(Hosted):
             ("a1ice", "alice"),
             (None, "alice"),
         ):
-            self.assertStatus(409, self.visitor(2, user), bcp2_server.Register(8, wanted, 5000))
+            self.assertStatus(409, self.client(2, user), bcp2_server.Register(8, wanted, 5000))
 
     def test_ids_that_look_alike_go_with_the_name(self) -> None:
         self.hall.come("alice", 1)
         other = self.hall.come("A1ice", 1)
         self.assertIsInstance(
-            self.hall.register(self.visitor(2, "alice"), "alice"), bcp2_server.RegAck
+            self.hall.register(self.client(2, "alice"), "alice"), bcp2_server.RegAck
         )
         self.assertIn(Dismiss(other, Error(403)), self.hall.others)
         self.assertEqual(self.hall.listed(), ["alice"])
@@ -59,10 +59,10 @@ class AccountTests(Hosted):
     def test_a_classic_client_s_name_is_taken_once_it_is_silent(self) -> None:
         self.hall.classic("alice")
         request = bcp2_server.Register(8, "alice", 5000)
-        self.assertStatus(409, self.visitor(2, "alice"), request)
+        self.assertStatus(409, self.client(2, "alice"), request)
         self.hall.now += self.hall.limits.takeover_wait
-        self.assertStatus(409, self.visitor(2, "bob"), request)
-        taker = self.visitor(2, "alice")
+        self.assertStatus(409, self.client(2, "bob"), request)
+        taker = self.client(2, "alice")
         self.assertIsInstance(self.hall.register(taker, "alice"), bcp2_server.RegAck)
         self.assertIsNone(self.hall.registry.find("alice"))
         self.assertEqual(self.hall.listed(), ["alice"])

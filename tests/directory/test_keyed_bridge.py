@@ -45,7 +45,7 @@ class ABridge(Hosted):
         answer = hall.ask(alice, bcp2_server.Bridge(3, "bob"))
         push = hall.others[0].message
         assert isinstance(push, bcp2_server.Introduce)
-        self.assertEqual(hall.others[0].visitor, bob)
+        self.assertEqual(hall.others[0].client, bob)
         self.assertEqual((answer.ticket, push.ticket), ("MINE", "THEIRS"))
         self.assertEqual(asked, [(key(1), "call1", hall.now)])
         self.assertEqual(hall.ask(alice, bcp2_server.Bridge(4, "bob")).ticket, "")

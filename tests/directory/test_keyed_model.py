@@ -28,38 +28,38 @@ class Comings(RuleBasedStateMachine):
         self.listed: dict[str, bool] = {}
         self.until: dict[str, float] = {}  # of those who have left
         self.expires: dict[str, int] = {}
-        self.visitors: list[ClientConnection] = []
+        self.clients: list[ClientConnection] = []
 
     @rule(number=st.sampled_from(KEYS), client_id=st.sampled_from(IDS), listed=st.booleans(),
           expires=st.sampled_from([60, 100, 300]), reuse=st.booleans())  # fmt: skip
     def register(
         self, number: int, client_id: str, listed: bool, expires: int, reuse: bool
     ) -> None:
-        mine = [one for one in self.visitors if one.key == key(number)]
-        visitor = mine[-1] if reuse and mine else ClientConnection(key(number), HOST, 1)
-        if visitor not in self.visitors:
-            self.visitors.append(visitor)
-        answer = self.hall.register(visitor, client_id, listed=listed, expires=expires)
+        mine = [one for one in self.clients if one.key == key(number)]
+        client = mine[-1] if reuse and mine else ClientConnection(key(number), HOST, 1)
+        if client not in self.clients:
+            self.clients.append(client)
+        answer = self.hall.register(client, client_id, listed=listed, expires=expires)
         if isinstance(answer, Error):
             assert answer.status in (403, 409)
             return
         former = self.here.get(client_id)
-        if former is not None and former is not visitor:
+        if former is not None and former is not client:
             assert Dismiss(former, bcp2_server.Replaced()) in self.hall.others
-        for name in [name for name, one in self.here.items() if one is visitor]:
+        for name in [name for name, one in self.here.items() if one is client]:
             del self.here[name]
-        self.here[client_id], self.listed[client_id] = visitor, listed
+        self.here[client_id], self.listed[client_id] = client, listed
         self.expires[client_id] = expires
         self.until.pop(client_id, None)
 
     @rule(data=st.data())
     def lose(self, data: st.DataObject) -> None:
-        if not self.visitors:
+        if not self.clients:
             return
-        visitor = data.draw(st.sampled_from(self.visitors))
-        self.visitors.remove(visitor)
-        self.hall.directory.lost(visitor, self.hall.now)
-        for name in [name for name, one in self.here.items() if one is visitor]:
+        client = data.draw(st.sampled_from(self.clients))
+        self.clients.remove(client)
+        self.hall.directory.lost(client, self.hall.now)
+        for name in [name for name, one in self.here.items() if one is client]:
             del self.here[name]
             self.until[name] = self.hall.now + self.expires[name]
 
@@ -86,7 +86,7 @@ class Comings(RuleBasedStateMachine):
         listed = self.listed.get(client_id, False)
         if client_id in self.here and listed:
             assert answer.key == self.here[client_id].key
-            assert [one.visitor for one in self.hall.others] == [self.here[client_id]]
+            assert [one.client for one in self.hall.others] == [self.here[client_id]]
         else:
             away = client_id in self.until and listed
             assert answer == Error(480 if away else 404, 1), answer

@@ -14,11 +14,11 @@ class AWatch(Hosted):
         self.alice = self.hall.come("alice", 1)
         self.bob = self.hall.come("bob", 2)
 
-    def watch(self, peer_id: str, visitor: ClientConnection | None = None) -> list[tuple[str, str]]:
-        visitor = visitor or self.alice
-        answer = self.hall.ask(visitor, bcp2_server.Watch(5, peer_id))
+    def watch(self, peer_id: str, client: ClientConnection | None = None) -> list[tuple[str, str]]:
+        client = client or self.alice
+        answer = self.hall.ask(client, bcp2_server.Watch(5, peer_id))
         self.assertEqual(answer, bcp2_server.WatchAck(5, peer_id))
-        self.assertTrue(all(one.visitor is visitor for one in self.hall.others))
+        self.assertTrue(all(one.client is client for one in self.hall.others))
         return news(self.hall.others)
 
     def test_tells_at_once_how_it_stands(self) -> None:
@@ -114,9 +114,9 @@ class AWatch(Hosted):
         self.assertEqual(directory.registered, 2)
 
     def watched(self, client_id: str, number: int) -> ClientConnection:
-        visitor = self.hall.come(client_id, number)
+        client = self.hall.come(client_id, number)
         self.watch(client_id)
-        return visitor
+        return client
 
     def test_shows_nothing_more_of_who_has_become_unlisted(self) -> None:
         self.watch("bob")

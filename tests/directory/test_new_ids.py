@@ -18,8 +18,8 @@ class NewIdTests(Hosted):
         self.hall = Hall(**limits)  # type: ignore[arg-type]
 
     def new(self, number: int, host: str = HOST, name: str = "") -> Any:
-        visitor = ClientConnection(key(number), host, 40000)
-        return self.hall.register(visitor, name or f"id-{number}")
+        client = ClientConnection(key(number), host, 40000)
+        return self.hall.register(client, name or f"id-{number}")
 
     def fill(self, count: int, host: str = HOST) -> list[Any]:
         return [self.new(number, host) for number in range(count)]
@@ -80,9 +80,9 @@ class NewIdTests(Hosted):
             "again": lambda one: self.hall.come("again", 15),
         }
         for number, (name, use) in enumerate(uses.items(), 10):
-            visitor = self.hall.come(name, number)
-            use(visitor)
-            self.hall.directory.lost(self.hall.directory.find(name) or visitor, self.hall.now)
+            client = self.hall.come(name, number)
+            use(client)
+            self.hall.directory.lost(self.hall.directory.find(name) or client, self.hall.now)
         self.hall.pass_time(DAY + 1)
         self.assertEqual([self.hall.names.owner(one) for one in uses], [*map(key, range(10, 16))])
 

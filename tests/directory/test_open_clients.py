@@ -37,9 +37,9 @@ class OpenCase(SynchronousTestCase):
         return self.plain.answer(message, source, self.hall.now)
 
     def info(
-        self, visitor: ClientConnection, prefix: str = "", **more: Any
+        self, client: ClientConnection, prefix: str = "", **more: Any
     ) -> list[tuple[str, str | None]]:
-        answer = self.hall.ask(visitor, bcp2_server.Info(9, prefix, **more))
+        answer = self.hall.ask(client, bcp2_server.Info(9, prefix, **more))
         assert isinstance(answer, bcp2_server.InfoAck)
         return [(one.client_id, one.key) for one in answer.contacts]
 

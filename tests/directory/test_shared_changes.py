@@ -31,7 +31,7 @@ HERE, THERE = "here", "there"
 LIMITS = SERVER_DEFAULTS
 
 
-def visitor(owner: int, number: int) -> ClientConnection:
+def client(owner: int, number: int) -> ClientConnection:
     return ClientConnection(key(owner), "192.0.2.1", 4000, number=number)
 
 
@@ -58,43 +58,43 @@ def settle(
 
 def own(state: GroupState, who: ClientConnection, name: str = "bob") -> dict[str, OwnPresence]:
     there = state.presences[name]
-    mine = replace(there.registration, visitor=who)
+    mine = replace(there.registration, client=who)
     return {name: OwnPresence(mine, there.made, state.owned[name].since, NOW)}
 
 
 class SharedViewTests(SynchronousTestCase):
     def test_of_a_server_that_is_gone_all_are_away_since_then(self) -> None:
-        state = register(GroupState("bob"), visitor(1, 1), THERE)
+        state = register(GroupState("bob"), client(1, 1), THERE)
         seen = current(state, NOW + 10, {THERE: NOW + 5}, LIMITS.classic_lease)
         self.assertEqual(seen.presences["bob"].registration.until, NOW + 5 + 3600)
         seen = current(state, NOW + 3700, {THERE: NOW + 5}, LIMITS.classic_lease)
         self.assertEqual((seen.presences, seen.owner), ({}, key(1)))
 
     def test_an_id_is_free_when_its_time_is_over_unless_it_is_registered(self) -> None:
-        state = register(GroupState("bob"), visitor(1, 1), THERE)
+        state = register(GroupState("bob"), client(1, 1), THERE)
         late = NOW + LIMITS.keep_unused + 1
         self.assertEqual(current(state, late, {}, 1.0).owner, key(1))
         self.assertEqual(current(state, late, {THERE: NOW}, 1.0).owner, None)
 
     def test_a_connection_of_this_server_that_has_ended_has_left(self) -> None:
-        state = register(GroupState("bob"), visitor(1, 1))
+        state = register(GroupState("bob"), client(1, 1))
         group = group_of(state, lambda node: node == HERE, lambda *_: None, lambda *_: None, NOW)
         self.assertFalse(group.presences["bob"].connected)
 
 
 class SettledTests(SynchronousTestCase):
     def test_what_is_connected_stays_as_it_is(self) -> None:
-        who = visitor(1, 1)
+        who = client(1, 1)
         state = register(GroupState("bob"), who)
         self.assertEqual(settle(state, own(state, who)), (state, (), 0))
 
     def test_an_ended_connection_is_away(self) -> None:
-        state, lost, _ = settle(register(GroupState("bob"), visitor(1, 1)))
+        state, lost, _ = settle(register(GroupState("bob"), client(1, 1)))
         self.assertEqual(state.presences["bob"].registration.until, NOW + 3600)
         self.assertEqual(lost, ())
 
     def test_one_that_was_emptied_gets_all_again(self) -> None:
-        who = visitor(1, 1)
+        who = client(1, 1)
         before = register(GroupState("bob"), who)
         state, _, _ = settle(GroupState("bob"), own(before, who))
         self.assertEqual(state.owner, key(1))
@@ -102,27 +102,27 @@ class SettledTests(SynchronousTestCase):
         self.assertEqual(state.owned["bob"].since, NOW)
 
     def test_a_new_name_of_the_server_takes_the_place_of_the_former(self) -> None:
-        who = visitor(1, 1)
+        who = client(1, 1)
         before = register(GroupState("bob"), who, "before")
         state, lost, _ = settle(before, own(before, who))
-        self.assertEqual(state.presences["bob"].registration.visitor.node, HERE)
+        self.assertEqual(state.presences["bob"].registration.client.node, HERE)
         self.assertEqual(lost, ())
 
     def test_the_older_reservation_counts(self) -> None:
-        who = visitor(1, 1)
+        who = client(1, 1)
         mine = own(register(GroupState("bob"), who), who)
-        younger = register(GroupState("bob"), visitor(2, 7), THERE, NOW + 1, "b0b")
+        younger = register(GroupState("bob"), client(2, 7), THERE, NOW + 1, "b0b")
         state, lost, dismissed = settle(younger, mine)
         self.assertEqual((state.owner, [*state.presences], lost), (key(1), ["bob"], ()))
         self.assertEqual(dismissed, 1)
-        older = register(GroupState("bob"), visitor(2, 7), THERE, NOW - 1, "b0b")
+        older = register(GroupState("bob"), client(2, 7), THERE, NOW - 1, "b0b")
         self.assertEqual(settle(older, mine), (older, ("bob",), 0))
 
     def test_the_same_key_at_another_server_since_then_keeps_the_id(self) -> None:
-        who = visitor(1, 1)
+        who = client(1, 1)
         state = register(GroupState("bob"), who)
         mine = own(state, who)
-        moved = register(state, visitor(1, 9), THERE, NOW + 1)
+        moved = register(state, client(1, 9), THERE, NOW + 1)
         self.assertEqual(settle(moved, mine), (moved, ("bob",), 0))
 
     def test_a_lease_of_a_connection_that_lasts_is_alive_until_it_ends(self) -> None:
@@ -146,7 +146,7 @@ class SettledTests(SynchronousTestCase):
             if state.owner not in (None, key(owner)):
                 state = freed(freed(ended(state, name), "bob"), "b0b")
                 mine.clear()
-            who = visitor(owner, number)
+            who = client(owner, number)
             state = register(state, who, HERE if here else THERE, NOW + number, name)
             mine.pop(name, None)
             if here:

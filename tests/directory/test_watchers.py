@@ -21,7 +21,7 @@ class WatchersTests(SynchronousTestCase):
     def told(self, presence: Registration | None = None) -> set[ClientConnection]:
         effects = self.watchers.tell("carol", "online", presence)
         self.assertTrue(all(isinstance(one, PushTo) and one.message == ONLINE for one in effects))
-        return {one.visitor for one in effects}
+        return {one.client for one in effects}
 
     def test_all_who_watch_are_told_and_nobody_else(self) -> None:
         for watcher in (self.alice, self.bob):

@@ -11,20 +11,20 @@ from chatproto.wire.errors import RemoteError
 
 class TallyTests(SynchronousTestCase):
     def test_requests_by_method_and_errors_by_status(self) -> None:
-        tally = Counters()
+        counters = Counters()
         register = ClassicRegister("alice", "127.0.0.1", 3000)
-        tally.answered("classic", register, ClassicRegAck("alice", "127.0.0.1", 3000))
-        tally.answered("classic", ClassicBridge("alice"), ClassicError(404))
-        tally.answered("classic", RemoteError(400, "what is that"), ClassicError(400))
-        tally.asked("bcp2", register)
+        counters.answered("classic", register, ClassicRegAck("alice", "127.0.0.1", 3000))
+        counters.answered("classic", ClassicBridge("alice"), ClassicError(404))
+        counters.answered("classic", RemoteError(400, "what is that"), ClassicError(400))
+        counters.asked("bcp2", register)
         asked = {
             ("classic", "REGISTER"): 1,
             ("classic", "BRIDGE"): 1,
             ("classic", "-"): 1,
             ("bcp2", "REGISTER"): 1,
         }
-        self.assertEqual(tally.requests, asked)
-        self.assertEqual(tally.errors, {("classic", 404): 1, ("classic", 400): 1})
+        self.assertEqual(counters.requests, asked)
+        self.assertEqual(counters.errors, {("classic", 404): 1, ("classic", 400): 1})
 
     @given(st.lists(st.floats(0, 100)))
     def test_each_call_is_within_one_bound_and_above_the_one_before(

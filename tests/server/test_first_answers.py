@@ -139,17 +139,17 @@ class FirstAnswerTests(SynchronousTestCase):
         self.said, answers = [], []
         factory = self.make()
         if is_counted:
-            factory.tally = Counters()
+            factory.counters = Counters()
         came = [Visitor(factory, host, is_direct, ours) for host, ours, _, _ in visits]
-        for visitor, (_, _, chunks, ended) in zip(came, visits, strict=True):
+        for client, (_, _, chunks, ended) in zip(came, visits, strict=True):
             for chunk in chunks:
-                visitor.receive(chunk)
+                client.receive(chunk)
             if ended:
-                visitor.lose()
+                client.lose()
             self.assertEqual(len(factory), sum(not one.has_ended for one in came))
-        for visitor in came:
-            visitor.go_on()
-            answers.append((visitor.end.value(), visitor.end.writes, visitor.has_ended))
+        for client in came:
+            client.go_on()
+            answers.append((client.end.value(), client.end.writes, client.has_ended))
         registry = factory.directory.registry
         assert isinstance(registry, MemoryRegistry)
         held = image(registry)
@@ -160,13 +160,13 @@ class FirstAnswerTests(SynchronousTestCase):
     def test_a_repeated_registration_is_answered_without_a_protocol(self) -> None:
         factory = self.make()
         self.registered(factory)
-        visitor = Visitor(factory, HOSTS[0], is_direct=True)
-        visitor.receive(REGISTER)
-        self.assertEqual((visitor.end.value(), visitor.connection), (REGACK, None))
+        client = Visitor(factory, HOSTS[0], is_direct=True)
+        client.receive(REGISTER)
+        self.assertEqual((client.end.value(), client.connection), (REGACK, None))
 
     def test_what_must_be_seen_or_refused_has_a_protocol(self) -> None:
         def count(factory: ChatFactory) -> None:
-            factory.tally = Counters()
+            factory.counters = Counters()
 
         def trace(factory: ChatFactory) -> None:
             factory.trace = self.said.append
@@ -181,9 +181,9 @@ class FirstAnswerTests(SynchronousTestCase):
             factory = self.make()
             self.registered(factory)
             change(factory)
-            visitor = Visitor(factory, HOSTS[0], is_direct=True)
-            visitor.receive(REGISTER)
-            self.assertIsNotNone(visitor.connection)
+            client = Visitor(factory, HOSTS[0], is_direct=True)
+            client.receive(REGISTER)
+            self.assertIsNotNone(client.connection)
 
     def test_with_a_store_in_trouble_the_rules_say_503(self) -> None:
         factory = self.make()
@@ -193,9 +193,9 @@ class FirstAnswerTests(SynchronousTestCase):
             raise StoreTrouble("a test wants it")
 
         self.patch(self.names, "owner", fail)
-        visitor = Visitor(factory, HOSTS[0], is_direct=True)
-        visitor.receive(REGISTER)
-        self.assertEqual(visitor.end.value(), b"ERROR\r\nStatus: 503 unavailable\r\n\r\n")
+        client = Visitor(factory, HOSTS[0], is_direct=True)
+        client.receive(REGISTER)
+        self.assertEqual(client.end.value(), b"ERROR\r\nStatus: 503 unavailable\r\n\r\n")
 
     def test_arrivals_have_places_and_count_for_their_address(self) -> None:
         factory = self.make(most=2, connections_per_address=1)

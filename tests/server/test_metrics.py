@@ -50,8 +50,8 @@ class MetricsTests(Served):
         """A server with everything, and its figures."""
         factory = self.serve()
         assert factory.secure is not None
-        self.tally = Counters()
-        store = TimedStore(MemoryStore(), self.tally.spent)
+        self.counters = Counters()
+        store = TimedStore(MemoryStore(), self.counters.spent)
         factory.relay = Relays(self.clock, factory.limits, str)
         rooms = RoomSide(self.clock, store.rooms, factory.limits)
         rooms.connections = factory.secure.connections
@@ -59,7 +59,7 @@ class MetricsTests(Served):
         self.server = ChatServer(reactor, (), store.registry, factory.secure)
         self.server.factory = factory
         self.server.running = True
-        overview = ServerOverview(self.server, rooms, self.tally, lambda: self.trouble)
+        overview = ServerOverview(self.server, rooms, self.counters, lambda: self.trouble)
         said: list[str] = []
         site = metrics_site(reactor, overview)
         service = PortService(reactor, LOOPBACK, site, "metrics", said.append)
@@ -209,4 +209,4 @@ class UnwatchedTests(Served):
         client.send(bcp2_server.Register(1, "alice", 3000))
         while not client.got:
             await deferLater(reactor, 0.001)
-        self.assertIsNone(factory.tally)
+        self.assertIsNone(factory.counters)

@@ -41,13 +41,13 @@ class FeedTests(SynchronousTestCase):
         self.got: dict[Any, bytes] = {}
         self.writes = 0
 
-    def send(self, guest: Any, data: bytes) -> None:
+    def send(self, member: Any, data: bytes) -> None:
         self.writes += 1
-        self.got[guest] = self.got.get(guest, b"") + data
+        self.got[member] = self.got.get(member, b"") + data
 
-    def send_all(self, guests: list[Any], data: bytes) -> None:
-        for guest in guests:
-            self.send(guest, data)
+    def send_all(self, members: list[Any], data: bytes) -> None:
+        for member in members:
+            self.send(member, data)
 
     @given(STEPS, st.booleans())
     def test_each_hears_what_was_said_while_they_were_there_in_order(
@@ -57,23 +57,23 @@ class FeedTests(SynchronousTestCase):
         members = set(GUESTS[:3])
         feed = RoomFeed(GUESTS[:3], self.send, self.send_all if together else None)
         wanted: dict[Any, bytes] = {}
-        for number, (step, guest) in enumerate(steps):
+        for number, (step, member) in enumerate(steps):
             line = b"<%d>" % number
             if step in ("add", "own"):
-                feed.add(line, {guest: b"ack"} if step == "own" else None)
+                feed.add(line, {member: b"ack"} if step == "own" else None)
                 for one in members:
-                    own = step == "own" and one == guest
+                    own = step == "own" and one == member
                     wanted[one] = wanted.get(one, b"") + (b"ack" if own else line)
-            elif step == "join" and guest not in members:
-                members.add(guest)
-                feed.join(guest)
-            elif step == "leave" and guest in members:
-                feed.catch_up(guest)
-                feed.leave(guest)
-                members.discard(guest)
+            elif step == "join" and member not in members:
+                members.add(member)
+                feed.join(member)
+            elif step == "leave" and member in members:
+                feed.catch_up(member)
+                feed.leave(member)
+                members.discard(member)
             elif step == "catch":
-                feed.catch_up(guest)
-                self.assertEqual(self.got.get(guest, b""), wanted.get(guest, b""))
+                feed.catch_up(member)
+                self.assertEqual(self.got.get(member, b""), wanted.get(member, b""))
             elif step in MOST:
                 waiting = feed.go_on(MOST[step])
                 self.assertEqual(waiting, bool(feed))
@@ -85,9 +85,9 @@ class FeedTests(SynchronousTestCase):
     def test_all_who_have_got_as_much_are_sent_it_together_but_who_said_it(self) -> None:
         together: list[list[Any]] = []
 
-        def send_all(guests: list[Any], data: bytes) -> None:
-            together.append(guests)
-            self.send_all(guests, data)
+        def send_all(members: list[Any], data: bytes) -> None:
+            together.append(members)
+            self.send_all(members, data)
 
         feed = RoomFeed(GUESTS, self.send, send_all)
         feed.add(b"one", {GUESTS[1]: b""})
@@ -101,10 +101,10 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual(self.got, wanted | dict.fromkeys(GUESTS[2:], b"onetwothree"))
 
     def test_a_few_are_sent_at_once_and_one_may_leave_meanwhile(self) -> None:
-        def send(guest: Any, data: bytes) -> None:
-            self.send(guest, data)
-            if guest is GUESTS[0]:  # does not read: put out, and so is another one
-                feed.leave(guest)
+        def send(member: Any, data: bytes) -> None:
+            self.send(member, data)
+            if member is GUESTS[0]:  # does not read: put out, and so is another one
+                feed.leave(member)
                 feed.leave(GUESTS[1])
 
         feed = RoomFeed(GUESTS, send)
@@ -157,13 +157,13 @@ class LargeCase(SynchronousTestCase):
         self.clock.advance(1000)
         self.turns = WorkQueue(self.clock)
         self.addCleanup(self.turns.rest)
-        self.guests = [
+        self.members = [
             ClientConnection(
                 key(number), f"10.0.{number >> 8}.{number & 255}", 40000, client_id=f"m{number}"
             )
             for number in range(self.COUNT)
         ]
-        self.seats = {guest: Seat(self.clock) for guest in self.guests}
+        self.seats = {member: Seat(self.clock) for member in self.members}
 
     def run_all(self) -> float:
         """Until nothing is to be done; the longest turn."""
@@ -181,25 +181,25 @@ class LargeRoomTests(LargeCase):
     def setUp(self) -> None:
         super().setUp()
         self.rooms = RoomSide(self.clock, MemoryRooms(), turns=self.turns)
-        for guest in self.guests:
-            self.rooms.answer(bcp2_rooms.Join(1, "#crowd"), guest, self.clock.seconds())
+        for member in self.members:
+            self.rooms.answer(bcp2_rooms.Join(1, "#crowd"), member, self.clock.seconds())
         self.run_all()  # those who came later were told to nobody
         self.rooms.connections = self.seats
 
-    def ask(self, guest: ClientConnection, message: Bcp2Message) -> None:
-        self.rooms.answer(message, guest, self.clock.seconds())
+    def ask(self, member: ClientConnection, message: Bcp2Message) -> None:
+        self.rooms.answer(message, member, self.clock.seconds())
 
     def test_the_queue_of_the_server_serves_its_rooms_too(self) -> None:
         self.assertIs(self.rooms.turns, self.turns)
 
     def test_a_message_to_many_takes_many_turns_and_all_hear_the_same(self) -> None:
-        speaker, second, *others = self.guests
+        speaker, second, *others = self.members
         self.ask(speaker, bcp2_rooms.Say(1, "#crowd", "one"))
         self.ask(second, bcp2_rooms.Say(1, "#crowd", "two"))
         self.assertLess(self.run_all(), 2 * TURN)
         orders = {
             tuple(getattr(message, "id", 0) for message in self.seats[one].got)
-            for one in self.guests
+            for one in self.members
         }
         self.assertEqual(len(orders), 1)
         kinds = [type(message) for message in self.seats[speaker].got]
@@ -209,23 +209,23 @@ class LargeRoomTests(LargeCase):
         )
 
     def test_long_messages_of_many_in_a_small_room_take_many_turns(self) -> None:
-        members = self.guests[:40]
-        for guest in members:
-            self.ask(guest, bcp2_rooms.Join(1, "#small"))
-        for guest in members:
-            self.seats[guest].got.clear()
-            self.ask(guest, bcp2_rooms.Say(2, "#small", "x" * 8000))
+        members = self.members[:40]
+        for member in members:
+            self.ask(member, bcp2_rooms.Join(1, "#small"))
+        for member in members:
+            self.seats[member].got.clear()
+            self.ask(member, bcp2_rooms.Say(2, "#small", "x" * 8000))
         self.rooms.flush()
         self.assertFalse(any(self.seats[one].got for one in members))
         self.assertLess(self.run_all(), 2 * TURN)
-        for guest in members:
-            kinds = [type(message) for message in self.seats[guest].got]
+        for member in members:
+            kinds = [type(message) for message in self.seats[member].got]
             self.assertEqual(
                 (kinds.count(bcp2_rooms.SayAck), kinds.count(bcp2_rooms.Said)), (1, 39)
             )
 
     def test_whoever_asks_meanwhile_hears_first_what_was_said_before(self) -> None:
-        speaker, *_, last = self.guests
+        speaker, *_, last = self.members
         self.ask(speaker, bcp2_rooms.Say(1, "#crowd", "one"))
         self.rooms.flush()
         self.assertEqual(self.seats[last].got, [])
@@ -241,10 +241,10 @@ class LargeRoomTests(LargeCase):
         self.assertEqual(kinds, [bcp2_rooms.JoinAck, bcp2_rooms.Said])
 
     def test_many_who_leave_at_once_are_told_together(self) -> None:
-        gone, left = self.guests[:50], self.guests[50:]
+        gone, left = self.members[:50], self.members[50:]
         begun = self.clock.seconds()
-        for guest in gone:
-            self.rooms.lost(guest, "")
+        for member in gone:
+            self.rooms.lost(member, "")
         self.assertLess(self.clock.seconds() - begun, TURN)
         self.assertLess(self.run_all(), 2 * TURN)
         for one in left:
@@ -252,7 +252,7 @@ class LargeRoomTests(LargeCase):
             self.assertEqual(names, [f"m{number}" for number in range(50)])
 
     def test_all_is_sent_before_the_end(self) -> None:
-        self.ask(self.guests[0], bcp2_rooms.Say(1, "#crowd", "last words"))
+        self.ask(self.members[0], bcp2_rooms.Say(1, "#crowd", "last words"))
         self.rooms.close()
         self.assertEqual({len(seat.got) for seat in self.seats.values()}, {1})
 
@@ -264,8 +264,8 @@ class ManyWatchersTests(LargeCase):
         for status in ("online", "offline", "online"):
             news = Presence("alice", status)
             begun = self.clock.seconds()
-            side.carry_out([PushTo(guest, news) for guest in self.guests])
+            side.apply([PushTo(member, news) for member in self.members])
             self.assertLess(self.clock.seconds() - begun, TURN)
         self.assertLess(self.run_all(), 2 * TURN)
         self.assertEqual({len(seat.got) for seat in self.seats.values()}, {1})
-        self.assertEqual(self.seats[self.guests[-1]].got, [Presence("alice", "online")])
+        self.assertEqual(self.seats[self.members[-1]].got, [Presence("alice", "online")])

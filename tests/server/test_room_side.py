@@ -314,7 +314,7 @@ class RoomsTests(Served):
         self.serve()
         port = self.lobby()
         alice, bob, _ = await self.all_in("#lobby")
-        guest, screen = self.raw(port)
+        member, screen = self.raw(port)
         _, other_screen = self.raw(port)
         self.reads(screen)
         await self.heard(alice, count=2)
@@ -322,7 +322,7 @@ class RoomsTests(Served):
             alice.got,
             [bcp2_rooms.Joined("#lobby", name, "open") for name in ("guest-1", "guest-2")],
         )
-        self.types(guest, "hello")
+        self.types(member, "hello")
         await self.heard(alice, bob, count=3)
         said = alice.got[2]
         self.assertEqual((said.sender, said.text), ("guest-1", "hello"))
@@ -340,10 +340,10 @@ class RoomsTests(Served):
         self.serve()
         port = self.lobby()
         alice, bob, _ = await self.all_in("#lobby")
-        guest, screen = self.raw(port)
+        member, screen = self.raw(port)
         await self.heard(alice, bob)
         self.store.fails = True
-        self.types(guest, "nobody with a key reads this")
+        self.types(member, "nobody with a key reads this")
         bob.send(bcp2_rooms.Say(3, "#lobby", "nor does anybody this"))
         await self.heard(bob, count=2)
         self.store.fails = False
@@ -360,28 +360,28 @@ class RoomsTests(Served):
         self.assertEqual([one.cseq for one in bob.got[2:]], [5, 4])
         self.assertEqual(self.reads(screen), "bob: this was kept\n")
         self.store.fails = False
-        self.types(guest, "this all do")
+        self.types(member, "this all do")
         await self.heard(alice, count=3)
         self.assertEqual([one.text for one in alice.got[1:]], ["this was kept", "this all do"])
 
     async def test_each_side_sees_who_comes_and_goes_on_the_other(self) -> None:
         self.serve()
         port = self.lobby()
-        guest, screen = self.raw(port)
+        member, screen = self.raw(port)
         alice, bob, _ = await self.all_in("#lobby")
         self.assertEqual(self.reads(screen), "* alice joined\n* bob joined\n* carol joined\n")
-        self.types(guest, "/names")
+        self.types(member, "/names")
         self.assertEqual(self.reads(screen), "* here: guest-1, alice, bob, carol\n")
-        self.types(guest, "/msg bob psst")
+        self.types(member, "/msg bob psst")
         self.assertIn("private messages only from chatclient", self.reads(screen))
-        self.types(guest, "/nick alice")
+        self.types(member, "/nick alice")
         self.assertIn("is taken: choose another", self.reads(screen))
-        self.types(guest, "/nick gus")
+        self.types(member, "/nick gus")
         self.reads(screen)
         await self.ask(bob, bcp2_rooms.Part(3, "#lobby"))
         await self.turn()
         self.assertEqual(self.reads(screen), "* bob left\n")
-        self.types(guest, "/quit")
+        self.types(member, "/quit")
         await self.heard(alice, count=4)
         self.assertEqual(
             alice.got,
@@ -396,25 +396,25 @@ class RoomsTests(Served):
     async def test_a_ban_of_an_address_puts_out_who_is_there_from_it_in_bare_text(self) -> None:
         self.serve()
         port = self.lobby()
-        guest, screen = self.raw(port)
+        member, screen = self.raw(port)
         alice, _, _ = await self.all_in("#lobby")
         self.reads(screen)
         self.rooms.order(bcp2_rooms.Ban(0, "#lobby", address="10.9.9.9"))
         self.assertEqual(self.reads(screen), "* the operator banned 10.9.9.9\n")
-        self.rooms.order(bcp2_rooms.Ban(0, "#lobby", address=guest.host, until=date_of(Wall(4e9))))
+        self.rooms.order(bcp2_rooms.Ban(0, "#lobby", address=member.host, until=date_of(Wall(4e9))))
         self.assertEqual(
             self.reads(screen),
-            f"* the operator banned {guest.host} until 2096-10-02 07:06 UTC\n"
+            f"* the operator banned {member.host} until 2096-10-02 07:06 UTC\n"
             "* you were removed from the lobby\n",
         )
         await self.heard(alice, count=3)
         self.assertEqual(alice.got[2], bcp2_rooms.Parted("#lobby", "guest-1", "was removed"))
-        guest.connectionLost()
+        member.connectionLost()
 
     async def test_the_operator_mutes_and_puts_out_who_is_there_in_bare_text(self) -> None:
         self.serve()
         port = self.lobby()
-        guest, screen = self.raw(port)
+        member, screen = self.raw(port)
         alice, _, _ = await self.all_in("#lobby")
         self.reads(screen)
         self.rooms.order(bcp2_rooms.Say(0, "#lobby", "be\x1b[2J nice"))
@@ -427,7 +427,7 @@ class RoomsTests(Served):
         self.assertEqual((last.sender, last.text), ("server", "be\x1b[2J nice"))
         self.rooms.order(bcp2_rooms.Mute(0, "#lobby", "guest-1"))
         self.assertEqual(self.reads(screen), "* the operator muted guest-1\n")
-        self.types(guest, "hello")
+        self.types(member, "hello")
         self.assertEqual(self.reads(screen), "* not sent: you are muted in the lobby\n")
         self.rooms.order(bcp2_rooms.Kick(0, "#lobby", "guest-1"))
         self.assertIn("* you were removed from the lobby\n", self.reads(screen))
@@ -440,4 +440,4 @@ class RoomsTests(Served):
                 bcp2_rooms.Parted("#lobby", "guest-1", "kicked"),
             ],
         )
-        guest.connectionLost()
+        member.connectionLost()

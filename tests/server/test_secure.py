@@ -83,8 +83,8 @@ class Requests(Served):
         self.assertEqual(await self.ask(alice, Ping(1)), PingAck(1))
 
     def fill(self, client_id: str, number: int) -> None:
-        visitor = ClientConnection(key(number), "192.0.2.1", 1)
-        self.side.directory.answer(bcp2_server.Register(1, client_id, 5000), visitor, 0.0)
+        client = ClientConnection(key(number), "192.0.2.1", 1)
+        self.side.directory.answer(bcp2_server.Register(1, client_id, 5000), client, 0.0)
 
     async def test_that_nobody_knows_are_405_and_malformed_ones_400_and_it_goes_on(self) -> None:
         self.serve()
@@ -205,8 +205,8 @@ class Others(Served):
             both = [*self.side.connections]
             if len(both) < 2:
                 break
-            for visitor in both:
-                self.side.carry_out([PushTo(visitor, page)])
+            for client in both:
+                self.side.apply([PushTo(client, page)])
             await self.until(lambda count=count: len(bob.got) == count)  # type: ignore[misc]
         self.assertEqual([one.client_id for one in self.side.connections], ["bob"])
         bob.got.clear()

@@ -16,7 +16,7 @@ class Reader:
     """A connection that may have been held."""
 
     def __init__(self) -> None:
-        self.visitor = ClientConnection(key(1), "192.0.2.1", 4001)
+        self.client = ClientConnection(key(1), "192.0.2.1", 4001)
         self.gone_on = 0
 
     def go_on(self) -> None:
@@ -30,14 +30,14 @@ class UnansweredTests(SynchronousTestCase):
 
     def ask(self, times: int) -> None:
         for _ in range(times):
-            self.unanswered.asked(self.reader.visitor)
+            self.unanswered.asked(self.reader.client)
 
     def answer(self, times: int) -> None:
         for _ in range(times):
-            self.unanswered.answered(self.reader.visitor)
+            self.unanswered.answered(self.reader.client)
 
     def held(self, most: int = MOST) -> bool:
-        return self.unanswered.holds(self.reader.visitor, cast(Any, self.reader), most)
+        return self.unanswered.holds(self.reader.client, cast(Any, self.reader), most)
 
     def test_one_too_many_waits_until_all_before_it_are_answered(self) -> None:
         self.ask(MOST - 1)
@@ -46,10 +46,10 @@ class UnansweredTests(SynchronousTestCase):
         self.assertTrue(self.held())
         self.answer(MOST - 1)
         self.assertEqual(self.reader.gone_on, 0)
-        self.assertIn(self.reader.visitor, self.unanswered)
+        self.assertIn(self.reader.client, self.unanswered)
         self.answer(1)
         self.assertEqual(self.reader.gone_on, 1)
-        self.assertNotIn(self.reader.visitor, self.unanswered)
+        self.assertNotIn(self.reader.client, self.unanswered)
         self.assertFalse(self.held())
 
     def test_what_waits_for_all_before_it_waits_for_nothing_else(self) -> None:
@@ -70,15 +70,15 @@ class UnansweredTests(SynchronousTestCase):
     def test_who_is_gone_does_not_go_on(self) -> None:
         self.ask(1)
         self.assertTrue(self.held(1))
-        self.unanswered.forget(self.reader.visitor)
+        self.unanswered.forget(self.reader.client)
         self.answer(1)
-        self.assertNotIn(self.reader.visitor, self.unanswered)
+        self.assertNotIn(self.reader.client, self.unanswered)
         self.assertEqual(self.reader.gone_on, 0)
 
     def test_nothing_is_kept_of_who_is_gone(self) -> None:
         self.ask(1)
         self.assertTrue(self.held(1))
-        self.unanswered.forget(self.reader.visitor)
+        self.unanswered.forget(self.reader.client)
         reader = ref(self.reader)
         del self.reader
         self.assertIsNone(reader())

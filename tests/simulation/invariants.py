@@ -248,14 +248,14 @@ def check_server(side: Any, now: float, keys: dict[str, str]) -> None:
     """One owner a name, one connection an owner, no lease past its end."""
     directory = side.directory
     present: set[str] = set()
-    for visitor in side.connections:
-        if visitor.client_id is None:
+    for client in side.connections:
+        if client.client_id is None:
             continue
-        name = visitor.client_id
+        name = client.client_id
         hold(name not in present, f"{name} is registered by two connections")
         present.add(name)
         owner = directory.names.owner(name)
-        hold(owner == visitor.key, f"{name} is registered by {visitor.key} and owned by {owner}")
+        hold(owner == client.key, f"{name} is registered by {client.key} and owned by {owner}")
         hold(owner == keys[name], f"{name} is owned by a stranger")
     for contact in directory.contacts():
         hold(contact.client_id in present, f"{contact.client_id} is listed and not connected")

@@ -56,7 +56,7 @@ class OldStoreTests(SynchronousTestCase):
         carol = found[2]
         assert carol is not None
         self.assertEqual((carol.listed, carol.allow), (False, (key(1),)))
-        self.assertEqual(carol.visitor.address, ("192.0.2.3", 40003))
+        self.assertEqual(carol.client.address, ("192.0.2.3", 40003))
         self.assertEqual(len(store.presences), 3)
 
     def test_classic_clients_are_found_in_their_order(self) -> None:

@@ -46,17 +46,17 @@ class TimedRooms(RoomsContract, SynchronousTestCase):
 
 class TimedStoreTests(StoreCase):
     def test_every_call_is_told_with_its_part_and_its_name(self) -> None:
-        tally = Counters()
-        store = TimedStore(MemoryStore(), tally.spent)
+        counters = Counters()
+        store = TimedStore(MemoryStore(), counters.spent)
         for _ in range(3):
             store.registry.keep(lease("alice"), 1.0)
         store.names.owner("alice")
         store.write_behind()
-        counted = {name: sum(spent.counts) for name, spent in tally.store.items()}
+        counted = {name: sum(spent.counts) for name, spent in counters.store.items()}
         expected = {("registry", "keep"): 3, ("names", "owner"): 1, ("store", "write_behind"): 1}
         self.assertEqual(counted, expected)
-        self.assertTrue(all(spent.seconds > 0 for spent in tally.store.values()))
-        self.assertFalse(any(spent.failed for spent in tally.store.values()))
+        self.assertTrue(all(spent.seconds > 0 for spent in counters.store.values()))
+        self.assertFalse(any(spent.failed for spent in counters.store.values()))
 
     def test_a_part_is_as_long_and_as_true_as_it_was(self) -> None:
         store = TimedStore(MemoryStore(), Counters().spent)
@@ -68,14 +68,14 @@ class TimedStoreTests(StoreCase):
     def test_a_failure_is_counted_and_goes_on_its_way_and_the_trouble_shows_until_it_is_over(
         self,
     ) -> None:
-        tally = Counters()
+        counters = Counters()
         inner = self.open()
-        store = TimedStore(inner, tally.spent)
+        store = TimedStore(inner, counters.spent)
         self.assertEqual(store.trouble, "")
         inner._file._db.execute("PRAGMA query_only = on")
         with self.assertRaises(StoreTrouble):
             store.names.keep("alice", key(1), 1.0)
-        self.assertEqual(tally.store["names", "keep"].failed, 1)
+        self.assertEqual(counters.store["names", "keep"].failed, 1)
         self.assertIn(str(self.path), store.trouble)
         inner._file._db.execute("PRAGMA query_only = off")
         store.names.keep("alice", key(1), 1.0)
@@ -95,13 +95,13 @@ class Written:
 
 class TimedDirectoryTests(SynchronousTestCase):
     def test_it_takes_as_long_as_the_answer(self) -> None:
-        tally, inner = Counters(), Written()
-        store = TimedDirectory(inner, tally.spent)
+        counters, inner = Counters(), Written()
+        store = TimedDirectory(inner, counters.spent)
         first, second = (Deferred.fromCoroutine(store.load(one)) for one in "ab")
-        self.assertEqual(tally.store, {})
+        self.assertEqual(counters.store, {})
         inner.asked[0].callback(7)
         inner.asked[1].errback(StoreTrouble("it is away"))
         self.assertEqual(self.successResultOf(first), 7)
         self.failureResultOf(second, StoreTrouble)
-        spent = tally.store["directory", "load"]
+        spent = counters.store["directory", "load"]
         self.assertEqual((sum(spent.counts), spent.failed), (2, 1))

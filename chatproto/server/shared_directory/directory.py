@@ -133,80 +133,80 @@ class SharedDirectory:
 
     # What connections ask.
 
-    def take(self, message: Bcp2Message, visitor: ClientConnection) -> None:
-        """Answer `message` of `visitor`, after what it has asked before."""
-        self._own.connections[visitor.number] = visitor
+    def take(self, message: Bcp2Message, client: ClientConnection) -> None:
+        """Answer `message` of `client`, after what it has asked before."""
+        self._own.connections[client.number] = client
         if message.__class__ in REQUESTS:
-            self._take_to_rooms(message, visitor)
+            self._take_to_rooms(message, client)
         elif isinstance(message, AT_ONCE):
             if isinstance(message, Ping):
-                self._context.tell(visitor, PingAck(message.cseq))
-        elif visitor in self._asked:
-            self._unanswered.asked(visitor)
-            self._asked[visitor].append(message)
-        elif not self._at_once(message, visitor):
-            self._unanswered.asked(visitor)
-            self._asked[visitor] = deque([message])
-            self._start(self._serve(visitor))
+                self._context.tell(client, PingAck(message.cseq))
+        elif client in self._asked:
+            self._unanswered.asked(client)
+            self._asked[client].append(message)
+        elif not self._at_once(message, client):
+            self._unanswered.asked(client)
+            self._asked[client] = deque([message])
+            self._start(self._serve(client))
 
-    def _at_once(self, message: Bcp2Message, visitor: ClientConnection) -> bool:
+    def _at_once(self, message: Bcp2Message, client: ClientConnection) -> bool:
         """Answer what needs no look at the store; False if it does."""
         match message:
             case bcp2_server.Register():
-                return self._keyed.renewed(message, visitor)
+                return self._keyed.renewed(message, client)
             case bcp2_server.Observe(cseq):
                 self._context.tell(
-                    visitor,
-                    bcp2_server.ObserveAck(cseq, visitor.address, date_of(self._context.now())),
+                    client,
+                    bcp2_server.ObserveAck(cseq, client.address, date_of(self._context.now())),
                 )
                 return True
             case bcp2_server.Unwatch(cseq, peer_id):
-                self._watches.unwatch(visitor, peer_id)
-                self._context.tell(visitor, bcp2_server.UnwatchAck(cseq, peer_id))
+                self._watches.unwatch(client, peer_id)
+                self._context.tell(client, bcp2_server.UnwatchAck(cseq, peer_id))
                 return True
         return False
 
-    async def _serve(self, visitor: ClientConnection) -> None:
-        asked = self._asked[visitor]
+    async def _serve(self, client: ClientConnection) -> None:
+        asked = self._asked[client]
         while asked:
             message = asked.popleft()
             try:
-                if not self._at_once(message, visitor):
-                    await self._answer(message, visitor)
+                if not self._at_once(message, client):
+                    await self._answer(message, client)
             except RemoteError as error:
-                self._context.tell(visitor, refused(message, error, RETRY_AFTER))
+                self._context.tell(client, refused(message, error, RETRY_AFTER))
             except Exception:  # one request's trouble is not the next one's
                 self.log.failure("a request failed: {message}", message=message)
-                self._context.tell(visitor, refused(message, RemoteError(500)))
-            self._unanswered.answered(visitor)
-        del self._asked[visitor]
+                self._context.tell(client, refused(message, RemoteError(500)))
+            self._unanswered.answered(client)
+        del self._asked[client]
 
-    async def _answer(self, message: Bcp2Message, visitor: ClientConnection) -> None:
+    async def _answer(self, message: Bcp2Message, client: ClientConnection) -> None:
         self._own.check()
         match message:
             case bcp2_server.Register():
-                await self._keyed.register(message, visitor)
-                self._rooms.follow(visitor)
+                await self._keyed.register(message, client)
+                self._rooms.follow(client)
             case bcp2_server.Bridge():
-                await self._keyed.bridge(message, visitor)
+                await self._keyed.bridge(message, client)
             case bcp2_server.Info():
-                self._context.tell(visitor, await self.lists.info(message))
+                self._context.tell(client, await self.lists.info(message))
             case bcp2_server.Watch():
-                if self._own.of(visitor) is None:
+                if self._own.of(client) is None:
                     raise RemoteError(401, "register first")
-                self._keyed.uses(visitor)
-                await self._watches.watch(message, visitor)
+                self._keyed.uses(client)
+                await self._watches.watch(message, client)
             case _:
                 raise RemoteError(405)
 
-    def _take_to_rooms(self, message: Bcp2Message, visitor: ClientConnection) -> None:
+    def _take_to_rooms(self, message: Bcp2Message, client: ClientConnection) -> None:
         """Have the rooms answer."""
-        self._keyed.uses(visitor)
-        self._in_rooms.asked(visitor)
-        self._rooms.ask(message, visitor).addCallback(lambda _: self._in_rooms.answered(visitor))
+        self._keyed.uses(client)
+        self._in_rooms.asked(client)
+        self._rooms.ask(message, client).addCallback(lambda _: self._in_rooms.answered(client))
 
     def holds(
-        self, visitor: ClientConnection, message: object, connection: SecureConnection
+        self, client: ClientConnection, message: object, connection: SecureConnection
     ) -> bool:
         """Return True if `message` must wait for earlier answers; `go_on` is called then.
 
@@ -214,23 +214,23 @@ class SharedDirectory:
         """
         directory, rooms = self._unanswered, self._in_rooms
         if message.__class__ in REQUESTS:
-            return directory.holds(visitor, connection, 1) or rooms.holds(visitor, connection)
+            return directory.holds(client, connection, 1) or rooms.holds(client, connection)
         if isinstance(message, AT_ONCE):
-            return directory.holds(visitor, connection)
+            return directory.holds(client, connection)
         if message is None or isinstance(message, bcp2_server.Login):
-            return directory.holds(visitor, connection, 1) or rooms.holds(visitor, connection, 1)
-        return rooms.holds(visitor, connection, 1) or directory.holds(visitor, connection)
+            return directory.holds(client, connection, 1) or rooms.holds(client, connection, 1)
+        return rooms.holds(client, connection, 1) or directory.holds(client, connection)
 
-    def gone(self, visitor: ClientConnection, reason: str) -> None:
+    def gone(self, client: ClientConnection, reason: str) -> None:
         """Handle the end of a connection with a key."""
-        self._unanswered.forget(visitor)
-        self._in_rooms.forget(visitor)
-        self._own.connections.pop(visitor.number, None)
-        if visitor in self._asked:
-            self._asked[visitor].clear()
-        self._rooms.gone(visitor, reason)
-        self._watches.lost(visitor)
-        mine = self._own.lose(visitor)
+        self._unanswered.forget(client)
+        self._in_rooms.forget(client)
+        self._own.connections.pop(client.number, None)
+        if client in self._asked:
+            self._asked[client].clear()
+        self._rooms.gone(client, reason)
+        self._watches.lost(client)
+        mine = self._own.lose(client)
         if mine is not None:
             self.maker.lost(mine.registration.key)
             self._settler.ask(mine.registration.client_id)
@@ -331,7 +331,7 @@ class SharedDirectory:
     async def _send(self, client_id: str, message: Bcp2Message) -> None:
         found = await self._groups.connected(client_id)
         if found is not None:
-            await self._keyed.send(found.visitor, message)
+            await self._keyed.send(found.client, message)
 
     # What the operator wants.
 
@@ -350,16 +350,14 @@ class SharedDirectory:
             presence = group.presences.get(client_id)
             if presence is not None and presence.connected:
                 gone.append(presence)
-            notices = [
-                one for left in gone for one in self._keyed.endings(left.visitor, Error(403))
-            ]
+            notices = [one for left in gone for one in self._keyed.endings(left.client, Error(403))]
             return GroupDecision((freed if free else ended)(state, client_id), notices)
 
         done = await self._groups.change(client_id, decide) is not None
         for one in gone:
-            if not one.visitor.node:
-                self._own.lose(one.visitor)
-                self._push([Dismiss(one.visitor, Error(403))])
+            if not one.client.node:
+                self._own.lose(one.client)
+                self._push([Dismiss(one.client, Error(403))])
         if done:
             self._classic.gone(client_id)
         return done
@@ -385,17 +383,17 @@ class SharedDirectory:
                 self._settler.ask(notice.client_id)
             self._watches.heard(notice)
             return
-        visitor = self._own.connections.get(notice.number)
-        if visitor is None:
+        client = self._own.connections.get(notice.number)
+        if client is None:
             return
         message = strict.decode(Sender.SERVER, notice.text.encode(), self._context.limits)
         if notice.ends:
-            self._own.lose(visitor)
-            self._push([Dismiss(visitor, message)])
+            self._own.lose(client)
+            self._push([Dismiss(client, message)])
         else:
             if isinstance(message, bcp2_server.Introduce):
-                self._keyed.uses(visitor)
-            self._context.tell(visitor, message)
+                self._keyed.uses(client)
+            self._context.tell(client, message)
 
     def missed(self) -> None:
         """Ask again about all that is watched, and registered here: notices may be missing."""
@@ -502,19 +500,19 @@ class SharedDirectory:
         """End a connection whose id is another one's now."""
         mine = self._own.presences.get(client_id)
         if mine is not None:
-            visitor = mine.registration.visitor
-            self._own.lose(visitor)
-            self._push([Dismiss(visitor, bcp2_server.Replaced())])
+            client = mine.registration.client
+            self._own.lose(client)
+            self._push([Dismiss(client, bcp2_server.Replaced())])
 
     def _push(self, effects: list[Effect]) -> None:
         """Send effects to clients of this server."""
         for effect in effects:
-            if effect.visitor.number in self._own.connections:
-                self._rooms.answered(effect.visitor)
-        self._secure.carry_out(effects)
+            if effect.client.number in self._own.connections:
+                self._rooms.answered(effect.client)
+        self._secure.apply(effects)
         if self._say is not None:
             for effect in effects:
-                for line in terminal_lines([effect], effect.visitor):
+                for line in terminal_lines([effect], effect.client):
                     self._say(line)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:

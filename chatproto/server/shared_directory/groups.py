@@ -137,7 +137,7 @@ class SharedGroups:
         told: list[tuple[str, Notice]] = [(node, one) for node in others for one in news]
         # A server may be there although its clients count as away: it settles what was changed.
         for client_id, there in stored.presences.items():
-            its, left = there.registration.visitor.node, after.presences.get(client_id)
+            its, left = there.registration.client.node, after.presences.get(client_id)
             if there.registration.connected and left is not there and its not in self._own.node:
                 told.append((its, PresenceNotice(client_id, version, left)))
         notices = (*decision.notices, *told)
@@ -182,9 +182,9 @@ class DirectoryContext:
     now: Callable[[], float]
     push: Callable[[list[Effect]], None]
 
-    def tell(self, visitor: ClientConnection, message: Bcp2Message) -> None:
+    def tell(self, client: ClientConnection, message: Bcp2Message) -> None:
         """Send a message to a client of this server."""
-        self.push([PushTo(visitor, message)])
+        self.push([PushTo(client, message)])
 
 
 def is_same(after: GroupState, before: GroupState) -> bool:
@@ -202,4 +202,4 @@ def differ(before: SharedPresence | None, after: SharedPresence | None) -> bool:
 
 def _seen(one: SharedPresence) -> tuple[object, ...]:
     found = one.registration
-    return found.key, found.connected, found.away, found.listed, found.allow, found.visitor.node
+    return found.key, found.connected, found.away, found.listed, found.allow, found.client.node

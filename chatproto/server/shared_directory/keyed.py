@@ -46,9 +46,9 @@ class SharedKeyed:
         self._lists = lists
         self._new_ids = new_ids_limiter(context.limits)
 
-    def renewed(self, message: bcp2_server.Register, visitor: ClientConnection) -> bool:
+    def renewed(self, message: bcp2_server.Register, client: ClientConnection) -> bool:
         """Answer a registration that is there as it is; nothing is written. False if it says anything new."""
-        mine = self._context.own.of(visitor)
+        mine = self._context.own.of(client)
         if mine is None or message.expires == 0:
             return False
         known = mine.registration
@@ -59,16 +59,16 @@ class SharedKeyed:
             and known.expires == granted(message, self._context.limits)
             and (known.listed, known.allow, known.away)
             == (message.listed, message.allow, message.away)
-            and visitor.open == message.open
+            and client.open == message.open
         )
         if same:
-            self._context.tell(visitor, _ack(message, known))
+            self._context.tell(client, _ack(message, known))
         return same
 
-    async def register(self, message: bcp2_server.Register, visitor: ClientConnection) -> None:
-        """Register `visitor`, or end its registration, and answer. Raises RemoteError."""
+    async def register(self, message: bcp2_server.Register, client: ClientConnection) -> None:
+        """Register `client`, or end its registration, and answer. Raises RemoteError."""
         if message.expires == 0:
-            await self._end(message, visitor)
+            await self._end(message, client)
             return
         decisions: list[RegisterDecision] = []
         client_id, reserved, committed = message.client_id, 0.0, False
@@ -77,22 +77,22 @@ class SharedKeyed:
             nonlocal reserved
             decisions.clear()
             group = self._context.groups.as_group(state)
-            owned = tuple(state.owned) if state.owner == visitor.key else ()
+            owned = tuple(state.owned) if state.owner == client.key else ()
             new = client_id not in owned
             heard, wait = self._heard_at(state, client_id), self._context.limits.takeover_wait
             silent = is_silent(heard, self._context.now(), wait)
-            late = self._is_late(visitor, state.presences.get(client_id))
-            if late or not group.admits(client_id, visitor, new, silent):
+            late = self._is_late(client, state.presences.get(client_id))
+            if late or not group.admits(client_id, client, new, silent):
                 # What was on its way for long comes from a connection that its own program has left.
-                self._context.push([Dismiss(visitor, bcp2_server.Replaced())])
+                self._context.push([Dismiss(client, bcp2_server.Replaced())])
                 return None
             if new and not reserved:
-                count_new_id(self._new_ids, visitor.host, self._context.clock.seconds())
-            decision = group.decide_register(message, visitor, KeyIds(owned), self._context.limits)
+                count_new_id(self._new_ids, client.host, self._context.clock.seconds())
+            decision = group.decide_register(message, client, KeyIds(owned), self._context.limits)
             if new and not reserved:
-                reserved = await self._reserve(visitor.key, client_id)
+                reserved = await self._reserve(client.key, client_id)
             decisions.append(decision)
-            visitor.listens, visitor.open = message.port, message.open
+            client.listens, client.open = message.port, message.open
             after = registered(
                 state,
                 decision,
@@ -107,24 +107,24 @@ class SharedKeyed:
             committed = after is not None
         except NoRoom:
             decisions.clear()
-            await self._context.store.release(visitor.key, client_id, reserved)
+            await self._context.store.release(client.key, client_id, reserved)
             raise
         finally:
             if decisions and not committed:
                 self._settler.ask(client_id)  # it may have been written all the same
         if after is not None:
-            await self._registered(message, visitor, decisions[-1], after)
+            await self._registered(message, client, decisions[-1], after)
 
-    def _is_late(self, visitor: ClientConnection, there: SharedPresence | None) -> bool:
-        """Return True if the client has registered at another server long after `visitor` came.
+    def _is_late(self, client: ClientConnection, there: SharedPresence | None) -> bool:
+        """Return True if the client has registered at another server long after `client` came.
 
         What it asks here was on its way then: the network, or this server, has stood still.
         """
-        if there is None or visitor.since is None or not there.registration.connected:
+        if there is None or client.since is None or not there.registration.connected:
             return False
-        elsewhere = there.registration.visitor.node not in self._context.own.node
-        came = self._context.now() - (self._context.clock.seconds() - visitor.since)
-        return elsewhere and there.registration.key == visitor.key and there.made > came + LATE
+        elsewhere = there.registration.client.node not in self._context.own.node
+        came = self._context.now() - (self._context.clock.seconds() - client.since)
+        return elsewhere and there.registration.key == client.key and there.made > came + LATE
 
     def _heard_at(self, state: GroupState, client_id: str) -> float:
         """Return when a classic client made its last request at the latest, 0 for none."""
@@ -149,10 +149,10 @@ class SharedKeyed:
             raise RemoteError(403, f"a key has at most {most} ids")
         return now
 
-    def endings(self, visitor: ClientConnection, message: Bcp2Message) -> list[tuple[str, Notice]]:
+    def endings(self, client: ClientConnection, message: Bcp2Message) -> list[tuple[str, Notice]]:
         """Return the notice that ends a connection to another server; none for one of this server."""
-        own = self._context.own.connection(visitor.node, visitor.number)
-        return [] if own is not None or not visitor.node else [ending(visitor, message)]
+        own = self._context.own.connection(client.node, client.number)
+        return [] if own is not None or not client.node else [ending(client, message)]
 
     def _notices(
         self, presences: Mapping[str, Registration], decision: RegisterDecision
@@ -163,33 +163,33 @@ class SharedKeyed:
             found += self.endings(decision.replaced, bcp2_server.Replaced())
         for one in decision.lost:
             if one in presences and presences[one].connected:
-                found += self.endings(presences[one].visitor, Error(403))
+                found += self.endings(presences[one].client, Error(403))
         return found
 
     async def _registered(
         self,
         message: bcp2_server.Register,
-        visitor: ClientConnection,
+        client: ClientConnection,
         decision: RegisterDecision,
         after: GroupState,
     ) -> None:
         presence, client_id = decision.presence, message.client_id
-        former = self._context.own.lose(visitor)
+        former = self._context.own.lose(client)
         effects: list[Effect] = []
         replaced = self._context.own.presences.get(client_id)
         if replaced is not None:
-            effects += self._dismissed(replaced.registration.visitor, bcp2_server.Replaced())
+            effects += self._dismissed(replaced.registration.client, bcp2_server.Replaced())
         for one in decision.lost:
             theirs = self._context.own.presences.get(one)
             if theirs is not None:
-                effects += self._dismissed(theirs.registration.visitor, Error(403))
+                effects += self._dismissed(theirs.registration.client, Error(403))
         if decision.ousts:
             self._context.own.leases.pop(client_id)
-        visitor.client_id = client_id
+        client.client_id = client_id
         since, made = after.owned[client_id].since, after.presences[client_id].made
         self._context.own.presences.put(client_id, OwnPresence(presence, made, since, used=made))
-        if visitor.number not in self._context.own.connections:
-            self._context.own.lose(visitor)  # its connection has ended meanwhile
+        if client.number not in self._context.own.connections:
+            self._context.own.lose(client)  # its connection has ended meanwhile
             self._settler.ask(client_id)
         self._context.push(effects)
         if former is not None and former.registration.client_id != client_id:
@@ -197,41 +197,41 @@ class SharedKeyed:
                 await self._unregister(former.registration)
             except RemoteError:
                 self._settler.ask(former.registration.client_id)
-        self._context.tell(visitor, _ack(message, presence))
+        self._context.tell(client, _ack(message, presence))
 
-    def _dismissed(self, visitor: ClientConnection, message: Bcp2Message) -> list[Effect]:
-        self._context.own.lose(visitor)
-        return [Dismiss(visitor, message)]
+    def _dismissed(self, client: ClientConnection, message: Bcp2Message) -> list[Effect]:
+        self._context.own.lose(client)
+        return [Dismiss(client, message)]
 
-    async def _end(self, message: bcp2_server.Register, visitor: ClientConnection) -> None:
-        mine = self._context.own.of(visitor)
+    async def _end(self, message: bcp2_server.Register, client: ClientConnection) -> None:
+        mine = self._context.own.of(client)
         if mine is None:
             raise RemoteError(401, "register first")
         if mine.registration.client_id != message.client_id:
             raise RemoteError(404, "that is not registered here")
         await self._unregister(mine.registration)
-        self._context.own.lose(visitor)
+        self._context.own.lose(client)
         self._context.tell(
-            visitor, bcp2_server.RegAck(message.cseq, message.client_id, 0, visitor.address)
+            client, bcp2_server.RegAck(message.cseq, message.client_id, 0, client.address)
         )
 
     async def _unregister(self, registration: Registration) -> None:
-        client_id, number = registration.client_id, registration.visitor.number
+        client_id, number = registration.client_id, registration.client.number
 
         async def decide(state: GroupState) -> GroupDecision | None:
             there = state.presences.get(client_id)
             if there is None:
                 return None
-            visitor = there.registration.visitor
-            if visitor.number != number or visitor.node not in self._context.own.node:
+            client = there.registration.client
+            if client.number != number or client.node not in self._context.own.node:
                 return None  # it is another connection's
             return GroupDecision(ended(state, client_id))
 
         await self._context.groups.change(client_id, decide)
 
-    def uses(self, visitor: ClientConnection) -> None:
-        """Note that `visitor` does more with its id than to register it: it is kept for long then."""
-        mine = self._context.own.of(visitor)
+    def uses(self, client: ClientConnection) -> None:
+        """Note that `client` does more with its id than to register it: it is kept for long then."""
+        mine = self._context.own.of(client)
         if mine is not None and not mine.registration.proven:
             mine.registration = mine.registration.used()
             mine.used = self._context.now()
@@ -239,12 +239,12 @@ class SharedKeyed:
 
     # BRIDGE.
 
-    async def bridge(self, message: bcp2_server.Bridge, visitor: ClientConnection) -> None:
-        """Introduce `visitor`, and answer. Raises RemoteError."""
-        mine = self._context.own.of(visitor)
+    async def bridge(self, message: bcp2_server.Bridge, client: ClientConnection) -> None:
+        """Introduce `client`, and answer. Raises RemoteError."""
+        mine = self._context.own.of(client)
         if mine is None:
             raise RemoteError(401, "register first")
-        self.uses(visitor)
+        self.uses(client)
         caller, now = mine.registration, self._context.clock.seconds()
         if not message.peer_id:
             await self._anybody(message, caller)
@@ -256,7 +256,7 @@ class SharedKeyed:
             self._maker.in_vain(caller.key, now)
             raise
         if isinstance(callee, Contact):
-            self._context.tell(visitor, _classic(message.cseq, callee))
+            self._context.tell(client, _classic(message.cseq, callee))
         else:
             await self._introduce(message.cseq, caller, callee)
 
@@ -279,35 +279,35 @@ class SharedKeyed:
             there = await partner(self._context, caller.client_id, keyed=True)
         cseq = message.cseq
         answer = _classic(cseq, there) if there else bcp2_server.BridgeAck(cseq)
-        self._context.tell(caller.visitor, answer)
+        self._context.tell(caller.client, answer)
 
     async def _introduce(self, cseq: int, caller: Registration, callee: Registration) -> None:
-        known = caller.client_id in callee.visitor.watches
+        known = caller.client_id in callee.client.watches
         answer, told = self._maker.introduce(
             cseq, caller, callee, known, self._context.clock.seconds()
         )
-        there = callee.visitor
+        there = callee.client
         if not there.node:
             self.uses(there)
         if not await self.send(there, told):
             raise RemoteError(480, "their server has just gone")
-        self._context.tell(caller.visitor, answer)
+        self._context.tell(caller.client, answer)
 
-    async def send(self, visitor: ClientConnection, message: Bcp2Message) -> bool:
+    async def send(self, client: ClientConnection, message: Bcp2Message) -> bool:
         """Send a message to a client, wherever it is connected; False if its server is there no more.
 
         Raises: StoreTrouble.
         """
-        if not visitor.node:
-            self._context.tell(visitor, message)
+        if not client.node:
+            self._context.tell(client, message)
             return True
         text = strict.encode(message).decode()
-        return await self._context.store.send(visitor.node, ToClient(visitor.number, text))
+        return await self._context.store.send(client.node, ToClient(client.number, text))
 
 
 def _ack(message: bcp2_server.Register, presence: Registration) -> bcp2_server.RegAck:
     return bcp2_server.RegAck(
-        message.cseq, presence.client_id, presence.expires, presence.visitor.address
+        message.cseq, presence.client_id, presence.expires, presence.client.address
     )
 
 

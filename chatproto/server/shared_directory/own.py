@@ -78,10 +78,10 @@ class OwnClients:
         """Raise StoreTrouble unless requests of clients may be carried out."""
         self.node.check(self._seconds())
 
-    def of(self, visitor: ClientConnection) -> OwnPresence | None:
+    def of(self, client: ClientConnection) -> OwnPresence | None:
         """Return what a client has registered."""
-        found = self.presences.get(visitor.client_id) if visitor.client_id else None
-        return found if found is not None and found.registration.visitor is visitor else None
+        found = self.presences.get(client.client_id) if client.client_id else None
+        return found if found is not None and found.registration.client is client else None
 
     def connection(self, node: str, number: int) -> ClientConnection | None:
         """Return a connection with a key, if the server `node` is this one."""
@@ -91,10 +91,10 @@ class OwnClients:
         """Return a connection in plain text, if the server `node` is this one."""
         return self.sources.get(number) if node in self.node else None
 
-    def lose(self, visitor: ClientConnection) -> OwnPresence | None:
+    def lose(self, client: ClientConnection) -> OwnPresence | None:
         """Take the registration of a client out: its id is another connection's now, or nobody's."""
-        mine = self.of(visitor)
+        mine = self.of(client)
         if mine is not None:
             self.presences.pop(mine.registration.client_id)
-        visitor.client_id = None
+        client.client_id = None
         return mine

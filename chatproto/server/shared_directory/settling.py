@@ -90,7 +90,7 @@ class Settler:
             now, limits = context.now(), context.limits
             found = settled(state, presences, leases, node, is_own, now, limits)
             lost[:] = found.lost
-            notices = [ending(one.visitor, Error(403)) for one in found.dismissed]
+            notices = [ending(one.client, Error(403)) for one in found.dismissed]
             return GroupDecision(found.state, notices)
 
         after = await context.groups.change(client_id, decide)
@@ -108,7 +108,7 @@ class Settler:
                 mine.noted = there.heard
 
 
-def ending(visitor: ClientConnection, message: Bcp2Message) -> tuple[str, Notice]:
+def ending(client: ClientConnection, message: Bcp2Message) -> tuple[str, Notice]:
     """Return the notice that ends a connection to another server, and the name of that server."""
     text = strict.encode(message).decode()
-    return visitor.node, ToClient(visitor.number, text, ends=True)
+    return client.node, ToClient(client.number, text, ends=True)

@@ -43,27 +43,27 @@ class SharedWatches:
         self._again: OrderedDict[str, None] = OrderedDict()
         self._asking: Deferred[None] | None = None
 
-    async def watch(self, message: bcp2_server.Watch, visitor: ClientConnection) -> None:
+    async def watch(self, message: bcp2_server.Watch, client: ClientConnection) -> None:
         """Answer WATCH. Raises RemoteError: 404, 413 for too many."""
         peer_id = message.peer_id
         self._asked[peer_id] = self._asked.get(peer_id, 0) + 1
         try:
-            state = await self._enter(peer_id, visitor)
+            state = await self._enter(peer_id, client)
             self._learn(PresenceNotice(peer_id, state.version, state.presences.get(peer_id)))
-            if visitor.number in self._context.own.connections:
+            if client.number in self._context.own.connections:
                 news = state_of(peer_id, self._registration(peer_id))
-                self._watchers.add(visitor, news)
-                self._context.tell(visitor, bcp2_server.WatchAck(message.cseq, peer_id))
-                self._context.tell(visitor, news)
+                self._watchers.add(client, news)
+                self._context.tell(client, bcp2_server.WatchAck(message.cseq, peer_id))
+                self._context.tell(client, news)
         finally:
             self._asked[peer_id] -= 1
             if not self._asked[peer_id]:
                 del self._asked[peer_id]
                 self._let_go(peer_id)
 
-    async def _enter(self, peer_id: str, visitor: ClientConnection) -> GroupState:
+    async def _enter(self, peer_id: str, client: ClientConnection) -> GroupState:
         """Have this server told of an id from now on, and return its group."""
-        key, watches = visitor.key, visitor.watches
+        key, watches = client.key, client.watches
 
         async def decide(state: GroupState) -> GroupDecision:
             group = self._context.groups.as_group(state)
@@ -88,15 +88,15 @@ class SharedWatches:
             replace(state, watching=frozenset(others | {self._context.own.node.name}))
         )
 
-    def unwatch(self, visitor: ClientConnection, peer_id: str) -> None:
+    def unwatch(self, client: ClientConnection, peer_id: str) -> None:
         """Tell a client no more of an id."""
-        self._watchers.remove(visitor, peer_id)
+        self._watchers.remove(client, peer_id)
         self._let_go(peer_id)
 
-    def lost(self, visitor: ClientConnection) -> None:
+    def lost(self, client: ClientConnection) -> None:
         """Forget every watch of a client whose connection has ended."""
-        watched = tuple(visitor.watches)
-        self._watchers.lost(visitor)
+        watched = tuple(client.watches)
+        self._watchers.lost(client)
         for peer_id in watched:
             self._let_go(peer_id)
 
@@ -156,7 +156,7 @@ class SharedWatches:
         """Handle a server that is there no more: those who were connected to it are away."""
         for known in self._known.values():
             there, peer_id = known.presence, known.client_id
-            if there is None or there.registration.visitor.node != node:
+            if there is None or there.registration.client.node != node:
                 continue
             if there.registration.connected:
                 away = away_since(there, self._context.now())

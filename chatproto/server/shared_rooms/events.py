@@ -60,12 +60,12 @@ class RoomEvents:
         """Tell the members a line, and its speaker the number: also if it is in the room no more."""
         line, by = event.line, event.spoken_by
         asker = self._views.own(by.node, by.number)
-        speaker = asker.visitor if asker is not None else None
+        speaker = asker.client if asker is not None else None
         if asker is not None:
             asker.unacknowledged.discard(by.cseq)
         if room is not None:
             talk = Talk(room, line.number, line.sender, line.at, line.text, speaker, by.cseq)
-            self._delivery.carry_out([talk])
+            self._delivery.apply([talk])
             if room.name == LOBBY and not self._views.is_own(by.node):
                 self._show_talk(talk)
         if asker is not None and (room is None or room.members.get(line.sender) is not speaker):
@@ -75,8 +75,8 @@ class RoomEvents:
         """Tell the number of a line to its speaker alone."""
         asker.unacknowledged.discard(cseq)
         alone = Room(copy.policy)
-        alone.put_in(line.sender, asker.visitor)
-        self._delivery.carry_out([Talk(alone, *line, asker.visitor, cseq)])
+        alone.put_in(line.sender, asker.client)
+        self._delivery.apply([Talk(alone, *line, asker.client, cseq)])
 
     def _show_talk(self, talk: Talk) -> None:
         """Show those in bare text a line that was said at another server, or by an operator."""
@@ -92,18 +92,18 @@ class RoomEvents:
 
     def _entered(self, room: Room, copy: RoomCopy, client_id: str, seat: RoomSeat) -> None:
         former, known = room.members.get(client_id), client_id in room.plain
-        guest = self._views.sit(room, client_id, seat)
-        if former is not guest:
+        member = self._views.sit(room, client_id, seat)
+        if former is not member:
             before = self._views.asker_of(former)
             if before is not None:
                 before.rooms.pop(room.name, None)
-        asker = self._views.asker_of(guest)
+        asker = self._views.asker_of(member)
         if asker is not None:
             self.answer_join(asker, room, copy)
         if former is None and not known:
             role = room.shown_role(client_id, self._context.now())
             joined = bcp2_rooms.Joined(room.name, client_id, role)
-            self._delivery.carry_out([Spread(room, joined, guest, plain=bool(seat.key))])
+            self._delivery.apply([Spread(room, joined, member, plain=bool(seat.key))])
             if not seat.key and not self._views.is_own(seat.node):
                 self.show(f"* {client_id} joined")
 
@@ -120,27 +120,27 @@ class RoomEvents:
             *(copy.policy.topic, next_id, members),
         )
         self._context.tell(asker, ack)
-        self._delivery.joined(asker.visitor, room.name)
+        self._delivery.joined(asker.client, room.name)
 
     def left(self, room: Room, client_id: str, reason: str) -> tuple[str, RoomSeat] | None:
         """Tell that a member has left; return it if it is to enter again, since it is here.
 
         Another server took this one for dead then, or Redis has lost the member.
         """
-        guest, plain = room.members.get(client_id), client_id in room.plain
-        if guest is None and not plain:
+        member, plain = room.members.get(client_id), client_id in room.plain
+        if member is None and not plain:
             return None  # it left as far as this server knows, and was put out of the store later
-        asker, put_out = self._views.asker_of(guest), reason in ("kicked", "banned")
+        asker, put_out = self._views.asker_of(member), reason in ("kicked", "banned")
         if asker is not None and not (put_out or asker.gone or room.name in asker.leaving):
-            return client_id, self._views.seat(asker.visitor)
+            return client_id, self._views.seat(asker.client)
         parted = bcp2_rooms.Parted(room.name, client_id, reason)
         effects: list[Effect] = []
         if put_out:
-            effects.append(TellMember(guest, parted) if guest else PutOut(client_id))
+            effects.append(TellMember(member, parted) if member else PutOut(client_id))
         room.put_out(client_id)
         if asker is not None:
             asker.rooms.pop(room.name, None)
-        self._delivery.carry_out([*effects, Spread(room, parted, plain=not plain)])
+        self._delivery.apply([*effects, Spread(room, parted, plain=not plain)])
         if not plain:
             return None
         stays = self._views.plain.get(client_id)
@@ -164,7 +164,7 @@ class RoomEvents:
             *(bcp2_rooms.Parted(name, one, "") for one in gone if one not in view.members),
             *(bcp2_rooms.Joined(name, one, view.shown_role(one, now)) for one in sorted(others)),
         ]
-        self._delivery.carry_out([TellMember(asker.visitor, one) for asker in here for one in news])
+        self._delivery.apply([TellMember(asker.client, one) for asker in here for one in news])
 
     def _changed(self, room: Room, news: Any) -> None:
         effects: list[Effect] = []
@@ -176,7 +176,7 @@ class RoomEvents:
                 self.log.error("news of {room} cannot be read: {news}", room=room.name, news=news)
                 return
             asker = self._views.own(node, number)
-            effects.append(Spread(room, changed, asker.visitor if asker is not None else None))
+            effects.append(Spread(room, changed, asker.client if asker is not None else None))
         if room.name == LOBBY:
             effects.append(LookAgain(room.policy))
-        self._delivery.carry_out(effects)
+        self._delivery.apply(effects)

@@ -59,17 +59,17 @@ class Joining:
                 asker.joining.pop(name, None)
 
     async def _enter(self, message: bcp2_rooms.Join, asker: Asker, client_id: str) -> None:
-        name, visitor, seat = message.room, asker.visitor, self._views.seat(asker.visitor)
+        name, client, seat = message.room, asker.client, self._views.seat(asker.client)
         for _ in range(TRIES):
             copy = await self._opened(message, asker)
             if asker.gone:
                 return
-            if visitor.client_id != client_id:
+            if client.client_id != client_id:
                 # A newer connection has registered the id, and may be in the room with it.
                 raise RemoteError(401, "register first")
             self._check_secret(copy, message, asker)
-            host, secret, now = visitor.host, message.secret, self._context.now()
-            copy.policy.check_entry(client_id, visitor.key, host, secret, now)
+            host, secret, now = client.host, message.secret, self._context.now()
+            copy.policy.check_entry(client_id, client.key, host, secret, now)
             if self._views.rooms[name].has_plain_like(client_id):
                 raise RemoteError(409, "somebody in bare text has that name")
             if await self._entered(copy, asker, client_id):
@@ -77,7 +77,7 @@ class Joining:
                     await self._presence.put_out(name, [(client_id, seat)], "")
                     return
                 room = self._views.rooms[name]
-                if room.here.get(client_id) is visitor:
+                if room.here.get(client_id) is client:
                     self._events.answer_join(asker, room, copy)
                 if name not in asker.joining:
                     return
@@ -91,7 +91,7 @@ class Joining:
         """
         name = copy.policy.name
         try:
-            return await self._presence.enter(copy, client_id, self._views.seat(asker.visitor))
+            return await self._presence.enter(copy, client_id, self._views.seat(asker.client))
         except RemoteError:
             self._presence.doubt(name)
             if name in asker.joining:
@@ -100,19 +100,19 @@ class Joining:
 
     async def _opened(self, message: bcp2_rooms.Join, asker: Asker) -> RoomCopy:
         """Watch the room that `message` names; make it if there is none."""
-        name, visitor, now = message.room, asker.visitor, self._context.now()
+        name, client, now = message.room, asker.client, self._context.now()
         if name == LOBBY:
             return await self._presence.lobby()
         found = await self._presence.found(name)
         if found is not None:
             return found
-        self._guard.count_new(visitor.host, self._context.clock.seconds())
-        await self._reserve(visitor.key, name, now)
+        self._guard.count_new(client.host, self._context.clock.seconds())
+        await self._reserve(client.key, name, now)
         if await self._context.store.count() >= self._context.limits.rooms:
-            await self._make_room(visitor.key, now)
+            await self._make_room(client.key, now)
         secret = hashed(name, message.secret)
         return await self._presence.created(
-            RoomPolicy(name, visitor.key, secret=secret, used=now, version=1), now
+            RoomPolicy(name, client.key, secret=secret, used=now, version=1), now
         )
 
     async def _reserve(self, key: str, name: str, now: float) -> None:
@@ -148,16 +148,16 @@ class Joining:
 
     def _check_secret(self, copy: RoomCopy, message: bcp2_rooms.Join, asker: Asker) -> None:
         """Count guesses at the room's key; tell the owner and the ops of too many. Raises Later."""
-        visitor, times = asker.visitor, (self._context.clock.seconds(), self._context.now())
+        client, times = asker.client, (self._context.clock.seconds(), self._context.now())
         wait = self._guard.check_secret(
-            copy.policy, visitor.key, visitor.host, message.secret, *times
+            copy.policy, client.key, client.host, message.secret, *times
         )
         if not wait:
             return
         until = date_of(Wall(self._context.now() + wait))
-        news = bcp2_rooms.Changed(copy.policy.name, "ban", key=visitor.key, until=until)
+        news = bcp2_rooms.Changed(copy.policy.name, "ban", key=client.key, until=until)
         for one in self._views.rooms[copy.policy.name].keepers(self._context.now()):
             if isinstance(one, RemoteMember):
                 self._tell(one.client_id or "", news)
             else:
-                self._context.delivery.carry_out([TellMember(one, news)])
+                self._context.delivery.apply([TellMember(one, news)])

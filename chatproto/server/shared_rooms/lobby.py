@@ -79,7 +79,7 @@ class SharedLobby:
         effects: list[Effect] = [LookAgain(policy)]
         if policy.is_banned(name, "", "", self._context.now()):
             effects.append(PutOut(name))
-        self._context.delivery.carry_out(effects)
+        self._context.delivery.apply(effects)
 
     async def _say(self, name: str, text: str) -> None:
         async with self._presence.using(LOBBY):

@@ -50,9 +50,9 @@ class Moderating:
         self._tell = tell
 
     async def moderate(
-        self, message: Bcp2Message, name: str, actor: Actor, guest: ClientConnection | None
+        self, message: Bcp2Message, name: str, actor: Actor, member: ClientConnection | None
     ) -> Bcp2Message:
-        """Carry out a moderation request of `guest`, or of the operator; return the answer.
+        """Carry out a moderation request of `member`, or of the operator; return the answer.
 
         Raises RemoteError.
         """
@@ -66,8 +66,8 @@ class Moderating:
             gone, last = self._ousted(decision, room, copy, actor), 0
             if decision.news is not None or decision.policy is not copy.policy:
                 try:
-                    news = self._news(decision, guest)
-                    by = self._place(copy, actor, guest) if guest is not None else None
+                    news = self._news(decision, member)
+                    by = self._place(copy, actor, member) if member is not None else None
                     event, last = await self._context.store.change(
                         copy, decision.policy, news, now, by, gone, _reason(decision)
                     )
@@ -75,8 +75,8 @@ class Moderating:
                     await self._context.watch.refresh(name)
                     continue
                 await self._context.watch.reached(name, event)
-            if guest is not None:
-                self._context.delivery.carry_out([TellMember(guest, decision.ack)])
+            if member is not None:
+                self._context.delivery.apply([TellMember(member, decision.ack)])
             if decision.invited:
                 self._tell(decision.invited, bcp2_rooms.Invited(name, actor.client_id))
             if gone or decision.ban is not None:
@@ -84,12 +84,14 @@ class Moderating:
             return decision.ack
         raise RemoteError(503, "the room changes all the time")
 
-    def _place(self, copy: RoomCopy, actor: Actor, guest: ClientConnection) -> tuple[str, RoomSeat]:
+    def _place(
+        self, copy: RoomCopy, actor: Actor, member: ClientConnection
+    ) -> tuple[str, RoomSeat]:
         """Return the place of a moderator. Raises RemoteError 503 if another connection has it by now.
 
         So what a client asked at a server that was stopped is not done after what it asks at another one.
         """
-        asker = self._views.askers.get(guest)
+        asker = self._views.askers.get(member)
         seat = self._views.place(copy, asker) if asker is not None else None
         if seat is None:
             raise RemoteError(503, "not in the room with this connection just now")
@@ -133,13 +135,13 @@ class Moderating:
             if late:
                 await self._presence.put_out(name, late, _reason(decision))
 
-    def _news(self, decision: Decision, guest: ClientConnection | None) -> Any:
+    def _news(self, decision: Decision, member: ClientConnection | None) -> Any:
         """Return the news of a decision as JSON values, with the connection that is not told."""
         news = decision.news
         if news is None:
             return None
         return [
-            *(self._views.node, guest.number if guest is not None else 0),
+            *(self._views.node, member.number if member is not None else 0),
             *(news.what, news.sender, news.peer_id, news.key, news.address, news.until, news.text),
         ]
 

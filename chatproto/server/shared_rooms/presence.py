@@ -190,10 +190,10 @@ class RoomPresence:
         try:
             client_id, copy = asker.client_id or "", self._views.copies.get(name)
             known = self._views.place(copy, asker) if copy is not None else None
-            seat = known or self._views.seat(asker.visitor)
+            seat = known or self._views.seat(asker.client)
             await self.put_out(name, [(client_id, seat)], reason)
             room, copy = self._views.rooms.get(name), self._views.copies.get(name)
-            if room is None or copy is None or room.here.get(client_id) is not asker.visitor:
+            if room is None or copy is None or room.here.get(client_id) is not asker.client:
                 return
             if self._views.is_elsewhere(copy, client_id, seat):
                 self._views.make_way(room, asker, copy.members[client_id])
@@ -284,7 +284,7 @@ class RoomPresence:
                 here = [asker for asker in own if asker.is_in(room)]
                 for asker in here:
                     # They hear what is said from now on, though the store has yet to learn of them.
-                    view.put_in(asker.client_id or "", asker.visitor)
+                    view.put_in(asker.client_id or "", asker.client)
                     asker.rooms[name] = view
                 if view is not room:
                     gone = [one.client_id or "" for one in own if one.gone]
@@ -304,7 +304,7 @@ class RoomPresence:
         for _ in range(TRIES):
             if not asker.is_in(view) or view.name in asker.leaving:
                 return
-            seat = self._views.seat(asker.visitor)
+            seat = self._views.seat(asker.client)
             if self._views.is_elsewhere(copy, client_id, seat):
                 return
             if self._is_banned(copy, client_id, seat):

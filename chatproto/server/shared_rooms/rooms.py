@@ -84,35 +84,35 @@ class SharedRooms:
 
     # What connections ask.
 
-    def ask(self, message: Bcp2Message, visitor: ClientConnection) -> Deferred[None]:
-        """Carry out a request about rooms, after those that `visitor` has asked before.
+    def ask(self, message: Bcp2Message, client: ClientConnection) -> Deferred[None]:
+        """Carry out a request about rooms, after those that `client` has asked before.
 
         Fires when it is answered.
         """
         answered: Deferred[None] = Deferred()
-        asker = self._views.asker(visitor)
+        asker = self._views.asker(client)
         asker.asked.append((message, answered))
         if not asker.busy:
             asker.busy = True
             self._presence.start(self._serve(asker))
         return answered
 
-    def answered(self, visitor: ClientConnection) -> None:
-        """Note that `visitor` is answered something else now: what it has said is answered before."""
-        self._delivery.answered(visitor)
+    def answered(self, client: ClientConnection) -> None:
+        """Note that `client` is answered something else now: what it has said is answered before."""
+        self._delivery.answered(client)
 
-    def follow(self, visitor: ClientConnection) -> None:
+    def follow(self, client: ClientConnection) -> None:
         """Remove a client from its rooms if it has another id now."""
-        asker = self._views.askers.get(visitor)
-        if asker is not None and asker.client_id not in (None, visitor.client_id):
-            self._delivery.left(visitor)
+        asker = self._views.askers.get(client)
+        if asker is not None and asker.client_id not in (None, client.client_id):
+            self._delivery.left(client)
             self._presence.start(self._presence.leave_all(asker, ""))
 
-    def gone(self, visitor: ClientConnection, reason: str = "") -> None:
+    def gone(self, client: ClientConnection, reason: str = "") -> None:
         """Handle the end of a connection: it leaves its rooms."""
         self._delivery.flush()
-        self._delivery.left(visitor)
-        asker = self._views.remove(visitor)
+        self._delivery.left(client)
+        asker = self._views.remove(client)
         if asker is not None:
             asker.asked.clear()
             self._presence.start(self._presence.leave_all(asker, reason))
@@ -122,13 +122,13 @@ class SharedRooms:
             message, answered = asker.asked.popleft()
             try:
                 if isinstance(message, bcp2_rooms.Say):
-                    if asker.visitor.client_id is None:
+                    if asker.client.client_id is None:
                         raise RemoteError(401, "register first")
                     self._speaking.say(message, asker, answered)
                     continue
                 await self._settled(asker)
                 self._guard.count(
-                    asker.visitor.key, asker.visitor.host, self._context.clock.seconds()
+                    asker.client.key, asker.client.host, self._context.clock.seconds()
                 )
                 await self._answer(message, asker)
             except RemoteError as error:
@@ -147,7 +147,7 @@ class SharedRooms:
             await asker.settled
 
     async def _answer(self, message: Bcp2Message, asker: Asker) -> None:
-        visitor, client_id = asker.visitor, asker.visitor.client_id
+        client, client_id = asker.client, asker.client.client_id
         if client_id is None:
             raise RemoteError(401, "register first")
         if asker.client_id != client_id:
@@ -165,14 +165,14 @@ class SharedRooms:
                 self._context.tell(asker, bcp2_rooms.PartAck(cseq, name))
             case bcp2_rooms.History(room=name):
                 self._views.inside(name, asker)
-                self._delivery.carry_out([await self._page(message, asker)])
+                self._delivery.apply([await self._page(message, asker)])
             case bcp2_rooms.Names(room=name):
                 self._context.tell(asker, self._names(message, self._views.inside(name, asker)))
             case _:
                 self._node.check(self._context.clock.seconds())
                 room = self._views.inside(getattr(message, "room", ""), asker)
                 await self._moderating.moderate(
-                    message, room.name, Actor(client_id, visitor.key), visitor
+                    message, room.name, Actor(client_id, client.key), client
                 )
 
     def _refuse(self, message: Bcp2Message, asker: Asker, error: RemoteError) -> None:
@@ -183,11 +183,11 @@ class SharedRooms:
     async def _page(self, message: bcp2_rooms.History, asker: Asker) -> Show:
         page = await self._context.store.page(*asked_page(message, self._context.limits))
         ack = bcp2_rooms.HistoryAck(message.cseq, message.room, len(page.lines), page.more)
-        return Show(asker.visitor, page.lines, ack)
+        return Show(asker.client, page.lines, ack)
 
     async def _list(self, message: bcp2_rooms.Rooms, asker: Asker) -> Bcp2Message:
         most = min(message.limit or LINES, self._context.limits.info_lines, LINES)
-        mine = {*asker.rooms, *await self._context.store.owned(asker.visitor.key)}
+        mine = {*asker.rooms, *await self._context.store.owned(asker.client.key)}
         found = {one for one in mine if one > message.after}
         found.update(await self._context.store.listed(message.after, most + 1))
         names = sorted(found)

@@ -41,7 +41,7 @@ class SayRequest:
     def line(self, node: str) -> tuple[str, float, str, SpokenBy]:
         """Return it as the store takes it."""
         asker, message = self.asker, self.message
-        by = SpokenBy(node, asker.visitor.number, message.cseq)
+        by = SpokenBy(node, asker.client.number, message.cseq)
         return asker.client_id or "", self.at, marked(message.text, message.kind), by
 
 
@@ -76,7 +76,7 @@ class Speaking:
 
     def _check(self, message: bcp2_rooms.Say, asker: Asker) -> None:
         policy = self._views.inside(message.room, asker).policy
-        policy.check_say(asker.visitor.key, message.text, self._context.now())
+        policy.check_say(asker.client.key, message.text, self._context.now())
 
     def _begin(self, name: str, lines: deque[SayRequest]) -> None:
         self._presence.start(self._say_all(name, lines))
@@ -173,7 +173,7 @@ class Speaking:
         asker, copy = one.asker, self._views.copies.get(one.message.room)
         if asker.gone:
             raise RemoteError(404, "not in that room")
-        seat = self._views.seat(asker.visitor)
+        seat = self._views.seat(asker.client)
         if copy is not None and self._views.is_elsewhere(copy, asker.client_id or "", seat):
             raise RemoteError(503, "in the room with another connection")
 

@@ -41,11 +41,11 @@ class RoomView(Room):
         self._here: dict[str, Member] = {}
         self.here = self._here
 
-    def put_in(self, client_id: str, guest: Member | None) -> None:
-        super().put_in(client_id, guest)
-        if isinstance(guest, ClientConnection):
-            self._here[client_id] = guest
-        elif guest is not None:
+    def put_in(self, client_id: str, member: Member | None) -> None:
+        super().put_in(client_id, member)
+        if isinstance(member, ClientConnection):
+            self._here[client_id] = member
+        elif member is not None:
             self._here.pop(client_id, None)  # it has moved to another server
 
     def put_out(self, client_id: str) -> None:
@@ -63,7 +63,7 @@ class Asker:
     connection has ended. leaving: rooms that it leaves as it wants.
     """
 
-    visitor: ClientConnection
+    client: ClientConnection
     client_id: str | None = None
     rooms: dict[str, Room] = field(default_factory=dict)
     asked: deque[tuple[Bcp2Message, Deferred[None]]] = field(default_factory=deque)
@@ -112,18 +112,18 @@ class RoomViews:
 
     # Clients.
 
-    def asker(self, visitor: ClientConnection) -> Asker:
+    def asker(self, client: ClientConnection) -> Asker:
         """Return the asker of a client, a new one if need be."""
-        asker = self.askers.get(visitor)
+        asker = self.askers.get(client)
         if asker is None:
-            asker = self.askers[visitor] = self._by_number[visitor.number] = Asker(visitor)
+            asker = self.askers[client] = self._by_number[client.number] = Asker(client)
         return asker
 
-    def remove(self, visitor: ClientConnection) -> Asker | None:
+    def remove(self, client: ClientConnection) -> Asker | None:
         """Forget a client, and return its asker if it had one."""
-        asker = self.askers.pop(visitor, None)
+        asker = self.askers.pop(client, None)
         if asker is not None:
-            del self._by_number[visitor.number]
+            del self._by_number[client.number]
             asker.gone = True
         return asker
 
@@ -135,9 +135,9 @@ class RoomViews:
         """Return the asker of a member of a room, if it is a client of this server."""
         return self.askers.get(member) if isinstance(member, ClientConnection) else None
 
-    def seat(self, visitor: ClientConnection) -> RoomSeat:
+    def seat(self, client: ClientConnection) -> RoomSeat:
         """Return the place of a client in any room."""
-        return RoomSeat(self.node, visitor.number, visitor.key, visitor.host)
+        return RoomSeat(self.node, client.number, client.key, client.host)
 
     def place(self, copy: RoomCopy, asker: Asker) -> RoomSeat | None:
         """Return the place that a client has in a room, perhaps under a former name of this server.
@@ -145,7 +145,7 @@ class RoomViews:
         None if it has none: it was put out by mistake, or has come in with another connection.
         """
         seat = copy.members.get(asker.client_id or "")
-        if seat is None or not self.is_own(seat.node) or seat.number != asker.visitor.number:
+        if seat is None or not self.is_own(seat.node) or seat.number != asker.client.number:
             return None
         return seat
 
@@ -163,7 +163,7 @@ class RoomViews:
     def inside(self, name: str, asker: Asker) -> Room:
         """Return a room in which `asker` is. Raises RemoteError 404 for others."""
         room = asker.rooms.get(name)
-        if room is None or asker.client_id != asker.visitor.client_id:
+        if room is None or asker.client_id != asker.client.client_id:
             raise RemoteError(404, "not in that room")
         return room
 
@@ -212,7 +212,7 @@ class RoomViews:
         member: Any = RemoteMember(seat.key, seat.host, client_id) if seat.key else None
         if asker is not None and self.is_wanted(room.name, client_id, seat):
             asker.rooms[room.name] = room
-            member = asker.visitor
+            member = asker.client
         elif room.here.get(client_id) in self.askers:
             member = room.here[client_id]
         room.put_in(client_id, member)
@@ -249,4 +249,4 @@ class RoomsContext:
 
     def tell(self, asker: Asker, message: Bcp2Message) -> None:
         """Send a message to a client of this server."""
-        self.delivery.carry_out([TellMember(asker.visitor, message)])
+        self.delivery.apply([TellMember(asker.client, message)])

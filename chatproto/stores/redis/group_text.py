@@ -106,7 +106,7 @@ def _read_id(client_id: str, fields: Any) -> OwnedId:
 
 
 def _presence(shared: SharedPresence) -> dict[str, Any]:
-    one, visitor = shared.registration, shared.registration.visitor
+    one, client = shared.registration, shared.registration.client
     return {
         "key": one.key,
         "port": one.port,
@@ -118,14 +118,14 @@ def _presence(shared: SharedPresence) -> dict[str, Any]:
         "away": one.away,
         "until": one.until,
         "made": shared.made,
-        "node": visitor.node,
-        "number": visitor.number,
-        "host": visitor.host,
-        "from": visitor.port,
-        "local": visitor.local,
-        "user": visitor.user,
-        "open": visitor.open,
-        "listens": visitor.listens,
+        "node": client.node,
+        "number": client.number,
+        "host": client.host,
+        "from": client.port,
+        "local": client.local,
+        "user": client.user,
+        "open": client.open,
+        "listens": client.listens,
     }
 
 
@@ -135,7 +135,7 @@ def read_presence(client_id: str, fields: Any) -> SharedPresence:
     until, user, listens = (fields.pop(one) for one in ("until", "user", "listens"))
     check_key(key)
     check_lease(client_id, port, host)
-    visitor = ClientConnection(
+    client = ClientConnection(
         key,
         host,
         _number(fields.pop("from")),
@@ -155,7 +155,7 @@ def read_presence(client_id: str, fields: Any) -> SharedPresence:
         _number(fields.pop("expires")),
         _truth(fields.pop("listed")),
         _texts(fields.pop("allow")),
-        visitor,
+        client,
         None if until is None else _moment(until),
         _truth(fields.pop("proven")),
         read_text(fields.pop("away")),
@@ -307,13 +307,13 @@ def _entries(state: GroupState, limits: ServerLimits) -> dict[tuple[str, str], f
         found[PRESENT, client_id] = 0.0
         if not (registration.connected and registration.listed):
             continue
-        visitor = registration.visitor
+        client = registration.client
         member = write_listed(
-            ListedClient(client_id, visitor.host, registration.port, registration.key, visitor.node)
+            ListedClient(client_id, client.host, registration.port, registration.key, client.node)
         )
         found[LISTED, member] = 0.0
         found[NEWEST, member] = shared.made
-        if visitor.open:
+        if client.open:
             found[OPEN, member] = shared.made
     for client_id, held in state.classic.items():
         contact = held.lease.contact()

@@ -43,15 +43,15 @@ class Person:
         self.server = server
         self.name = name
         host = f"198.51.100.{owner}"
-        self.visitor = ClientConnection(key(owner), host, 4000 + owner, number=next(NUMBERS))
+        self.client = ClientConnection(key(owner), host, 4000 + owner, number=next(NUMBERS))
         self.got: list[Any] = []
         self.gone = False
         self._cseq = count(1)
-        server.secure.connections[self.visitor] = cast(Any, self)
+        server.secure.connections[self.client] = cast(Any, self)
 
     def ask(self, kind: type[Any], *values: Any, **more: Any) -> int:
         cseq = next(self._cseq)
-        self.server.directory.take(kind(cseq, *values, **more), self.visitor)
+        self.server.directory.take(kind(cseq, *values, **more), self.client)
         return cseq
 
     async def answer(self, kind: type[Any], *values: Any, **more: Any) -> Any:
@@ -83,8 +83,8 @@ class Person:
     def leave(self) -> None:
         if not self.gone:
             self.gone = True
-            del self.server.secure.connections[self.visitor]
-            self.server.directory.gone(self.visitor, "")
+            del self.server.secure.connections[self.client]
+            self.server.directory.gone(self.client, "")
 
     def of(self, *kinds: type[Any]) -> list[Any]:
         """List the received messages of these kinds."""
@@ -123,18 +123,18 @@ class Rooms:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def ask(self, message: Bcp2Message, visitor: ClientConnection) -> Deferred[None]:
+    def ask(self, message: Bcp2Message, client: ClientConnection) -> Deferred[None]:
         self.heard.append(type(message).__name__)
         answered: Deferred[None] = Deferred()
         answered.callback(None)
         return answered
 
-    def answered(self, visitor: ClientConnection) -> None: ...
+    def answered(self, client: ClientConnection) -> None: ...
 
-    def follow(self, visitor: ClientConnection) -> None:
-        self.heard.append(f"is {visitor.client_id}")
+    def follow(self, client: ClientConnection) -> None:
+        self.heard.append(f"is {client.client_id}")
 
-    def gone(self, visitor: ClientConnection, reason: str = "") -> None:
+    def gone(self, client: ClientConnection, reason: str = "") -> None:
         self.heard.append("gone")
 
 

@@ -103,7 +103,7 @@ class CallingTests(HallCase):
     async def test_the_name_of_an_account_may_be_taken_from_another_key(self) -> None:
         _, two, alice, _ = await self.people()
         real = two.person("alice", 9)
-        real.visitor.user = "alice"
+        real.client.user = "alice"
         self.assertIsInstance(await real.register(), RegAck)
         await self.until(lambda: alice.gone)
 

@@ -66,7 +66,7 @@ class ClassicTests(HallCase):
             classic = at.caller()
             await classic.register(name)
             person = two.person(name, 1)
-            person.visitor.user = name
+            person.client.user = name
             self.assertEqual((await person.register()).status, 409)
             classic.leave()
             await one.settled()

@@ -54,7 +54,7 @@ class RegisteringTests(HallCase):
         refused = [(each, one) for each, one in found if isinstance(one, Error)]
         self.assertEqual([one.status for _, one in refused], [503] * 5)
         for each, _ in refused:
-            self.assertEqual(await servers[0].store.reserved(each.visitor.key), {})
+            self.assertEqual(await servers[0].store.reserved(each.client.key), {})
 
     async def test_a_crash_between_reserve_and_commit_holds_a_name_for_a_minute(self) -> None:
         one, _ = await self.servers()
@@ -74,7 +74,7 @@ class RegisteringTests(HallCase):
         await one.settled()
         self.assertTrue(first.gone)
         found = (await two.store.load("alice")).presences["alice"].registration
-        self.assertEqual((found.connected, found.visitor.node), (True, two.node.name))
+        self.assertEqual((found.connected, found.client.node), (True, two.node.name))
 
     async def test_a_renewal_writes_nothing(self) -> None:
         one, _ = await self.servers()
@@ -143,7 +143,7 @@ class RegisteringTests(HallCase):
         one, _ = await self.servers()
         people = [one.person(f"name{number}", number) for number in range(3)]
         for each in people:
-            each.visitor.host = "203.0.113.1"
+            each.client.host = "203.0.113.1"
         found = [await each.register() for each in people]
         self.assertEqual(found[2].status, 429)
 
@@ -170,9 +170,9 @@ class RegisteringTests(HallCase):
         alice: Any = one.person("alice", 1)
         alice.ask(Register, "alice", 5000)
         join = bcp2_rooms.Join(9, "#tea")
-        self.assertTrue(one.directory.holds(alice.visitor, join, alice))
+        self.assertTrue(one.directory.holds(alice.client, join, alice))
         await alice.answered(1)
-        self.assertFalse(one.directory.holds(alice.visitor, join, alice))
+        self.assertFalse(one.directory.holds(alice.client, join, alice))
 
     async def test_a_connection_that_ends_while_it_registers_is_away(self) -> None:
         one, _ = await self.servers()

@@ -41,17 +41,17 @@ class Person:
     def __init__(self, server: OneServer, name: str, number: int) -> None:
         self.name = name
         self.server = server
-        self.visitor = ClientConnection(key(number), f"198.51.100.{number}", 4000)
-        self.visitor.client_id = name
-        self.visitor.number = next(NUMBERS)
+        self.client = ClientConnection(key(number), f"198.51.100.{number}", 4000)
+        self.client.client_id = name
+        self.client.number = next(NUMBERS)
         self.got: list[Any] = []
         self._cseq = count(1)
         self._decoder = StrictReceiver(Sender.SERVER)
-        server.people[self.visitor] = self
+        server.people[self.client] = self
 
     def ask(self, kind: type[Any], *values: Any, **more: Any) -> int:
         cseq = next(self._cseq)
-        self.server.shared.ask(kind(cseq, *values, **more), self.visitor)
+        self.server.shared.ask(kind(cseq, *values, **more), self.client)
         return cseq
 
     async def answer(self, kind: type[Any], *values: Any, **more: Any) -> Any:
@@ -358,7 +358,7 @@ class SharedRoomsTests(SharedRoomsCase):
         alice, bob = await self.people()
         again = bob.server.person("alice", 1)
         self.assertIsInstance(await again.answer(bcp2_rooms.Join, TEA), bcp2_rooms.JoinAck)
-        alice.server.shared.gone(alice.visitor)
+        alice.server.shared.gone(alice.client)
         await bob.answer(bcp2_rooms.Say, TEA, "hello")
         self.assertEqual([one.text for one in again.of(bcp2_rooms.Said)], ["hello"])
         self.assertEqual(bob.of(bcp2_rooms.Parted), [])
@@ -375,14 +375,14 @@ class SharedRoomsTests(SharedRoomsCase):
         async def late(*place: Any) -> int:
             """Have the directory give the id to the new connection, which joins first."""
             self.patch(store, "enter", enter)
-            old.visitor.client_id = None
+            old.client.client_id = None
             self.assertIsInstance(await new.answer(bcp2_rooms.Join, TEA), bcp2_rooms.JoinAck)
             return await enter(*place)
 
         self.patch(store, "enter", late)
         refused = await old.answer(bcp2_rooms.Join, TEA)
         self.assertEqual(refused.status, 401)
-        server.shared.gone(old.visitor)
+        server.shared.gone(old.client)
         await alice.answer(bcp2_rooms.Say, TEA, "hello")
         await self.until(lambda: bool(new.of(bcp2_rooms.Said)))
         self.assertEqual((await new.answer(bcp2_rooms.Names, TEA)).count, 3)
@@ -448,9 +448,9 @@ class SharedRoomsTests(SharedRoomsCase):
     async def test_guesses_at_a_room_s_key_are_told_to_its_owner_at_another_server(self) -> None:
         alice, bob = await self.people()
         await alice.answer(bcp2_rooms.Settings, TEA, secret="earl grey")
-        guest = bob.server.person("carol", 3)
+        member = bob.server.person("carol", 3)
         answers = [
-            await guest.answer(bcp2_rooms.Join, TEA, f"guess {number}")
+            await member.answer(bcp2_rooms.Join, TEA, f"guess {number}")
             for number in range(self.limits.secret_tries + 1)
         ]
         self.assertEqual({one.status for one in answers[:-1]}, {403})
@@ -539,7 +539,7 @@ class TroubleTests(SharedRoomsCase):
         self,
     ) -> None:
         alice, bob = await self.people()
-        await alice.answer(bcp2_rooms.Ban, TEA, address=bob.visitor.host)
+        await alice.answer(bcp2_rooms.Ban, TEA, address=bob.client.host)
         await self.until(lambda: bool(bob.of(bcp2_rooms.Parted)))
         await alice.answer(bcp2_rooms.Op, TEA, "bob")
         self.assertIsInstance(await bob.answer(bcp2_rooms.Join, TEA), bcp2_rooms.JoinAck)
@@ -583,9 +583,9 @@ class TroubleTests(SharedRoomsCase):
 
     async def test_a_client_that_goes_while_it_joins_is_in_no_room(self) -> None:
         alice, bob = await self.people()
-        guest = bob.server.person("carol", 3)
-        guest.ask(bcp2_rooms.Join, TEA)
-        bob.server.shared.gone(guest.visitor)
+        member = bob.server.person("carol", 3)
+        member.ask(bcp2_rooms.Join, TEA)
+        bob.server.shared.gone(member.client)
         await bob.answer(bcp2_rooms.Say, TEA, "hello")
         copy = alice.server.watch.find(TEA)
         assert copy is not None

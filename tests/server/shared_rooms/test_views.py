@@ -26,9 +26,9 @@ class Connections(dict[Any, Any]):
 
     looked_up = 0
 
-    def get(self, guest: Any, other: Any = None) -> Any:
+    def get(self, member: Any, other: Any = None) -> Any:
         self.looked_up += 1
-        return super().get(guest, other)
+        return super().get(member, other)
 
 
 class Connection:
@@ -52,26 +52,26 @@ class RoomViewTests(SynchronousTestCase):
         """Make the view of a room with so many members at this server, and at another."""
         seats = {}
         for number in range(here):
-            visitor = ClientConnection(key(number), "192.0.2.1", 4000, number=number + 1)
-            asker = self.views.asker(visitor)
+            client = ClientConnection(key(number), "192.0.2.1", 4000, number=number + 1)
+            asker = self.views.asker(client)
             asker.client_id = f"here{number}"
             asker.joining[TEA] = bcp2_rooms.Join(1, TEA)
-            seats[f"here{number}"] = self.views.seat(visitor)
-            self.connections[visitor] = Connection()
+            seats[f"here{number}"] = self.views.seat(client)
+            self.connections[client] = Connection()
         for number in range(elsewhere):
             seats[f"away{number}"] = RoomSeat("there", number + 1, key(500 + number), "192.0.2.2")
         state = RoomState(RoomPolicy(TEA, key(0), version=1), 1, 1, seats, {}, ())
         return self.views.add(RoomCopy(state))
 
     def say(self, room: Room) -> None:
-        self.delivery.carry_out([Talk(room, 2, "away0", 1.0, "hello", None, 0)])
+        self.delivery.apply([Talk(room, 2, "away0", 1.0, "hello", None, 0)])
         self.clock.advance(0)
 
     def test_members_of_other_servers_are_not_looked_up_for_what_is_said(self) -> None:
         room = self.room(3, 20)
         self.say(room)
         joined = bcp2_rooms.Joined(TEA, "away20", "member")
-        self.delivery.carry_out([Spread(room, joined, None, plain=True)])
+        self.delivery.apply([Spread(room, joined, None, plain=True)])
         self.assertEqual(self.connections.looked_up, 6)
         self.assertEqual([len(one.got) for one in self.connections.values()], [2, 2, 2])
 
@@ -85,8 +85,8 @@ class RoomViewTests(SynchronousTestCase):
         seat = RoomSeat("there", 9, key(0), "192.0.2.2")
         self.views.sit(room, "here0", seat)
         self.assertEqual([*room.here], ["here0", "here1"])  # until its connection ends
-        [visitor] = [one for one in self.views.askers if one.number == 1]
-        self.views.remove(visitor)
+        [client] = [one for one in self.views.askers if one.number == 1]
+        self.views.remove(client)
         self.views.sit(room, "here0", seat)
         self.assertEqual([*room.here], ["here1"])
         self.assertEqual([*room.members], ["here0", "here1", "away0"])

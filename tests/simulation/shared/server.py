@@ -95,11 +95,11 @@ class Visit:
         """Members of the room as this client was told of them; None while it is not in it."""
         self.last = 0
         """Number of the last line that it was told, or of the last before it came in."""
-        self.visitor = ClientConnection(person.key, person.host, 4000, client_id=person.name)
-        self.visitor.number = world.next_number()
+        self.client = ClientConnection(person.key, person.host, 4000, client_id=person.name)
+        self.client.number = world.next_number()
         self._cseq = count(1)
         self._decoder = StrictReceiver(Sender.SERVER)
-        server.visits[self.visitor] = self
+        server.visits[self.client] = self
 
     @property
     def name(self) -> str:
@@ -115,12 +115,12 @@ class Visit:
         self.asked[cseq] = message
         self.world.trace.add(self.name, "asks", message)
         self.world.books.asked(self, message)
-        self.server.rooms.ask(message, self.visitor)
+        self.server.rooms.ask(message, self.client)
 
     def replaced(self) -> None:
         """Lose the id to a newer connection to this server, as its directory does; the end comes soon."""
         self.world.trace.add(self.name, "is replaced")
-        self.visitor.client_id = None
+        self.client.client_id = None
         self.server.reactor.callLater(LINGERING, self.leave)
 
     def leave(self) -> None:
@@ -128,8 +128,8 @@ class Visit:
         if self.open:
             self.open = False
             self.world.trace.add(self.name, "leaves")
-            del self.server.visits[self.visitor]
-            self.server.rooms.gone(self.visitor)
+            del self.server.visits[self.client]
+            self.server.rooms.gone(self.client)
 
     # What the server sends.
 

@@ -170,7 +170,7 @@ class MovedModeratorTests(RaceCase):
         self.world.finish()
 
     def test_a_server_that_looks_at_no_places_makes_it(self) -> None:
-        self.patch(RoomViews, "place", lambda views, copy, asker: views.seat(asker.visitor))
+        self.patch(RoomViews, "place", lambda views, copy, asker: views.seat(asker.client))
         self.broken("POLICY", "if ARGV[11] ~= ''", "if ARGV[11] == 'none'")
         self.assertTrue(self.race().policy().bans)
 
@@ -364,7 +364,7 @@ class GivenUpTests(RaceCase):
         ann.leave()
         world.pass_time(10.0)
         self.assertEqual(world.unsettled(), "")
-        self.assertNotIn(ann.visitor, world.servers[0].rooms._views.askers)
+        self.assertNotIn(ann.client, world.servers[0].rooms._views.askers)
 
     def test_who_goes_while_a_lost_room_is_made_again_has_left(self) -> None:
         world = self.begin()

@@ -224,7 +224,7 @@ class SharedWorld:
             return f"{[*inside]} take themselves for members, and Redis has {seats}"
         for name, visit in inside.items():
             seat = seats[name]
-            if (seat.node, seat.number) != (visit.server.node.name, visit.visitor.number):
+            if (seat.node, seat.number) != (visit.server.node.name, visit.client.number):
                 return f"{name} is in with another connection: {seat}"
             if visit.members != seats.keys():
                 return f"{name} was told of {visit.members}, and Redis has {[*seats]}"

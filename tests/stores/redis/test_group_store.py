@@ -54,7 +54,7 @@ class GroupTests(DirectoryCase):
         self.assertEqual(state.version, FIRST)
         found = await directory.load("AL1CE")
         self.assertEqual((found.version, found.owner, found.owned), (FIRST, KEY, state.owned))
-        self.assertEqual(found.presences["Alice"].registration.visitor.node, "here")
+        self.assertEqual(found.presences["Alice"].registration.client.node, "here")
         gone = replace(found, owner=None, owned={}, presences={})
         self.assertEqual((await directory.commit(found, gone, NOW)).version, 0)
         client = directory._client

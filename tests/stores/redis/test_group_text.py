@@ -50,13 +50,13 @@ KEY = "sha256:" + "A" * 52
 
 def keyed(client_id: str = "ann", **more: Any) -> SharedPresence:
     """A registration at the server `here`."""
-    visitor = ClientConnection(
+    client = ClientConnection(
         KEY, "192.0.2.1", 4000, client_id=client_id, listens=3000, number=7, node="here"
     )
     given_more = {"listed": True, "until": None, "allow": (), **more}
-    visitor.open = given_more.pop("open", False)
+    client.open = given_more.pop("open", False)
     registration = Registration(
-        client_id, KEY, 3000, (("192.0.2.1", 3000),), 600, visitor=visitor, **given_more
+        client_id, KEY, 3000, (("192.0.2.1", 3000),), 600, client=client, **given_more
     )
     return SharedPresence(registration, 100.0)
 
@@ -81,11 +81,11 @@ def state() -> GroupState:
 
 
 def fields_of(shared: SharedPresence) -> Any:
-    visitor = shared.registration.visitor
+    client = shared.registration.client
     return (
-        replace(shared.registration, visitor=ClientConnection("", "", 0)).client_id,
-        *(getattr(visitor, one) for one in ("key", "host", "port", "local", "client_id")),
-        *(getattr(visitor, one) for one in ("listens", "user", "number", "node", "open")),
+        replace(shared.registration, client=ClientConnection("", "", 0)).client_id,
+        *(getattr(client, one) for one in ("key", "host", "port", "local", "client_id")),
+        *(getattr(client, one) for one in ("listens", "user", "number", "node", "open")),
     )
 
 
@@ -97,8 +97,8 @@ class GroupTexts(SynchronousTestCase):
             self.assertEqual(getattr(found, name), getattr(wanted, name))
         one, other = found.presences["ann"], wanted.presences["ann"]
         self.assertEqual(fields_of(one), fields_of(other))
-        visitor = other.registration.visitor
-        self.assertEqual(replace(one.registration, visitor=visitor), other.registration)
+        client = other.registration.client
+        self.assertEqual(replace(one.registration, client=client), other.registration)
         lease, former = found.classic["aNN"], wanted.classic["aNN"]
         self.assertEqual(lease, former)
         for name in ("host", "port", "local", "alive", "server"):
