@@ -97,9 +97,10 @@ def _lines(event: Event, now: Wall, form: str) -> list[str]:
                 return ["* waiting to be called"]
             return [f"* {name(event.id)} is at {_address(event.host, event.port)}"]
         case Undelivered():
-            return _undelivered(event)
+            lines = _unsure(event, "not delivered to")
+            return [*lines[:-1], lines[-1] + bracket(event.reason)]
         case Uncertain():
-            return _uncertain(event)
+            return _unsure(event, "may not have arrived at")
         case Delivered(text=str(text)):
             return [f"* delivered to {name(event.to)}: {line}" for line in split(spoken(text))]
         case FileChanged():
@@ -239,13 +240,6 @@ def _contact(known: dict[str, Any]) -> str:
     return name(str(known.get("id", ""))) + at
 
 
-def _uncertain(event: Uncertain) -> list[str]:
+def _unsure(event: Uncertain | Undelivered, what: str) -> list[str]:
     said = event.text if event.text is not None else f"message {event.id}"
-    return [f"* may not have arrived at {name(event.to)}: {line}" for line in split(spoken(said))]
-
-
-def _undelivered(event: Undelivered) -> list[str]:
-    said = event.text if event.text is not None else f"message {event.id}"
-    lines = [f"* not delivered to {name(event.to)}: {line}" for line in split(spoken(said))]
-    lines[-1] += bracket(event.reason)
-    return lines
+    return [f"* {what} {name(event.to)}: {line}" for line in split(spoken(said))]

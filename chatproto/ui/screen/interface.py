@@ -42,13 +42,12 @@ from chatproto.ui.screen import folding
 from chatproto.ui.screen.attention import Attention
 from chatproto.ui.screen.file_bars import FileBars, files_part
 from chatproto.ui.screen.glyphs import Glyphs
-from chatproto.ui.screen.groups import END, is_past, news_title, past_title
 from chatproto.ui.screen.here import NARROW, Here, here, prompt_line, recipient, standing
 from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
 from chatproto.ui.screen.own_lines import OwnLine, OwnLines
 from chatproto.ui.screen.questions import Question, QuestionQueue
 from chatproto.ui.screen.rows import plain_rows
-from chatproto.ui.screen.scrollback import Scrollback
+from chatproto.ui.screen.scrollback import END, Scrollback, is_past, news_title, past_title
 from chatproto.ui.screen.status import room_beside, status_line
 from chatproto.ui.screen.styles import Line
 from chatproto.ui.screen.tab import completed, listing
