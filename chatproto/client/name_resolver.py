@@ -28,6 +28,7 @@ from chatproto.identity.recipient import (
     answered,
 )
 from chatproto.identity.trust import changed_key
+from chatproto.session.state import SessionState
 from chatproto.wire import reasons
 from chatproto.wire.dialects import DIALECTS, Dialect
 from chatproto.wire.fields import Contact, host_port
@@ -236,6 +237,8 @@ class NameResolver:
                 contact, asked = await self._with_key(conversation, key)
             case _:
                 raise CodedError(reasons.NOT_CALLABLE(peer=conversation.name))
+        if conversation.state is not SessionState.CALLING:
+            return contact  # it was ended while the server was asked, or they have called
         me = self._context.place.me
         ours = contact.key in (None, self._trust.own_key)
         here = contact.host in (me.host, "localhost", "127.0.0.1", "::1")

@@ -471,6 +471,17 @@ class ServerTests(Case):
     server = True
     known = ("carol",)
 
+    def test_a_call_that_was_ended_while_the_server_was_asked_is_not_made(self) -> None:
+        self.begin(open=True)
+        self.directory.callees["dora"] = bcp2_server.BridgeAck(
+            0, "dora", "", ((BOB_HOST, BOB_PORT),)
+        )
+        self.node.chat("dora")
+        self.node.ignore("dora")
+        self.net.wait(1)
+        self.assertEqual(self.net.under_way, 0)
+        self.assertEqual(len(self.node.client.conversations), 0)
+
     def test_a_claim_that_the_server_confirms_is_believed(self) -> None:
         self.directory.knows("bob", key_of("bob"))
         bob = self.called("bob")
