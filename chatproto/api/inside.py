@@ -18,7 +18,7 @@ from chatproto.cli.embedded import Embedded
 from chatproto.client.conversations import ActiveTarget
 from chatproto.client.events import Event, Exited
 from chatproto.net.clock import wall
-from chatproto.ui.jsonlines import carry_out_json
+from chatproto.ui.jsonlines import run_json
 from chatproto.ui.references import NO_MARKS, Marks, References
 from chatproto.ui.view import json_object
 from chatproto.wire.errors import CannotStart
@@ -81,7 +81,7 @@ class InsideClient(DeferredConnection):
     def write(self, line: str) -> None:
         if self._running is None:
             raise closed("the client has not been started")
-        self._running.carry_out(line)
+        self._running.run_line(line)
 
     def _heard(self, fields: Fields) -> None:
         self.tell(fields)
@@ -146,12 +146,12 @@ class _Running:
         """Number of connections to control.sock."""
         return len(self._embedded.scripts)
 
-    def carry_out(self, line: str) -> None:
+    def run_line(self, line: str) -> None:
         """Carry out a command, at once or when the client takes input again."""
         if self._held:
             self._lines.append(line)  # at most as many as requests are open
             return
-        shown = self._target.run(lambda: carry_out_json(line, self._client, self._references))
+        shown = self._target.run(lambda: run_json(line, self._client, self._references))
         if shown is not None:
             self._note(shown, NO_MARKS)
 
@@ -162,7 +162,7 @@ class _Running:
 
     def _go_on(self) -> None:
         while self._lines and not self._held:
-            self.carry_out(self._lines.popleft())
+            self.run_line(self._lines.popleft())
 
     def _shut_down(self) -> Deferred[None]:
         """The reactor stops: leave first."""

@@ -41,7 +41,7 @@ from chatproto.stdio.input import LineInput
 from chatproto.stdio.output import Output
 from chatproto.transfer.threads import Threads
 from chatproto.ui.control import Control, ControlSocket
-from chatproto.ui.jsonlines import JsonLines, carry_out_json
+from chatproto.ui.jsonlines import JsonLines, run_json
 from chatproto.ui.plain import PlainInterface
 from chatproto.ui.quiet import QuietInterface
 from chatproto.ui.references import References
@@ -135,10 +135,8 @@ def control(client: Client, screen: Callable[[Event], None]) -> Control:
     """
 
     def new_speaker() -> Callable[[str, References], Event | None]:
-        standing = ActiveTarget(client.conversations)
-        return lambda line, references: standing.run(
-            lambda: carry_out_json(line, client, references)
-        )
+        target = ActiveTarget(client.conversations)
+        return lambda line, references: target.run(lambda: run_json(line, client, references))
 
     return Control(screen, new_speaker, wall, client.context.limits, client.context.clock)
 

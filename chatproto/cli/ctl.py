@@ -109,7 +109,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with contextlib.closing(CtlClient(home)) as client:
             for line in [command] if options.command else _typed(options.json):
-                code = _carry_out(client, line, options.json) or code
+                code = _run_line(client, line, options.json) or code
     except ServerGone as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         if options.json:
@@ -137,7 +137,7 @@ def _typed(quiet: bool) -> Iterator[str]:
             return
 
 
-def _carry_out(client: CtlClient, line: str, as_json: bool) -> int:
+def _run_line(client: CtlClient, line: str, as_json: bool) -> int:
     """Give one command, print its answers, and return its exit code; a blank line is nothing.
 
     The `/` before a command may be left out.

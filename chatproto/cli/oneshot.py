@@ -243,11 +243,11 @@ def main(arguments: Sequence[str]) -> int:
 
     running: Any = reactor
     try:
-        errand = OneShotRunner(running, options, options.work)
+        runner = OneShotRunner(running, options, options.work)
     except OSError as error:
         print(f"{options.program}: cannot start: {error.strerror}", file=sys.stderr)
         return COULD_NOT_START
-    return errand.run()
+    return runner.run()
 
 
 def _standard_input() -> str:

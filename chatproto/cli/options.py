@@ -154,25 +154,25 @@ class FollowedLog(LogFile):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._opened = self._standing()
+        self._opened = self._identity()
 
     def write(self, data: str | bytes) -> None:
         """Write `data` to the file that stands at `path` now, and create it if there is none."""
-        if self._standing() != self._opened and os.access(self.directory, os.W_OK | os.X_OK):
+        if self._identity() != self._opened and os.access(self.directory, os.W_OK | os.X_OK):
             self.reopen()
         super().write(data)
 
     def reopen(self) -> None:
         """Open the file at `path` again."""
         super().reopen()
-        self._opened = self._standing()
+        self._opened = self._identity()
 
     def rotate(self) -> None:
         """Move the full file away and begin another."""
         super().rotate()
-        self._opened = self._standing()
+        self._opened = self._identity()
 
-    def _standing(self) -> tuple[int, int] | None:
+    def _identity(self) -> tuple[int, int] | None:
         """Return the device and inode of the file at `path`, or None if there is none."""
         try:
             found = Path(self.path).stat()

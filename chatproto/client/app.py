@@ -286,10 +286,10 @@ def build_client(
     beacons: makes the part for the local network (--beacon). dialects: what worked with whom. remembered: the
     rooms to be in again.
     """
-    posts = files = neighbours = None
+    streams = files = neighbours = None
     keyed = bool(context.trust.own_key)
     if keyed and ledger is not None:
-        posts = OutboundStreams(context, ledger)
+        streams = OutboundStreams(context, ledger)
     events = ServerEvents()
     requests = Requests(context.publish, context.settled)
     conversations = Conversations(context.trust, context.clock.seconds, context.settings.typed)
@@ -310,7 +310,7 @@ def build_client(
         requests,
         resolver,
         events,
-        posts,
+        streams,
         files,
     )
     connections = Connections(context, calls, ledger)
@@ -330,8 +330,8 @@ def build_client(
         dialer,
         secure_dialer,
     )
-    deliveries = Deliveries(context, posts, server, calls.talks_with, outgoing.deliver)
-    outbox = Outbox(context, calls, posts, deliveries, resolver, events)
+    deliveries = Deliveries(context, streams, server, calls.talks_with, outgoing.deliver)
+    outbox = Outbox(context, calls, streams, deliveries, resolver, events)
     member_keys = MemberKeys(context, access.rooms)
     rooms = JoinedRooms(
         context,
@@ -339,7 +339,7 @@ def build_client(
         requests,
         access.rooms,
         strangers,
-        posts,
+        streams,
         events,
         remembered or RememberedRooms(),
         lambda: context.trust.here,

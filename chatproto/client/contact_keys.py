@@ -94,7 +94,7 @@ class ContactKeys:
         self._outbox.tell_others(client_id, {key, *old})
         for one in theirs:
             if one.state is not SessionState.OPEN:
-                one.perform(one.session.leave())
+                one.apply(one.session.leave())
         self._calls.names_changed()
 
     def _need_key(self) -> None:
@@ -113,7 +113,7 @@ class ContactKeys:
         if on and conversation is not None:
             rings = conversation.state is SessionState.RINGING
             session = conversation.session
-            conversation.perform(session.decline() if rings else session.leave())
+            conversation.apply(session.decline() if rings else session.leave())
 
     def unignore(self, peer: str) -> None:
         """Take calls of `peer` again. Raises LocalError if they are not ignored."""

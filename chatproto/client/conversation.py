@@ -157,7 +157,7 @@ class Conversation(Target):
         self._signals = signals
         self._is_current = is_current
         self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
-        self.tries = RedialState()
+        self.redial = RedialState()
         self._timers = Timers(context.clock)
         self.news = MessageNews(self, context.publish, context.messages)
         self.call_part = take_part()
@@ -239,20 +239,20 @@ class Conversation(Target):
     @property
     def peer_host(self) -> str | None:
         """Address of the peer, as seen on the connection; without one, as the server told it."""
-        links = self.session.connections
-        return links[0].host if links else self.host
+        connections = self.session.connections
+        return connections[0].host if connections else self.host
 
     @property
     def peer_port(self) -> int | None:
         """Port of the peer, likewise."""
-        links = self.session.connections
-        return links[0].port if links else self.port
+        connections = self.session.connections
+        return connections[0].port if connections else self.port
 
     def one_way(self, *, dialled: bool) -> bool:
         """Return True for a single raw connection, ours (`dialled`) or the peer's, used in one direction."""
-        links = self.session.connections
+        connections = self.session.connections
         dialect = self.session.dialect
-        if dialect.numbered or len(links) != 1 or links[0].called is dialled:
+        if dialect.numbered or len(connections) != 1 or connections[0].called is dialled:
             return False
         if dialled:  # whatever we opened it with, they have not answered on it
             return not self.heard_any and dialect.takes_turns
@@ -264,11 +264,11 @@ class Conversation(Target):
         if not session.dialect.numbered and self.unsent >= self._context.limits.waiting_messages:
             raise QueueFull(self.unsent)
         news = list(session.apply(session.say(text, self._context.now()), self._context.place.me))
-        post = session.post
-        self.news.asked(post.last if post is not None else 0)
+        delivery = session.delivery
+        self.news.asked(delivery.last if delivery is not None else 0)
         self._take(news)
 
-    def perform(self, effects: list[Effect]) -> None:
+    def apply(self, effects: list[Effect]) -> None:
         """Apply the effects of the session, in order."""
         self._take(self.session.apply(effects, self._context.place.me))
 
@@ -342,7 +342,7 @@ class Conversation(Target):
             case Broken(reason):
                 self._cut = True
                 self._signals.carried(self)
-                self.tries.broke = self._context.clock.seconds()
+                self.redial.broke = self._context.clock.seconds()
                 self.show(reason=reason, code=reason_of(reason))
                 self._tell_waiting()
             case PeerRinging():
@@ -361,8 +361,8 @@ class Conversation(Target):
                 self.show()
             case SessionOpened() | Resumed():
                 self._timers.stop()
-                self.tries.stop()
-                self.tries.failures = self.tries.dials = 0
+                self.redial.stop()
+                self.redial.failures = self.redial.dials = 0
                 self.quiet = False
                 self._was_open = True
                 self._signals.carried(self)
@@ -402,7 +402,7 @@ class Conversation(Target):
                 self.news.became(effect)
             case SessionEnded(reason):
                 self._timers.stop()
-                self.tries.stop()
+                self.redial.stop()
                 self._signals.carried(self)
                 code = reason_of(reason)
                 left = code in (Reason.PEER_LEFT, Reason.PEER_GONE)
@@ -423,15 +423,15 @@ class Conversation(Target):
         """Leave a conversation whose messages cannot be stored, so that they stay with their sender."""
         self._context.publish(Failed(str(error), command="log", code=error.reason))
         if self.state is not SessionState.CLOSED:
-            self.perform(self.session.leave())
+            self.apply(self.session.leave())
 
-    def attach(self, post: Delivery) -> None:
-        """Keep messages in `post` from now on. Those queued earlier are reported with their text."""
-        self.news.waited(post.unsettled)
-        before = post.last
-        effects = self.session.attach(post, self._context.now())
-        self.news.numbered(range(before + 1, post.last + 1))
-        self.perform(effects)
+    def attach(self, delivery: Delivery) -> None:
+        """Keep messages in `delivery` from now on. Those queued earlier are reported with their text."""
+        self.news.waited(delivery.unsettled)
+        before = delivery.last
+        effects = self.session.attach(delivery, self._context.now())
+        self.news.numbered(range(before + 1, delivery.last + 1))
+        self.apply(effects)
 
     def speak_plainly(self, dialect: Dialect) -> None:
         """Call in plain text instead, keeping the queued messages; `recipient` is an OpenPeer already."""
@@ -455,22 +455,24 @@ class Conversation(Target):
         session = self.session
         if self.state is not SessionState.OPEN:
             return
-        if session.post is not None:
-            self.news.hold(session.post.held)
+        if session.delivery is not None:
+            self.news.hold(session.delivery.held)
         else:
             self.news.hold_unnumbered(len(session.waiting))
 
     def _tell_waiting(self) -> None:
         """Say which messages were written and have not arrived."""
-        post = self.session.post
-        if post is not None and not self.quiet:
-            self.news.wait(post.queued)
+        delivery = self.session.delivery
+        if delivery is not None and not self.quiet:
+            self.news.wait(delivery.queued)
 
     def _see_path(self) -> bool:
         """Note the path of the connection; return True if it is another one than before."""
-        links, before = self.session.connections, self.path
-        if links:
-            self.path = path_of(links[0].host, links[0].relayed, links[0].both_dialled)
+        connections, before = self.session.connections, self.path
+        if connections:
+            self.path = path_of(
+                connections[0].host, connections[0].relayed, connections[0].both_dialled
+            )
         self.path = self.path or "direct"
         return self.path != before
 
@@ -491,4 +493,4 @@ class Conversation(Target):
 
     def _late(self, happened: Callable[[], list[Effect]]) -> Callable[[], None]:
         """Return a function that tells the session what has `happened` by the time that a timer is due."""
-        return lambda: self.perform(happened())
+        return lambda: self.apply(happened())

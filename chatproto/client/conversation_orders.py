@@ -53,7 +53,7 @@ class ConversationOrders:
             self._files.decline(number)
             return
         conversation = self._calls.all.ringing(what.removeprefix("@"))
-        conversation.perform(conversation.session.decline())
+        conversation.apply(conversation.session.decline())
 
     def _offered(self, what: str) -> int | None:
         """Return the number of the offered file that `what` means; None: it means a call."""
@@ -87,19 +87,19 @@ class ConversationOrders:
         conversation = self._calls.all.need_current()
         effects = conversation.session.set_half(half, self._context.now())
         conversation.show(mode="half" if half else "full")
-        conversation.perform(effects)
+        conversation.apply(effects)
 
     def over(self) -> None:
         """Pass the turn to the peer of the current conversation."""
         conversation = self._calls.all.need_current()
-        conversation.perform(conversation.session.over(self._context.now()))
+        conversation.apply(conversation.session.over(self._context.now()))
 
     def quit_current(self) -> bool:
         """Leave the current conversation. False if there is none."""
         conversation = self._calls.all.current
         if conversation is None:
             return False
-        conversation.perform(conversation.session.leave())
+        conversation.apply(conversation.session.leave())
         return True
 
     def leave_away(self, contact: AwayContact) -> None:
@@ -113,7 +113,7 @@ class ConversationOrders:
         conversation = self._calls.all.known(to)
         if conversation is None:
             raise LocalError(404, reasons.CANNOT_SWITCH(peer=to, call=to.rstrip("?")))
-        conversation.perform(conversation.session.leave())
+        conversation.apply(conversation.session.leave())
 
     def send(self, paths: list[str], to: str = "") -> None:
         """Send files to `to`, or to the one of the current conversation."""

@@ -233,8 +233,8 @@ class Conversations:
         conversation.called = wanted
         conversation.named = named
         session = conversation.session
-        if session.post is not None:
-            session.post.name = name
+        if session.delivery is not None:
+            session.delivery.name = name
         self.renamed(conversation)
 
     def one_way(self, host: str, *, dialled: bool) -> Conversation | None:

@@ -38,14 +38,14 @@ class Deliveries:
     def __init__(
         self,
         context: Context,
-        posts: OutboundStreams | None,
+        streams: OutboundStreams | None,
         server: Introducer | None,
         talks_with: Callable[[str], bool],
         deliver: Callable[[str], None],
     ) -> None:
         self._trust = context.trust
         self._people = context.people
-        self._posts = posts
+        self._streams = streams
         self._server = server
         self._talks_with = talks_with
         self._deliver = deliver
@@ -55,11 +55,11 @@ class Deliveries:
 
     def look(self) -> None:
         """Look after all queued messages, now that we are registered."""
-        if self._posts is None:
+        if self._streams is None:
             return
         for wait in self._waits.values():
             wait.elsewhere = False
-        for key, _, count in self._posts.ledger.waiting():
+        for key, _, count in self._streams.ledger.waiting():
             self.wait_for(key, count)
 
     def wait_for(self, key: str, count: int) -> None:
@@ -80,7 +80,7 @@ class Deliveries:
                 continue
             if name not in self._trust.ids_of(key):
                 continue
-            if self._posts is None or not self._posts.unsettled(key):
+            if self._streams is None or not self._streams.unsettled(key):
                 del self._waits[key]  # it has arrived since, or was taken back
                 self._timers.cancel(key)
             elif key not in self._timers:

@@ -276,7 +276,7 @@ class PersonFiles:
         self.transfer_number = files.new_number
         self._files = files
         self._clock = context.clock
-        self._link: SecurePeerConnection | None = None
+        self._connection: SecurePeerConnection | None = None
         self._over = True  # there is no conversation, nor one that is connected again
         self._later: IDelayedCall | None = None
         self._asked: set[AskedPart] = set()  # of requests to send, without a number yet
@@ -284,11 +284,15 @@ class PersonFiles:
         self._moved: dict[int, tuple[int, Monotonic]] = {}  # how far each is, and since when
         self.transfers = make(self)
 
-    def opened(self, link: SecurePeerConnection) -> None:
-        """The conversation is open on `link`, or goes on there."""
+    def opened(self, connection: SecurePeerConnection) -> None:
+        """The conversation is open on `connection`, or goes on there."""
         self.closed(over=False)
-        self._link = link
-        link.source, link.sink, link.files = self._pull, self.transfers.piece, self._heard
+        self._connection = connection
+        connection.source, connection.sink, connection.files = (
+            self._pull,
+            self.transfers.piece,
+            self._heard,
+        )
         self.transfers.resumed(self._clock.seconds())
 
     def closed(self, *, over: bool) -> None:
@@ -297,15 +301,15 @@ class PersonFiles:
         Args: over: the conversation has ended. Else it is connected again, and transfers go on by
         themselves.
         """
-        link, self._link = self._link, None
+        connection, self._connection = self._connection, None
         ended, self._over = over and not self._over, over
-        if link is None and ended:
+        if connection is None and ended:
             for one in self.transfers.listing(self._clock.seconds()):
                 if one.state is TransferState.BROKEN:
                     self._files.tell(self.event(one))
-        if link is not None:
-            link.source = link.sink = link.files = None
-            link.hold(False, "files")
+        if connection is not None:
+            connection.source = connection.sink = connection.files = None
+            connection.hold(False, "files")
             self.transfers.lost()
         if self._later is not None:
             self._later.cancel()
@@ -335,12 +339,12 @@ class PersonFiles:
                 offset, since = self._moved.get(one.number, (-1, now))
                 moved[one.number] = one.offset, since if offset == one.offset else now
         self._moved = moved
-        link = self._link
-        if link is None or link.held:
+        connection = self._connection
+        if connection is None or connection.held:
             self._moved.clear()
         elif any(now - since >= TRANSFER_STALL for _, since in moved.values()):
             self._moved.clear()
-            link.drop()
+            connection.drop()
 
     # What the transfers tell.
 
@@ -365,12 +369,12 @@ class PersonFiles:
             part.fail(Cause(Reason.FILE_TROUBLE, text))
 
     def transfer_wake(self) -> None:
-        if self._link is not None:
-            self._link.more()
+        if self._connection is not None:
+            self._connection.more()
 
     def transfer_hold(self, held: bool) -> None:
-        if self._link is not None:
-            self._link.hold(held, "files")
+        if self._connection is not None:
+            self._connection.hold(held, "files")
 
     # How it follows.
 

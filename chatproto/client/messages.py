@@ -126,7 +126,7 @@ class Messages:
 
     def _say_in(self, conversation: Conversation, text: str) -> None:
         """Say `text` in `conversation`, or leave it with that word. Raises QueueFull and others."""
-        if conversation.session.post is None and self._calls.lasts(conversation):
+        if conversation.session.delivery is None and self._calls.lasts(conversation):
             self._calls.attach(conversation)
         if len(text.encode()) > self._context.limits.message:
             raise LocalError(413, reasons.MESSAGE_TOO_LARGE(most=self._context.limits.message))
@@ -136,7 +136,7 @@ class Messages:
             words = words | frozenset(self._context.settings.farewells)
         self._refuse_too_long(conversation, text)
         if text in words and conversation.state is SessionState.OPEN:
-            conversation.perform(session.leave(text))
+            conversation.apply(session.leave(text))
         else:
             conversation.say(text)
 

@@ -116,7 +116,7 @@ class Neighbours:
                 "host": one.addresses[0][0],
                 "port": one.addresses[0][1],
                 "key": one.key,
-                "standing": self._standing(one),
+                "standing": self._status(one),
                 "seen": round(now - one.seen, 1),
             }
             for one in people
@@ -128,7 +128,7 @@ class Neighbours:
         nobody = "nobody is nearby: other clients need --beacon too, and a few seconds"
         self._context.publish(CommandOutput("nearby", lines or (nobody,), {"people": rows}))
 
-    def _standing(self, one: Neighbour) -> str:
+    def _status(self, one: Neighbour) -> str:
         if self._known.knows(one.key):
             return "verified" if self._known.is_verified(one.key) else "known"
         if self._known.has_pin_of(one.client_id):

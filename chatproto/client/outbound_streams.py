@@ -17,23 +17,25 @@ class OutboundStreams:
         """Return True if messages for a key outlive the conversation: only if it is pinned."""
         self._own_key = context.trust.own_key
         self._context = context
-        self._posts: dict[str, Delivery] = {}
+        self._streams: dict[str, Delivery] = {}
 
     def of(self, key: str, name: str) -> Delivery:
         """The one with `key`, who is called `name`."""
-        post = self._posts.get(key)
-        if post is None:
+        delivery = self._streams.get(key)
+        if delivery is None:
             smaller = key_bytes(self._own_key) < key_bytes(key)
-            post = Delivery(self.ledger, key, name, smaller, self._new_stream, self._context.limits)
-            self._posts[key] = post
-        post.name = name
-        return post
+            delivery = Delivery(
+                self.ledger, key, name, smaller, self._new_stream, self._context.limits
+            )
+            self._streams[key] = delivery
+        delivery.name = name
+        return delivery
 
     def unsettled(self, key: str) -> bool:
         """Return True if the outcome of some message to `key` is still open."""
-        post = self._posts.get(key)
-        if post is not None:
-            return bool(post.unsettled)
+        delivery = self._streams.get(key)
+        if delivery is not None:
+            return bool(delivery.unsettled)
         return any(one.kind == MSG for one in self.ledger.entries(key))
 
     def _new_stream(self) -> str:

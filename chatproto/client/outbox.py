@@ -40,14 +40,14 @@ class Outbox:
         self,
         context: Context,
         calls: Calls,
-        posts: OutboundStreams | None,
+        streams: OutboundStreams | None,
         deliveries: Deliveries,
         resolver: NameResolver,
         events: ServerEvents,
     ) -> None:
         self._context = context
         self._calls = calls
-        self._posts = posts
+        self._streams = streams
         self._deliveries = deliveries
         self._ending = False
         self._line = 0  # the highest that was told
@@ -63,10 +63,10 @@ class Outbox:
 
     def start(self) -> None:
         """Show what was heard before the last end and may not have been shown; report what is too old."""
-        if self._posts is None:
+        if self._streams is None:
             return
         try:
-            lines = () if self._context.settings.unread else self._posts.ledger.unshown()
+            lines = () if self._context.settings.unread else self._streams.ledger.unshown()
             if lines:
                 self._context.publish(Notice("received before the last exit, perhaps never shown:"))
             for line in lines:
@@ -84,31 +84,31 @@ class Outbox:
 
     def end(self) -> None:
         """Report at the end of the program which messages stay queued."""
-        if self._posts is None:
+        if self._streams is None:
             return
         try:
-            for key, name, count in self._posts.ledger.waiting():
-                if not self._posts.lasts(key):
+            for key, name, count in self._streams.ledger.waiting():
+                if not self._streams.lasts(key):
                     continue
                 name = self._calls.name_of(key, name)
                 self._context.publish(
                     Notice(f"{_messages(count)} queued for {name} until both of you are online")
                 )
             self._mark()
-            self._posts.ledger.close()
+            self._streams.ledger.close()
         except LedgerTrouble as error:
             self._context.publish(Failed(str(error), command="log", code=error.reason))
 
     def leave_for(self, recipient: Recipient, text: str) -> bool:
         """Keep `text` for somebody whose key is pinned; whether it is. Raises LocalError."""
-        posts, key = self._posts, recipient.key
-        if posts is None or key is None or not posts.lasts(key):
+        streams, key = self._streams, recipient.key
+        if streams is None or key is None or not streams.lasts(key):
             return False
         if len(text.encode()) > self._context.limits.message:
             raise LocalError(413, reasons.MESSAGE_TOO_LARGE(most=self._context.limits.message))
         name = self._calls.name_of(key)
-        post = posts.of(key, name)
-        entry = post.say(MSG, text, self._context.now())
+        delivery = streams.of(key, name)
+        entry = delivery.say(MSG, text, self._context.now())
         self._last = recipient
         part = take_part()
         if part is not None:
@@ -116,43 +116,45 @@ class Outbox:
         with telling(part, "queued"):
             what = f"message {entry.id} is queued for {name} (/unsend {entry.id} {name} to cancel)"
             self._context.publish(Notice(what, name, entry.id))
-        self._deliveries.wait_for(key, len(post))
+        self._deliveries.wait_for(key, len(delivery))
         return True
 
     def _left_over(self, ended: Conversation) -> None:
         """Keep what has not arrived in a conversation that ended, if its key is pinned, or report it."""
-        post, posts = ended.session.post, self._posts
-        assert post is not None
-        assert posts is not None
-        if not len(post):
+        delivery, streams = ended.session.delivery, self._streams
+        assert delivery is not None
+        assert streams is not None
+        if not len(delivery):
             return
-        if not posts.lasts(post.key):
-            self._tell_all(post.key, post.name, post.give_up(), reasons.OVER_BEFORE())
+        if not streams.lasts(delivery.key):
+            self._tell_all(delivery.key, delivery.name, delivery.give_up(), reasons.OVER_BEFORE())
             return
-        ended.news.left(post.queued)
+        ended.news.left(delivery.queued)
         if not self._ending:
             if not ended.quiet:
-                self._context.publish(Notice(f"{_messages(len(post))} queued for {post.name}"))
-            self._deliveries.wait_for(post.key, len(post))
+                self._context.publish(
+                    Notice(f"{_messages(len(delivery))} queued for {delivery.name}")
+                )
+            self._deliveries.wait_for(delivery.key, len(delivery))
 
     def unsend(self, number: int, to: str = "") -> None:
         """Take a message back. Raises LocalError if there is none of that number."""
-        calls, posts = self._calls, self._posts
+        calls, streams = self._calls, self._streams
         recipient = calls.names.resolve(to) if to else self._last
         conversation = calls.all.current
         if to or (conversation is None and recipient is not None):
             assert recipient is not None
             conversation = calls.all.with_recipient(recipient) or calls.all.called(to)
         if conversation is not None:
-            conversation.perform(conversation.session.unsend(number))
+            conversation.apply(conversation.session.unsend(number))
             return
-        if posts is None or recipient is None or recipient.key is None:
+        if streams is None or recipient is None or recipient.key is None:
             raise LocalError(
                 404, reasons.NOTHING_QUEUED_FOR(peer=to) if to else reasons.UNSEND_WHAT()
             )
         name = calls.name_of(recipient.key)
-        post = posts.of(recipient.key, name)
-        taken = post.take_back(number)
+        delivery = streams.of(recipient.key, name)
+        taken = delivery.take_back(number)
         self._tell_all(recipient.key, name, taken, Cause(Reason.TAKEN_BACK))
 
     def show_waiting(self, rooms: Iterable[tuple[str, str]] = ()) -> None:
@@ -191,11 +193,13 @@ class Outbox:
         self, rooms: Iterable[tuple[str, str]]
     ) -> Iterator[tuple[str, int | None, Wall | None, str]]:
         """To whom, as what number, when and what was said that waits."""
-        posts, calls = self._posts, self._calls
-        if posts is not None:
-            named = ((calls.name_of(key, called), key) for key, called, _ in posts.ledger.waiting())
+        streams, calls = self._streams, self._calls
+        if streams is not None:
+            named = (
+                (calls.name_of(key, called), key) for key, called, _ in streams.ledger.waiting()
+            )
             for name, key in sorted(named):
-                for entry in posts.ledger.entries(key):
+                for entry in streams.ledger.entries(key):
                     if entry.kind == MSG and not entry.withdrawn:
                         yield name, entry.id, entry.at, entry.text
         for name, text in (*calls.all.unwritten(), *rooms):
@@ -206,10 +210,10 @@ class Outbox:
 
         Raises LocalError, LedgerTrouble.
         """
-        posts, key = self._posts, self._key_of(who)
-        if posts is None or key is None:
+        streams, key = self._streams, self._key_of(who)
+        if streams is None or key is None:
             raise LocalError(404, reasons.NO_LOG_IN_PLAIN())
-        lines = posts.ledger.history(key, min(most, self._context.limits.history_lines))
+        lines = streams.ledger.history(key, min(most, self._context.limits.history_lines))
         for line in lines:
             self._show(line)
         self._context.publish(
@@ -221,11 +225,11 @@ class Outbox:
 
         Reads only, and at most `history_lines`. An unreadable log has none.
         """
-        posts = self._posts
-        if posts is None:
+        streams = self._streams
+        if streams is None:
             return ()
         try:
-            lines = posts.ledger.history(key, min(most, self._context.limits.history_lines))
+            lines = streams.ledger.history(key, min(most, self._context.limits.history_lines))
         except LedgerTrouble:
             return ()  # the next message says what is wrong with it
         return tuple(self._event_of(line) for line in lines)
@@ -246,10 +250,10 @@ class Outbox:
 
     def search(self, words: str) -> None:
         """Show the latest messages of the log that have all of `words`. Raises LocalError, LedgerTrouble."""
-        posts = self._posts
-        if posts is None:
+        streams = self._streams
+        if streams is None:
             raise LocalError(404, reasons.NO_LOG_IN_PLAIN())
-        lines = posts.ledger.search(words, self._context.limits.history_lines)
+        lines = streams.ledger.search(words, self._context.limits.history_lines)
         for line in lines:
             self._show(line)
         self._context.publish(
@@ -271,11 +275,11 @@ class Outbox:
 
     def _mark(self, line: int | None = None) -> None:
         self._marking = False
-        posts = self._posts
+        streams = self._streams
         line = self._line if line is None else line
-        if posts is not None and line:
+        if streams is not None and line:
             try:
-                posts.ledger.shown(line)
+                streams.ledger.shown(line)
             except LedgerTrouble as error:
                 self._context.publish(Failed(str(error), command="log", code=error.reason))
         if line is not None and line < self._line:
@@ -312,11 +316,11 @@ class Outbox:
 
     def replaced(self, old: list[str], key: str, name: str) -> None:
         """Report what waits for the keys `old`, which are nobody's any more; `name` has `key` now."""
-        posts = self._posts
-        if posts is None:
+        streams = self._streams
+        if streams is None:
             return
         for one in old:
-            outcomes = posts.of(one, name).give_up()
+            outcomes = streams.of(one, name).give_up()
             texts = [outcome.text for outcome in outcomes if outcome.text]
             most = self._context.limits.waiting_messages
             self._reported[key] = [*self._reported.get(key, []), *texts][-most:]
@@ -324,11 +328,11 @@ class Outbox:
 
     def tell_others(self, client_id: str, keys: set[str]) -> None:
         """Say what waits for owners of `client_id` at other servers, who have none of `keys`."""
-        posts = self._posts
-        if posts is None:
+        streams = self._streams
+        if streams is None:
             return
         others = {pin.key for pin in self._context.trust.file.pins.named(client_id)} - keys
-        for key, called, count in posts.ledger.waiting():
+        for key, called, count in streams.ledger.waiting():
             if key in others:
                 name = self._calls.name_of(key, called)
                 queued = f"{_messages(count)} still queued"
@@ -348,18 +352,18 @@ class Outbox:
 
     def _give_up_old(self) -> None:
         """Report what has waited for a week, now and from time to time."""
-        posts = self._posts
-        assert posts is not None
+        streams = self._streams
+        assert streams is not None
         self._timers.after("old", OLD_EVERY, self._give_up_old)
         try:
-            for key, name, _ in posts.ledger.waiting():
+            for key, name, _ in streams.ledger.waiting():
                 name = self._calls.name_of(key, name)
-                post = posts.of(key, name)
-                if posts.lasts(key):
-                    expired = post.expire(self._surely_past())
+                delivery = streams.of(key, name)
+                if streams.lasts(key):
+                    expired = delivery.expire(self._surely_past())
                     self._tell_all(key, name, expired, Cause(Reason.EXPIRED))
                 elif not self._calls.talks_with(key):
-                    self._tell_all(key, name, post.give_up(), reasons.OVER_BEFORE())
+                    self._tell_all(key, name, delivery.give_up(), reasons.OVER_BEFORE())
         except LedgerTrouble as error:
             self._context.publish(Failed(str(error), command="log", code=error.reason))
 

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.client.app import Client
-from chatproto.client.calls.plain_calls import Door
+from chatproto.client.calls.plain_calls import PlainPeerFactory
 from chatproto.client.home import Home
 from chatproto.client.own_addresses import local_host
 from chatproto.net.addresses import is_address
@@ -91,10 +91,10 @@ class ChatClient(Service):
 
     def startService(self) -> None:
         super().startService()
-        door = Door(
+        factory = PlainPeerFactory(
             self._client.plain_calls, self._client.context.clock, self._client.context.limits
         )
-        self._endpoint.listen(door).addCallbacks(self._listening, self._deaf)
+        self._endpoint.listen(factory).addCallbacks(self._listening, self._deaf)
 
     def stopService(self) -> Deferred[None]:
         self._stopping = True

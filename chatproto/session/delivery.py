@@ -83,23 +83,23 @@ class Delivery:
         self._ledger = ledger
         self._new_stream = new_stream
         self._limits = limits
-        if ledger.standing(key) is None:
+        if ledger.state(key) is None:
             ledger.begin(key, new_stream())
         self._load()
         self._released = self._written
         self._turn_back = False
 
     def _load(self) -> None:
-        standing = self._ledger.standing(self.key)
-        assert standing is not None
-        self.stream = standing.stream
-        self.turn = standing.turn
-        self.last = standing.last
+        state = self._ledger.state(self.key)
+        assert state is not None
+        self.stream = state.stream
+        self.turn = state.turn
+        self.last = state.last
         """The highest id given so far."""
-        self._written = standing.written
-        self._may_have = standing.written  # no higher number of ours can have arrived
-        self._theirs = standing.their_stream
-        self._have = standing.have
+        self._written = state.written
+        self._may_have = state.written  # no higher number of ours can have arrived
+        self._theirs = state.their_stream
+        self._have = state.have
         self._entries = {entry.id: entry for entry in self._ledger.entries(self.key)}
 
     # Ours.
@@ -306,26 +306,26 @@ class Delivery:
 class Exchange:
     """Send and receive the messages, turns and changes of mode of one conversation (section 4).
 
-    `post`: the numbering, which outlives this. `floor`: the turn, shared with the session; it resumes
-    where `post` says. `half`: turns are wanted, by the side that said so last. Entries go out only while
+    `delivery`: the numbering, which outlives this. `floor`: the turn, shared with the session; it resumes
+    where `delivery` says. `half`: turns are wanted, by the side that said so last. Entries go out only while
     there is a connection.
     """
 
-    def __init__(self, post: Delivery, floor: Floor, half: bool) -> None:
-        self.post = post
+    def __init__(self, delivery: Delivery, floor: Floor, half: bool) -> None:
+        self.delivery = delivery
         self.floor = floor
         self.half = half
         self.connection: Connection | None = None
         self._void = 0  # what we said up to here was said before a mode of theirs
         self._unconfirmed = False  # the caller may still have the turn of the last conversation
-        if post.turn:
-            floor.turn = TurnHolder(post.turn)
+        if delivery.turn:
+            floor.turn = TurnHolder(delivery.turn)
 
     # How it begins on a connection, and ends.
 
     def opening(self) -> Opening:
         """Return the headers of our CHAT."""
-        return self._opening(self.floor.half if self.post.turn else self.half)
+        return self._opening(self.floor.half if self.delivery.turn else self.half)
 
     def answer(self, theirs: Opening) -> Opening:
         """Return the headers of our CHATACK; call after `meet`."""
@@ -334,7 +334,7 @@ class Exchange:
 
     def meet(self, theirs: Opening) -> list[Effect]:
         """Take what the peer has of ours from its CHAT or CHATACK. Raises LedgerTrouble."""
-        return [*self.post.meet(theirs.stream, theirs.have)]
+        return [*self.delivery.meet(theirs.stream, theirs.have)]
 
     def begin(
         self, connection: Connection, theirs: Opening, half: bool, mine: bool
@@ -343,21 +343,21 @@ class Exchange:
 
         `half`: what our CHAT or CHATACK said. `mine`: we called. Call after `meet`. Raises LedgerTrouble.
         """
-        post = self.post
-        came_back = post.turn_came_back() and theirs.turn != TurnHolder.MINE.value
+        delivery = self.delivery
+        came_back = delivery.turn_came_back() and theirs.turn != TurnHolder.MINE.value
         self._unconfirmed = False
         if not self._resumes(theirs):
             self._unconfirmed = not mine and theirs.turn == TurnHolder.THEIRS.value
             self.half = half or theirs.half
             self.floor.begin(half=self.half, mine=mine)
-            post.start_anew()
+            delivery.start_anew()
         elif self._gives_way(theirs.turn):
             self.floor.turn = TurnHolder.THEIRS
         elif came_back and self.floor.half:
             self.floor.turn = TurnHolder.MINE
         self.connection = connection
         self._keep_turn()
-        repeated = [SendEntry(connection, entry) for entry in post.released]
+        repeated = [SendEntry(connection, entry) for entry in delivery.released]
         said = self._speak()
         turn = [TurnPassed(self.floor.turn)] if self.floor.half else []
         return [*repeated, *said, *turn]
@@ -369,14 +369,14 @@ class Exchange:
     def end(self) -> None:
         """End the conversation; undelivered messages stay in the outbox."""
         self.connection = None
-        self.post.end_turn()
+        self.delivery.end_turn()
 
     # What our own side says.
 
     def say(self, text: str, at: Wall) -> list[Effect]:
         """Send `text`, written at `at`, now or when it is our turn. Raises LocalError 429, LedgerTrouble."""
         before = self.floor.turn
-        entry = self.post.say(MSG, text, at)
+        entry = self.delivery.say(MSG, text, at)
         return self._speak_since(before) or [Queued(text, entry.id)]
 
     def set_half(self, half: bool, at: Wall) -> list[Effect]:
@@ -385,7 +385,7 @@ class Exchange:
         if half is self.floor.half:
             return []
         before = self.floor.turn
-        self.post.say(MODE, "half" if half else "full", at)
+        self.delivery.say(MODE, "half" if half else "full", at)
         self.floor.set_half(half)
         return self._speak_since(before)
 
@@ -396,14 +396,16 @@ class Exchange:
         if not self.floor.may_speak:
             raise LocalError(400, NOT_YOUR_TURN())
         before = self.floor.turn
-        self.post.say(TURN, "", at)
+        self.delivery.say(TURN, "", at)
         return self._speak_since(before)
 
     def unsend(self, id: int) -> list[Effect]:
         """Withdraw a message. Raises LocalError 404 if no message `id` waits, LedgerTrouble."""
-        became = [replace(one, reason=Cause(Reason.TAKEN_BACK)) for one in self.post.take_back(id)]
+        became = [
+            replace(one, reason=Cause(Reason.TAKEN_BACK)) for one in self.delivery.take_back(id)
+        ]
         before = self.floor.turn
-        if self.post.turn_came_back() and before is TurnHolder.THEIRS:
+        if self.delivery.turn_came_back() and before is TurnHolder.THEIRS:
             self.floor.turn = TurnHolder.MINE
             self._keep_turn()
         return [*became, *self._speak_since(before)]
@@ -419,9 +421,9 @@ class Exchange:
 
         Raises: LedgerTrouble.
         """
-        if not self.post.waits(entry.id):
+        if not self.delivery.waits(entry.id):
             return None
-        first = self.post.wrote(entry.id)
+        first = self.delivery.wrote(entry.id)
         if self.connection is not None:
             self._keep_turn()
         return EntryWritten(entry, first)
@@ -429,28 +431,28 @@ class Exchange:
     def arrived(self, id: int) -> list[Effect]:
         """Settle everything up to `id` as delivered. Raises LedgerTrouble."""
         self._unconfirmed = False
-        return [*self.post.arrived(id)]
+        return [*self.delivery.arrived(id)]
 
     def heard(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
         """Take an entry of the peer from `connection`: message, turn or mode. Raises LedgerTrouble."""
-        post = self.post
+        delivery = self.delivery
         self._unconfirmed = False
-        if not post.is_new(entry.id):
-            return [Acknowledge(connection, post.have[1])]
+        if not delivery.is_new(entry.id):
+            return [Acknowledge(connection, delivery.have[1])]
         before = self.floor.turn
-        crossed = post.mode_in_flight(self._void)
-        if entry.kind == MODE and not (crossed and post.smaller):
+        crossed = delivery.mode_in_flight(self._void)
+        if entry.kind == MODE and not (crossed and delivery.smaller):
             self.half = entry.text == "half"
             self.floor.changed(self.half)
-            self._void = post.last
-            post.drop_modes()
+            self._void = delivery.last
+            delivery.drop_modes()
         elif self.floor.turn is not TurnHolder.BOTH and not crossed:
             # If crossed, it was said before they knew of our mode.
-            under_way = post.turn_in_flight(self._void)
-            self.floor.heard(crossed=under_way, smaller=post.smaller)
+            under_way = delivery.turn_in_flight(self._void)
+            self.floor.heard(crossed=under_way, smaller=delivery.smaller)
         # The turn first: should we be killed between the two, they repeat what they said.
         self._keep_turn()
-        number = post.received(entry)
+        number = delivery.received(entry)
         news: list[Effect] = []
         if entry.kind == MSG:
             news.append(Received(entry.text, entry.id, number, entry.at))
@@ -459,21 +461,21 @@ class Exchange:
     # How it follows.
 
     def _opening(self, half: bool) -> Opening:
-        turn = self.floor.turn.value if self.post.turn else ""
-        return Opening(half, self.post.stream, self.post.have, turn)
+        turn = self.floor.turn.value if self.delivery.turn else ""
+        return Opening(half, self.delivery.stream, self.delivery.have, turn)
 
     def _resumes(self, theirs: Opening) -> bool:
         """Return True if neither side has ended the conversation."""
-        return bool(theirs.turn) and bool(self.post.turn)
+        return bool(theirs.turn) and bool(self.delivery.turn)
 
     def _gives_way(self, turn: str) -> bool:
         """Return True if both sides claim the turn and ours yields.
 
         The smaller key wins, and so does an unacknowledged change of mode of ours, which is repeated.
         """
-        post = self.post
+        delivery = self.delivery
         both = self.floor.turn is TurnHolder.MINE and turn == TurnHolder.MINE.value
-        return both and not post.smaller and not post.mode_in_flight(self._void)
+        return both and not delivery.smaller and not delivery.mode_in_flight(self._void)
 
     def _keep_turn(self) -> None:
         """Store the turn. An entry that no connection has taken does not pass it, should we be killed now.
@@ -484,9 +486,9 @@ class Exchange:
         turn = self.floor.turn
         if self._unconfirmed and turn is TurnHolder.THEIRS:
             return
-        if turn is TurnHolder.THEIRS and self.post.turn_unwritten:
+        if turn is TurnHolder.THEIRS and self.delivery.turn_unwritten:
             turn = TurnHolder.MINE
-        self.post.keep_turn(turn.value)
+        self.delivery.keep_turn(turn.value)
 
     def _speak_since(self, before: TurnHolder) -> list[Effect]:
         """Send what may go out; report the turn if it is no longer `before`."""
@@ -497,13 +499,13 @@ class Exchange:
         effects: list[Effect] = []
         if self.connection is None:
             return effects
-        waiting = self.post.unreleased
+        waiting = self.delivery.unreleased
         modes = sum(one.kind == MODE for one in waiting)
         for entry in waiting:
             # What was said before a change of mode that waits needs no turn.
             if not modes and self.floor.turn is TurnHolder.THEIRS:
                 break
-            self.post.release(entry)
+            self.delivery.release(entry)
             effects.append(SendEntry(self.connection, entry))
             if entry.kind == MODE:
                 modes -= 1

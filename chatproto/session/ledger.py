@@ -94,7 +94,7 @@ class LogLine:
 class Ledger(Protocol):
     """Outbox, numberings and log of one user; a room is stored under its name (`#room`) instead of a key."""
 
-    def standing(self, key: str) -> StreamState | None:
+    def state(self, key: str) -> StreamState | None:
         """Return the position with `key`; None if there was never anything."""
 
     def begin(self, key: str, stream: str) -> None:

@@ -41,29 +41,31 @@ CORK: int | None = getattr(socket, "TCP_CORK", None)
 class PlainConversation(Protocol):
     """Conversation that a connection carries."""
 
-    def perform(self, effects: list[Effect]) -> None:
+    def apply(self, effects: list[Effect]) -> None:
         """Apply `effects`, in order."""
 
 
 class PlainPeerOwner(Protocol):
-    """Receiver of the events on a link."""
+    """Receiver of the events on a connection."""
 
-    def link_made(self, link: PlainPeerConnection) -> None:
+    def connection_made(self, connection: PlainPeerConnection) -> None:
         """The connection is there."""
 
-    def link_hello(self, link: PlainPeerConnection, data: bytes) -> None:
+    def connection_hello(self, connection: PlainPeerConnection, data: bytes) -> None:
         """TLS begins with `data`."""
 
-    def link_punched(self, link: PlainPeerConnection, call: str, data: bytes) -> None:
+    def connection_punched(self, connection: PlainPeerConnection, call: str, data: bytes) -> None:
         """The peer named the rendezvous `call`; `data` came after it."""
 
-    def link_heard(self, link: PlainPeerConnection, items: list[Item]) -> None:
+    def connection_heard(self, connection: PlainPeerConnection, items: list[Item]) -> None:
         """The peer sent `items`."""
 
-    def link_silent(self, link: PlainPeerConnection) -> None:
+    def connection_silent(self, connection: PlainPeerConnection) -> None:
         """The caller has sent nothing for `GREET_WAIT` seconds."""
 
-    def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
+    def connection_lost(
+        self, connection: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]
+    ) -> None:
         """The connection is gone, and the messages `unwritten` never went out."""
 
 
@@ -75,7 +77,10 @@ class _Frame:
 
 @implementer(IPushProducer)
 class _Outflow:
-    """Tells the link whether its transport takes more; the link's own `pauseProducing` stops its input."""
+    """Producer that tells the connection whether its transport takes more output.
+
+    The connection's own `pauseProducing` stops its input.
+    """
 
     def __init__(self, resumed: Callable[[], None]) -> None:
         self.open = True
@@ -237,7 +242,7 @@ class PlainPeerConnection(TextConnection):
         transport.registerProducer(self._outflow, True)
         if self.called:
             self._timers.after("greet", GREET_WAIT, self._greet)
-        self._owner.link_made(self)
+        self._owner.connection_made(self)
 
     def rawDataReceived(self, data: bytes) -> None:
         self._timers.cancel("greet")
@@ -247,7 +252,7 @@ class PlainPeerConnection(TextConnection):
             data, self._first = self._first + data, b""
             match sniff(data, TO_PEER):
                 case FirstBytes.TLS:
-                    self._owner.link_hello(self, data)
+                    self._owner.connection_hello(self, data)
                     return
                 case FirstBytes.BLOCK | FirstBytes.UNDECIDED:
                     self._may_punch(data)
@@ -288,7 +293,7 @@ class PlainPeerConnection(TextConnection):
     def _hear(self, items: list[Item]) -> None:
         """Tell `items`, and rest for as long as they cost."""
         if items:
-            self._owner.link_heard(self, items)
+            self._owner.connection_heard(self, items)
         if self._leaving or self._gone:
             return
         cost = sum(1 + len(item.text) // 1024 for item in items if isinstance(item, PlainMessage))
@@ -333,7 +338,7 @@ class PlainPeerConnection(TextConnection):
         """Handle the end of the peer's input."""
         items = self.reader.end()
         if items:
-            self._owner.link_heard(self, items)
+            self._owner.connection_heard(self, items)
         if not self._leaving:
             self.transport.loseConnection()
 
@@ -354,7 +359,7 @@ class PlainPeerConnection(TextConnection):
         unwritten = tuple(frame.text for frame in self._frames if frame.text is not None)
         self._frames.clear()
         words = self._reason or Cause(Reason.CONNECTION_LOST)
-        self._owner.link_lost(self, words, unwritten)
+        self._owner.connection_lost(self, words, unwritten)
 
     # How it follows.
 
@@ -369,7 +374,7 @@ class PlainPeerConnection(TextConnection):
 
     def _tell_written(self, written: list[Effect]) -> None:
         if written and self.conversation is not None:
-            self.conversation.perform(written)
+            self.conversation.apply(written)
 
     def _flush(self) -> list[Effect]:
         """Write the next frame, if one may be written now; return the news of it."""
@@ -418,7 +423,7 @@ class PlainPeerConnection(TextConnection):
             self._fail(error)
             return
         if found is not None:
-            self._owner.link_punched(self, found[0].call, found[1])
+            self._owner.connection_punched(self, found[0].call, found[1])
             return
         self._first = data
         if len(data) <= len(Punch.method):
@@ -440,4 +445,4 @@ class PlainPeerConnection(TextConnection):
         self._hear(self.reader.silence())
 
     def _greet(self) -> None:
-        self._owner.link_silent(self)
+        self._owner.connection_silent(self)

@@ -55,7 +55,7 @@ class SecureConversation(Protocol):
 
     session: PeerSession
 
-    def perform(self, effects: list[Effect]) -> None:
+    def apply(self, effects: list[Effect]) -> None:
         """Apply `effects`, in order."""
 
     def all_taken(self) -> None:
@@ -68,16 +68,16 @@ class SecureConversation(Protocol):
 class SecurePeerOwner(Protocol):
     """Receiver of what happens on a connection to a peer, apart from the conversation."""
 
-    def secure_made(self, link: SecurePeerConnection) -> None:
-        """Begin: the handshake is done as far as this end can tell, and `link.key` is the peer's."""
+    def secure_made(self, connection: SecurePeerConnection) -> None:
+        """Begin: the handshake is done as far as this end can tell, and `connection.key` is the peer's."""
 
-    def secure_called(self, link: SecurePeerConnection, call: Chat) -> None:
-        """Decide about a call of the peer; `link` carries no conversation yet."""
+    def secure_called(self, connection: SecurePeerConnection, call: Chat) -> None:
+        """Decide about a call of the peer; `connection` carries no conversation yet."""
 
-    def secure_answered(self, link: SecurePeerConnection, answer: ChatAck) -> None:
+    def secure_answered(self, connection: SecurePeerConnection, answer: ChatAck) -> None:
         """Check who has taken our call, and tell the session. Raises LedgerTrouble."""
 
-    def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
+    def secure_lost(self, connection: SecurePeerConnection, reason: str) -> None:
         """Handle the end of the connection, `reason` in a sentence for a person."""
 
 
@@ -348,7 +348,7 @@ class SecurePeerConnection(TimedTlsConnection):
         conversation = self.conversation
         if conversation is not None:
             try:
-                conversation.perform(self._effects(conversation.session, message))
+                conversation.apply(self._effects(conversation.session, message))
             except LedgerTrouble as error:
                 conversation.store_failed(error)
         elif isinstance(message, Chat) and self.called:
@@ -394,7 +394,7 @@ class SecurePeerConnection(TimedTlsConnection):
         """Write what waits, and report it."""
         written = self._flush()
         if written and self.conversation is not None:
-            self.conversation.perform(written)
+            self.conversation.apply(written)
 
     def _flush(self) -> list[Effect]:
         """Write what waits, as far as the transport takes it; return the news of it."""

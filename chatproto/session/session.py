@@ -106,7 +106,7 @@ class PeerSession:
         self.dialect = dialect
         self.state = SessionState.NEW
         self.exchange: Exchange | None = None  # the numbered messages, once the key is known
-        self.post: Delivery | None = None  # the outbox towards that key
+        self.delivery: Delivery | None = None  # the outbox towards that key
         self.waiting: deque[str] = deque()  # messages that are not numbered, or not yet
         self.caller = True  # we made the connection that carries it, or the one before it broke
         self._roles: dict[Connection, ConnectionRole] = {}
@@ -130,7 +130,7 @@ class PeerSession:
     @property
     def unsent(self) -> int:
         """Count the messages that wait here or are not known to have arrived."""
-        numbered = len(self.post) if self.post is not None else 0
+        numbered = len(self.delivery) if self.delivery is not None else 0
         return len(self.waiting) + self._unapplied + numbered
 
     @property
@@ -244,16 +244,16 @@ class PeerSession:
 
     # Events of the program.
 
-    def attach(self, post: Delivery, at: Wall) -> list[Effect]:
-        """Keep messages in `post` from now on: the peer's key is known. `at`: date of those that wait."""
+    def attach(self, delivery: Delivery, at: Wall) -> list[Effect]:
+        """Keep messages in `delivery` from now on: the peer's key is known. `at`: date of those that wait."""
         if self.exchange is not None:
             return []
-        self.exchange, self.post = Exchange(post, self.floor, self._half), post
+        self.exchange, self.delivery = Exchange(delivery, self.floor, self._half), delivery
         effects: list[Effect] = []
         while self.waiting:
             text = self.waiting.popleft()
             try:
-                post.say(MSG, text, at)
+                delivery.say(MSG, text, at)
             except (LocalError, LedgerTrouble) as error:
                 effects.append(Unsaid(text, error.cause))
         return effects
@@ -323,7 +323,7 @@ class PeerSession:
     def called(
         self, connection: Connection, theirs: Opening = NO_OPENING, better: bool = False
     ) -> list[Effect]:
-        """Take a call of the peer; `post` must be attached unless it rings.
+        """Take a call of the peer; `delivery` must be attached unless it rings.
 
         `better`: the connection is better than the one in use, which the peer is leaving.
         """
@@ -348,7 +348,7 @@ class PeerSession:
         """Open the conversation: the peer accepts our call. Raises LedgerTrouble if it starts anew."""
         if self.exchange is None or self._roles.get(connection) is not ConnectionRole.ASKED:
             return [Drop(connection)]
-        if self.exchange.post.beyond(theirs.have):
+        if self.exchange.delivery.beyond(theirs.have):
             # Our numbering starts again under a new name, which a new call announces.
             became = self.exchange.meet(theirs)
             return [Drop(connection), *became, *(self._feed(SessionInput.OUTDATED) or [])]
@@ -463,7 +463,7 @@ class PeerSession:
 
     @property
     def _is_smaller(self) -> bool:
-        return self.exchange is not None and self.exchange.post.smaller
+        return self.exchange is not None and self.exchange.delivery.smaller
 
     # Handlers: calls.
 

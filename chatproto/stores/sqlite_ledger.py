@@ -98,7 +98,7 @@ class SqliteLedger:
             self._file.close()
             raise
 
-    def standing(self, key: str) -> StreamState | None:
+    def state(self, key: str) -> StreamState | None:
         rows = self._file.read(
             "SELECT stream, last, written, their_stream, have, turn FROM peers WHERE key = ?", key
         )

@@ -547,14 +547,14 @@ def attempt(client: Client, command: str, work: Callable[[], object]) -> None:
     client.context.settled(None)
 
 
-def carry_out(line: str, client: Client, read_text: ReadText = str) -> Event | None:
+def run_line(line: str, client: Client, read_text: ReadText = str) -> Event | None:
     """Read `line` and run it; an event is to be shown: an answer, or why it could not be done."""
-    return _carry_out(lambda: parse(line, read_text), client)
+    return _run_line(lambda: parse(line, read_text), client)
 
 
-def carry_out_typed(line: str, client: Client) -> Event | None:
+def run_typed(line: str, client: Client) -> Event | None:
     """The same for a line that a person typed: in no conversation, a bare `help` or `quit` is a command."""
-    return _carry_out(lambda: _meant(line, client), client)
+    return _run_line(lambda: _meant(line, client), client)
 
 
 _BLANK_BEFORE = re.compile(r"\s+/([^\s/]+)(?:\s.*)?", re.DOTALL)
@@ -586,7 +586,7 @@ def _meant(line: str, client: Client) -> TypedText | Command | None:
     return said
 
 
-def carry_out_for(intended: Target | None, line: str | TypedText, client: Client) -> Event | None:
+def run_for(intended: Target | None, line: str | TypedText, client: Client) -> Event | None:
     """Carry out a line, or a text as it is, that was typed while `intended` was the target.
 
     If the target has changed or ended since then, a text and a command that acts on the target are not
@@ -603,15 +603,15 @@ def carry_out_for(intended: Target | None, line: str | TypedText, client: Client
             raise TargetChanged(why, said.name if isinstance(said, Command) else None)
         return said
 
-    return _carry_out(read, client)
+    return _run_line(read, client)
 
 
-def carry_out_values(given: Values, client: Client) -> Event | None:
+def run_values(given: Values, client: Client) -> Event | None:
     """The same for a command that is given as an object with `do`."""
-    return _carry_out(lambda: parse_values(given), client)
+    return _run_line(lambda: parse_values(given), client)
 
 
-def _carry_out(read: Callable[[], TypedText | Command | None], client: Client) -> Event | None:
+def _run_line(read: Callable[[], TypedText | Command | None], client: Client) -> Event | None:
     said: TypedText | Command | None = None
     try:
         said = read()

@@ -127,7 +127,7 @@ class ControlConnection(HeldConnection):
         self._control.made(self)
 
     def lineReceived(self, line: bytes) -> None:
-        self._control.carry_out(self, self._speaker, line.decode("utf-8", "surrogateescape"))
+        self._control.run_line(self, self._speaker, line.decode("utf-8", "surrogateescape"))
 
     def readConnectionLost(self) -> None:
         if not self._has_said_all:
@@ -199,7 +199,7 @@ class Control(HeldConnections[ControlConnection]):
 
     # What a connection tells.
 
-    def carry_out(self, connection: ControlConnection, speaker: Speaker, line: str) -> None:
+    def run_line(self, connection: ControlConnection, speaker: Speaker, line: str) -> None:
         """Carry out one command line of a connection."""
         self._asking = connection
         try:

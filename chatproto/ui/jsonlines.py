@@ -10,7 +10,7 @@ from chatproto.client.events import Event, Exited, Failed
 from chatproto.net.clock import Wall
 from chatproto.stdio.typed import NOT_TEXT
 from chatproto.ui.arguments import Misused
-from chatproto.ui.commands import BadCommand, carry_out
+from chatproto.ui.commands import BadCommand, run_line
 from chatproto.ui.plain import dropped
 from chatproto.ui.references import Marks, References
 from chatproto.ui.values import is_unicode, read_object, reference_in
@@ -36,8 +36,8 @@ def json_text(written: str) -> str:
     return text
 
 
-def carry_out_json(line: str, client: Client, references: References) -> Event | None:
-    """Read a line of the JSON interface and run it; an event is to be shown, as of `carry_out`.
+def run_json(line: str, client: Client, references: References) -> Event | None:
+    """Read a line of the JSON interface and run it; an event is to be shown, as of `run_line`.
 
     An object with `ref` is one of the `references` until it is over.
 
@@ -53,11 +53,11 @@ def carry_out_json(line: str, client: Client, references: References) -> Event |
             return None
         return Failed(str(wrong), status=400, code=Reason.MALFORMED)
     if given is not None:
-        return references.carry_out(given, client)
+        return references.run_line(given, client)
     if not is_unicode(line):
         return Failed(NOT_TEXT, status=400, code=Reason.MALFORMED)
     command = line.partition(" ")[0].removeprefix("/")
-    return references.carry_out_unmarked(command, lambda: carry_out(line, client, json_text))
+    return references.run_unmarked(command, lambda: run_line(line, client, json_text))
 
 
 class JsonLines:
@@ -90,7 +90,7 @@ class JsonLines:
 
     def on_line(self, line: str) -> None:
         """Does what `line` says, or tells why it cannot be done."""
-        shown = carry_out_json(line, self._client, self._references)
+        shown = run_json(line, self._client, self._references)
         if shown is not None:
             self.tell(shown)
 

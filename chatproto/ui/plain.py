@@ -13,10 +13,10 @@ from chatproto.net.clock import Wall
 from chatproto.net.dates import HOURS_AND_MINUTES
 from chatproto.ui.commands import (
     TypedText,
-    carry_out_typed,
     command_behind_blank,
     parse,
     run,
+    run_typed,
 )
 from chatproto.ui.paste import Paste, PasteGuard
 from chatproto.ui.view import plain_lines
@@ -126,7 +126,7 @@ class PlainInterface:
 
     def _run(self, line: str) -> bool:
         """Carry `line` out; False if it is none that can be read."""
-        shown = carry_out_typed(line, self._client)
+        shown = run_typed(line, self._client)
         if shown is not None:
             self.tell(shown)
         return not isinstance(shown, Failed)

@@ -18,7 +18,7 @@ from chatproto.client.app import Client
 from chatproto.client.events import CommandOver, Event, Failed
 from chatproto.client.requests import Asked, current, note_failure, telling
 from chatproto.ui.arguments import shortened
-from chatproto.ui.commands import carry_out_values
+from chatproto.ui.commands import run_values
 from chatproto.ui.values import Values
 from chatproto.wire.reasons import (
     BAD_REFERENCE,
@@ -80,7 +80,7 @@ class References:
         """Return True if no command goes on, with a reference or without."""
         return not self._open and not self._unmarked
 
-    def carry_out(self, given: Values, client: Client) -> Event | None:
+    def run_line(self, given: Values, client: Client) -> Event | None:
         """Carry out a command; an event is to be shown, while its reference is `of_current`.
 
         A command without `ref` is carried out as well, and has no end.
@@ -88,9 +88,7 @@ class References:
         values = {name: value for name, value in given.items() if name != "ref"}
         ref = given.get("ref")
         if ref is None:
-            return self.carry_out_unmarked(
-                command_in(given), lambda: carry_out_values(values, client)
-            )
+            return self.run_unmarked(command_in(given), lambda: run_values(values, client))
         if isinstance(ref, bool) or not isinstance(ref, (str, int)) or len(str(ref)) > LONGEST:
             return Failed.of(CodedError(BAD_REFERENCE(most=LONGEST)), None)
         asked = _Referenced(given, self, ref)
@@ -104,12 +102,12 @@ class References:
         self._open[ref] = asked
         begin(
             asked,
-            lambda: carry_out_values(values, client),
+            lambda: run_values(values, client),
             lambda event: self._tell(event, asked.marks(event)),
         )
         return None
 
-    def carry_out_unmarked(self, command: str, work: Callable[[], Event | None]) -> Event | None:
+    def run_unmarked(self, command: str, work: Callable[[], Event | None]) -> Event | None:
         """Carry out a command without a reference; an answer that comes later is this front end's too."""
         self._unmarked += 1
         part = Asked(command, self._unmarked_over, self.owner).part()

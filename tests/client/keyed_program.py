@@ -11,7 +11,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.app import ServerAccess, Storage, no_server
-from chatproto.client.calls.plain_calls import Door
+from chatproto.client.calls.plain_calls import PlainPeerFactory
 from chatproto.client.context import Context
 from chatproto.client.events import Event
 from chatproto.client.server.introducers import SecureIntroducer
@@ -91,7 +91,7 @@ class Case(SynchronousTestCase):
         node.publish.listen(lambda event: self.events.append(coded(event)))
         node.hold_input.listen(self.held.append)
         node.start("10.0.0.1", 5001)
-        self.door = Door(node.plain_calls, self.net, limits)
+        self.factory = PlainPeerFactory(node.plain_calls, self.net, limits)
         if self.server:
             self.at_server()
         return node
@@ -170,7 +170,7 @@ class Case(SynchronousTestCase):
         **how: Any,
     ) -> FarPerson:
         """`name` calls us; `call`: the introduction that they name first."""
-        wire = self.net.arrive(self.door, host, 41000 + len(self.net.ends))
+        wire = self.net.arrive(self.factory, host, 41000 + len(self.net.ends))
         first = punch(call) if call else b""
         one = FarPerson(
             self.net,

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.calls.plain_calls import Door
+from chatproto.client.calls.plain_calls import PlainPeerFactory
 from chatproto.client.events import (
     Event,
 )
@@ -49,8 +49,8 @@ class Case(SynchronousTestCase):
         self, name: str, port: int = 5003, host: str = "127.0.0.1", says: str = "127.0.0.1"
     ) -> Wire:
         """Call the program from `host`, claiming to accept calls at `says`."""
-        door = Door(self.node.plain_calls, self.net, self.node.limits)
-        wire = joined(door.buildProtocol(None), Wire(host, 40000 + port))
+        factory = PlainPeerFactory(self.node.plain_calls, self.net, self.node.limits)
+        wire = joined(factory.buildProtocol(None), Wire(host, 40000 + port))
         wire.says(f"CHAT\r\nclientID: {name}\r\nIP: {says}\r\nPort: {port}\r\n\r\n".encode())
         return wire
 

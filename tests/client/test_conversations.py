@@ -38,8 +38,8 @@ class Case(SynchronousTestCase):
 
     def called(self, host: str, data: bytes) -> Wire:
         """Call from `host` and send `data`."""
-        link = PlainPeerConnection(self.node.plain_calls, self.clock, DEFAULTS, None)
-        wire = joined(link, Wire(host, 40000))
+        connection = PlainPeerConnection(self.node.plain_calls, self.clock, DEFAULTS, None)
+        wire = joined(connection, Wire(host, 40000))
         if data:
             wire.says(data)
         else:
@@ -55,12 +55,12 @@ class Case(SynchronousTestCase):
         calls = self.node.calls
         conversation = calls.begin("them", dialect)
         conversation.session.call()
-        link = PlainPeerConnection(self.node.plain_calls, self.clock, DEFAULTS, dialect)
-        wire = joined(link, Wire(host, 5002))
-        self.node.connections.join(link, conversation)
+        connection = PlainPeerConnection(self.node.plain_calls, self.clock, DEFAULTS, dialect)
+        wire = joined(connection, Wire(host, 5002))
+        self.node.connections.join(connection, conversation)
         session = conversation.session
         assert not session.dialect.numbered
-        conversation.perform(session.connected(link))
+        conversation.apply(session.connected(connection))
         return conversation, wire
 
     def refused(self, what: str = "") -> str:

@@ -52,11 +52,11 @@ class Coming(SynchronousTestCase):
             trust=known,
             people=self.people,
         )
-        posts = OutboundStreams(context, MemoryLedger())
-        self.post = posts.of(BOB, "bob")
+        streams = OutboundStreams(context, MemoryLedger())
+        self.delivery = streams.of(BOB, "bob")
         self.called: list[str] = []
-        self.deliveries = Deliveries(context, posts, server, lambda key: False, self.deliver)
-        self.post.say(MSG, "hello", Wall(0.0))
+        self.deliveries = Deliveries(context, streams, server, lambda key: False, self.deliver)
+        self.delivery.say(MSG, "hello", Wall(0.0))
         self.deliveries.wait_for(BOB, 1)
         self.clock.advance(0)
 
@@ -72,20 +72,20 @@ class Coming(SynchronousTestCase):
         self.assertEqual(self.called, ["bob", "bob"])
 
     def test_does_not_call_once_it_has_arrived_or_was_taken_back(self) -> None:
-        self.post.take_back(1)
+        self.delivery.take_back(1)
         self.deliveries.came("bob")
-        self.post.say(MSG, "again", Wall(0.0))
-        (entry,) = self.post.unreleased
-        self.post.wrote(entry.id)
-        self.post.arrived(2)
+        self.delivery.say(MSG, "again", Wall(0.0))
+        (entry,) = self.delivery.unreleased
+        self.delivery.wrote(entry.id)
+        self.delivery.arrived(2)
         self.deliveries.came("bob")
         self.assertEqual(self.called, [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_looks_for_them_again_when_more_waits(self) -> None:
-        self.post.take_back(1)
+        self.delivery.take_back(1)
         self.deliveries.came("bob")
-        self.post.say(MSG, "again", Wall(0.0))
+        self.delivery.say(MSG, "again", Wall(0.0))
         self.deliveries.wait_for(BOB, 1)
         self.clock.advance(0)
         self.deliveries.came("bob")

@@ -12,7 +12,7 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import Pin, PinFile
 from chatproto.identity.tls import Tls
-from chatproto.ui.commands import carry_out, carry_out_values
+from chatproto.ui.commands import run_line, run_values
 from chatproto.ui.jsonlines import json_text
 from tests.client import plain_program
 from tests.client.rooms import room_ends
@@ -31,7 +31,7 @@ class RoomTests(room_ends.Case):
         """Bob types `line`; returns what Alice reads."""
         self.alice.events.clear()
         self.bob.events.clear()
-        self.assertIsNone(carry_out(line, self.bob.node.client))
+        self.assertIsNone(run_line(line, self.bob.node.client))
         self.hall.settle()
         return self.alice.texts()
 
@@ -100,7 +100,7 @@ class RoomTests(room_ends.Case):
         for form in ({}, {"to": "#den"}):
             self.alice.events.clear()
             given = {"do": "msg", "text": "alcie my grade", **form}
-            self.assertIsNone(carry_out_values(given, self.bob.node.client))
+            self.assertIsNone(run_values(given, self.bob.node.client))
             self.hall.settle()
             self.assertEqual(self.alice.texts(), ["alcie my grade"])
 
@@ -109,7 +109,7 @@ class RoomTests(room_ends.Case):
 
     def test_a_json_string_is_text(self) -> None:
         self.alice.events.clear()
-        self.assertIsNone(carry_out('/msg "alice hello"', self.bob.node.client, json_text))
+        self.assertIsNone(run_line('/msg "alice hello"', self.bob.node.client, json_text))
         self.hall.settle()
         self.assertEqual(self.alice.texts(), ["alice hello"])
 
@@ -127,13 +127,13 @@ class PlainTests(plain_program.Case):
         wire = self.called("bob")
         self.node.accept()
         self.spent(wire)
-        carry_out("/msg bbo hello", self.node.client)
+        run_line("/msg bbo hello", self.node.client)
         self.assertEqual(self.told(Failed), [])
         self.assertEqual(self.node.client.conversations.whom("").unsent, 1)
 
     def test_every_text_is_sent_with_plain(self) -> None:
         wire = self.talking()
-        carry_out(f"/msg {plain_program.BOB} hello", self.node.client)
+        run_line(f"/msg {plain_program.BOB} hello", self.node.client)
         self.assertEqual(self.told(Failed), [])
         self.assertEqual(self.spent(wire), [f"{plain_program.BOB} hello".encode()])
 
@@ -142,7 +142,7 @@ class PlainTests(plain_program.Case):
         wire = self.called("bob")
         self.node.accept()
         self.spent(wire)
-        carry_out("/msg bob hello", self.node.client)
+        run_line("/msg bob hello", self.node.client)
         (failed,) = self.told(Failed)
         self.assertIn("goes to bob", failed.text)
         self.assertEqual(self.told(MessageReceived), [])

@@ -67,7 +67,7 @@ class CallerTests(Case):
         def fail(*_: object) -> NoReturn:
             raise failing
 
-        for name in ("add", "wrote", "settle", "heard", "set_turn", "entries", "standing"):
+        for name in ("add", "wrote", "settle", "heard", "set_turn", "entries", "state"):
             self.patch(self.ledger, name, fail)
         bob.says("is this kept?")
         self.net.settle()
@@ -205,7 +205,7 @@ class CallerTests(Case):
         self.assertEqual(self.texts(MessageReceived), ["hello", "again"])
 
     def test_a_caller_without_a_word_is_dropped(self) -> None:
-        wire = self.net.arrive(self.door, BOB_HOST)
+        wire = self.net.arrive(self.factory, BOB_HOST)
         silent = FarPerson(self.net, wire, IDENTITIES["bob"], "bob", client=True)
         self.net.wait(DEFAULTS.handshake_wait + 1, 0.5)
         self.assertTrue(silent.ended)
@@ -214,7 +214,7 @@ class CallerTests(Case):
         self.begin(DEFAULTS.with_values(["callers=3"]))
         ends = []
         for _ in range(4):
-            wire = self.net.arrive(self.door, BOB_HOST)
+            wire = self.net.arrive(self.factory, BOB_HOST)
             ends.append(FarPerson(self.net, wire, IDENTITIES["eve"], "eve", client=True))
             self.net.settle()
         self.net.wait(DEFAULTS.farewell_wait + 1)
@@ -236,7 +236,7 @@ class CallerTests(Case):
         self.assertEqual(bob.wire.producerState, "producing")
 
     def test_callers_without_a_word_do_not_delay_the_end(self) -> None:
-        wire = self.net.arrive(self.door, BOB_HOST)
+        wire = self.net.arrive(self.factory, BOB_HOST)
         silent = FarPerson(self.net, wire, IDENTITIES["bob"], "bob", client=True)
         self.net.settle()
         self.node.stop()

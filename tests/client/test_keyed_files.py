@@ -104,10 +104,10 @@ class OfferTests(Case):
     def test_a_connection_has_no_files_once_its_conversation_is_over(self) -> None:
         self.called("bob")
         [one] = self.node.client.conversations
-        link = one.session.connection
-        self.assertIsNotNone(link.files)
+        connection = one.session.connection
+        self.assertIsNotNone(connection.files)
         self.node.quit()
-        self.assertEqual((link.source, link.sink, link.files), (None, None, None))
+        self.assertEqual((connection.source, connection.sink, connection.files), (None, None, None))
 
 
 class PausedTests(Case):
@@ -160,13 +160,13 @@ class HeldTests(Case):
         self.node.accept()
         self.work()
         [one] = self.node.client.conversations
-        link = one.session.connection
+        connection = one.session.connection
         for offset in (0, 5):  # the first is being written when the second comes
             bob.tell(Data(1, offset, b"12345"))
         self.net.settle()
-        self.assertTrue(link.held)
+        self.assertTrue(connection.held)
         self.node.quit()
-        self.assertFalse(link.held)
+        self.assertFalse(connection.held)
 
 
 class StopTests(Case):

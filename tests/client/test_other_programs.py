@@ -7,7 +7,7 @@ from tempfile import mkdtemp
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.calls.plain_calls import Door
+from chatproto.client.calls.plain_calls import PlainPeerFactory
 from chatproto.client.events import Bye, Exited, Failed, MessageReceived, Notice, Sent, Undelivered
 from chatproto.client.known_dialects import MOST, KnownDialects
 from chatproto.wire.dialects import DIALECTS, Me
@@ -31,8 +31,8 @@ class OtherProgramCase(Case):
 
     def bare(self) -> Wire:
         """A connection to our port, of a program at the address of BOB's."""
-        door = Door(self.node.plain_calls, self.net, self.node.limits)
-        return joined(door.buildProtocol(None), Wire("127.0.0.1", 40001))
+        factory = PlainPeerFactory(self.node.plain_calls, self.net, self.node.limits)
+        return joined(factory.buildProtocol(None), Wire("127.0.0.1", 40001))
 
     def says(self, wire: Wire, data: bytes) -> None:
         wire.says(data)

@@ -142,8 +142,8 @@ class StartTests(Case):
 
     def test_who_connects_there_is_a_caller(self) -> None:
         self.service().startService()
-        link = self.opening.factory.buildProtocol(None)
-        self.assertTrue(link.called)
+        connection = self.opening.factory.buildProtocol(None)
+        self.assertTrue(connection.called)
 
     def test_what_is_announced_goes_before_what_is_open(self) -> None:
         self.service(announced=(("chat.example", 80),)).startService()

@@ -24,7 +24,7 @@ from chatproto.client.targets import TAKEOVER, Target
 from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of
 from chatproto.session.state import SessionState
-from chatproto.ui.commands import TypedText, carry_out_for
+from chatproto.ui.commands import TypedText, run_for
 from chatproto.ui.control import for_others
 from chatproto.ui.view import json_object, plain_lines
 from chatproto.wire.actions import split_mark
@@ -254,7 +254,7 @@ class MeantTests(Case):
 
     def enter(self, meant: Target, line: str) -> str:
         """Type `line` for `meant`; the sentence if it is refused because of that."""
-        shown = carry_out_for(meant, line, self.node.client)
+        shown = run_for(meant, line, self.node.client)
         self.net.wait(1)
         if isinstance(shown, Failed):
             self.assertIs(shown.code, Reason.TARGET_CHANGED)
@@ -314,7 +314,7 @@ class MeantTests(Case):
 
     def test_a_pasted_text_is_no_command(self) -> None:
         bob = self.called("bob")
-        carry_out_for(self.node.target, TypedText("/quit\n/quit"), self.node.client)
+        run_for(self.node.target, TypedText("/quit\n/quit"), self.node.client)
         self.net.wait(1)
         self.assertEqual(bob.texts, ["/quit\n/quit"])
 
@@ -412,8 +412,8 @@ class SaidTests(Case):
     def test_a_script_moves_only_its_own(self) -> None:
         bob = self.called("bob")
         self.called("carol")
-        standing = ActiveTarget(self.node.calls.all)
-        standing.run(lambda: self.node.switch("carol"))
+        state = ActiveTarget(self.node.calls.all)
+        state.run(lambda: self.node.switch("carol"))
         self.node.say("to bob")
         self.net.wait(1)
         self.assertEqual(bob.texts, ["to bob"])
@@ -421,11 +421,11 @@ class SaidTests(Case):
     def test_a_call_of_a_script_that_becomes_another_conversation_moves_nothing(self) -> None:
         carol = self.called("carol")
         bob = self.called("bob")
-        standing = ActiveTarget(self.node.calls.all)
-        standing.run(lambda: self.node.chat(BOB))
+        state = ActiveTarget(self.node.calls.all)
+        state.run(lambda: self.node.chat(BOB))
         self.person("bob")
         self.node.say("to carol")
-        standing.run(lambda: self.node.say("to bob"))
+        state.run(lambda: self.node.say("to bob"))
         self.net.wait(1)
         self.assertEqual((carol.texts, bob.texts), (["to carol"], ["to bob"]))
 
@@ -441,7 +441,7 @@ class RoomTests(room_ends.Case):
         meant = self.bob.node.target
         self.alice.node.in_room.kick("bob")
         self.hall.settle()
-        shown = carry_out_for(meant, "hello?", self.bob.node.client)
+        shown = run_for(meant, "hello?", self.bob.node.client)
         self.assertEqual(
             getattr(shown, "text", ""),
             "not sent: you are no longer in #den (/join #den enters it again)",
@@ -527,7 +527,7 @@ class PropertyTests(Case):
         self.node.publish.listen(
             lambda event: screen.see(for_others(event) if scripts[0] else event)
         )
-        standing = ActiveTarget(self.node.calls.all)
+        state = ActiveTarget(self.node.calls.all)
         there: dict[str, FarPerson] = {}
         for number, (step, name) in enumerate(steps):
             open_ones = [one for one in self.node.calls.all if one.state is SessionState.OPEN]
@@ -543,7 +543,7 @@ class PropertyTests(Case):
                     do() if step == "quit" else do(name)
                 case "script":
                     scripts[0] = True
-                    standing.run(partial(self.node.switch, name))
+                    state.run(partial(self.node.switch, name))
                     scripts[0] = False
             shown, text = screen.target, f"line {number}"
             self.node.say(text)

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
-from chatproto.client.calls.plain_calls import Door
+from chatproto.client.calls.plain_calls import PlainPeerFactory
 from chatproto.identity.keys import Identity
 from chatproto.net.receivers import StrictReceiver
 from chatproto.wire import bcp2_server
@@ -147,10 +147,10 @@ class TlsNet(Net):
         joined(factory.buildProtocol(IPv4Address("TCP", host, port)), wire)
         return wire
 
-    def arrive(self, door: Door, host: str, port: int = 40000) -> TlsWire:
-        """Connect to `door` from `host:port`."""
+    def arrive(self, factory: PlainPeerFactory, host: str, port: int = 40000) -> TlsWire:
+        """Connect to `factory` from `host:port`."""
         wire = TlsWire(host, port, self, client=False)
-        joined(door.buildProtocol(None), wire)
+        joined(factory.buildProtocol(None), wire)
         return wire
 
     def settle(self) -> None:

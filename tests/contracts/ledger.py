@@ -58,13 +58,13 @@ class LedgerContract(Case):
 
     def test_knows_nothing_of_a_key_with_which_there_was_never_anything(self) -> None:
         ledger = self.make(True)
-        self.assertIsNone(ledger.standing(BOB))
+        self.assertIsNone(ledger.state(BOB))
         ledger.wrote(BOB, 1)
         ledger.settle(BOB, (1,), DELIVERED)
         ledger.withdraw(BOB, 1)
         ledger.meet(BOB, "s")
         ledger.set_turn(BOB, "mine")
-        self.assertIsNone(ledger.standing(BOB))
+        self.assertIsNone(ledger.state(BOB))
         self.assertEqual((ledger.entries(BOB), ledger.waiting()), ((), ()))
         self.assertEqual(
             (ledger.history(BOB, 9), ledger.search("a", 9), ledger.unshown()), ((),) * 3
@@ -72,8 +72,8 @@ class LedgerContract(Case):
 
     def test_begins_each_numbering_at_nothing(self) -> None:
         ledger = self.begun()
-        self.assertEqual(ledger.standing(BOB), StreamState("b0b", 0, 0, "", 0, ""))
-        self.assertEqual(ledger.standing(CAROL), StreamState("ca01"))
+        self.assertEqual(ledger.state(BOB), StreamState("b0b", 0, 0, "", 0, ""))
+        self.assertEqual(ledger.state(CAROL), StreamState("ca01"))
 
     def test_keeps_what_waits_by_id_and_for_its_key(self) -> None:
         ledger = self.begun()
@@ -88,7 +88,7 @@ class LedgerContract(Case):
         ledger.add(CAROL, "carol", message(2))
         self.assertEqual(ledger.entries(BOB), said)
         self.assertEqual(ledger.entries(CAROL), (message(2),))
-        self.assertEqual(ledger.standing(BOB), StreamState("b0b", last=7))
+        self.assertEqual(ledger.state(BOB), StreamState("b0b", last=7))
 
     def test_refuses_what_has_no_place_in_a_numbering_and_then_does_nothing(self) -> None:
         ledger = self.begun()
@@ -105,14 +105,14 @@ class LedgerContract(Case):
             self.assertIn("is out of order", str(self.assertRaises(LedgerTrouble, wrong)))
         self.assertEqual(ledger.entries(BOB), (message(5),))
         self.assertEqual(self.states(ledger), [(5, WAITING), (5, HEARD)])
-        self.assertIsNone(ledger.standing(key(3)))
+        self.assertIsNone(ledger.state(key(3)))
 
     def test_remembers_the_highest_that_was_written(self) -> None:
         ledger = self.begun()
         for id in (2, 5, 3):
             ledger.wrote(BOB, id)
-        self.assertEqual(ledger.standing(BOB), StreamState("b0b", written=5))
-        self.assertEqual(ledger.standing(CAROL), StreamState("ca01"))
+        self.assertEqual(ledger.state(BOB), StreamState("b0b", written=5))
+        self.assertEqual(ledger.state(CAROL), StreamState("ca01"))
 
     def test_settles_what_waits_and_its_line(self) -> None:
         ledger = self.begun()
@@ -158,7 +158,7 @@ class LedgerContract(Case):
         ledger.heard(BOB, "bob", message(4))
         ledger.set_turn(BOB, "mine")
         ledger.begin(BOB, "new")
-        self.assertEqual(ledger.standing(BOB), StreamState("new", 3, 0, "theirs", 4, "mine"))
+        self.assertEqual(ledger.state(BOB), StreamState("new", 3, 0, "theirs", 4, "mine"))
         self.assertEqual(ledger.entries(BOB), (message(2), message(3)))
         self.assertEqual(self.states(ledger)[0], (1, UNCERTAIN))
         ledger.settle(BOB, (2,), DELIVERED)
@@ -173,7 +173,7 @@ class LedgerContract(Case):
         second = ledger.heard(BOB, "bobby", message(7, "more"))
         self.assertLess(0, first)
         self.assertLess(first, second)
-        self.assertEqual(ledger.standing(BOB), StreamState("b0b", 0, 0, "theirs", 7))
+        self.assertEqual(ledger.state(BOB), StreamState("b0b", 0, 0, "theirs", 7))
         self.assertEqual(
             ledger.history(BOB, 9),
             (
@@ -187,18 +187,18 @@ class LedgerContract(Case):
         ledger.meet(BOB, "one")
         ledger.heard(BOB, "bob", message(5))
         ledger.meet(BOB, "one")
-        self.assertEqual(ledger.standing(BOB), StreamState("b0b", 0, 0, "one", 5))
+        self.assertEqual(ledger.state(BOB), StreamState("b0b", 0, 0, "one", 5))
         ledger.meet(BOB, "other")
-        self.assertEqual(ledger.standing(BOB), StreamState("b0b", 0, 0, "other", 0))
+        self.assertEqual(ledger.state(BOB), StreamState("b0b", 0, 0, "other", 0))
         ledger.heard(BOB, "bob", message(1))
         self.assertEqual(len(ledger.history(BOB, 9)), 2)
 
     def test_remembers_whose_turn_it_is(self) -> None:
         ledger = self.begun()
         ledger.set_turn(BOB, "theirs")
-        self.assertEqual(ledger.standing(BOB), StreamState("b0b", turn="theirs"))
+        self.assertEqual(ledger.state(BOB), StreamState("b0b", turn="theirs"))
         ledger.set_turn(BOB, "")
-        self.assertEqual(ledger.standing(BOB), StreamState("b0b"))
+        self.assertEqual(ledger.state(BOB), StreamState("b0b"))
 
     def test_tells_for_whom_messages_wait(self) -> None:
         ledger = self.begun()
@@ -300,7 +300,7 @@ class LedgerContract(Case):
         self.assertEqual(texts(ledger.unshown()), ["a fox at home"])
         ledger.shown(found[-1].number)
         self.assertEqual((ledger.unshown(), ledger.entries("#tea"), ledger.waiting()), ((),) * 3)
-        self.assertIsNone(ledger.standing("#tea"))
+        self.assertIsNone(ledger.state("#tea"))
 
     def test_forgets_the_oldest_of_a_room_and_finds_them_no_more(self) -> None:
         ledger = self.begun()
@@ -327,7 +327,7 @@ class LedgerContract(Case):
         ledger.withdraw(BOB, 1)
         ledger.settle(BOB, (2,), DELIVERED)
         self.assertEqual(ledger.entries(BOB), (StreamEntry(1, MSG, Wall(1.0), "", True),))
-        self.assertEqual(ledger.standing(BOB), StreamState("b0b", last=2, have=1))
+        self.assertEqual(ledger.state(BOB), StreamState("b0b", last=2, have=1))
         self.assertEqual((ledger.history(BOB, 9), ledger.search("text", 9)), ((), ()))
         self.assertEqual(ledger.unshown(), ())
 

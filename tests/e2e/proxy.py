@@ -144,11 +144,11 @@ class Proxy:
         """Have the thread carry out `order`, and wait until it has."""
         done = threading.Event()
 
-        def carry_out() -> None:
+        def run_line() -> None:
             order()
             done.set()
 
-        self._orders.append(carry_out)
+        self._orders.append(run_line)
         # A full pipe wakes it too, and one that is closed has: the last order was carried out already.
         with contextlib.suppress(OSError):
             self._wake.send(b"!")

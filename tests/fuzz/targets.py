@@ -38,7 +38,7 @@ from chatproto.stores.redis.group_text import (
 )
 from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.ui.control import Control, ControlConnection
-from chatproto.ui.jsonlines import JsonLines, carry_out_json
+from chatproto.ui.jsonlines import JsonLines, run_json
 from chatproto.wire import strict
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError, StoreTrouble
@@ -199,7 +199,7 @@ def control_socket(data: bytes) -> None:
     told = Told(plain=bool(data[:1] and data[0] & 1))
     control = Control(
         told.events.append,
-        lambda: lambda line, references: carry_out_json(line, told.node.client, references),
+        lambda: lambda line, references: run_json(line, told.node.client, references),
         lambda: Wall(NOW),
         DEFAULTS,
         Clock(),
@@ -269,7 +269,7 @@ def client_log(data: bytes) -> None:
         try:
             ledger.waiting()
             ledger.unshown()
-            ledger.standing(BOB_KEY)
+            ledger.state(BOB_KEY)
             ledger.entries(BOB_KEY)
             ledger.history(BOB_KEY, 20)
             ledger.search("hello", 20)

@@ -102,7 +102,7 @@ class Owner:
         self.news: list[Bcp2Message] = []
         self.notes = NotedSession(self._note)
         self.session: PeerSession = self.notes
-        self.performed: list[Effect] = []
+        self.applied: list[Effect] = []
         self.spoken: list[StreamEntry] = []
         self.failed: list[LedgerTrouble] = []
         self.batches = 0
@@ -114,25 +114,25 @@ class Owner:
         if self.then is not None:
             self.then(news)
 
-    def secure_made(self, link: SecurePeerConnection) -> None:
+    def secure_made(self, connection: SecurePeerConnection) -> None:
         self.made += 1
 
-    def secure_called(self, link: SecurePeerConnection, call: Chat) -> None:
-        link.conversation = self
+    def secure_called(self, connection: SecurePeerConnection, call: Chat) -> None:
+        connection.conversation = self
         self._note(call)
 
-    def secure_answered(self, link: SecurePeerConnection, answer: ChatAck) -> None:
+    def secure_answered(self, connection: SecurePeerConnection, answer: ChatAck) -> None:
         self._note(answer)
 
-    def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
+    def secure_lost(self, connection: SecurePeerConnection, reason: str) -> None:
         self.lost.append(reason)
 
-    def perform(self, effects: list[Effect]) -> None:
+    def apply(self, effects: list[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, EntryWritten):
                 self.spoken.append(effect.entry)
             else:
-                self.performed.append(effect)
+                self.applied.append(effect)
 
     def all_taken(self) -> None:
         self.batches += 1
@@ -142,9 +142,9 @@ class Owner:
 
 
 class Case(SynchronousTestCase):
-    """A link, its wire, its time, and a reader of what it says."""
+    """A connection, its wire, its time, and a reader of what it says."""
 
-    def link(self, called: bool = False, good: bool = True, done: bool = True) -> Wire:
+    def connection(self, called: bool = False, good: bool = True, done: bool = True) -> Wire:
         self.clock = Clock()
         self.owner = Owner()
         self.shake = Shake(good)
@@ -157,12 +157,12 @@ class Case(SynchronousTestCase):
         return self.wire
 
     def write_entry(self, entry: StreamEntry) -> None:
-        """Have the link send `entry`, as the owner says."""
-        self.owner.perform(self.l.write_entry(entry))
+        """Have the connection send `entry`, as the owner says."""
+        self.owner.apply(self.l.write_entry(entry))
 
     def talk(self) -> Wire:
-        """A link on which our call was taken."""
-        wire = self.link()
+        """A connection on which our call was taken."""
+        wire = self.connection()
         self.l.ask(ME, OURS)
         self.says(ChatAck("Bob", "full", "0" * 16))
         self.wrote()

@@ -40,13 +40,13 @@ class BeforeTheCallTests(Case):
     def test_anything_but_a_call_ends_the_connection_without_an_answer(self) -> None:
         others = (*IN_A_CONVERSATION, Ping(), PingAck(), Quit(), Error(400))
         for data in (*map(encode, others), *RUBBISH):
-            wire = self.link(called=True)
+            wire = self.connection(called=True)
             wire.says(data)
             self.assertTrue(wire.aborted, data)
             self.assertEqual((self.wrote(), self.owner.news), ([], []))
 
     def test_a_flood_costs_one_message(self) -> None:
-        wire = self.link(called=True)
+        wire = self.connection(called=True)
         wire.says(encode(Ping()) * 10_000)
         self.assertEqual((wire.aborted, self.wrote()), (True, []))
 
@@ -55,7 +55,7 @@ class WhileItRingsTests(Case):
     """Between CHAT and its taking."""
 
     def ring(self) -> Wire:
-        wire = self.link(called=True)
+        wire = self.connection(called=True)
         self.says(CALL)
         return wire
 
@@ -91,19 +91,19 @@ class WhileItRingsTests(Case):
 
     def test_whom_we_call_may_say_no_more(self) -> None:
         for data in (encode(Msg(1, AT, "hello")), encode(Data(1, 0, b"x")), *RUBBISH):
-            wire = self.link()
+            wire = self.connection()
             self.l.ask(ME, OURS)
             wire.says(data)
             self.assertTrue(wire.aborted, data)
 
     def test_whom_we_dial_does_not_call_before_a_conversation_takes_the_connection(self) -> None:
-        self.link()
+        self.connection()
         self.l.conversation = None
         self.says(CALL)
         self.assertEqual(self.owner.news, [])
 
     def test_a_yes_to_what_was_not_asked_ends_it(self) -> None:
-        wire = self.link()
+        wire = self.connection()
         self.says(ChatAck("Bob", "full", "0" * 16))
         self.assertEqual((wire.aborted, self.owner.news), (True, []))
 
@@ -114,14 +114,16 @@ class Pair(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.owners = Owner(), Owner()
-        self.links = [
+        self.connections = [
             SecurePeerConnection(owner, self.clock, DEFAULTS, Shake(), called)
             for owner, called in zip(self.owners, (False, True), strict=True)
         ]
-        self.links[0].conversation = self.owners[0]
-        self.wires = [joined(link, Wire("10.0.0.2", 40000)) for link in self.links]
-        for link in self.links:
-            link.handshakeCompleted()
+        self.connections[0].conversation = self.owners[0]
+        self.wires = [
+            joined(connection, Wire("10.0.0.2", 40000)) for connection in self.connections
+        ]
+        for connection in self.connections:
+            connection.handshakeCompleted()
 
     def carry(self) -> None:
         for _ in range(4):
@@ -136,7 +138,7 @@ class Pair(SynchronousTestCase):
             self.carry()
 
     def test_a_call_taken_after_55_seconds_works(self) -> None:
-        caller, called = self.links
+        caller, called = self.connections
         caller.ask(ME, OURS)
         self.carry()
         self.wait(55)

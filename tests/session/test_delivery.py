@@ -33,10 +33,10 @@ WEEK = OUTBOX_AGE
 FEW = replace(DEFAULTS, waiting_messages=3)
 
 
-def release(post: Delivery) -> StreamEntry:
-    """Release the first entry of `post` that waits, and return it."""
-    entry = post.unreleased[0]
-    post.release(entry)
+def release(delivery: Delivery) -> StreamEntry:
+    """Release the first entry of `delivery` that waits, and return it."""
+    entry = delivery.unreleased[0]
+    delivery.release(entry)
     return entry
 
 
@@ -46,7 +46,7 @@ class Case(SynchronousTestCase):
     def setUp(self) -> None:
         self.ledger = MemoryLedger()
         self.names = count(1)
-        self.post = self.again()
+        self.delivery = self.again()
 
     def again(self) -> Delivery:
         """As after a restart."""
@@ -57,13 +57,13 @@ class Case(SynchronousTestCase):
         return Delivery(self.ledger, KEY, "bob", True, new_stream, FEW)
 
     def say(self, text: str, at: float = 0.0) -> StreamEntry:
-        return self.post.say(MSG, text, Wall(at))
+        return self.delivery.say(MSG, text, Wall(at))
 
     def write(self, *texts: str) -> None:
         """Say them, and hand them to a connection."""
         for text in texts:
             self.say(text)
-            self.post.wrote(release(self.post).id)
+            self.delivery.wrote(release(self.delivery).id)
 
     def states(self) -> dict[str, str]:
         """Return the state of every message according to the log."""
@@ -74,10 +74,10 @@ class OursTests(Case):
     """Messages that we send."""
 
     def test_numbers_rise_and_go_on_after_a_restart(self) -> None:
-        self.assertEqual([self.say("one").id, self.post.say(TURN, "", Wall(0)).id], [1, 2])
-        self.post = self.again()
+        self.assertEqual([self.say("one").id, self.delivery.say(TURN, "", Wall(0)).id], [1, 2])
+        self.delivery = self.again()
         self.assertEqual(self.say("three").id, 3)
-        self.assertEqual(self.post.stream, f"{1:016x}")
+        self.assertEqual(self.delivery.stream, f"{1:016x}")
 
     def test_it_is_kept_before_anything_else_happens(self) -> None:
         self.say("one", 5.0)
@@ -92,67 +92,67 @@ class OursTests(Case):
 
     def test_turns_and_modes_have_as_many_places_besides(self) -> None:
         for _ in range(6):
-            self.post.say(TURN, "", Wall(0))
-        error = self.assertRaises(LocalError, self.post.say, MODE, "half", 0)
+            self.delivery.say(TURN, "", Wall(0))
+        error = self.assertRaises(LocalError, self.delivery.say, MODE, "half", 0)
         self.assertEqual(error.status, 429)
-        self.assertEqual(len(self.post), 0)
+        self.assertEqual(len(self.delivery), 0)
 
     def test_it_is_released_in_its_order(self) -> None:
         self.say("one")
         self.say("two")
-        self.assertEqual(release(self.post).text, "one")
-        self.assertEqual([one.text for one in self.post.released], ["one"])
-        self.assertEqual(self.post.unreleased[0].text, "two")
+        self.assertEqual(release(self.delivery).text, "one")
+        self.assertEqual([one.text for one in self.delivery.released], ["one"])
+        self.assertEqual(self.delivery.unreleased[0].text, "two")
 
     def test_only_the_first_connection_writes_for_the_first_time(self) -> None:
         self.write("one")
-        self.assertFalse(self.post.wrote(1))
-        standing = self.ledger.standing(KEY)
-        assert standing is not None
-        self.assertEqual(standing.written, 1)
+        self.assertFalse(self.delivery.wrote(1))
+        state = self.ledger.state(KEY)
+        assert state is not None
+        self.assertEqual(state.written, 1)
 
     def test_arrived_it_is_out_of_the_outbox(self) -> None:
         self.write("one", "two", "three")
         self.assertEqual(
-            self.post.arrived(2),
+            self.delivery.arrived(2),
             [MessageOutcome(1, DELIVERED, "one"), MessageOutcome(2, DELIVERED, "two")],
         )
-        self.assertEqual((len(self.post), self.post.arrived(2)), (1, []))
+        self.assertEqual((len(self.delivery), self.delivery.arrived(2)), (1, []))
         self.assertEqual(self.states()["two"], DELIVERED)
 
     def test_turns_arrive_without_news(self) -> None:
-        self.post.say(TURN, "", Wall(0))
-        self.post.wrote(release(self.post).id)
-        self.assertEqual((self.post.arrived(1), self.ledger.entries(KEY)), ([], ()))
+        self.delivery.say(TURN, "", Wall(0))
+        self.delivery.wrote(release(self.delivery).id)
+        self.assertEqual((self.delivery.arrived(1), self.ledger.entries(KEY)), ([], ()))
 
     def test_what_was_never_written_cannot_arrive(self) -> None:
         self.say("one")
-        self.assertEqual(self.post.arrived(2**53), [])
-        self.assertEqual(len(self.post), 1)
+        self.assertEqual(self.delivery.arrived(2**53), [])
+        self.assertEqual(len(self.delivery), 1)
 
     def test_after_a_restart_what_was_written_is_repeated_and_the_rest_waits(self) -> None:
         self.write("one")
         self.say("two")
-        self.post = self.again()
-        self.assertEqual([one.text for one in self.post.released], ["one"])
-        self.assertEqual(self.post.unreleased[0].text, "two")
+        self.delivery = self.again()
+        self.assertEqual([one.text for one in self.delivery.released], ["one"])
+        self.assertEqual(self.delivery.unreleased[0].text, "two")
 
     def test_a_change_of_mode_is_seen_waiting_and_under_way(self) -> None:
         self.say("one")
-        self.post.say(MODE, "half", Wall(0))
-        release(self.post)
-        release(self.post)
-        self.assertTrue(self.post.mode_in_flight(0))
-        self.assertFalse(self.post.mode_in_flight(2))
-        self.assertTrue(self.post.turn_in_flight(0))
-        self.assertFalse(self.post.turn_in_flight(1))
+        self.delivery.say(MODE, "half", Wall(0))
+        release(self.delivery)
+        release(self.delivery)
+        self.assertTrue(self.delivery.mode_in_flight(0))
+        self.assertFalse(self.delivery.mode_in_flight(2))
+        self.assertTrue(self.delivery.turn_in_flight(0))
+        self.assertFalse(self.delivery.turn_in_flight(1))
 
     def test_changes_of_mode_that_count_for_nothing_are_not_said_again(self) -> None:
-        self.post.say(MODE, "half", Wall(0))
+        self.delivery.say(MODE, "half", Wall(0))
         self.say("one")
-        self.post.drop_modes()
+        self.delivery.drop_modes()
         self.assertEqual([one.text for one in self.ledger.entries(KEY)], ["one"])
-        self.assertFalse(self.post.mode_in_flight(0))
+        self.assertFalse(self.delivery.mode_in_flight(0))
 
 
 class BackTests(Case):
@@ -160,82 +160,84 @@ class BackTests(Case):
 
     def test_never_written_it_did_not_arrive(self) -> None:
         self.say("one")
-        self.assertEqual(self.post.take_back(1), [MessageOutcome(1, UNDELIVERED, "one")])
-        self.assertEqual((len(self.post), self.states()), (0, {"one": UNDELIVERED}))
+        self.assertEqual(self.delivery.take_back(1), [MessageOutcome(1, UNDELIVERED, "one")])
+        self.assertEqual((len(self.delivery), self.states()), (0, {"one": UNDELIVERED}))
 
     def test_written_it_is_uncertain_and_not_written_again(self) -> None:
         self.write("one")
-        self.assertEqual(self.post.take_back(1), [MessageOutcome(1, UNCERTAIN, "one")])
-        self.assertEqual((len(self.post), self.post.released), (0, ()))
+        self.assertEqual(self.delivery.take_back(1), [MessageOutcome(1, UNCERTAIN, "one")])
+        self.assertEqual((len(self.delivery), self.delivery.released), (0, ()))
         self.assertEqual(self.states(), {"one": UNCERTAIN})
 
     def test_of_an_uncertain_one_a_later_call_tells(self) -> None:
         for had, state in ((1, DELIVERED), (0, UNDELIVERED)):
             self.setUp()
             self.write("one")
-            self.post.take_back(1)
-            self.post = self.again()
-            told = self.post.meet(THEIRS, (self.post.stream, had))
+            self.delivery.take_back(1)
+            self.delivery = self.again()
+            told = self.delivery.meet(THEIRS, (self.delivery.stream, had))
             self.assertEqual(told, [MessageOutcome(1, state, "")])
             self.assertEqual(self.states(), {"one": state})
 
     def test_a_call_that_showed_it_missing_settles_it_until_it_is_said_again(self) -> None:
         self.write("one")
-        self.post.meet(THEIRS, (self.post.stream, 0))
-        self.assertEqual(self.post.take_back(1), [MessageOutcome(1, UNDELIVERED, "one")])
+        self.delivery.meet(THEIRS, (self.delivery.stream, 0))
+        self.assertEqual(self.delivery.take_back(1), [MessageOutcome(1, UNDELIVERED, "one")])
         self.write("two")
-        self.post.meet(THEIRS, (self.post.stream, 0))
-        self.assertFalse(self.post.wrote(2))
-        self.assertEqual(self.post.take_back(2), [MessageOutcome(2, UNCERTAIN, "two")])
+        self.delivery.meet(THEIRS, (self.delivery.stream, 0))
+        self.assertFalse(self.delivery.wrote(2))
+        self.assertEqual(self.delivery.take_back(2), [MessageOutcome(2, UNCERTAIN, "two")])
 
     def test_what_was_taken_back_is_not_written_by_a_connection_that_had_it_waiting(self) -> None:
         self.write("one", "two")
         self.say("three")
-        self.post.take_back(1)
-        self.post.take_back(3)
-        self.assertEqual([self.post.waits(id) for id in (1, 2, 3)], [False, True, False])
+        self.delivery.take_back(1)
+        self.delivery.take_back(3)
+        self.assertEqual([self.delivery.waits(id) for id in (1, 2, 3)], [False, True, False])
 
     def test_a_turn_passed_with_what_never_arrives_comes_back_once(self) -> None:
         self.say("one")
-        self.post.take_back(1)
-        self.assertFalse(self.post.turn_came_back())  # it had passed no turn
+        self.delivery.take_back(1)
+        self.assertFalse(self.delivery.turn_came_back())  # it had passed no turn
         self.write("two")
-        self.post.take_back(2)
-        self.assertFalse(self.post.turn_came_back())  # it may have
-        self.post.meet(THEIRS, (self.post.stream, 0))
-        self.assertEqual([self.post.turn_came_back() for _ in range(2)], [True, False])
+        self.delivery.take_back(2)
+        self.assertFalse(self.delivery.turn_came_back())  # it may have
+        self.delivery.meet(THEIRS, (self.delivery.stream, 0))
+        self.assertEqual([self.delivery.turn_came_back() for _ in range(2)], [True, False])
 
     def test_only_once_and_only_messages_that_wait(self) -> None:
         self.write("one")
-        self.post.take_back(1)
-        self.post.say(TURN, "", Wall(0))
+        self.delivery.take_back(1)
+        self.delivery.say(TURN, "", Wall(0))
         for number in (1, 2, 7):
-            error = self.assertRaises(LocalError, self.post.take_back, number)
+            error = self.assertRaises(LocalError, self.delivery.take_back, number)
             self.assertEqual(error.status, 404)
 
     def test_what_has_waited_for_a_week_goes(self) -> None:
         self.say("old", 0.0)
         self.say("new", 10.0)
-        self.assertEqual(self.post.expire(Wall(WEEK)), [])
-        self.assertEqual(self.post.expire(Wall(WEEK + 1)), [MessageOutcome(1, UNDELIVERED, "old")])
-        self.assertEqual(len(self.post), 1)
+        self.assertEqual(self.delivery.expire(Wall(WEEK)), [])
+        self.assertEqual(
+            self.delivery.expire(Wall(WEEK + 1)), [MessageOutcome(1, UNDELIVERED, "old")]
+        )
+        self.assertEqual(len(self.delivery), 1)
 
     def test_given_up_each_is_as_certain_as_it_can_be(self) -> None:
         self.write("one")
         self.say("two")
         self.assertEqual(
-            self.post.give_up(),
+            self.delivery.give_up(),
             [MessageOutcome(1, UNCERTAIN, "one"), MessageOutcome(2, UNDELIVERED, "two")],
         )
-        self.assertEqual(self.post.give_up(), [])
+        self.assertEqual(self.delivery.give_up(), [])
 
     def test_in_a_new_conversation_turns_of_the_last_one_mean_nothing(self) -> None:
         self.write("one")
-        self.post.say(TURN, "", Wall(0))
-        self.post.say(MODE, "half", Wall(0))
-        self.post.start_anew()
+        self.delivery.say(TURN, "", Wall(0))
+        self.delivery.say(MODE, "half", Wall(0))
+        self.delivery.start_anew()
         self.assertEqual([one.text for one in self.ledger.entries(KEY)], ["one"])
-        self.assertEqual(self.post.released, ())
+        self.assertEqual(self.delivery.released, ())
 
 
 class MeetingTests(Case):
@@ -243,47 +245,47 @@ class MeetingTests(Case):
 
     def test_what_they_have_is_delivered_and_the_rest_repeated(self) -> None:
         self.write("one", "two")
-        told = self.post.meet(THEIRS, (self.post.stream, 1))
+        told = self.delivery.meet(THEIRS, (self.delivery.stream, 1))
         self.assertEqual(told, [MessageOutcome(1, DELIVERED, "one")])
-        self.assertEqual([one.text for one in self.post.released], ["two"])
+        self.assertEqual([one.text for one in self.delivery.released], ["two"])
 
     def test_a_number_of_another_stream_says_nothing(self) -> None:
         self.write("one")
-        self.assertEqual(self.post.meet(THEIRS, ("e" * 16, 7)), [])
-        self.assertEqual((len(self.post), self.post.stream), (1, f"{1:016x}"))
+        self.assertEqual(self.delivery.meet(THEIRS, ("e" * 16, 7)), [])
+        self.assertEqual((len(self.delivery), self.delivery.stream), (1, f"{1:016x}"))
 
     def test_if_they_have_more_than_was_written_a_new_stream_begins(self) -> None:
         self.write("one")
         self.say("two")
-        self.assertTrue(self.post.beyond((self.post.stream, 2)))
-        told = self.post.meet(THEIRS, (self.post.stream, 2))
+        self.assertTrue(self.delivery.beyond((self.delivery.stream, 2)))
+        told = self.delivery.meet(THEIRS, (self.delivery.stream, 2))
         self.assertEqual(told, [MessageOutcome(1, DELIVERED, "one")])
-        self.assertEqual(self.post.stream, f"{2:016x}")
+        self.assertEqual(self.delivery.stream, f"{2:016x}")
         self.assertEqual([one.text for one in self.ledger.entries(KEY)], ["two"])
-        self.assertFalse(self.post.beyond((f"{1:016x}", 99)))
+        self.assertFalse(self.delivery.beyond((f"{1:016x}", 99)))
         self.assertEqual(self.say("three").id, 3)
 
     def test_their_new_stream_has_nothing_of_the_old_one(self) -> None:
-        self.post.meet(THEIRS, ("", 0))
-        self.post.received(StreamEntry(5, MSG, Wall(0), "hi"))
-        self.assertEqual(self.post.have, (THEIRS, 5))
-        self.post.meet(THEIRS, ("", 0))
-        self.assertFalse(self.post.is_new(5))
-        self.post.meet("e" * 16, ("", 0))
-        self.assertTrue(self.post.is_new(5))
+        self.delivery.meet(THEIRS, ("", 0))
+        self.delivery.received(StreamEntry(5, MSG, Wall(0), "hi"))
+        self.assertEqual(self.delivery.have, (THEIRS, 5))
+        self.delivery.meet(THEIRS, ("", 0))
+        self.assertFalse(self.delivery.is_new(5))
+        self.delivery.meet("e" * 16, ("", 0))
+        self.assertTrue(self.delivery.is_new(5))
         self.assertEqual(self.again().have, ("e" * 16, 0))
 
     def test_what_they_say_is_kept_and_known_after_a_restart(self) -> None:
-        self.post.meet(THEIRS, ("", 0))
-        self.assertEqual(self.post.received(StreamEntry(3, MSG, Wall(0), "hi")), 1)
-        self.assertEqual(self.post.received(StreamEntry(9, TURN, Wall(0))), 0)
+        self.delivery.meet(THEIRS, ("", 0))
+        self.assertEqual(self.delivery.received(StreamEntry(3, MSG, Wall(0), "hi")), 1)
+        self.assertEqual(self.delivery.received(StreamEntry(9, TURN, Wall(0))), 0)
         self.assertEqual(self.states(), {"hi": HEARD})
         self.assertEqual(self.again().have, (THEIRS, 9))
 
     def test_whose_turn_it_is_is_known_after_a_restart(self) -> None:
-        self.post.keep_turn("theirs")
+        self.delivery.keep_turn("theirs")
         self.assertEqual(self.again().turn, "theirs")
-        self.post.keep_turn("")
+        self.delivery.keep_turn("")
         self.assertEqual(self.again().turn, "")
 
 
@@ -312,30 +314,30 @@ class ModelTests(Case):
         for number, (what, id) in enumerate(doings):
             told: list[MessageOutcome] = []
             match what:
-                case "say" if len(self.post) < FEW.waiting_messages:
+                case "say" if len(self.delivery) < FEW.waiting_messages:
                     try:
                         said[self.say(f"m{number}").id] = f"m{number}"
                     except LocalError:
                         pass
                 case "turn" if len(self.ledger.entries(KEY)) < 2 * FEW.waiting_messages:
-                    self.post.say(TURN, "", Wall(0))
-                case "release" if self.post.unreleased:
-                    release(self.post)
+                    self.delivery.say(TURN, "", Wall(0))
+                case "release" if self.delivery.unreleased:
+                    release(self.delivery)
                 case "write":
-                    for entry in self.post.released:
-                        self.post.wrote(entry.id)
+                    for entry in self.delivery.released:
+                        self.delivery.wrote(entry.id)
                         written = max(written, entry.id)
                 case "arrived":
-                    told = self.post.arrived(id)
+                    told = self.delivery.arrived(id)
                 case "back" if id in said and id not in ends:
-                    told = self.post.take_back(id)
+                    told = self.delivery.take_back(id)
                 case "meet":
-                    told = self.post.meet(THEIRS, (self.post.stream, min(id, written)))
+                    told = self.delivery.meet(THEIRS, (self.delivery.stream, min(id, written)))
                 case "beyond":
-                    told = self.post.meet(THEIRS, (self.post.stream, written + 1))
+                    told = self.delivery.meet(THEIRS, (self.delivery.stream, written + 1))
                     written = 0
                 case "restart":
-                    self.post = self.again()
+                    self.delivery = self.again()
             for one in told:
                 ends.setdefault(one.id, []).append(one.state)
                 if one.state == DELIVERED:
@@ -361,18 +363,18 @@ class ModelTests(Case):
         self.assertEqual(
             (len(other), other.have, other.last, other.stream, other.turn),
             (
-                len(self.post),
-                self.post.have,
-                self.post.last,
-                self.post.stream,
-                self.post.turn,
+                len(self.delivery),
+                self.delivery.have,
+                self.delivery.last,
+                self.delivery.stream,
+                self.delivery.turn,
             ),
         )
-        standing = self.ledger.standing(KEY)
-        assert standing is not None
-        written = (self.post.stream, standing.written)
-        self.assertFalse(self.post.beyond(written))
-        self.assertTrue(self.post.beyond((self.post.stream, standing.written + 1)))
+        state = self.ledger.state(KEY)
+        assert state is not None
+        written = (self.delivery.stream, state.written)
+        self.assertFalse(self.delivery.beyond(written))
+        self.assertTrue(self.delivery.beyond((self.delivery.stream, state.written + 1)))
         waiting = [*other.released]
         while other.unreleased:
             waiting.append(release(other))

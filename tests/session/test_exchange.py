@@ -38,12 +38,12 @@ def an_exchange(
 ) -> Exchange:
     """Not begun; over `ledger`, or a new one."""
     kept = MemoryLedger() if ledger is None else ledger
-    post = Delivery(kept, KEYS[1], "them", smaller, lambda: stream, DEFAULTS)
-    return Exchange(post, Floor(half=half, mine=True), half)
+    delivery = Delivery(kept, KEYS[1], "them", smaller, lambda: stream, DEFAULTS)
+    return Exchange(delivery, Floor(half=half, mine=True), half)
 
 
 def begun(half: bool = False, mine: bool = True, smaller: bool = True) -> Exchange:
-    """A new conversation, on the link "a"."""
+    """A new conversation, on the connection "a"."""
     exchange = an_exchange(half=half, smaller=smaller)
     exchange.meet(opening())
     exchange.begin("a", opening(), half, mine)
@@ -195,12 +195,12 @@ class SayingTests(SynchronousTestCase):
             TurnPassed(TurnHolder.MINE),
         ]
         self.assertEqual(exchange.unsend(1), wanted)
-        self.assertFalse(exchange.post.waits(1))
+        self.assertFalse(exchange.delivery.waits(1))
         self.assertRaises(LocalError, exchange.unsend, 1)
 
     def test_what_others_put_into_the_outbox_goes_out_too(self) -> None:
         exchange = begun()
-        entry = exchange.post.say(MSG, "hi", Wall(0.0))
+        entry = exchange.delivery.say(MSG, "hi", Wall(0.0))
         self.assertEqual(exchange.go_on(), [SendEntry("a", entry)])
         self.assertEqual(exchange.go_on(), [])
 
@@ -263,7 +263,7 @@ class HearingTests(SynchronousTestCase):
             exchange.set_half(True, Wall(0.0))
             exchange.heard("a", StreamEntry(1, MODE, Wall(0.0), "half"))
             self.assertIs(exchange.floor.turn, turn)
-            self.assertIs(exchange.post.mode_in_flight(0), smaller)
+            self.assertIs(exchange.delivery.mode_in_flight(0), smaller)
 
     def test_words_said_before_they_knew_of_our_mode_pass_no_turn(self) -> None:
         exchange = begun()
@@ -326,7 +326,7 @@ class TwoTests(SynchronousTestCase):
         said: tuple[list[str], list[str]] = ([], [])
         heard: tuple[list[str], list[str]] = ([], [])
 
-        def perform(who: int, effects: list[Effect]) -> None:
+        def apply(who: int, effects: list[Effect]) -> None:
             for effect in effects:
                 match effect:
                     case SendEntry(_, entry):
@@ -339,14 +339,14 @@ class TwoTests(SynchronousTestCase):
 
         def read(who: int) -> None:
             match flying[1 - who].popleft():
-                case SendEntry(link, entry):
-                    perform(who, sides[who].heard(link, entry))
+                case SendEntry(connection, entry):
+                    apply(who, sides[who].heard(connection, entry))
                 case Acknowledge(_, id):
-                    perform(who, sides[who].arrived(id))
+                    apply(who, sides[who].arrived(id))
 
         for who, side in enumerate(sides):
             side.meet(openings[1 - who])
-            perform(who, side.begin("a", openings[1 - who], half, mine=who == 0))
+            apply(who, side.begin("a", openings[1 - who], half, mine=who == 0))
         for second, what in doings:
             who = int(second)
             if what == "read":
@@ -354,12 +354,12 @@ class TwoTests(SynchronousTestCase):
                     read(who)
             elif what == "over":
                 if sides[who].floor.turn is TurnHolder.MINE:
-                    perform(who, sides[who].over(Wall(0.0)))
+                    apply(who, sides[who].over(Wall(0.0)))
             elif what == "say":
                 said[who].append(f"{next(numbers)}")
-                perform(who, sides[who].say(said[who][-1], Wall(0.0)))
+                apply(who, sides[who].say(said[who][-1], Wall(0.0)))
             else:
-                perform(who, sides[who].set_half(what == "half", Wall(0.0)))
+                apply(who, sides[who].set_half(what == "half", Wall(0.0)))
         while flying[0] or flying[1]:
             read(1 if flying[0] else 0)
         turns = tuple(side.floor.turn for side in sides)
@@ -370,6 +370,6 @@ class TwoTests(SynchronousTestCase):
         )
         self.assertIn(turns, agreed)
         for who in (0, 1):  # what still waits is of the one whose turn it is not
-            waits = len(sides[who].post)
+            waits = len(sides[who].delivery)
             self.assertEqual(heard[who], said[who][: len(said[who]) - waits])
             self.assertTrue(not waits or turns[who] is TurnHolder.THEIRS)

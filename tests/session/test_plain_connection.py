@@ -54,38 +54,42 @@ class Notes:
         self.lost: tuple[str, tuple[str, ...]] | None = None
         self.at_once: list[int] = []
 
-    def link_made(self, link: PlainPeerConnection) -> None:
-        self.made = link
+    def connection_made(self, connection: PlainPeerConnection) -> None:
+        self.made = connection
 
-    def link_hello(self, link: PlainPeerConnection, data: bytes) -> None:
+    def connection_hello(self, connection: PlainPeerConnection, data: bytes) -> None:
         self.hello = data
 
-    def link_punched(self, link: PlainPeerConnection, call: str, data: bytes) -> None:
+    def connection_punched(self, connection: PlainPeerConnection, call: str, data: bytes) -> None:
         self.punched = (call, data)
 
-    def link_heard(self, link: PlainPeerConnection, items: list[Item]) -> None:
+    def connection_heard(self, connection: PlainPeerConnection, items: list[Item]) -> None:
         self.items += items
         self.at_once.append(len(items))
 
-    def link_silent(self, link: PlainPeerConnection) -> None:
+    def connection_silent(self, connection: PlainPeerConnection) -> None:
         self.silent += 1
 
-    def perform(self, effects: list[Effect]) -> None:
+    def apply(self, effects: list[Effect]) -> None:
         self.spoken += [one.text for one in effects if isinstance(one, TextWritten)]
 
-    def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
+    def connection_lost(
+        self, connection: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]
+    ) -> None:
         self.lost = reason, unwritten
 
 
 class LinkTests(SynchronousTestCase):
-    def link(self, name: str | None = "canon", **limits: int) -> PlainPeerConnection:
+    def connection(self, name: str | None = "canon", **limits: int) -> PlainPeerConnection:
         self.notes, self.clock = Notes(), Clock()
         self.transport = Transport(peerAddress=IPv4Address("TCP", "10.0.0.9", 3000))
         dialect = DIALECTS[name] if name else None
-        link = PlainPeerConnection(self.notes, self.clock, replace(DEFAULTS, **limits), dialect)
-        link.conversation = self.notes
-        link.makeConnection(self.transport)
-        return link
+        connection = PlainPeerConnection(
+            self.notes, self.clock, replace(DEFAULTS, **limits), dialect
+        )
+        connection.conversation = self.notes
+        connection.makeConnection(self.transport)
+        return connection
 
     def written(self) -> bytes:
         value: bytes = self.transport.value()
@@ -100,10 +104,10 @@ class PunchTests(LinkTests):
 
     @given(st.integers(1, 60))
     def test_it_is_told_with_what_came_behind_it(self, size: int) -> None:
-        link = self.link(None)
+        connection = self.connection(None)
         data = self.PUNCH + b"\x16\x03\x01"
         for at in range(0, len(data), size):
-            link.dataReceived(data[at : at + size])
+            connection.dataReceived(data[at : at + size])
             if self.notes.punched is not None:
                 break
         self.assertEqual(
@@ -113,7 +117,7 @@ class PunchTests(LinkTests):
 
     def test_a_text_that_begins_like_it_is_a_text(self) -> None:
         for text in (b"PUNCH", b"PU", b"P"):
-            self.link(None).dataReceived(text)
+            self.connection(None).dataReceived(text)
             self.assertEqual(self.notes.items, [])
             self.clock.advance(0.1)
             self.clock.advance(0.1)
@@ -121,23 +125,23 @@ class PunchTests(LinkTests):
             self.assertIn(PlainMessage(text.decode()), self.notes.items)
 
     def test_and_goes_on_as_one(self) -> None:
-        link = self.link(None)
-        link.dataReceived(b"PUNCH")
-        link.dataReceived(b"LINE\n")
+        connection = self.connection(None)
+        connection.dataReceived(b"PUNCH")
+        connection.dataReceived(b"LINE\n")
         self.clock.advance(0.1)
         self.assertIn(PlainMessage("PUNCHLINE"), self.notes.items)
 
     def test_one_that_is_wrong_or_never_whole_is_the_end(self) -> None:
         for data in (b"PUNCH\r\nCall: !\r\n\r\n", b"PUNCH\r\n" + b"x" * 300, b"PUNCH\r\nCall"):
-            self.link(None).dataReceived(data)
+            self.connection(None).dataReceived(data)
             self.clock.advance(DEFAULTS.handshake_wait)
             self.clock.advance(DEFAULTS.farewell_wait)
             self.assertTrue(self.transport.disconnecting or self.transport.disconnected, data)
             self.assertIsNone(self.notes.punched)
 
     def test_what_we_dialled_says_none(self) -> None:
-        link = self.link()
-        link.dataReceived(self.PUNCH)
+        connection = self.connection()
+        connection.dataReceived(self.PUNCH)
         self.assertIsNone(self.notes.punched)
 
 
@@ -149,12 +153,12 @@ class PaceTests(LinkTests):
     def said(self) -> list[str]:
         return [item.text for item in self.notes.items if isinstance(item, PlainMessage)]
 
-    def flood(self, link: PlainPeerConnection, count: int = 1000) -> list[str]:
-        link.dataReceived(b"".join(self.BLOCK % n for n in range(count)))
+    def flood(self, connection: PlainPeerConnection, count: int = 1000) -> list[str]:
+        connection.dataReceived(b"".join(self.BLOCK % n for n in range(count)))
         return [str(n) for n in range(count)]
 
     def test_a_chunk_is_read_in_pieces(self) -> None:
-        sent = self.flood(self.link("chatmsg"))
+        sent = self.flood(self.connection("chatmsg"))
         self.assertLess(len(self.said()), 100)
         self.assertEqual(self.transport.producerState, "paused")
         self.clock.advance(0)
@@ -166,9 +170,9 @@ class PaceTests(LinkTests):
     @given(st.binary(max_size=5000), st.sampled_from([None, "canon", "raw", "chatmsg", "idhdr"]))
     def test_pieces_say_the_same_as_the_whole(self, data: bytes, name: str | None) -> None:
         def read(size: int) -> list[Item]:
-            link = self.link(name)
+            connection = self.connection(name)
             for at in range(0, len(data), size):
-                link.dataReceived(
+                connection.dataReceived(
                     b"hello " + data[at : at + size] if not at else data[at : at + size]
                 )
                 for _ in range(6):
@@ -179,10 +183,10 @@ class PaceTests(LinkTests):
         self.assertEqual(read(5000), read(PIECE - 6))
 
     def test_who_talks_too_fast_is_read_later(self) -> None:
-        link = self.link("chatmsg")
+        connection = self.connection("chatmsg")
         tokens = RateLimiter(100, 200)
-        link.toll = lambda cost: tokens.take(self.clock.seconds(), cost)
-        sent = self.flood(link)
+        connection.toll = lambda cost: tokens.take(self.clock.seconds(), cost)
+        sent = self.flood(connection)
         for _ in range(4):
             self.clock.advance(0.5)
         self.assertLess(len(self.said()), 500)
@@ -192,24 +196,24 @@ class PaceTests(LinkTests):
         self.assertEqual((self.said(), self.transport.producerState), (sent, "producing"))
 
     def test_a_message_that_has_begun_is_not_late_because_we_rest(self) -> None:
-        link = self.link("chatmsg")
+        connection = self.connection("chatmsg")
         waits = [1000.0, 0.0]
-        link.toll = lambda cost: waits.pop(0) if waits else 0.0
-        link.dataReceived(self.BLOCK % 1 + b"CHAT\r\nmessage: 2\r\n")
+        connection.toll = lambda cost: waits.pop(0) if waits else 0.0
+        connection.dataReceived(self.BLOCK % 1 + b"CHAT\r\nmessage: 2\r\n")
         self.clock.advance(1000)
         self.assertIsNone(self.notes.lost)
         self.assertFalse(self.transport.disconnecting or self.transport.disconnected)
-        link.dataReceived(b"\r\n")
+        connection.dataReceived(b"\r\n")
         self.assertEqual(self.said(), ["1", "2"])
 
     def test_what_came_before_the_end_is_read_before_that_is_told(self) -> None:
         for end in (True, False):
-            link = self.link("chatmsg")
-            sent = self.flood(link)
+            connection = self.connection("chatmsg")
+            sent = self.flood(connection)
             if end:
-                link.readConnectionLost()
+                connection.readConnectionLost()
             else:
-                link.connectionLost(Failure(ConnectionLost()))
+                connection.connectionLost(Failure(ConnectionLost()))
             self.assertIsNone(self.notes.lost)
             self.assertFalse(self.transport.disconnecting)
             for _ in range(100):
@@ -219,45 +223,45 @@ class PaceTests(LinkTests):
             self.assertEqual(self.notes.lost is None, end)
 
     def test_held_by_the_screen_it_waits_and_goes_on(self) -> None:
-        link = self.link("chatmsg")
-        link.hold(True)
-        sent = self.flood(link, 10)
+        connection = self.connection("chatmsg")
+        connection.hold(True)
+        sent = self.flood(connection, 10)
         self.clock.advance(200)
         self.assertEqual((self.said(), self.transport.producerState), ([], "paused"))
-        link.hold(False)
+        connection.hold(False)
         self.assertEqual((self.said(), self.transport.producerState), (sent, "producing"))
 
 
 class WritingTests(LinkTests):
     def test_two_frames_never_share_a_segment(self) -> None:
-        link = self.link()
-        link.write_opener(ME)
-        self.notes.perform(link.write_text(ME, "one"))
-        self.notes.perform(link.write_text(ME, "two"))
+        connection = self.connection()
+        connection.write_opener(ME)
+        self.notes.apply(connection.write_text(ME, "one"))
+        self.notes.apply(connection.write_text(ME, "two"))
         self.assertEqual(self.written(), OPENER)
         self.clock.advance(0.049)
         self.assertEqual(self.written(), b"")
         self.clock.advance(0.001)
         self.assertEqual(self.written(), b"one\r\n")
-        self.assertEqual((self.notes.spoken, link.backlog), (["one"], 1))
+        self.assertEqual((self.notes.spoken, connection.backlog), (["one"], 1))
         self.clock.advance(0.05)
         self.assertEqual(self.written(), b"two\r\n")
 
     def test_nothing_is_written_while_the_transport_is_full(self) -> None:
-        link = self.link()
+        connection = self.connection()
         producer = self.transport.producer
         assert producer is not None
         producer.pauseProducing()
-        self.notes.perform(link.write_text(ME, "one"))
+        self.notes.apply(connection.write_text(ME, "one"))
         self.clock.advance(10)
         self.assertEqual(self.written(), b"")
         producer.resumeProducing()
         self.assertEqual(self.written(), b"one\r\n")
 
     def test_a_farewell_goes_after_what_was_said_then_half_closes_then_closes(self) -> None:
-        link = self.link()
-        self.notes.perform(link.write_text(ME, "one"))
-        link.write_farewell(ME, "")
+        connection = self.connection()
+        self.notes.apply(connection.write_text(ME, "one"))
+        connection.write_farewell(ME, "")
         self.clock.advance(0.05)
         self.assertEqual(self.written(), b"one\r\nQUIT\r\n\r\n")
         self.assertFalse(self.transport.half_closed)
@@ -267,112 +271,112 @@ class WritingTests(LinkTests):
         self.assertTrue(self.transport.disconnected)
 
     def test_what_was_not_written_is_reported_with_the_end(self) -> None:
-        link = self.link()
-        self.notes.perform(link.write_text(ME, "one"))
-        self.notes.perform(link.write_text(ME, "two"))
-        link.connectionLost(Failure(ConnectionLost()))
+        connection = self.connection()
+        self.notes.apply(connection.write_text(ME, "one"))
+        self.notes.apply(connection.write_text(ME, "two"))
+        connection.connectionLost(Failure(ConnectionLost()))
         self.assertEqual(self.notes.lost, ("connection lost", ("two",)))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_dropping_writes_nothing_more_and_reports_what_waited(self) -> None:
-        link = self.link()
-        self.notes.perform(link.write_text(ME, "one"))
-        self.notes.perform(link.write_text(ME, "two"))
+        connection = self.connection()
+        self.notes.apply(connection.write_text(ME, "one"))
+        self.notes.apply(connection.write_text(ME, "two"))
         self.written()
-        link.drop()
+        connection.drop()
         self.clock.advance(1)
         self.assertEqual(self.written(), b"")
-        link.connectionLost(Failure(ConnectionLost()))
+        connection.connectionLost(Failure(ConnectionLost()))
         assert self.notes.lost is not None
         self.assertEqual(self.notes.lost[1], ("two",))
 
     def test_the_transport_is_told_to_be_prompt_and_to_find_the_dead(self) -> None:
-        self.link()
+        self.connection()
         self.assertTrue(self.transport.no_delay and self.transport.keep_alive)
 
 
 class ReadingTests(LinkTests):
     def test_silence_ends_a_bare_message(self) -> None:
-        link = self.link()
-        link.dataReceived(b"hel")
+        connection = self.connection()
+        connection.dataReceived(b"hel")
         self.clock.advance(0.09)
-        link.dataReceived(b"lo")
+        connection.dataReceived(b"lo")
         self.clock.advance(0.09)
         self.assertEqual(self.notes.items, [])
         self.clock.advance(0.01)
         self.assertEqual(self.notes.items, [PlainMessage("hello")])
 
     def test_a_caller_is_recognised(self) -> None:
-        link = self.link(None)
-        link.dataReceived(OPENER)
+        connection = self.connection(None)
+        connection.dataReceived(OPENER)
         self.assertEqual(
             self.notes.items, [DialectKnown(DIALECTS["canon"], "alice", "127.0.0.1", 5556)]
         )
-        self.assertEqual((link.host, link.port), ("10.0.0.9", 3000))
+        self.assertEqual((connection.host, connection.port), ("10.0.0.9", 3000))
 
     def test_a_caller_who_says_nothing_is_told_of_after_two_seconds_once(self) -> None:
-        self.link(None)
+        self.connection(None)
         self.clock.advance(1.9)
         self.assertEqual(self.notes.silent, 0)
         self.clock.advance(10)
         self.assertEqual(self.notes.silent, 1)
 
     def test_whom_we_called_may_be_silent(self) -> None:
-        self.link("canon")
+        self.connection("canon")
         self.clock.advance(10)
         self.assertEqual(self.notes.silent, 0)
 
     def test_one_who_was_greeted_is_spoken_to_as_assumed(self) -> None:
-        link = self.link(None)
-        link.assume(DIALECTS["raw"])
-        self.notes.perform(link.write_text(ME, "hello?"))
+        connection = self.connection(None)
+        connection.assume(DIALECTS["raw"])
+        self.notes.apply(connection.write_text(ME, "hello?"))
         self.assertEqual(self.written(), b"hello?")
 
     def test_the_end_of_input_is_a_farewell(self) -> None:
-        link = self.link()
-        link.dataReceived(b"bye now")
-        link.readConnectionLost()
+        connection = self.connection()
+        connection.dataReceived(b"bye now")
+        connection.readConnectionLost()
         self.assertEqual(self.notes.items, [PlainMessage("bye now"), Left("")])
         self.assertTrue(self.transport.disconnecting)
 
     def test_a_block_without_end_ends_the_connection_with_a_reason(self) -> None:
-        link = self.link(None, header_block=64)
-        link.dataReceived(b"CHAT\r\nclientID: a\r\nIP: " + b"x" * 60)
+        connection = self.connection(None, header_block=64)
+        connection.dataReceived(b"CHAT\r\nclientID: a\r\nIP: " + b"x" * 60)
         self.assertTrue(self.transport.disconnected)
-        link.connectionLost(Failure(ConnectionLost()))
+        connection.connectionLost(Failure(ConnectionLost()))
         assert self.notes.lost is not None
         self.assertIn("no chat", self.notes.lost[0])
 
     def test_a_block_that_does_not_go_on_ends_the_connection(self) -> None:
-        link = self.link(None)
-        link.dataReceived(b"CHAT\r\nclientID: zoe\r\n")
+        connection = self.connection(None)
+        connection.dataReceived(b"CHAT\r\nclientID: zoe\r\n")
         self.clock.advance(29.9)
         self.assertFalse(self.transport.disconnected)
         self.clock.advance(0.1)
         self.assertTrue(self.transport.disconnected)
 
     def test_nor_may_a_block_go_on_for_ever(self) -> None:
-        link = self.link(None)
-        link.dataReceived(b"CHAT\r\nclientID: zoe\r\n")
+        connection = self.connection(None)
+        connection.dataReceived(b"CHAT\r\nclientID: zoe\r\n")
         for _ in range(4):
             self.clock.advance(29)
-            link.dataReceived(b"X: y\r\n")
+            connection.dataReceived(b"X: y\r\n")
         self.assertFalse(self.transport.disconnected)
         self.clock.advance(4)
         self.assertTrue(self.transport.disconnected)
 
     def test_tls_is_handed_over_with_nothing_left_behind(self) -> None:
-        link = self.link(None)
-        link.dataReceived(b"\x16\x03\x01")
+        connection = self.connection(None)
+        connection.dataReceived(b"\x16\x03\x01")
         self.assertEqual(self.notes.hello, b"\x16\x03\x01")
-        self.assertIs(link.hand_over(), self.transport)
+        self.assertIs(connection.hand_over(), self.transport)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertIsNone(self.transport.producer)
 
     def test_nothing_is_heard_after_our_farewell(self) -> None:
-        link = self.link()
-        link.write_farewell(ME, "")
-        link.dataReceived(b"wait!")
+        connection = self.connection()
+        connection.write_farewell(ME, "")
+        connection.dataReceived(b"wait!")
         self.clock.advance(1)
         self.assertEqual(self.notes.items, [])
 

@@ -28,20 +28,22 @@ class Owner:
         self.spoken: list[str] = []
         self.lost: list[tuple[str, ...]] = []
 
-    def link_made(self, link: PlainPeerConnection) -> None: ...
-    def link_heard(self, link: PlainPeerConnection, items: list[Item]) -> None: ...
-    def link_silent(self, link: PlainPeerConnection) -> None: ...
+    def connection_made(self, connection: PlainPeerConnection) -> None: ...
+    def connection_heard(self, connection: PlainPeerConnection, items: list[Item]) -> None: ...
+    def connection_silent(self, connection: PlainPeerConnection) -> None: ...
 
-    def link_hello(self, link: PlainPeerConnection, data: bytes) -> None:
+    def connection_hello(self, connection: PlainPeerConnection, data: bytes) -> None:
         self.hello = data
 
-    def link_punched(self, link: PlainPeerConnection, call: str, data: bytes) -> None:
+    def connection_punched(self, connection: PlainPeerConnection, call: str, data: bytes) -> None:
         self.punched = (call, data)
 
-    def perform(self, effects: list[Effect]) -> None:
+    def apply(self, effects: list[Effect]) -> None:
         self.spoken += [one.text for one in effects if isinstance(one, TextWritten)]
 
-    def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
+    def connection_lost(
+        self, connection: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]
+    ) -> None:
         self.lost.append(unwritten)
 
 
@@ -72,16 +74,16 @@ class FrameTests(SynchronousTestCase):
         self, name: str, deeds: list[str | float | bool]
     ) -> None:
         clock, owner, row = Clock(), Owner(), DIALECTS[name]
-        link = PlainPeerConnection(owner, clock, DEFAULTS, row)
-        link.conversation = owner
+        connection = PlainPeerConnection(owner, clock, DEFAULTS, row)
+        connection.conversation = owner
         wire = Timed(clock)
-        joined(link, wire)
-        link.write_opener(ME)
+        joined(connection, wire)
+        connection.write_opener(ME)
         said: list[str] = []
         for deed in deeds:
             if isinstance(deed, str):
                 said.append(deed)
-                owner.perform(link.write_text(ME, deed))
+                owner.apply(connection.write_text(ME, deed))
             elif deed is True:
                 wire.full = True
             elif deed is False:
@@ -105,13 +107,13 @@ class FrameTests(SynchronousTestCase):
         self, pieces: list[bytes], name: str | None
     ) -> None:
         clock, owner = Clock(), Owner()
-        link = PlainPeerConnection(owner, clock, DEFAULTS, DIALECTS[name] if name else None)
-        wire = joined(link)
+        connection = PlainPeerConnection(owner, clock, DEFAULTS, DIALECTS[name] if name else None)
+        wire = joined(connection)
         for piece in pieces:
             if not wire.closing and not owner.hello:
                 wire.says(piece)
-        link.readConnectionLost()
-        link.writeConnectionLost()
+        connection.readConnectionLost()
+        connection.writeConnectionLost()
         wire.ends()
         self.assertEqual(len(owner.lost), 1)
         self.assertEqual(clock.getDelayedCalls(), [])

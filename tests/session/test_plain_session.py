@@ -37,7 +37,7 @@ CANON, RAW, DIALBACK = DIALECTS["canon"], DIALECTS["raw"], DIALECTS["dialback"]
 
 
 def session_in(state: SessionState) -> PeerSession:
-    """A session that came into `state` in the usual way; its link, if it has one, is "a"."""
+    """A session that came into `state` in the usual way; its connection, if it has one, is "a"."""
     session = PeerSession(CANON)
     match state:
         case SessionState.CALLING:

@@ -34,13 +34,13 @@ class BeginningTests(Case):
     """TLS, and the call."""
 
     def test_whoever_calls_begins_tls(self) -> None:
-        wire = self.link(done=False)
+        wire = self.connection(done=False)
         self.assertIs(wire.tls, self.shake)
         self.assertEqual(self.owner.made, 0)
 
     def test_called_it_goes_on_with_a_transport_and_its_first_bytes(self) -> None:
         self.clock, self.owner, self.shake = Clock(), Owner(), Shake()
-        link = SecurePeerConnection(self.owner, self.clock, DEFAULTS, self.shake, True)
+        connection = SecurePeerConnection(self.owner, self.clock, DEFAULTS, self.shake, True)
         heard = list[bytes]()
 
         class Below:
@@ -52,50 +52,50 @@ class BeginningTests(Case):
                 self.tls, self.protocol = (context, normal), Below()
 
         wire = Beginning("10.0.0.2", 40000)
-        link.start(wire, b"\x16hello")
+        connection.start(wire, b"\x16hello")
         self.assertEqual((wire.tls, heard), ((self.shake, True), [b"\x16hello"]))
 
     def test_a_refused_key_is_not_spoken_to(self) -> None:
-        wire = self.link(good=False)
+        wire = self.connection(good=False)
         self.assertTrue(wire.aborted)
         wire.ends()
         self.assertEqual((self.owner.made, self.owner.lost), (0, ["TLS failed"]))
 
     def test_a_handshake_that_takes_too_long_ends_with_a_sentence(self) -> None:
-        wire = self.link(done=False)
+        wire = self.connection(done=False)
         self.clock.advance(SLOW)
         self.assertTrue(wire.aborted)
         wire.ends()
         self.assertEqual(self.owner.lost, ["the TLS handshake timed out"])
 
     def test_a_caller_who_does_not_call_is_dropped(self) -> None:
-        wire = self.link(called=True)
+        wire = self.connection(called=True)
         self.clock.advance(SLOW * 0.99)
         self.assertFalse(wire.closing)
         self.clock.advance(SLOW * 0.01)
         self.assertTrue(wire.disconnecting)
 
     def test_neither_is_a_caller_saved_by_other_words(self) -> None:
-        wire = self.link(called=True)
+        wire = self.connection(called=True)
         for _ in range(11):
             self.says(Ping())
             self.clock.advance(SLOW / 10)
         self.assertTrue(wire.disconnecting)
 
     def test_one_who_calls_may_ring_longer(self) -> None:
-        wire = self.link(called=True)
+        wire = self.connection(called=True)
         self.says(CALL)
         self.clock.advance(SLOW)
         self.assertFalse(wire.closing)
 
     def test_whom_we_call_may_ring_longer(self) -> None:
-        wire = self.link()
+        wire = self.connection()
         self.clock.advance(SLOW)
         self.assertFalse(wire.closing)
 
     def test_a_call_and_its_answer_tell_all_of_an_opening(self) -> None:
         for opening in (OURS, THEIRS, Opening(False, "0" * 16, ("1" * 16, 0), "both")):
-            self.link()
+            self.connection()
             self.l.ask(ME, opening)
             [chat] = self.wrote()
             self.assertEqual(
@@ -111,7 +111,7 @@ class BeginningTests(Case):
             answered = ChatAck("Bob", chat.mode, chat.stream, chat.have, chat.turn)
             self.says(answered)
             self.assertEqual(self.owner.news, [answered])
-            self.link(called=True)
+            self.connection(called=True)
             self.says(chat)
             self.assertEqual(self.owner.news, [chat])
             self.l.answer(ME, opening)
@@ -122,7 +122,7 @@ class BeginningTests(Case):
             self.assertFalse(self.wire.closing)
 
     def test_the_yes_is_not_in_one_piece_with_what_waits(self) -> None:
-        self.link(called=True)
+        self.connection(called=True)
         self.says(CALL)
         before = len(self.wire.writes)
         self.l.answer(ME, OURS)
@@ -131,14 +131,14 @@ class BeginningTests(Case):
         self.assertEqual(len(self.wire.writes), before + 2)
 
     def test_a_refusal_is_said_and_then_it_closes(self) -> None:
-        wire = self.link(called=True)
+        wire = self.connection(called=True)
         self.says(CALL)
         self.l.refuse(486)
         self.assertEqual(self.wrote(), [Error(486, about="CHAT")])
         self.assertTrue(wire.disconnecting)
 
     def test_to_be_refused_is_news(self) -> None:
-        self.link()
+        self.connection()
         self.says(Error(603, about="CHAT"))
         self.assertEqual(self.owner.news, [Error(603, about="CHAT")])
 
@@ -147,14 +147,14 @@ class SilenceTests(Case):
     """Silence of the peer."""
 
     def test_it_is_asked_about_after_thirty_seconds(self) -> None:
-        self.link()
+        self.connection()
         self.clock.advance(PING - 0.01)
         self.assertEqual(self.wrote(), [])
         self.clock.advance(0.01)
         self.assertEqual(self.wrote(), [Ping()])
 
     def test_and_twice_that_is_the_end(self) -> None:
-        wire = self.link()
+        wire = self.connection()
         self.clock.advance(PING)
         self.clock.advance(PING * 0.99)
         self.assertFalse(wire.closing)
@@ -164,7 +164,7 @@ class SilenceTests(Case):
         self.assertEqual(self.owner.lost, ["nothing received for 60 s"])
 
     def test_an_answer_begins_it_anew(self) -> None:
-        wire = self.link()
+        wire = self.connection()
         for _ in range(10):
             self.clock.advance(PING)
             self.assertEqual(self.wrote(), [Ping()])
@@ -172,7 +172,7 @@ class SilenceTests(Case):
         self.assertFalse(wire.closing)
 
     def test_their_question_is_answered(self) -> None:
-        self.link()
+        self.connection()
         self.says(Ping())
         self.assertEqual(self.wrote(), [PingAck()])
 
@@ -181,7 +181,7 @@ class EndingTests(Case):
     """Ends of a connection."""
 
     def test_after_a_farewell_they_close(self) -> None:
-        wire = self.link()
+        wire = self.connection()
         self.l.write_farewell(ME, "")
         self.assertEqual(self.wrote(), [Quit()])
         self.assertFalse(wire.closing)
@@ -190,7 +190,7 @@ class EndingTests(Case):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_if_they_do_not_we_do(self) -> None:
-        wire = self.link()
+        wire = self.connection()
         self.l.write_farewell(ME, "")
         self.clock.advance(LINGER)
         self.assertTrue(wire.disconnecting)
@@ -213,13 +213,13 @@ class EndingTests(Case):
         self.assertEqual(self.wrote(), [Quit()])
 
     def test_farewells_that_cross_close_it(self) -> None:
-        wire = self.link()
+        wire = self.connection()
         self.l.write_farewell(ME, "")
         self.says(Quit())
         self.assertTrue(wire.disconnecting)
 
     def test_what_was_not_written_before_the_farewell_stays_unsaid(self) -> None:
-        wire = self.link()
+        wire = self.connection()
         wire.full = True
         self.write_entry(says(1, "one"))
         self.write_entry(says(2, "two"))
@@ -230,31 +230,31 @@ class EndingTests(Case):
         self.assertEqual([one.id for one in self.owner.spoken], [1])
 
     def test_a_second_farewell_is_none(self) -> None:
-        self.link()
+        self.connection()
         self.l.write_farewell(ME, "")
         self.l.write_farewell(ME, "")
         self.assertEqual(self.wrote(), [Quit()])
 
     def test_their_farewell_is_news(self) -> None:
-        self.link()
+        self.connection()
         self.says(Quit("dinner"))
         self.assertEqual(self.owner.news, [Quit()])
 
     def test_dropped_nothing_is_heard_or_said(self) -> None:
-        self.link()
+        self.connection()
         self.l.drop()
         self.says(Msg(1, AT, "wait"))
         self.write_entry(says(1, "no"))
         self.assertEqual((self.wrote(), self.owner.news, self.owner.spoken), ([], [], []))
 
     def test_what_comes_behind_an_ending_word_is_not_taken(self) -> None:
-        self.link(called=True)
+        self.connection(called=True)
         self.owner.then = lambda news: self.l.drop()
         self.says(CALL, Msg(1, AT, "wait"))
         self.assertEqual(self.owner.news, [CALL])
 
     def test_one_of_too_many_is_told_so(self) -> None:
-        wire = self.link(called=True)
+        wire = self.connection(called=True)
         self.l.abort()
         wire.ends()
         self.assertTrue(wire.aborted)
@@ -262,7 +262,7 @@ class EndingTests(Case):
 
     def test_given_up_with_or_without_a_connection(self) -> None:
         SecurePeerConnection(Owner(), Clock(), DEFAULTS, Shake(), False).give_up()
-        wire = self.link(done=False)
+        wire = self.connection(done=False)
         self.l.give_up()
         self.assertTrue(wire.aborted)
 
@@ -277,7 +277,7 @@ class EndingTests(Case):
 
     @given(st.lists(st.binary(min_size=1, max_size=200), max_size=10), st.booleans())
     def test_no_bytes_make_it_fail_or_leave_a_timer(self, pieces: list[bytes], old: bool) -> None:
-        wire = self.link(called=True)
+        wire = self.connection(called=True)
         if old:
             self.says(CALL)
         for piece in pieces:

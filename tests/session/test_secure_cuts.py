@@ -72,14 +72,14 @@ class CutTests(SynchronousTestCase):
                 self.say(who, f"{count}")
             case "over":
                 try:
-                    who.perform(who.session.over(Wall(0.0)))
+                    who.apply(who.session.over(Wall(0.0)))
                 except LocalError:
                     pass
             case "unsend":
                 self.unsend(who, number)
             case "half" | "full":
                 try:
-                    who.perform(who.session.set_half(what == "half", Wall(0.0)))
+                    who.apply(who.session.set_half(what == "half", Wall(0.0)))
                 except LocalError:
                     pass
             case "dial":
@@ -108,11 +108,13 @@ class CutTests(SynchronousTestCase):
 
     def unsend(self, who: Person, number: int) -> None:
         """Take one back that waits: it counts as said only where it may have arrived and did."""
-        ids = [one.id for one in who.ledger.entries(who.post.key) if one.text and one.kind == MSG]
+        ids = [
+            one.id for one in who.ledger.entries(who.delivery.key) if one.text and one.kind == MSG
+        ]
         if ids:
             id = ids[number % len(ids)]
-            text = next(one.text for one in who.ledger.entries(who.post.key) if one.id == id)
-            who.perform(who.session.unsend(id))
+            text = next(one.text for one in who.ledger.entries(who.delivery.key) if one.id == id)
+            who.apply(who.session.unsend(id))
             self.taken_back[who].add(text)
 
     def finish(self) -> None:
@@ -128,7 +130,7 @@ class CutTests(SynchronousTestCase):
                 break
             for who in two.both:
                 if who.session.floor.turn is TurnHolder.MINE:
-                    who.perform(who.session.over(Wall(0.0)))
+                    who.apply(who.session.over(Wall(0.0)))
                     two.settle()
         two.settle()
 

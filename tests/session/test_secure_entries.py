@@ -136,7 +136,7 @@ class SpeakingTests(Case):
             self.owner.notes.effects = [StopDialling()]
             self.says(message)
             self.assertEqual(self.owner.news, [message])
-            self.assertEqual(self.owner.performed, [StopDialling()], message)
+            self.assertEqual(self.owner.applied, [StopDialling()], message)
 
     def test_what_cannot_be_stored_is_told(self) -> None:
         self.talk()

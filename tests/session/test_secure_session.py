@@ -47,22 +47,22 @@ OURS = "0123456789abcdef"
 THEIRS = opening()
 
 
-def post(smaller: bool = True, ledger: MemoryLedger | None = None) -> Delivery:
+def delivery(smaller: bool = True, ledger: MemoryLedger | None = None) -> Delivery:
     """Make the delivery for a new peer."""
     kept = ledger or MemoryLedger()
     return Delivery(kept, KEYS[1], "bob", smaller, lambda: OURS, DEFAULTS)
 
 
 def session_in(state: SessionState, smaller: bool = True) -> PeerSession:
-    """A session that came into `state` in the usual way; its link, if it has one, is "a"."""
+    """A session that came into `state` in the usual way; its connection, if it has one, is "a"."""
     session = PeerSession(BCP2)
     if state is SessionState.RINGING:
         session.called("a", THEIRS)
-        session.attach(post(smaller), Wall(0.0))
+        session.attach(delivery(smaller), Wall(0.0))
         return session
     if state is not SessionState.NEW:
         session.call()
-    session.attach(post(smaller), Wall(0.0))
+    session.attach(delivery(smaller), Wall(0.0))
     match state:
         case SessionState.ASKING:
             session.connected("a")
@@ -189,12 +189,12 @@ class CallingTests(SynchronousTestCase):
         session = PeerSession(BCP2)
         session.call()
         self.assertEqual(session.say("hi"), [Queued("hi")])
-        kept = post()
+        kept = delivery()
         self.assertEqual(session.attach(kept, Wall(0.0)), [])
         self.assertEqual((len(session.waiting), len(kept), session.unsent), (0, 1, 1))
 
     def test_too_many_of_them_are_reported(self) -> None:
-        session, kept = PeerSession(BCP2), post()
+        session, kept = PeerSession(BCP2), delivery()
         session.call()
         session.say("hi")
         for number in range(DEFAULTS.waiting_messages):
@@ -267,12 +267,12 @@ class CalledTests(SynchronousTestCase):
 
     def test_what_they_have_of_ours_is_delivered(self) -> None:
         ledger = MemoryLedger()
-        kept = post(ledger=ledger)
+        kept = delivery(ledger=ledger)
         for text in ("one", "two"):
             kept.wrote(kept.say(MSG, text, Wall(0.0)).id)
         session = PeerSession(BCP2)
         session.called("a", opening(have=(OURS, 1)))
-        session.attach(post(ledger=ledger), Wall(0.0))
+        session.attach(delivery(ledger=ledger), Wall(0.0))
         effects = session.accept()
         self.assertIn(MessageOutcome(1, "delivered", "one", ""), effects)
         self.assertIn(SendEntry("a", StreamEntry(2, MSG, Wall(0.0), "two")), effects)

@@ -70,12 +70,12 @@ class CrossingTests(Case):
 
     def test_a_call_that_comes_late_beside_an_open_one_changes_nothing(self) -> None:
         two = self.two().open()
-        link = two.bob.session.connection
+        connection = two.bob.session.connection
         two.bob.session.called("late", opening())
-        two.bob.perform(two.bob.session.alive(link))
+        two.bob.apply(two.bob.session.alive(connection))
         two.settle()
         self.assertEqual(self.states(), (OPEN, OPEN))
-        self.assertEqual(two.bob.session.connections, (link,))
+        self.assertEqual(two.bob.session.connections, (connection,))
 
 
 class BreakingTests(Case):
@@ -107,12 +107,12 @@ class BreakingTests(Case):
     def test_if_one_side_alone_notices_the_other_takes_the_new_connection(self) -> None:
         two = self.two().open()
         old = two.cables[0]
-        two.alice.perform(two.alice.session.lost(old, "cut"))
+        two.alice.apply(two.alice.session.lost(old, "cut"))
         two.cables.remove(old)
         two.alice.dial()
         two.cables[-1].deliver(two.alice)
         self.assertEqual(self.states(), (BROKEN, OPEN))
-        two.bob.perform(two.bob.session.silent())
+        two.bob.apply(two.bob.session.silent())
         two.mend()
         self.assertEqual(self.states(), (OPEN, OPEN))
         two.alice.say("hi")
@@ -143,7 +143,7 @@ class BreakingTests(Case):
         two = self.two(True, False).open()
         two.alice.say("your turn")
         two.settle()
-        two.bob.perform(two.bob.session.leave())
+        two.bob.apply(two.bob.session.leave())
         two.settle()
         self.assertEqual(self.states(), (SessionState.CLOSED, SessionState.CLOSED))
         two.alice.restart()
@@ -156,7 +156,7 @@ class BreakingTests(Case):
         two.alice.say("your turn")
         two.settle()
         two.cut()
-        two.bob.perform(two.bob.session.leave())
+        two.bob.apply(two.bob.session.leave())
         two.bob.restart()
         two.mend()
         self.assertEqual(self.states(), (OPEN, OPEN))
@@ -169,14 +169,14 @@ class RestoredTests(Case):
     def test_a_callee_who_was_set_back_begins_a_new_stream(self) -> None:
         two = self.two().open()
         before = deepcopy(two.bob.ledger)
-        stream = two.bob.post.stream
+        stream = two.bob.delivery.stream
         two.bob.say("one")
         two.settle()
         two.cut()
         two.restore(two.bob, before)
         two.mend()
         self.assertEqual(self.states(), (OPEN, OPEN))
-        self.assertNotEqual(two.bob.post.stream, stream)
+        self.assertNotEqual(two.bob.delivery.stream, stream)
         two.bob.say("two")
         two.settle()
         self.assertEqual(two.alice.heard, ["one", "two"])
@@ -219,7 +219,7 @@ class TurnTests(Case):
 
     def test_the_turn_is_passed_without_a_word(self) -> None:
         two = self.two(True, False).open()
-        two.alice.perform(two.alice.session.over(Wall(0.0)))
+        two.alice.apply(two.alice.session.over(Wall(0.0)))
         two.settle()
         self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
         self.assertEqual(two.bob.told(TurnPassed)[-1], TurnPassed(TurnHolder.MINE))
@@ -237,7 +237,7 @@ class TurnTests(Case):
     def test_a_cut_loses_no_turn(self) -> None:
         for delivered in (0, 1, 2):
             two = self.two(True, False).open()
-            two.alice.perform(two.alice.session.over(Wall(0.0)))
+            two.alice.apply(two.alice.session.over(Wall(0.0)))
             for _ in range(delivered):
                 two.deliver_one(0)
             two.cut()
@@ -247,7 +247,7 @@ class TurnTests(Case):
     def test_a_turn_passed_while_it_is_broken_is_passed(self) -> None:
         two = self.two(True, False).open()
         two.cut()
-        two.alice.perform(two.alice.session.over(Wall(0.0)))
+        two.alice.apply(two.alice.session.over(Wall(0.0)))
         two.mend()
         self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
 
@@ -257,10 +257,10 @@ class ModeTests(Case):
 
     def test_a_change_is_told_and_whoever_wants_turns_begins(self) -> None:
         two = self.two().open()
-        two.bob.perform(two.bob.session.set_half(True, Wall(0.0)))
+        two.bob.apply(two.bob.session.set_half(True, Wall(0.0)))
         two.settle()
         self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
-        two.alice.perform(two.alice.session.set_half(False, Wall(0.0)))
+        two.alice.apply(two.alice.session.set_half(False, Wall(0.0)))
         two.settle()
         self.assertEqual(self.turns(), (TurnHolder.BOTH, TurnHolder.BOTH))
 
@@ -268,7 +268,7 @@ class ModeTests(Case):
         two = self.two(True, False).open()
         two.bob.say("one")
         two.bob.say("two")
-        two.alice.perform(two.alice.session.set_half(False, Wall(0.0)))
+        two.alice.apply(two.alice.session.set_half(False, Wall(0.0)))
         two.settle()
         self.assertEqual(two.alice.heard, ["one", "two"])
 
@@ -280,8 +280,8 @@ class ModeTests(Case):
             (True, True, False),
         ):
             two = self.two(start, start).open()
-            two.alice.perform(two.alice.session.set_half(mine, Wall(0.0)))
-            two.bob.perform(two.bob.session.set_half(theirs, Wall(0.0)))
+            two.alice.apply(two.alice.session.set_half(mine, Wall(0.0)))
+            two.bob.apply(two.bob.session.set_half(theirs, Wall(0.0)))
             two.settle()
             self.assertIn(
                 self.turns(),
@@ -291,7 +291,7 @@ class ModeTests(Case):
 
     def test_a_change_survives_a_cut(self) -> None:
         two = self.two().open()
-        two.alice.perform(two.alice.session.set_half(True, Wall(0.0)))
+        two.alice.apply(two.alice.session.set_half(True, Wall(0.0)))
         two.cut()
         two.mend()
         self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
@@ -300,7 +300,7 @@ class ModeTests(Case):
         two = self.two().open()
         two.alice.full = True
         two.alice.say("one")
-        two.alice.perform(two.alice.session.set_half(True, Wall(0.0)))
+        two.alice.apply(two.alice.session.set_half(True, Wall(0.0)))
         two.settle()
         self.assertEqual(two.bob.heard, ["one"])
         self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))

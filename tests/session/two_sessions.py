@@ -82,7 +82,7 @@ class Cable:
             self.flying[who].clear()
             if who not in self.closed:
                 self.closed.add(who)
-                who.perform(who.session.lost(self, "cut"))
+                who.apply(who.session.lost(self, "cut"))
 
     def deliver(self, writer: Person) -> bool:
         """The other side of `writer` reads one thing; whether there was one."""
@@ -93,7 +93,7 @@ class Cable:
         if what == "close":
             if reader not in self.closed:
                 self.closed.add(reader)
-                reader.perform(reader.session.lost(self, "closed"))
+                reader.apply(reader.session.lost(self, "closed"))
         elif reader not in self.closed or what == "ack":
             reader.read(self, what, about)
         return True
@@ -123,7 +123,7 @@ class Person:
 
     def restart(self) -> None:
         """A new program on the same ledger."""
-        self.post = Delivery(
+        self.delivery = Delivery(
             self.ledger,
             KEYS[1 - self.number],
             "them",
@@ -142,13 +142,13 @@ class Person:
 
     def call(self) -> None:
         """Begin a call; it dials when the test says so."""
-        self.perform(self.session.call())
+        self.apply(self.session.call())
         self.attach()
         self.wants_dial = self.session.state is SessionState.CALLING
 
     def attach(self) -> None:
         """Attach the delivery, now that the peer's key is known."""
-        self.perform(self.session.attach(self.post, Wall(0.0)))
+        self.apply(self.session.attach(self.delivery, Wall(0.0)))
 
     def dial(self) -> Cable | None:
         """The connection that is wanted comes about; the call is on its way."""
@@ -157,11 +157,11 @@ class Person:
         self.wants_dial = False
         cable = Cable(self)
         self.cables.append(cable)
-        self.perform(self.session.connected(cable))
+        self.apply(self.session.connected(cable))
         return cable
 
     def say(self, text: str) -> None:
-        self.perform(self.session.say(text, Wall(0.0)))
+        self.apply(self.session.say(text, Wall(0.0)))
 
     # What happens to them.
 
@@ -172,29 +172,29 @@ class Person:
         session = self.session
         match what:
             case "ask" if self in cable.asked:
-                self.perform(session.crossed(cable, about))
+                self.apply(session.crossed(cable, about))
             case "ask":
                 if session.state is not SessionState.NEW or self.answers:
                     self.attach()
-                self.perform(session.called(cable, about))
+                self.apply(session.called(cable, about))
                 if session.state is SessionState.RINGING and self.answers:
-                    self.perform(session.accept())
+                    self.apply(session.accept())
             case "answer":
-                self.perform(session.answered(cable, about))
+                self.apply(session.answered(cable, about))
             case "refuse":
-                self.perform(session.refused(cable, about))
+                self.apply(session.refused(cable, about))
             case "entry":
-                self.perform(session.heard(cable, about))
+                self.apply(session.heard(cable, about))
             case "ack":
-                self.perform(session.arrived(about))
+                self.apply(session.arrived(about))
             case "ping":
                 cable.write(self, "alive")
             case "alive":
-                self.perform(session.alive(cable))
+                self.apply(session.alive(cable))
             case "quit":
-                self.perform(session.left(cable))
+                self.apply(session.left(cable))
 
-    def perform(self, effects: list[Effect]) -> None:
+    def apply(self, effects: list[Effect]) -> None:
         """As the node does it."""
         self.effects += effects
         for effect in effects:
@@ -278,7 +278,7 @@ class Two:
             self.cables.append(cable)
             for who in self.both:
                 who.wants_dial = False
-                who.perform(who.session.connected(cable))
+                who.apply(who.session.connected(cable))
 
     def deliver_one(self, choice: int) -> None:
         """One of the directions in which something flies moves on by one thing."""

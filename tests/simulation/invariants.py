@@ -240,8 +240,11 @@ def check_node(node: Any, limits: Limits, dials: int = 0) -> None:
             hold(one.key not in open_with, f"{who} has two sessions with {one.name}")
             open_with.add(one.key)
     hold(ringing <= 2 * limits.ringing, f"{ringing} calls ring at {who}")  # strangers and known
-    links = len(node.connections.carried)
-    hold(links <= limits.callers + len(node.calls.all) + dials, f"{who} has {links} connections")
+    connections = len(node.connections.carried)
+    hold(
+        connections <= limits.callers + len(node.calls.all) + dials,
+        f"{who} has {connections} connections",
+    )
 
 
 def check_server(side: Any, now: float, keys: dict[str, str]) -> None:

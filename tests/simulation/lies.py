@@ -39,15 +39,15 @@ LATER = 3.0
 FLOOD = 12
 """Pushes of one flood: more than may ring, and few enough for a short run."""
 MOST_ANSWERS = 30
-"""Blocks that one link of the liar answers: then it is silent."""
+"""Blocks that one connection of the liar answers: then it is silent."""
 
 
 class Told(Protocol):
     """Receiver of what happens on a liar's connection."""
 
-    def link_up(self, link: LiarLink) -> None: ...
-    def link_heard(self, link: LiarLink, message: Any) -> None: ...
-    def link_down(self, link: LiarLink) -> None: ...
+    def connection_up(self, connection: LiarLink) -> None: ...
+    def connection_heard(self, connection: LiarLink, message: Any) -> None: ...
+    def connection_down(self, connection: LiarLink) -> None: ...
 
 
 @implementer(IHandshakeListener)
@@ -98,7 +98,7 @@ class LiarLink(TwistedProtocol):
             self.transport.abortConnection()
             return
         self.up, self.peer_key = True, self._handshake.peer_key
-        self.owner.link_up(self)
+        self.owner.connection_up(self)
 
     def dataReceived(self, data: bytes) -> None:
         if self.plain:
@@ -107,7 +107,7 @@ class LiarLink(TwistedProtocol):
         if self._begun:
             for message in self._decoder.read(data):
                 if not isinstance(message, RemoteError) and not self.gone:
-                    self.owner.link_heard(self, message)
+                    self.owner.connection_heard(self, message)
             return
         self._read += data
         if self._read.startswith(b"PUNCH\r\n"):
@@ -116,7 +116,7 @@ class LiarLink(TwistedProtocol):
                 return
             self.call = head.rpartition(b": ")[2].decode()
             self._read = rest
-            self.owner.link_heard(self, Punch(self.call))
+            self.owner.connection_heard(self, Punch(self.call))
         if self._read and self._read[0] == TLS and not self._begun and not self.gone:
             read, self._read = self._read, b""
             self._begin(False)
@@ -130,7 +130,7 @@ class LiarLink(TwistedProtocol):
         """Tell whole lines only: a text that comes in two pieces is one."""
         lines, end, self._read = (self._read + data).rpartition(b"\n")
         if end and not self.gone:
-            self.owner.link_heard(self, lines + end)
+            self.owner.connection_heard(self, lines + end)
 
     def begin_tls(self, client: bool) -> None:
         """Begin TLS now, as its client or as its server."""
@@ -157,23 +157,23 @@ class LiarLink(TwistedProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.gone = True
-        self.owner.link_down(self)
+        self.owner.connection_down(self)
 
 
 class _Dial(ClientFactory):
-    """Makes one link."""
+    """Makes one connection."""
 
     noisy = False
 
-    def __init__(self, link: LiarLink) -> None:
-        self._link = link
+    def __init__(self, connection: LiarLink) -> None:
+        self._connection = connection
 
     def buildProtocol(self, addr: Any) -> LiarLink:
-        return self._link
+        return self._connection
 
 
 class _Port(Factory):
-    """Makes a link for each connection."""
+    """Makes a connection for each connection."""
 
     noisy = False
 
@@ -223,7 +223,7 @@ class LyingServer:
         self.told: dict[str, set[str]] = {}
         """By id, the keys that it has answered with to a question for that very id."""
         self._network, self._truth, self._liar, self._random = network, truth, liar, random
-        self._links: dict[LiarLink, str] = {}  # under which id they are registered
+        self._connections: dict[LiarLink, str] = {}  # under which id they are registered
         self._addresses: dict[str, tuple[Address, ...]] = {}
         self._calls = 0
         self._reactor: SimReactor | None = None
@@ -232,14 +232,14 @@ class LyingServer:
         """Listen."""
         if self._reactor is None:
             self._reactor = SimReactor(self._network, self.host, "liarsserver")
-            self._reactor.listenTCP(self.port, _Port(self._new_link))
+            self._reactor.listenTCP(self.port, _Port(self._new_connection))
 
     def kill(self) -> None:
         """Be gone at once; nobody is remembered."""
         if self._reactor is not None:
             self._reactor.kill()
             self._reactor = None
-            self._links.clear()
+            self._connections.clear()
 
     def change_key(self, key: str) -> None:
         """Show another key from now on."""
@@ -247,67 +247,71 @@ class LyingServer:
         self.key = key
         self.start()
 
-    # What links tell.
+    # What connections tell.
 
-    def link_up(self, link: LiarLink) -> None:
-        self._links[link] = ""
+    def connection_up(self, connection: LiarLink) -> None:
+        self._connections[connection] = ""
 
-    def link_down(self, link: LiarLink) -> None:
-        self._links.pop(link, None)
+    def connection_down(self, connection: LiarLink) -> None:
+        self._connections.pop(connection, None)
 
-    def link_heard(self, link: LiarLink, message: Any) -> None:
+    def connection_heard(self, connection: LiarLink, message: Any) -> None:
         random = self._random
         match message:
             case bcp2_server.Register(cseq, client_id, _, addresses):
-                self._links[link] = client_id
-                where = link.transport.peer
+                self._connections[connection] = client_id
+                where = connection.transport.peer
                 self._addresses[client_id] = tuple(addresses) or (where,)
-                link.say(bcp2_server.RegAck(cseq, client_id, 60, where))
+                connection.say(bcp2_server.RegAck(cseq, client_id, 60, where))
             case bcp2_server.Bridge(cseq, peer):
-                self._bridge(link, cseq, peer)
+                self._bridge(connection, cseq, peer)
             case bcp2_server.Watch(cseq, peer):
-                link.say(bcp2_server.WatchAck(cseq, peer))
+                connection.say(bcp2_server.WatchAck(cseq, peer))
                 if random.random() < 0.8:
-                    link.say(
+                    connection.say(
                         bcp2_server.Presence(peer, random.choice(("online", "online", "offline")))
                     )
             case bcp2_server.Unwatch(cseq, peer):
-                link.say(bcp2_server.UnwatchAck(cseq, peer))
+                connection.say(bcp2_server.UnwatchAck(cseq, peer))
             case bcp2_server.Info(cseq):
-                link.say(bcp2_server.InfoAck(cseq))
+                connection.say(bcp2_server.InfoAck(cseq))
             case bcp2_server.Observe(cseq):
-                link.say(bcp2_server.ObserveAck(cseq, link.transport.peer, DATE))
+                connection.say(bcp2_server.ObserveAck(cseq, connection.transport.peer, DATE))
             case Ping(cseq):
-                link.say(PingAck(cseq))
+                connection.say(PingAck(cseq))
             case PingAck():
                 pass
             case _ if getattr(message, "cseq", None) is not None:
-                link.say(Error(500, message.cseq))
+                connection.say(Error(500, message.cseq))
 
     # What it does unasked.
 
     def push(self) -> None:
         """Push something untrue to somebody."""
-        links = sorted(
-            (one for one in self._links if self._links[one]), key=self._links.__getitem__
+        connections = sorted(
+            (one for one in self._connections if self._connections[one]),
+            key=self._connections.__getitem__,
         )
-        if not links:
+        if not connections:
             return
         random = self._random
-        link, name = random.choice(links), random.choice(sorted(self._truth.addresses()))
+        connection, name = (
+            random.choice(connections),
+            random.choice(sorted(self._truth.addresses())),
+        )
         match random.randrange(5):
             case 0:
-                link.say(bcp2_server.Presence(name, random.choice(("online", "offline"))))
+                connection.say(bcp2_server.Presence(name, random.choice(("online", "offline"))))
             case 1:
-                link.say(self._introduction(name))
+                connection.say(self._introduction(name))
             case 2:
-                link.say(*(self._introduction(name) for _ in range(FLOOD)))
+                connection.say(*(self._introduction(name) for _ in range(FLOOD)))
             case 3:
-                link.say(
+                connection.say(
                     bcp2_server.BridgeAck(10**6, name, self._some_key(), self._some_addresses())
                 )
             case 4:
-                link.say(bcp2_server.Closing(1))
+                connection.say(bcp2_server.Closing(1))
 
     def _introduction(self, name: str) -> bcp2_server.Introduce:
         return bcp2_server.Introduce(
@@ -328,7 +332,7 @@ class LyingServer:
         everywhere = [self._liar.address, *self._truth.addresses().values()]
         return tuple(self._random.sample(everywhere, self._random.randint(1, 2)))
 
-    def _bridge(self, link: LiarLink, cseq: int, peer: str) -> None:
+    def _bridge(self, connection: LiarLink, cseq: int, peer: str) -> None:
         random = self._random
         known = self._truth.addresses()
         name = peer or random.choice(sorted(known))
@@ -347,26 +351,28 @@ class LyingServer:
                 case 3:  # no key: to be called in plain text
                     key, where, call = "", self._some_addresses(), ""
                 case 4:
-                    link.say(Error(random.choice((404, 480, 503)), cseq))
+                    connection.say(Error(random.choice((404, 480, 503)), cseq))
                     return
                 case 5:  # no answer at all
                     return
                 case 6:  # twice, and different
-                    self._answer(link, peer, bcp2_server.BridgeAck(cseq, name, key, where, call))
+                    self._answer(
+                        connection, peer, bcp2_server.BridgeAck(cseq, name, key, where, call)
+                    )
                     key, where = self._some_key(), self._some_addresses()
-        self._answer(link, peer, bcp2_server.BridgeAck(cseq, name, key, where, call))
-        asker = self._links.get(link, "")
-        callee = next((one for one, id in self._links.items() if id == name), None)
+        self._answer(connection, peer, bcp2_server.BridgeAck(cseq, name, key, where, call))
+        asker = self._connections.get(connection, "")
+        callee = next((one for one, id in self._connections.items() if id == name), None)
         if callee is not None and asker and call:
-            from_key = link.peer_key or self._some_key()
+            from_key = connection.peer_key or self._some_key()
             callee.say(bcp2_server.Introduce(asker, from_key, self._addresses.get(asker, ()), call))
 
-    def _answer(self, link: LiarLink, asked: str, answer: bcp2_server.BridgeAck) -> None:
+    def _answer(self, connection: LiarLink, asked: str, answer: bcp2_server.BridgeAck) -> None:
         if answer.client_id == asked:
             self.told.setdefault(asked, set()).add(answer.key)
-        link.say(answer)
+        connection.say(answer)
 
-    def _new_link(self) -> LiarLink:
+    def _new_connection(self) -> LiarLink:
         return LiarLink(self, self.key, Sender.CLIENT, self._truth.limits)
 
 
@@ -386,7 +392,7 @@ class LyingPeer:
         self.keys = keys
         self._truth, self._random = truth, random
         self._reactor = SimReactor(network, host, "mal")
-        self._links: list[LiarLink] = []
+        self._connections: list[LiarLink] = []
         self._at_server: LiarLink | None = None
         self._asked: dict[int, str] = {}
         self._cseq = 0
@@ -395,17 +401,17 @@ class LyingPeer:
     def start(self, server: Address) -> None:
         """Listen, and register as `mal` with the honest server."""
         self._reactor.listenTCP(
-            self.address[1], _Port(lambda: self._new_link(self._random.choice(self.keys)))
+            self.address[1], _Port(lambda: self._new_connection(self._random.choice(self.keys)))
         )
         self.register(server)
 
     def register(self, server: Address) -> None:
         """Connect to a server, whatever became of the last connection."""
         if self._at_server is None or self._at_server.gone:
-            link = LiarLink(self, self.keys[0], Sender.SERVER, self._truth.limits, tls=True)
-            link.about = "server"
-            self._at_server = link
-            self._connect(server, link)
+            connection = LiarLink(self, self.keys[0], Sender.SERVER, self._truth.limits, tls=True)
+            connection.about = "server"
+            self._at_server = connection
+            self._connect(server, connection)
 
     def leave(self) -> None:
         """End the program: every connection breaks, and nobody is reached any more."""
@@ -416,9 +422,9 @@ class LyingPeer:
 
     def call(self, victim: str) -> None:
         """Call somebody inside TLS, under any id, without an introduction."""
-        link = self._new_link(self._random.choice(self.keys), tls=True)
-        link.about = victim
-        self._connect(self._truth.addresses()[victim], link)
+        connection = self._new_connection(self._random.choice(self.keys), tls=True)
+        connection.about = victim
+        self._connect(self._truth.addresses()[victim], connection)
 
     def call_plainly(self, victim: str) -> None:
         """Call somebody in plain text, under any id."""
@@ -428,130 +434,130 @@ class LyingPeer:
             f"CHAT\r\nclientID: {claim}\r\nIP: {self.address[0]}\r\nPort: {self.address[1]}\r\n\r\n"
         )
         first = head.encode() if self._random.random() < 0.8 else b""
-        link = self._new_link(self.keys[0], first=first)
-        link.about = victim
-        self._connect(self._truth.addresses()[victim], link)
-        self._later(lambda: link.say_plainly(text))
+        connection = self._new_connection(self.keys[0], first=first)
+        connection.about = victim
+        self._connect(self._truth.addresses()[victim], connection)
+        self._later(lambda: connection.say_plainly(text))
 
     def bridge(self, victim: str) -> None:
         """Have the honest server introduce us, and call as somebody else."""
-        link = self._at_server
-        if link is not None and link.up and not link.gone:
+        connection = self._at_server
+        if connection is not None and connection.up and not connection.gone:
             self._cseq += 1
             self._asked[self._cseq] = victim
-            link.say(bcp2_server.Bridge(self._cseq, victim))
+            connection.say(bcp2_server.Bridge(self._cseq, victim))
 
     def bother(self) -> None:
         """Say or do something on one of the connections."""
-        self._links = [link for link in self._links if not link.gone]
-        if self._links:
-            self._act(self._random.choice(self._links))
+        self._connections = [connection for connection in self._connections if not connection.gone]
+        if self._connections:
+            self._act(self._random.choice(self._connections))
 
-    # What links tell.
+    # What connections tell.
 
-    def link_up(self, link: LiarLink) -> None:
-        if link is self._at_server:
+    def connection_up(self, connection: LiarLink) -> None:
+        if connection is self._at_server:
             self._cseq += 1
             host, port = self.address
-            link.say(bcp2_server.Register(self._cseq, "mal", port, ((host, port),)))
-        elif isinstance(link.about, str) and self._random.random() < 0.9:
-            self._say_chat(link)
+            connection.say(bcp2_server.Register(self._cseq, "mal", port, ((host, port),)))
+        elif isinstance(connection.about, str) and self._random.random() < 0.9:
+            self._say_chat(connection)
 
-    def link_down(self, link: LiarLink) -> None:
+    def connection_down(self, connection: LiarLink) -> None:
         """A connection is gone; `bother` forgets it."""
 
-    def link_heard(self, link: LiarLink, message: Any) -> None:
-        if link is self._at_server:
-            self._server_said(link, message)
+    def connection_heard(self, connection: LiarLink, message: Any) -> None:
+        if connection is self._at_server:
+            self._server_said(connection, message)
             return
         random = self._random
-        link.answers += 1
+        connection.answers += 1
         match message:
             case bytes():
                 self._truth.liar_heard(None, message.decode(errors="replace"))
                 if random.random() < 0.3:
-                    link.say_plainly(self._truth.liar_says("", None))
+                    connection.say_plainly(self._truth.liar_says("", None))
                 return
             case Punch():
-                link.begin_tls(random.random() < 0.5)
+                connection.begin_tls(random.random() < 0.5)
                 return
             case Msg(id, _, text):
-                self._truth.liar_heard(link.key, text)
+                self._truth.liar_heard(connection.key, text)
                 if random.random() < 0.7:
-                    link.say(MsgAck(id))
+                    connection.say(MsgAck(id))
                 return
             case Ping():
                 if random.random() < 0.8:
-                    link.say(PingAck())
+                    connection.say(PingAck())
                 return
-        if self.quiet or link.answers > MOST_ANSWERS:
+        if self.quiet or connection.answers > MOST_ANSWERS:
             return
         match message:
             case Chat(client_id):
-                self._take(link, client_id)
+                self._take(connection, client_id)
             case ChatAck(client_id):
-                link.say(Msg(1, AT, self._truth.liar_says(client_id, link.key)))
+                connection.say(Msg(1, AT, self._truth.liar_says(client_id, connection.key)))
             case _ if random.random() < 0.2:
-                self._act(link)
+                self._act(connection)
 
     # How it follows.
 
-    def _server_said(self, link: LiarLink, message: Any) -> None:
+    def _server_said(self, connection: LiarLink, message: Any) -> None:
         match message:
             case bcp2_server.BridgeAck(cseq, _, key, addresses, call) if cseq in self._asked:
                 victim = self._asked.pop(cseq)
                 if addresses and call:
                     # The smaller key's owner is the server of TLS, whoever dialled.
                     client = not self.keys[0] < key
-                    made = self._new_link(self.keys[0], first=encode(Punch(call)), tls=client)
+                    made = self._new_connection(self.keys[0], first=encode(Punch(call)), tls=client)
                     made.about = victim
                     self._connect(addresses[0], made)
             case Ping(cseq):
-                link.say(PingAck(cseq))
+                connection.say(PingAck(cseq))
 
-    def _take(self, link: LiarLink, caller: str) -> None:
+    def _take(self, connection: LiarLink, caller: str) -> None:
         """Answer a call in one way or another."""
         random = self._random
         match random.randrange(8):
             case 0:
-                link.say(Error(random.choice((403, 480, 486, 603)), about="CHAT"))
+                connection.say(Error(random.choice((403, 480, 486, 603)), about="CHAT"))
             case 1:
                 pass
             case 2:
-                link.say(Msg(1, AT, self._truth.liar_says(caller, link.key)))
+                connection.say(Msg(1, AT, self._truth.liar_says(caller, connection.key)))
             case 3:
-                link.cut(random.random() < 0.5)
+                connection.cut(random.random() < 0.5)
             case _:
                 name = random.choice(sorted(self._truth.addresses()))
                 ack = ChatAck(name, random.choice(("full", "half")), "e" * 16)
-                link.say(*[ack] * random.choice((1, 1, 2)))
-                link.say(Msg(1, AT, self._truth.liar_says(caller, link.key)))
+                connection.say(*[ack] * random.choice((1, 1, 2)))
+                connection.say(Msg(1, AT, self._truth.liar_says(caller, connection.key)))
 
-    def _act(self, link: LiarLink) -> None:
+    def _act(self, connection: LiarLink) -> None:
         random = self._random
-        victim = link.about if isinstance(link.about, str) else ""
+        victim = connection.about if isinstance(connection.about, str) else ""
         match random.randrange(9):
             case 0:
-                self._say_chat(link)
+                self._say_chat(connection)
             case 1:
-                link.say(MsgAck(random.choice((1, 2, 2**40))))
+                connection.say(MsgAck(random.choice((1, 2, 2**40))))
             case 2:
-                link.say(Turn(random.randint(1, 5)))
+                connection.say(Turn(random.randint(1, 5)))
             case 3:
-                link.say(Mode(random.randint(1, 5), random.choice(("half", "full"))))
+                connection.say(Mode(random.randint(1, 5), random.choice(("half", "full"))))
             case 4:
-                link.say(Quit())
+                connection.say(Quit())
             case 5:
-                link.cut(random.random() < 0.5)
+                connection.cut(random.random() < 0.5)
             case 6:
-                link.say(ChatAck(self._claim(victim), "full", "e" * 16))
+                connection.say(ChatAck(self._claim(victim), "full", "e" * 16))
             case _:
-                text = self._truth.liar_says(victim, link.key)
-                link.say(*[Msg(random.randint(1, 9), AT, text)] * random.choice((1, 1, 2)))
+                text = self._truth.liar_says(victim, connection.key)
+                connection.say(*[Msg(random.randint(1, 9), AT, text)] * random.choice((1, 1, 2)))
 
-    def _say_chat(self, link: LiarLink) -> None:
-        victim = link.about if isinstance(link.about, str) else ""
-        link.say(Chat(self._claim(victim), "full", self._random.choice(("e" * 16, "d" * 16))))
+    def _say_chat(self, connection: LiarLink) -> None:
+        victim = connection.about if isinstance(connection.about, str) else ""
+        connection.say(Chat(self._claim(victim), "full", self._random.choice(("e" * 16, "d" * 16))))
 
     def _claim(self, victim: str) -> str:
         """Choose an id to claim: of anybody but the victim, or our own."""
@@ -561,10 +567,10 @@ class LyingPeer:
     def _later(self, what: Callable[[], Any]) -> None:
         self._reactor.callLater(LATER * self._random.random(), what)
 
-    def _connect(self, where: Address, link: LiarLink) -> None:
-        self._reactor.connectTCP(*where, _Dial(link), 6.0)
+    def _connect(self, where: Address, connection: LiarLink) -> None:
+        self._reactor.connectTCP(*where, _Dial(connection), 6.0)
 
-    def _new_link(self, key: str, **how: Any) -> LiarLink:
-        link = LiarLink(self, key, Sender.PEER, cast(Any, self._truth).limits, **how)
-        self._links.append(link)
-        return link
+    def _new_connection(self, key: str, **how: Any) -> LiarLink:
+        connection = LiarLink(self, key, Sender.PEER, cast(Any, self._truth).limits, **how)
+        self._connections.append(connection)
+        return connection

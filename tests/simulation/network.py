@@ -248,14 +248,14 @@ class SimNetwork:
 
     # Faults.
 
-    def cut(self, connection: Connection, manner: str) -> None:
+    def cut(self, connection: Connection, capabilities: str) -> None:
         """Break it: `both` ends see it, `one` of them only later, or `silent`: nobody is told."""
-        self.tell("network", "cuts", connection.number, manner)
-        if manner == "silent":
+        self.tell("network", "cuts", connection.number, capabilities)
+        if capabilities == "silent":
             for pipe in connection.pipes:
                 pipe.vanish()
             return
-        late = 5 + 20 * self.random.random() if manner == "one" else 0.0
+        late = 5 + 20 * self.random.random() if capabilities == "one" else 0.0
         pipes = list(connection.pipes)
         self.random.shuffle(pipes)
         pipes[0].cut(0.0)

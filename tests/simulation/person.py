@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Protocol, cast
 
 from chatproto.client.app import ServerAccess
-from chatproto.client.calls.plain_calls import Door
+from chatproto.client.calls.plain_calls import PlainPeerFactory
 from chatproto.client.context import Context
 from chatproto.client.events import Event, SessionChanged
 from chatproto.client.server.introducers import SecureIntroducer
@@ -136,8 +136,8 @@ class Person:
         node.publish.listen(self._told)
         node.hold_input.listen(self._hold_input)
         node.place.own_port = ("", PEOPLE_PORT)
-        door = Door(node.plain_calls, cast(Any, reactor), LIMITS)
-        reactor.listenTCP(PEOPLE_PORT, door)
+        factory = PlainPeerFactory(node.plain_calls, cast(Any, reactor), LIMITS)
+        reactor.listenTCP(PEOPLE_PORT, factory)
         node.start(self.host, PEOPLE_PORT)
 
     def _made(self, reactor: SimReactor, random: Random) -> Any:

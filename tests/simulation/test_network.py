@@ -156,12 +156,12 @@ class NetworkTests(Case):
             end.reason.trap(ConnectionDone)
 
     def test_a_cut_is_seen_by_both_or_later_by_one(self) -> None:
-        for manner in ("both", "one"):
+        for capabilities in ("both", "one"):
             one, other = self.joined()
             one.transport.write(b"x" * 500)
-            self.network.cut(self.connection, manner)
+            self.network.cut(self.connection, capabilities)
             self.wait(4)
-            self.assertEqual(sum(end.reason is None for end in (one, other)), manner == "one")
+            self.assertEqual(sum(end.reason is None for end in (one, other)), capabilities == "one")
             self.wait(30)
             for end in (one, other):
                 assert end.reason is not None

@@ -71,7 +71,7 @@ class OneShot:
     def _do(self, step: Step) -> None:
         self.notes += step.notes
         for given in step.commands:
-            self._references.carry_out({"ref": next(self._refs), **given}, self._node.client)
+            self._references.run_line({"ref": next(self._refs), **given}, self._node.client)
         if step.over is not None:
             self.over = step.over
         elif step.wait is not None:

@@ -37,7 +37,7 @@ class QueuedEntry:
 class Side:
     """State of the stream with one key, without its history."""
 
-    standing: StreamState
+    state: StreamState
     outbox: dict[int, QueuedEntry] = field(default_factory=dict)  # by ID, which only rises
 
 
@@ -55,24 +55,24 @@ class MemoryLedger:
         self._last = 0
         self._shown = 0
 
-    def standing(self, key: str) -> StreamState | None:
+    def state(self, key: str) -> StreamState | None:
         side = self._sides.get(key)
-        return side.standing if side else None
+        return side.state if side else None
 
     def begin(self, key: str, stream: str) -> None:
         side = self._sides.get(key)
         if side is None:
             self._sides[key] = Side(StreamState(stream))
             return
-        side.standing = replace(side.standing, stream=stream, written=0)
+        side.state = replace(side.state, stream=stream, written=0)
         side.outbox = {id: kept for id, kept in side.outbox.items() if not kept.entry.withdrawn}
 
     def add(self, key: str, name: str, entry: StreamEntry) -> float:
         side = self._sides.get(key)
-        if side is None or entry.id <= side.standing.last:
+        if side is None or entry.id <= side.state.last:
             raise out_of_order(key, entry)
         line = self._write(key, name, entry, WAITING)
-        side.standing = replace(side.standing, last=entry.id)
+        side.state = replace(side.state, last=entry.id)
         side.outbox[entry.id] = QueuedEntry(entry, name, line)
         return 0.0
 
@@ -82,8 +82,8 @@ class MemoryLedger:
 
     def wrote(self, key: str, id: int) -> None:
         side = self._sides.get(key)
-        if side is not None and id > side.standing.written:
-            side.standing = replace(side.standing, written=id)
+        if side is not None and id > side.state.written:
+            side.state = replace(side.state, written=id)
 
     def settle(self, key: str, ids: tuple[int, ...], state: str) -> None:
         outbox = self._sides[key].outbox if key in self._sides else {}
@@ -101,14 +101,14 @@ class MemoryLedger:
 
     def meet(self, key: str, stream: str) -> None:
         side = self._sides.get(key)
-        if side is not None and side.standing.their_stream != stream:
-            side.standing = replace(side.standing, their_stream=stream, have=0)
+        if side is not None and side.state.their_stream != stream:
+            side.state = replace(side.state, their_stream=stream, have=0)
 
     def heard(self, key: str, name: str, entry: StreamEntry) -> int:
         side = self._sides.get(key)
-        if side is None or entry.id <= side.standing.have:
+        if side is None or entry.id <= side.state.have:
             raise out_of_order(key, entry)
-        side.standing = replace(side.standing, have=entry.id)
+        side.state = replace(side.state, have=entry.id)
         number = self._write(key, name, entry, HEARD)
         if number:
             size = LINE_BYTES + len(entry.text.encode())
@@ -151,7 +151,7 @@ class MemoryLedger:
     def set_turn(self, key: str, turn: str) -> None:
         side = self._sides.get(key)
         if side is not None:
-            side.standing = replace(side.standing, turn=turn)
+            side.state = replace(side.state, turn=turn)
 
     def waiting(self) -> tuple[tuple[str, str, int], ...]:
         found = []

@@ -115,7 +115,7 @@ class Both(RuleBasedStateMachine):
     @invariant()
     def agree(self) -> None:
         for key in ("k1", "k2", "k3"):
-            self.same(lambda ledger, key=key: (ledger.standing(key), ledger.entries(key)))  # type: ignore[misc]
+            self.same(lambda ledger, key=key: (ledger.state(key), ledger.entries(key)))  # type: ignore[misc]
         self.same(lambda ledger: (ledger.waiting(), ledger.unshown()))
 
 

@@ -171,8 +171,8 @@ class LedgerTests(SynchronousTestCase):
 
     def given_up(self, now: float) -> bool:
         ledger = self.open(now)
-        post = Delivery(ledger, "key", "bob", True, lambda: "stream", DEFAULTS)
-        outcomes = post.expire(Wall(now))
+        delivery = Delivery(ledger, "key", "bob", True, lambda: "stream", DEFAULTS)
+        outcomes = delivery.expire(Wall(now))
         ledger.close()
         return bool(outcomes)
 
@@ -203,10 +203,10 @@ class LedgerTests(SynchronousTestCase):
         for wrong in (YEAR, -YEAR):
             self.path = Path(self.mktemp())
             ledger = self.open(NOW)
-            post = Delivery(ledger, "key", "bob", True, lambda: "stream", DEFAULTS)
-            post.say(MSG, "hello", Wall(NOW + wrong))
-            self.assertEqual(post.expire(Wall(NOW + 10.0)), [])
-            self.assertEqual(len(post.expire(Wall(NOW + OUTBOX_AGE + 1.0))), 1)
+            delivery = Delivery(ledger, "key", "bob", True, lambda: "stream", DEFAULTS)
+            delivery.say(MSG, "hello", Wall(NOW + wrong))
+            self.assertEqual(delivery.expire(Wall(NOW + 10.0)), [])
+            self.assertEqual(len(delivery.expire(Wall(NOW + OUTBOX_AGE + 1.0))), 1)
             ledger.close()
 
     def test_a_machine_that_starts_in_a_year_gives_up_nothing(self) -> None:

@@ -90,7 +90,7 @@ class WhatIsLeft(FolderTests):
 
     def everything(self, ledger: Ledger) -> tuple[object, ...]:
         return (
-            ledger.standing(BOB),
+            ledger.state(BOB),
             ledger.entries(BOB),
             ledger.waiting(),
             ledger.history(BOB, 99),
@@ -105,7 +105,7 @@ class WhatIsLeft(FolderTests):
         ledger.close()
         again = self.open()
         self.assertEqual(self.everything(again), before)
-        self.assertEqual(again.standing(BOB), StreamState("b0b", 5, 3, "theirs", 9, "mine"))
+        self.assertEqual(again.state(BOB), StreamState("b0b", 5, 3, "theirs", 9, "mine"))
         self.assertEqual(texts(again.unshown()), ["hello unseen"])
 
     def test_is_everything_if_it_was_never_closed(self) -> None:
@@ -131,15 +131,15 @@ class WhatIsLeft(FolderTests):
                 said += writer.stdout.readlines()
             told = len([line for line in said if line.endswith("\n")])
             ledger = self.open(path)
-            standing = ledger.standing("k")
-            assert standing is not None
+            state = ledger.state("k")
+            assert state is not None
             self.assertGreaterEqual(told, lines)
-            self.assertIn(standing.last, (told, told + 1))
-            self.assertLessEqual(told, standing.have)
-            self.assertLessEqual(standing.have, standing.written)
+            self.assertIn(state.last, (told, told + 1))
+            self.assertLessEqual(told, state.have)
+            self.assertLessEqual(state.have, state.written)
             kept = ledger.history("k", 10_000)
-            ours = [f"ours {id}" for id in range(1, standing.last + 1)]
-            theirs = [f"theirs {id}" for id in range(1, standing.have + 1)]
+            ours = [f"ours {id}" for id in range(1, state.last + 1)]
+            theirs = [f"theirs {id}" for id in range(1, state.have + 1)]
             self.assertEqual([entry.text for entry in ledger.entries("k")], ours)
             self.assertEqual([line.text for line in kept if line.state == WAITING], ours)
             self.assertEqual([line.text for line in kept if line.state == HEARD], theirs)
@@ -158,7 +158,7 @@ class WhatIsLeft(FolderTests):
             again.entries(BOB),
             (StreamEntry(2, MSG, Wall(2.0), "", True), StreamEntry(5, TURN, Wall(5.0))),
         )
-        self.assertEqual(again.standing(BOB), StreamState("b0b", 5, 3, "theirs", 9, "mine"))
+        self.assertEqual(again.state(BOB), StreamState("b0b", 5, 3, "theirs", 9, "mine"))
         again.add(BOB, "bob", message(6))
         self.assertEqual([one.id for one in again.entries(BOB)], [2, 5, 6])
 
@@ -180,8 +180,8 @@ class WhatIsLeft(FolderTests):
         ledger.begin(BOB, "new")
         ledger.close()
         again = self.open()
-        self.assertEqual(again.standing(BOB), StreamState("new", 5, 0, "theirs", 9, "mine"))
-        self.assertEqual(again.standing(CAROL), StreamState("ca01"))
+        self.assertEqual(again.state(BOB), StreamState("new", 5, 0, "theirs", 9, "mine"))
+        self.assertEqual(again.state(CAROL), StreamState("ca01"))
 
 
 class TheFile(FolderTests):

@@ -72,7 +72,7 @@ class AFileThatCannotBeUsed(FolderTests):
         ledger = self.open()
         self.trouble(lambda: ledger.history(BOB, 9), "damaged")
         self.trouble(lambda: ledger.heard(BOB, "bob", message(1)), "damaged")
-        self.assertEqual(ledger.standing(BOB), StreamState("b0b", last=500))
+        self.assertEqual(ledger.state(BOB), StreamState("b0b", last=500))
         self.assertEqual(len(ledger.entries(BOB)), 500)
 
     def test_is_in_no_folder(self) -> None:
@@ -129,7 +129,7 @@ class AFullDisk(FolderTests):
                     ledger.add(BOB, "bob" * 300, message(id, "x" * 1000))
             self.assertIn("the disk is full", str(caught.exception))
             self.assertGreater(id, 10)
-            self.assertEqual(ledger.standing(BOB), StreamState("b0b", last=id - 1))
+            self.assertEqual(ledger.state(BOB), StreamState("b0b", last=id - 1))
             self.assertEqual([one.id for one in ledger.entries(BOB)], list(range(1, id)))
             self.assertEqual(len(ledger.history(BOB, 9999)), (id - 1) * log)
             ledger._file._db.execute("PRAGMA max_page_count = 4000")
@@ -143,6 +143,6 @@ class AFullDisk(FolderTests):
         self.assertRaises(LedgerTrouble, ledger.add, BOB, "bob", message(1))
         self.assertRaises(LedgerTrouble, ledger.add, BOB, "\udcff", message(2))
         self.assertRaises(LedgerTrouble, ledger.add, BOB, "bob", message(2**70))
-        self.assertEqual(ledger.standing(BOB), StreamState("b0b", last=1))
+        self.assertEqual(ledger.state(BOB), StreamState("b0b", last=1))
         ledger.settle(BOB, (1,), DELIVERED)
         self.assertEqual((ledger._texts, ledger.entries(BOB)), ({}, ()))

@@ -18,7 +18,7 @@ from chatproto.client.events import CommandOutput, Event, Exited, Failed
 from chatproto.net.clock import Wall
 from chatproto.ui.commands import ROWS
 from chatproto.ui.control import Control, ControlConnection
-from chatproto.ui.jsonlines import JsonLines, carry_out_json
+from chatproto.ui.jsonlines import JsonLines, run_json
 from chatproto.ui.plain import PlainInterface
 from chatproto.ui.references import References
 from tests.client.keyed_program import Case
@@ -129,7 +129,7 @@ class AnyInputTests(Case):
         def new_speaker() -> Callable[[str, References], Event | None]:
             standing = ActiveTarget(self.node.calls.all)
             return lambda line, references: standing.run(
-                lambda: carry_out_json(line, self.node.client, references)
+                lambda: run_json(line, self.node.client, references)
             )
 
         control = Control(screen.append, new_speaker, lambda: Wall(1.5), DEFAULTS, Clock())

@@ -12,12 +12,12 @@ from chatproto.ui.commands import (
     BadCommand,
     Command,
     TypedText,
-    carry_out,
-    carry_out_for,
-    carry_out_typed,
     help_answer,
     parse,
     run,
+    run_for,
+    run_line,
+    run_typed,
 )
 from chatproto.ui.common_words import ALIASES, OURS
 from chatproto.ui.topics import FIRST, TOPICS
@@ -200,7 +200,7 @@ REFUSED: dict[str, str] = {
 def asked(line: str) -> list[tuple[object, ...]]:
     """Return the client's calls after `line` is typed."""
     node = asked_client()
-    assert carry_out(line, node) is None
+    assert run_line(line, node) is None
     given: list[tuple[object, ...]] = node.asked
     return given
 
@@ -229,7 +229,7 @@ class ParseTests(SynchronousTestCase):
         ):
             node = asked_client()
             node.conversations.typed = typed
-            shown = carry_out_typed(line, node)
+            shown = run_typed(line, node)
             self.assertEqual(isinstance(shown, Failed), refused, line)
             self.assertEqual(node.asked, [] if refused else [("say", line)], line)
 
@@ -237,32 +237,32 @@ class ParseTests(SynchronousTestCase):
         for word, expected in {"quit": ("quit",), " EXIT ": ("quit",)}.items():
             node = asked_client()
             node.conversations.target = None
-            self.assertIsNone(carry_out_typed(word, node))
-            self.assertIsNone(carry_out_for(None, word, node))
+            self.assertIsNone(run_typed(word, node))
+            self.assertIsNone(run_for(None, word, node))
             self.assertEqual(node.asked, [expected] * 2)
             node = asked_client()
-            carry_out_typed(word, node)
+            run_typed(word, node)
             self.assertEqual(node.asked, [("say", word)])
         node = asked_client()
         node.conversations.target = None
         for word in ("help", "?"):
-            self.assertEqual(carry_out_typed(word, node), help_answer())
-        carry_out_typed("help me", node)
-        carry_out("quit", node)  # a program may pass on the words of others
-        carry_out_for(None, TypedText("quit"), node)
+            self.assertEqual(run_typed(word, node), help_answer())
+        run_typed("help me", node)
+        run_line("quit", node)  # a program may pass on the words of others
+        run_for(None, TypedText("quit"), node)
         self.assertEqual(node.asked, [("say", "help me"), ("say", "quit"), ("say", "quit")])
 
     def test_impossible_command_is_one_sentence_and_calls_nothing(self) -> None:
         for line, sentence in REFUSED.items():
             node = asked_client()
-            shown = carry_out(line, node)
+            shown = run_line(line, node)
             assert isinstance(shown, Failed), line
             self.assertEqual(shown.text, sentence)
             self.assertEqual(node.asked, [])
 
     def test_a_failure_names_the_command_that_was_typed(self) -> None:
         for line, command in {"/regster": "regster", "/mode": "mode", "/help nix": "help"}.items():
-            shown = carry_out(line, asked_client())
+            shown = run_line(line, asked_client())
             assert isinstance(shown, Failed)
             self.assertEqual(shown.command, command)
 
@@ -327,7 +327,7 @@ class TargetTests(SynchronousTestCase):
             node.conversations.gone = (
                 "not sent: the conversation with bob has ended (/chat bob calls again)"
             )
-            shown = carry_out_for(None, line, node)
+            shown = run_for(None, line, node)
             assert isinstance(shown, Failed), line
             self.assertEqual(
                 (shown.text, shown.code), (node.conversations.gone, Reason.TARGET_CHANGED)
@@ -346,7 +346,7 @@ class TargetTests(SynchronousTestCase):
             node.conversations.gone = (
                 "not sent: the conversation with bob has ended (/chat bob calls again)"
             )
-            self.assertIsNone(carry_out_for(None, line, node), line)
+            self.assertIsNone(run_for(None, line, node), line)
             self.assertEqual(len(node.asked), 1)
 
 
@@ -386,7 +386,7 @@ class HelpTests(SynchronousTestCase):
 
     def test_help_asks_no_node(self) -> None:
         node = asked_client()
-        shown = carry_out("/help chat", node)
+        shown = run_line("/help chat", node)
         assert isinstance(shown, CommandOutput)
         self.assertEqual(shown.command, "help")
         self.assertEqual(node.asked, [])

@@ -31,7 +31,7 @@ from chatproto.client.events import (
 )
 from chatproto.net.clock import Wall
 from chatproto.ui import control as control_socket
-from chatproto.ui.commands import carry_out
+from chatproto.ui.commands import run_line
 from chatproto.ui.control import (
     CONTROL_ANSWERS,
     CONTROL_CONNECTIONS,
@@ -92,9 +92,9 @@ class ControlTests(SynchronousTestCase):
         def work() -> Event | None:
             for event in self.answers:
                 self.control.tell(event)
-            return carry_out(line, self.node, json_text)
+            return run_line(line, self.node, json_text)
 
-        return references.carry_out_unmarked(line.partition(" ")[0].lstrip("/"), work)
+        return references.run_unmarked(line.partition(" ")[0].lstrip("/"), work)
 
     def test_takes_commands_and_json_strings_a_line_each(self) -> None:
         script = Script(self.control)

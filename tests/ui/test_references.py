@@ -46,7 +46,7 @@ class Asking:
         self._write(event, self.references.of_current(event))
 
     def ask(self, do: str, ref: Any, **values: Any) -> None:
-        shown = self.references.carry_out({"ref": ref, "do": do, **values}, self.client)
+        shown = self.references.run_line({"ref": ref, "do": do, **values}, self.client)
         if shown is not None:
             self._write(shown, {})
 

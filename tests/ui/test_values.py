@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import Event, Failed
 from chatproto.ui.commands import ROWS, parse_values
-from chatproto.ui.jsonlines import carry_out_json
+from chatproto.ui.jsonlines import run_json
 from chatproto.ui.oneshot import SendText
 from chatproto.ui.oneshot_files import SendFiles
 from chatproto.ui.references import Marks, References
@@ -141,7 +141,7 @@ TEXTS = st.text(min_size=1).filter(str.strip)
 
 def carried_out(line: str) -> tuple[list[tuple[object, ...]], Event | None]:
     node = asked_client()
-    shown = carry_out_json(line, node, References(lambda event, ref: None))
+    shown = run_json(line, node, References(lambda event, ref: None))
     return node.asked, shown
 
 
@@ -152,7 +152,7 @@ def told_of(line: str) -> tuple[list[tuple[object, ...]], list[tuple[object, ...
     def tell(event: Event, marks: Marks) -> None:
         told.append((event.event, marks.get("ref"), getattr(event, "code", None)))
 
-    assert carry_out_json(line, node, References(tell)) is None
+    assert run_json(line, node, References(tell)) is None
     return node.asked, told
 
 

@@ -39,7 +39,7 @@ class Calls:
         requests: Requests,
         resolver: NameResolver,
         events: ServerEvents,
-        posts: OutboundStreams | None,
+        streams: OutboundStreams | None,
         files: Files | None,
     ) -> None:
         self.signals = ConversationSignals()
@@ -62,7 +62,7 @@ class Calls:
         self._requests = requests
         self._resolver = resolver
         self.away_text = resolver.away_text
-        self._posts = posts
+        self._streams = streams
         self._files = files
         self.signals.carried.listen(self._carried)
         self.signals.carried.listen(self._follow)
@@ -83,7 +83,7 @@ class Calls:
     def ring(self, conversation: Conversation, effects: list[Effect], at_once: bool) -> None:
         """Apply the `effects` of a call of the peer, or take it `at_once`, which may make it the target."""
         if not at_once:
-            conversation.perform(effects)
+            conversation.apply(effects)
             return
         if self.all.vacant:
             self.all.move_to(conversation)
@@ -92,7 +92,7 @@ class Calls:
     def take(self, conversation: Conversation) -> None:
         """Take the call of `conversation`."""
         if self.attach(conversation):
-            conversation.perform(conversation.session.accept())
+            conversation.apply(conversation.session.accept())
             self.names_changed()  # the person may have verified the caller meanwhile
 
     def _pin(self, conversation: Conversation) -> None:
@@ -154,14 +154,16 @@ class Calls:
         return {**self.strangers.counters(), "ringing": ringing}
 
     def begin(
-        self, name: str, manner: Capabilities, recipient: Recipient | None = None
+        self, name: str, capabilities: Capabilities, recipient: Recipient | None = None
     ) -> Conversation:
         """Begin a conversation with `recipient`; without one it is an open peer of its own.
 
         It is called `name`, or, where that means somebody else, as `NameBook.name_for` says.
         """
         context = self._context
-        session = PeerSession(manner, half=context.settings.half_duplex, limits=context.limits)
+        session = PeerSession(
+            capabilities, half=context.settings.half_duplex, limits=context.limits
+        )
         conversation = self.all.begin(
             lambda number: Conversation(
                 context,
@@ -193,11 +195,11 @@ class Calls:
 
         Returns: False if the log cannot be used; then the conversation has ended, and that is told.
         """
-        session, posts, key = conversation.session, self._posts, conversation.key
-        if key is not None and session.dialect.numbered and session.post is None:
-            assert posts is not None
+        session, streams, key = conversation.session, self._streams, conversation.key
+        if key is not None and session.dialect.numbered and session.delivery is None:
+            assert streams is not None
             try:
-                conversation.attach(posts.of(key, conversation.name))
+                conversation.attach(streams.of(key, conversation.name))
             except LedgerTrouble as error:
                 conversation.store_failed(error)
                 return False
@@ -271,5 +273,5 @@ class Calls:
         """Leave every conversation, and begin no other: the program ends."""
         self.leaving = True
         for conversation in self.all:
-            conversation.perform(conversation.session.leave())
+            conversation.apply(conversation.session.leave())
         self.strangers.stop()

@@ -39,64 +39,64 @@ class Connections:
         self._all_closed: Callable[[], None] | None = None
         calls.ended.listen(self.settle)
 
-    def __contains__(self, link: PeerConnection) -> bool:
-        return link in self.carried
+    def __contains__(self, connection: PeerConnection) -> bool:
+        return connection in self.carried
 
-    def add(self, link: PeerConnection) -> None:
-        """Keep `link`, which carries no conversation yet."""
-        self.carried[link] = None
+    def add(self, connection: PeerConnection) -> None:
+        """Keep `connection`, which carries no conversation yet."""
+        self.carried[connection] = None
 
     def carrying(self, conversation: Conversation) -> list[PeerConnection]:
         """Return the connections that belong to `conversation`."""
-        return [link for link, one in self.carried.items() if one is conversation]
+        return [connection for connection, one in self.carried.items() if one is conversation]
 
-    def join(self, link: PeerConnection, conversation: Conversation) -> bool:
-        """Let `link` carry `conversation`, if it is for whoever is at the other end.
+    def join(self, connection: PeerConnection, conversation: Conversation) -> bool:
+        """Let `connection` carry `conversation`, if it is for whoever is at the other end.
 
-        Every connection that carries a conversation comes through here. Else `link` is dropped, and
+        Every connection that carries a conversation comes through here. Else `connection` is dropped, and
         False returned.
         """
         try:
-            recipient = carried(conversation.recipient, link.key, conversation.open_peer)
+            recipient = carried(conversation.recipient, connection.key, conversation.open_peer)
         except Mismatch as wrong:
             log.warn("{name}: {wrong}", name=conversation.name, wrong=wrong)
-            link.drop()
+            connection.drop()
             return False
         conversation.recipient = recipient
-        self.carried[link] = link.conversation = conversation
+        self.carried[connection] = connection.conversation = conversation
         return True
 
-    def adopt(self, link: PeerConnection, conversation: Conversation) -> bool:
-        """Join `link`, which we made, to `conversation`, and keep what is said there.
+    def adopt(self, connection: PeerConnection, conversation: Conversation) -> bool:
+        """Join `connection`, which we made, to `conversation`, and keep what is said there.
 
-        Else `link` is dropped, and False returned.
+        Else `connection` is dropped, and False returned.
         """
-        if not self.join(link, conversation):
+        if not self.join(connection, conversation):
             return False
         if not self._calls.attach(conversation):
-            link.drop()
+            connection.drop()
             return False
         return True
 
-    def let_go(self, link: PeerConnection) -> Conversation | None:
-        """Forget `link`, which another protocol goes on with; return its conversation."""
-        return self.carried.pop(link, None)
+    def let_go(self, connection: PeerConnection) -> Conversation | None:
+        """Forget `connection`, which another protocol goes on with; return its conversation."""
+        return self.carried.pop(connection, None)
 
     def closed(self) -> None:
         """Note that a connection has ended and was let go."""
         if self._all_closed is not None and not self.carried:
             self._all_closed()
 
-    def obey(self, link: PeerConnection) -> None:
-        """Hold `link`, which is up now, if everybody is held."""
+    def obey(self, connection: PeerConnection) -> None:
+        """Hold `connection`, which is up now, if everybody is held."""
         if self._held:
-            link.hold(True)
+            connection.hold(True)
 
     def hold(self, held: bool) -> None:
         """Read nothing from anybody while the screen takes no more; go on when it does again."""
         self._held = held
-        for link in tuple(self.carried):
-            link.hold(held)
+        for connection in tuple(self.carried):
+            connection.hold(held)
 
     def toll(self, talker: str, cost: int) -> float:
         """Take what messages of `talker` cost; return the seconds for which nothing more is read.
@@ -117,9 +117,9 @@ class Connections:
 
     def close_all(self, done: Callable[[], None]) -> None:
         """Close what belongs to no conversation; call `done` when all is closed, or after `EXIT_WAIT`."""
-        for link, conversation in tuple(self.carried.items()):
+        for connection, conversation in tuple(self.carried.items()):
             if conversation is None:
-                link.drop()
+                connection.drop()
         late = self._context.clock.callLater(EXIT_WAIT, lambda: finish())
 
         def finish() -> None:
@@ -133,5 +133,5 @@ class Connections:
 
     def settle(self, conversation: Conversation) -> None:
         """Settle undelivered messages of a conversation that is over, once it has no connection."""
-        if conversation.session.post is not None and not self.carrying(conversation):
+        if conversation.session.delivery is not None and not self.carrying(conversation):
             self._calls.over(conversation)

@@ -114,26 +114,29 @@ class Connector:
         self,
         transport: Any,
         data: bytes,
-        goes_on: Callable[[SecurePeerConnection], None] = lambda link: None,
+        goes_on: Callable[[SecurePeerConnection], None] = lambda connection: None,
     ) -> None:
-        """Take a connection that the peer dialled; `data` came behind PUNCH. `goes_on` gets the new link."""
+        """Take a connection that the peer dialled, on which `data` followed PUNCH.
+
+        Args: goes_on: called with the connection inside TLS that takes its place.
+        """
         if self.stopped or self.mode is PathMode.RELAY:
             transport.abortConnection()
             return
-        link, made = self._new_link(dialled=False)
-        goes_on(link)
-        made.addCallbacks(lambda link: self._good(link, None), _unimportant)
-        link.start(transport, data)
+        connection, made = self._new_connection(dialled=False)
+        goes_on(connection)
+        made.addCallbacks(lambda connection: self._good(connection, None), _unimportant)
+        connection.start(transport, data)
 
-    def chosen(self, link: SecurePeerConnection) -> None:
-        """Note that the peer has sent CHAT on `link`."""
-        self._carry(self.race.chosen(link, self._now()))
+    def chosen(self, connection: SecurePeerConnection) -> None:
+        """Note that the peer has sent CHAT on `connection`."""
+        self._apply(self.race.chosen(connection, self._now()))
 
-    def lost(self, link: SecurePeerConnection) -> None:
+    def lost(self, connection: SecurePeerConnection) -> None:
         """A connection of ours has ended."""
-        if link in self._open:
-            self._open.remove(link)
-            self._carry(self.race.lost(link, self._now()))
+        if connection in self._open:
+            self._open.remove(connection)
+            self._apply(self.race.lost(connection, self._now()))
 
     def stop(self) -> None:
         """Stop dialling, and close connections that carry no conversation."""
@@ -142,35 +145,35 @@ class Connector:
         self.stopped = True
         self._timers.stop()
         self._stop_dialling()
-        for link in self._open:
-            if link is not self.race.picked:
-                link.drop()
+        for connection in self._open:
+            if connection is not self.race.picked:
+                connection.drop()
 
     # How it follows.
 
     def _due(self) -> None:
-        self._carry(self.race.due(self._now()))
+        self._apply(self.race.due(self._now()))
 
-    def _carry(self, effects: list[Effect[SecurePeerConnection]]) -> None:
+    def _apply(self, effects: list[Effect[SecurePeerConnection]]) -> None:
         """Apply the effects of the race, and set the timer for its next moment."""
         for effect in effects:
             if not self.stopped:
-                self._do(effect)
+                self._apply_one(effect)
         self._timers.stop()
         deadline = self.race.deadline
         if deadline is not None and not self.stopped:
             self._timers.after("race", max(0.0, deadline - self._now()), self._due)
 
-    def _do(self, effect: Effect[SecurePeerConnection]) -> None:
+    def _apply_one(self, effect: Effect[SecurePeerConnection]) -> None:
         match effect:
             case Dial(address):
                 self._dial(address)
             case JoinRelay():
                 self._join()
-            case Pick(link):
-                self._pick(link)
-            case CloseConnection(link):
-                link.drop()
+            case Pick(connection):
+                self._pick(connection)
+            case CloseConnection(connection):
+                connection.drop()
             case CancelDials():
                 self._stop_dialling()
             case AskAgain():
@@ -181,7 +184,7 @@ class Connector:
                     told = [one for one in reasons if one[0] is not None or relayed]
                     self.found.errback(PeerUnreachable(_why(told or list(reasons))))
 
-    def _new_link(
+    def _new_connection(
         self, *, dialled: bool, relayed: bool = False
     ) -> tuple[SecurePeerConnection, Deferred[SecurePeerConnection]]:
         one, call = self.introduction, self.introduction.call
@@ -193,15 +196,15 @@ class Connector:
             relayed=relayed,
             dialled=dialled,
         )
-        link = self._secure.new(
+        connection = self._secure.new(
             self._trust.handshake(self._judge),
             called=self._role is RaceRole.CALLEE,
             tls_server=server,
             punch=call if dialled and not relayed else "",
             attempt=self,
         )
-        link.relayed = relayed
-        return link, self._secure.made(link)
+        connection.relayed = relayed
+        return connection, self._secure.made(connection)
 
     def _judge(self, shown: str) -> str | None:
         """Refuse any key but the peer's, or only our own if any will do; the reason is a `Cause`."""
@@ -213,22 +216,25 @@ class Connector:
         return None
 
     def _dial(self, address: Address) -> None:
-        link, made = self._new_link(dialled=True)
-        dialled = self._dialer.dial_secure(*address, link, as_heard=bool(self.introduction.call))
+        connection, made = self._new_connection(dialled=True)
+        dialled = self._dialer.dial_secure(
+            *address, connection, as_heard=bool(self.introduction.call)
+        )
 
         def give_up() -> None:
             dialled.cancel()
-            self._secure.forget(link)
+            self._secure.forget(connection)
 
         self._under_way[address] = give_up
 
         def failed(failure: Failure) -> None:
             self._failed(address, failure)
-            self._secure.forget(link)
+            self._secure.forget(connection)
 
         # First, for the dial may have failed already, and then it is forgotten at once.
         made.addCallbacks(
-            lambda link: self._good(link, address), lambda why: self._failed(address, why)
+            lambda connection: self._good(connection, address),
+            lambda why: self._failed(address, why),
         )
         made.addErrback(_log)
         dialled.addErrback(failed)
@@ -237,7 +243,7 @@ class Connector:
         where = self._place.filtered(self.introduction.relay)
         near = self._place.is_local or where == self._place.server
         if where is None:
-            self._carry(self.race.failed(None, NO_SERVER_TO_RELAY(), self._now()))
+            self._apply(self.race.failed(None, NO_SERVER_TO_RELAY(), self._now()))
             return
         joining = self._dialer.join_relay(*where, self.introduction.ticket, near)
         self._under_way[None] = joining.cancel
@@ -248,21 +254,23 @@ class Connector:
         if self.stopped or None not in self._under_way:
             end.give_up()
             return
-        link, made = self._new_link(dialled=True, relayed=True)
-        self._under_way[None] = lambda: self._secure.forget(link)
-        made.addCallbacks(lambda link: self._good(link, None), lambda why: self._failed(None, why))
+        connection, made = self._new_connection(dialled=True, relayed=True)
+        self._under_way[None] = lambda: self._secure.forget(connection)
+        made.addCallbacks(
+            lambda connection: self._good(connection, None), lambda why: self._failed(None, why)
+        )
         made.addErrback(_log)
-        end.hand_to(link)
+        end.hand_to(connection)
 
-    def _good(self, link: SecurePeerConnection, name: Address | None) -> None:
+    def _good(self, connection: SecurePeerConnection, name: Address | None) -> None:
         """A handshake showed the right key."""
-        if name is not None or link.relayed:
+        if name is not None or connection.relayed:
             self._under_way.pop(name, None)
         if self.stopped:
-            link.drop()
+            connection.drop()
             return
-        self._open.append(link)
-        self._carry(self.race.good(link, name, self._now(), relayed=link.relayed))
+        self._open.append(connection)
+        self._apply(self.race.good(connection, name, self._now(), relayed=connection.relayed))
 
     def _failed(self, name: Address | None, failure: Failure) -> None:
         if name not in self._under_way:
@@ -277,13 +285,13 @@ class Connector:
             case _:
                 log.failure("a way could not be tried", failure=failure)
         why = str(error) or type(error).__name__
-        self._carry(self.race.failed(name, Cause(code, why), self._now()))
+        self._apply(self.race.failed(name, Cause(code, why), self._now()))
 
-    def _pick(self, link: SecurePeerConnection) -> None:
+    def _pick(self, connection: SecurePeerConnection) -> None:
         if self.found.called:
-            self._better(self, link)
+            self._better(self, connection)
         else:
-            self.found.callback(link)
+            self.found.callback(connection)
 
     def _stop_dialling(self) -> None:
         under_way, self._under_way = self._under_way, {}

@@ -59,14 +59,14 @@ class Dialer:
     ) -> Deferred[PlainPeerConnection]:
         """Connect to `host:port` in `dialect`. Fails with PeerUnreachable; cancelling stops it."""
         endpoint = endpoint_to(self._reactor, host, port, self._limits.dial_wait)
-        link = PlainPeerConnection(owner, self._reactor, self._limits, dialect)
-        dialled: Deferred[PlainPeerConnection] = connectProtocol(endpoint, link)
+        connection = PlainPeerConnection(owner, self._reactor, self._limits, dialect)
+        dialled: Deferred[PlainPeerConnection] = connectProtocol(endpoint, connection)
         return dialled.addErrback(self._explain, host_port(host, port))
 
     def dial_secure(
-        self, host: str, port: int, link: SecurePeerConnection, as_heard: bool = False
+        self, host: str, port: int, connection: SecurePeerConnection, as_heard: bool = False
     ) -> Deferred[SecurePeerConnection]:
-        """Connect `link` to `host:port`; TLS has only begun when it fires. Fails with
+        """Connect `connection` to `host:port`; TLS has only begun when it fires. Fails with
         PeerUnreachable.
 
         `as_heard`: from the port on which we listen, which is where others look for us; from any where
@@ -76,7 +76,7 @@ class Dialer:
         own_port = self._place.own_port if as_heard else None
         wait = self._limits.dial_wait
         dialled: Deferred[SecurePeerConnection] = connect(
-            self._reactor, host, port, wait, link, own_port
+            self._reactor, host, port, wait, connection, own_port
         )
         return dialled.addErrback(self._explain, host_port(host, port))
 

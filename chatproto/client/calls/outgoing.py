@@ -86,9 +86,9 @@ class OutgoingCalls:
         if not plain and not self._context.trust.own_key:
             self._requests.fail("chat", LocalError(405, NO_KEY_OF_OURS()))
             return
-        manner = DIALECTS[plain] if plain else BCP2
+        capabilities = DIALECTS[plain] if plain else BCP2
         try:
-            conversation = self.prepare(target, manner)
+            conversation = self.prepare(target, capabilities)
         except LocalError as error:
             self._requests.fail("chat", error, target)
             return
@@ -145,7 +145,7 @@ class OutgoingCalls:
             contact = await self._resolver.find(conversation)
         except CodedError as error:
             conversation.refusal = error
-            conversation.perform(conversation.session.unreachable(error.cause))
+            conversation.apply(conversation.session.unreachable(error.cause))
         else:
             if conversation.state is SessionState.CALLING:  # they may have called meanwhile
                 known = self._dialects.get(contact.client_id)
@@ -153,7 +153,7 @@ class OutgoingCalls:
                     conversation.session.mirror(DIALECTS[known], calling=True)
                 self.place(conversation, contact)
 
-    def prepare(self, target: str, manner: Capabilities) -> Conversation | None:
+    def prepare(self, target: str, capabilities: Capabilities) -> Conversation | None:
         """Begin a conversation for a call to `target`, and make it the current one at once, so that
         what is said next waits in it.
 
@@ -163,13 +163,13 @@ class OutgoingCalls:
         recipient: Recipient = FirstContact(self._calls.names.server, "")
         if target:
             recipient = self._calls.names.resolve(target)
-        if recipient.key is not None and manner is not BCP2:
+        if recipient.key is not None and capabilities is not BCP2:
             raise LocalError(403, HAS_KEY(peer=target))
         known = self._calls.all.with_recipient(recipient) if target else None
         if known is not None and known.state is not SessionState.CALLING:
             self._resume(known)
             return None
-        conversation = self._calls.begin(target or UNKNOWN, manner, recipient)
+        conversation = self._calls.begin(target or UNKNOWN, capabilities, recipient)
         conversation.session.call()
         self._calls.all.move_to(conversation)
         if self._calls.lasts(conversation):
@@ -211,10 +211,10 @@ class OutgoingCalls:
             host, port = contact.host, contact.port
         if host is None or port is None:
             raise PeerUnreachable(NO_ADDRESS_PLAIN(peer=conversation.name))
-        link = await self._dialer.dial(self._plain, host, port, conversation.dialect)
-        if not self._connections.join(link, conversation):
+        connection = await self._dialer.dial(self._plain, host, port, conversation.dialect)
+        if not self._connections.join(connection, conversation):
             raise PeerUnreachable(NOT_IN_PLAIN_TEXT(peer=conversation.name))
-        return link
+        return connection
 
     def _name(self, conversation: Conversation, contact: Contact) -> None:
         wanted = contact.client_id
@@ -238,7 +238,7 @@ class OutgoingCalls:
         else:
             conversation.recipient = carried(conversation.recipient, None, conversation.open_peer)
             if session.dialect.dials_back:
-                conversation.perform(session.connected(None))
+                conversation.apply(session.connected(None))
                 return
             work = self._dial_plain(conversation, contact)
         dialling = ensureDeferred(work)
@@ -249,7 +249,7 @@ class OutgoingCalls:
         """Call them in plain text, or back on a connection of ours."""
         session = conversation.session
         try:
-            link = await self._dialer.dial(
+            connection = await self._dialer.dial(
                 self._plain, contact.host, contact.port, conversation.dialect
             )
         except PeerUnreachable as error:
@@ -257,19 +257,19 @@ class OutgoingCalls:
             if session.state is SessionState.OPEN:
                 text = f"{conversation.name} could not be called back: {error}"
                 self._context.publish(Notice(text))
-            conversation.perform(session.unreachable(error.cause))
+            conversation.apply(session.unreachable(error.cause))
         else:
             conversation.dialling = None
-            if self._connections.join(link, conversation):
-                conversation.perform(session.connected(link))
+            if self._connections.join(connection, conversation):
+                conversation.apply(session.connected(connection))
             else:
-                conversation.perform(session.unreachable(NOT_IN_PLAIN_TEXT(peer=conversation.name)))
+                conversation.apply(session.unreachable(NOT_IN_PLAIN_TEXT(peer=conversation.name)))
 
     async def _dial_secure(self, conversation: Conversation, contact: Contact) -> None:
         """Call them inside TLS, by whatever way there is, with the key that they must have."""
         session = conversation.session
         try:
-            link = await self._secure_dialer.reach(conversation, contact)
+            connection = await self._secure_dialer.reach(conversation, contact)
         except CancelledError:
             return
         except PeerUnreachable as error:
@@ -277,27 +277,29 @@ class OutgoingCalls:
             cause = error.cause
             if error.reason in NO_TLS:
                 cause = SPEAKS_PLAIN.around(cause)
-            conversation.perform(session.unreachable(cause))
+            conversation.apply(session.unreachable(cause))
         else:
             conversation.dialling = None
-            known = self._other_with(KeyedPerson(link.key), conversation)
-            if known is not None and may_be(conversation.recipient, link.key):
+            known = self._other_with(KeyedPerson(connection.key), conversation)
+            if known is not None and may_be(conversation.recipient, connection.key):
                 # Called by an address, it is somebody whom we talk to.
-                self._go_on_at(contact, link, known)
+                self._go_on_at(contact, connection, known)
                 self._merge(conversation, known, contact)
-            elif self._connections.adopt(link, conversation):
-                conversation.perform(session.connected(link))
+            elif self._connections.adopt(connection, conversation):
+                conversation.apply(session.connected(connection))
             else:
-                conversation.perform(session.unreachable(ANOTHER_ANSWERED()))
+                conversation.apply(session.unreachable(ANOTHER_ANSWERED()))
 
-    def _go_on_at(self, contact: Contact, link: SecurePeerConnection, known: Conversation) -> None:
-        """Carry `known` on `link`, made to the address `contact`, if nothing else carries it.
+    def _go_on_at(
+        self, contact: Contact, connection: SecurePeerConnection, known: Conversation
+    ) -> None:
+        """Carry `known` on `connection`, made to the address `contact`, if nothing else carries it.
 
         The peer may have moved there: it is dialled there again, too.
         """
         known.host, known.port, known.contact = contact.host, contact.port, contact
-        if self._connections.adopt(link, known):
-            known.perform(known.session.connected(link))
+        if self._connections.adopt(connection, known):
+            known.apply(known.session.connected(connection))
 
     def _resume(self, known: Conversation, target: bool = True) -> None:
         """Go on with a conversation that is there; if it rings, calling them takes the call.
@@ -307,7 +309,7 @@ class OutgoingCalls:
         told = target and self._calls.all.move_to(known)
         if known.state is SessionState.RINGING:
             if self._calls.attach(known):
-                known.perform(known.session.call())
+                known.apply(known.session.call())
         elif target and not told:
             known.show(current=True)
 
@@ -331,9 +333,9 @@ class OutgoingCalls:
         if plain and known.state is SessionState.OPEN and not known.named:
             # They called and do not listen on that connection: calling back makes the other way.
             self._name(known, contact)
-            known.perform(known.session.call_back())
+            known.apply(known.session.call_back())
             self._dial(known, contact)
-        known.perform(known.session.go_on())
+        known.apply(known.session.go_on())
         for text in words:
             with telling(new.news.next_part(), ""):
                 known.say(text)
@@ -345,14 +347,14 @@ class OutgoingCalls:
     async def _send_alone(self, frame: LoneFrame) -> None:
         conversation = frame.conversation
         try:
-            link = await self.dial_alone(conversation)
+            connection = await self.dial_alone(conversation)
         except PeerUnreachable as error:
             conversation.lone_frames -= 1
             if frame.text is not None:
                 conversation.news.unsaid(frame.text, str(error))
         else:
             conversation.lone_frames -= 1
-            link.write_last(frame.data, frame.text)
+            connection.write_last(frame.data, frame.text)
 
     def _talked(self, conversation: Conversation) -> None:
         """Remember the dialect of a conversation that went both ways, for the next call."""

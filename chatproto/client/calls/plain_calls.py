@@ -47,126 +47,137 @@ class PlainCalls:
         self._strangers = calls.strangers
         self._refused: set[str] = set()
 
-    # What a link tells.
+    # What a connection tells.
 
-    def link_made(self, link: PlainPeerConnection) -> None:
+    def connection_made(self, connection: PlainPeerConnection) -> None:
         """A connection is there, ours or theirs. When there are too many callers, one goes who has
         not said anything, the one longest silent, or else the newest."""
-        link.heed(self._context.settings.farewells)
-        talker = f"plain {network(link.host)}"  # nothing else is proved of them
-        link.toll = lambda cost: self._connections.toll(talker, cost)
-        if link.called:
-            if not self._strangers.came(link, link.host, lambda: self._is_silent(link)):
-                link.drop()
+        connection.heed(self._context.settings.farewells)
+        talker = f"plain {network(connection.host)}"  # nothing else is proved of them
+        connection.toll = lambda cost: self._connections.toll(talker, cost)
+        if connection.called:
+            if not self._strangers.came(
+                connection, connection.host, lambda: self._is_silent(connection)
+            ):
+                connection.drop()
                 return
-            self._connections.add(link)
-        self._connections.obey(link)
+            self._connections.add(connection)
+        self._connections.obey(connection)
 
-    def _is_silent(self, link: PlainPeerConnection) -> bool:
-        conversation = self._connections.carried.get(link)
+    def _is_silent(self, connection: PlainPeerConnection) -> bool:
+        conversation = self._connections.carried.get(connection)
         return (
-            link.called
-            and not link.heard_any
+            connection.called
+            and not connection.heard_any
             and (conversation is None or not conversation.said_any)
         )
 
-    def link_hello(self, link: PlainPeerConnection, data: bytes) -> None:
+    def connection_hello(self, connection: PlainPeerConnection, data: bytes) -> None:
         """A caller begins TLS."""
-        self._connections.let_go(link)
-        self._secure.accept(link, data)
+        self._connections.let_go(connection)
+        self._secure.accept(connection, data)
 
-    def link_punched(self, link: PlainPeerConnection, call: str, data: bytes) -> None:
+    def connection_punched(self, connection: PlainPeerConnection, call: str, data: bytes) -> None:
         """A caller says to which introduction it belongs."""
-        self._connections.let_go(link)
-        self._rendezvous.punched(link, call, data)
+        self._connections.let_go(connection)
+        self._rendezvous.punched(connection, call, data)
 
-    def link_heard(self, link: PlainPeerConnection, items: list[Item]) -> None:
-        """Handle items received on `link`."""
-        self._mirror(link)
+    def connection_heard(self, connection: PlainPeerConnection, items: list[Item]) -> None:
+        """Handle items received on `connection`."""
+        self._mirror(connection)
         for item in items:
             match item:
                 case DialectKnown():
-                    self._opened(link, item)
+                    self._opened(connection, item)
                 case PlainMessage(text):
-                    conversation = self._connections.carried.get(link)
+                    conversation = self._connections.carried.get(connection)
                     if conversation is not None:
-                        conversation.perform(conversation.session.heard_text(text))
+                        conversation.apply(conversation.session.heard_text(text))
                 case Left(word):
-                    self._left(link, word)
+                    self._left(connection, word)
                     return
 
-    def link_silent(self, link: PlainPeerConnection) -> None:
+    def connection_silent(self, connection: PlainPeerConnection) -> None:
         """A caller waits to be greeted: show it by its address; it may be spoken to."""
-        if link not in self._connections or self._connections.carried.get(link) is not None:
+        if (
+            connection not in self._connections
+            or self._connections.carried.get(connection) is not None
+        ):
             return
-        link.assume(DIALECTS["raw"])
-        self._opened(link, DialectKnown(DIALECTS["raw"], None, None, None))
-        conversation = self._connections.carried.get(link)
+        connection.assume(DIALECTS["raw"])
+        self._opened(connection, DialectKnown(DIALECTS["raw"], None, None, None))
+        conversation = self._connections.carried.get(connection)
         if conversation is not None:
-            conversation.perform(conversation.session.greeted())
+            conversation.apply(conversation.session.greeted())
 
-    def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
+    def connection_lost(
+        self, connection: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]
+    ) -> None:
         """A connection is gone."""
-        conversation = self._connections.let_go(link)
-        self._strangers.left(link)
+        conversation = self._connections.let_go(connection)
+        self._strangers.left(connection)
         if conversation is not None:
-            self._lost(conversation, link, reason, unwritten)
+            self._lost(conversation, connection, reason, unwritten)
         self._connections.closed()
 
     # How it follows.
 
-    def _opened(self, link: PlainPeerConnection, opened: DialectKnown) -> None:
-        conversation = self._connections.carried.get(link)
-        if not link.called:
+    def _opened(self, connection: PlainPeerConnection, opened: DialectKnown) -> None:
+        conversation = self._connections.carried.get(connection)
+        if not connection.called:
             return
         if conversation is not None:
             self._identified(conversation, opened)
             return
-        known = self._known_caller(link, opened)
+        known = self._known_caller(connection, opened)
         if known is not None:
-            if self._connections.join(link, known):
-                known.perform(known.session.called(link))
+            if self._connections.join(connection, known):
+                known.apply(known.session.called(connection))
             return
-        name = opened.client_id or host_port(link.host, link.port)
+        name = opened.client_id or host_port(connection.host, connection.port)
         if self._calls.ignores(name):
-            link.drop()
+            connection.drop()
             return
-        self._ring(link, opened, name)
+        self._ring(connection, opened, name)
 
-    def _ring(self, link: PlainPeerConnection, opened: DialectKnown, name: str) -> None:
+    def _ring(self, connection: PlainPeerConnection, opened: DialectKnown, name: str) -> None:
         settings = self._context.settings
         if not (settings.plain or settings.open):
-            link.drop()
-            self._tell_refused(link)
+            connection.drop()
+            self._tell_refused(connection)
             return
         ringing = self._calls.all.count_ringing(known=False)
-        if not self._strangers.may_ring("", link.host, False, ringing, silent=not link.heard_any):
-            link.drop()
+        if not self._strangers.may_ring(
+            "", connection.host, False, ringing, silent=not connection.heard_any
+        ):
+            connection.drop()
             return
         conversation = self._calls.begin("", opened.dialect)
         self._calls.all.rename(conversation, name, named=opened.client_id is not None)
-        self._locate(conversation, link, opened)
-        self._connections.join(link, conversation)
+        self._locate(conversation, connection, opened)
+        self._connections.join(connection, conversation)
         at_once = settings.answer == "all" or (settings.plain and settings.answer != "none")
-        host, port = conversation.host or link.host, conversation.port or link.port
+        host, port = conversation.host or connection.host, conversation.port or connection.port
         self._context.publish(IncomingCallEvent(conversation.name, host, port, ask=not at_once))
-        self._calls.ring(conversation, conversation.session.called(link), at_once)
+        self._calls.ring(conversation, conversation.session.called(connection), at_once)
 
-    def _tell_refused(self, link: PlainPeerConnection) -> None:
+    def _tell_refused(self, connection: PlainPeerConnection) -> None:
         """Tell it once for each machine that calls in plain text, or a stranger could fill the screen."""
-        machine = network(link.host)
+        machine = network(connection.host)
         if machine not in self._refused and len(self._refused) < REFUSED_TOLD:
             self._refused.add(machine)
             if not self._strangers.may_show(machine):
                 return
-            where = host_port(link.host, link.port)
+            where = host_port(connection.host, connection.port)
             self._context.publish(
                 Notice(f"refused a call in plain text from {where} (--open would take it)")
             )
 
-    def _known_caller(self, link: PlainPeerConnection, opened: DialectKnown) -> Conversation | None:
+    def _known_caller(
+        self, connection: PlainPeerConnection, opened: DialectKnown
+    ) -> Conversation | None:
         if opened.client_id is None:
-            return self._calls.all.one_way(link.host, dialled=True)
+            return self._calls.all.one_way(connection.host, dialled=True)
         # An id is only a claim: from another machine it is somebody else.
         return next(
             (
@@ -176,7 +187,7 @@ class PlainCalls:
                 and one.called == opened.client_id
                 and one.named
                 and one.in_plain_text
-                and one.peer_host in (None, link.host)
+                and one.peer_host in (None, connection.host)
                 and self._may_be_another_of(one, opened)
             ),
             None,
@@ -192,12 +203,12 @@ class PlainCalls:
             return opened.port == one.told_port
         if opened.dialect.dials_back:
             return True
-        return not any(link.called for link in self._connections.carrying(one))
+        return not any(connection.called for connection in self._connections.carrying(one))
 
-    def _mirror(self, link: PlainPeerConnection) -> None:
+    def _mirror(self, connection: PlainPeerConnection) -> None:
         """Switch to the dialect in which a called peer has answered."""
-        conversation, dialect = self._connections.carried.get(link), link.reader.dialect
-        if not link.called and conversation is not None and dialect is not None:
+        conversation, dialect = self._connections.carried.get(connection), connection.reader.dialect
+        if not connection.called and conversation is not None and dialect is not None:
             conversation.session.mirror(dialect)
 
     def _identified(self, conversation: Conversation, opened: DialectKnown) -> None:
@@ -209,16 +220,16 @@ class PlainCalls:
             self._context.publish(Notice(f"{before} is now called {conversation.name}"))
 
     def _locate(
-        self, conversation: Conversation, link: PlainPeerConnection, opened: DialectKnown
+        self, conversation: Conversation, connection: PlainPeerConnection, opened: DialectKnown
     ) -> None:
         """Keep where they can be called: as they say, unless they say it from another machine and it
         is a name, somebody else's public address, or leads to no host there."""
-        here = is_local(link.host)
-        told = opened.host or link.host
+        here = is_local(connection.host)
+        told = opened.host or connection.host
         if not here:
-            told = shown_ip(told, link.host, False)
+            told = shown_ip(told, connection.host, False)
         # Where each message has its own connection, this one's port is nobody's.
-        seen = None if opened.dialect.dials_back else link.port
+        seen = None if opened.dialect.dials_back else connection.port
         conversation.host, conversation.port = told, opened.port or seen
         conversation.told_port = opened.port
         if opened.client_id is not None and opened.port is not None:
@@ -227,40 +238,44 @@ class PlainCalls:
             if known is None or (known.key is None and known.host == told):
                 self._context.people.remember(Contact(opened.client_id, told, opened.port))
 
-    def _left(self, link: PlainPeerConnection, word: str) -> None:
-        conversation = self._connections.carried.get(link)
+    def _left(self, connection: PlainPeerConnection, word: str) -> None:
+        conversation = self._connections.carried.get(connection)
         if conversation is None:
             # A farewell on a connection of its own, from one who makes a new one for every message.
             for one in self._calls.all:
-                if one.session.dialect.dials_back and one.peer_host in (None, link.host) and word:
+                if (
+                    one.session.dialect.dials_back
+                    and one.peer_host in (None, connection.host)
+                    and word
+                ):
                     conversation = one
-            link.drop()
+            connection.drop()
         if conversation is None:
             return
         if word:
             talked = conversation.state is SessionState.OPEN and conversation.heard_any
             ends = talked and not conversation.unsent
-            conversation.perform(conversation.session.left(link))
-            link.drop()
+            conversation.apply(conversation.session.left(connection))
+            connection.drop()
             if ends:
                 self._calls.left(None)
         else:
             # The mere end of one connection: of several it is not the end of the conversation.
-            link.drop()
-            self._lost(conversation, link, Cause(Reason.CONNECTION_LOST))
+            connection.drop()
+            self._lost(conversation, connection, Cause(Reason.CONNECTION_LOST))
 
     def _lost(
         self,
         conversation: Conversation,
-        link: PlainPeerConnection,
+        connection: PlainPeerConnection,
         reason: str,
         unwritten: tuple[str, ...] = (),
     ) -> None:
-        """`link` is gone. They may have hung up upon what we said first, which they did not know."""
+        """`connection` is gone. They may have hung up upon what we said first, which they did not know."""
         session = conversation.session
-        unknown = not (link.called or conversation.heard_any or session.dialect is LOBBY)
+        unknown = not (connection.called or conversation.heard_any or session.dialect is LOBBY)
         was_open = conversation.state is SessionState.OPEN
-        conversation.perform(session.lost(link, reason, unwritten))
+        conversation.apply(session.lost(connection, reason, unwritten))
         if unknown and was_open and conversation.state is SessionState.CLOSED:
             others = "|".join(name for name in PEERS if name != session.dialect.name)
             name = conversation.called
@@ -268,13 +283,13 @@ class PlainCalls:
             self._context.publish(Notice(f"perhaps {name} speaks another dialect: try {hint}"))
 
 
-class Door(Factory):
-    """Makes a link of each connection; what comes first on it tells its dialect."""
+class PlainPeerFactory(Factory):
+    """Factory for peers that dial our port; the first bytes of each connection tell its dialect."""
 
     noisy = False
 
     def __init__(self, owner: PlainPeerOwner, clock: IReactorTime, limits: ClientLimits) -> None:
-        self._link = partial(PlainPeerConnection, owner, clock, limits, None)
+        self._connection = partial(PlainPeerConnection, owner, clock, limits, None)
 
     def buildProtocol(self, addr: IAddress | None) -> PlainPeerConnection:
-        return self._link()
+        return self._connection()

@@ -80,40 +80,40 @@ class RendezvousTable:
             addresses: tuple[Address, ...] = ()
         else:
             addresses = self._worth_dialling(introduction)
-        meeting = self._new(introduction, addresses, RaceRole.CALLER, mode, wait)
-        meeting.conversation = conversation
-        conversation.race = meeting.race
+        rendezvous = self._new(introduction, addresses, RaceRole.CALLER, mode, wait)
+        rendezvous.conversation = conversation
+        conversation.race = rendezvous.race
 
-        def picked(link: SecurePeerConnection) -> SecurePeerConnection:
-            conversation.race = meeting.race  # there may be a later one, which found nothing
-            return link
+        def picked(connection: SecurePeerConnection) -> SecurePeerConnection:
+            conversation.race = rendezvous.race  # there may be a later one, which found nothing
+            return connection
 
-        meeting.found.addCallback(picked)
-        meeting.begin()
-        return meeting.found
+        rendezvous.found.addCallback(picked)
+        rendezvous.begin()
+        return rendezvous.found
 
-    def better(self, meeting: Connector, link: SecurePeerConnection) -> None:
-        """Move the conversation to `link`, whose path is better than the one picked first."""
-        conversation = meeting.conversation
+    def better(self, rendezvous: Connector, connection: SecurePeerConnection) -> None:
+        """Move the conversation to `connection`, whose path is better than the one picked first."""
+        conversation = rendezvous.conversation
         if conversation is None:
-            link.drop()
+            connection.drop()
             return
-        if self._connections.adopt(link, conversation):
-            conversation.race = meeting.race
-            conversation.perform(conversation.session.move(link))
+        if self._connections.adopt(connection, conversation):
+            conversation.race = rendezvous.race
+            conversation.apply(conversation.session.move(connection))
 
-    def look_again(self, meeting: Connector) -> None:
+    def look_again(self, rendezvous: Connector) -> None:
         """Look for a direct path again, because the relay carries the conversation."""
-        ensureDeferred(self._look_again(meeting)).addErrback(
+        ensureDeferred(self._look_again(rendezvous)).addErrback(
             partial(log.failure, "a better way could not be looked for")
         )
 
-    async def _look_again(self, meeting: Connector) -> None:
-        conversation = meeting.conversation
+    async def _look_again(self, rendezvous: Connector) -> None:
+        conversation = rendezvous.conversation
         if conversation is None or self._stopped:
             return
         introduction = await self._introduce_again(conversation)
-        if introduction is None or meeting.over or conversation.race is not meeting.race:
+        if introduction is None or rendezvous.over or conversation.race is not rendezvous.race:
             return
         found = self._new(
             introduction, self._worth_dialling(introduction), RaceRole.CALLER, PathMode.DIRECT, None
@@ -121,11 +121,11 @@ class RendezvousTable:
         found.conversation = conversation
         found.begin()
         try:
-            link = await found.found
+            connection = await found.found
         except PeerUnreachable:
-            meeting.learn(found.race.tried())
+            rendezvous.learn(found.race.tried())
         else:
-            self.better(found, link)
+            self.better(found, connection)
 
     async def _introduce_again(self, conversation: Conversation) -> Rendezvous | None:
         """Ask the server once more for the peer, while the conversation is open."""
@@ -170,8 +170,8 @@ class RendezvousTable:
         """End every rendezvous: the program ends."""
         self._stopped = True
         self._timers.stop()
-        for meeting in tuple(self._by_call.values()):
-            meeting.stop()
+        for rendezvous in tuple(self._by_call.values()):
+            rendezvous.stop()
 
     # How it follows.
 
@@ -194,7 +194,7 @@ class RendezvousTable:
         limits, call = self._context.limits, introduction.call
         if wait is not None:
             limits = replace(limits, dial_wait=wait)
-        meeting = Connector(
+        rendezvous = Connector(
             self._context,
             self._secure,
             self._dialer,
@@ -208,26 +208,28 @@ class RendezvousTable:
         )
         if call:
             self._forget_old()
-            self._by_call[call] = meeting
+            self._by_call[call] = rendezvous
             for early in self._punches.introduced(call, self._clock.seconds()):
                 self._let_in(early, call)
-        return meeting
+        return rendezvous
 
     def _forget_old(self) -> None:
-        for call, meeting in tuple(self._by_call.items()):
-            if meeting.over or len(self._by_call) >= MOST:
+        for call, rendezvous in tuple(self._by_call.items()):
+            if rendezvous.over or len(self._by_call) >= MOST:
                 del self._by_call[call]
-                if not meeting.over and meeting.conversation is None:
-                    meeting.stop()
+                if not rendezvous.over and rendezvous.conversation is None:
+                    rendezvous.stop()
 
     def _let_in(self, early: _Early, call: str) -> None:
-        meeting = self._by_call.get(call)
+        rendezvous = self._by_call.get(call)
         transport, data = early.let_go()
-        if meeting is None:
+        if rendezvous is None:
             self._strangers.left(early)
             transport.abortConnection()
         else:
-            meeting.came(transport, data, lambda link: self._strangers.moved(early, link))
+            rendezvous.came(
+                transport, data, lambda connection: self._strangers.moved(early, connection)
+            )
 
     def _lost_early(self, early: _Early) -> None:
         self._punches.lost(early)

@@ -65,9 +65,9 @@ class SecureCalls:
             self._strangers.left(plain)
             transport.abortConnection()
             return
-        link = self.new(self._trust.handshake(lambda key: None), called=True)
-        self._strangers.moved(plain, link)
-        link.start(transport, data)
+        connection = self.new(self._trust.handshake(lambda key: None), called=True)
+        self._strangers.moved(plain, connection)
+        connection.start(transport, data)
 
     def new(
         self,
@@ -78,170 +78,172 @@ class SecureCalls:
         punch: str = "",
         attempt: Connector | None = None,
     ) -> SecurePeerConnection:
-        """A link that is about to be connected; see `SecurePeerConnection`."""
+        """A connection that is about to be connected; see `SecurePeerConnection`."""
         clock, limits = self._context.clock, self._context.limits
-        link = SecurePeerConnection(
+        connection = SecurePeerConnection(
             self, clock, limits, handshake, called, tls_server=tls_server, punch=punch
         )
-        self._connections.add(link)
-        link.toll = lambda cost: self._connections.toll(link.key, cost)
+        self._connections.add(connection)
+        connection.toll = lambda cost: self._connections.toll(connection.key, cost)
         if attempt is not None:
-            self._attempts[link] = attempt
-        return link
+            self._attempts[connection] = attempt
+        return connection
 
-    def made(self, link: SecurePeerConnection) -> Deferred[SecurePeerConnection]:
+    def made(self, connection: SecurePeerConnection) -> Deferred[SecurePeerConnection]:
         """Fires when TLS stands on a connection that we make; fails with Unreachable."""
 
         def cancelled(_: Deferred[SecurePeerConnection]) -> None:
-            self._dialled.pop(link, None)
-            link.give_up()
+            self._dialled.pop(connection, None)
+            connection.give_up()
 
         waiting: Deferred[SecurePeerConnection] = Deferred(cancelled)
-        self._dialled[link] = waiting
+        self._dialled[connection] = waiting
         return waiting
 
-    def forget(self, link: SecurePeerConnection) -> None:
+    def forget(self, connection: SecurePeerConnection) -> None:
         """A connection that was not to be had."""
-        self._connections.let_go(link)
-        self._attempts.pop(link, None)
-        waiting = self._dialled.pop(link, None)
+        self._connections.let_go(connection)
+        self._attempts.pop(connection, None)
+        waiting = self._dialled.pop(connection, None)
         if waiting is not None:
             waiting.addErrback(lambda _: None)
             waiting.cancel()
         self._connections.closed()
 
-    # What a link tells.
+    # What a connection tells.
 
-    def secure_made(self, link: SecurePeerConnection) -> None:
-        self._strangers.proved(link, self._trust.knows(link.key))
-        waiting = self._dialled.pop(link, None)
+    def secure_made(self, connection: SecurePeerConnection) -> None:
+        self._strangers.proved(connection, self._trust.knows(connection.key))
+        waiting = self._dialled.pop(connection, None)
         if waiting is not None:
-            waiting.callback(link)
-        self._connections.obey(link)
+            waiting.callback(connection)
+        self._connections.obey(connection)
 
-    def secure_called(self, link: SecurePeerConnection, call: Chat) -> None:
-        attempt = self._attempts.get(link)
+    def secure_called(self, connection: SecurePeerConnection, call: Chat) -> None:
+        attempt = self._attempts.get(connection)
         if attempt is not None:
-            attempt.chosen(link)
-        ensureDeferred(self._called(link, call)).addErrback(
+            attempt.chosen(connection)
+        ensureDeferred(self._called(connection, call)).addErrback(
             partial(log.failure, "a call could not be judged")
         )
 
-    def secure_answered(self, link: SecurePeerConnection, answer: ChatAck) -> None:
-        conversation = self._connections.carried[link]
+    def secure_answered(self, connection: SecurePeerConnection, answer: ChatAck) -> None:
+        conversation = self._connections.carried[connection]
         assert conversation is not None
         if not conversation.named:
-            belief = self._trust.believe(answer.client_id, link.key)
+            belief = self._trust.believe(answer.client_id, connection.key)
             if belief.worth is Worth.REFUSED:
-                self._impostor(link, answer.client_id, belief)
-                conversation.perform(conversation.session.refused(link, 403))
+                self._impostor(connection, answer.client_id, belief)
+                conversation.apply(conversation.session.refused(connection, 403))
                 return
             conversation.was = conversation.name
             self._claims(conversation, answer.client_id, belief)
-        conversation.perform(conversation.session.answered(link, opening_of(answer)))
+        conversation.apply(conversation.session.answered(connection, opening_of(answer)))
 
-    def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
-        conversation = self._connections.let_go(link)
-        waiting = self._dialled.pop(link, None)
-        attempt = self._attempts.pop(link, None)
-        self._strangers.left(link)
+    def secure_lost(self, connection: SecurePeerConnection, reason: str) -> None:
+        conversation = self._connections.let_go(connection)
+        waiting = self._dialled.pop(connection, None)
+        attempt = self._attempts.pop(connection, None)
+        self._strangers.left(connection)
         if waiting is not None:
             waiting.errback(PeerUnreachable(reason))
         if attempt is not None:
-            attempt.lost(link)
+            attempt.lost(connection)
         if conversation is not None:
             over = conversation.state is SessionState.CLOSED
-            conversation.perform(conversation.session.lost(link, reason))
+            conversation.apply(conversation.session.lost(connection, reason))
             if over:
                 self._connections.settle(conversation)
         self._connections.closed()
 
     # Being called.
 
-    async def _called(self, link: SecurePeerConnection, call: Chat) -> None:
-        client_id, key = call.client_id, link.key
+    async def _called(self, connection: SecurePeerConnection, call: Chat) -> None:
+        client_id, key = call.client_id, connection.key
         if key == self._trust.own_key:
-            link.refuse(403)
+            connection.refuse(403)
             return
         belief = self._trust.believe(client_id, key)
         if belief.worth is Worth.CLAIMED and await self._resolver.confirm(client_id, key):
             self._trust.introduce(client_id, key)
             belief = self._trust.believe(client_id, key)
-        if link not in self._connections:
+        if connection not in self._connections:
             return  # it has gone meanwhile
         if belief.worth is Worth.REFUSED:
-            self._impostor(link, client_id, belief)
+            self._impostor(connection, client_id, belief)
             return
         known = self._calls.all.with_recipient(caller(key, OpenPeer(0)))
         if known is not None:
-            self._goes_on(link, call, known)
+            self._goes_on(connection, call, known)
         elif self._calls.ignores(client_id, key):
-            link.refuse(603)
+            connection.refuse(603)
         else:
-            self._ring(link, call, belief)
+            self._ring(connection, call, belief)
 
-    def _join(self, link: SecurePeerConnection, conversation: Conversation) -> bool:
-        """Let `link`, on which the peer called, carry `conversation`, if that is with its key."""
-        if not self._connections.join(link, conversation):
+    def _join(self, connection: SecurePeerConnection, conversation: Conversation) -> bool:
+        """Let `connection`, on which the peer called, carry `conversation`, if that is with its key."""
+        if not self._connections.join(connection, conversation):
             return False
-        self._strangers.left(link)
-        attempt = self._attempts.get(link)
+        self._strangers.left(connection)
+        attempt = self._attempts.get(connection)
         if attempt is not None:
             conversation.race = attempt.race  # for /path
         return True
 
-    def _impostor(self, link: SecurePeerConnection, client_id: str, belief: Belief) -> None:
+    def _impostor(self, connection: SecurePeerConnection, client_id: str, belief: Belief) -> None:
         assert belief.pin is not None
-        link.refuse(403)
+        connection.refuse(403)
         now = self._context.clock.seconds()
-        if now < self._warned.get(client_id, now) or not self._strangers.may_show(link.key):
+        if now < self._warned.get(client_id, now) or not self._strangers.may_show(connection.key):
             return
         if len(self._warned) >= WARNED:
             self._warned.clear()
         self._warned[client_id] = now + WARN_AGAIN
-        accept = f"type /trust {client_id} {link.key}"
+        accept = f"type /trust {client_id} {connection.key}"
         why = changed_key(belief.pin, self._trust.where, client_id, accept)
         self._context.publish(Failed(why, status=403, command="call", code=why.reason))
 
-    def _goes_on(self, link: SecurePeerConnection, call: Chat, known: Conversation) -> None:
+    def _goes_on(self, connection: SecurePeerConnection, call: Chat, known: Conversation) -> None:
         """Handle a call while there is a conversation with the peer already, perhaps our own call."""
-        if not self._join(link, known):
+        if not self._join(connection, known):
             return
         known.client_id = known.client_id or call.client_id
         if not self._calls.attach(known):
-            link.refuse(503)
+            connection.refuse(503)
             return
         session = known.session
         before = session.connection
-        better = before is not None and before.relayed and not link.relayed
-        known.perform(session.called(link, opening_of(call), better))
+        better = before is not None and before.relayed and not connection.relayed
+        known.apply(session.called(connection, opening_of(call), better))
 
-    def _ring(self, link: SecurePeerConnection, call: Chat, belief: Belief) -> None:
+    def _ring(self, connection: SecurePeerConnection, call: Chat, belief: Belief) -> None:
         is_known = belief.worth is Worth.KNOWN
         ringing = self._calls.all.count_ringing(known=is_known)
-        if not self._strangers.may_ring(link.key, link.host, is_known, ringing):
-            link.refuse(486)
+        if not self._strangers.may_ring(connection.key, connection.host, is_known, ringing):
+            connection.refuse(486)
             return
-        conversation = self._calls.begin("", BCP2, KeyedPerson(link.key))
+        conversation = self._calls.begin("", BCP2, KeyedPerson(connection.key))
         self._claims(conversation, call.client_id, belief)
-        conversation.host, conversation.port = link.host, link.port
+        conversation.host, conversation.port = connection.host, connection.port
         conversation.known = is_known
-        self._join(link, conversation)
+        self._join(connection, conversation)
         taken = {"all": belief.confirmed, "known": is_known, "none": False}
         at_once = taken[self._context.settings.answer]
         self._context.publish(
             IncomingCallEvent(
                 conversation.name.removesuffix("?"),
-                link.host,
-                link.port,
+                connection.host,
+                connection.port,
                 encrypted=True,
                 confirmed=belief.confirmed,
-                key=link.key,
+                key=connection.key,
                 ask=not at_once,
-                path="relay" if link.relayed else None,
+                path="relay" if connection.relayed else None,
             )
         )
-        self._calls.ring(conversation, conversation.session.called(link, opening_of(call)), at_once)
+        self._calls.ring(
+            conversation, conversation.session.called(connection, opening_of(call)), at_once
+        )
 
     def _claims(self, conversation: Conversation, client_id: str, belief: Belief) -> None:
         """Name the one of `conversation`, who claims `client_id` and has proved a key."""

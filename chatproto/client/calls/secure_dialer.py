@@ -89,32 +89,32 @@ class SecureDialer:
             addresses = tuple((host, port) for host, port in known if port)
             introduction = Rendezvous(contact.client_id, contact.key or "", addresses, typed=typed)
         if introduction.call and wait is None:
-            link = await _Asking(
+            connection = await _Asking(
                 self._context,
                 self._calls,
                 self._answers,
                 self._rendezvous,
                 conversation,
                 introduction,
-            ).link()
+            ).connection()
         else:
-            link = await self._rendezvous.call(conversation, introduction, wait)
-        if link.dialled and not link.relayed:
-            conversation.host, conversation.port = link.host, link.port
-        return link
+            connection = await self._rendezvous.call(conversation, introduction, wait)
+        if connection.dialled and not connection.relayed:
+            conversation.host, conversation.port = connection.host, connection.port
+        return connection
 
     def later(self, conversation: Conversation, failed: bool) -> None:
         """Dial again when it is time."""
         limits, session = self._context.limits, conversation.session
-        waited = self._context.clock.seconds() - conversation.tries.broke
+        waited = self._context.clock.seconds() - conversation.redial.broke
         if waited > limits.broken_wait and not self._calls.lasts(conversation):
-            conversation.perform(session.give_up(NO_PATH_AGAIN()))
+            conversation.apply(session.give_up(NO_PATH_AGAIN()))
             return
-        tries = conversation.tries
-        tries.dials += 1
-        if failed or tries.dials > QUICK:
-            tries.failures += 1
-            wait = min(REDIAL_MOST, 1.5 ** (tries.failures - 1))
+        redial = conversation.redial
+        redial.dials += 1
+        if failed or redial.dials > QUICK:
+            redial.failures += 1
+            wait = min(REDIAL_MOST, 1.5 ** (redial.failures - 1))
         else:
             wait = self._context.random.random() * REDIAL_JITTER
             wait += 0.0 if session.caller else REDIAL_OTHER
@@ -122,21 +122,21 @@ class SecureDialer:
 
     def now(self, conversation: Conversation) -> None:
         """Redial at once, and ask for the address: the peer is online again, perhaps elsewhere."""
-        conversation.tries.elsewhere = True
-        if conversation.tries.next is not None:
-            conversation.tries.failures = 0
+        conversation.redial.elsewhere = True
+        if conversation.redial.next is not None:
+            conversation.redial.failures = 0
             self._set(conversation, self._context.random.random() * REDIAL_JITTER)
 
     def _set(self, conversation: Conversation, wait: float) -> None:
         def dial() -> None:
-            conversation.tries.next = None
+            conversation.redial.next = None
             if conversation.state is SessionState.BROKEN and conversation.dialling is None:
                 dialling = ensureDeferred(self._dial(conversation))
                 if not dialling.called:
                     conversation.dialling = dialling
                 dialling.addErrback(partial(log.failure, "a connection could not be made again"))
 
-        conversation.tries.wait_for(self._context.clock.callLater(wait, dial))
+        conversation.redial.wait_for(self._context.clock.callLater(wait, dial))
 
     async def _dial(self, conversation: Conversation) -> None:
         session = conversation.session
@@ -144,7 +144,7 @@ class SecureDialer:
 
         try:
             contact = await self._contact(conversation)
-            link = await self.reach(conversation, contact, REDIAL_WAIT)
+            connection = await self.reach(conversation, contact, REDIAL_WAIT)
         except PeerUnreachable:
             conversation.dialling = None
             if session.state is SessionState.BROKEN:
@@ -153,8 +153,8 @@ class SecureDialer:
             conversation.dialling = None
         else:
             conversation.dialling = None
-            if self._connections.adopt(link, conversation):
-                conversation.perform(session.connected(link))
+            if self._connections.adopt(connection, conversation):
+                conversation.apply(session.connected(connection))
             elif session.state is SessionState.BROKEN:
                 self.later(conversation, True)
 
@@ -164,11 +164,11 @@ class SecureDialer:
         known = conversation.contact or self._context.people.named(name)
         if known is not None and known.key not in (None, conversation.key):
             known = None  # somebody else of that name
-        failures, asks = conversation.tries.failures, REDIAL_ASKS
+        failures, asks = conversation.redial.failures, REDIAL_ASKS
         # Where a router lets nobody in, knowing the address is not enough.
         ask = failures % asks == 0 if failures else conversation.path in ("punched", "relay")
-        if known is None or ask or conversation.tries.elsewhere:
-            conversation.tries.elsewhere = False
+        if known is None or ask or conversation.redial.elsewhere:
+            conversation.redial.elsewhere = False
             asked = await self._calls.whereabouts(name, conversation.key)
             known = asked if asked is not None and asked.key == conversation.key else known
         if known is None:
@@ -211,7 +211,7 @@ class _Asking:
         conversation.ask_again = self._ask
         self._call(introduction)
 
-    async def link(self) -> SecurePeerConnection:
+    async def connection(self) -> SecurePeerConnection:
         """Return the first connection that is found. Raises Unreachable."""
         try:
             return await self._found
@@ -219,19 +219,21 @@ class _Asking:
             self._stop()
 
     def _call(self, introduction: Rendezvous, wait: float | None = None) -> None:
-        meeting = self._rendezvous.call(self._conversation, introduction, wait)
-        self._under_way.append(meeting)
-        self._first = self._first or meeting
-        meeting.addCallbacks(self._good, self._bad, (meeting,), errbackArgs=(meeting,))
+        rendezvous = self._rendezvous.call(self._conversation, introduction, wait)
+        self._under_way.append(rendezvous)
+        self._first = self._first or rendezvous
+        rendezvous.addCallbacks(self._good, self._bad, (rendezvous,), errbackArgs=(rendezvous,))
 
-    def _good(self, link: SecurePeerConnection, meeting: Deferred[SecurePeerConnection]) -> None:
-        self._under_way.remove(meeting)
-        self._found.callback(link)  # which cancels the others
+    def _good(
+        self, connection: SecurePeerConnection, rendezvous: Deferred[SecurePeerConnection]
+    ) -> None:
+        self._under_way.remove(rendezvous)
+        self._found.callback(connection)  # which cancels the others
 
-    def _bad(self, failure: Any, meeting: Deferred[SecurePeerConnection]) -> None:
+    def _bad(self, failure: Any, rendezvous: Deferred[SecurePeerConnection]) -> None:
         failure.trap(PeerUnreachable, CancelledError)
-        self._under_way.remove(meeting)
-        if meeting is self._first:
+        self._under_way.remove(rendezvous)
+        if rendezvous is self._first:
             self._why = failure
         self._perhaps_give_up()
 
@@ -266,5 +268,5 @@ class _Asking:
         for timer in self._timers:
             if timer.active():
                 timer.cancel()
-        for meeting in tuple(self._under_way):
-            meeting.cancel()
+        for rendezvous in tuple(self._under_way):
+            rendezvous.cancel()

@@ -80,7 +80,7 @@ class JoinedRooms:
         requests: Requests,
         connection: RoomClient | None,
         strangers: Strangers,
-        posts: OutboundStreams | None,
+        streams: OutboundStreams | None,
         events: ServerEvents,
         remembered: RememberedRooms,
         here: Callable[[], str],
@@ -101,8 +101,8 @@ class JoinedRooms:
         self.outbox = RoomOutbox(self._all, context)
         self._retries = Timers(context.clock)
         self._log: RoomLog | None = None
-        if posts is not None:
-            self._log = RoomLog(posts.ledger, self._tell)
+        if streams is not None:
+            self._log = RoomLog(streams.ledger, self._tell)
         conversations.moved.listen(self._moved)
         events.registered.listen(lambda _: self.resume())
         events.lost.listen(self._lost)

@@ -9,7 +9,7 @@ from chatproto.client.events import Event, Failed, Notice
 from chatproto.client.requests import OK, Asked
 from chatproto.client.targets import RoomTarget
 from chatproto.ui.arguments import Misused, paths
-from chatproto.ui.commands import ROWS, carry_out, carry_out_values
+from chatproto.ui.commands import ROWS, run_line, run_values
 from chatproto.ui.common_words import ALIASES
 from chatproto.ui.irc import numerics
 from chatproto.ui.irc.answers import Answer
@@ -74,7 +74,7 @@ class IrcCommand:
         ended: Callable[[Asked], Iterable[IrcLine]] = no_lines,
     ) -> None:
         """Carry out a command that is given as an object with `do`."""
-        work = partial(carry_out_values, form, self.face.client)
+        work = partial(run_values, form, self.face.client)
         self.face.ask(self.who, self.answer, str(form["do"]), work, failed, ended)
 
     def channel(self, name: str) -> Channel | None:
@@ -165,7 +165,7 @@ def _say(call: IrcCommand, target: str, text: str) -> None:
             call.tell(numerics.NO_SUCH_NICK, target, with_hints(error.sentence))
             return
         if conversation is not None:
-            call.who.standing.choose(conversation)
+            call.who.target.choose(conversation)
         if stranger:
             call.ask(
                 {"do": "chat", "to": to},
@@ -173,7 +173,7 @@ def _say(call: IrcCommand, target: str, text: str) -> None:
                 partial(_not_called, call, target),
             )
     elif call.face.channels.get(target) is not None:
-        call.who.standing.choose(RoomTarget(to))
+        call.who.target.choose(RoomTarget(to))
     form = {"do": "me" if kind == ACTION else "msg", "to": to, "text": said}
     call.ask(form, partial(_not_said, call, target))
 
@@ -205,7 +205,7 @@ def _command(call: IrcCommand, text: str) -> None:
     def work() -> Event | None:
         if name == "send" and rest.startswith("@"):
             return _send(call, *rest[1:].partition(" ")[::2])
-        return carry_out(f"/{name} {_with_names(call, name, rest)}", face.client)
+        return run_line(f"/{name} {_with_names(call, name, rest)}", face.client)
 
     def ended(asked: Asked) -> Iterable[IrcLine]:
         if name != "switch" or asked.code != OK:
@@ -224,7 +224,7 @@ def _send(call: IrcCommand, nick: str, rest: str) -> Event | None:
         return Failed(f"send {wrong}", status=400, command="send", code=Reason.MALFORMED)
     except CodedError as error:
         return Failed.of(error, "send")
-    return carry_out_values({"do": "send", "to": to, "paths": found}, call.face.client)
+    return run_values({"do": "send", "to": to, "paths": found}, call.face.client)
 
 
 def _with_names(call: IrcCommand, command: str, rest: str) -> str:

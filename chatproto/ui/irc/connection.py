@@ -32,14 +32,14 @@ IRC_REQUESTS = 200
 class IrcConnection(HeldConnection):
     """One IRC client, dropped when it leaves more than `IRC_UNSENT` bytes unread.
 
-    `standing`: where its commands to `*chat` go that name nobody.
+    `target`: where its commands to `*chat` go that name nobody.
     """
 
-    def __init__(self, face: IrcFace, standing: ActiveTarget) -> None:
+    def __init__(self, face: IrcFace, target: ActiveTarget) -> None:
         self._unsent = BoundedOutput(IRC_UNSENT)
         super().__init__(TAG_BYTES + LINE_BYTES, self._unsent)
         self.capabilities = ClientCapabilities()
-        self.standing = standing
+        self.target = target
         self.registered = False
         self._face = face
         self._given = ""

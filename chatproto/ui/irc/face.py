@@ -146,7 +146,7 @@ class IrcFace(HeldConnections[IrcConnection]):
         asked = IrcAsked(command, connection, answer, failed, ended, answered)
         self._asking = True
         try:
-            connection.standing.run(lambda: begin(asked, work, self.tell))
+            connection.target.run(lambda: begin(asked, work, self.tell))
         finally:
             self._asking = False
 

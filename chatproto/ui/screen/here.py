@@ -115,7 +115,7 @@ def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> L
     return (*head, *note, (style, "> "))
 
 
-def standing(here: Here, glyphs: Glyphs, columns: int) -> Line:
+def status_parts(here: Here, glyphs: Glyphs, columns: int) -> Line:
     """Return the beginning of the status line: who gets the next line, how safe and by which path.
 
     On a terminal of less than `NARROW` columns it is brief, so that there is room for what is unread.

@@ -31,9 +31,9 @@ from chatproto.ui.commands import (
     Command,
     TypedText,
     attempt,
-    carry_out,
-    carry_out_for,
     parse,
+    run_for,
+    run_line,
 )
 from chatproto.ui.completion import completions
 from chatproto.ui.legible import inline
@@ -42,7 +42,7 @@ from chatproto.ui.screen import folding
 from chatproto.ui.screen.attention import Attention
 from chatproto.ui.screen.file_bars import FileBars, files_part
 from chatproto.ui.screen.glyphs import Glyphs
-from chatproto.ui.screen.here import NARROW, Here, here, prompt_line, recipient, standing
+from chatproto.ui.screen.here import NARROW, Here, here, prompt_line, recipient, status_parts
 from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
 from chatproto.ui.screen.own_lines import OwnLine, OwnLines
 from chatproto.ui.screen.questions import Question, QuestionQueue
@@ -195,7 +195,7 @@ class FullInterface:
             found += plain_rows([self._hint], columns)
         found += plain_rows(self._listing, columns)
         found += self._bars.lines(columns, self._glyphs)
-        before = (standing(self._here(), self._glyphs, columns), self._own_away())
+        before = (status_parts(self._here(), self._glyphs, columns), self._own_away())
         behind = files_part(self._bars.all())
         # Numbers of files are cut where there is little room: each has its bar above.
         free = room_beside((*before, behind if columns >= NARROW else ()), columns, self._glyphs)
@@ -373,13 +373,13 @@ class FullInterface:
         found = self._here()
         action = command and text.startswith("/me ")
         if found.kind in ("nobody", "ended") or (command and not action):
-            return self._carry_out(said, None)
+            return self._run_line(said, None)
         if action:
             shown = marked(text.removeprefix("/me ").strip(), ACTION)
         else:
             shown = text if pasted or not text.startswith("//") else text[1:]  # as it is sent
         line = self._own.typed(found.name, shown, self._seconds(), self._clock.seconds())
-        return self._carry_out(said, line)
+        return self._run_line(said, line)
 
     def _close_over(self, line: str) -> bool:
         """Carry out a /leave of a conversation that is over already; False: `line` is no such command."""
@@ -439,7 +439,7 @@ class FullInterface:
             return
         if word == "verify":
             if question.kind == "call":
-                self._show(carry_out(f"/verify {question.about}", self._client))
+                self._show(run_line(f"/verify {question.about}", self._client))
             return
         self._questions.take(self._clock.seconds())
         if word == "accept" and typing:
@@ -506,13 +506,13 @@ class FullInterface:
         self._changed()
         return True
 
-    def _carry_out(self, said: str | TypedText, line: OwnLine | None) -> bool:
+    def _run_line(self, said: str | TypedText, line: OwnLine | None) -> bool:
         """Carry out what was typed; `line`: it is a text, and shown as our own once it is taken."""
         text = isinstance(said, TypedText) or not said.startswith("/")
         self._saying, self._catching, self._refusal = line, text or line is not None, None
         before = self._client.conversations.target
         try:
-            shown = carry_out_for(self._intended, said, self._client)
+            shown = run_for(self._intended, said, self._client)
         finally:
             self._saying, self._catching = None, False
         failed = self._refusal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chatproto.client.app import ENDS_WITH_PEER
 from chatproto.client.calls.connections import EXIT_WAIT
-from chatproto.client.calls.plain_calls import Door
+from chatproto.client.calls.plain_calls import PlainPeerFactory
 from chatproto.client.events import (
     Exited,
     IncomingCallEvent,
@@ -50,8 +50,8 @@ class CalledTests(Case):
 
     def test_of_too_many_who_say_nothing_the_oldest_goes(self) -> None:
         self.begin(DEFAULTS.with_values(["callers=3"]))
-        door = Door(self.node.plain_calls, self.net, self.node.limits)
-        wires = [joined(door.buildProtocol(None), Wire("127.0.0.1", 6000 + n)) for n in range(4)]
+        factory = PlainPeerFactory(self.node.plain_calls, self.net, self.node.limits)
+        wires = [joined(factory.buildProtocol(None), Wire("127.0.0.1", 6000 + n)) for n in range(4)]
         self.assertEqual([wire.aborted for wire in wires], [True, False, False, False])
 
     def test_held_nobody_is_read_until_the_screen_takes_more(self) -> None:
@@ -171,7 +171,7 @@ class QuittingTests(Case):
 
     def test_all_are_told_farewell_and_strangers_closed(self) -> None:
         wires = [self.talking(), self.called("bob")]
-        stranger = Door(self.node.plain_calls, self.net, DEFAULTS).buildProtocol(None)
+        stranger = PlainPeerFactory(self.node.plain_calls, self.net, DEFAULTS).buildProtocol(None)
         wires.append(joined(stranger, Wire()))
         self.node.stop()
         for wire in wires:

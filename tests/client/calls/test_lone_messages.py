@@ -48,9 +48,9 @@ class LoneMessagesTests(SynchronousTestCase):
 
     def connects(self) -> Wire:
         """The latest dial comes about."""
-        link = PlainPeerConnection(self.node.plain_calls, self.clock, DEFAULTS, CANON)
-        wire = joined(link, Wire("10.0.0.2", 5002))
-        self.dialled[-1].callback(link)
+        connection = PlainPeerConnection(self.node.plain_calls, self.clock, DEFAULTS, CANON)
+        wire = joined(connection, Wire("10.0.0.2", 5002))
+        self.dialled[-1].callback(connection)
         return wire
 
     def test_the_second_is_dialled_for_when_the_first_is_written(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chatproto.client.events import CommandOutput, Failed, RoomChanged
-from chatproto.ui.commands import carry_out, carry_out_values
+from chatproto.ui.commands import run_line, run_values
 from tests.client.rooms import room_ends
 
 
@@ -20,7 +20,7 @@ class Tests(room_ends.Case):
         """Alice types `line`."""
         self.alice.events.clear()
         self.bob.events.clear()
-        self.assertIsNone(carry_out(line, self.alice.node.client))
+        self.assertIsNone(run_line(line, self.alice.node.client))
         self.hall.settle()
 
     def refused(self, line: str) -> str:
@@ -82,7 +82,7 @@ class Tests(room_ends.Case):
             {"do": "kick", "id": "bob", "reason": "too\nloud"},
         ):
             self.alice.events.clear()
-            self.assertIsNone(carry_out_values(given, self.alice.node.client))
+            self.assertIsNone(run_values(given, self.alice.node.client))
             self.hall.settle()
             (failed,) = self.alice.told(Failed)
             self.assertEqual(failed.text, "a topic or a reason is one line of text")

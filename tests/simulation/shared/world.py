@@ -340,8 +340,8 @@ class SharedAction(Action):
         """Break a connection to Redis, so that both ends see it, or one later, or none."""
         connection = self._connection(world)
         if connection is not None:
-            manner = ("both", "one", "silent", "silent")[int(self.number * 400) % 4]
-            world.network.cut(connection, manner)
+            capabilities = ("both", "one", "silent", "silent")[int(self.number * 400) % 4]
+            world.network.cut(connection, capabilities)
 
     def stall(self, world: Any) -> None:
         """Hold back one direction of a connection for longer than its server waits."""

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.ui.screen.glyphs import ASCII, UNICODE
-from chatproto.ui.screen.here import Here, prompt_line, standing
+from chatproto.ui.screen.here import Here, prompt_line, status_parts
 
 
 class HereTests(SynchronousTestCase):
@@ -15,7 +15,7 @@ class HereTests(SynchronousTestCase):
         return "".join(text for _, text in prompt_line(Here(**what), UNICODE, columns))
 
     def status(self, columns: int = 80, **what: Any) -> str:
-        return "".join(text for _, text in standing(Here(**what), UNICODE, columns))
+        return "".join(text for _, text in status_parts(Here(**what), UNICODE, columns))
 
     def test_prompt_names_the_recipient_and_how_safe_it_is(self) -> None:
         bob: dict[str, Any] = {"kind": "peer", "name": "bob", "state": "open"}
