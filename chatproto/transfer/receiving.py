@@ -1,4 +1,4 @@
-"""Receive one file or folder: what follows from the peer's messages and from each finished write."""
+"""Receive one file or folder: react to the peer's messages and to each finished write."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from chatproto.wire.reasons import (
 class Receiving(Transfer):
     """Incoming transfer with its file on the disk.
 
-    `digest`: hash of the whole, once the sender has given it. `hash`: function that the part was begun
-    with, or "". `agreed`: the user has accepted it, once and for all.
+    `digest`: hash of the whole file, or "" until the sender has sent it. `hash`: function that the part
+    was begun with, or "". `agreed`: True after the user has accepted; repeated offers need no answer.
     """
 
     outgoing = False
@@ -40,15 +40,15 @@ class Receiving(Transfer):
         record: Record,
         hashes: tuple[str, ...] = (),
     ) -> None:
-        """Go on from `record`, or receive what it offers.
+        """Resume the transfer of `record`, or create a new one from its offer.
 
-        Args: hashes: hash functions besides SHA-256 that both ends have.
+        Args: hashes: hash functions besides SHA-256 that both ends support.
         """
         super().__init__(context, number, record.id, record.offer, record.state, record.path)
         self.list_bytes = list_bytes(record.offer.files)
-        """Cost of a folder's list while its offer is not accepted."""
+        """Bytes of memory that a folder's list is estimated to take; counted until the offer is accepted."""
         self.unsaved = False
-        """The record is to be written: with the next work for the disk, or by `save`."""
+        """True if the record must be written, with the next disk job or by `save`."""
         self.offset = record.offer.size if record.path else 0
         self.digest = record.digest
         self.hash = record.hash
@@ -63,11 +63,11 @@ class Receiving(Transfer):
 
     @property
     def place(self) -> tuple[Path, str]:
-        """The folder, and the name in it that was chosen, or empty."""
+        """Folder, and the name chosen in it; "" before one is chosen."""
         return self._folder, self._files.local
 
     def receive_to(self, folder: Path, local: str = "") -> None:
-        """Receive into `folder`; `local`: go on from what another transfer has left there."""
+        """Receive into `folder`; `local`: name of a part there to resume, or ""."""
         self._folder = folder
         self._files = Sink(folder, local)
 
@@ -87,15 +87,15 @@ class Receiving(Transfer):
             self.hash,
         )
 
-    # What happens.
+    # Inputs.
 
     def accept(self) -> None:
-        """Accept the offer, or accept it again."""
+        """Accept the offer, or resume a broken or stalled transfer."""
         if self._go(TransferInput.TAKE):
             self.agreed = self.unsaved = True
 
     def start(self) -> None:
-        """Begin to receive: fewer than the allowed number of transfers are moving."""
+        """Start a queued transfer: fewer than the allowed number are moving."""
         if self.state is TransferState.QUEUED and self._go(TransferInput.OFFER):
             self._open()
 
@@ -131,7 +131,7 @@ class Receiving(Transfer):
             self.tell(note)
 
     def data(self, offset: int, piece: Piece) -> None:
-        """A piece of it came."""
+        """Handle DATA: queue `piece` for the disk; offset 0 starts the file over."""
         if self.state is not TransferState.MOVING:
             return
         if offset == 0 and self.offset:
@@ -147,7 +147,7 @@ class Receiving(Transfer):
             self._write()
 
     def done(self, digest: str) -> None:
-        """Handle DONE: everything was sent, and `digest` is the hash of the whole."""
+        """Handle DONE: everything was sent, and `digest` is the hash of the whole file."""
         if self.state is TransferState.DONE:
             if digest != self.digest:
                 self._context.send(Error(460, about="DONE", id=self.id))
@@ -169,7 +169,7 @@ class Receiving(Transfer):
                 self.forget()
 
     def cancel(self) -> None:
-        """Cancel on the user's behalf; the part received so far is kept for a while."""
+        """Cancel on the user's behalf; the part received so far is stored for a while."""
         if self._go(TransferInput.CANCEL):
             self._release()
             self.save(Cancel(self.id, "OFFER"))
@@ -186,10 +186,10 @@ class Receiving(Transfer):
 
         self._disk.do(partial(self._save, self._files, self.record()), saved, saved)
 
-    # What the disk has done.
+    # Results of disk jobs.
 
     def _opened(self, there: There) -> None:
-        """The part is open, and so much is in it; or it is whole already."""
+        """Send OFFERACK with the size of the opened part, or of the file if it is complete already."""
         self._writing = False
         if self.state is not TransferState.CHECKING:
             return
@@ -206,7 +206,7 @@ class Receiving(Transfer):
         self._write()
 
     def _finished(self, result: tuple[str, OSError | None]) -> None:
-        """Handle the end of the final check: where the file is now, or "" if its hash was wrong."""
+        """Handle the end of the final check; `result` is that of `_finish`."""
         path, unsaved = result
         self._writing = False
         if unsaved is not None:
@@ -222,9 +222,9 @@ class Receiving(Transfer):
             self._differs()
 
     def _failed(self, error: BaseException) -> None:
-        """Stall after a file could not be opened or written; the part is kept for another try.
+        """Stall after a failed open or write; the part is stored for a retry.
 
-        Fail if the disk has lost data: the part is gone.
+        Fail if the disk has lost data: the part has been removed.
         """
         self._writing = False
         about = "OFFER" if self.state is TransferState.CHECKING else "DATA"
@@ -235,10 +235,10 @@ class Receiving(Transfer):
             self._release()
             self.unsaved = True
 
-    # How it follows.
+    # Internal.
 
     def _answer_at_end(self) -> None:
-        """Answer an offer of what has ended here."""
+        """Answer the repeated OFFER of a transfer that has ended here."""
         if self.state is TransferState.CANCELLED:
             self._context.send(Cancel(self.id, "OFFER"))
         elif self.state is not TransferState.DONE:
@@ -246,10 +246,10 @@ class Receiving(Transfer):
         elif function_of(self.digest) in (SHA_256, *self._hashes):
             self._context.send(OfferAck(self.id, self.offer.size, **digest_values(self.digest)))
         else:
-            self._context.send(DoneAck(self.id))  # the sender lost the function since
+            self._context.send(DoneAck(self.id))  # the sender no longer supports the hash function
 
     def _open(self) -> None:
-        """Open the part, and hash what is there."""
+        """Open the part and hash its data."""
         self._drop()
         self._writing = True
         self.hash = choose(self.hash, self._hashes)
@@ -260,7 +260,7 @@ class Receiving(Transfer):
         self._disk.do(job, self._opened, self._failed)
 
     def _write(self) -> None:
-        """Write the next pieces; once all are written and DONE has come, check the hash."""
+        """Write the queued pieces; once all are written and DONE was received, check the hash."""
         if self._writing or self.state not in {TransferState.MOVING, TransferState.VERIFYING}:
             return
         if self._pieces or self._anew:
@@ -275,7 +275,7 @@ class Receiving(Transfer):
             )
 
     def _differs(self) -> None:
-        """Throw away what has another hash than DONE said, once; then fail."""
+        """Receive data whose hash differs from that of DONE again, once; fail the second time."""
         wrong = Error(460, about="DONE", id=self.id)
         if self._again:
             self._fail(HASH_WRONG_TWICE(), wrong)
@@ -298,23 +298,23 @@ class Receiving(Transfer):
             self._disk.do(self._files.discard, None, self._unsaved)
             self._end(TransferInput.FAIL, text, answer)
 
-    # In a thread.
+    # Disk jobs, run in threads.
 
     def _save(self, sink: Sink, record: Record) -> None:
-        # By now the name may have been chosen.
+        # The sink may have chosen the name after the record was made.
         self._context.records.save(replace(record, local=sink.local))
 
     def _open_part(self, sink: Sink, record: Record, useless: bool) -> There:
-        """Open the part; its name is recorded before the file exists, so that no part is forgotten."""
+        """Open the part; its name is recorded before the file is created, so that no part is left over."""
         chosen = partial(self._save, sink, record)
         return sink.begin(record.offer, record.hash, record.digest, useless, chosen)
 
     def _finish(self, sink: Sink, record: Record) -> tuple[str, OSError | None]:
-        """Give the file its name if its hash is right.
+        """Rename the file if its hash is right.
 
-        The record has the hash before, so that a file that has its name is found by it, and the path
-        afterwards: the sender forgets the file once it hears that it is whole. Returns: the path, or "";
-        and why a record was not written.
+        The hash is recorded first, so that a renamed file is found after a crash. The path is recorded
+        afterwards, because the sender forgets the file after DONEACK. Returns: the path, or "" if the hash
+        is wrong; and the error if a record was not written.
         """
         trouble = None
         try:

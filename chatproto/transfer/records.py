@@ -1,4 +1,4 @@
-"""Store what is known of each transfer, so that it continues after a restart.
+"""Store a record of each transfer, so that it is resumed after a restart.
 
 One JSON file per transfer, in a private folder. Offsets are not stored: they are read from the
 received part itself.
@@ -26,9 +26,9 @@ from chatproto.transfer.state import ENDED, TransferState
 from chatproto.wire.values import value_class
 
 MOST_BYTES = 64 * 1024 * 1024
-"""Bytes of a record that are read; that of the largest folder is far smaller."""
+"""Maximum bytes of a record file; the record of the largest folder is far smaller."""
 SEEN = "seen"
-"""The file in the folder that says when its records were looked through last."""
+"""Name of the file with the time at which the records were last examined."""
 
 
 @value_class
@@ -37,7 +37,7 @@ class Record:
 
     `at`: time of writing, seconds since the epoch. Sending: `found`, without its offer. Receiving:
     `folder` and `local`, the folder and name of the file; `digest`, `path` and `hash` as in
-    `IncomingTransfer`.
+    `Receiving`.
     """
 
     key: str
@@ -55,15 +55,15 @@ class Record:
 
 
 class Records:
-    """The records in `folder`, which is made when the first is saved."""
+    """Records in `folder`, which is created when the first one is saved."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._started: Seen | None = None  # the time of this program, once it is known
-        self._seeing = Lock()  # records are saved by several threads, and the note is one file
+        self._started: Seen | None = None  # when this program started; set by `rebase`
+        self._seeing = Lock()  # several threads save records, and `SEEN` is one file
 
     def save(self, record: Record) -> None:
-        """Put it in place of an older one; a crash leaves one or the other. Raises OSError."""
+        """Replace the stored record; a crash leaves the old or the new one. Raises OSError."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self._path(record)
@@ -76,7 +76,7 @@ class Records:
             new.replace(path)
             if self._started is not None and not (self._folder / SEEN).exists():
                 self._see(self._started)
-        except OSError as error:  # of a full disk it does not tell which one
+        except OSError as error:  # a failed write does not name its path
             raise OSError(error.errno, error.strerror, str(self._folder)) from None
 
     def remove(self, record: Record) -> None:
@@ -85,7 +85,7 @@ class Records:
         self._see(None)
 
     def load(self) -> list[Record]:
-        """Load all readable records, by key and ID; others are skipped."""
+        """Load all readable records, sorted by key, direction and id; skip the others."""
         found = []
         for path in self._folder.glob("*.json"):
             try:
@@ -95,7 +95,7 @@ class Records:
         return sorted(found, key=lambda record: (record.key, record.outgoing, record.id))
 
     def rebase(self, now: Monotonic) -> None:
-        """Move the ends of transfers into the time of the program that starts `now`. Raises OSError."""
+        """Convert the end times of transfers to the clock of this program, begun `now`. Raises OSError."""
         last, self._started = None, Seen.now(now)
         try:
             last = Seen.read(read_file(self._folder / SEEN, MOST_BYTES).decode("ascii"))
@@ -108,7 +108,7 @@ class Records:
         self._see(self._started)
 
     def _see(self, seen: Seen | None) -> None:
-        """Keep when the records were looked through last, as long as there are any."""
+        """Store when the records were last examined; remove that file if there are no records."""
         path = self._folder / SEEN
         with self._seeing:
             if next(self._folder.glob("*.json"), None) is None:
@@ -119,14 +119,14 @@ class Records:
                 new.replace(path)
 
     def sweep(self, now: Monotonic, keep: float) -> list[Record]:
-        """Delete records, with their parts, that ended over `keep` seconds ago; return the others.
+        """Delete records and parts of transfers that ended over `keep` seconds ago; return the others.
 
         Raises: OSError.
         """
         kept = []
         for record in self.load():
             at = record.at
-            if at > now + keep:  # the system's clock was set back: no part stays for ever
+            if at > now + keep:  # the system's clock was set back: no part is stored forever
                 at = now
                 self.save(replace(record, at=at))
             if record.state not in ENDED or at + keep > now:
@@ -152,11 +152,11 @@ def of(records: Iterable[Record], key: str) -> list[Record]:
 
 
 def _as_json(record: Record) -> dict[str, object]:
-    # Not asdict: it copies ten thousand paths one by one, several times.
+    # `asdict` would copy ten thousand paths one by one, several times.
     plain = {field.name: getattr(record, field.name) for field in fields(record)}
     offer, found = record.offer, record.found
     plain["state"] = record.state.name
-    plain["sha256"] = plain.pop("digest")  # its name when there was no other function
+    plain["sha256"] = plain.pop("digest")  # this key dates from when there was no other function
     plain["offer"] = {
         "name": offer.name,
         "size": offer.size,

@@ -1,4 +1,4 @@
-"""Send one file or folder: what follows from the peer's messages and from each finished read."""
+"""Send one file or folder: react to the peer's messages and to each finished read."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from chatproto.wire.reasons import (
 )
 
 BATCH = 1024 * 1024
-"""Bytes that are read at once: handing work to a thread and back costs. At most two batches of a transfer
+"""Bytes per disk job, large because each switch of threads costs time. At most two batches of a transfer
 are in memory."""
 CHANGES = 4
-"""Changes of a source before it is given up; a busy log file would go on for ever."""
+"""Changes of a source after which its transfer fails; a busy log file would be sent again forever."""
 
 
 class Sending(Transfer):
     """Outgoing transfer with its source on the disk.
 
-    `found`: the source, as it was last looked at. `kept`: its record is on the disk, so that it may be
-    offered. `offered_at`: time of the last offer.
+    `found`: the source as last examined. `kept`: True once its record is stored, so that it may be
+    offered. `offered_at`: time of the last OFFER.
     """
 
     outgoing = True
@@ -57,8 +57,8 @@ class Sending(Transfer):
         self.kept = state is not TransferState.QUEUED
         self.offered_at: Monotonic = 0.0
         self._files = FileStream(found, context.limits.chunk)
-        self._hash = SHA_256  # the function that they picked
-        self._theirs = ""  # the hash of what they have
+        self._hash = SHA_256  # hash function chosen by the receiver
+        self._theirs = ""  # hash of the receiver's part
         self._pieces: deque[Piece] = deque()
         self._read_to = 0
         self._reading = False
@@ -70,22 +70,22 @@ class Sending(Transfer):
         context = self._context
         return Record(context.key, True, self.id, self.state, self.offer, context.now, self.found)
 
-    # What happens.
+    # Inputs.
 
     def keep(self) -> None:
-        """Write the record to the disk: only then the offer may be sent."""
+        """Write the record to the disk; the OFFER may be sent afterwards."""
         self._disk.do(
             partial(self._context.records.save, self.record()), self._kept, self._kept_in_memory
         )
 
     def offer_now(self) -> None:
-        """Send the offer: for the first time, or again after a lost connection."""
+        """Send OFFER for the first time, or again after a lost connection or a change of the source."""
         if self._go(TransferInput.OFFER):
             self.offered_at = self._context.now
             self._context.send(to_wire(self.id, self.offer, self._context.hashes))
 
     def taken(self, offset: int, digest: str) -> None:
-        """Handle OFFERACK: the peer accepts, and has `offset` bytes with this hash."""
+        """Handle OFFERACK: the peer accepts, and has stored `offset` bytes with the hash `digest`."""
         function = function_of(digest)
         if not digest or function not in (SHA_256, *self._context.hashes):
             self._end(TransferInput.FAIL, WRONG_DATA(), Cancel(self.id))
@@ -123,7 +123,7 @@ class Sending(Transfer):
         self._end(TransferInput.CANCEL, CANCELLED_BY_PEER())
 
     def cancel(self, why: str = "") -> None:
-        """Cancel, because of `why`; without a connection the peer is told on the next one."""
+        """Cancel for the reason `why`; without a connection, CANCEL is sent on the next one."""
         known = self._is_known
         if not self._go(TransferInput.CANCEL, why):
             return
@@ -135,7 +135,7 @@ class Sending(Transfer):
         self._release()
 
     def pull(self) -> Bcp2Message | None:
-        """The next message with a piece of it, or the last; None if nothing is ready."""
+        """Return the next DATA, or DONE after the last one; None if nothing is ready."""
         if self.state is not TransferState.MOVING:
             return None
         if self._pieces:
@@ -156,10 +156,10 @@ class Sending(Transfer):
             self._pieces or (self._digest and not self._reading)
         )
 
-    # What was read.
+    # Results of disk jobs.
 
     def _begin(self, offset: int) -> None:
-        """Go to `offset` in the source, hash what lies before it, and read on from there."""
+        """Seek to `offset` in the source, hash the data before it, and read from there."""
         self._drop()
         self.offset = self._read_to = offset
         self._reading = True
@@ -170,10 +170,10 @@ class Sending(Transfer):
         )
 
     def _begun(self, offset: int, result: tuple[str, Pieces]) -> None:
-        """The source was read from `offset` on; the digest is of what lies before that."""
+        """Start sending at `offset`, or at 0 if the hash of the data before it differs from the peer's."""
         digest, batch = result
         if self.state is not TransferState.CHECKING or offset != self.offset:
-            self._reading = False  # of an acceptance before a break
+            self._reading = False  # result of an acceptance before the connection was lost
         elif self._theirs and digest != self._theirs:
             self._theirs = ""
             self._begin(0)
@@ -183,7 +183,7 @@ class Sending(Transfer):
             self._read(batch)
 
     def _read(self, batch: Pieces) -> None:
-        """This was read, next in order."""
+        """Queue the batch that was read."""
         self._reading = False
         if self.state is TransferState.MOVING:
             self._pieces.extend(batch.pieces)
@@ -193,7 +193,7 @@ class Sending(Transfer):
             self._read_on()
 
     def _read_on(self) -> None:
-        """Read the next batch, unless enough is waiting or all has been read."""
+        """Read the next batch, unless enough data are queued or all have been read."""
         if not (self._reading or self._digest or self._read_to - self.offset > BATCH):
             self._reading = True
             self._disk.do(partial(self._files.read, BATCH), self._read, self._failed)
@@ -202,7 +202,7 @@ class Sending(Transfer):
         self._reading = False
         if not isinstance(error, SourceChanged):
             self._unreadable(str(error))
-        elif (self.state, TransferInput.CHANGE) in SENDING:  # else it will be noticed again
+        elif (self.state, TransferInput.CHANGE) in SENDING:  # else the next read notices it again
             self._changes += 1
             if self._changes >= CHANGES:
                 self._unreadable(KEEPS_CHANGING(name=self.offer.name))
@@ -216,7 +216,7 @@ class Sending(Transfer):
             )
 
     def _looked(self, found: Found) -> None:
-        """The source is this now."""
+        """Offer the source again as `found` after a change."""
         self._reading = False
         self.found = found
         self._files = FileStream(found, self._context.limits.chunk)
@@ -231,7 +231,7 @@ class Sending(Transfer):
     def _unreadable(self, reason: str) -> None:
         self._end(TransferInput.FAIL, reason, Cancel(self.id) if self._is_known else None)
 
-    # How it follows.
+    # Internal.
 
     @property
     def _is_known(self) -> bool:
@@ -241,7 +241,7 @@ class Sending(Transfer):
         self.kept = self._context.changed = True
 
     def _kept_in_memory(self, error: BaseException) -> None:
-        """Offer it all the same: without a record it ends with the program."""
+        """Offer the file without a record: the transfer is not resumed after a restart."""
         self._unsaved(error)
         self._kept(error)
 

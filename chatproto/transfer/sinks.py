@@ -1,7 +1,7 @@
-"""Write what is received to `NAME.part` in the download folder, and rename it at the end.
+"""Write received data to `NAME.part` in the download folder, and rename it at the end.
 
-Every method blocks on the disk: they run in threads, one at a time (`threads.py`). Nothing outside
-the download folder is opened, and no link in it is followed.
+Every method blocks on the disk and runs in a thread, one at a time (`threads.py`). Nothing outside
+the download folder is opened, and no symbolic link in it is followed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from chatproto.wire.reasons import DISK_LOST_DATA, CodedError, Reason
 from chatproto.wire.values import value_class
 
 HASHED = 1024 * 1024
-"""Bytes that are read at a time where they are only hashed."""
+"""Bytes per read of data that are only hashed."""
 NEW = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 OLD = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FULL = {errno.ENOSPC, errno.EDQUOT}
 SYNC_ALL = 64
-"""With more files than this the whole system's disks are flushed once instead of each file."""
+"""Number of files above which all disks of the system are flushed once, instead of each file."""
 
 
 class SinkTrouble(CodedError):
@@ -39,12 +39,12 @@ class SinkTrouble(CodedError):
 
 
 class DataLost(SinkTrouble):
-    """The disk has lost data that were written; the part is removed, for it reads as if they were there."""
+    """The disk has lost written data; the part is removed, because reading it would still succeed."""
 
 
 @value_class
 class There:
-    """Bytes of a transfer that are on the disk, and their hash; `path` if it is complete."""
+    """Stored part of a transfer: its bytes, their hash, and the `path` if the file is complete."""
 
     offset: int
     digest: str
@@ -54,15 +54,15 @@ class There:
 class Sink:
     """File or folder being received. Must be closed.
 
-    `local`: the name chosen for it before, or ""; known after `begin`.
+    `local`: name of an existing part, or "" for a new one; `begin` sets it.
     """
 
     def __init__(self, folder: Path, local: str = "") -> None:
         self.local = local
         self._folder = folder
         self._file: int | None = None
-        self._index = 0  # of the entry that is open or comes next
-        self._left = 0  # in the open one
+        self._index = 0  # of the entry that is open or next
+        self._left = 0  # bytes missing in that entry
         self._offset = 0
         self._write_back = WriteBack()
 
@@ -79,13 +79,13 @@ class Sink:
         anew: bool = False,
         chosen: Callable[[], None] = lambda: None,
     ) -> There:
-        """Make or open the part for `offer`, and read what is there of it.
+        """Create or open the part for `offer`, and hash its data.
 
-        Args: offer: may differ from the one before. hash: name of the hash function. digest: of the
-        whole, if it is known: the file may have got its name before the program was ended. anew: what
-        is there is of no use. chosen: called when the name is known, before anything has it if it is
-        new; raises OSError with the path that it cannot write.
-        Raises: SinkTrouble, also if there is not room enough.
+        Args: offer: may differ from the one before. hash: name of the hash function. digest: hash of the
+        whole file, if known: the file may have been renamed just before a crash. anew: discard the stored
+        data. chosen: called when the name is known, before a new file is created; raises OSError with the
+        path that it cannot write.
+        Raises: SinkTrouble, also if the disk has too little free space.
         """
         self._offer, self._is_folder, self._function = offer, offer.is_folder, hash
         self._entries: list[tuple[int, tuple[str, ...]]] = [(offer.size, ())]
@@ -109,14 +109,14 @@ class Sink:
         return There(self._offset, self._hash.digest())
 
     def write(self, pieces: tuple[Piece, ...], anew: bool = False) -> None:
-        """Put `pieces` behind what is there, or `anew` in place of it; they go no further than the end.
+        """Append `pieces` to the part, or replace its data if `anew`; they must not exceed the offered size.
 
-        Raises SinkTrouble; what is there is then found out by `begin`. DataLost: nothing is.
+        Raises SinkTrouble: call `begin` to find out which data are stored. DataLost: none are.
         """
         if anew:
             self.begin(self._offer, self._function, anew=True)
         try:
-            # As few releases of the interpreter as can be: each has to wait for its return.
+            # One large write: each system call releases the GIL, and has to wait to get it back.
             block = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             self._hash.update(block)
             rest = memoryview(block)
@@ -135,9 +135,9 @@ class Sink:
             raise _trouble(error, self.part) from None
 
     def finish(self, digest: str) -> str:
-        """Give it its name if it is whole; where it lies then, or empty if the hash differs.
+        """Rename the part if it is complete; return its path, or "" if its hash is not `digest`.
 
-        It is on the disk before it has its name. Raises SinkTrouble; DataLost if it cannot get there.
+        The data are flushed to the disk before. Raises SinkTrouble; DataLost if the flush fails.
         """
         if self._offset != self._offer.size or self._hash.digest() != digest:
             return ""
@@ -163,7 +163,7 @@ class Sink:
             raise _trouble(error, self.part) from None
 
     def close(self) -> None:
-        """Let go of the file that is open; if the disk has lost some of it, of the whole part."""
+        """Close the open file; remove the part if the disk has lost some of its data."""
         if self._file is not None:
             self._shut()
         try:
@@ -177,7 +177,7 @@ class Sink:
             os.close(file)
 
     def _lost(self, error: OSError) -> DataLost:
-        """Remove the part, whose data may be in memory only. Return the trouble."""
+        """Remove the part, whose data may be in memory only; return the error to raise."""
         self._shut()
         self._write_back = WriteBack()
         if self.local:
@@ -187,10 +187,10 @@ class Sink:
                 error = trouble
         return DataLost(DISK_LOST_DATA(path=self.part, why=error.strerror))
 
-    # The stream of the entries.
+    # Entries as one stream of bytes.
 
     def _open(self) -> None:
-        """Open the next entry that is not empty, if there is one; the empty ones before it are made."""
+        """Open the next entry that is not empty, if any; create the empty ones before it."""
         while self._file is None and self._index < len(self._entries):
             self._left, components = self._entries[self._index]
             self._file = self._open_entry(f"{self.local}{PART}", components, NEW)
@@ -207,7 +207,7 @@ class Sink:
             self._index += 1
 
     def _open_entry(self, root: str, components: tuple[str, ...], flags: int) -> int:
-        """A regular file below `root`, or `root` itself, opened step by step. Raises OSError."""
+        """Open a regular file below `root`, or `root` itself, folder by folder. Raises OSError."""
         at = os.open(self._folder, DIRECTORY & ~os.O_NOFOLLOW)
         try:
             *folders, name = root, *components
@@ -227,7 +227,7 @@ class Sink:
         return file
 
     def _resume(self) -> None:
-        """Hash what is there and stand behind it."""
+        """Hash the stored data and seek to their end."""
         self._hash, self._index, self._left, self._offset = Hasher(self._function), 0, 0, 0
         while self._index < len(self._entries):
             self._left, components = self._entries[self._index]
@@ -258,7 +258,7 @@ class Sink:
         )
 
     def _make(self, chosen: Callable[[], None]) -> None:
-        """Make the part, empty if it is new; a new one is nobody else's."""
+        """Open the known part, or create an empty one under a free name (`O_EXCL`)."""
         if self.local:
             self._tell(chosen)
             self._make_part(0)
@@ -275,11 +275,11 @@ class Sink:
                 self.local = ""
             except OSError as error:
                 trouble = _trouble(error, self.part)
-                self.local = ""  # nothing is there: another folder may be chosen
+                self.local = ""  # no file was created: another folder may be chosen
                 raise trouble from None
 
     def _tell(self, chosen: Callable[[], None]) -> None:
-        """Call `chosen`; a failure is that of its own folder, not of ours. Raises SinkTrouble."""
+        """Call `chosen`. Raises SinkTrouble with the path that it cannot write, which is not the part's."""
         try:
             chosen()
         except OSError as error:
@@ -316,14 +316,14 @@ class Sink:
                 os.close(file)
 
     def _rename(self) -> str:
-        """From the part to its name, over nothing that is there. Raises OSError."""
+        """Rename the part to its final name without replacing a file; return the path. Raises OSError."""
         part = self.part
         while True:
             self.local = free_name(self.local, lambda name: os.path.lexists(self._folder / name))
             final = self._folder / self.local
             try:
                 if self._is_folder:
-                    # Would replace an empty folder that came since, and nothing else.
+                    # At most replaces an empty folder that was created meanwhile.
                     part.rename(final)
                 else:
                     _link(part, final)
@@ -339,7 +339,7 @@ class Sink:
         return str(final)
 
     def _unlink_twin(self) -> None:
-        """The program was ended between a link and the end of the other name."""
+        """Remove the part if it is the finished file: the program ended between link and unlink."""
         try:
             if os.path.samestat(os.lstat(self.part), os.lstat(self._folder / self.local)):
                 self.part.unlink()
@@ -385,7 +385,7 @@ def _make_folder(name: str, at: int | None) -> None:
 
 
 def _link(part: Path, final: Path) -> None:
-    """A link cannot replace what came meanwhile, as renaming would; not every disk has links."""
+    """Move by a hard link, which cannot replace a new file; rename where links are not supported."""
     try:
         os.link(part, final, follow_symlinks=False)
     except OSError as error:

@@ -1,6 +1,6 @@
 """Find files and folders to send, and read them as one stream.
 
-Every method blocks on the disk: they run in threads, one at a time (`threads.py`).
+Every method blocks on the disk and runs in a thread, one at a time (`threads.py`).
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from chatproto.wire.reasons import CodedError, Reason
 from chatproto.wire.values import value_class
 
 HASHED = 1024 * 1024
-"""Bytes that are read at a time where they are only hashed."""
+"""Bytes per read of data that are only hashed."""
 OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 NO_NAMES = {"", ".."}
 SECRETS = ("key.pem", "known_peers", "log.sqlite", "dialects", "chatclient.log")
-"""Beginnings of the names of files in a home that nobody else is to have."""
+"""Prefixes of the names of files in the home folder that are never sent."""
 RECORDS = "transfers"
-"""The folder in a home with the records of transfers."""
+"""Folder with the records of transfers in the home folder."""
 
 Stamp = tuple[int, int]
-"""Mark of a file by which a change is noticed: its bytes, and its time of change in nanoseconds."""
+"""Size in bytes and modification time in nanoseconds, compared to notice changes of a file."""
 
 
 class SourceTrouble(CodedError):
@@ -51,7 +51,7 @@ class Found:
     """File or folder that was found at `path`, with the offer to make of it.
 
     `parts`: for a folder, the path of each file below it, in the offer's order. `stamps`: of each file,
-    to notice changes. `left_out`: number of links, devices and the like, which are never sent.
+    to notice changes. `left_out`: number of links, devices and other special files, which are not sent.
     """
 
     path: str
@@ -63,20 +63,20 @@ class Found:
 
 @value_class
 class Pieces:
-    """Some pieces of the stream; `digest`: of the whole, once its end is among them."""
+    """Next pieces of the stream; `digest`: hash of the whole if they reach its end, or ""."""
 
     pieces: tuple[Piece, ...]
     digest: str = ""
 
 
 def find(path: Path, limits: ClientLimits, home: Path | None = None) -> Found:
-    """Look at `path`, a file or a folder, to offer it.
+    """Examine `path`, a file or a folder, to offer it.
 
     A link given as `path` is followed; links inside a folder are not.
 
-    Args: home: this program's folder, whose key, log and records are never sent.
-    Raises: SourceTrouble: not there, not readable, neither file nor folder, a file of the kernel that
-    has no size, more files or folders than an offer may list, or a secret of `home`.
+    Args: home: home folder of this program, whose key, log and records are never sent.
+    Raises: SourceTrouble: missing, unreadable, neither file nor folder, a kernel file without a size,
+    more files or folders than an offer may list, or a secret of `home`.
     """
     try:
         real = path.resolve(strict=True)
@@ -90,7 +90,7 @@ def find(path: Path, limits: ClientLimits, home: Path | None = None) -> Found:
         _check_size(path, real, status.st_size)
     except OSError as error:
         raise SourceTrouble(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RuntimeError) as error:  # a NUL; links that go round in circles
+    except (ValueError, RuntimeError) as error:  # a NUL; a loop of symbolic links
         raise SourceTrouble(f"cannot read {path}: {error}") from None
     media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     offer = FileOffer(
@@ -103,7 +103,7 @@ def find(path: Path, limits: ClientLimits, home: Path | None = None) -> Found:
 
 
 def _check_size(path: Path, real: Path, size: int) -> None:
-    """Raise OSError if `real` cannot be read, SourceTrouble if it has more in it than it says."""
+    """Raise OSError if `real` cannot be read, SourceTrouble if it has data but size 0."""
     file = os.open(real, OPEN)
     try:
         if not size and os.read(file, 1):
@@ -113,7 +113,7 @@ def _check_size(path: Path, real: Path, size: int) -> None:
 
 
 def _check_home(path: Path, real: Path, home: Path) -> None:
-    """Raise SourceTrouble if `real` is a secret of `home`, or a folder with one in it."""
+    """Raise SourceTrouble if `real` is a secret of `home`, or a folder that contains one."""
     records = home / RECORDS
     secret = real.parent == home and real.name.startswith(SECRETS)
     if secret or real.is_relative_to(records) or home.is_relative_to(real):
@@ -134,7 +134,7 @@ def _find_folder(path: Path, real: Path, status: os.stat_result, limits: ClientL
     files = safe_files(tuple((size, part) for (size, _), part in zip(stamps, parts, strict=True)))
     try:
         fits = len(write_files(files)) <= limits.offer
-    except LocalError:  # so many folders in folders that the receiver would refuse it
+    except LocalError:  # nested too deeply for the receiver
         fits = False
     if not fits:
         raise SourceTrouble(f"the names of the files in {path} are too long for one offer")
@@ -146,7 +146,7 @@ def _find_folder(path: Path, real: Path, status: os.stat_result, limits: ClientL
 
 
 def _walk(folder: str, below: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Each thing below `folder` that is no folder, in the order of names. Raises OSError."""
+    """Yield each entry below `folder` that is no folder, in the order of names. Raises OSError."""
     with os.scandir(folder) as listed:
         entries = sorted(listed, key=lambda entry: entry.name)
     for entry in entries:
@@ -161,7 +161,7 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 
 class FileStream:
-    """The stream of what was found, and the hash of what was read of it. Close it."""
+    """Contents of `found` as one stream, with the hash of the data read so far. Must be closed."""
 
     def __init__(self, found: Found, chunk: int) -> None:
         self._found = found
@@ -170,11 +170,11 @@ class FileStream:
             [found.path] if not found.offer.is_folder else []
         )
         self._file: int | None = None
-        self._index = 0  # of the file that is open or comes next
-        self._left = 0  # in the open one
+        self._index = 0  # of the file that is open or next
+        self._left = 0  # bytes left in that file
 
     def begin(self, offset: int, hash: str, size: int) -> tuple[str, Pieces]:
-        """Go to `offset`; the `hash` of what lies before it, and the next `size` bytes.
+        """Seek to `offset`; return the `hash` of the data before it, and the next `size` bytes.
 
         Raises: SourceChanged, SourceTrouble.
         """
@@ -189,12 +189,12 @@ class FileStream:
         return self._hash.digest(), self.read(size)
 
     def read(self, size: int) -> Pieces:
-        """The next `size` bytes or what there is, in pieces of a chunk. Raises as `begin`."""
+        """Return the next `size` bytes, fewer at the end, in pieces of one chunk. Raises as `begin`."""
         blocks = list[bytes]()
         while size and (data := self._read(size)):
             blocks.append(data)
             size -= len(data)
-        # One large block is not copied, and hashed in one go: each release of the interpreter costs.
+        # A single block is not copied, and is hashed in one call: each release of the GIL costs time.
         block = blocks[0] if len(blocks) == 1 else b"".join(blocks)
         self._hash.update(block)
         view, chunk = memoryview(block), self._chunk
@@ -210,7 +210,7 @@ class FileStream:
             os.close(file)
 
     def _read(self, size: int) -> bytes:
-        """Some bytes of the one file that is read now, b"" at the end of all."""
+        """Return at most `size` bytes of the current file, b"" at the end of the last one."""
         data = b""
         while not data and self._index < len(self._paths):
             file = self._open() if self._file is None else self._file
@@ -218,7 +218,7 @@ class FileStream:
                 data = os.read(file, min(size, self._left))
             except OSError as error:
                 raise self._trouble(error) from None
-            self._check()  # it must be what it was before any of it is used
+            self._check()  # before any of the data are used
             self._left -= len(data)
             if not self._left:
                 self.close()

@@ -1,4 +1,4 @@
-"""States and inputs of a transfer: one table for sender and receiver."""
+"""States and inputs of a transfer, with one table for the sender and one for the receiver."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ class TransferState(Enum):
     """State of a transfer; the values are shown to the user."""
 
     QUEUED = (
-        "queued"  # sending: too many others are open; receiving: agreed to, too many others move
+        "queued"  # sending: too many others are open; receiving: accepted, but too many others move
     )
     OFFERED = "offered"
-    LOOKING = "looking"  # sending: it has changed, and is looked at anew
-    CHECKING = "checking"  # what is there already is read
+    LOOKING = "looking"  # sending: the source has changed and is examined again
+    CHECKING = "checking"  # the data that the receiver has are hashed
     MOVING = "moving"
     VERIFYING = "verifying"
     BROKEN = (
-        "broken"  # the connection is lost, or the program was ended: it goes on with the next one
+        "broken"  # the connection was lost or the program ended; resumed on the next connection
     )
-    STALLED = "stalled"  # the receiver cannot write; it goes on when the receiver says so
+    STALLED = "stalled"  # the receiver cannot write; resumed when its user accepts again
     DONE = "done"
     DECLINED = "declined"
     CANCELLED = "cancelled"
@@ -29,13 +29,13 @@ class TransferState(Enum):
 class TransferInput(Enum):
     """Input of the state machine."""
 
-    OFFER = auto()  # it is offered, perhaps again
-    TAKE = auto()  # the receiver agrees
+    OFFER = auto()  # OFFER was sent or received, perhaps again, or a queued transfer starts
+    TAKE = auto()  # the receiver accepts
     CHECKED = auto()
-    END = auto()  # everything was sent
-    WHOLE = auto()  # it is there, under its name
-    DIFFERS = auto()  # what is there is something else
-    CHANGE = auto()  # the source is not what was offered
+    END = auto()  # all data were sent
+    WHOLE = auto()  # the file is complete, under its final name
+    DIFFERS = auto()  # the received data have another hash
+    CHANGE = auto()  # the source is no longer as offered
     STALL = auto()
     LOSE = auto()
     DECLINE = auto()
@@ -47,7 +47,7 @@ ENDED = frozenset(
     {TransferState.DONE, TransferState.DECLINED, TransferState.CANCELLED, TransferState.FAILED}
 )
 ACTIVE = frozenset({TransferState.CHECKING, TransferState.MOVING, TransferState.VERIFYING})
-"""Those that count among the transfers that move at once."""
+"""States that count towards the limit of transfers that move at once."""
 OPEN = frozenset(TransferState) - ENDED
 
 S, I = TransferState, TransferInput  # noqa: E741
@@ -74,7 +74,7 @@ SENDING: dict[tuple[TransferState, TransferInput], TransferState] = {
     }.items()
     for happened, after in row.items()
 }
-"""States of a transfer after each input of its sender; inputs that are not here do not happen."""
+"""Next state of an outgoing transfer by state and input; inputs that are missing are ignored."""
 
 RECEIVING: dict[tuple[TransferState, TransferInput], TransferState] = {
     (state, happened): after
@@ -97,4 +97,4 @@ RECEIVING: dict[tuple[TransferState, TransferInput], TransferState] = {
     }.items()
     for happened, after in row.items()
 }  # fmt: skip
-"""The same for its receiver."""
+"""Next state of an incoming transfer, likewise."""

@@ -1,4 +1,4 @@
-"""Work that waits for the disk, done in threads (Twisted)."""
+"""Run blocking disk jobs in the threads of a Twisted thread pool."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chatproto.transfer.sources import SourceChanged, SourceTrouble
 log = Logger()
 
 STAYS = 0.05
-"""Seconds that a thread waits for the next job before it goes back to its pool: that costs twice as much."""
+"""Seconds that an idle thread waits for a job before it returns to its pool, which costs twice as much."""
 Job = tuple[Callable[[], Any], Callable[[Any], None]]
 
 
@@ -36,7 +36,7 @@ class Seat:
         self._given.acquire()
 
     def give(self, job: Job) -> None:
-        """Let the thread go on with `job`."""
+        """Give `job` to the waiting thread."""
         self._job = job
         self._given.release()
 
@@ -49,9 +49,9 @@ class Seat:
 
 
 class Threads:
-    """Does jobs in the threads of `pool`; what they return comes back to the reactor.
+    """Runner of jobs in the threads of `pool`; results are delivered in the reactor.
 
-    No job waits for another as long as the pool has threads.
+    Jobs run in parallel as long as the pool has free threads.
     """
 
     def __init__(self, reactor: IReactorFromThreads, pool: ThreadPool) -> None:
@@ -59,10 +59,10 @@ class Threads:
         self._pool = pool
         self._lock = Lock()
         self._free: list[Seat] = []
-        self._jobs: deque[Job] = deque()  # for which no thread was free
+        self._jobs: deque[Job] = deque()  # jobs without a free thread
 
     def do(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Call `job` in a thread, then `done` with what it returned or raised."""
+        """Call `job` in a thread, then `done` in the reactor with its result or exception."""
         with self._lock:
             seat = self._free.pop() if self._free else None
             if seat is None:
@@ -73,7 +73,7 @@ class Threads:
             self._pool.callInThread(self._stay)
 
     def _stay(self) -> None:
-        """In a thread: do one job after the other, as long as they come."""
+        """Run one job after the other in a pool thread, until none comes for `STAYS` seconds."""
         seat = Seat()
         todo = self._next(seat) or self._wait(seat)
         while todo is not None:
@@ -82,13 +82,15 @@ class Threads:
                 result = job()
             except BaseException:
                 result = Failure()
-            todo = self._next(seat)  # before the reactor knows, so that its next job finds us free
+            todo = self._next(
+                seat
+            )  # before `done` is called, so that its next job finds this thread free
             self._reactor.callFromThread(_finish, done, result)
-            del job, done, result  # it holds no file's bytes while it waits
+            del job, done, result  # an idle thread holds no data of files
             todo = todo or self._wait(seat)
 
     def _next(self, seat: Seat) -> Job | None:
-        """Return the next waiting job; without one, mark `seat` as free."""
+        """Return the next queued job; without one, mark `seat` as free."""
         with self._lock:
             if self._jobs:
                 return self._jobs.popleft()
@@ -96,7 +98,7 @@ class Threads:
             return None
 
     def _wait(self, seat: Seat) -> Job | None:
-        """Wait for a job in a free seat; None after a while without one."""
+        """Wait for a job in a free seat; return None after `STAYS` seconds without one."""
         job = seat.take(STAYS)
         if job is not None:
             return job
@@ -104,11 +106,11 @@ class Threads:
             if seat in self._free:
                 self._free.remove(seat)
                 return None
-        return seat.take()  # it was given in the last moment
+        return seat.take()  # a job was given just after the timeout
 
 
 def _finish(done: Callable[[Any], None], result: Any) -> None:
-    """In the reactor. What is no trouble of the disk's is our own mistake, and so is what goes wrong here."""
+    """Call `done` in the reactor. Log its exceptions, and those of jobs that are no disk errors, as bugs."""
     if isinstance(result, Failure):
         if not result.check(SinkTrouble, SourceTrouble, SourceChanged, OSError):
             log.failure("a job for a transfer", result)

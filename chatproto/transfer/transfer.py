@@ -1,4 +1,4 @@
-"""Base of sending and receiving: the state of one transfer, and its work for the disk."""
+"""Base class of sending and receiving: the state of one transfer and its disk jobs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from chatproto.wire.bcp2_common import Bcp2Message
 class Transfer(ABC):
     """One transfer, with its files on the disk.
 
-    `number`: its number in the user's commands. `id`: the sender's number. `offset`: bytes handed out
-    to be sent, or received. `path`: where the user finds the file. `progress`: its rate, while it moves.
-    `forgotten`: its record is deleted, or is about to be. `steps`: state after each input, from
-    `state.py`.
+    `number`: number in the user's commands. `id`: number given by the sender. `offset`: bytes passed to
+    the connection, or received. `path`: path of the source or of the complete file. `progress`: rate
+    while moving. `forgotten`: True if the record is deleted, or about to be. `steps`: next state by
+    state and input, from `state.py`.
     """
 
     outgoing: ClassVar[bool]
@@ -55,14 +55,14 @@ class Transfer(ABC):
 
     @abstractmethod
     def _drop(self) -> None:
-        """Discard what is in memory on its way between disk and peer."""
+        """Discard the data in memory that are queued for the disk or the peer."""
 
     @abstractmethod
     def _failed(self, error: BaseException) -> None:
-        """Handle work for the disk that failed."""
+        """Handle a failed disk job."""
 
     def lost(self) -> None:
-        """Handle the loss of the connection. An offer that is not accepted is made again later."""
+        """Handle the loss of the connection. An offer that is not accepted is repeated later."""
         if self._go(TransferInput.LOSE):
             self._release()
 
@@ -72,10 +72,10 @@ class Transfer(ABC):
         self._disk.do(partial(self._remove, self._files, self.record()), None, self._unsaved)
 
     def _go(self, happened: TransferInput, text: str = "", offset: int | None = None) -> bool:
-        """Go to the state that follows, and tell the user of it.
+        """Change to the next state, and notify the user.
 
-        Args: text: one sentence that is told with it. offset: the new one.
-        Returns: False, with nothing done, if `happened` cannot happen now.
+        Args: text: one sentence to show with it. offset: new offset, or None.
+        Returns: False, with nothing changed, if the state does not allow `happened`.
         """
         after = self.steps.get((self.state, happened))
         if after is None:
@@ -90,7 +90,7 @@ class Transfer(ABC):
         return True
 
     def tell(self, text: str = "") -> None:
-        """Tell the user of the transfer, or `text`, one sentence, without a change of its state."""
+        """Show the user the transfer and `text`, one sentence or "", without a change of state."""
         self._context.owner.transfer_told(self, text)
 
     def _unsaved(self, error: BaseException) -> None:
@@ -102,7 +102,7 @@ class Transfer(ABC):
         self._context.owner.transfer_trouble(text)
 
     def _end(self, how: TransferInput, text: str = "", last: Bcp2Message | None = None) -> None:
-        """End by `how`, send `last`, and forget the transfer."""
+        """End the transfer by the input `how`, send `last`, and delete the record."""
         if self._go(how, text):
             self._drop()
             if last is not None:
@@ -110,11 +110,11 @@ class Transfer(ABC):
             self.forget()
 
     def _release(self) -> None:
-        """Discard what is in memory, and let go of the files for now."""
+        """Discard the data in memory, and close the files."""
         self._drop()
         self._disk.do(self._files.close, None, self._unsaved)
 
     def _remove(self, files: FileStream | Sink, record: Record) -> None:
-        """In a thread."""
+        """Close `files` and delete `record`, in a thread."""
         files.close()
         self._context.records.remove(record)

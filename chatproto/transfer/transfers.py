@@ -1,4 +1,4 @@
-"""All transfers with one peer: messages in and out, work for the disk."""
+"""All transfers with one peer: messages in both directions, and limits."""
 
 from __future__ import annotations
 
@@ -38,35 +38,35 @@ from chatproto.wire.reasons import (
 )
 
 OFFERS = 32
-"""Offers of files that one person has not answered."""
+"""Transfers per peer and direction that are offered or moving, broken ones not counted."""
 OFFER_WAIT = 7 * 86400.0
-"""Seconds for the answer to an offer of files; then it is taken back."""
+"""Seconds after which an unanswered offer is cancelled."""
 OFFERS_BYTES = 2 * 1024 * 1024
-"""Bytes of the lists of folders that one person has not answered."""
+"""Bytes of the file lists of unanswered folder offers, per peer."""
 TRANSFERS = 8
-"""Transfers that move at once with one person, in each direction."""
+"""Transfers that move at once, per peer and direction."""
 UNWRITTEN = 1024 * 1024
-"""Bytes of files from one person that are not yet on the disk."""
+"""Received bytes per peer, not yet passed to the disk, at which reading pauses."""
 
 ANSWERS = 64
-"""With so many short messages waiting nothing more is read: who asks and does not read must wait."""
+"""Queued answers at which reading pauses, so that a peer that does not read cannot fill the memory."""
 FEW_FILES = 50
-"""Files of a folder whose names are made safe at once; of more a thread does it."""
+"""Files of a folder up to which names are made safe at once; longer lists use a thread."""
 OFFERED_OR_SENT = OPEN - {TransferState.QUEUED, TransferState.BROKEN}
-"""States of those that count among the `OFFERS` that may be open at once."""
+"""States of outgoing transfers that count towards `OFFERS`."""
 OLD = 8
-"""Of one person, so many times `OFFERS` transfers may be broken off, or over, and still be known."""
+"""Broken or ended transfers per peer that are remembered, as a multiple of `OFFERS`."""
 
 
 class Transfers:
     """All transfers with the owner of `key`; outlives each connection.
 
     `downloads`: folder for received files. `kept`: stored records. `limiter`: rate limit for sending.
-    `room`: bytes that the lists of unanswered folder offers may still take, of all peers together.
-    `home`: this program's folder, whose secrets are never sent. `hashes`: functions besides SHA-256 that
-    this program has. The owner calls `resumed` when a session
-    is open, then forwards each message, and sends what `pull` returns whenever the connection takes more
-    and no chat message is queued.
+    `room`: returns the bytes that lists of unanswered folder offers of all peers may still take.
+    `home`: home folder, whose secrets are never sent. `hashes`: supported functions besides SHA-256.
+
+    The owner calls `resumed` when a session is open, then forwards each message. It sends the results
+    of `pull` whenever the connection takes more and no chat message is queued.
     """
 
     def __init__(
@@ -89,28 +89,28 @@ class Transfers:
         self._limiter = limiter
         self._sending: dict[int, Sending] = {}
         self._receiving: dict[int, Receiving] = {}
-        self._over: dict[int, Receiving] = {}  # received, or given up halfway
-        self._named: dict[int, wire.Offer] = {}  # whose names a thread is making safe
+        self._over: dict[int, Receiving] = {}  # complete, or cancelled
+        self._named: dict[int, wire.Offer] = {}  # offers whose names a thread is making safe
         self._room = room
         self._home = home
         self._turns = deque[Sending]()
-        """Those that are sent, in the order in which they may send their next chunk."""
+        """Outgoing transfers in the order in which they may send their next chunk."""
         self._again: set[int] = set()
         self._held = False
         self._last = 0
         for record in kept:
             self._restore(record)
 
-    # What the person wants.
+    # Commands of the user.
 
     def offer(self, paths: Iterable[Path], now: float) -> None:
-        """Send files and folders, in this order; each failure is told to the owner.
+        """Offer files and folders in this order, and report each failure to the owner.
 
-        Unconnected, they are offered later.
+        Without a connection they are offered on the next one.
         """
         self._context.now = now
         for path in paths:
-            # In the context of who asked, so that the first news of it can be told to them.
+            # In the context of the caller, so that the first report of it is attributed to the request.
             asked = copy_context()
             self._finding.do(
                 partial(find, path, self._context.limits, self._home),
@@ -121,7 +121,7 @@ class Transfers:
     def accept(self, number: int, now: float, folder: Path | None = None) -> None:
         """Accept the offer `number`, or retry a stalled transfer. Raises LocalError.
 
-        Args: folder: for this one; None: the usual one.
+        Args: folder: folder for this file; None: the default.
         """
         self._context.now = now
         one = self._numbered(number)
@@ -150,7 +150,7 @@ class Transfers:
         self._settle()
 
     def cancel(self, number: int, now: float) -> None:
-        """Cancel a transfer in either direction; its part stays for `KEEP_PARTS`. Raises LocalError 400."""
+        """Cancel a transfer in either direction; its part is left for `KEEP_PARTS`. Raises LocalError 400."""
         self._context.now = now
         one = self._numbered(number)
         if one.state in ENDED:
@@ -159,7 +159,7 @@ class Transfers:
         self._settle()
 
     def give_up_unanswered(self, now: float) -> None:
-        """Take back what was offered on this connection and not answered within `OFFER_WAIT`."""
+        """Cancel offers that were sent on this connection and not answered within `OFFER_WAIT`."""
         self._context.now = now
         before = now - OFFER_WAIT
         for one in tuple(self._sending.values()):
@@ -167,10 +167,10 @@ class Transfers:
                 one.cancel(OFFER_UNANSWERED())
         self._settle()
 
-    # What the connection tells.
+    # Events of the connection.
 
     def resumed(self, now: float) -> None:
-        """Handle an open session: transfers that were interrupted are offered again."""
+        """Handle an open session: offer interrupted transfers again."""
         self._context.now = now
         self._context.connected = self._context.changed = True
         for one in tuple(self._sending.values()):
@@ -192,7 +192,7 @@ class Transfers:
         self._settle()
 
     def message(self, message: Bcp2Message, now: float) -> bool:
-        """Handle a message of the peer; False if it is not about files."""
+        """Handle a message of the peer; return False if it is not about files."""
         self._context.now = now
         match message:
             case wire.Offer():
@@ -219,7 +219,7 @@ class Transfers:
         return True
 
     def piece(self, piece: wire.Data) -> None:
-        """Handle DATA, the most frequent message, without the dispatch of `message`, nor the time."""
+        """Handle DATA, the most frequent message, without the dispatch of `message` and without the time."""
         incoming = self._receiving.get(piece.id)
         if incoming is not None:
             incoming.data(piece.offset, piece.data)
@@ -230,7 +230,7 @@ class Transfers:
         self._settle()
 
     def pull(self, now: float) -> Bcp2Message | None:
-        """The next message to send, at most one chunk; None if there is none, or not yet (`wait`)."""
+        """Return the next message, at most one chunk; None if there is none, or not yet (see `wait`)."""
         self._context.now = now
         if self._context.waiting:
             message = self._context.waiting.popleft()
@@ -255,10 +255,10 @@ class Transfers:
             return self._limiter.wait(now)
         return None
 
-    # How it is.
+    # Queries.
 
     def listing(self, now: float) -> list[Sending | Receiving]:
-        """Every transfer that has not ended, by number, with its progress until now."""
+        """Return the transfers that have not ended, sorted by number, with their progress at `now`."""
         self._context.now = now
         found = [one for one in self._all() if one.state in OPEN]
         for one in found:
@@ -271,7 +271,7 @@ class Transfers:
         """True if any transfer is moving."""
         return any(one.state in ACTIVE for one in self._all())
 
-    # How it follows.
+    # Internal.
 
     def _all(self) -> list[Sending | Receiving]:
         return [*self._sending.values(), *self._receiving.values(), *self._over.values()]
@@ -307,7 +307,7 @@ class Transfers:
                 text = f"{found.offer.name} is being sent already, as transfer {other.number}"
                 self._context.owner.transfer_trouble(text, path)
                 return
-        # Rises with the time, so that a home that was lost does not give an ID again.
+        # Grows with the clock, so that no id is used twice, even if the home folder was lost.
         id = self._last = max(int(self._context.now * 1000), self._last, *self._sending, 0) + 1
         one = Sending(self._context, self._context.owner.transfer_number(), id, found)
         self._send(one)
@@ -339,7 +339,7 @@ class Transfers:
 
     def _named_safely(self, message: wire.Offer, offer: FileOffer | BaseException) -> None:
         if self._named.get(message.id) is not message:
-            return  # it was taken back, or offered anew, or the connection was lost
+            return  # cancelled, offered again, or the connection was lost
         del self._named[message.id]
         if isinstance(offer, BaseException) and not isinstance(offer, RemoteError):
             raise offer
@@ -347,7 +347,7 @@ class Transfers:
         self._settle()
 
     def _has_room(self, message: wire.Offer) -> bool:
-        """Return True if another list may wait; what was broken off and is not agreed makes room."""
+        """Return True if the list fits the limits; cancel broken offers that were not accepted for it."""
         size = list_bytes(message.files)
         for one in tuple(self._receiving.values()):
             if self.waiting_bytes + size <= OFFERS_BYTES:
@@ -366,7 +366,7 @@ class Transfers:
             self._context.send(Error(offer.status, about="OFFER", id=message.id))
             return
         hashes = tuple(name for name in message.hashes if name in self._context.hashes)
-        # Changed after it had come whole, it is another file.
+        # An offer that changed after the file was complete is another file.
         other = known is not None and known.state is TransferState.DONE and offer != known.offer
         if known is not None and not other:
             known.offered_again(offer, hashes)
@@ -425,7 +425,7 @@ class Transfers:
                 one.refused(about, status)
 
     def _settle(self) -> None:
-        """Start what may start now and remove what has ended; called after each change."""
+        """Start transfers that may start, and remove ended ones; called after each change."""
         context = self._context
         if context.changed:
             if self._sending:
@@ -439,11 +439,11 @@ class Transfers:
             self._hold()
 
     def _advance_sending(self) -> None:
-        """Remove what has ended, and offer what may be offered now."""
+        """Remove ended transfers, and offer those that may be offered now."""
         may_offer = self._context.connected
         room = OFFERS - sum(one.state in OFFERED_OR_SENT for one in self._sending.values())
         for id, one in tuple(self._sending.items()):
-            may_offer = may_offer and one.kept  # in their order, and only what goes on after a kill
+            may_offer = may_offer and one.kept  # in order, and only those that a restart resumes
             if one.state in ENDED:
                 if one in self._turns:
                     self._turns.remove(one)
@@ -457,7 +457,7 @@ class Transfers:
                 room -= 1
 
     def _advance_receiving(self) -> None:
-        """Remove what has ended, and start what may start now."""
+        """Remove ended transfers, and start those that may start now."""
         context = self._context
         room = TRANSFERS - sum(one.state in ACTIVE for one in self._receiving.values())
         for id, one in tuple(self._receiving.items()):
@@ -474,7 +474,7 @@ class Transfers:
             self._over.pop(min(self._over)).forget()
 
     def _hold(self) -> None:
-        """Hold the connection while too much waits for the disk or the peer, until half is done."""
+        """Pause reading while too much is queued for the disk or the peer, until half is left."""
         context, part = self._context, 1 + self._held
         held = context.connected and (
             context.unwritten >= UNWRITTEN // part or len(context.waiting) >= ANSWERS // part

@@ -1,4 +1,4 @@
-"""Write a received file to its disk while more of it comes."""
+"""Flush a received file to the disk while more data arrive."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from threading import Thread
 
 EVERY = 32 * 1024 * 1024
-"""Bytes of a file between two flushes; what is left at the end is flushed before it gets its name."""
+"""Bytes of a file between two flushes; the rest is flushed before the file is renamed."""
 
 
 class WriteBack:
     """Flush the data of a file in a thread of its own, one flush at a time.
 
-    Linux reports that it could not write something back once. So an error is kept here until `wait`
-    raises it: another flush of the same file would succeed, with the data lost.
+    Linux reports a failed write-back only once. The error is stored here and raised by `wait`, because
+    another flush of the same file would succeed although the data are lost.
     """
 
     def __init__(self) -> None:
@@ -22,21 +22,21 @@ class WriteBack:
         self._unflushed = 0
 
     def wrote(self, file: int, count: int) -> None:
-        """Note `count` more bytes in `file`, a descriptor, which may be closed afterwards.
+        """Count `count` bytes written to `file`, a descriptor, which may be closed afterwards.
 
-        Begins a flush if there are enough and none is under way. Raises OSError if one has failed.
+        Starts a flush if there are enough and none is running. Raises OSError if one has failed.
         """
         self._unflushed += count
         if self._error is not None:
             raise self._error
         if self._unflushed >= EVERY and not (self._thread and self._thread.is_alive()):
             self._unflushed = 0
-            # A daemon: a disk that hangs does not keep the program from ending.
+            # Daemon thread: a disk that hangs does not delay the end of the program.
             self._thread = Thread(target=self._flush, args=(os.dup(file),), daemon=True)
             self._thread.start()
 
     def wait(self) -> None:
-        """Wait for the flush that is under way. Raises OSError if it or one before has failed."""
+        """Wait for the running flush. Raises OSError if it or an earlier one has failed."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
