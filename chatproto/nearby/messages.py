@@ -1,4 +1,4 @@
-"""Two datagrams by which peers on one network find each other (PROTOCOL.md, Nearby)."""
+"""Datagrams by which peers on a local network find each other (PROTOCOL.md, Nearby)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKEN = re.compile(r"[0-9a-f]{16}")
 
 
 def read_open_port(text: str) -> int:
-    """A port from 1024 on: below it nobody's client is. Raises RemoteError 400."""
+    """Parse a port from 1024 on; no client listens below. Raises RemoteError 400."""
     port = read_port(text)
     if port < LEAST_PORT:
         raise RemoteError(400, f"a port below {LEAST_PORT}: {port}")
@@ -25,7 +25,10 @@ def read_open_port(text: str) -> int:
 
 @value_class
 class Beacon(Bcp2Message):
-    """I am `client_id`, have `key` and can be called at `port` of where this comes from. A claim."""
+    """Announce the sender's `client_id` and `key`, and the `port` of its address that accepts calls.
+
+    The claim is not proved until TLS has shown the key.
+    """
 
     method = "BEACON"
     headers = (
@@ -40,7 +43,7 @@ class Beacon(Bcp2Message):
 
 @value_class
 class Seek(Bcp2Message):
-    """Ask everybody on the local network to announce themselves.
+    """Ask all peers on the local network to send their beacons.
 
     It does not name the sender; a program recognises its own datagram by `token` (16 hex digits).
     """
@@ -54,7 +57,7 @@ KINDS: tuple[type[Beacon] | type[Seek], ...] = (Beacon, Seek)
 
 
 def read_datagram(data: bytes, most: int) -> Beacon | Seek:
-    """A whole datagram of at most `most` bytes. Raises RemoteError, and nothing else."""
+    """Parse a datagram of at most `most` bytes. Raises RemoteError, and nothing else."""
     if len(data) > most:
         raise RemoteError(413, f"a datagram of more than {most} bytes")
     found = read_first(data, KINDS)

@@ -23,15 +23,15 @@ log = Logger()
 
 PORT = 5555
 GROUP4 = "239.255.112.50"
-"""Administratively scoped, for one site's own use (RFC 2365, section 6.1)."""
+"""IPv4 group, administratively scoped, for local use in one site (RFC 2365, section 6.1)."""
 GROUP6 = "ff12::6263:7032"
-"""Link-local, not assigned for good (RFC 4291, section 2.7)."""
+"""IPv6 group, link-local and not permanently assigned (RFC 4291, section 2.7)."""
 MOST_INTERFACES = 32
 MULTICAST_ALL = 49
-"""IP_MULTICAST_ALL of Linux's <linux/in.h>: off, only what this socket has joined comes in."""
+"""IP_MULTICAST_ALL of Linux's <linux/in.h>; if off, a socket receives only the groups it has joined."""
 
 Heard = Callable[[bytes, str], None]
-"""Gets a datagram and the host that it came from."""
+"""Callback that receives a datagram and the host it came from."""
 
 
 @value_class
@@ -48,7 +48,7 @@ class Interface:
         return not self.address
 
     def leads_to(self, host: str) -> bool:
-        """Return True if peers that hear us on this interface can connect to a listener on `host`."""
+        """Return True if peers reached on this interface can connect to a listener on `host`."""
         if host == "::":
             return True
         if host in ("", "0.0.0.0"):
@@ -69,7 +69,7 @@ def interfaces() -> tuple[Interface, ...]:
 
 
 def _listed_ipv4() -> Callable[[str], str]:
-    """Return the same for macOS and BSD, which tell all addresses at once. Raises OSError."""
+    """Return a lookup of an interface's IPv4 address for macOS and BSD. Raises OSError."""
     from ifaddr import get_adapters  # installed only there, and for the tests
 
     found: dict[str, str] = {}
@@ -81,7 +81,7 @@ def _listed_ipv4() -> Callable[[str], str]:
 
 
 def open_socket(interface: Interface) -> socket.socket:
-    """A socket in the group, on that interface alone. Raises OSError."""
+    """Open a socket in the multicast group on that interface only. Raises OSError."""
     family = socket.AF_INET6 if interface.six else socket.AF_INET
     made = socket.socket(family, socket.SOCK_DGRAM)
     try:
@@ -99,7 +99,7 @@ def open_socket(interface: Interface) -> socket.socket:
             return made
         made.bind((GROUP4, PORT))
         own = socket.inet_aton(interface.address)
-        # ip_mreqn: its address is also where what we send comes from.
+        # ip_mreqn: its address is also the source address of sent datagrams.
         group = struct.pack("=4s4si", socket.inet_aton(GROUP4), own, interface.index)
         made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, group)
         made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
@@ -114,7 +114,7 @@ def open_socket(interface: Interface) -> socket.socket:
 
 
 class Ear(DatagramProtocol):
-    """Hears and speaks on one interface."""
+    """Receiver and sender of datagrams on one interface."""
 
     def __init__(self, interface: Interface, heard: Heard) -> None:
         self.interface = interface
@@ -127,19 +127,19 @@ class Ear(DatagramProtocol):
         self._heard(datagram, host)
 
     def say(self, data: bytes) -> bool:
-        """Send `data` to the group; whether it went out."""
+        """Send `data` to the group; return True if it was sent."""
         transport: Any = self.transport
         if transport is None:
             return False
         try:
             transport.write(data, (GROUP6 if self.interface.six else GROUP4, PORT))
         except OSError:
-            return False  # it is down, or leads nowhere
+            return False  # the interface is down or has no route
         return True
 
 
 class Ports:
-    """An ear on every interface; `reactor` has IReactorSocket. Bytes of more than `most` are cut off."""
+    """One `Ear` per interface; `reactor` has IReactorSocket. Longer datagrams are cut to `most` + 1 bytes."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class Ports:
         find: Callable[[], Iterable[Interface]] = interfaces,
         open: Callable[[Interface], socket.socket] = open_socket,
     ) -> None:
-        self.trouble = ""  # why the last interface that could not be opened could not
+        self.trouble = ""  # last failure to open an interface
         self._reactor = reactor
         self._heard = heard
         self._most = most
@@ -168,7 +168,7 @@ class Ports:
         return tuple(name for name in self._reached if name not in loopback)
 
     def look(self) -> None:
-        """Listen on the interfaces that have come, no more on those that are gone."""
+        """Start listening on new interfaces, and stop on interfaces that are gone."""
         there = tuple(self._find())
         for gone in [one for one in self._ears if one not in there]:
             self._close(gone)
@@ -177,7 +177,10 @@ class Ports:
                 self._begin(interface)
 
     def say(self, data: bytes, listening: str | None = None) -> int:
-        """Send `data`, with `listening` only where that host can be called; how many times it went out."""
+        """Send `data` on each interface; return how often it was sent.
+
+        `listening`: if given, only where peers can connect to that listening address.
+        """
         reached = [
             ear.interface.name
             for ear, _ in tuple(self._ears.values())
@@ -187,7 +190,7 @@ class Ports:
         return len(reached)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         for interface in tuple(self._ears):
             self._close(interface)
 
@@ -198,7 +201,7 @@ class Ports:
             self.trouble = f"{interface.name}: {error.strerror}"
             return
         ear = Ear(interface, self._heard)
-        with made:  # the port has a descriptor of its own
+        with made:  # the port duplicates the descriptor
             port = self._reactor.adoptDatagramPort(
                 made.fileno(), made.family, ear, maxPacketSize=self._most + 1
             )

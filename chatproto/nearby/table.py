@@ -1,6 +1,6 @@
-"""Rules of discovery: which beacons are remembered, and how often we send and read.
+"""Rules of discovery: which beacons are remembered, and how often own beacons are sent.
 
-Pure: every function takes `now` in seconds.
+No I/O: every function takes `now` in seconds.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from chatproto.wire.bcp2_common import Address
 from chatproto.wire.values import value_class
 
 BEACON_EVERY = 30.0
-"""Seconds between two beacons of ours, give or take a tenth."""
+"""Mean seconds between two own beacons; `JITTER` varies them."""
 BEACON_GAP = 3.0
-"""Seconds between two beacons at least, also where somebody asks."""
+"""Minimum seconds between two own beacons, also in answer to SEEK."""
 BEACON_KEEP = 95.0
-"""Seconds without another beacon, then its sender is not nearby any more."""
+"""Seconds after its last beacon at which a claim expires."""
 
 SOON = 1.0
-"""Seconds within which somebody new is answered, each after another while."""
+"""Maximum seconds of the random delay before a new peer is answered."""
 JITTER = 0.1
-"""The part of the time between two beacons by which it is longer or shorter."""
+"""Fraction of `BEACON_EVERY` by which the interval varies at random."""
 
 
 @value_class
 class Neighbour:
     """Peer heard on the local network: the id and key that it claims, best address first.
 
-    `seen` is the time of its last beacon. Nothing is proved until TLS has shown the key.
+    `seen`: time of its last beacon. Nothing is proved until TLS has shown the key.
     """
 
     client_id: str
@@ -38,11 +38,11 @@ class Neighbour:
 
 
 NEARBY = 256
-"""Claims that are remembered."""
+"""Maximum number of claims (pairs of id and key)."""
 NEARBY_PER_HOST = 16
-"""Of them from one host."""
+"""Maximum number of claims from one host."""
 NEARBY_ADDRESSES = 4
-"""Addresses of one claim."""
+"""Maximum number of addresses per claim."""
 
 
 @dataclass(slots=True)
@@ -53,17 +53,17 @@ class _Heard:
 
 
 class Table:
-    """The claims of the last `BEACON_KEEP` seconds.
+    """Claims of the last `BEACON_KEEP` seconds.
 
-    At most `NEARBY` of them, `NEARBY_PER_HOST` from one host, with `NEARBY_ADDRESSES` addresses each:
-    what is heard first stays as long as it is repeated, so that a flood pushes nobody out.
+    At most `NEARBY` of them, `NEARBY_PER_HOST` from one host, with `NEARBY_ADDRESSES` addresses each.
+    A full table ignores new claims, so that a flood does not displace known peers.
     """
 
     def __init__(self) -> None:
         self._claims: dict[tuple[str, str], _Heard] = {}
 
     def heard(self, beacon: Beacon, host: str, now: float) -> bool:
-        """Note a beacon from `host`; True if the peer is new and there was room for it."""
+        """Store a beacon from `host`; return True if its claim is new and was stored."""
         self._forget(now)
         who, address = (beacon.client_id, beacon.key), (host, beacon.port)
         known = self._claims.get(who)
@@ -77,7 +77,7 @@ class Table:
         return False
 
     def people(self, now: float, client_id: str | None = None) -> tuple[Neighbour, ...]:
-        """List the claims, or only those for `client_id`, in the order of ids."""
+        """Return the claims, or only those of `client_id`, sorted by id."""
         self._forget(now)
         return tuple(
             Neighbour(*who, _in_order(heard.at), max(heard.at.values()))
@@ -102,14 +102,14 @@ class Table:
 
 
 def _in_order(heard: dict[Address, float]) -> tuple[Address, ...]:
-    """Sort addresses by the time they were heard; link-local ones (`%interface`) come last."""
+    """Return the addresses in the order first heard, link-local ones (`%interface`) last."""
     return tuple(sorted(heard, key=lambda address: "%" in address[0]))
 
 
 class Rhythm:
-    """Schedule for our own beacons: every `BEACON_EVERY` seconds, sooner if a new peer is heard.
+    """Schedule of own beacons: every `BEACON_EVERY` seconds, sooner if a peer asks or is new.
 
-    Two beacons are at least `BEACON_GAP` seconds apart. `due` is the time of the next one.
+    Two beacons are at least `BEACON_GAP` seconds apart. `due`: time of the next one.
     """
 
     def __init__(self, now: float) -> None:
@@ -122,6 +122,6 @@ class Rhythm:
         self.due = now + BEACON_EVERY * (1 + JITTER * (2 * jitter - 1))
 
     def asked(self, now: float, jitter: float) -> None:
-        """Bring the next beacon forward, because a peer asked for it."""
+        """Bring the next beacon forward, because a peer asked for it or is new."""
         soon = max(now + SOON * jitter, self._last + BEACON_GAP)
         self.due = min(self.due, soon)

@@ -1,1 +1,1 @@
-"""No direct way: two people who cannot reach each other meet in a pipe of the server's."""
+"""Relay through the server an encrypted stream between two clients without a direct path."""

@@ -1,4 +1,4 @@
-"""A client's side of the relay: ask for the pipe, wait until it is one, hand the transport on."""
+"""Client side of the relay: request a pipe, wait for the peer, hand the transport over."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class NoRelay(Exception):
 
 
 class RelayEnd(Protocol):
-    """A connection that asks for the pipe of `ticket`; `piped` fires with itself once it is one.
+    """Connection that requests the pipe of `ticket`; `piped` fires with itself on RELAYACK.
 
-    It fails with NoRelay when it is refused, when nobody comes for `limits.ticket_wait` and a little,
-    or when it breaks. Cancelling gives it up. What has come through the pipe already waits, and no
-    more is read, until `hand_to`.
+    `piped` fails with NoRelay if the relay refuses, if the connection breaks, or after `limits.ticket_wait`
+    plus `limits.farewell_wait` seconds. Cancelling it closes the connection. From RELAYACK until
+    `hand_to`, received data are stored and reading is paused.
     """
 
     transport: Any
@@ -47,7 +47,7 @@ class RelayEnd(Protocol):
     def __init__(
         self, ticket: str, clock: IReactorTime, limits: ClientLimits, near: bool = True
     ) -> None:
-        self._near = near  # whether the relay may be on this machine
+        self._near = near  # True if the relay may be on this machine
         self.piped: Deferred[RelayEnd] = Deferred(lambda _: self.give_up())
         self._ticket = ticket
         self._clock = clock
@@ -56,18 +56,18 @@ class RelayEnd(Protocol):
         self._open = False
 
     def hand_to(self, protocol: IProtocol) -> None:
-        """From now on the pipe is `protocol`'s, which may begin TLS in its `connectionMade`."""
+        """Hand the pipe over to `protocol`, which may start TLS in its `connectionMade`."""
         transport, data = self.transport, self._came
         self._came = b""
         hand_over(transport, protocol, data)
         transport.resumeProducing()
 
     def give_up(self) -> None:
-        """End it."""
+        """Abort the connection."""
         if self.transport is not None:
             self.transport.abortConnection()
 
-    # What Twisted calls.
+    # Callbacks of Twisted.
 
     def connectionMade(self) -> None:
         wait = self._limits.ticket_wait + self._limits.farewell_wait
@@ -101,7 +101,7 @@ class RelayEnd(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._fail(RELAY_LOST())
 
-    # Our own.
+    # Internal.
 
     def _fail(self, sentence: str) -> None:
         if not self.piped.called:
@@ -124,10 +124,10 @@ async def join(
     limits: ClientLimits,
     near: bool = True,
 ) -> RelayEnd:
-    """The pipe of `ticket` at the relay of `host:port`, when the other side is there too.
+    """Connect to the relay at `host:port` and return the pipe of `ticket` once the peer has joined.
 
-    `near`: the relay may be on this machine; else a name that leads here is refused.
-    Raises NoRelay, or what connecting raises; cancelling the Deferred that waits gives it up.
+    `near`: the relay may be on this machine; else a name that resolves to loopback is refused.
+    Raises NoRelay, or the errors of connecting. Cancelling closes the connection.
     """
     endpoint = endpoint_to(reactor, host, port, limits.dial_wait)
     end = RelayEnd(ticket, reactor, limits, near)

@@ -1,4 +1,4 @@
-"""Bytes from one transport to another, no faster than may be, and never more than a little of them kept."""
+"""Copy bytes from one transport to another, with rate limits and bounded buffers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from zope.interface import implementer
 from chatproto.net.rate_limiter import RateLimiter
 
 HELD = 64 * 1024
-"""Bytes that one direction of a pipe keeps, at most."""
+"""Maximum bytes that one direction of a pipe buffers."""
 CHUNK = HELD // 2
-"""Bytes that are read at once, and the most that wait before no more is read: both together are `HELD`."""
+"""Bytes per read, and queued bytes at which reading pauses; the sum of both is `HELD`."""
 
 
 @implementer(IPushProducer)
 class Flow:
-    """One direction: what is read from `source` is written to `sink`.
+    """One direction of a pipe: data read from `source` are written to `sink`.
 
-    Reading rests while the sink has enough to send, and while a bucket is overdrawn. `carried` is how
-    many bytes went through.
+    Reading pauses while the buffer of `sink` is full, and while a rate limit is exceeded. `carried`:
+    bytes passed on so far.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Flow:
         sink.registerProducer(self, True)
 
     def carry(self, data: bytes) -> None:
-        """Pass `data` on."""
+        """Write `data` to the sink; pause reading if a rate limit is exceeded."""
         self.carried += len(data)
         now = self._clock.seconds()
         wait = max(limiter.take(now, len(data)) for limiter in self._limiters)
@@ -48,7 +48,7 @@ class Flow:
         self._sink.write(data)
 
     def end(self) -> None:
-        """End one direction; queued bytes are still sent by the sink."""
+        """End this direction; the sink still sends its queued bytes."""
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None
@@ -60,15 +60,15 @@ class Flow:
             self._source.resumeProducing()
 
     def pauseProducing(self) -> None:
-        """The sink has enough."""
+        """Pause reading: the sink's buffer is full."""
         self._full = True
         self._source.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """The sink has sent what it had."""
+        """Resume reading: the sink has sent its queued bytes."""
         self._full = False
         if self._rest is None:
             self._source.resumeProducing()
 
     def stopProducing(self) -> None:
-        """The sink is gone; whoever owns it is told too."""
+        """Do nothing: the sink is closed, and its owner is notified as well."""

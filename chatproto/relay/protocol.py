@@ -1,4 +1,4 @@
-"""A server's side of the relay: connections that began with RELAY, and the pipes between two of them."""
+"""Server side of the relay: connections that begin with RELAY, and pipes between two of them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ UNITS = {"": 1, "k": 1024, "M": 1024**2, "G": 1024**3}
 
 
 def with_relay(limits: ServerLimits, text: str) -> ServerLimits | None:
-    """`limits` with what `--relay` says of a pipe's bytes a second; None for `off`.
+    """Return `limits` with the rate of each pipe that `--relay` sets; None for `off`.
 
-    Raises ValueError with one sentence.
+    `text`: value of the option. Raises ValueError with one sentence.
     """
     if text == "off":
         return None
@@ -41,12 +41,12 @@ def with_relay(limits: ServerLimits, text: str) -> ServerLimits | None:
 
 
 class RelayPort(Seam):
-    """Port through which a relay connection came in."""
+    """Port that accepted a relay connection."""
 
     limits: ServerLimits
 
     def spoke(self, connection: Any) -> None:
-        """Note a valid request."""
+        """Note a valid RELAY request."""
 
     def lost(self, connection: Any) -> None:
         """Note the end of the connection."""
@@ -66,9 +66,9 @@ class Counts:
 
 
 class Relays:
-    """Shared state of a server's relayed streams: tickets, waiting clients, rate limits, counters.
+    """Shared state of a server's pipes: tickets, waiting clients, rate limits, counters.
 
-    `limits.relay_rate` bytes per second for each stream and `limits.relay_rate_all` in all; 0: unlimited.
+    `limits.relay_rate` bytes per second for each pipe and `limits.relay_rate_all` in all; 0: unlimited.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Relays:
         self.tickets = Tickets(limits, new_ticket)
         self.pairing: Pairing[RelayConnection] = Pairing(self.tickets)
         self.counts = Counts()
-        """Since the start; `open_pipes` is now."""
+        """Counters since the start, while `open_pipes` is the current number."""
         self.open_pipes = 0
         self._all = _limiter(limits.relay_rate_all)
 
@@ -89,26 +89,27 @@ class Relays:
 
 
 def _limiter(rate: float) -> RateLimiter:
-    """Limit to `rate` bytes a second; 0 is no limit."""
+    """Return a limiter for `rate` bytes per second; 0: unlimited."""
     return RateLimiter(rate or UNLIMITED, max(rate, HELD))
 
 
 @implementer(IHalfCloseableProtocol)
 class RelayConnection(Protocol):
-    """One end of a pipe, or somebody who waits for the other.
+    """One end of a pipe, or a client that waits for the other end.
 
-    Whatever comes before RELAYACK has been sent is refused: nothing is kept for later.
+    Data that arrive before RELAYACK is sent are refused: nothing is queued.
     """
 
     transport: Any
     greeted = False
-    """No TLS hello comes on it: until RELAY is good it makes room for others before whoever sent one."""
+    """False: a relay connection sends no TLS hello, so it is closed for newer ones first until its RELAY is
+    accepted."""
     _other: RelayConnection | None = None
-    _flow: Flow | None = None  # from here to there
+    _flow: Flow | None = None  # from this end to the other
     _leaving = False
-    _ended = False  # they will send no more
+    _ended = False  # the client has closed its sending side
     _heard = 0.0
-    _first: bytes | None = b""  # what has come of RELAY; None: it was good
+    _first: bytes | None = b""  # received part of RELAY; None: it was accepted
 
     def __init__(self, relays: Relays, port: RelayPort, host: str, number: int) -> None:
         self.host = host
@@ -116,7 +117,7 @@ class RelayConnection(Protocol):
         self._relays = relays
         self._port = port
 
-    # What Twisted calls.
+    # Callbacks of Twisted.
 
     def connectionMade(self) -> None:
         self._port.watch(self, self._relays.clock.seconds() + self._port.limits.handshake_wait)
@@ -141,7 +142,7 @@ class RelayConnection(Protocol):
         self.close()
 
     def writeConnectionLost(self) -> None:
-        """Our side is closed; the other side's end is waited for, for a while."""
+        """Do nothing: this side is closed, and the client's end is awaited until the deadline."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._leaving = True
@@ -149,10 +150,10 @@ class RelayConnection(Protocol):
         self._relays.pairing.leave(self)
         self._port.lost(self)
 
-    # What the server wants of it.
+    # Callbacks of the server.
 
     def too_late(self) -> None:
-        """The deadline has come: of the first block, of the other's coming, of a silence, of the end."""
+        """Handle the deadline for RELAY, for the other end to join, for idle time, or for closing."""
         if self._leaving:
             self.transport.abortConnection()
         elif self._other is not None:
@@ -168,13 +169,13 @@ class RelayConnection(Protocol):
             self.refuse(408)
 
     def refuse(self, status: int) -> None:
-        """Say why there is no pipe, and leave."""
+        """Send RELAYERROR with `status`, and close."""
         if not self._leaving:
             self.transport.write(encode(RelayError(status)))
             self.close()
 
     def close(self) -> None:
-        """Close both ends as soon as what is on its way is sent, or after a while."""
+        """Close both ends once the queued bytes are sent, or after `limits.farewell_wait` seconds."""
         if self._leaving:
             return
         self._leaving = True
@@ -184,13 +185,13 @@ class RelayConnection(Protocol):
         if self._ended:
             self.transport.loseConnection()  # which may call connectionLost at once
         else:
-            self.transport.resumeProducing()  # to see their end; a full close could overtake our bytes
+            self.transport.resumeProducing()  # to see the client's end; a full close could lose queued bytes
             self.transport.loseWriteConnection()
 
-    # How it follows.
+    # Internal.
 
     def _ask(self, data: bytes) -> None:
-        """Take `data`, all that has come of RELAY."""
+        """Parse `data`, all bytes received so far, as RELAY."""
         self._first = data
         try:
             found = read_first(data, TO_SERVER)
@@ -205,7 +206,7 @@ class RelayConnection(Protocol):
             self.refuse(error.status)
 
     def _join(self, relay: Relay) -> None:
-        """Raises RemoteError 403."""
+        """Use the ticket, then wait for the other end or connect both. Raises RemoteError 403."""
         joined = self._relays.pairing.join(self, relay.ticket, self._relays.clock.seconds())
         self._port.spoke(self)
         self._first = None
@@ -228,7 +229,7 @@ class RelayConnection(Protocol):
             self._port.watch(one, self._relays.clock.seconds() + self._port.limits.relay_idle)
 
     def _part(self) -> None:
-        """The pipe ends, if there is one: the other end sends what it has and closes."""
+        """End the pipe, if any: the other end sends its queued bytes and closes."""
         other = self._other
         if other is None:
             return

@@ -1,4 +1,4 @@
-"""Tickets, and the two clients that hold those of one call (protocol section 5, Relay)."""
+"""Tickets, and the pairing of the two clients of one call (PROTOCOL.md section 5, Relay)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ TICKET_BYTES = 16
 
 
 def new_ticket(random_bytes: Callable[[int], bytes]) -> str:
-    """128 random bits in base32, unpadded: 26 letters and digits."""
+    """Return 128 random bits in unpadded base32: 26 letters and digits."""
     return b32encode(random_bytes(TICKET_BYTES)).decode().rstrip("=")
 
 
 @value_class
 class Slot:
-    """Right that a ticket gives: one end of the relayed stream of `call`, until `until` (seconds).
+    """Right that a ticket gives: to join the pipe of `call` until `until` (monotonic seconds).
 
-    `asker`: the key that asked for the call, and whose limit it counts against.
+    `asker`: key that asked for the call; the ticket counts against its limit.
     """
 
     call: str
@@ -33,10 +33,10 @@ class Slot:
 
 
 class Tickets:
-    """Unused tickets. `make` makes a new one; `now` is in seconds.
+    """Unused tickets. `make` returns a new one; `now` is in seconds.
 
-    Two per call, each valid once and for `limits.ticket_wait`. At most `limits.tickets` per key that asked;
-    the peer asked for is not charged, so that nobody can use up its limit.
+    Each call has two, each valid once and for `limits.ticket_wait`. An asking key has at most
+    `limits.tickets`. The called peer is not charged, so that others cannot use up its limit.
     """
 
     def __init__(self, limits: ServerLimits, make: Callable[[], str]) -> None:
@@ -44,13 +44,13 @@ class Tickets:
         self._make = make
         self._places: dict[str, Slot] = {}
         self._by_age: deque[tuple[float, str]] = deque()
-        self._held: dict[str, int] = {}  # by asker, how many are unused
+        self._held: dict[str, int] = {}  # number of unused tickets by asker
 
     def __len__(self) -> int:
         return len(self._places)
 
     def issue(self, asker: str, call: str, now: float) -> tuple[str, str] | None:
-        """One for `asker` and one for whom it calls; None if it holds too many."""
+        """Issue two tickets, one for `asker` and one for the peer it calls; None if `asker` has too many."""
         self.expire(now)
         if self._held.get(asker, 0) + 2 > self._limits.tickets:
             return None
@@ -68,7 +68,7 @@ class Tickets:
         return self._forget(ticket)
 
     def expire(self, now: float) -> None:
-        """Forget those whose time is up."""
+        """Remove expired tickets."""
         while self._by_age and self._by_age[0][0] <= now:
             self._forget(self._by_age.popleft()[1])
 
@@ -83,31 +83,31 @@ class Tickets:
 
 @value_class
 class Waiting:
-    """The other is not here yet, and is waited for until then (seconds)."""
+    """Result: the other end has not joined; it is awaited until `until` (monotonic seconds)."""
 
     until: float
 
 
 @value_class
 class Met(Generic[Who]):
-    """The other was here already."""
+    """Result: the other end had joined before."""
 
     other: Who
 
 
 class Pairing(Generic[Who]):
-    """Brings the two of a call together. Nobody waits longer than the other's ticket is good."""
+    """Pair the two clients of each call; waiting ends when the other ticket expires."""
 
     def __init__(self, tickets: Tickets) -> None:
         self._tickets = tickets
         self._waiting: dict[str, Who] = {}  # by call
-        self._calls: dict[Who, str] = {}  # of those who wait
+        self._calls: dict[Who, str] = {}  # of waiting clients
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def join(self, who: Who, ticket: str, now: float) -> Waiting | Met[Who]:
-        """`who` has come with `ticket`. Raises RemoteError 403 if it is not good, or no more."""
+        """Let `who` join with `ticket`. Raises RemoteError 403 if it is unknown, used or expired."""
         place = self._tickets.use(ticket, now)
         if place is None:
             raise RemoteError(403, "no such ticket")
@@ -120,7 +120,7 @@ class Pairing(Generic[Who]):
         return Waiting(place.until)
 
     def leave(self, who: Who) -> None:
-        """`who` waits no longer; nothing if they did not."""
+        """Remove `who` from the waiting clients, if it is one."""
         call = self._calls.pop(who, None)
         if call is not None:
             del self._waiting[call]
