@@ -1,1 +1,1 @@
-"""Standard input and output that never block and never grow."""
+"""Standard input and output without blocking, with bounded buffers."""

@@ -1,7 +1,7 @@
-"""The descriptors a program was started with, which are not ours alone.
+"""Descriptors that a program was started with, which it shares with other programs.
 
-A shell and other programs hold the same open file, so O_NONBLOCK is never set on it: it would be
-set for them as well.
+A shell and other programs use the same open file description. O_NONBLOCK is never set on it, because
+it would be set for them as well.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Reactor(Writing, Protocol):
 
 
 def reopened(fd: int, flags: int) -> int:
-    """A descriptor of our own for what `fd` is open on; the caller closes it.
+    """Return a new descriptor for the file that `fd` is open on; the caller closes it.
 
-    A terminal is opened anew without blocking (a write to one that is stopped or full, or a read
-    that another program was quicker with, would hold us up else); anything else, or a terminal that
-    may not be opened, is duplicated. Raises OSError if `fd` is not open.
+    A terminal is opened again with O_NONBLOCK. Otherwise a write to a stopped or full one would block,
+    and so would a read of data that another program has taken. Other files, and terminals that cannot
+    be opened, are duplicated. Raises OSError if `fd` is not open.
     """
     if os.isatty(fd):
         for path in (f"/proc/self/fd/{fd}", _terminal_name(fd)):
@@ -73,7 +73,7 @@ def is_ready(fd: int, event: int) -> bool:
 
 
 def terminal_is_there(fd: int) -> bool:
-    """Return True while the terminal behind `fd` exists, even if we are in the background."""
+    """Return True while the terminal of `fd` exists, even if this process is in the background."""
     try:
         os.tcgetpgrp(fd)
     except OSError:
@@ -90,9 +90,9 @@ def is_line_mode(fd: int) -> bool:
 
 
 def stay_running_in_background() -> None:
-    """A shell's terminal must not stop a process in the background that reads or writes it."""
+    """Ignore the signals that stop a background process when it reads or writes its terminal."""
     try:
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     except ValueError:
-        pass  # not in the main thread, so not the process that a shell started
+        pass  # not in the main thread, so not a process started by a shell

@@ -1,4 +1,4 @@
-"""Standard input, line by line, be it a terminal, a pipe or a file."""
+"""Read lines from standard input: a terminal, a pipe or a file."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from chatproto.stdio.unexpected import unexpected
 from chatproto.wire.limits import DEFAULTS
 
 TERMINAL_LINE = 4095
-"""Bytes of a line, without its end, that Linux passes on from a terminal; it drops the others."""
+"""Bytes per line, without its end, that a Linux terminal passes on; it drops the rest."""
 _AT_ONCE = 16 * 1024
 _LINES_A_TURN = 256
-_LOOK_AGAIN = 1.0  # seconds, for a terminal that another program has just now
+_LOOK_AGAIN = 1.0  # seconds, while another program is in the foreground
 
 
 def _ignore(sentence: str) -> None:
@@ -37,14 +37,14 @@ def _ignore(sentence: str) -> None:
 
 @implementer(IReadDescriptor)
 class LineInput:
-    """Calls `on_line` for each line of the descriptor `fd`, then `on_end` once.
+    """Reader that calls `on_line` for each line of the descriptor `fd`, then `on_end` once.
 
-    A line ends with LF or CRLF, the last one also with the input. What was not typed goes (`typed`).
-    A line longer than `limit` bytes, or one that is not UTF-8 text, is left out and `on_refused` called
-    with one sentence that says so. With `errors`, as of `bytes.decode`, bytes that are not UTF-8 are
-    decoded. An exception of `on_line` is logged, `on_failed` called with a sentence about it, and the
-    next line read. A program in the background of a shell is not stopped: it looks again each second
-    whether the terminal is its own.
+    A line ends with LF or CRLF, the last one also with the input. Characters that no user types are
+    removed (`typed`). A line longer than `limit` bytes, or one that is not UTF-8, is dropped, and
+    `on_refused` is called with one sentence. `errors`: how to decode bytes that are not UTF-8, as for
+    `bytes.decode`. If `on_line` raises, the exception is logged, `on_failed` is called with one sentence,
+    and the next line is read. In the background of a shell the program is not stopped: it retries to
+    read the terminal every second.
     """
 
     def __init__(
@@ -69,16 +69,16 @@ class LineInput:
         self._fd = -1
         self._terminal = False
         self._always_ready = False
-        self._rest = b""  # a line that has not ended yet
-        self._too_long = False  # and has been refused already
-        self._lines: list[bytes] = []  # whole ones to be told, the last first
+        self._rest = b""  # beginning of a line without its end
+        self._too_long = False  # True if that line has been refused
+        self._lines: list[bytes] = []  # complete lines for `on_line`, the last first
         self._input_ended = False
         self._paused = False
         self._reading = False
         self._later = False
 
     def start(self) -> None:
-        """Begin to read; nothing is called before the next turn of the reactor."""
+        """Start reading; callbacks are called from the next turn of the reactor on."""
         try:
             self._fd = reopened(self._handed, os.O_RDONLY)
             self._always_ready = is_always_ready(self._fd)
@@ -86,11 +86,11 @@ class LineInput:
             if self._terminal:
                 stay_running_in_background()
         except OSError:
-            self._input_ended = True  # it was closed before we were started
+            self._input_ended = True  # closed before the program was started
         self._go_on_later()
 
     def stop(self) -> None:
-        """Read and call no more."""
+        """Stop reading, drop buffered lines, and make no more callbacks."""
         self._paused = True
         self._lines.clear()
         self._rest = b""
@@ -98,24 +98,24 @@ class LineInput:
         self._close()
 
     def pause(self) -> None:
-        """Call nothing until `resume`; at most what was read already is kept."""
+        """Make no callbacks until `resume`; only data that were read already are buffered."""
         self._paused = True
         self._stop_reading()
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         if self._paused and (self._fd >= 0 or self._input_ended or self._lines):
             self._paused = False
             self._go_on_later()
 
     @property
     def pending(self) -> bool:
-        """Return True if there may be lines that were not handed on yet."""
+        """Return True if there may be lines that were not yet passed to `on_line`."""
         if self._paused or self._lines:
             return True
         return self._fd >= 0 and not self._always_ready and is_ready(self._fd, select.POLLIN)
 
-    # What Twisted calls.
+    # Callbacks of Twisted.
 
     def fileno(self) -> int:
         return self._fd
@@ -124,7 +124,7 @@ class LineInput:
         return "Lines"
 
     def doRead(self) -> None:
-        # Asked once more: another program that shares it may have been quicker.
+        # Polled again: another program that shares the descriptor may have read the data.
         if self._fd >= 0 and is_ready(self._fd, select.POLLIN):
             self._read()
             self._go_on()
@@ -133,7 +133,7 @@ class LineInput:
         self._read_end()
         self._go_on()
 
-    # Our own.
+    # Internal.
 
     def _go_on_later(self, delay: float = 0.0) -> None:
         if not self._later:
@@ -147,7 +147,7 @@ class LineInput:
         self._go_on()
 
     def _go_on(self) -> None:
-        """Tell some lines; then read on, or end."""
+        """Pass some lines to `on_line`; then read on, or end."""
         for _ in range(_LINES_A_TURN):
             if self._paused or not self._lines:
                 break
@@ -190,7 +190,7 @@ class LineInput:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            # In the background it cannot be read; it may have become ours since.
+            # EIO: in the background; the process may be in the foreground again by now.
             if error.errno == errno.EIO and terminal_is_there(self._fd):
                 self._stop_reading()
                 self._go_on_later(_LOOK_AGAIN)
@@ -207,7 +207,7 @@ class LineInput:
             self._read_end()
 
     def _is_cut(self, data: bytes) -> bool:
-        """Return True for a line that is as long as a terminal's may be, and so perhaps was longer."""
+        """Return True for a line of the maximum length of a terminal, which was perhaps longer."""
         full = len(data) == TERMINAL_LINE + 1 and data.endswith(b"\n") and not self._rest
         return full and data.count(b"\n") == 1 and is_line_mode(self._fd)
 

@@ -1,6 +1,6 @@
-"""Use an asyncio loop where a terminal wants a reactor, before there is one.
+"""Use an asyncio loop in place of a reactor before Twisted is loaded.
 
-Twisted's reactor takes a third of a second to load. A prompt does not wait for it.
+Twisted's reactor takes a third of a second to load; the prompt is shown before.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from typing import Any
 
 
 class LoopReactor:
-    """Timers and writers of an asyncio loop, under the names that Twisted gives them.
+    """Timers and writers of an asyncio loop with the method names of a Twisted reactor.
 
-    It stays valid when a reactor is installed upon the same loop.
+    It remains usable after a reactor is installed on the same loop.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
     def seconds(self) -> float:
-        """Return the time of the loop, which nobody sets."""
+        """Return the monotonic time of the loop in seconds."""
         return self._loop.time()
 
     def callLater(
         self, delay: float, callable: Callable[..., object], *args: object
     ) -> asyncio.TimerHandle:
-        """Call `callable(*args)` in `delay` seconds, unless the result is cancelled before."""
+        """Call `callable(*args)` in `delay` seconds, unless the returned handle is cancelled before."""
         return self._loop.call_later(delay, callable, *args)
 
     def addWriter(self, writer: Any) -> None:
-        """Call `writer.doWrite` whenever its descriptor takes bytes."""
+        """Call `writer.doWrite` whenever its descriptor is writable."""
         self._loop.add_writer(writer.fileno(), writer.doWrite)
 
     def removeWriter(self, writer: Any) -> None:
-        """Call `writer.doWrite` no more. Its descriptor is still open."""
+        """Stop calling `writer.doWrite`; its descriptor must still be open."""
         self._loop.remove_writer(writer.fileno())

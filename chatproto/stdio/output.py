@@ -1,4 +1,4 @@
-"""Standard output that never makes the program wait."""
+"""Standard output that never blocks the program."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chatproto.stdio.descriptor import (
 )
 from chatproto.wire.limits import DEFAULTS
 
-_AT_ONCE = 4096  # PIPE_BUF: what a pipe with room for anything takes without waiting
+_AT_ONCE = 4096  # PIPE_BUF: bytes that a writable pipe takes without blocking
 _WRITES_A_TURN = 64
 
 _ENDED = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ECONNRESET, errno.ENODEV)
@@ -38,15 +38,15 @@ def _ignore(full: bool) -> None:
 
 @implementer(IWriteDescriptor)
 class Output:
-    """Lines to a terminal, pipe, socket or file that was handed to us as the descriptor `fd`.
+    """Writer of lines to the descriptor `fd`: a terminal, pipe, socket or file.
 
-    They are gathered for a turn of the reactor. When more than `limit` bytes wait, lines are
-    dropped whole, counted in `dropped`, and told in one line where they would have stood. That
-    nobody reads any more is the end of the output, not an error: lines are forgotten from then on.
+    The lines of one turn of the reactor are written together. If more than `limit` bytes are queued,
+    whole lines are dropped and counted in `dropped`; one line in their place reports their number. If
+    the reader closes its end, the output ends without an error: further lines are dropped.
 
-    `dropped_line` makes that one line of the count. `on_full` is called with True when half of `limit`
-    waits and with False when nearly all is written, so that whoever can wait need not lose anything.
-    `encoding`: of the lines; a character that it has not becomes a question mark.
+    `dropped_line`: returns that line for a number. `on_full`: called with True when half of `limit` is
+    queued and with False at an eighth, so that a producer that can pause loses no lines. `encoding`: of
+    the lines; it replaces characters that it lacks by question marks.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class Output:
         self._reactor = reactor
         self._limit = limit
         self._lines: deque[bytes] = deque()
-        self._begun = b""  # what is left of a piece that was written in part
-        self._bytes = 0  # of both
+        self._begun = b""  # rest of a piece that was written in part
+        self._bytes = 0  # queued bytes, including `_begun`
         self._untold = 0
         self._turn = False
         self._waits = False
@@ -82,7 +82,7 @@ class Output:
             stay_running_in_background()
 
     def write_line(self, text: str) -> None:
-        """Write `text`, which has no line end, and a line end."""
+        """Queue `text`, which has no line end, and a line end."""
         if self._fd < 0:
             return
         line = text.encode(self._encoding, self._errors) + b"\n"
@@ -95,14 +95,14 @@ class Output:
         self._append(line)
 
     def write(self, data: bytes) -> None:
-        """Write `data` as it is. Nothing of it is dropped: the caller bounds it by waiting for `flush`."""
+        """Queue `data` unchanged. None of it is dropped: the caller limits it by waiting for `flush`."""
         if self._fd >= 0 and data:
             self._append(data)
 
     def flush(self) -> Deferred[None]:
-        """Fires when all lines are written or the output has ended.
+        """Return a Deferred that fires when all lines are written or the output has ended.
 
-        That may be never, if nobody reads: the caller sets a time limit and cancels.
+        It never fires while the reader does not read: the caller sets a timeout and cancels it.
         """
         self._write()
         if not self._bytes:
@@ -112,13 +112,13 @@ class Output:
         return waiting
 
     def close(self) -> None:
-        """Write what can be written without waiting, and no more after that."""
+        """Write the queued bytes that can be written without blocking, then end the output."""
         self._stop_waiting()
         while self._bytes and not self._waits:
             self._write()
         self._end()
 
-    # What Twisted calls.
+    # Callbacks of Twisted.
 
     def fileno(self) -> int:
         return self._fd
@@ -133,7 +133,7 @@ class Output:
     def connectionLost(self, reason: Failure) -> None:
         self._end()
 
-    # Our own.
+    # Internal.
 
     def _append(self, line: bytes) -> None:
         self._lines.append(line)
@@ -160,7 +160,7 @@ class Output:
             self._write()
 
     def _write(self) -> None:
-        """Write until all is written, no more fits, or it was enough for this turn."""
+        """Write until all is written, a write would block, or the limit per turn is reached."""
         for _ in range(_WRITES_A_TURN):
             if not self._bytes and self._untold:
                 self._tell_dropped()
@@ -216,7 +216,7 @@ class Output:
         if error.errno in _ENDED:
             self._end()
             return
-        # A full disk, most likely: it may have room again for the next line.
+        # Most likely a full disk, which may have space for the next line.
         lost = len(self._lines) + self._begun.count(b"\n")
         self.dropped += lost
         self._untold += lost

@@ -1,4 +1,4 @@
-"""Make text from peers safe to show: no control codes, nothing invisible."""
+"""Make text from peers safe to show: remove control codes and invisible characters."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _PICTURES = {code: chr(0x2400 + code) for code in range(0x20)}
 _PICTURES |= {0x7F: "\u2421", 0x2028: "\u2424", 0x2029: "\u2424"}
 
 _BIDIRECTIONAL = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-"""Marks, embeddings, overrides and isolates: they make what follows read in another order."""
+"""Marks, embeddings, overrides and isolates, which change the order of the text after them."""
 
 _INVISIBLE = (
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""Characters that Unicode calls default ignorable: without a width, and so a place to hide things."""
+"""Characters that Unicode calls default ignorable: they have no width and could hide text."""
 
 _TAB_STOP = 8
 """Columns between two tab stops, counted from the beginning of a line of text."""
@@ -46,7 +46,7 @@ _REPLACED = {
     )
     if _VISIBLE.match(chr(code))
 }
-"""Each control character and direction mark, and what is shown for it."""
+"""Replacement for each control character and direction mark."""
 _REPLACED_IN_LINE = {code: shown for code, shown in _REPLACED.items() if code != 0x0A}
 
 
@@ -55,12 +55,12 @@ def _without_invisible(found: re.Match[str]) -> str:
 
 
 def printable(text: str, lines: bool = False) -> str:
-    """`text` with nothing left that a terminal would obey or a reader would not see.
+    """Return `text` without characters that control a terminal or are invisible.
 
-    Tabs become spaces up to the next tab stop. Other C0 and DEL become their pictures (U+2400 and
-    on), line and paragraph separators U+2424; C1, bidirectional controls and lone surrogates become
-    U+FFFD; what has no width goes, unless it belongs to an emoji. `lines` keeps "\\n". Done twice it
-    changes nothing more.
+    Tabs become spaces up to the next tab stop. Other C0 controls and DEL become their pictures (from
+    U+2400), line and paragraph separators U+2424. C1 and bidirectional controls and lone surrogates
+    become U+FFFD. Characters without a width are removed, unless they belong to an emoji. `lines`
+    preserves "\\n". A second application changes nothing.
     """
     if text.isascii() and text.isprintable():
         return text

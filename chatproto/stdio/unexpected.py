@@ -12,8 +12,8 @@ log = Logger()
 def unexpected(doing: str) -> str:
     """Log the exception that is being handled, and return one sentence about it.
 
-    Every place that carries out what a person or a script gives ends with it, so that a mistake of
-    ours never ends the input, the program or another conversation. `doing`: the command, or the like.
+    Code that runs commands of a user or a script catches all exceptions and calls it, so that a bug
+    does not end the input, the program or another conversation. `doing`: the failed action.
     """
     log.failure("{doing} failed unexpectedly", doing=doing)
     error = sys.exc_info()[1]
