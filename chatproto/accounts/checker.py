@@ -1,4 +1,4 @@
-"""Check passwords against argon2id hashes: the checker of `--auth argon2:FILE` and `redis`."""
+"""Check passwords against argon2id hashes, for `--auth argon2:FILE` and `--auth redis`."""
 
 from __future__ import annotations
 
@@ -17,31 +17,30 @@ from chatproto.accounts.files import Reread
 from chatproto.accounts.passwords import hasher, is_hash, is_right, load, nobodys
 
 InThread = Callable[[Callable[[], bool]], Deferred[bool]]
-"""Does the work that it is given in another thread."""
+"""Function that runs a job in another thread."""
 HashOf = Callable[[str], Deferred[str | None]]
-"""Gives the hash of a user's password, or None if there is no such account."""
+"""Function that returns the hash of a user's password, or None if there is no such account."""
 
 
 @implementer(ICredentialsChecker)
 class PasswordChecker:
-    """Checks passwords of the users that `hash_of` knows. Raises AccountTrouble without argon2-cffi.
+    """Checker of the passwords of users that `hash_of` knows. Raises AccountTrouble without argon2-cffi.
 
-    `in_thread` does the work where nobody waits for it; until it is set, it is done at once. A user
-    without an account takes as long as one whose password is wrong. Whatever `hash_of` fails with is
-    the result of the check.
+    `in_thread`: runs the check outside the reactor; the default runs it at once. Checking an unknown
+    user takes as long as a wrong password. A failure of `hash_of` is the result of the check.
     """
 
     credentialInterfaces = (IUsernamePassword,)
     log = Logger()
 
     def __init__(self, hash_of: HashOf) -> None:
-        hasher()  # rather now than at the first login
+        hasher()  # raises now rather than at the first login
         self._hash_of = hash_of
         self._nobodys = nobodys()
         self.in_thread: InThread = maybeDeferred
 
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
-        """The user's name, or UnauthorizedLogin."""
+        """Return the user's name. Raises UnauthorizedLogin."""
         return Deferred.fromCoroutine(self._check(credentials))
 
     async def _check(self, credentials: Any) -> bytes | tuple[()]:
@@ -59,7 +58,7 @@ class PasswordChecker:
 
 
 class Argon2Checker(PasswordChecker):
-    """Checks passwords of the users in the file `path`, which may change meanwhile.
+    """Checker of the passwords in the file `path`, which may be edited while the server runs.
 
     Raises: AccountTrouble: the file cannot be read or used.
     """

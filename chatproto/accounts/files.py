@@ -1,4 +1,4 @@
-"""Files that an operator edits while the server runs: read again when they have changed."""
+"""Read files that an operator edits while the server runs, again after each change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chatproto.wire.errors import RemoteError
 
 T = TypeVar("T")
 MOST_BYTES = 8 * 1024 * 1024
-"""Bytes of the file of `--allow-keys` at most."""
+"""Maximum bytes of the file of `--allow-keys`."""
 
 
 class AccountTrouble(Exception):
@@ -24,10 +24,9 @@ class AccountTrouble(Exception):
 
 
 def read(path: Path, most: int, others: int) -> str:
-    """Return the text of a file of at most `most` bytes; the permission bits `others` are taken from it.
+    """Return the text of a file of at most `most` bytes; remove the permission bits `others` from it.
 
-    Raises AccountTrouble, also where other users may do with it what they must not and that cannot be
-    changed.
+    Raises AccountTrouble, also if these bits are set and cannot be removed.
     """
     try:
         make_private(path, others)
@@ -45,9 +44,9 @@ def read(path: Path, most: int, others: int) -> str:
 
 
 def read_allowed(text: str, where: str = "keys") -> frozenset[str]:
-    """The keys in `text`, one a line; what stands behind a `#` says nothing.
+    """Return the keys in `text`, one per line; a `#` begins a comment.
 
-    Raises AccountTrouble for a line that is no key: it may have been somebody's.
+    Raises AccountTrouble for a line that is no key: it may be a mistyped one.
     """
     keys = set()
     for number, line in enumerate(text.splitlines(), 1):
@@ -63,14 +62,14 @@ def read_allowed(text: str, where: str = "keys") -> frozenset[str]:
 
 
 def load_allowed(path: Path) -> frozenset[str]:
-    """The keys in the file `path`. Raises AccountTrouble."""
+    """Load the keys in the file `path`. Raises AccountTrouble."""
     return read_allowed(read(path, MOST_BYTES, stat.S_IWOTH), str(path))
 
 
 class Reread(Generic[T]):
-    """Value loaded from a file, and loaded again whenever the file has changed.
+    """Value loaded from a file, and loaded again after each change of the file.
 
-    If a changed file cannot be read, the last good value stays in force and `complain` is told once.
+    If a changed file cannot be read, the last good value remains valid and `complain` is called once.
 
     Raises: whatever `load` raises, on the first load only.
     """
@@ -81,7 +80,7 @@ class Reread(Generic[T]):
         self.path = path
         self.complain = complain
         self.generation = 0
-        """Number of changes of the file."""
+        """Number of times that a changed file was loaded."""
         self._load = load
         self._seen = stamp(path)
         self._value = load(path)
@@ -106,10 +105,10 @@ class Reread(Generic[T]):
 
 
 def write(path: Path, text: str) -> None:
-    """Replace the content of `path` by `text`, whole or not at all.
+    """Replace the content of `path` by `text` atomically.
 
     An existing file keeps its owner and mode. A new file has mode 0600; if root creates it, it belongs
-    to the owner of the folder, so that a server with a user of its own can read it.
+    to the owner of the folder, so that a server that runs as that user can read it.
 
     Raises: AccountTrouble.
     """
@@ -136,7 +135,7 @@ def write(path: Path, text: str) -> None:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """No other program that asks for it changes a file in the folder of `path` meanwhile.
+    """Lock the folder of `path` while the `with` block runs; other programs that use `alone` wait.
 
     Raises AccountTrouble.
     """

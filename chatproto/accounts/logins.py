@@ -1,4 +1,4 @@
-"""Logging in: one after another from an address and for a user, few passwords checked at once."""
+"""Log users in with rate limits: one check at a time per address, few passwords at once."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from chatproto.wire.limits import ServerLimits
 from chatproto.wire.values import distinct
 
 BUSY_WAIT = 5
-"""Seconds after which to come back when too many wait."""
+"""Seconds after which a client may retry when too many logins are waiting."""
 MOST_PROVED = 100_000
 RESERVE = 4
-"""One of so many places to wait is kept for keys that own the id, or have logged in before."""
+"""One in `RESERVE` waiting places is reserved for keys that own the id or have logged in before."""
 
 
 MINUTE = 60.0
 MOST = 100_000
-"""Addresses and users whose wrong passwords are remembered at most; the oldest are forgotten."""
+"""Maximum addresses and users whose wrong passwords are counted; the oldest are forgotten."""
 
 
 class PasswordTries:
     """Limit wrong passwords to `most` per minute under each name; `now` is in seconds.
 
-    Correct passwords are not counted: a whole class behind one address may log in at once.
+    Correct passwords are not counted: many users behind one address may log in at once.
     """
 
     def __init__(self, most: int) -> None:
@@ -43,7 +43,7 @@ class PasswordTries:
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()  # the latest last
 
     def wait(self, names: Iterable[str], now: float) -> float:
-        """Seconds until one more try is allowed under all of `names`; 0 if it is now."""
+        """Return the seconds until another attempt is allowed under all of `names`; 0: now."""
         return max((self._wait(name, now) for name in names), default=0.0)
 
     def wrong(self, names: Iterable[str], now: float) -> None:
@@ -77,9 +77,9 @@ class Logins:
     """Check logins through `portal`, with limits on wrong passwords and on waiting logins.
 
     A wrong password counts against its address and against the user. A key that owns the user's id, or
-    has logged in as the user before, is not held up by the tries of others. One password per address is
-    checked at a time, so that many connections have no more tries than one. Some places in the queue are
-    reserved for keys that own the id.
+    has logged in as the user before, is not delayed by the attempts of others. One password per address is
+    checked at a time, so that many connections have no more attempts than one. `RESERVE` sets the places in
+    the queue that are reserved for such keys.
     """
 
     def __init__(self, portal: Portal, clock: IReactorTime, limits: ServerLimits) -> None:
@@ -102,16 +102,16 @@ class Logins:
         wanted: Callable[[], bool],
         owns: bool = False,
     ) -> str | None:
-        """The name of the account that `user` has, or None if nobody waits for it any more (`wanted`).
+        """Return the name of the account of `user`, or None if `wanted` returns False by then.
 
-        `owns`: `key` owns the id that is called like the user. Raises RemoteError: 403 for a wrong
-        password or no such user, 429 (Later) for too many of them; and whatever a checker raises
-        that has its own troubles.
+        `wanted`: whether the client still waits. `owns`: True if `key` owns the id that equals `user`.
+        Raises RemoteError: 403 for an unknown user or a wrong password, 429 (Later) for too many of them
+        or of waiting logins; and other errors of a checker.
         """
         known = owns or (user, key) in self._proved
         name = f"by {key} for {user}" if known else f"from {address}"
         attempt = _Attempt(name, None if known else f"for {user}")
-        self._refuse_too_many(attempt)  # they need not wait to hear it
+        self._refuse_too_many(attempt)  # refused at once, without waiting in the queue
         limits = self._limits
         reserve = 0 if known else limits.logins_waiting // RESERVE
         most = limits.logins_waiting - reserve
@@ -148,7 +148,7 @@ class Logins:
 
     @asynccontextmanager
     async def _alone(self, name: str) -> AsyncIterator[None]:
-        """Hold the lock of one user or address while the `with` block runs."""
+        """Hold the lock of `name` while the `with` block runs."""
         lock = self._locks.setdefault(name, DeferredLock())
         try:
             async with lock:

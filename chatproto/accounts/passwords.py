@@ -1,8 +1,8 @@
-"""The file of `--auth argon2:FILE`: a line `user:hash` for each account.
+"""Password file of `--auth argon2:FILE`: a line `user:hash` for each account.
 
-The hashes are argon2id's in their usual spelling (`$argon2id$v=19$m=65536,t=3,p=4$...`), with the
-second of the parameters that RFC 9106 recommends (section 4): 64 MiB, three passes. Lines that begin
-with `#` and blank ones are left as they are.
+The hashes are argon2id hashes in the usual format (`$argon2id$v=19$m=65536,t=3,p=4$...`). They use the
+second recommended option of RFC 9106, section 4: 64 MiB, three passes. Blank lines and lines that
+begin with `#` are preserved.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ SALT_BYTES, HASH_BYTES = 16, 32
 
 
 def hasher() -> PasswordHasher:
-    """Make the argon2 hasher, which creates and checks hashes.
+    """Return an argon2 hasher, which creates and checks hashes.
 
-    Imported on first use: a server without accounts does not pay for it.
+    The package is imported here, so that a server without accounts does not load it.
 
     Raises: AccountTrouble: argon2-cffi is not installed.
     """
@@ -46,18 +46,17 @@ def hasher() -> PasswordHasher:
 
 
 def prepared(password: str) -> bytes:
-    """`password` as it is hashed: one spelling for one text, whatever keyboard it was typed on
-    (RFC 8265, section 4.2.2)."""
+    """Return `password` in NFC, so that its bytes do not depend on the keyboard (RFC 8265, 4.2.2)."""
     return unicodedata.normalize("NFC", password).encode()
 
 
 def hashed(password: str) -> str:
-    """The hash of `password`: a tenth of a second of work. Raises AccountTrouble."""
+    """Return the hash of `password`, which takes about 0.1 s. Raises AccountTrouble."""
     return hasher().hash(prepared(password))
 
 
 def nobodys() -> str:
-    """A hash of no password, which takes as long to check as another."""
+    """Return a random hash that no password has; checking it takes as long as any other."""
 
     def coded(size: int) -> str:
         return base64.b64encode(os.urandom(size)).decode().rstrip("=")
@@ -87,11 +86,11 @@ def is_right(password: str, known: str) -> bool:
 
 
 class Passwords:
-    """The lines of a password file; `where` names it. Raises AccountTrouble for one that is none."""
+    """Accounts in the text of a password file named `where`. Raises AccountTrouble for a bad line."""
 
     def __init__(self, text: str = "", where: str = "passwords") -> None:
         self._lines = text.removesuffix("\n").split("\n") if text else []
-        self._hashes: dict[str, tuple[int, str]] = {}  # by user: the line's index, and the hash
+        self._hashes: dict[str, tuple[int, str]] = {}  # index of the line and hash by user
         for number, line in enumerate(self._lines, 1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
@@ -103,16 +102,16 @@ class Passwords:
             self._hashes[user] = number - 1, known
 
     def __iter__(self) -> Iterator[str]:
-        """The users, by name."""
+        """Iterate over the users, sorted by name."""
         return iter(sorted(self._hashes))
 
     def hash_of(self, user: str) -> str | None:
-        """The hash of the password of `user`."""
+        """Return the password hash of `user`, or None."""
         found = self._hashes.get(user)
         return found[1] if found else None
 
     def put(self, user: str, known: str) -> bool:
-        """Give `user` the password whose hash is `known`; whether the account is new."""
+        """Set the password hash of `user` to `known`; return True if the account is new."""
         former = self._hashes.get(user)
         line = f"{user}:{known}"
         if former is None:
@@ -124,7 +123,7 @@ class Passwords:
         return False
 
     def remove(self, user: str) -> bool:
-        """Take the account away; False if there is none."""
+        """Remove the account; return False if there is none."""
         former = self._hashes.pop(user, None)
         if former is None:
             return False
@@ -135,10 +134,10 @@ class Passwords:
         return True
 
     def text(self) -> str:
-        """The whole file."""
+        """Return the text of the whole file."""
         return "".join(f"{line}\n" for line in self._lines)
 
 
 def load(path: Path) -> Passwords:
-    """The passwords in the file `path`. Raises AccountTrouble."""
+    """Load the password file `path`. Raises AccountTrouble."""
     return Passwords(read(path, MOST_BYTES, stat.S_IRWXO), str(path))

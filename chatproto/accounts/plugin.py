@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @implementer(ICheckerFactory, IPlugin)
 class Argon2CheckerFactory:
-    """Makes checkers of password files with argon2id hashes."""
+    """Factory of checkers for password files with argon2id hashes."""
 
     authType = "argon2"
     authHelp = (
@@ -28,7 +28,7 @@ class Argon2CheckerFactory:
     credentialInterfaces = (IUsernamePassword,)
 
     def generateChecker(self, argstring: str) -> Argon2Checker:
-        """The checker of the file `argstring`. Raises ValueError, or AccountTrouble."""
+        """Return the checker of the file `argstring`. Raises ValueError or AccountTrouble."""
         from chatproto.accounts.checker import Argon2Checker
 
         if not argstring:

@@ -1,4 +1,4 @@
-"""Give each user who has logged in their account: the realm of twisted.cred."""
+"""Realm of twisted.cred that gives each authenticated user an account."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class IAccount(Interface):
 @implementer(IAccount)
 @value_class
 class Account:
-    """The account of `user`."""
+    """Account of `user`."""
 
     user: str
 
@@ -71,10 +71,10 @@ class FirstOf:
 
 
 def portal(checkers: Sequence[ICredentialsChecker]) -> Portal:
-    """Build a portal to the accounts that one of `checkers` knows."""
+    """Return a portal for users whom one of `checkers` accepts."""
     for checker in checkers:
         if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
-            # `--auth memory:...` fills it with text, and it compares that with bytes.
+            # `--auth memory:...` stores text, but the checker compares with bytes.
             checker.users = {_bytes(user): _bytes(word) for user, word in checker.users.items()}
     return Portal(Accounts(), [FirstOf(checkers)])
 
