@@ -1,1 +1,1 @@
-"""Identity: keys, pins, names, TLS settings, and the safety number that two people compare."""
+"""Identity: keys, pins, names, TLS settings, and the safety number that two users compare."""

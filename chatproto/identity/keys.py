@@ -1,4 +1,4 @@
-"""Identity key of a person or a server: created at first start and kept in the home.
+"""Identity key of a client or a server, created at first start and stored in the home folder.
 
 The TLS certificate is self-signed with it. Peers check only the key in it (PROTOCOL.md section 3), so
 a new certificate is made at every start.
@@ -32,7 +32,7 @@ KEY_FILE = "key.pem"
 
 
 class KeyTrouble(CodedError):
-    """Failure to read or create the key; the text is one sentence for a person."""
+    """Failure to read or create the key; the text is one sentence for the user."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, Reason.KEY_TROUBLE)
@@ -126,8 +126,8 @@ def _first(path: Path) -> Identity:
 
 
 def _keep_secret(path: Path) -> None:
-    """Make the key private if other users can read it; copies that they have remain."""
+    """Make the key file private if other users can read it; copies are not affected."""
     try:
         make_private(path)
     except OSError:
-        pass  # it could be read, which is what matters now
+        pass  # the key was read and can be used

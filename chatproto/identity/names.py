@@ -1,12 +1,12 @@
-"""Map the names that a person sees and types to recipients, and back.
+"""Map the names that a user sees and types to recipients, and back.
 
     sha256:KEY        the owner of that key
     bob               pinned at this server, else pinned anywhere, else a first contact here
     bob@SERVER        bob at the server with that address or key; `none`: without a server
-    host:port         whoever answers there
-    bob?  bob~2  bob~open     a name with a mark: the one who was shown under it in this run
+    host:port         the peer that answers there
+    bob?  bob~2  bob~open     a name with a mark: the recipient shown under it in this run
 
-A name that is shown always means the one it was shown for: `name_for` gives no other.
+A displayed name always means the recipient for which it was displayed: `name_for` returns no other.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from chatproto.wire.fields import ID, read_host_port
 from chatproto.wire.reasons import KEY_NOT_KNOWN_AT, NAME_UNKNOWN, SEVERAL_SERVERS
 
 MOST_MARKED = 10_000
-"""Names with a mark that are remembered; the oldest is forgotten first."""
+"""Maximum number of remembered names with a mark; the oldest is forgotten first."""
 ANY_KEY = "sha256:"
-"""Beginning of every key's name; no host is called so."""
+"""Prefix of every key; no host has this name."""
 WITHOUT = "none"
-"""The server of those who are pinned without one, as in `--server none`."""
+"""Server in the names of contacts pinned without one, as in `--server none`."""
 
 _MARKED = re.compile(r"[?~]")
 
 
 class NameBook:
-    """Names of this run, over the pins.
+    """Lookup of names in the pins, and in the names displayed in this run.
 
-    Args: pins: the pins as they are now. server: the key of the server that we use, None if there is
-    none or its key is not known yet. live: the recipient of the conversation with a name, if any.
+    Args: pins: returns the current pins. server: returns the key of the server in use, None if there
+    is none or its key is unknown. live: returns the recipient of the conversation with a name, or None.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class NameBook:
 
     @property
     def server(self) -> str | None:
-        """Key of the server that we use; None if it is not known."""
+        """Key of the server in use; None if unknown."""
         return self._server()
 
     def resolve(self, name: str) -> Recipient:
-        """Return whom `name` means. Raises LocalError 404, 409 if it may mean two."""
+        """Return the recipient that `name` means. Raises LocalError 400, 404; 409 if it is ambiguous."""
         found = self._fixed(name)
         if found is not None:
             return found
@@ -81,17 +81,17 @@ class NameBook:
         raise LocalError(404, NAME_UNKNOWN(name=name))
 
     def server_of(self, where: str) -> str | None:
-        """Return the server that `where` means, an address, a key or `none`; None if it is not known."""
+        """Return the key of the server `where` (an address, a key or `none`); None if unknown."""
         return next(iter(self._servers(where)), None)
 
     def has_pin(self, client_id: str) -> bool:
-        """Return True if anybody is pinned under `client_id`, at whatever server."""
+        """Return True if a contact is pinned under `client_id` at any server."""
         return bool(self._pins().named(client_id))
 
     def name_for(self, recipient: Recipient, wanted: str, taken: Callable[[str], bool]) -> str:
         """Return a name that means `recipient`: `wanted`, or one with a server or a mark.
 
-        `taken`: whether a name is that of another conversation.
+        `taken`: returns True for the name of another conversation.
         """
         for name in self._candidates(recipient, wanted):
             if not taken(name) and self._may_mean(name, recipient):
@@ -101,7 +101,7 @@ class NameBook:
         raise AssertionError("the candidates do not end")
 
     def _fixed(self, name: str) -> Recipient | None:
-        """Return the recipient that `name` means by a key, a pin or its mark; None if none does."""
+        """Return the recipient that `name` means as a key, by a pin or by its mark; None if unknown."""
         if KEY.fullmatch(name) is not None:
             return KeyedPerson(name)
         if ID.fullmatch(name) is not None:
@@ -135,7 +135,7 @@ class NameBook:
         return None
 
     def _servers(self, where: str) -> list[str]:
-        """Return the keys of servers that `where` means, an address, a key or `none`: one or none."""
+        """Return a list with the key of the server `where` (an address, a key or `none`), or empty."""
         if where == WITHOUT:
             return [NO_SERVER]
         if KEY.fullmatch(where) is not None:

@@ -5,15 +5,15 @@ Each line is one of
     server HOST:PORT KEY                 a server and its key
     SERVER-KEY ID KEY [verified]         a contact; an id has a meaning only at one server
 
-`-` stands for the server of contacts that were called without one. `verified`: the two people have
-compared their safety number. Blank lines and comments (`#`) are kept. Two comments have a meaning,
+`-` stands for the server of contacts that were called without one. `verified`: the two users have
+compared their safety number. Blank lines and comments (`#`) are preserved. Two comments have a meaning,
 which older programs ignore:
 
-    #ignored KEY NAME                    /ignore: no calls are taken from KEY, whose name was NAME
+    #ignored KEY NAME                    /ignore: calls from KEY, then named NAME, are refused
     #ignored-id SERVER-KEY ID            the same for an id whose key was not known
 
-A file with any other line is refused: the line may have been the one that tells a contact from an
-impostor.
+A file with any other line is refused: the line may be a damaged pin, without which an impostor would
+be accepted.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Pin:
 
 @value_class
 class Ignored:
-    """Contact whose calls are not taken: a key and its name then, or an id at a server."""
+    """Contact whose calls are refused: a key and its name at that time, or an id at a server."""
 
     name: str
     key: str = ""
@@ -85,9 +85,9 @@ class Ignored:
 
 
 class Pins:
-    """Pins in memory, with all lines of the file, so that a person's comments stay.
+    """Pins in memory, with all lines of the file, so that comments are preserved.
 
-    Args: text: the file. where: its path, for messages. Raises: PinTrouble.
+    Args: text: content of the file. where: its path, for messages. Raises: PinTrouble.
     """
 
     def __init__(self, text: str = "", where: str = "known_peers") -> None:
@@ -130,7 +130,7 @@ class Pins:
         return [pin for pin in known if pin.server != SERVER]
 
     def names(self) -> list[str]:
-        """Return the ids of all pinned contacts, those pinned last first."""
+        """Return the ids of all pinned contacts, the most recent first."""
         return [name for server, name in reversed(self._pins) if server != SERVER]
 
     def address_of(self, key: str) -> str | None:
@@ -141,7 +141,7 @@ class Pins:
     def put(self, pin: Pin) -> Pin:
         """Add `pin`, or replace the pin of the same name; return it with its line.
 
-        Raises PinTrouble when the file is full, ValueError for what would not be read as it was meant.
+        Raises PinTrouble if the file is full, ValueError if its line would not be parsed as `pin`.
         """
         if _parse(pin.text(), pin.line) != pin:
             raise ValueError(f"no line of known keys: {pin}")
@@ -168,7 +168,7 @@ class Pins:
     def ignoring(self, one: Ignored, on: bool) -> Pins:
         """Return these pins with `one` ignored or, with `on` False, no longer.
 
-        Raises PinTrouble when the file is full, ValueError for a line that would not be read.
+        Raises PinTrouble if the file is full, ValueError if its line would not be parsed as `one`.
         """
         if _ignored(one.text()) != one:
             raise ValueError(f"no line of ignored people: {one}")
@@ -183,9 +183,9 @@ class Pins:
 
 
 class PinFile:
-    """Keep pins in the file `known_peers`, mode 0600.
+    """Store of pins in the file `known_peers`, mode 0600.
 
-    The file is written whole at every change. If it was edited meanwhile, it is read again before the
+    The whole file is written at every change. If it was edited meanwhile, it is read again before the
     change, so that the edit is not undone.
     """
 
@@ -203,7 +203,7 @@ class PinFile:
         return pin
 
     def ignore(self, one: Ignored, on: bool) -> None:
-        """Ignore `one`, or no longer, also in the file. Raises PinTrouble; then nothing has changed."""
+        """Start or stop ignoring `one`, also in the file. Raises PinTrouble; then nothing has changed."""
         self._look_again()
         before = self.pins.text()
         self.pins = self.pins.ignoring(one, on)

@@ -1,8 +1,8 @@
-"""Decide whom a message is for, and whether an answer or a connection belongs to that recipient.
+"""Decide which peer a message is for, and whether an answer or a connection belongs to it.
 
-A conversation, a queued message and a call carry a `Recipient` from the moment the person names
-somebody. A recipient changes only as `answered` and `carried` say; everything else is a `Mismatch`.
-The rules are pure: what was said for one key can never come to be for another.
+A conversation, a queued message and a call have a `Recipient` from the moment the user names a peer.
+Only `answered` and `carried` change a recipient; they raise `Mismatch` for any other peer.
+The rules are pure functions: a message for one key can never become one for another key.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from chatproto.wire.values import value_class
 
 @value_class
 class KeyedPerson:
-    """The owner of an identity key, under whatever id and at whatever address."""
+    """Owner of an identity key, under any id and at any address."""
 
     key: str
 
 
 @value_class
 class FirstContact:
-    """An id without a known key; `server` is the server's key, None if that is not known.
+    """An id without a known key. `server`: key of the server, None if unknown.
 
-    An empty `client_id` stands for whomever the server answers with.
+    An empty `client_id` stands for any peer that the server picks.
     """
 
     server: str | None
@@ -34,7 +34,7 @@ class FirstContact:
 
 @value_class
 class Dialled:
-    """Peer that answers at an address that the person typed."""
+    """Peer that answers at an address that the user typed."""
 
     host: str
     port: int
@@ -43,14 +43,14 @@ class Dialled:
 
 @value_class
 class OpenPeer:
-    """The peer of the plain-text conversation `number` of this run of the program."""
+    """Peer of the plain-text conversation `number` of this run of the program."""
 
     number: int
     key: ClassVar[None] = None
 
 
 Recipient = KeyedPerson | FirstContact | Dialled | OpenPeer
-"""Each has a `key`: the identity key that it must show, None while that is not known."""
+"""Any recipient; its `key` is the identity key that the peer must prove, None while unknown."""
 
 
 class Mismatch(CodedError):
@@ -61,7 +61,7 @@ class Mismatch(CodedError):
 
 
 def may_be(recipient: Recipient, key: str) -> bool:
-    """Return True if whoever proves `key` may be `recipient`: nothing is known of a typed address."""
+    """Return True if the owner of `key` may be `recipient`; a typed address allows any key."""
     match recipient:
         case Dialled():
             return True
@@ -73,11 +73,11 @@ def may_be(recipient: Recipient, key: str) -> bool:
 def answered(
     recipient: Recipient, asked: str, client_id: str, key: str | None, open_peer: OpenPeer | None
 ) -> Recipient:
-    """Return the recipient after somebody was found for it.
+    """Return the recipient after a peer was found for it.
 
-    Args: asked: the id that a server was asked for, empty for anybody. client_id, key: who was found;
-    a beacon or an address that was remembered counts as well. open_peer: what it becomes in plain
-    text, None where plain text is not allowed (without --open and --as, or if the id has a pin).
+    Args: asked: id that the server was asked for, "" for any. client_id, key: id and key of the peer
+    found, also by a beacon or a stored address. open_peer: recipient for plain text, None if plain text
+    is not allowed (without --open and --as, or if the id has a pin).
     Raises: Mismatch.
     """
     if asked and client_id != asked:
@@ -100,8 +100,8 @@ def answered(
 def carried(recipient: Recipient, key: str | None, open_peer: OpenPeer) -> Recipient:
     """Return the recipient after a connection is joined to its conversation.
 
-    Args: key: what TLS proved, None for a connection in plain text. open_peer: the conversation, as
-    what it may be in plain text. Raises: Mismatch: the connection must not carry it.
+    Args: key: key that TLS proved, None for plain text. open_peer: recipient of the conversation if it
+    is in plain text. Raises: Mismatch: the connection belongs to another peer.
     """
     match recipient:
         case KeyedPerson(known) if key == known:
@@ -114,5 +114,5 @@ def carried(recipient: Recipient, key: str | None, open_peer: OpenPeer) -> Recip
 
 
 def caller(key: str | None, open_peer: OpenPeer) -> Recipient:
-    """Return whom an incoming call comes from: its key, whatever id it claims."""
+    """Return the recipient for an incoming call: the owner of its key, whatever id it claims."""
     return open_peer if key is None else KeyedPerson(key)

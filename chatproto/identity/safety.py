@@ -1,4 +1,4 @@
-"""Safety number of two keys, which two people compare to verify each other."""
+"""Safety number of two keys, which two users compare to verify each other."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ GROUPS, DIGITS = 12, 5
 def safety_number(one: str, other: str) -> str:
     """Return 60 digits in twelve groups of five, the same for either order of the keys.
 
-    Each key gives 30 digits: `ROUNDS` times SHA-512 of the result before (at first a tag and the key)
-    and the key; six groups of 40 bits, each modulo 100,000.
+    Each key gives 30 digits: `ROUNDS` times SHA-512 of the previous result (at first a tag and the key)
+    and the key. The result's first six groups of 40 bits are each taken modulo 100,000.
     """
     first, second = sorted((key_bytes(one), key_bytes(other)))
     groups = [*_half(first), *_half(second)]

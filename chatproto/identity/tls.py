@@ -11,9 +11,9 @@ from chatproto.net.handshake import ALPN, Handshake, Judge, verify_with
 from chatproto.wire.limits import DEFAULTS, Limits
 
 CIPHERS = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-"""In order of preference: the first costs least on a processor with AES instructions."""
+"""Cipher suites by preference; the first costs least on a processor with AES instructions."""
 PARTIAL_WRITE = 1
-"""SSL_MODE_ENABLE_PARTIAL_WRITE, which pyOpenSSL sets: one record for each call."""
+"""SSL_MODE_ENABLE_PARTIAL_WRITE, which pyOpenSSL sets: each write would send only one record."""
 
 
 class Tls:
@@ -37,7 +37,7 @@ class Tls:
         context.set_alpn_select_callback(_select)
 
     def handshake(self, judge: Judge) -> Handshake:
-        """Return the argument of `startTLS` for one connection, whose peer's key `judge` decides on."""
+        """Return the argument of `startTLS` for one connection; `judge` decides on the peer's key."""
         return Handshake(self._context, judge, self._limits.certificate)
 
 

@@ -39,12 +39,12 @@ class Belief:
 def believe(
     pins: Pins, servers: Iterable[str], client_id: str, key: str, confirmed: bool
 ) -> Belief:
-    """Return how far `client_id` is believed of a peer that proved `key`.
+    """Return how far `client_id` is believed for a peer that proved `key`.
 
     A pinned key is KNOWN under any id: it is the same contact.
 
-    Args: servers: keys of the servers that we are registered with, where the id may be pinned; pins
-    without a server count as well. confirmed: a server introduced the two, or confirmed the id.
+    Args: servers: keys of the servers where this client is registered; pins without a server
+    count as well. confirmed: True if a server introduced the peers or confirmed the id.
     """
     known = next(iter(pins.ids_of(key)), None)
     if known is not None:
@@ -59,6 +59,6 @@ def believe(
 def changed_key(pin: Pin, where: str, who: str, accept: str) -> Cause:
     """Return the sentence about a key that differs from its pin: whose, which line, what to do.
 
-    Args: where: the file of the pins. accept: what the person does to pin the new key, with that key.
+    Args: where: path of the pin file. accept: command that pins the new key, with that key.
     """
     return KEY_CHANGED(peer=who, known=pin.key, file=where, line=pin.line, accept=accept)
