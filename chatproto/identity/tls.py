@@ -1,4 +1,4 @@
-"""Settings of TLS for one identity: version 1.3, ALPN `bcp/2`, no resumption, our certificate."""
+"""Settings of TLS for one identity: version 1.3, ALPN `bcp/2`, no resumption, self-signed certificate."""
 
 from __future__ import annotations
 

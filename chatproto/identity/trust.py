@@ -57,7 +57,7 @@ def believe(
 
 
 def changed_key(pin: Pin, where: str, who: str, accept: str) -> Cause:
-    """Return the sentence about a key that differs from its pin: whose, which line, what to do.
+    """Return the sentence about a key that differs from its pin, with the peer, the line and the remedy.
 
     Args: where: path of the pin file. accept: command that pins the new key, with that key.
     """

@@ -12,8 +12,8 @@ log = Logger()
 def unexpected(doing: str) -> str:
     """Log the exception that is being handled, and return one sentence about it.
 
-    Code that runs commands of a user or a script catches all exceptions and calls it, so that a bug
-    does not end the input, the program or another conversation. `doing`: the failed action.
+    Called wherever commands of a user or a script run, so that a bug does not end the input, the
+    program or another conversation. `doing`: the failed action.
     """
     log.failure("{doing} failed unexpectedly", doing=doing)
     error = sys.exc_info()[1]

@@ -52,7 +52,7 @@ Work = tuple[Callable[[], Any], Callable[[Any], None] | None, Callable[[BaseExce
 
 
 class TransferContext:
-    """Shared context of all transfers with one peer: its key, our settings, the messages to send."""
+    """Shared context of all transfers with one peer: its key, the settings, the queued messages."""
 
     def __init__(
         self,

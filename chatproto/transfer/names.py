@@ -1,7 +1,7 @@
 """Make names from peers safe to use below the download folder.
 
-A safe name is one path component. It cannot leave the folder, is not hidden, has no characters that are
-special to a shell, a terminal or another system, and leaves room for a suffix.
+A safe name is one path component. It cannot leave the folder, is not hidden, and leaves room for a
+suffix. It has no characters that are special to a shell, a terminal or another system.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _cleaned(name: str) -> str:
     name = name.lstrip(".- ").rstrip(". ")
     if _DEVICE.fullmatch(name.partition(".")[0].rstrip(" ")):
         name = f"_{name}"
-    if len(name.encode()) > NAME_BYTES:  # cut, with its ending kept where that is short
+    if len(name.encode()) > NAME_BYTES:  # cut, but a short suffix is preserved
         name = _joined(*split_suffix(name), NAME_BYTES)
     return name or NAMELESS
 

@@ -275,7 +275,7 @@ class Receiving(Transfer):
             )
 
     def _differs(self) -> None:
-        """Receive data whose hash differs from that of DONE again, once; fail the second time."""
+        """Receive all data again, because their hash differs from that of DONE; fail the second time."""
         wrong = Error(460, about="DONE", id=self.id)
         if self._again:
             self._fail(HASH_WRONG_TWICE(), wrong)
