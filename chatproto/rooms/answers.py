@@ -1,4 +1,4 @@
-"""Answer room requests and tell the other members (PROTOCOL.md, rooms)."""
+"""Answer room requests and notify the other members (PROTOCOL.md, rooms)."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 from chatproto.wire.room_fields import Listed
 
 RETRY_AFTER = 2
-"""Seconds after which a request that came too soon may be made again."""
+"""Seconds after which the client may retry a request that was refused with 429 or 503."""
 EXAMINED = 64
-"""Empty rooms that are looked at for one that can be forgotten."""
+"""Empty rooms that are examined to find one that can be removed."""
 
 
 @dataclass(slots=True)
 class _Stay:
-    """A guest's rooms, as `client_id`, and what they may still ask."""
+    """Rooms that a member has joined as `client_id`."""
 
     client_id: str
     rooms: dict[str, Room] = field(default_factory=dict)
@@ -65,12 +65,12 @@ def asked_page(
 
 
 class RoomAnswers:
-    """The rules of all rooms; `now` is handed in.
+    """Rules of all rooms; `now` is a parameter.
 
-    `owner_of` tells the key that owns an id, `find` who is connected with an id; each or None.
-    `counted`: nobody may ask too often; without it somebody else sees to that. `moment`: when the
-    system's clock shows a time of day. Raises StoreTrouble if
-    it is not known which rooms there are.
+    Args: owner_of: returns the key that owns an id, or None. find: returns the connection that has
+    registered an id, or None. counted: whether rate limits apply here; otherwise the caller applies them.
+    moment: converts a time of day to the server's monotonic clock; date: the reverse.
+    Raises: StoreTrouble: the stored rooms cannot be read.
     """
 
     def __init__(
@@ -91,22 +91,22 @@ class RoomAnswers:
         self._date = date
         self._history = history
         self._rooms: dict[str, Room] = {}
-        self._alike: dict[str, str] = {}  # by what a name looks like
-        self._names: list[str] = []  # in their order, of rooms that all may know of
+        self._alike: dict[str, str] = {}  # by folded name
+        self._names: list[str] = []  # sorted; open rooms only
         self._by_owner: dict[str, set[str]] = {}
-        self._told: list[Effect] = []  # to owners and ops, of guesses
+        self._told: list[Effect] = []  # to owners and ops, about wrong room keys
         self._stays: dict[Member, _Stay] = {}
         self._owner_of = owner_of
         self._find = find
         self._sees = sees
         self._moderation = Moderation(limits, moment)
         for kept in history.rooms():
-            # Somebody may have been in it when the server ended.
+            # The room may have had members when the server ended.
             self._add(Room(replace(kept, used=max(kept.used, now))))
         if LOBBY not in self._rooms:
             self._add(Room(RoomPolicy(LOBBY)))
         self.lobby = self._rooms[LOBBY]
-        """The room that is also the lobby's; it is never forgotten."""
+        """Room of the raw-text lobby; it is never removed."""
         self._number(LOBBY, now)
 
     def answer(self, message: Bcp2Message, member: Member, now: float) -> list[Effect]:
@@ -118,7 +118,7 @@ class RoomAnswers:
             return [TellMember(member, refusal(message, error)), *told]
 
     def _count(self, message: Bcp2Message, member: Member, now: float) -> None:
-        """Count `message`, which is no SAY, and guesses at a room's key. Raises RemoteError 429."""
+        """Count a request other than SAY, and wrong room keys. Raises RemoteError 429."""
         guard = self._guard
         guard.count(member.key, member.host, now)
         if not isinstance(message, bcp2_rooms.Join):
@@ -136,8 +136,8 @@ class RoomAnswers:
     def operate(self, message: Bcp2Message, now: float) -> tuple[list[Effect], Bcp2Message | None]:
         """Carry out a request of the server's operator, who may do anything in any room.
 
-        Returns: the effects, and the answer, which SAY has not.
-        Raises: RemoteError: 404 for an unknown room, or whatever the request is refused with.
+        Returns: the effects, and the answer, None for SAY.
+        Raises: RemoteError: 404 for an unknown room, or the status of the refusal.
         """
         room = self._rooms.get(getattr(message, "room", ""))
         if room is None:
@@ -152,12 +152,12 @@ class RoomAnswers:
         return self._spread(room, decision, actor, None, now), decision.ack
 
     def follow(self, member: Member, now: float) -> list[Effect]:
-        """Remove a client from its rooms if it has another id now."""
+        """Remove a client from its rooms if its id has changed."""
         stay = self._stays.get(member)
         return self.left(member, now) if stay and stay.client_id != member.client_id else []
 
     def left(self, member: Member, now: float, reason: str = "") -> list[Effect]:
-        """The connection has ended, or has to. Twice is once."""
+        """Remove a member from all its rooms; return the effects, none if it is in no room."""
         stay = self._stays.pop(member, None)
         if stay is None:
             return []
@@ -168,9 +168,9 @@ class RoomAnswers:
         return effects
 
     def due(self, now: float, most: int = 1_000_000) -> bool:
-        """Forget what has been kept long enough: at most `most` lines, and as many rooms.
+        """Remove expired lines and rooms, at most `most` of each.
 
-        Returns: True if there may be more. Raises StoreTrouble.
+        Returns: True if more may be expired. Raises StoreTrouble.
         """
         lines = self._history.expire(now - self.limits.room_history_age, most)
         before = now - self.limits.keep_rooms
@@ -182,7 +182,7 @@ class RoomAnswers:
         return lines >= most or len(old) > most
 
     def size(self) -> tuple[int, int]:
-        """Return the number of rooms, and of members in all of them together."""
+        """Return the number of rooms, and the sum of their members with a key."""
         return len(self._rooms), sum(len(room.members) for room in self._rooms.values())
 
     def lines(self) -> Iterator[str]:
@@ -191,11 +191,11 @@ class RoomAnswers:
             yield room.policy.outline(len(room))
 
     def all(self) -> tuple[Room, ...]:
-        """Every room."""
+        """Return all rooms."""
         return tuple(self._rooms.values())
 
     def seat(self, name: str, member: Member) -> None:
-        """Put `member` into the room, as another server's snapshot says; nobody is told."""
+        """Add `member` to a room as another server's snapshot says, without messages."""
         assert member.client_id is not None
         room = self._rooms[name]
         stay = self._stays.get(member)
@@ -204,15 +204,15 @@ class RoomAnswers:
         room.put_in(member.client_id, member)
         stay.rooms[name] = room
 
-    # The lobby's bare text.
+    # The raw-text lobby.
 
     def came(self, name: str) -> list[Effect]:
-        """Add `name`, a raw-text client, to the lobby, and tell the other members."""
+        """Add raw-text client `name` to the lobby; return the messages to the other members."""
         self.lobby.put_in(name, None)
         return [Spread(self.lobby, bcp2_rooms.Joined(LOBBY, name, "open"), plain=False)]
 
     def went(self, name: str, reason: str = "") -> list[Effect]:
-        """Remove `name`, a raw-text client, from the lobby; ignored if it has left already."""
+        """Remove raw-text client `name` from the lobby, if it is there."""
         if name not in self.lobby.plain:
             return []
         self.lobby.put_out(name)
@@ -224,7 +224,7 @@ class RoomAnswers:
         return not policy.mutes or not policy.is_muted(subject(name, ""), now)
 
     def heard(self, name: str, text: str, now: float) -> list[Effect]:
-        """Store a lobby message of `name`, and pass it on. Raises StoreTrouble."""
+        """Store a lobby message of `name`; return the messages to the other members. Raises StoreTrouble."""
         lobby = self.lobby
         number = self._history.append(LOBBY, name, now, text, lobby.policy.history)
         return [Talk(lobby, number, name, now, text)]
@@ -312,7 +312,7 @@ class RoomAnswers:
         return effects
 
     def _open(self, message: bcp2_rooms.Join, member: Member, now: float) -> Room:
-        """A new room. Raises RemoteError 409, 413, 503."""
+        """Create a room. Raises RemoteError 409, 413, 503."""
         name = message.room
         if fold(name) in self._alike:
             raise RemoteError(409, "a room looks like that")
@@ -328,9 +328,9 @@ class RoomAnswers:
         return room
 
     def _make_room(self, member: Member) -> None:
-        """Forget the longest unused empty room that is of `member` or in which nothing was said.
+        """Remove the longest unused empty room that `member` owns, or else one without stored lines.
 
-        Raises RemoteError 503 if there is none: what others own and have said stays.
+        Raises RemoteError 503 if there is none: rooms of other owners with a history are preserved.
         """
         empty = [one for one in self._rooms.values() if self._is_empty(one)]
         for room in nsmallest(
@@ -360,7 +360,7 @@ class RoomAnswers:
         listed = tuple(Listed(room.name, len(room), room.policy.topic) for room in rooms)
         return bcp2_rooms.RoomsAck(message.cseq, rooms[-1].name if len(seen) > most else "", listed)
 
-    # How it follows.
+    # Steps of the requests.
 
     def _inside(self, name: str, stay: _Stay) -> Room:
         room = stay.rooms.get(name)
@@ -369,7 +369,7 @@ class RoomAnswers:
         return room
 
     def _decide(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Decision:
-        """Decide a moderation request, and keep the policy that the room has then.
+        """Decide a moderation request, and store the new policy of the room.
 
         Raises RemoteError.
         """
@@ -386,7 +386,7 @@ class RoomAnswers:
     def _spread(
         self, room: Room, decision: Decision, actor: Actor, member: Member | None, now: float
     ) -> list[Effect]:
-        """Remove those whom a decision puts out, and tell all whom it concerns but `member`."""
+        """Remove the members that a decision puts out; return the messages to all except `member`."""
         effects: list[Effect] = []
         invited = self._find(decision.invited) if decision.invited else None
         if invited is not None:
@@ -420,10 +420,10 @@ class RoomAnswers:
             try:
                 self._history.keep(room.policy)
             except StoreTrouble:
-                pass  # nobody asked for it; the store says what is wrong
+                pass  # not part of a request; the store logs the failure
 
     def _number(self, name: str, now: float) -> None:
-        """Use up one line number, so that a member who joins an empty room can ask for all after it."""
+        """Use one line number, so that a member that joins an empty room can request all lines after it."""
         if not self._history.last(name):
             self._history.append(name, "", now, "", keep=False)
             self._history.settle()
@@ -448,7 +448,7 @@ class RoomAnswers:
             del self._by_owner[room.policy.owner]
 
     def _order(self, room: Room) -> None:
-        """Have `room` among the names that all may know of, or not, as it is now."""
+        """Add `room` to the sorted names of open rooms, or remove it, as its policy says."""
         at = bisect_left(self._names, room.name)
         there = at < len(self._names) and self._names[at] == room.name
         wanted = room.policy.is_open and room.name in self._rooms

@@ -12,7 +12,7 @@ from chatproto.wire.values import value_class
 
 @value_class
 class TellMember:
-    """Send `message` to one guest."""
+    """Send `message` to one member."""
 
     member: Member
     message: Bcp2Message
@@ -20,7 +20,7 @@ class TellMember:
 
 @value_class
 class Show:
-    """Send `lines`, much at once, as SAIDs that repeat the CSeq of `last`, and then that, to one guest."""
+    """Send one member `lines` as SAIDs with the CSeq of `last`, many in one write, and then `last`."""
 
     member: Member
     lines: tuple[RoomLine, ...]
@@ -29,7 +29,7 @@ class Show:
 
 @value_class
 class Spread:
-    """Send `message` to all members of `room` but one; `plain`: also to those in bare text."""
+    """Send `message` to all members of `room` except `but`; `plain`: also to raw-text members."""
 
     room: Room
     message: Bcp2Message
@@ -39,9 +39,10 @@ class Spread:
 
 @value_class
 class Talk:
-    """`sender` said `text` at `at`: a SAYACK to `speaker` and a SAID to all others, in this place.
+    """Send SAYACK to `speaker` and SAID to all other members for a line of `sender`.
 
-    `speaker` is None for somebody in bare text, where the others have been told already.
+    It is applied in order with the other effects. `speaker` is None for a raw-text client; the other
+    raw-text members have received its line already.
     """
 
     room: Room

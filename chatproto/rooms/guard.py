@@ -1,4 +1,4 @@
-"""Bounds on what one key, one address and one speaker may do in rooms. `now` is in seconds."""
+"""Rate limits of one key, one address and one speaker in rooms. `now` is in seconds."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from chatproto.wire.limits import ServerLimits
 
 MINUTE, HOUR = 60.0, 3600.0
 MOST = 100_000
-"""Keys, and addresses, that are counted."""
+"""Keys, and addresses, whose counts are stored."""
 PER_ADDRESS = 16
-"""One address may ask so many times as much as one key: a class may sit behind it."""
+"""Factor by which an address may send more than one key: a school class may share it."""
 
 
 class RoomGuard:
     """Counts requests, new rooms and wrong room keys by key and by address, whatever id they use.
 
-    An IPv6 address counts by its /64. Loopback has no bound for requests, as everywhere, but it has for
-    new rooms and guesses.
+    An IPv6 address counts by its /64. Loopback has no limit for requests, as everywhere, but it has one
+    for new rooms and guesses.
     """
 
     def __init__(self, limits: ServerLimits) -> None:
@@ -37,7 +37,7 @@ class RoomGuard:
         self._right: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def count(self, key: str, host: str, now: float) -> None:
-        """Count one request. Raises RemoteError 429 if that is one too many."""
+        """Count one request. Raises RemoteError 429 above the rate limit."""
         allowed = self._requests.allow(key, now)
         if allowed and not is_loopback(host):
             allowed = self._from.allow(network(host), now)
@@ -45,7 +45,7 @@ class RoomGuard:
             raise RemoteError(429, "too many requests about rooms")
 
     def count_new(self, host: str, now: float) -> None:
-        """Count a new room. Raises Later if that is one too many of one address in an hour."""
+        """Count a new room. Raises Later if the address has made too many within an hour."""
         address = network(host)
         if not self._new.allow(address, now):
             raise Later("too many new rooms", ceil(min(self._new.wait(address, now), HOUR)))
@@ -53,9 +53,9 @@ class RoomGuard:
     def check_secret(
         self, policy: RoomPolicy, key: str, host: str, secret: str, now: float, rooms_now: float
     ) -> float:
-        """Count `secret` if it is a wrong key of a room; return the seconds for which the next is refused.
+        """Count `secret` if it is a wrong room key; return the seconds for which the next one is refused.
 
-        `rooms_now`: time of the rooms, whose policy has its own. Raises Later for too many wrong keys.
+        `rooms_now`: time on the clock of the room policies. Raises Later for too many wrong keys.
         """
         if not policy.secret or policy.invited_only:
             return 0.0
@@ -69,9 +69,9 @@ class RoomGuard:
         return 0.0
 
     def check_guesses(self, room: str, key: str, host: str, now: float) -> None:
-        """Raise Later if `key`, or its address, gave too many wrong keys of `room`.
+        """Raise Later if `key`, or its address, sent too many wrong keys of `room`.
 
-        A key that has given the right one before is not held up by others of its address.
+        A client that has sent the right one before is not limited by others of its address.
         """
         by_address = room, network(host)
         names = [(room, key)] if (room, key) in self._right else [(room, key), by_address]
@@ -95,7 +95,7 @@ class RoomGuard:
 class SpeakerLimiter:
     """Limit one speaker's messages (`say_rate`, `say_burst`) and bytes (`say_bytes` a second).
 
-    Excess is read later, not refused. A message may overdraw the bytes, and the next one then waits.
+    Excess is read later, not refused. A message may exceed the bytes left; the next one is then delayed.
     """
 
     def __init__(self, limits: ServerLimits) -> None:
@@ -103,7 +103,7 @@ class SpeakerLimiter:
         self._bytes = RateLimiter(limits.say_bytes, limits.say_bytes)
 
     def wait(self, now: float) -> float:
-        """Return the seconds until the next message may be read, at most a minute; 0 for now."""
+        """Return the seconds until the next message may be read, at most 60; 0 for now."""
         return min(max(self._messages.wait(now), self._bytes.wait(now, 0.0)), MINUTE)
 
     def spend(self, now: float, size: int) -> None:

@@ -1,4 +1,4 @@
-"""Store interface for rooms: the history of each, and its settings (PROTOCOL.md, rooms)."""
+"""Store interface for rooms: their histories and settings (PROTOCOL.md, rooms)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.values import distinct
 
 NUMBERS_A_SECOND = 2**20
-"""A room's first number, and that of a room whose last one is not known, comes from the time, so that
-none comes back that was given before a restart or to an earlier room of that name."""
+"""Factor from seconds since 1970 to the first number of a room, or of one whose last number is unknown.
+
+Numbers from before a restart, or of an earlier room of that name, are therefore not used again."""
 
 
 @distinct
@@ -26,17 +27,17 @@ class RoomLine(NamedTuple):
 
 @distinct
 class HistoryPage(NamedTuple):
-    """Some of what was said, oldest first; `more`: there is more in the direction that was asked."""
+    """Page of a history, oldest line first; `more`: there are more lines in the requested direction."""
 
     lines: tuple[RoomLine, ...]
     more: bool = False
 
 
 def check_range(after: int | None, before: int | None, since: int, last: int) -> None:
-    """Check that nothing is missing between a page and the number that it is asked for by.
+    """Check that no line is missing between a page and the number in its request.
 
-    Args: after, before: one of them, or None for the last page. since, last: numbers that are stored.
-    Raises RemoteError 404.
+    Args: after, before: one number, or None for the last page. since, last: first and last stored number.
+    Raises: RemoteError: 404.
     """
     fits = before is None or since <= before <= last + 1
     if after is not None:
@@ -46,7 +47,7 @@ def check_range(after: int | None, before: int | None, since: int, last: int) ->
 
 
 def first_page(lines: Iterable[RoomLine], limit: int, size: int) -> HistoryPage:
-    """Return the first of `lines` that fit: at most `limit` and `size` bytes of text, but one at least."""
+    """Return the first of `lines` that fit into `limit` lines and `size` bytes of text; at least one."""
     found: list[RoomLine] = []
     for line in lines:
         size -= len(line.text.encode())
@@ -57,53 +58,53 @@ def first_page(lines: Iterable[RoomLine], limit: int, size: int) -> HistoryPage:
 
 
 def last_page(lines: Iterable[RoomLine], limit: int, size: int) -> HistoryPage:
-    """Do what `first_page` does with the newest lines, which come first."""
+    """Return the last page, as `first_page` does; `lines` begins with the newest one."""
     page = first_page(lines, limit, size)
     return page._replace(lines=page.lines[::-1])
 
 
 def next_number(last: int, at: float) -> int:
-    """The number after `last`, or a room's first if that is 0."""
+    """Return the number after `last`; the first number of a room if `last` is 0."""
     return last + 1 if last else max(1, int(at * NUMBERS_A_SECOND))
 
 
 class RoomStore(Protocol):
-    """The store of all rooms.
+    """Store of all rooms.
 
-    One that lasts has kept what it was told when the call returns, but for `append`. Any method may
-    raise StoreTrouble, and nothing has changed.
+    A durable store has written a change when the call returns, except for `append`. Any method may
+    raise StoreTrouble; then nothing has changed.
     """
 
     def append(self, room: str, sender: str, at: float, text: str, keep: bool = True) -> int:
-        """The number of what is said now, higher than all before it in `room` (`next_number`).
+        """Add a line; return its number, higher than all before it in `room` (`next_number`).
 
-        Without `keep` only the number is used up. The oldest go beyond `limits.room_history`. It is
-        kept when `settle` has returned, so that many can be written together.
+        Without `keep` only the number is used. The oldest lines above `limits.room_history` are removed.
+        The line is durable when `settle` has returned, so that many can be written together.
         """
 
     def settle(self) -> None:
-        """Keep what was said since the last time; if it fails, none of that was said."""
+        """Write the lines added since the last call; on failure none of them was said."""
 
     def page(
         self, room: str, after: int | None, before: int | None, limit: int, size: int
     ) -> HistoryPage:
-        """At most `limit` lines of at most `size` bytes of text in all, one at least if there is one.
+        """Return at most `limit` lines of at most `size` bytes of text in all, at least one if there is one.
 
-        After the number `after`; or before `before`; or with neither the last. Raises RemoteError 404
-        if it is not sure that nothing is missing between that number and the page.
+        The page follows the number `after`, or precedes `before`, or is the last one. Raises RemoteError
+        404 if lines may be missing between that number and the page.
         """
 
     def last(self, room: str) -> int:
-        """The number last given in `room`; 0 if none was, or nothing is known of it any more."""
+        """Return the last number used in `room`; 0 if there is none or it is unknown."""
 
     def expire(self, before: float, most: int = 1_000_000) -> int:
-        """Forget what was said before `before`, at most `most` lines; return how many went."""
+        """Remove at most `most` lines from before `before`; return their number."""
 
     def rooms(self) -> Iterable[RoomPolicy]:
-        """List the stored rooms, as they were stored last."""
+        """Return the stored policies of all rooms."""
 
     def keep(self, room: RoomPolicy) -> None:
-        """The room `room.name` is like that."""
+        """Store the policy of the room `room.name`."""
 
     def forget(self, room: str) -> None:
-        """Forget a room and its history; its line numbers are not used again."""
+        """Remove a room and its history; its line numbers are not used again."""

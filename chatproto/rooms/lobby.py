@@ -1,6 +1,6 @@
-"""The lobby: bare text from each to all others (seed 003; dialects, section 5).
+"""Rules of the raw-text lobby: each line goes to all other members (seed 003; dialects, section 5).
 
-Pure rules; `lobby_port.py` beside it moves the bytes.
+Pure; `lobby_port.py` sends and receives the bytes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from chatproto.wire.values import value_class
 
 _COMMAND = re.compile(r"/[A-Za-z]+\Z")
 OPERATOR = "server"
-"""As whom the server's operator speaks; nobody else has that name in the lobby."""
+"""Name of the server's operator in the lobby; reserved there."""
 _ENDS = ("quit", "over")
 
 
 @value_class
 class ToOne:
-    """`text`, one line without its end, goes to one member."""
+    """Send `text`, one line without its end, to one member."""
 
     member: int
     text: str
@@ -32,14 +32,14 @@ class ToOne:
 
 @value_class
 class Came:
-    """Raw-text client `name` has joined the lobby."""
+    """Event: raw-text client `name` has joined the lobby."""
 
     name: str
 
 
 @value_class
 class Went:
-    """Raw-text client `name` has left the lobby."""
+    """Event: raw-text client `name` has left the lobby."""
 
     name: str
     reason: str = ""
@@ -47,7 +47,7 @@ class Went:
 
 @value_class
 class Spoke:
-    """`name` said `text`."""
+    """Event: raw-text client `name` has sent the line `text`."""
 
     name: str
     text: str
@@ -55,7 +55,7 @@ class Spoke:
 
 @value_class
 class ToOthers:
-    """Send `text` to all raw-text members but one; `events` tell the same to members with a key."""
+    """Send `text` to all raw-text members except `member`; `events` say the same to members with a key."""
 
     member: int
     text: str
@@ -64,7 +64,7 @@ class ToOthers:
 
 @value_class
 class CloseMember:
-    """The member's connection is closed, after what was said to it before."""
+    """Close a member's connection after the lines that were sent to it before."""
 
     member: int
 
@@ -73,16 +73,16 @@ Effect = ToOne | ToOthers | CloseMember
 
 
 def name_wanted(text: str) -> str:
-    """Return the name that a member asks for with `text`; "" if it asks for none."""
+    """Return the name that `text` requests with /nick; "" for any other line."""
     word, _, rest = text.partition(" ")
     return rest.strip() if word.lower() == "/nick" else ""
 
 
 class LobbyMembers:
-    """Members of the raw-text lobby and their names; a member is a number.
+    """Members of the raw-text lobby, as numbers, and their names.
 
-    Args: owned: tells whether a key owns a name, which may then not be taken here. others: ids of the
-    lobby's members with a key. may_speak: tells whether a name is not muted.
+    Args: owned: tells whether a key owns a name; raw-text clients may not take it. others: returns the ids
+    of the lobby's members with a key. may_speak: tells whether a name is not muted.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class LobbyMembers:
         self._others = others
         self._may_speak = may_speak
         self._names: dict[int, str] = {}
-        self._taken: dict[str, int] = {}  # by how a name looks
+        self._taken: dict[str, int] = {}  # by folded name
         self._last = 0
         self._commands: dict[str, Callable[[int, str], list[Effect]]] = {
             "/nick": self._nick,
@@ -111,16 +111,16 @@ class LobbyMembers:
         return len(self._names)
 
     def names(self) -> list[str]:
-        """The members' names, the longest there first."""
+        """Return the members' names in the order of joining."""
         return list(self._names.values())
 
     def member_called(self, name: str) -> int | None:
-        """The member of that name, as it is spelled."""
+        """Return the member with exactly this name, or None."""
         member = self._taken.get(fold(name))
         return member if member is not None and self._names[member] == name else None
 
     def join(self) -> tuple[int, list[Effect]]:
-        """A new member and what is to be done about it. Raises RemoteError 503 if it is full."""
+        """Add a member; return it and the effects. Raises RemoteError 503 if the lobby is full."""
         if len(self._names) >= self._limits.lobby_members:
             raise RemoteError(503, "the lobby is full")
         self._last += 1
@@ -153,7 +153,7 @@ class LobbyMembers:
         return [ToOthers(member, f"{name}: {printable(text)}", (Spoke(name, text),))]
 
     def left(self, member: int, reason: str = "") -> list[Effect]:
-        """The member is gone; `reason` is told to the others. Twice is once."""
+        """Remove a member, if it is there; return the line to the others, with `reason`."""
         name = self._names.pop(member, None)
         if name is None:
             return []
@@ -162,12 +162,12 @@ class LobbyMembers:
         return [ToOthers(member, line, (Went(name, reason),))]
 
     def refused(self, member: int, error: RemoteError) -> list[Effect]:
-        """The member sent what is over a limit: one line, and the end."""
+        """Return the effects of input over a limit: one line to the member, then its removal."""
         left = self.left(member, "sent too much at once")
         return [ToOne(member, f"* disconnected: {error.detail}"), CloseMember(member), *left]
 
     def _is_free(self, name: str, member: int = 0) -> bool:
-        """Return True if `member` may have `name`: nobody else has what looks like it."""
+        """Return True if `member` may have `name`: no other name looks like it."""
         taken = self._taken.get(fold(name), member) != member or fold(name) == fold(OPERATOR)
         return not taken and not self._owned(name)
 

@@ -1,4 +1,4 @@
-"""The lobby's port and its connections: raw text in, lines out, by the rules in `lobby.py`."""
+"""Port and connections of the raw-text lobby; `lobby.py` has its rules."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ from chatproto.wire.padding import BYTE_ORDER_MARK
 _TLS_CLIENT_HELLO = b"\x16\x03"
 _HTTP_REQUEST = re.compile(r"[A-Z]+ \S+ HTTP/\d")
 MEMBERS_AT_ONCE = 200
-"""Members that one turn of the reactor sends what was said; the others are sent it in the next turns."""
+"""Members to which one turn of the reactor sends lines; the others follow in the next turns."""
 AT_ONCE = 32 * 1024
-"""Bytes that are gathered for at most `MEMBERS_AT_ONCE` members before they are sent."""
+"""Bytes that are queued for at most `MEMBERS_AT_ONCE` members before they are sent."""
 WAITING = 1024 * 1024
-"""Bytes that are gathered for more members before they are sent at once to all."""
+"""Bytes that are queued for more members before they are sent to all within one turn."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -58,7 +58,7 @@ class LobbyConnection(TextConnection):
     """Connection of one raw-text member.
 
     Output is collected for one turn of the reactor, one message per line; the last one has no line end
-    if the member sends without. More than `limits.unsent` queued bytes end the connection. Messages above
+    if the member sends none. More than `limits.unsent` queued bytes end the connection. Messages above
     the rate limit are read later.
     """
 
@@ -69,19 +69,19 @@ class LobbyConnection(TextConnection):
         self._text = BareText(port.limits.body_to_server)
         self._limiter = SpeakerLimiter(port.limits)
         self._first = True
-        self._over = False  # nothing that comes counts any more
+        self._over = False  # True: ignore input
         self._input_ended = False
         self._timers = Timers(port.clock)
         self._out: list[bytes] = []
         self._out_bytes = 0
-        self._ends_lines = True  # what this member sends; so does what it is sent
-        self._unended = -inf  # when a line without its end was sent
-        self._full = False  # the transport takes no more just now
+        self._ends_lines = True  # this member sends line ends; so does the output to it
+        self._unended = -inf  # time at which a line without its end was sent
+        self._full = False  # the buffer of the transport is full
 
-    # What Twisted calls.
+    # Called by Twisted.
 
     def connectionMade(self) -> None:
-        self.setRawMode()  # only silence ends the messages of many members
+        self.setRawMode()  # many members send no line ends: a silence ends their messages
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
@@ -108,7 +108,7 @@ class LobbyConnection(TextConnection):
             self._read()
 
     def writeConnectionLost(self) -> None:
-        """Only we close our side alone, and we do not."""
+        """Do nothing: `close` has half-closed the connection."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._over = True
@@ -116,24 +116,24 @@ class LobbyConnection(TextConnection):
         self._port.lost(self)
 
     def pauseProducing(self) -> None:
-        """The transport takes no more: what comes now waits here."""
+        """Queue output here: the buffer of the transport is full."""
         self._full = True
 
     def resumeProducing(self) -> None:
         self._full = False
         if not self._ends_lines:
-            self._unended = self._port.clock.seconds()  # what was sent is on its way only now
+            self._unended = self._port.clock.seconds()  # the data was sent only now
         self.flush()
 
     def stopProducing(self) -> None:
-        """The connection is going: `connectionLost` follows."""
+        """Do nothing: `connectionLost` follows."""
 
-    # What the port calls.
+    # Called by the port.
 
     def give(self, lines: bytes) -> None:
-        """Send `lines`, each with its end, now, after what was gathered before.
+        """Send `lines`, each with its end, now, after the queued lines.
 
-        A member for whom too much waits is dropped.
+        Drop the member if its queue is full.
         """
         if self._full:
             if not self.add(lines[:-1]):
@@ -147,11 +147,11 @@ class LobbyConnection(TextConnection):
             self._write_unended(lines)
 
     def add(self, line: bytes) -> bool:
-        """Have `line` sent at the end of this turn; false if too much waits already."""
+        """Queue `line` for the end of this turn; return False if the queue is full."""
         if self._out_bytes + len(line) >= self._port.limits.unsent:
             if self._full:
                 return False
-            self.flush()  # much in one turn is not this member's fault
+            self.flush()  # the buffer has room: only the output of this turn is large
         self._out_bytes += len(line) + 1
         if not self._out:
             self._port.flush_later(self)
@@ -159,7 +159,7 @@ class LobbyConnection(TextConnection):
         return True
 
     def flush(self) -> None:
-        """Send what was gathered, if the transport takes it."""
+        """Send the queued lines if the transport accepts them."""
         if self._full or not self._out:
             return
         out, self._out, self._out_bytes = self._out, [], 0
@@ -167,7 +167,7 @@ class LobbyConnection(TextConnection):
         self.give(b"\n".join(out))
 
     def close(self) -> None:
-        """Close when all is sent and the member has closed too, or after `farewell_wait`.
+        """Close when all output is sent and the member has closed too, or after `farewell_wait`.
 
         A full close at once could overtake the last line with a reset.
         """
@@ -186,7 +186,7 @@ class LobbyConnection(TextConnection):
                 self.transport.resumeProducing()
 
     def abort(self) -> None:
-        """Close at once and forget what waits."""
+        """Close at once and drop the queued lines."""
         self._over = True
         self._timers.stop()
         self._out = []
@@ -195,9 +195,9 @@ class LobbyConnection(TextConnection):
     # Our own.
 
     def _write_unended(self, lines: bytes) -> None:
-        """Send `lines` to a member that sends without line ends: the last one without its own.
+        """Send `lines` to a member that sends no line ends: the last one without its own.
 
-        If more follows within `frame_gap`, it starts with a line end, because both may arrive together.
+        Lines that follow within `frame_gap` seconds start with a line end, as both may arrive together.
         """
         now = self._port.clock.seconds()
         if now - self._unended < self._port.limits.frame_gap:
@@ -206,7 +206,7 @@ class LobbyConnection(TextConnection):
         self.transport.write(lines if self._ends_lines else lines[:-1])
 
     def _read(self) -> None:
-        """Hand over the messages that are there, as fast as this member may talk."""
+        """Pass on the messages received so far, up to the member's rate limit."""
         now = self._port.clock.seconds()
         text: str | None = ""
         while text is not None and not self._over and self._text.unfinished:
@@ -259,7 +259,7 @@ class LobbyConnection(TextConnection):
 
     def _end(self) -> None:
         if self._text.settle():
-            self._read()  # and come back
+            self._read()  # calls `_end` again
             return
         self._silence()
         if not self._over:
@@ -279,23 +279,23 @@ def give_all(members: list[LobbyConnection], lines: bytes) -> None:
 
 
 class Beside(Interface):
-    """Receiver of what happens in the raw-text lobby, for members who are not in raw text."""
+    """Receiver of events in the raw-text lobby, for the members with a key."""
 
     def came(self, name: str) -> None:
-        """Raw-text client `name` has joined."""
+        """Handle that raw-text client `name` has joined."""
 
     def went(self, name: str, reason: str) -> None:
-        """Raw-text client `name` has left, for `reason`."""
+        """Handle that raw-text client `name` has left, for `reason`."""
 
     def heard(self, name: str, text: str) -> None:
-        """Raw-text client `name` has sent `text`."""
+        """Handle `text` from raw-text client `name`."""
 
 
 class LobbyPort(Factory):
     """Factory of the lobby's connections; output is collected for one turn of the reactor.
 
-    Args: admit: tells whether an address may have one more connection. release: told the end of one.
-    beside: receiver of joins, leaves and messages, for members with a key.
+    Args: admit: tells whether an address may have one more connection. release: called when one has ended.
+    beside: receiver of joins, leaves and messages. look_up: loads the owner of a name before /nick.
     """
 
     noisy = False
@@ -339,11 +339,11 @@ class LobbyPort(Factory):
         return len(self._connections)
 
     def close_all(self, sentence: str) -> None:
-        """Say `sentence` to all members and close their connections."""
+        """Send `sentence` to all members and close their connections."""
         line = f"* {sentence}".encode()
         self._share()
         for connection in list(self._members.values()):
-            self._lobby.left(connection.number)  # those beside end with the server too
+            self._lobby.left(connection.number)  # no event: all members leave
             self._feed.leave(connection)
             connection.add(line)
             connection.close()
@@ -354,7 +354,7 @@ class LobbyPort(Factory):
         self._apply([ToOthers(0, line)])
 
     def kick(self, name: str) -> bool:
-        """Put the member of that name out; false if there is none."""
+        """Remove the member of that name; return False if there is none."""
         number = self._lobby.member_called(name)
         if number is None:
             return False
@@ -362,7 +362,7 @@ class LobbyPort(Factory):
         return True
 
     def kick_from(self, banned: Callable[[str], bool]) -> None:
-        """Put out all members whose address is `banned`."""
+        """Remove all members whose address is `banned`."""
         for number, member in list(self._members.items()):
             if number in self._members and banned(member.host):
                 self._remove(number)
@@ -372,7 +372,7 @@ class LobbyPort(Factory):
         told = ToOne(number, "* you were removed from the lobby")
         self._apply([told, CloseMember(number), *left])
 
-    # What a connection tells.
+    # Called by connections.
 
     def joined(self, connection: LobbyConnection) -> None:
         try:
@@ -413,7 +413,7 @@ class LobbyPort(Factory):
             self._release(connection.host)
 
     def flush_later(self, connection: LobbyConnection) -> None:
-        """Call its `flush` at the end of this turn of the reactor."""
+        """Flush `connection` at the end of this turn of the reactor."""
         self._gathering.append(connection)
         self._flush_later()
 
@@ -425,17 +425,17 @@ class LobbyPort(Factory):
             self._at_end(self._flush)
 
     def _flush(self) -> None:
-        """Send what was gathered, of what was said to all to `MEMBERS_AT_ONCE` of them."""
+        """Send queued output; lines to all members are sent to `MEMBERS_AT_ONCE` of them."""
         self._timed = False
         if self._feed.go_on(MEMBERS_AT_ONCE):
             self._flush_later()
-        self._apply(())  # those who are dropped leave
+        self._apply(())  # announce the members that were dropped
         gathering, self._gathering = self._gathering, []
         for connection in gathering:
             connection.flush()
 
     def _apply(self, effects: Sequence[Effect]) -> None:
-        """Do `effects`, and what follows from them after them."""
+        """Apply `effects`, and then the effects that they cause."""
         self._effects.extend(effects)
         if self._busy:
             return
@@ -477,7 +477,7 @@ class LobbyPort(Factory):
                 beside.heard(name, text)
 
     def _gather(self, line: bytes, but: int) -> None:
-        """Queue `line` for all members but `but`, to be sent from the end of this turn on."""
+        """Queue `line` for all members except `but`, to be sent from the end of this turn on."""
         if not self._members:
             return
         speaker = self._members.get(but)
@@ -489,7 +489,7 @@ class LobbyPort(Factory):
             self._flush_later()
 
     def _share(self) -> None:
-        """Give all members what was gathered for them."""
+        """Send all members their queued lines."""
         while self._feed.go_on(MEMBERS_AT_ONCE):
             pass
         self._apply(())

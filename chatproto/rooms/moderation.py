@@ -1,7 +1,7 @@
 """Moderate a room: topic, kick, ban, mute, operators, invitations, settings.
 
-`decide` is a function of values alone: a store may ask again with another policy if somebody else has
-changed the room meanwhile.
+`decide` depends on its arguments only. After a conflicting change of the room it can be called again with
+the new policy.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Actor:
     operator: bool = False
 
     def role(self, policy: RoomPolicy, now: float) -> Role:
-        """Return the role of the sender, who is in the room."""
+        """Return the role of the sender, which is in the room."""
         return Role.OPERATOR if self.operator else policy.role(self.key, now)
 
 
@@ -50,7 +50,7 @@ class TargetClient:
     """Client that a request names by its id.
 
     Args: key: key of the member, or else of the owner of the id; "" if there is none. inside: whether it
-    is in the room. known: whether the sender may know of the id.
+    is in the room. known: whether the id is visible to the sender.
     """
 
     key: str = ""
@@ -59,7 +59,7 @@ class TargetClient:
 
     @property
     def exists(self) -> bool:
-        """True if the sender may know that somebody has the id: a member, or a key that owns it."""
+        """True if the id is in use, by a member or by a key that owns it, and visible to the sender."""
         return self.inside or bool(self.key and self.known)
 
 
@@ -75,7 +75,7 @@ def find_target(
 ) -> TargetClient:
     """Look up the client that a request of `actor` names; NO_TARGET if `client_id` is empty.
 
-    Args: owner_of: returns the key that owns an id, or None. sees: tells whether a key may know of an id.
+    Args: owner_of: returns the key that owns an id, or None. sees: tells whether an id is visible to a key.
     """
     if not client_id:
         return NO_TARGET
@@ -91,10 +91,10 @@ def find_target(
 class Decision:
     """Outcome of a moderation request.
 
-    Args: policy: the room's policy from now on; the former object if nothing changes. ack: answer to
-    the sender. news: what all other members are told. kicked: id of a member who has to leave, or "".
-    ban: those whom it covers have to leave, but for those that the sender may not act on. invited: id
-    that is told of its invitation, or "".
+    Args: policy: the room's new policy; the former object if it is unchanged. ack: answer to the sender.
+    news: message to all other members. kicked: id of a member to remove, or "". ban: members that it
+    covers are removed, except those that the sender may not act on. invited: id that is notified of its
+    invitation, or "".
     """
 
     policy: RoomPolicy
@@ -108,7 +108,7 @@ class Decision:
 def ousted(
     decision: Decision, room: Room, policy: RoomPolicy, actor: Actor, now: float
 ) -> list[str]:
-    """Return the ids of members of a room with `policy` whom a decision of `actor` puts out."""
+    """Return the ids of the members that a decision of `actor` removes from a room with `policy`."""
     ban = decision.ban
     if ban is None:
         return [decision.kicked] if decision.kicked else []
@@ -123,7 +123,7 @@ def ousted(
 class Moderation:
     """Rules of moderation.
 
-    Args: moment: time of the server's clock at which the system clock shows a time of day.
+    Args: moment: converts a time of day to a time of the server's monotonic clock.
     """
 
     def __init__(self, limits: ServerLimits, moment: Callable[[Wall], Monotonic] = float) -> None:
@@ -176,7 +176,7 @@ class Moderation:
                 _check_over(policy, target.key, actor, now)
                 who, end = subject(peer_id, target.key), self._end(until)
                 if not target.exists and who not in policy.mutes:
-                    # Without a key there is nothing yet that a mute could hold on to.
+                    # Without a key or a member there is nothing that a mute could be stored for.
                     raise RemoteError(404, f'nobody has the id "{peer_id}"')
                 muted = policy.with_mute(who, end, now, limits.room_mutes)
                 news = Changed(name, "mute", by, peer_id, until=until)
@@ -196,7 +196,7 @@ class Moderation:
         raise RemoteError(405, "nothing that a room knows")
 
     def _one_line(self, text: str) -> str:
-        """Return a topic or a reason, with tabs as blanks.
+        """Return a topic or a reason, with tabs replaced by spaces.
 
         Raises RemoteError: 413 for over `topic` bytes, 400 for two lines.
         """
@@ -210,7 +210,7 @@ class Moderation:
     def _ban(
         self, message: Barring, policy: RoomPolicy, actor: Actor, target: TargetClient, now: float
     ) -> BanRecord:
-        """Make the ban that `message` asks for, or asks to lift.
+        """Return the ban that `message` requests or lifts.
 
         Raises: RemoteError: 400 unless exactly one of id, key and address is given; 403 for a target
         with the same or a higher role.
@@ -252,7 +252,7 @@ def _check_over(policy: RoomPolicy, key: str, actor: Actor, now: float) -> None:
 
 
 def _known_key(policy: RoomPolicy, actor: Actor, target: TargetClient, now: float) -> str:
-    """Return the key of a target. Raises RemoteError: 404 if it has none or is unlisted, 403."""
+    """Return the key of a target. Raises RemoteError: 404 if it has none or is not visible, 403."""
     if not target.known:
         raise RemoteError(404, "no such client")
     _check_over(policy, target.key, actor, now)

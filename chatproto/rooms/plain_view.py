@@ -23,11 +23,11 @@ _DONE = {
     ("op", True): "made {whom} a plain member again",
     ("settings", False): "changed the settings of the room",
 }
-"""Words for each action, by its kind and whether its end has come."""
+"""Words for each action, by its kind and whether its end has passed."""
 
 
 def shown_line(message: Bcp2Message | Talk, now: Wall) -> str:
-    """`message` as one line; `now` is the time of day."""
+    """Return `message` as one line; `now` is the time of day."""
     match message:
         case Talk(sender=sender, text=text):
             return f"{sender}: {printable(spoken(text))}"
@@ -47,7 +47,7 @@ def shown_line(message: Bcp2Message | Talk, now: Wall) -> str:
 
 
 def _utc(until: str, now: Wall) -> str:
-    """Return a moment for readers whose time zone is not known."""
+    """Return a date in UTC, since the reader's time zone is unknown."""
     return f"{short_time(moment_of(until), now, UTC)} UTC"
 
 

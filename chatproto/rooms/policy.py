@@ -1,7 +1,7 @@
-"""RoomPolicy of a room: its settings, roles, mutes, invitations and bans, as one immutable value.
+"""Policy of a room: its settings, roles, mutes, invitations and bans, as one immutable value.
 
-A change makes another policy with the next version and leaves the old one as it was, so that a store can
-commit it only if nobody else has changed the room meanwhile.
+A change returns a new policy with the next version. A store can therefore reject it if the room has been
+changed by another request meanwhile.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ OVER: dict[Role, frozenset[Role]] = {
     Role.OWNER: frozenset({Role.OUTSIDER, Role.MEMBER, Role.OP}),
     Role.OPERATOR: frozenset({Role.OUTSIDER, Role.MEMBER, Role.OP, Role.OWNER}),
 }
-"""To whom each may do what is done to somebody."""
+"""Roles of the targets that each role may act on (kick, ban, mute, op, invite)."""
 
 
 @distinct
@@ -65,7 +65,7 @@ class BanRecord(NamedTuple):
     """Ban of an id, a key or an address from a room.
 
     `kind` is "id", "key" or "address". For an id, `value` is its folded form and `key` the key that
-    had it. `until` is in seconds since 1970.
+    registered it. `until` is in seconds since 1970.
     """
 
     kind: str
@@ -86,12 +86,12 @@ class BanRecord(NamedTuple):
 
 @value_class
 class RoomPolicy:
-    """Settings of a room that outlast its members.
+    """Settings of a room, which are stored while it has no members.
 
     Args: owner: key of the owner, "" for the lobby. secret: hash of the room's key, or "". history:
     whether lines are stored. used: last time that the room had a member, in seconds. ops, mutes,
     invited: the end of each, in seconds, by key; for raw-text members of the lobby, by `subject`.
-    bans: by kind and value. version: number of changes since it was made or read; no file holds it.
+    bans: by kind and value. version: number of changes since it was created or read; not stored in files.
     """
 
     name: str
@@ -109,7 +109,7 @@ class RoomPolicy:
 
     @property
     def is_open(self) -> bool:
-        """True if anybody may join; only such rooms are listed."""
+        """True if every client may join; only such rooms are listed."""
         return not self.secret and not self.invited_only
 
     def outline(self, members: int) -> str:
@@ -118,7 +118,7 @@ class RoomPolicy:
         closed = "" if self.is_open else ", not open to all"
         return f"{self.name}: {members} member{'' if members == 1 else 's'}{closed}{topic}"
 
-    # Who may what.
+    # Permissions.
 
     def role(self, key: str, now: float, inside: bool = True) -> Role:
         """Return the role of the owner of `key`; `inside`: whether it is a member now."""
@@ -141,17 +141,17 @@ class RoomPolicy:
         return any(ban.covers(client_id, key, host, now) for ban in self.bans.values())
 
     def holds_back(self, client_id: str, key: str, host: str, now: float) -> bool:
-        """Return True if a ban keeps a client out: the owner and operators only one of their own key."""
+        """Return True if a ban applies to a client; to the owner and ops, only one of their own key."""
         if self.role(key, now, inside=False) >= Role.OP and not self._bans_key(key, now):
             return False
         return self.is_banned(client_id, key, host, now)
 
     def _bans_key(self, key: str, now: float) -> bool:
-        """Return True if a ban in force names this very key, not only an id or an address."""
+        """Return True if a ban in force names this key, not only an id or an address."""
         return any(ban.until > now and key in (ban.key, ban.value) for ban in self.bans.values())
 
     def is_guess(self, key: str, secret: str, now: float) -> bool:
-        """Return True if the owner of `key` needs the room's key alone, and `secret` is not that key."""
+        """Return True if the owner of `key` needs the room's key to join, and `secret` is not it."""
         if not self.secret or self.invited_only or self.role(key, now, False) >= Role.OP:
             return False
         return not self.is_invited(key, now) and not self._opens(secret)
@@ -180,10 +180,10 @@ class RoomPolicy:
     def _opens(self, secret: str) -> bool:
         return hmac.compare_digest(self.secret, hashed(self.name, secret))
 
-    # Changes. An end that has passed takes back.
+    # Changes. An end in the past removes the entry.
 
     def changed(self, **fields: Any) -> RoomPolicy:
-        """Return the next version, with `fields`; this one if they are as they were."""
+        """Return the next version, with `fields`; this one if they are unchanged."""
         if all(getattr(self, name) == value for name, value in fields.items()):
             return self
         return replace(self, version=self.version + 1, **fields)
@@ -241,14 +241,14 @@ def network(host: str) -> str:
 
 
 def subject(client_id: str, key: str) -> str:
-    """Key of the role tables: the client's key, or without one its folded name."""
+    """Return the key in the tables of roles and mutes: the client's key, or else `=` and its folded name."""
     return key or f"={fold(client_id)}"
 
 
 def _put(
     some: Mapping[str, float], who: str, until: float, now: float, most: int
 ) -> dict[str, float]:
-    """Return `some` with the end of `who`, and without those that have ended."""
+    """Return `some` with the end of `who`, and without expired entries."""
     left = {one: end for one, end in some.items() if end > now and one != who}
     if until > now:
         if len(left) >= most:

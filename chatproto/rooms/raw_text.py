@@ -1,4 +1,4 @@
-"""Bare text: where a message ends when nothing marks it but a line end, perhaps (dialects, 5)."""
+"""Split raw text into messages, which end with a line end, a NUL or a silence (dialects, 5)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from chatproto.wire.padding import NUL, Unpadder
 
 
 class BareText:
-    """Parse raw text into messages, one at a time, so that a flood can be read later.
+    """Parse raw text into messages, one at a time, so that reading can pause above the rate limit.
 
-    A client that ends messages with line ends is read by lines; a longer line than `limit` bytes is
-    refused. For any other, each chunk received is one message, cut into pieces of `limit` bytes. A NUL
-    ends a message, and padding behind it is dropped (`wire.padding`). At most the last chunk and twice
-    `limit` bytes are buffered.
+    If a client sends line ends, each line is a message; a line of more than `limit` bytes is refused.
+    Otherwise each chunk received is one message, cut into pieces of `limit` bytes. A NUL ends a message,
+    and padding behind it is dropped (`wire.padding`). At most the last chunk and twice `limit` bytes are
+    buffered.
     """
 
     def __init__(self, limit: int) -> None:
@@ -27,11 +27,11 @@ class BareText:
 
     @property
     def unfinished(self) -> bool:
-        """True while bytes are buffered that only more input, or `finish`, makes a message."""
+        """True while bytes are buffered that only more input or `finish` makes a message."""
         return self._position < len(self._data) or self._padding.waits
 
     def feed(self, data: bytes) -> None:
-        """Take what was received; `take` until it gives None before feeding again."""
+        """Add received bytes; call `take` until it returns None before feeding again."""
         if self._padding.passes(data):
             self._data = self._data[self._position :] + data
             self._position = 0
@@ -39,7 +39,7 @@ class BareText:
             self._add(self._padding.feed(data))
 
     def settle(self) -> bool:
-        """Decide about text behind a NUL, for nothing more came for a while; True: `take` it."""
+        """Decide about text behind a NUL after a silence; return True if `take` has a message."""
         parts = self._padding.settle()
         self._add(parts)
         return bool(parts)
@@ -50,7 +50,7 @@ class BareText:
         self._position = 0
 
     def take(self) -> str | None:
-        """The next message without its line end, never an empty one; None: more input is needed.
+        """Return the next message without its line end, never an empty one; None if more input is needed.
 
         Raises RemoteError 413 for a line that is too long.
         """
@@ -104,7 +104,7 @@ class BareText:
     def _piece(self, data: bytes, begin: int) -> bytes:
         """Return the longest prefix within the limit that does not cut a UTF-8 character.
 
-        Empty if the last character may still become whole.
+        Return b"" if only an unfinished last character is left that more input may complete.
         """
         piece = data[begin : begin + self._limit]
         more = begin + len(piece) < len(data)

@@ -1,4 +1,4 @@
-"""Room: its policy and its present members (PROTOCOL.md, Rooms). Pure; takes `now`."""
+"""Room: its policy and its current members (PROTOCOL.md, Rooms). Pure; takes `now`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from chatproto.wire.fields import fold
 from chatproto.wire.room_fields import Occupant
 
 LOBBY = "#lobby"
-"""The room that the lobby's port shows. It is always there, and nobody owns it."""
+"""Room of the lobby's port. It always exists and has no owner."""
 _SHOWN = {Role.OWNER: "owner", Role.OP: "op"}
 
 
 class Member(Hashable, Protocol):
-    """A connection that proved a key; `client_id` is the id that it has registered, if any."""
+    """Connection that proved a key; `client_id` is its registered id, or None."""
 
     key: str
     host: str
@@ -25,7 +25,7 @@ class Member(Hashable, Protocol):
 
 
 class Room:
-    """Room with its policy, which is replaced as a whole, and its present members."""
+    """Room with its policy, which is replaced as a whole, and its current members."""
 
     def __init__(self, policy: RoomPolicy) -> None:
         self.name = policy.name
@@ -33,17 +33,17 @@ class Room:
         self.members: dict[str, Member] = {}
         """Members with a key, by id."""
         self.here: Mapping[str, Member] = self.members
-        """Those of them that are connected to this server: all, if it is alone."""
+        """Members with a key that are connected to this server; all of them if it shares no rooms."""
         self.plain: set[str] = set()
-        """Members in bare text."""
+        """Names of raw-text members."""
         self._sorted: list[str] = []
-        self._members_alike: Counter[str] = Counter()  # by what an id looks like
+        self._members_alike: Counter[str] = Counter()  # by folded id
         self._plain_alike: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._sorted)
 
-    # Who is in it.
+    # Members.
 
     def put_in(self, client_id: str, member: Member | None) -> None:
         """Add a member under its id; `member` is None for a raw-text client."""
@@ -68,11 +68,11 @@ class Room:
             _less(self._plain_alike, fold(client_id))
 
     def has_member_like(self, name: str) -> bool:
-        """Return True if an id with a key in it looks like `name`."""
+        """Return True if the id of a member with a key looks like `name`."""
         return fold(name) in self._members_alike
 
     def has_plain_like(self, name: str) -> bool:
-        """Return True if a name in bare text in it looks like `name`."""
+        """Return True if the name of a raw-text member looks like `name`."""
         return fold(name) in self._plain_alike
 
     def occupants(self, after: str, most: int, now: float) -> Iterator[Occupant]:
@@ -87,7 +87,7 @@ class Room:
         return (found[most - 1].id if len(found) > most else ""), found[:most]
 
     def shown_role(self, client_id: str, now: float) -> str:
-        """Name a member's role in the protocol's words: owner, op, member, muted or open."""
+        """Return a member's role in the protocol's words: owner, op, member, muted or open."""
         member = self.members.get(client_id)
         who = subject(client_id, member.key if member is not None else "")
         if self.policy.is_muted(who, now):
@@ -97,7 +97,7 @@ class Room:
         return _SHOWN.get(self.policy.role(member.key, now), "member")
 
     def keepers(self, now: float) -> list[Member]:
-        """The owner and the ops that are in it."""
+        """Return the owner and the ops that are in the room now."""
         role = self.policy.role
         return [one for one in self.members.values() if role(one.key, now) >= Role.OP]
 

@@ -1,4 +1,4 @@
-"""Send to a large room a few members at a time, in the same order for each."""
+"""Send lines to a large room, a few members at a time, in the same order for each."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Listener = TypeVar("Listener")
 
 
 class RoomFeed(Generic[Listener]):
-    """Lines that not all members of one room have been sent yet.
+    """Queue of lines that have not been sent to all members of one room yet.
 
-    `members` are those who are to get what is added from now on. Each has a place: how many of the lines it
-    got. Those who have got least stand first, so that all lines that wait are one write for each.
+    `members` receive the lines that are added from now on. Each has a place: the number of lines sent to it.
+    Members with the lowest place come first, so that each gets all its queued lines in one write.
 
-    `send_all`: sends the same to many at once; no member may leave because of what it does to another.
-    Without it each is sent by `send`.
+    `send_all`: sends the same bytes to many members; it must not remove a member because of another one.
+    Without it `send` is called for each member.
     """
 
     def __init__(
@@ -31,18 +31,18 @@ class RoomFeed(Generic[Listener]):
         self._end = 0  # the number of the next line
         self._places: OrderedDict[Listener, int] = OrderedDict.fromkeys(members, 0)
         self._own: dict[Listener, dict[int, bytes]] = {}
-        self._all: list[Listener] | None = None  # all members, or None: to be listed anew
+        self._all: list[Listener] | None = None  # all members; None: list them again
         self.size = 0
-        """Bytes of all lines that wait."""
+        """Bytes of all queued lines."""
         self._joined_from = -1
-        self._joined = b""  # from that number on, all lines as one
+        self._joined = b""  # all lines from that number on, joined
 
     def __bool__(self) -> bool:
-        """Return True if somebody has yet to be sent something."""
+        """Return True if lines are queued for a member."""
         return bool(self._places) and next(iter(self._places.values())) < self._end
 
     def add(self, line: bytes, own: dict[Listener, bytes] | None = None) -> None:
-        """Have `line` sent to all members; to those in `own` what stands there instead."""
+        """Queue `line` for all members; a member in `own` receives its value there instead."""
         number = self._end
         self._end = number + 1
         self._lines.append(line)
@@ -53,20 +53,20 @@ class RoomFeed(Generic[Listener]):
                 self._own.setdefault(member, {})[number] = other
 
     def join(self, member: Listener) -> None:
-        """Send `member` what is added from now on."""
+        """Add a member, which receives the lines that are added from now on."""
         self._places[member] = self._end
         self._places.move_to_end(member)
         self._own.pop(member, None)
         self._all = None
 
     def leave(self, member: Listener) -> None:
-        """Send `member` nothing more; twice is once."""
+        """Remove a member with its queued lines, if it is there."""
         self._places.pop(member, None)
         self._own.pop(member, None)
         self._all = None
 
     def catch_up(self, member: Listener) -> None:
-        """Send `member` at once all that waits for it."""
+        """Send `member` all its queued lines now."""
         place, end = self._places.get(member), self._end
         if place is None or place == end:
             return
@@ -76,7 +76,7 @@ class RoomFeed(Generic[Listener]):
             self._send(member, data)
 
     def go_on(self, most: int = 1) -> bool:
-        """Send at most `most` members what waits for them; return True if others wait."""
+        """Send at most `most` members their queued lines; return True if lines are left for others."""
         places, own, send = self._places, self._own, self._send
         if self._send_all is not None and self._is_even(most):
             self._send_even(self._send_all)
@@ -86,7 +86,7 @@ class RoomFeed(Generic[Listener]):
                 break
             member, place = places.popitem(last=False)
             places[member] = self._end
-            if place == self._end:  # who stood first has all, so all have
+            if place == self._end:  # the first one is up to date, so all are
                 break
             if place == self._joined_from and member not in own:
                 send(member, self._joined)
@@ -95,14 +95,14 @@ class RoomFeed(Generic[Listener]):
         return self._trim()
 
     def _is_even(self, most: int) -> bool:
-        """Return True if the members are at most `most`, and the same lines wait for all of them."""
+        """Return True if there are at most `most` members, and the same lines are queued for all of them."""
         places = self._places
         if not places or len(places) > most:
             return False
         return next(reversed(places.values())) == next(iter(places.values())) < self._end
 
     def _send_even(self, send_all: Callable[[list[Listener], bytes], None]) -> None:
-        """Send all members the lines that wait, and count from there again: no place changes."""
+        """Send all members the queued lines, and number lines from their place again: no place changes."""
         places, own = self._places, self._own
         place = next(iter(places.values()))
         lines = self._lines[place - self._end :]
@@ -120,7 +120,7 @@ class RoomFeed(Generic[Listener]):
                 self._send(member, data)
 
     def _since(self, place: int, member: Listener) -> bytes:
-        """Join the lines from number `place` on, as `member` is to have them."""
+        """Return the lines from number `place` on, joined, with those that only `member` receives."""
         waiting = place - self._end  # from the end
         own = self._own.pop(member, None)
         if own is not None:
@@ -131,7 +131,7 @@ class RoomFeed(Generic[Listener]):
         return self._joined
 
     def _trim(self) -> bool:
-        """Forget the lines that all members have; return True if some have not got all."""
+        """Remove the lines that were sent to all members; return True if others are queued."""
         waiting = self._end - next(iter(self._places.values()), self._end)
         had = len(self._lines) - waiting
         if had:

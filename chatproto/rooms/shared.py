@@ -1,8 +1,8 @@
 """Copy of a room that several servers share, kept up to date by numbered events. Pure.
 
-Each change of a shared room has a number, one more than the last, and is told to the servers that have
-members in it. A server that misses one reads the room anew, and tells its members what has changed
-meanwhile: nobody misses a line or hears it twice. Lines of a room without history are told only once.
+Each change of a shared room is an event whose number is one more than the last. It is sent to the servers
+that have members in the room. A server that misses an event reads the room again and tells its members what
+has changed, so no member misses a line or receives it twice. Lines of a room without history are sent once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.values import distinct, value_class
 
 FORMER_NAMES = 16
-"""Names of a server that it still knows as its own: events under a former one may be on their way."""
+"""Former names that a server still recognises as its own: events with one of them may arrive late."""
 OLD_REQUESTS = 1.0
-"""Seconds after a server has come in again in which it refuses requests: they may be from before."""
+"""Seconds for which a server that has rejoined the others refuses requests: they may be older than that."""
 
 
 @distinct
 class RoomSeat(NamedTuple):
-    """A member of a room: the server `node`, the number of its connection there, its key and host.
+    """Place of a member in a room: its server `node`, the number of its connection there, its key and host.
 
     The key of a raw-text member of the lobby is "".
     """
@@ -46,7 +46,7 @@ class SpokenBy(NamedTuple):
 
 @value_class
 class LineSaid:
-    """A line is said. `spoken_by`: who hears SAYACK."""
+    """Event: a line was said. `spoken_by` receives SAYACK."""
 
     line: RoomLine
     spoken_by: SpokenBy
@@ -54,7 +54,7 @@ class LineSaid:
 
 @value_class
 class MemberEntered:
-    """A member is in the room. `moved`: it was in it before, with another connection."""
+    """Event: a member has joined. `moved`: it was in the room before, with another connection."""
 
     client_id: str
     seat: RoomSeat
@@ -63,7 +63,7 @@ class MemberEntered:
 
 @value_class
 class MemberLeft:
-    """A member is in the room no more; `reason` as in PARTED."""
+    """Event: a member has left; `reason` as in PARTED."""
 
     client_id: str
     reason: str
@@ -71,9 +71,9 @@ class MemberLeft:
 
 @value_class
 class PolicyChanged:
-    """The policy is another. `news`: what the members are told of it, JSON values; None for nothing.
+    """Event: the policy was replaced. `news`: JSON values of the message to the members, or None.
 
-    `policy` is None if there is only news. `unknown`: as in `RoomState`.
+    `policy` is None if there is only `news`. `unknown`: as in `RoomState`.
     """
 
     policy: RoomPolicy | None
@@ -86,11 +86,11 @@ RoomEvent = LineSaid | MemberEntered | MemberLeft | PolicyChanged
 
 @value_class
 class RoomState:
-    """A room as Redis has it. `event`: number of its last event; `last`: of its last line.
+    """Room as stored in Redis. `event`: number of its last event; `last`: number of its last line.
 
-    `unknown`: fields of the policy that a newer server has written; they are written again. `told`: the
-    last events that the rest does not show, with their numbers: news of the policy, and why members have
-    left.
+    `unknown`: fields of the policy that a newer server has written; they are written back. `told`: the
+    last events that the other fields do not show, with their numbers: news of the policy, and reasons for
+    which members have left.
     """
 
     policy: RoomPolicy
@@ -102,9 +102,9 @@ class RoomState:
 
 
 class OwnNode:
-    """Name of this server among those that share a store, and until when the others count on it.
+    """Name of this server among those that share a store, and the end of its lease there.
 
-    Times are monotonic seconds of this server. `new_name` makes a name that nobody has had.
+    Times are monotonic seconds of this server. `new_name` makes a name that was never used.
     """
 
     def __init__(self, new_name: Callable[[], str]) -> None:
@@ -115,23 +115,23 @@ class OwnNode:
         self._serves_from = float("-inf")
 
     def __contains__(self, name: str) -> bool:
-        """Return True if this server has that name, or had it lately."""
+        """Return True if `name` is this server's name or one of its last former ones."""
         return name in self._names
 
     def confirm(self, until: float, now: float) -> None:
-        """Note that the others know of this server, and give it up at `until` at the earliest."""
+        """Renew the lease: the other servers give this one up at `until` at the earliest."""
         self._until = until
         self._serves_from = min(self._serves_from, now + OLD_REQUESTS)
 
     def is_there(self, now: float) -> bool:
-        """Return True if the others know of this server, and cannot have given it up."""
+        """Return True if the lease is valid: the other servers cannot have given this one up."""
         return now < self._until
 
     def serves(self, now: float) -> bool:
         """Return True if requests may be carried out.
 
-        A server that was stopped finds old ones when it continues. Their clients may have gone to other
-        servers, and asked something else there.
+        A server that was suspended finds old requests when it resumes. Their clients may have connected to
+        other servers since, and sent other requests there.
         """
         return self._serves_from <= now < self._until
 
@@ -141,18 +141,18 @@ class OwnNode:
             raise StoreTrouble("the other servers do not know of this one yet")
 
     def renew(self) -> None:
-        """Take another name: the others have given the former one up."""
+        """Take another name, since the other servers have given the former one up."""
         self.name = self.new_name()
         self._names.append(self.name)
         self._until, self._serves_from = float("-inf"), float("inf")
 
 
 class EventsMissed(Exception):
-    """Events are missing: read the room anew."""
+    """Error: events are missing, so the room must be read again."""
 
 
 class RoomCopy:
-    """Copy of a room, which begins as `state`."""
+    """Copy of a room, initially `state`."""
 
     def __init__(self, state: RoomState) -> None:
         self.policy = state.policy
@@ -162,7 +162,7 @@ class RoomCopy:
         self.unknown = state.unknown
 
     def hear(self, number: int, event: RoomEvent) -> bool:
-        """Apply an event; False if it is known already. Raises EventsMissed."""
+        """Apply an event; return False if it was applied before. Raises EventsMissed."""
         if number <= self.event:
             return False
         if number != self.event + 1:
@@ -180,10 +180,10 @@ class RoomCopy:
         return True
 
     def catch_up(self, state: RoomState, lines: list[LineSaid]) -> list[RoomEvent]:
-        """Become as `state`; return what has changed. `lines`: those after `last`, oldest first.
+        """Replace this copy by `state`; return the changes. `lines`: those after `last`, oldest first.
 
-        Someone who has left and come back meanwhile was there all along. A room that is older than
-        this copy, because Redis has lost what it had, is as `state` too.
+        A member that has left and rejoined meanwhile causes no event. A `state` older than this copy is
+        accepted too: Redis has lost data.
         """
         events: list[RoomEvent] = [one for one in lines if one.line.number > self.last]
         missed = [one for number, one in state.told if number > self.event]

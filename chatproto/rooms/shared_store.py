@@ -1,4 +1,4 @@
-"""Store of rooms that several servers share: each reads and changes them, and hears of all changes."""
+"""Store of rooms that several servers share; each reads and changes them and receives all changes."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from chatproto.rooms.shared import LineSaid, RoomCopy, RoomEvent, RoomSeat, Room
 
 
 class Conflict(Exception):
-    """The room has another version by now: read it again, and decide again."""
+    """Error: the room has another version by now; read it again and decide again."""
 
 
 UNSEATED = -1
-"""Number of a line that is not said, since its speaker has another place in the room by now, or none."""
+"""Number of a line that was not said, because its speaker no longer has that place in the room."""
 
 
 class SharedRoomStore(Protocol):
-    """Shared rooms. Every call raises StoreTrouble if the store is away; a change that may have been made,
-    or not, raises RemoteError 503. Changes return the number of their event.
+    """Store of shared rooms. Every call raises StoreTrouble if the store is unavailable.
+
+    A change of unknown outcome raises RemoteError 503. Changes return the number of their event.
     """
 
     async def create(self, policy: RoomPolicy, now: float, last: int = 0) -> None:
-        """Make a room that is empty. `last`: number of its last line, 0 for a room in which nothing was said.
+        """Create an empty room. `last`: number of its last line, 0 if it has none.
 
-        Raises: Conflict: there is one that looks like it.
+        Raises: Conflict: a room with a similar name exists.
         """
 
     async def fill(self, name: str, lines: Iterable[RoomLine]) -> None:
-        """Give a new room its history; lines that it has already are left out."""
+        """Add `lines` to the history of a new room, except those that are stored already."""
 
     async def change(
         self,
@@ -42,11 +43,11 @@ class SharedRoomStore(Protocol):
         gone: Iterable[tuple[str, RoomSeat]] = (),
         reason: str = "",
     ) -> tuple[int, int]:
-        """Replace the policy of `copy`, and tell `news` (JSON values); with the same policy only that.
+        """Replace the policy of `copy` and publish `news` (JSON values); with the same policy only `news`.
 
-        `by`: the member who wants it, with its place. `gone`: members that are put out in the same step,
-        unless others have their ids by now. Returns: the number of the event, and that of the last event
-        of those who have left. Raises: Conflict: also if `by` has that place no more.
+        `by`: member that requests it, with its place. `gone`: members that are removed in the same step,
+        unless other connections have their ids by now. Returns: the number of the event, and of the last
+        event of the removed members. Raises: Conflict: also if `by` no longer has that place.
         """
 
     async def say(
@@ -60,13 +61,13 @@ class SharedRoomStore(Protocol):
     ) -> list[int]:
         """Say lines (sender, time, text, `SpokenBy`) in a room; return their numbers.
 
-        They are above `last`, too: a store that has gone back would number new lines as those that the
-        members have heard already, and who knows a line by its number would not show them.
+        The numbers are above `last`, too. A store that has lost data would use numbers again that the members
+        have received already, and clients that know a line by its number would not show the new one.
 
-        `seats`: places of the speakers, if they must be members. A line whose speaker has that place no
-        more is not said: its number is `UNSEATED`.
+        `seats`: places of the speakers, if they must be members. A line whose speaker no longer has that
+        place is not said: its number is `UNSEATED`.
 
-        Raises: Conflict: none was said.
+        Raises: Conflict: no line was said.
         """
 
     async def enter(
@@ -77,18 +78,18 @@ class SharedRoomStore(Protocol):
         seat: RoomSeat,
         former: RoomSeat | None = None,
     ) -> int:
-        """Put a member into a room. `former`: the place that its id has there now.
+        """Add a member to a room. `former`: the place that its id has there now.
 
-        Raises: Conflict: also if the server of the member was given up. RemoteError: 503 if the room is
-        full.
+        Raises: Conflict: also if the lease of the member's server has expired. RemoteError: 503 if the
+        room is full.
         """
 
     async def leave(
         self, name: str, gone: Iterable[tuple[str, RoomSeat]], reason: str, now: float
     ) -> tuple[int, int]:
-        """Remove members, unless others have their ids by now.
+        """Remove members, unless other connections have their ids by now.
 
-        Returns: how many have left, and the number of the last event.
+        Returns: the number of members that have left, and the number of the last event.
         """
 
     async def page(
@@ -99,35 +100,35 @@ class SharedRoomStore(Protocol):
     async def read(self, name: str, after: int | None = None) -> tuple[RoomState, list[LineSaid]]:
         """Read a room, and its lines after the number `after`; None for no lines.
 
-        Raises: RemoteError: 404 if there is no such room; 409 if there is one that looks like it.
+        Raises: RemoteError: 404 if there is no such room; 409 if its name is spelled differently.
         """
 
     async def forget(self, policy: RoomPolicy) -> bool:
-        """Remove a room and its history; False if it has changed, or somebody is in it."""
+        """Remove a room and its history; return False if it has changed or has members."""
 
     async def skip(self, name: str) -> None:
-        """Name a room as unused or occupied no more, as there is none of that name."""
+        """Remove a name from the lists of unused and occupied rooms, since no such room exists."""
 
     async def count(self) -> int:
         """Return the number of rooms."""
 
     async def expire(self, name: str, before: float, most: int) -> int:
-        """Forget the lines of a room that were said before `before`; look at `most` of them at most."""
+        """Remove the lines of a room that are older than `before`; examine at most `most` lines."""
 
     async def unused(self, before: float, most: int) -> list[str]:
-        """Return at most `most` rooms that are empty since before `before`, longest first."""
+        """Return at most `most` rooms that have been empty since before `before`, longest first."""
 
     async def occupied(self, first: int, most: int) -> list[str]:
-        """Return the names of at most `most` rooms with members, beginning with the place `first`."""
+        """Return the names of at most `most` rooms with members, from index `first` on."""
 
     async def names(self) -> list[str]:
-        """Return the names of all rooms, in their order."""
+        """Return the names of all rooms, sorted."""
 
     async def reserve(self, owner: str, name: str, most: int, now: float) -> bool:
-        """Reserve one of `most` rooms of an owner; False if it has as many."""
+        """Reserve one of `most` rooms of an owner; return False if it has that many."""
 
     async def release(self, owner: str, before: float) -> None:
-        """Take back an owner's reservations from before `before` of rooms that it does not have."""
+        """Withdraw an owner's reservations from before `before` for rooms that it does not have."""
 
     async def owned(self, owner: str) -> list[str]:
         """Return the names of the rooms that an owner has reserved."""
@@ -136,17 +137,17 @@ class SharedRoomStore(Protocol):
         """Return the names of at most `most` open rooms that come after `after`."""
 
     async def outlines(self, names: Sequence[str]) -> list[tuple[RoomPolicy, int]]:
-        """Return the policy and the number of members of those of `names` that there are."""
+        """Return the policy and the number of members of each of `names` that exists."""
 
 
 class RoomListener(Protocol):
-    """Receiver of what happens in a room that is watched."""
+    """Receiver of the events of a watched room."""
 
     def happened(self, copy: RoomCopy, event: RoomEvent) -> None:
-        """Handle an event, which `copy` shows already."""
+        """Handle an event, which was applied to `copy` before."""
 
     def lost(self, copy: RoomCopy) -> None:
-        """Handle a room that the store has no more; it is watched no more."""
+        """Handle the removal of a room from the store; it is no longer watched."""
 
 
 class SharedRoomWatch(Protocol):
@@ -159,16 +160,16 @@ class SharedRoomWatch(Protocol):
         """Watch a room. Raises RemoteError: 404 if there is none, 409 for another spelling."""
 
     async def reached(self, name: str, event: int) -> None:
-        """Wait until the copy of a room shows an event. Raises StoreTrouble if it is not watched."""
+        """Wait until an event was applied to the copy of a room. Raises StoreTrouble if it is not watched."""
 
     async def shows(self, name: str, line: int) -> None:
-        """Wait until the copy of a room shows the line of that number. Raises as `reached` does."""
+        """Wait until the copy of a room has the line of that number. Raises as `reached` does."""
 
     async def refresh(self, name: str) -> None:
-        """Wait until a room was read anew. Raises StoreTrouble if it is not watched."""
+        """Wait until a room was read again. Raises StoreTrouble if it is not watched."""
 
     def look_again(self, names: Iterable[str]) -> None:
-        """Read rooms anew: the store may have more than is known here."""
+        """Read rooms again soon: events may have been missed."""
 
     def forget(self, name: str) -> None:
-        """Watch a room no more."""
+        """Stop watching a room."""
