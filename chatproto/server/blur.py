@@ -1,4 +1,4 @@
-"""Addresses in lines that are kept, shortened so that they name a network and not a person."""
+"""Shorten addresses in log lines, so that they name a network instead of a client."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _IPV6 = re.compile(r"(?<![\w:])(?=[0-9A-Fa-f]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]+(?:\.
 
 
 def blurred(line: str) -> str:
-    """`line` with the last part of each IPv4 address and all but two of an IPv6 one as `x`."""
+    """Return `line` with the last part of each IPv4 address, and all but two of an IPv6 one, as `x`."""
     line = _IPV6.sub(_short, line) if line.count(":") > 1 else line
     return _IPV4.sub(r"\1.x", line)
 
 
 @provider(ILogObserver)
 def blur_event(event: LogEvent) -> None:
-    """Blur an event of the log before whoever writes it down sees it, its fields as well as its text.
+    """Blur the fields and the text of a log event before other observers receive it.
 
-    As the first observer it holds for all others, wherever they write to and in whatever form. A
-    failure becomes the text of its traceback.
+    Registered as the first observer, it applies to all log files and formats. A failure becomes the text
+    of its traceback.
     """
     if "log_failure" in event or "log_legacy" in event or "message" in event:
         text = eventAsText(event, includeTimestamp=False, includeSystem=False)
@@ -35,7 +35,7 @@ def blur_event(event: LogEvent) -> None:
 
 
 _OWN = ("log_logger", "log_source", "log_namespace", "log_level", "log_format", "log_trace")
-"""Fields that say where in the program an event comes from, and how its text is made of the others."""
+"""Fields that name the origin of an event, and the format of its text; they contain no addresses."""
 
 
 def _short(found: re.Match[str]) -> str:

@@ -1,7 +1,6 @@
 """Serve one connection to the server's port in the classic dialect.
 
-What a message means is the features' matter: bytes go to the decoder, messages to the directory,
-answers back, all that one chunk asked for in one write.
+Bytes are passed to the decoder and messages to the directory. The answers to one chunk are sent in one write.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ Tell = Callable[[str], None]
 Answers = list[tuple[Message | RemoteError, Message]]
 """Requests, each with its answer."""
 LOOK = 512
-"""Characters of answers between two looks whether the slice of time is used up."""
+"""Characters of answers between two checks whether the slice of time is used up."""
 
 
 class ClassicReceiver(TextConnection):
     """Read the classic messages of `sender` from the lines of one connection.
 
-    `quick`: canonical requests may be taken from a chunk in one step; pass `fast.fits(limits)`.
+    `quick`: canonical requests may be parsed from a chunk in one step; pass `fast.fits(limits)`.
     """
 
     _made: ClassicParser | None = None  # for the first input that is not canonical
@@ -57,13 +56,13 @@ class ClassicReceiver(TextConnection):
     def _parser(self) -> ClassicParser:
         if self._made is None:
             self._made = ClassicParser(self._limits, self._sender)
-            # The parser checks limits.line itself, since padding does not count; this is more than
-            # it lets pass and any chunk.
+            # The parser checks limits.line itself, since padding does not count. This is more than
+            # it allows, and more than any chunk.
             self.MAX_LENGTH = self._limits.line + self._limits.unsent
         return self._made
 
     def read(self, data: bytes) -> list[Message | RemoteError]:
-        """Return the messages that `data` completes; what is malformed is a RemoteError."""
+        """Return the messages that `data` completes; a malformed one is a RemoteError."""
         found: list[Message | RemoteError] = []
         if self._quick and not self._buffer and (self._made is None or self._made.between):
             taken = fast.take_requests(data, found)
@@ -78,7 +77,7 @@ class ClassicReceiver(TextConnection):
         return found
 
     def finish(self) -> list[Message | RemoteError]:
-        """Return the message that needs no more than the end of input; see `ClassicParser`."""
+        """Return the message that is complete at the end of input, if any; see `ClassicParser`."""
         parser = self._parser
         parser.found = []
         parser.finish(self.clearLineBuffer())
@@ -91,7 +90,7 @@ class ClassicReceiver(TextConnection):
 
     @property
     def pending(self) -> int:
-        """The number of lines of the block that has begun, the unfinished one included."""
+        """Number of lines of the block that has begun, the unfinished one included."""
         return self._made.pending(self._buffer) if self._made is not None else 0
 
     @property
@@ -117,39 +116,39 @@ class ClassicReceiver(TextConnection):
 class ChatConnection(ClassicReceiver):
     """Connection of a client that speaks the classic dialect; the client closes it.
 
-    It reads no further while more than `limits.unsent` of its answers wait to be sent. `source`: its
-    origin, if the factory has answered a registration by it already; None: it has said nothing yet.
+    Reading pauses while more than `limits.unsent` bytes of answers are queued. `source`: its origin, if the
+    factory has answered a registration on it already; None if nothing was received yet.
     """
 
     factory: ChatFactory
-    _held = b""  # of these, while they may become RELAY or something else
-    _produces = False  # it is registered with the transport, which pauses it
-    _ended = False  # the other side will send no more
-    _leaving = False  # we have said our last word
-    _lines = 0  # decoder.pending, when it last changed
+    _held = b""  # first bytes, until they are recognised as text, TLS or RELAY
+    _produces = False  # registered with the transport as its producer
+    _ended = False  # the client has closed its side
+    _leaving = False  # the last answer was written
+    _lines = 0  # value of `pending` at its last change
     _line_since = 0.0
-    came = 0  # higher than of all connections before
-    greeted = False  # of TLS alone
+    came = 0  # sequence number of the connection
+    greeted = False  # never true here; see SecureConnection
     _block_since = 0.0
-    _hello = b""  # the first bytes of TLS, until it is our turn
-    _input = b""  # what came and is not decoded yet
+    _hello = b""  # first bytes of TLS, until its turn in the work queue
+    _input = b""  # data received so far that is not decoded yet
     _unread = False  # reading from the transport is paused
-    _full = False  # the transport holds as much as it takes
-    _asked = False  # the other servers have been asked, and have not answered yet
+    _full = False  # the buffer of the transport is full
+    _asked = False  # the shared directory has not answered yet
 
     def __init__(
         self, factory: ChatFactory, host: str, port: int, source: Origin | None = None
     ) -> None:
         super().__init__(factory.limits, quick=factory.quick)
-        self._source = source  # known from the first bytes on
-        self._registered = source is not None  # somebody has registered by it
+        self._source = source  # set by the first bytes
+        self._registered = source is not None  # a registration was accepted on it
         self.factory = factory
         self.host = host
         self.port = port
         self._unanswered: list[Message | RemoteError] = []
 
     def dataReceived(self, data: bytes) -> None:
-        """Answer `data` at once if it is little and no work waits; else queue it."""
+        """Answer `data` at once if it is short and no work is queued; else queue it."""
         if self._leaving:
             return
         if self._source is None:
@@ -182,7 +181,7 @@ class ChatConnection(ClassicReceiver):
         return bool(self._input or self._unanswered)
 
     def take_turn(self, over: Callable[[], bool]) -> bool:
-        """Answer what was asked, as far as the other side reads the answers; see `Worker`."""
+        """Answer queued requests while the client reads the answers; see `SlicedWork`."""
         if self._hello:
             self._begin_tls()
             return False
@@ -198,7 +197,7 @@ class ChatConnection(ClassicReceiver):
             if messages:
                 answered = True
                 if self._answer(messages, self.factory.seconds()):
-                    break  # it reads as fast as we write: others want their turn too
+                    break  # the slice is used up, or the answer is long: let others work
             if self._input and over():
                 break
         if self._leaving:
@@ -216,7 +215,7 @@ class ChatConnection(ClassicReceiver):
         return False
 
     def _begin(self, data: bytes) -> bool:
-        """Look at the first bytes; false if this is not plain text, not to be, or not yet known."""
+        """Examine the first bytes; return True if they are plain text that is allowed here."""
         secure, relay = self.factory.secure, self.factory.relay
         match sniff(data, TO_SERVER if relay is not None else ()):
             case FirstBytes.TEXT:
@@ -239,7 +238,7 @@ class ChatConnection(ClassicReceiver):
         return False
 
     def _begin_tls(self) -> None:
-        """Hand the connection on: a handshake takes as long as a hundred requests, and waits its turn."""
+        """Hand the connection over to TLS; queued, since a handshake takes as long as a hundred requests."""
         data, self._hello = self._hello, b""
         secure = self.factory.secure
         if self._leaving or secure is None:
@@ -248,27 +247,27 @@ class ChatConnection(ClassicReceiver):
         self.factory.replace(self, secure.begin(self, data))
 
     def _become(self, other: RelayConnection, data: bytes) -> None:
-        """From now on the connection, which began with `data`, is `other`'s."""
+        """Hand the connection, which began with `data`, over to `other`."""
         transport, self.transport = self.transport, None
         self.factory.replace(self, other)
         hand_over(transport, other, data)
 
     def _begin_plain(self) -> bool:
-        """Go on in plain text; false if it is refused."""
+        """Continue in plain text; return False if the server refuses it."""
         if self._held:
             self.factory.wheel.discard(self)
         if self.factory.tls_only:
             self.refuse(403)
             return False
         self._source = source = Origin(self.host, self.port, is_loopback(self.host))
-        if not source.local:  # to ask for our own address takes a system call
+        if not source.local:  # finding the own address takes a system call
             source.see_own(plain_host(getattr(self.transport.getHost(), "host", "")))
         return True
 
     def _answer(self, messages: list[Message | RemoteError], now: float) -> bool:
-        """Answer `messages` in order in one write, until the slice of time is used up or that is much.
+        """Answer `messages` in order in one write, until the slice of time or `limits.unsent` is used up.
 
-        Returns: True if that was enough for one turn; the rest is in `_unanswered`.
+        Returns: True if that ended the turn; the rest is in `_unanswered`.
         """
         factory, source = self.factory, self._source
         assert source is not None
@@ -289,7 +288,7 @@ class ChatConnection(ClassicReceiver):
         size, look = 0, LOOK
         registered = self._registered
         confirm, register = factory.directory.registry.confirm, factory.directory.register
-        quick = counters is None and trace is None  # nobody else wants to see the answer
+        quick = counters is None and trace is None  # no counter or trace needs the answer
         for message in messages:
             if (
                 quick
@@ -335,12 +334,12 @@ class ChatConnection(ClassicReceiver):
 
     @property
     def source(self) -> Origin:
-        """Origin of its requests; known with its first bytes."""
+        """Origin of its requests; set by its first bytes."""
         assert self._source is not None
         return self._source
 
     def answered(self, answers: Answers) -> None:
-        """Send the answers to a chunk, where the server's store is not its own alone."""
+        """Send the answers of a shared directory to the requests of one chunk."""
         self._asked = False
         if self._leaving:
             return
@@ -359,19 +358,19 @@ class ChatConnection(ClassicReceiver):
             self.factory.turns.later(self)
 
     def _write(self, data: bytes) -> None:
-        """Write answers, and be paused while too much of them waits to be sent."""
+        """Write answers; register as producer first, to be paused while too much is queued."""
         if not self._produces:
             self._produces = True
             self.transport.registerProducer(self, True)
         self.transport.write(data)
 
     def pauseProducing(self) -> None:
-        """More than enough waits to be sent: read and answer no more."""
+        """Stop reading and answering: the buffer of the transport is full."""
         self._full = True
         self._stop_reading()
 
     def _stop_reading(self) -> None:
-        """Read nothing more from the transport; what was read is still answered."""
+        """Pause reading from the transport; requests that were read are still answered."""
         self._unread = True
         self.transport.pauseProducing()
 
@@ -381,25 +380,25 @@ class ChatConnection(ClassicReceiver):
             self.transport.resumeProducing()
 
     def resumeProducing(self) -> None:
-        """Continue to read and answer, since the written data is on its way."""
+        """Resume reading and answering: the written data was sent."""
         self._full = False
         if not self._leaving:
             self.factory.turns.ask(self)
 
     def stopProducing(self) -> None:
-        """The connection is gone; `connectionLost` follows."""
+        """Do nothing: `connectionLost` follows."""
 
     def readConnectionLost(self) -> None:
-        """The other side sends no more, and may still read."""
+        """Answer the rest and close: the client has closed its side, and may still read."""
         self._ended = True
         if not (self._unread or self._input or self._unanswered):
             self._end()
 
     def writeConnectionLost(self) -> None:
-        """Our side is closed; the other side's end is waited for, for a while."""
+        """Do nothing: our side is closed, and the deadline of `_leave` is set."""
 
     def _end(self) -> None:
-        """Answer what has no end but the end of input, and close."""
+        """Answer a message that ends with the input, and close when all answers are sent."""
         if not self._leaving and (self._held or self.has_begun):
             self._finish()
         if self._unanswered:
@@ -409,27 +408,27 @@ class ChatConnection(ClassicReceiver):
 
     @cached_property
     def use(self) -> Use:
-        """The time that it has used lately; most connections never take enough to be counted."""
+        """Time that it has used lately; made on demand, since most connections never use enough to count."""
         return Use()
 
     def failed(self) -> None:
-        """End at once."""
+        """Abort the connection."""
         self.transport.abortConnection()
 
     def close(self) -> None:
-        """Close as soon as what waits to be sent is sent."""
+        """Close when all output is sent."""
         self._leaving = True
         if self._produces:
             self._unregister()
         self.transport.loseConnection()
 
     def _unregister(self) -> None:
-        """No more pauses: the transport would resume a paused producer instead of closing."""
+        """Unregister as producer: the transport would resume a paused producer instead of closing."""
         self._produces = False
         self.transport.unregisterProducer()
 
     def _finish(self) -> None:
-        """Answer the block that has begun as it is, since no more of it will come."""
+        """Answer the unfinished block as it is, since no more of it will arrive."""
         if self._held and self._source is None and self._begin_plain():
             self.read(self._held)
         messages = self.finish()
@@ -437,7 +436,7 @@ class ChatConnection(ClassicReceiver):
             self._answer(messages, self.factory.turns.begin())
 
     def _watch(self, new_block: bool) -> None:
-        """Set or take back the deadline of the block that is on its way."""
+        """Set or remove the deadline of the unfinished block."""
         wheel, lines = self.factory.wheel, self.pending
         if self._leaving:
             return
@@ -457,7 +456,7 @@ class ChatConnection(ClassicReceiver):
         self.factory.watch(self, deadline)
 
     def too_late(self) -> None:
-        """The deadline has come: of the farewell, of a last line without its blank line, or 408."""
+        """Handle a deadline: abort after the farewell, answer a block without its empty line, or send 408."""
         if self._leaving:
             self.transport.abortConnection()
         elif self._unread or self._has_work:
@@ -469,7 +468,7 @@ class ChatConnection(ClassicReceiver):
             self.refuse(408)
 
     def refuse(self, status: int) -> None:
-        """Say why and leave."""
+        """Send ERROR with `status`, and leave."""
         if not self._leaving:
             error = ClassicError(status)
             if self.factory.trace is not None:
@@ -478,7 +477,7 @@ class ChatConnection(ClassicReceiver):
             self._leave()
 
     def _leave(self) -> None:
-        """Close our side, and the whole when the other has read it and closes, or after a while.
+        """Close our side, and the connection when the client closes too, or after `farewell_wait`.
 
         A full close at once could overtake the last answer with a reset.
         """

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 
 BOUNDS = (0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0, 10.0)
-"""Seconds: a call of the store is counted with the first of these that it did not exceed."""
+"""Upper bounds of the histogram of store calls, in seconds."""
 
 
 class Spent:
@@ -20,25 +20,25 @@ class Spent:
         self.failed = 0
 
     def add(self, seconds: float, failed: bool) -> None:
-        """One more call, which `failed` or not."""
+        """Count one call."""
         self.counts[bisect_left(BOUNDS, seconds)] += 1
         self.seconds += seconds
         self.failed += failed
 
 
 class Counters:
-    """Counts only, of nobody in particular: no id, key, address or word of anybody comes in here."""
+    """Counters of a server; they contain no id, key, address or text."""
 
     def __init__(self) -> None:
         self.accepted = 0
         self.refused: Counter[int] = Counter()
-        """Connections that were one too many, by the status that they were told."""
+        """Connections refused by a limit, by the status of the refusal."""
         self.requests: Counter[tuple[str, str]] = Counter()
-        """By dialect and method; `-` for what was no request."""
+        """Requests by dialect and method; `-` for input that could not be parsed."""
         self.errors: Counter[tuple[str, int]] = Counter()
-        """Refusals, by dialect and status."""
+        """Error answers, by dialect and status."""
         self.store: defaultdict[tuple[str, str], Spent] = defaultdict(Spent)
-        """By the part of the store and the name of the call."""
+        """Times of store calls, by the part of the store and the name of the call."""
 
     def asked(self, dialect: str, message: object) -> None:
         """Count a request; input that could not be parsed counts as method `-`."""
@@ -52,5 +52,5 @@ class Counters:
             self.errors[dialect, status] += 1
 
     def spent(self, part: str, call: str, seconds: float, failed: bool) -> None:
-        """The store's `part` was busy with `call` for so long."""
+        """Count a call of the store's `part`, which took `seconds`."""
         self.store[part, call].add(seconds, failed)

@@ -1,6 +1,6 @@
 """Serve ctl.sock: the commands of the operator's terminal for `chatserver ctl`.
 
-A command in, one per line; JSON objects out, one per line: `{"line": TEXT}` for each line that the
+Input is one command per line. Output is one JSON object per line: `{"line": TEXT}` for each line that the
 terminal would show, then `{"done": true, "code": CODE}`. The code is `ok` or that of a `Reason`.
 """
 
@@ -27,15 +27,15 @@ from chatproto.wire.reasons import Reason
 
 NAME = "ctl.sock"
 DONE = "ok"
-"""Code of a command that was done."""
+"""Code of a command that succeeded."""
 
 
 class CtlConnection(ScriptConnection):
-    """The connection of one `chatserver ctl`; has a terminal of its own.
+    """Connection of one `chatserver ctl`, with a terminal of its own.
 
-    Its next command waits until a list is written, and the list waits while nobody reads it. The
-    connection is dropped when nobody reads for `limits.ctl_stall` seconds, or when more than
-    `limits.unsent` bytes wait. `host`, `use`, `take_turn` and `failed` are for the work queue.
+    Its next command is queued until a list is written, and the list pauses while the script does not read.
+    The connection is dropped if the script does not read for `limits.ctl_stall` seconds, or if more than
+    `limits.unsent` bytes are queued. `host`, `use`, `take_turn` and `failed` are for the work queue.
     """
 
     host = ""
@@ -46,15 +46,15 @@ class CtlConnection(ScriptConnection):
         self._ctl = ctl
         self._terminal = Terminal(ctl.server, self._write_line, self._list, self._done)
         self._step: Callable[[], bool] | None = None  # writes the next line of a list
-        self._said_all = False  # the script writes no more
+        self._said_all = False  # the script has closed its side
 
     def refuse(self, why: str, reason: Reason = Reason.TOO_LARGE) -> None:
-        """Answer that nothing is done, and why."""
+        """Answer that the command was refused, and why."""
         self._write_line(f"* {why}")
         self._done(reason)
 
     def go_on(self) -> None:
-        """Write more of a list, if there is one."""
+        """Continue writing a list, if there is one: the output has room."""
         if self._step is not None:
             self._ctl.turns.ask(self)
 
@@ -69,10 +69,10 @@ class CtlConnection(ScriptConnection):
         return False
 
     def failed(self) -> None:
-        """End: the list could not be made."""
+        """Drop the connection: the list could not be produced."""
         self.drop()
 
-    # What Twisted calls.
+    # Called by Twisted.
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -96,7 +96,7 @@ class CtlConnection(ScriptConnection):
         self._output.stopProducing()
         self._ctl.lost(self)
 
-    # What the terminal calls.
+    # Called by the terminal.
 
     def _write_line(self, text: str) -> None:
         self._write({"line": text})
@@ -117,7 +117,7 @@ class CtlConnection(ScriptConnection):
 
 
 class _WatchedOutput(BoundedOutput):
-    """Output of `connection`: wakes its list when there is room, drops it when nobody reads."""
+    """Output of `connection`: resumes its list when there is room, drops it if the script does not read."""
 
     def __init__(self, connection: CtlConnection, clock: Any, limits: ServerLimits) -> None:
         super().__init__(limits.unsent)
@@ -147,7 +147,7 @@ class _WatchedOutput(BoundedOutput):
 
 
 class Ctl(Factory):
-    """Every connection to ctl.sock, at most `limits.ctl_connections`; `server` does what they say."""
+    """Connections to ctl.sock, at most `limits.ctl_connections`; `server` runs their commands."""
 
     noisy = False
 
@@ -168,9 +168,9 @@ class Ctl(Factory):
         return CtlConnection(self, self._clock, self._limits)
 
     def finish(self) -> Deferred[None]:
-        """End each connection when it has read what it was told, and fire when none is left.
+        """End each connection when its output is sent, and fire when none is left.
 
-        Those that are still there after `limits.farewell_wait` seconds are dropped.
+        Connections still open after `limits.farewell_wait` seconds are dropped.
         """
         if not self._connections:
             return succeed(None)
@@ -190,7 +190,7 @@ class Ctl(Factory):
         for connection in tuple(self._connections):
             connection.drop()
 
-    # What a connection tells.
+    # Called by connections.
 
     def made(self, connection: CtlConnection) -> bool:
         """Add a new connection; return False if there are too many."""
@@ -209,9 +209,9 @@ class Ctl(Factory):
 
 
 class CtlService(Service):
-    """Listens on ctl.sock in `home`; `complain` is told in one sentence if that cannot be.
+    """Listens on ctl.sock in `home`; `complain` receives one sentence if that fails.
 
-    Args: group: id of a group that may connect beside the server's user and root, or None.
+    Args: group: id of a group that may connect besides the server's user and root, or None.
     """
 
     def __init__(
@@ -237,6 +237,6 @@ class CtlService(Service):
         super().startService()
 
     def stopService(self) -> Deferred[Any]:
-        """Remove the socket, and end each connection when it has read what it was told."""
+        """Remove the socket, and end each connection when its output is sent."""
         super().stopService()
         return DeferredList([self._socket.stop(), self._ctl.finish()])

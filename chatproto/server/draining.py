@@ -13,15 +13,15 @@ from chatproto.server.port_service import PortService
 from chatproto.server.service import ChatServer
 
 LOOK_INTERVAL = 1.0
-"""Seconds between two looks at whether all connections have closed."""
+"""Seconds between two checks whether all connections have closed."""
 
 
 class Draining(Service):
-    """Takes no new connections, sends clients elsewhere, and calls `stop` when none is left.
+    """Refuses new connections, sends clients away, and calls `stop` when no connection is left.
 
-    Keyed clients are told when to come back, here or to another server of the directory. Classic
-    connections, members of the raw-text lobby and relayed streams stay until they close, or until
-    the time of the drain is over.
+    Keyed clients receive the time at which to reconnect, here or to another server of the directory.
+    Classic connections, members of the raw-text lobby and relayed streams stay until they close, or
+    until the time of the drain has passed.
 
     Args: lobbies: the services and ports of the raw-text lobby, if there is one.
     """
@@ -57,7 +57,7 @@ class Draining(Service):
         return self._left()
 
     def stopService(self) -> None:
-        """Look no more: the program ends."""
+        """Stop checking: the program ends."""
         if self._looks.running:
             self._looks.stop()
         super().stopService()
@@ -66,7 +66,7 @@ class Draining(Service):
         return len(self._server.factory) + sum(len(port) for _, port in self._lobbies)
 
     def _look(self) -> None:
-        # Those who were in the middle of a handshake have come in since.
+        # Clients that were in a handshake are connected by now.
         self._server.send_away()
         if not self._left() or self._clock.seconds() >= self._ends_at:
             self._looks.stop()

@@ -1,4 +1,4 @@
-"""The server's port: the connections that came in by it, what they share, and how many there may be."""
+"""Factory of the server's connections: their shared state and their limits."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 
 
 EXAMINED = 100
-"""Silent connections that are looked at for one that makes room."""
+"""Silent connections that are examined to find one to close for a new one."""
 RESERVE = 0.5
-"""Share of the places that plain connections without a registration leave to newcomers."""
+"""Share of the places that plain connections without a registration leave free for new ones."""
 BESIDE = 0.5
-"""Share of the places that connections of another port, the lobby's, may have at most."""
+"""Share of the places that connections of another port (the lobby) may take at most."""
 LEAST_IDLE = 10.0
-"""Seconds without a request after which a plain connection that is not registered may make room."""
+"""Seconds without a request after which an unregistered plain connection may be closed for a new one."""
 REFUSALS_AT_ONCE = 100
-"""Connections that are told why they are refused; more are closed without a word."""
+"""Burst of refused connections that receive an ERROR; more are closed without one."""
 REFUSALS_A_SECOND = 20.0
-"""And then in a second."""
+"""Refused connections per second that receive an ERROR after the burst."""
 MOST_KNOWN = 65_536
-"""Addresses remembered after their last connection has ended; the longest unseen are forgotten."""
+"""Addresses without connections whose rate limit is stored; the longest unseen are removed."""
 
 
 class AddressUse:
@@ -59,21 +59,21 @@ class AddressUse:
 
 
 class Addresses:
-    """Counts by address (an IPv6 one by its /64); `now` is in seconds.
+    """Connections by address (an IPv6 one by its /64); `now` is in seconds.
 
-    At most `connections_per_address` at once; `new_burst` at once and then `new_rate` a second.
+    Limits: `connections_per_address` open ones; `new_rate` new ones per second, with bursts of `new_burst`.
     """
 
     def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._limits = limits
         self._uses: OrderedDict[str, AddressUse] = OrderedDict()  # the longest unseen first
-        self._idle = 0  # of these, how many have nothing open
+        self._idle = 0  # addresses without open connections
 
     def __len__(self) -> int:
         return len(self._uses)
 
     def admit(self, host: str, now: float) -> bool:
-        """Count one more connection of `host` until `leave`; return False if it is one too many."""
+        """Count one more connection of `host` until `leave`; return False if a limit is reached."""
         limits = self._limits
         name = network(host)
         use = self._uses.get(name)
@@ -97,9 +97,9 @@ class Addresses:
         self._idle += not use.open
 
     def _forget_idle(self) -> None:
-        """Keep the table within its bound; whoever has a connection open stays in it.
+        """Remove the longest unseen address without open connections if the table is full.
 
-        Those are moved out of the way as they are met, so that none is met twice in a round.
+        Addresses with open connections are moved to the end, so that none is examined twice in a round.
         """
         for _ in range(len(self._uses) if self._idle > MOST_KNOWN else 0):
             name, use = next(iter(self._uses.items()))
@@ -111,7 +111,7 @@ class Addresses:
 
 
 class Refusal(Protocol):
-    """A connection that is one too many: a word why, and closed."""
+    """Refused connection: it receives an ERROR and is closed."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -123,9 +123,9 @@ class Refusal(Protocol):
 
 
 class ChatFactory(DirectFactory):
-    """The connections of a server, what they share, and how many there may be.
+    """Connections of a server, with their shared state and limits.
 
-    `most`: connections in all. `say` and `trace` get lines, or are None and nothing is formatted.
+    `most`: connections in all. `say` and `trace` receive lines; None: no lines are formatted.
     `secure` and `relay` take over connections that begin with TLS or RELAY; without them such a
     connection is closed. `tls_only`: refuse plain text.
     """
@@ -149,29 +149,29 @@ class ChatFactory(DirectFactory):
         self.directory = directory
         self.limits = limits
         self.quick = fast.fits(limits)
-        """True if canonical requests may be taken in one step."""
+        """True if canonical requests may be parsed in one step."""
         self.most = most
         self.say = say
         self.trace = trace
         self.secure = secure
         self.relay = relay
         self.shared: SharedDirectory | None = None
-        """Part that answers where several servers share a directory; None: this server is alone."""
+        """Directory that several servers share; None if this server shares none."""
         self.tls_only = tls_only
         self.counters: Counters | None = None
-        """Counters of what happens; None: nothing is counted."""
+        """Counters for `--metrics`; None: nothing is counted."""
         self.wheel: TimerWheel[Any] = TimerWheel()
         self._ticking: Any = None
         self.turns = secure.turns if secure is not None else WorkQueue(clock)
         self.addresses = Addresses(limits)
         self.silent: OrderedDict[Any, None] = OrderedDict()
-        """Connections that never sent a request, the first to come first."""
+        """Connections that never sent a request, the oldest first."""
         self.passing: OrderedDict[Any, float] = OrderedDict()
         """Plain connections without a registration, with the time of the last request, oldest first."""
         self.spoken: set[Any] = set()
-        """All others."""
-        self._arrived = 0  # connections without a protocol
-        self._beside = 0  # connections of another port, which need a place too
+        """All other connections."""
+        self._arrived = 0  # connections that have no protocol object yet
+        self._beside = 0  # connections of another port, which take places too
         self._numbers = count(1)
         self._refusals = RateLimiter(REFUSALS_A_SECOND, REFUSALS_AT_ONCE)
         self.on_empty: Callable[[], None] | None = None
@@ -181,7 +181,7 @@ class ChatFactory(DirectFactory):
         return self._arrived + len(self.silent) + len(self.passing) + len(self.spoken)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        # Who comes by a Unix socket is on this machine.
+        # A client on a Unix socket is on this machine.
         unnamed = "127.0.0.1" if isinstance(addr, UNIXAddress) else ""
         try:
             visit = self.arrive(getattr(addr, "host", unnamed), getattr(addr, "port", 0))
@@ -189,7 +189,7 @@ class ChatFactory(DirectFactory):
             return refused.protocol
         return self.go_on(visit, False)
 
-    # Connections from their arrival until they need a protocol, or depart; see `DirectFactory`.
+    # Connections until they need a protocol object or end; see `DirectFactory`.
 
     def arrive(self, host: str, port: int) -> Origin:
         host = plain_host(host)
@@ -204,9 +204,9 @@ class ChatFactory(DirectFactory):
         return Origin(host, port, local)
 
     def answer(self, visit: Origin, own_host: Callable[[], str], data: bytes) -> bytes | None:
-        """Answer `data` that is a registration as most are; None: a protocol decides.
+        """Answer `data` that is one canonical registration; None: a `ChatConnection` has to parse it.
 
-        Short cut for what `ChatConnection` does: most connections bring nothing else.
+        A short cut, since most connections send nothing else.
         """
         if not (self._is_short and self.turns.is_free):
             return None
@@ -242,19 +242,19 @@ class ChatFactory(DirectFactory):
 
     @property
     def _is_short(self) -> bool:
-        """True if short cuts may answer: nothing wants to see requests and answers, or refuses them."""
+        """True if `answer` may be used: plain text is allowed, and nothing else needs the requests."""
         watched = self.counters is not None or self.trace is not None or self.shared is not None
         return self.quick and not self.tls_only and not watched
 
     @property
     def taken(self) -> int:
-        """The places that are taken, those of another port's connections too."""
+        """Number of connections, those of another port included."""
         return len(self) + self._beside
 
     def admit(self, host: str) -> bool:
         """Take a place for a connection of another port until `leave`; return False if there is none.
 
-        Such connections have at most the share BESIDE of all places, and count for their address.
+        Such connections take at most the share BESIDE of all places, and count for their address.
         """
         if self._beside >= self.most * BESIDE or not self._make_room():
             return False
@@ -264,13 +264,13 @@ class ChatFactory(DirectFactory):
         return True
 
     def leave(self, host: str) -> None:
-        """Note the end of a connection that `admit` let in."""
+        """Count the end of a connection that `admit` accepted."""
         self._beside -= 1
         if not is_loopback(host):
             self.addresses.leave(host)
 
     def _make_room(self) -> bool:
-        """Return True if there is a place, if need be that of the client that is idle longest."""
+        """Return True if there is a place; close the longest idle connection if there is none."""
         if self.taken < self.most:
             return True
         longest = self._longest_idle()
@@ -281,7 +281,7 @@ class ChatFactory(DirectFactory):
         return True
 
     def _refused(self, status: int) -> Refused:
-        """Refuse a connection; nothing is said while too many are refused.
+        """Return the refusal of a connection, without an ERROR above the rate limit of refusals.
 
         A transport and an answer cost many times what closing the socket does.
         """
@@ -290,7 +290,7 @@ class ChatFactory(DirectFactory):
         return Refused(Refusal(status) if self._refusals.allow(self.seconds()) else None)
 
     def replace(self, plain: ChatConnection, other: Any) -> None:
-        """`plain` goes on as `other`, in its place."""
+        """Put `other` in the place of `plain`, whose connection it has taken over."""
         self.wheel.discard(plain)
         self.turns.discard(plain)
         if plain in self.silent:
@@ -298,11 +298,11 @@ class ChatFactory(DirectFactory):
             self.silent[other] = None
 
     def _longest_idle(self) -> Any:
-        """Return who makes room for another connection; None if all are in use.
+        """Return the connection to close for a new one; None if all are in use.
 
-        A connection that waits for its turn is not idle: the server is late, and not its client. One
-        that has sent a whole TLS hello goes after those that sent less. Plain connections without a
-        registration leave RESERVE of the places to newcomers.
+        A connection that is in the work queue is not idle: its requests are not answered yet. One that has
+        sent a whole TLS hello is closed after those that sent less. Plain connections without a
+        registration leave RESERVE of the places free for new ones.
         """
         if len(self.passing) > self.most * (1 - RESERVE):
             return next(iter(self.passing))
@@ -315,7 +315,7 @@ class ChatFactory(DirectFactory):
             if greeted is None:
                 greeted = connection
         if self._arrived:
-            return None  # an arrival may be silent: in a moment it is among those examined here
+            return None  # an arrival may stay silent, and is closed first then
         if greeted is not None:
             return greeted
         if self.passing:
@@ -325,7 +325,7 @@ class ChatFactory(DirectFactory):
         return None
 
     def spoke(self, connection: Any, registered: bool = True) -> None:
-        """Note a request. A connection that `registered` is not closed, however long it is idle."""
+        """Note a request. With `registered` the connection is not closed for new ones, even if idle."""
         if registered:
             if connection not in self.spoken:
                 self.silent.pop(connection, None)
@@ -337,12 +337,12 @@ class ChatFactory(DirectFactory):
             self.passing.move_to_end(connection)
 
     def proved(self, connection: Any) -> None:
-        """Note that `connection` has proved a key: of the silent ones it makes room last."""
+        """Note that `connection` has proved a key: it is the last silent one to be closed for a new one."""
         if connection in self.silent:
             self.silent.move_to_end(connection)
 
     def lost(self, connection: Any) -> None:
-        """Forget a connection that has ended or is given up; ignored if it is unknown."""
+        """Remove a connection that has ended or is aborted, if it is known."""
         if connection in self.spoken:
             self.spoken.remove(connection)
         elif connection in self.passing:
@@ -363,7 +363,7 @@ class ChatFactory(DirectFactory):
             self.on_empty()
 
     def watch(self, connection: Any, deadline: float) -> None:
-        """Call its `too_late` at `deadline`. The wheel turns only while somebody is in it."""
+        """Call `connection.too_late` at `deadline`. The timer runs only while there are deadlines."""
         self.wheel.set(connection, deadline)
         if self._ticking is None:
             self._ticking = self.clock.callLater(self.wheel.grain, self._tick)
@@ -378,18 +378,18 @@ class ChatFactory(DirectFactory):
         wait = 0 if self.wheel.is_due(now) else self.wheel.grain
         if self._ticking is None:
             self._ticking = self.clock.callLater(wait, self._tick)
-        else:  # somebody who was too late is watched again
+        else:  # `too_late` has set another deadline
             self._ticking.reset(wait)
 
     def rest(self) -> None:
-        """Leave no timer behind."""
+        """Cancel all timers."""
         self.turns.rest()
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
 
     def close_all(self, abort: bool = False) -> None:
-        """End every connection, after what waits to be sent to it or at once; a few in each turn."""
+        """Close all connections, after their queued bytes or with `abort` at once; a few in each turn."""
         told: set[Any] = set()
 
         def end(connection: Any) -> None:
@@ -402,7 +402,7 @@ class ChatFactory(DirectFactory):
                 connection.close()
 
         def go_on() -> None:
-            # Some may have turned from plain text to TLS meanwhile, and are others now.
+            # Plain connections may have become TLS ones meanwhile, which are other objects.
             everybody = [*self.silent, *self.passing, *self.spoken]
             left = [one for one in everybody if one not in told]
             if left:

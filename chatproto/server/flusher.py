@@ -1,4 +1,4 @@
-"""The store's time: every few seconds it may write what need not be written at once."""
+"""Let the store write data that is not urgent, every few seconds."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from twisted.logger import Logger
 INTERVAL = 1.0
 """Seconds between two calls while there is more to write."""
 REST = 10.0
-"""Seconds before the next call when there is no more.
+"""Seconds before the next call when everything is written.
 
-A client that asks five times a second is written once in this time: with each request on its own
-connection, writing it every second took a fifth of the server's CPU.
+A client that sends five requests a second is written once in this time. With a connection for each request,
+writing it every second took a fifth of the server's CPU.
 """
 
 
 class Flusher(Service):
     """Calls `write_behind`, which returns True if there is more, while it runs.
 
-    An error is logged, and the next call comes all the same.
+    An error is logged, and the next call is made nevertheless.
     """
 
     log = Logger()

@@ -1,4 +1,4 @@
-"""From the text of `--port` to listening sockets."""
+"""Parse `--port` and open listening sockets."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from chatproto.net.fast_tcp import accept_directly
 from chatproto.wire.fields import host_port
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted, as far as the kernel allows it."""
+"""Connections that may wait to be accepted; the kernel may allow fewer."""
 NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 
 class ListenSpec:
     """Address to listen on, from `--port`. Raises ValueError if it cannot be parsed.
 
-    Digits are a port on all IPv4 addresses and, if the machine has it, IPv6 (0: any free one, the same for
-    both). Anything else is a Twisted server endpoint string.
+    Digits are a port on all IPv4 addresses and, if available, all IPv6 addresses (0: a free port, the same
+    for both). Anything else is a Twisted server endpoint string.
     """
 
     def __init__(self, reactor: Any, text: str) -> None:
@@ -66,7 +66,7 @@ class ListenSpec:
         return listening
 
     def _everywhere(self, number: int, factory: Factory) -> list[IListeningPort]:
-        """IPv4, and IPv6 on a socket of its own: an IPv4 caller costs more on one that has both."""
+        """Listen on IPv4, and on a second socket on IPv6: a dual-stack one makes IPv4 more expensive."""
         ports = [self._reactor.listenTCP(number, factory, backlog=BACKLOG)]
         number = ports[0].getHost().port
         try:
@@ -92,8 +92,8 @@ class ListenSpec:
 def check_family(port: Any, text: str) -> None:
     """Close `port` and raise ValueError if `text` names IPv4 and its socket is of another family.
 
-    The socket comes from systemd then. Python has room for an IPv4 address only, so that clients would
-    have addresses at random; an IPv4 socket that is named IPv6 does no harm.
+    Such a socket comes from systemd. Python would read client addresses in the size of IPv4 and return
+    wrong ones. An IPv4 socket that is named IPv6 does no harm.
     """
     listening = getattr(port, "socket", None)
     if listening is None or not hasattr(socket, "SO_DOMAIN"):
@@ -114,14 +114,14 @@ def place_of(port: IListeningPort) -> tuple[str, int]:
 
 
 def place_shown(place: tuple[str, int]) -> str:
-    """As people read it: `host:port` or `unix:PATH`."""
+    """Format a place for the user: `host:port` or `unix:PATH`."""
     return host_port(*place) if place[1] else place[0]
 
 
 def tune(port: Any) -> None:
-    """Set once on the listening socket what every accepted one is to have (Linux hands it on).
+    """Set options on the listening socket that accepted sockets inherit (on Linux).
 
-    Keepalive finds the dead among the silent in some 5 minutes; answers leave without delay.
+    Keepalive detects dead connections within about 5 minutes; TCP_NODELAY sends answers without delay.
     """
     listening = getattr(port, "socket", None)
     if listening is None or listening.family not in (socket.AF_INET, socket.AF_INET6):

@@ -1,4 +1,4 @@
-"""Decide who may use a server: by password (LOGIN), by a file of keys, or everybody."""
+"""Decide which clients may use a server: with a password (LOGIN), with a key in a file, or all."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from chatproto.accounts.logins import Logins
 
 RETRY_AFTER = 2
-"""Seconds after which to try again while the store of the accounts is away."""
+"""Seconds after which to retry while the store of the accounts is unavailable."""
 
 
 class LoginSide:
-    """`logins`: the accounts, or None. `required`: nothing but LOGIN and PING before a login.
-    `allowed`: the keys that are let in, or None for all."""
+    """Rules for logging in.
+
+    Args: logins: the accounts, or None. required: before a login only LOGIN, OBSERVE and PING are allowed.
+    allowed: keys that may connect, or None for all.
+    """
 
     log = Logger()
 
@@ -48,7 +51,7 @@ class LoginSide:
         return self._allowed is None or key in self._allowed.value()
 
     def admits(self, client: ClientConnection) -> bool:
-        """The same of somebody who comes; the log names a key that is not let in, to be copied from."""
+        """Return True if a new client may connect; else log its key, which the operator may want to copy."""
         if self.lets(client.key):
             return True
         self.log.info("not let in: {key} from {host}", key=client.key, host=client.host)
@@ -77,14 +80,14 @@ class LoginSide:
         wanted: Callable[[], bool],
         owns: Callable[[str, str], Awaitable[bool]],
     ) -> Bcp2Message | None:
-        """Log `client` in: return the answer, or None if nobody waits for it any more.
+        """Log `client` in: return the answer, or None if the connection has ended.
 
-        `owns` tells whether a key owns an id: that which is called like the user.
+        `owns` tells whether a key owns an id; here the id equal to the user name.
         """
         assert self._logins is not None
         cseq = message.cseq
         if client.client_id is not None:
-            return Error(403, cseq)  # it is for who has yet to say who they are
+            return Error(403, cseq)  # LOGIN comes before REGISTER
         address = network(client.host)
         try:
             known = await owns(client.key, message.user)
@@ -113,4 +116,4 @@ class LoginSide:
 
 
 EVERYBODY = LoginSide()
-"""No accounts, and no key that is not let in."""
+"""Rules of a server without accounts, which every key may use."""

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from chatproto.server.shared_rooms.rooms import SharedRooms
 
 IDLE = 60.0
-"""Seconds without a request, after which a connection that asks for figures is closed."""
+"""Seconds without a request after which a connection is closed."""
 MOST = 32
-"""Connections that may ask for figures at once; one more puts out the oldest."""
+"""Connections at the same time; one more closes the oldest."""
 
 
 HELP = {
@@ -56,8 +56,10 @@ HELP = {
 
 
 class ServerOverview(Collector):
-    """Reads the numbers of `server`, which counts on `counters`, and of its `rooms`; `trouble` tells what is
-    wrong with its store, or nothing."""
+    """Collects the numbers of `server` and its `rooms`.
+
+    `counters`: set as those of the server. `trouble`: returns a sentence about a problem of the store, or "".
+    """
 
     def __init__(
         self,
@@ -76,7 +78,7 @@ class ServerOverview(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all numbers, as they are now."""
+        """Yield the current values of all metrics."""
         counters = self.counters
         for name, value in self.figures().items():
             yield GaugeMetricFamily(f"chatserver_{name}", HELP[name], value)
@@ -91,7 +93,7 @@ class ServerOverview(Collector):
         yield from _store(counters)
 
     def figures(self) -> dict[str, float]:
-        """Return the present values."""
+        """Return the current values of the gauges."""
         factory = self._server.factory
         found: dict[str, float] = {
             "connections": factory.taken,
@@ -109,7 +111,7 @@ class ServerOverview(Collector):
         return found
 
     def counts(self) -> dict[str, float]:
-        """Return the totals since the start."""
+        """Return the totals since the start of the server."""
         found: dict[str, float] = {"accepted": self.counters.accepted}
         relay = self._server.factory.relay
         if relay is not None:
@@ -117,7 +119,7 @@ class ServerOverview(Collector):
         return found
 
     def trouble(self) -> str:
-        """Why it does not do all that it should, in one sentence; empty: it does."""
+        """Return one sentence about why the server is not healthy; "" if it is."""
         if not self._server.running:
             return "the server is starting or stopping"
         if self._server.draining:
@@ -150,8 +152,10 @@ def _store(counters: Counters) -> Iterator[Metric]:
 
 
 class MetricsPage(Resource):
-    """`/metrics`. It is made in the reactor's turn, so that all its numbers are of one moment;
-    `prometheus_client.twisted` makes it in a thread, while the server goes on changing them."""
+    """Page `/metrics`, made in one turn of the reactor, so that its numbers are consistent.
+
+    `prometheus_client.twisted` would make it in a thread, while the server changes them.
+    """
 
     isLeaf = True
 
@@ -166,7 +170,7 @@ class MetricsPage(Resource):
 
 
 class HealthPage(Resource):
-    """`/health`: 200 and `ok`, or 503 and what is wrong."""
+    """Page `/health`: 200 and `ok`, or 503 and one sentence about the problem."""
 
     isLeaf = True
 
@@ -184,16 +188,16 @@ class HealthPage(Resource):
 
 
 class Nothing(Resource):
-    """Root resource: every path but the two is 404."""
+    """Root resource: 404 for all paths except `/metrics` and `/health`."""
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         return notFound()
 
 
 class BodilessRequest(Request):
-    """Request whose body is read and dropped: Twisted would store it on the disk, however long it is.
+    """Request whose body is dropped: Twisted would store it on the disk, whatever its length.
 
-    A HEAD gets the headers of a GET; Twisted would write a line to the log for each.
+    HEAD is answered with the headers of GET; Twisted would log a line for each.
     """
 
     def render(self, resrc: Resource) -> None:
@@ -202,7 +206,7 @@ class BodilessRequest(Request):
             super().render(resrc)
             return
         body = resrc.render(self)
-        if isinstance(body, bytes):  # else it is an error's page, which finishes by itself
+        if isinstance(body, bytes):  # else an error page, which finishes by itself
             self.setHeader(b"content-length", b"%d" % len(body))
             self.write(b"")
             self.finish()
@@ -216,7 +220,7 @@ class BodilessRequest(Request):
 
 
 class QuietSite(Site):
-    """A site that writes no line for each look at it."""
+    """Site without an access log."""
 
     noisy = False
 
@@ -225,7 +229,7 @@ class QuietSite(Site):
 
 
 class BoundedSite(WrappingFactory):
-    """Site of at most MOST connections, so that it leaves the files of the process to the others."""
+    """Site of at most MOST connections, so that open files are left for the server's clients."""
 
     noisy = False
 

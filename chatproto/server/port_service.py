@@ -1,4 +1,4 @@
-"""A port beside the server's own, as a service: its start and its stop."""
+"""Service that listens on a port besides the server's own."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from chatproto.server.listening import ListenSpec, place_of, place_shown
 class PortService(Service):
     """Listens at `endpoint` (a port or a Twisted endpoint string) for the connections of `factory`.
 
-    `say` gets the line that tells where, with the `name` of what listens, or is None. `close_all` ends
-    the connections that came in by it. Raises ValueError (one sentence) for an endpoint that cannot be
-    read.
+    `say` receives a line with `name` and the address, or is None. `close_all` ends the connections of the
+    port. Raises ValueError (one sentence) for an endpoint that cannot be parsed.
     """
 
     log = Logger()
@@ -42,7 +41,7 @@ class PortService(Service):
         self._listening: list[IListeningPort] = []
 
     def startService(self) -> None:
-        """Raises CannotListenError or OSError."""
+        """Open the port. Raises CannotListenError or OSError."""
         self._place.listen(self._factory).addCallbacks(self._listens, self._deaf)
         super().startService()
 
@@ -53,7 +52,7 @@ class PortService(Service):
         return closed
 
     def stop_listening(self) -> Deferred[None]:
-        """Take no more connections; those that there are go on. Fires when the port is closed."""
+        """Accept no more connections; open ones continue. Fires when the port is closed."""
         ports, self._listening = self._listening, []
         closed = [maybeDeferred(port.stopListening) for port in ports]
         return DeferredList(closed).addCallback(lambda _: None)

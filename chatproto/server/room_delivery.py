@@ -1,7 +1,7 @@
-"""Send what happens in rooms to the clients of this server: effects become messages.
+"""Send room effects to the clients of this server, as messages.
 
-What is said in one turn of the reactor goes to each member in one write. A large room is sent to a few
-members in each turn.
+Lines of one turn of the reactor are sent to each member in one write. In a large room each turn sends to a
+few members.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from chatproto.rooms.lobby_port import LobbyPort
 
 AT_ONCE = 256
-"""Members of a room that are sent something without a pause."""
+"""Members above which a room is large: each turn of the reactor sends to some of them."""
 Line = tuple[Talk, str, bytes]
-"""One that was said, its date, and the SAID of it."""
+"""Effect of a line, its date, and its SAID message."""
 BYTES_AT_ONCE = 512 * 1024
-"""Bytes that all members of a room together are sent without a pause."""
+"""Bytes for all members together above which a room is large."""
 
 
 class Connected(Protocol):
-    """A guest's connection. One that takes no more ends itself, and is `lost` then."""
+    """Connection of a member. If its output is full, it ends itself and `lost` is called."""
 
     def say(self, message: Bcp2Message) -> None:
         """Send `message`."""
@@ -47,10 +47,11 @@ class Connected(Protocol):
 
 
 class RoomDelivery:
-    """`connections`: who is there, by guest. `plain`: the lobby's port, if there is one.
+    """Sender of room messages.
 
-    `trace` gets every line that is said, once for its room. `times` translates between its clock and
-    the time of day. `turns`: queue for what large rooms are sent; None makes one.
+    Args: trace: receives every message to a room, once. times: converts between the monotonic clock and the
+    time of day. turns: work queue that sends to large rooms; None makes one.
+    Attributes: connections: connections of this server by member. plain: port of the raw-text lobby, or None.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class RoomDelivery:
         self.connections: Mapping[Any, Connected] = {}
         self.plain: LobbyPort | None = None
         self.ends = False
-        """All connections are about to end, and nobody is told of the others' end."""
+        """True when all connections are about to end; then members are not told that others leave."""
         self.turns = turns if turns is not None else WorkQueue(clock)
         self.times = times or Times(clock.seconds)
         self._clock = clock
@@ -72,12 +73,12 @@ class RoomDelivery:
         self._trace = trace
         self._feeds: dict[Room, RoomFeed[Member]] = {}
         self._chore = Chore(self._send_on)
-        self._turns: dict[Room, list[Talk]] = {}  # what was said in this turn of the reactor
+        self._turns: dict[Room, list[Talk]] = {}  # lines of this turn of the reactor
         self._at_end = at_end_of_turn(clock)
         self._is_asked = False  # `flush` is called at the end of this turn
 
     def apply(self, effects: list[Effect]) -> None:
-        """Send what `effects` want sent, after what was said before."""
+        """Apply `effects`, after the lines that were said before."""
         if self.ends:
             return
         connections = self.connections
@@ -122,26 +123,26 @@ class RoomDelivery:
                     self._look_again(policy)
 
     def joined(self, member: Member, name: str) -> None:
-        """Send `member` what is said in the room `name` from now on."""
+        """Send `member` the lines of the room `name` from now on."""
         for room, feed in self._feeds.items():
             if room.name == name and room.here.get(member.client_id or "") is member:
                 feed.join(member)
 
     def answered(self, member: Member) -> None:
-        """All that `member` has said is answered now, so that no later answer comes before."""
+        """Send the SAYACKs that `member` is waiting for, so that no later answer overtakes them."""
         if any(one.speaker is member for said in self._turns.values() for one in said):
             self.flush()
         if self._feeds:
             self._catch_up(member)
 
     def left(self, member: Member) -> None:
-        """Send `member` what waits for it, and then nothing more of any room."""
+        """Send `member` its queued lines, and then nothing more of any room."""
         for feed in self._feeds.values():
             feed.catch_up(member)
             feed.leave(member)
 
     def flush(self) -> None:
-        """Keep what was said in this turn, and send it, in one write to each member."""
+        """Store the lines of this turn, and send them in one write to each member."""
         self._is_asked = False
         if not self._turns:
             return
@@ -160,23 +161,23 @@ class RoomDelivery:
                 continue
             for member in tuple(room.here.values()):
                 connection = connections.get(member)
-                if connection is not None:  # it may have ended just now
+                if connection is not None:  # a write to another member may have ended it
                     data = everything if member not in speakers else _seen_by(member, lines)
                     connection.send(data)
 
     def close(self) -> None:
-        """Send everything that waits; from now on nobody is told of the others' end."""
+        """Send all queued lines; from now on members are not told that others leave."""
         self.flush()
         while self._send_on():
             pass
         self.ends = True
 
     def _settle(self) -> bool:
-        """Keep what was said in this turn; return False if not all of it was kept."""
+        """Store the lines of this turn; return False if some could not be stored."""
         return True
 
     def _is_large(self, room: Room, size: int = 0) -> bool:
-        """Return True if `size` bytes for each member of `room` here are too much for one turn."""
+        """Return True if `size` bytes for each member of `room` on this server are too much for one turn."""
         members = len(room.here)
         return members > AT_ONCE or members * size > BYTES_AT_ONCE or room in self._feeds
 
@@ -193,7 +194,7 @@ class RoomDelivery:
             connection.send(data)
 
     def _send_on(self) -> bool:
-        """Send one member of a large room what waits for it; return True if others wait."""
+        """Send one member of a large room its queued lines; return True if more are queued."""
         for room, feed in self._feeds.items():
             if not feed.go_on():
                 del self._feeds[room]
@@ -201,12 +202,12 @@ class RoomDelivery:
         return bool(self._feeds)
 
     def _catch_up(self, member: Member) -> None:
-        """Send `member` what was said before what it is told now."""
+        """Send `member` its queued lines before the next message."""
         for feed in self._feeds.values():
             feed.catch_up(member)
 
     def _look_again(self, policy: RoomPolicy) -> None:
-        """Put raw-text clients out of the lobby whose address `policy` bans."""
+        """Remove raw-text clients from the lobby whose address `policy` bans."""
         now = self.times.monotonic()
         if self.plain is not None:
             self.plain.kick_from(lambda host: policy.is_banned("", "", host, now))
@@ -239,7 +240,7 @@ class RoomDelivery:
             self._trace(f"{room.name} <- {shown(said)}")
         if talk.speaker is None or room.name != LOBBY or self.plain is None:
             return
-        if self._settle():  # for there it cannot be taken back
+        if self._settle():  # raw-text members cannot be told later that it was not stored
             self.plain.show(shown_line(talk, self.times.wall()))
 
     def _line(self, one: Talk) -> Line:

@@ -24,7 +24,7 @@ USAGE = {
     "/topic": '/topic ROOM TEXT: set the topic of a room, "" removes it',
     "/set": "/set ROOM [key=TEXT] [invited=yes|no] [kept=yes|no]: configure a room",
 }
-"""Form in which each order is typed."""
+"""Syntax of each order."""
 _TIME = re.compile(r"(\d{1,9})([smhd])|0")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _OF_SOMEBODY = {"/mute": bcp2_rooms.Mute, "/op": bcp2_rooms.Op, "/invite": bcp2_rooms.Invite}
@@ -32,7 +32,7 @@ _YES_OR_NO = {"yes": True, "no": False}
 
 
 def read_order(command: str, rest: str, now: Wall) -> Bcp2Message:
-    """The request that `command` with `rest` is. Raises ValueError with one sentence."""
+    """Return the request for `command` with `rest`. Raises ValueError with one sentence."""
     try:
         message = _read(command, rest, now)
     except RemoteError as error:
@@ -66,7 +66,7 @@ def _read(command: str, rest: str, now: Wall) -> Bcp2Message | None:
 
 
 def done(answer: Bcp2Message | None) -> str:
-    """Say what an order did, by the answer to it."""
+    """Return the operator's confirmation for the answer to an order."""
     if isinstance(answer, bcp2_rooms.BanAck) and not answer.known:
         return (
             "done, but nobody has that id: the ban holds once somebody takes it (/unban lifts it)"
@@ -88,7 +88,7 @@ def duration(text: str) -> int:
 
 
 def _room(text: str) -> str:
-    """A room, with or without its `#`. Raises RemoteError 400."""
+    """Parse a room name, with or without its `#`. Raises RemoteError 400."""
     return read_room(text if text.startswith("#") else f"#{text}")
 
 

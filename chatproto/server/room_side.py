@@ -1,4 +1,4 @@
-"""The rooms of a server that is alone: its rules answer, and what they want is sent."""
+"""Rooms of a server that shares no directory: its rules answer, and their effects are sent."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ REQUESTS = frozenset(bcp2_rooms.FROM_CLIENT)
 
 
 class RoomSide(RoomDelivery):
-    """Rooms of a server that is alone: requests are answered by the rules, and what follows is sent.
+    """Rooms of a server that shares no directory: its rules answer requests, and their effects are sent.
 
-    Args: history: store of the rooms. owner_of: tells the key that owns an id, or None. sees: tells
-    whether a key may know of an id. The others are those of `RoomDelivery`. Raises StoreTrouble if the
-    store does not tell which rooms there are.
+    Args: history: store of the rooms. owner_of: returns the key that owns an id, or None. sees: tells
+    whether an id is visible to a key. The others are those of `RoomDelivery`. Raises StoreTrouble if the
+    stored rooms cannot be read.
     """
 
     log = Logger()
@@ -61,7 +61,7 @@ class RoomSide(RoomDelivery):
         )
 
     def answer(self, message: Bcp2Message, member: Member, now: float) -> None:
-        """Carry out what `member` asks."""
+        """Carry out a request of `member`."""
         if message.__class__ is not bcp2_rooms.Say:
             self.flush()
         self.apply(self.rules.answer(message, member, now))
@@ -69,7 +69,7 @@ class RoomSide(RoomDelivery):
             self.joined(member, message.room)
 
     def follow(self, member: Member) -> None:
-        """`member` may have registered another id."""
+        """Remove `member` from its rooms if it has registered another id."""
         self.flush()
         effects = self.rules.follow(member, self._clock.seconds())
         if effects:
@@ -77,13 +77,13 @@ class RoomSide(RoomDelivery):
         self.apply(effects)
 
     def lost(self, member: Member, reason: str) -> None:
-        """The connection of `member` has ended."""
+        """Remove `member` from its rooms: its connection has ended."""
         self.flush()
         self.left(member)
         self.apply(self.rules.left(member, self._clock.seconds(), reason))
 
     def order(self, message: Bcp2Message) -> Deferred[Bcp2Message | None]:
-        """Carry out what the operator wants; fires with the answer. Fails with RemoteError."""
+        """Carry out a request of the operator; fires with the answer. Fails with RemoteError."""
         return execute(self._order, message)
 
     def _order(self, message: Bcp2Message) -> Bcp2Message | None:
@@ -95,18 +95,18 @@ class RoomSide(RoomDelivery):
         return answer
 
     def lines(self) -> Deferred[Iterator[str]]:
-        """Fires with a line for each room; the lobby is one if anybody is in it, or it has a port."""
+        """Fire with one line per room; an empty lobby without a port is left out."""
         hidden = f"{LOBBY}: 0 "
         return succeed(
             line for line in self.rules.lines() if self.plain or not line.startswith(hidden)
         )
 
     def size(self) -> tuple[int, int]:
-        """Return the number of rooms, and of members in all of them together."""
+        """Return the number of rooms, and the sum of their members."""
         return self.rules.size()
 
     def due(self, most: int = 1_000_000) -> bool:
-        """Forget what has been kept long enough, at most `most` of a kind; return True if there may be more.
+        """Remove expired lines and rooms, at most `most` of each; return True if more may be expired.
 
         Raises StoreTrouble.
         """
@@ -114,7 +114,7 @@ class RoomSide(RoomDelivery):
         return self.rules.due(self._clock.seconds(), most)
 
     def _settle(self) -> bool:
-        """Keep what was said in this turn; false if not all can be: the rest was not said, then."""
+        """Store the lines of this turn; refuse those that cannot be stored and return False."""
         try:
             self._history.settle()
         except StoreTrouble as error:
@@ -134,7 +134,7 @@ class RoomSide(RoomDelivery):
             elif one.speaker is None:
                 self.log.warn("what was said in the lobby is not passed on: {why}", why=error)
 
-    # What the lobby's port tells of those in bare text (rooms.lobby_port.Beside).
+    # Called by the port of the raw-text lobby (rooms.lobby_port.Beside).
 
     def others(self) -> Mapping[str, object]:
         """Return the keyed members of the lobby, by id."""
@@ -149,23 +149,23 @@ class RoomSide(RoomDelivery):
         return self.rules.may_speak(name, self._clock.seconds())
 
     def came(self, name: str) -> None:
-        """`name` is there now."""
+        """Add raw-text member `name` to the lobby."""
         self.flush()
         self.apply(self.rules.came(name))
 
     def went(self, name: str, reason: str) -> None:
-        """`name` is there no more."""
+        """Remove raw-text member `name` from the lobby."""
         self.flush()
         self.apply(self.rules.went(name, reason))
 
     def heard(self, name: str, text: str) -> None:
-        """`name` has said `text` there."""
+        """Pass on `text` from raw-text member `name`."""
         try:
             self.apply(self.rules.heard(name, text, self._clock.seconds()))
         except RemoteError as error:
             self.log.warn("what was said in the lobby is not passed on: {why}", why=error)
 
-    # How it follows.
+    # Own.
 
     def _find(self, client_id: str) -> Member | None:
         return next((one for one in self.connections if one.client_id == client_id), None)

@@ -1,4 +1,4 @@
-"""Server's connection to a client that speaks BCP/2 inside TLS."""
+"""Connection to a client that speaks BCP/2 inside TLS."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Tell = Callable[[str], None]
 RECORD_HEAD = 5
 """Bytes before a TLS record: its type, a version and, in the last two, its length (RFC 8446, 5.1)."""
 ANSWERS_AT_ONCE = 32 * 1024
-"""Bytes of answers that are gathered before they are written."""
+"""Bytes of answers that are collected before they are written."""
 
 
 class Pace:
-    """Rate limit of one connection: an early message waits, with everything behind it.
+    """Rate limit of one connection: a message above it is delayed, with everything behind it.
 
-    `go_on` is called when reading may continue.
+    `go_on` is called when reading may resume.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Pace:
         self._limiter: SpeakerLimiter | None = None
         self._timer: IDelayedCall | None = None
         self.waiting = False
-        """True while nothing may be read."""
+        """True while reading is paused by the rate limit."""
 
     def lets(self, message: object, now: float) -> bool:
-        """Return True if `message` may be answered now, and count it; otherwise `waiting` becomes true."""
+        """Return True if `message` may be answered now, and count it; otherwise set `waiting`."""
         if not isinstance(message, bcp2_rooms.Say):
             return True
         if self._limiter is None:
@@ -69,7 +69,7 @@ class Pace:
         return True
 
     def stop(self) -> None:
-        """The connection has ended."""
+        """Cancel the timer: the connection has ended."""
         timer, self._timer = self._timer, None
         self.waiting = False
         if timer is not None:
@@ -88,15 +88,15 @@ def _dropped(data: bytes) -> None:
 class SecureConnection(TlsConnection):
     """Connection that began with a TLS ClientHello.
 
-    Requests are read only while the client reads the answers. Pushes are sent anyway; if more than
-    `limits.unsent` bytes wait, the connection is ended.
+    Requests are read only while the client reads the answers. Pushes are sent in any case; above
+    `limits.unsent` queued bytes the connection is closed.
 
-    Args: port: the port that accepted it. side: what all such connections share. host, number: the
+    Args: port: factory that accepted it. side: shared state of all such connections. host, number: the
     client's address and port. local: the client is on this machine. use: the time that it has used.
     """
 
-    # All that each connection has from the beginning. Without slots it would be more attributes than
-    # Python keeps outside of a dictionary (30), and a dictionary of 1.6 KB for each connection.
+    # Attributes that every connection sets. Without slots there would be more than 30, and Python would
+    # use a dictionary of 1.6 KB for each connection.
     __slots__ = (
         "_answers", "_begun", "_factory", "_gathered", "_heard", "_input", "_local", "_side",
         "_unanswered", "_unsent", "_write", "host", "port", "use",
@@ -105,12 +105,12 @@ class SecureConnection(TlsConnection):
 
     _client: ClientConnection | None = None
     _pinged = False
-    _logging_in = False  # a password is being checked; what was asked after it waits
-    _pace: Pace | None = None  # what waits if it talks too fast
+    _logging_in = False  # a password is being checked; later requests are queued
+    _pace: Pace | None = None  # None until it is established, or without rooms
     _unread = False  # reading from the transport is paused
     _why_lost = ""
-    greeted = False  # the client has sent a whole hello
-    came = 0  # higher than of all connections before
+    greeted = False  # the client has sent a whole ClientHello
+    came = 0  # sequence number of the connection
 
     def __init__(
         self, port: ChatFactory, side: SecureSide, host: str, number: int, local: bool, use: Use
@@ -125,16 +125,16 @@ class SecureConnection(TlsConnection):
         self._heard = port.seconds()
         self._begun = 0.0
         self._unsent = 0
-        self._unanswered: list[Bcp2Message | RemoteError] = []  # of one PIECE, so hardly a hundred
-        self._input = b""  # what came and is not decoded yet
+        self._unanswered: list[Bcp2Message | RemoteError] = []  # at most those of one PIECE
+        self._input = b""  # data received so far that is not decoded yet
         self._write: Callable[[bytes], object] = _dropped
-        self._answers: list[bytes] | None = None  # what is written when all is answered
+        self._answers: list[bytes] | None = None  # answers of one turn, written together
         self._gathered = 0
 
     # Called by Twisted.
 
     def start(self, transport: Any, data: bytes) -> None:
-        """Begin TLS with `data`; note whether the first record, the client's hello, is whole."""
+        """Start TLS with `data`; set `greeted` if the first record, the ClientHello, is whole."""
         self.greeted = len(data) >= RECORD_HEAD and len(data) >= RECORD_HEAD + int.from_bytes(
             data[3:RECORD_HEAD]
         )
@@ -167,7 +167,7 @@ class SecureConnection(TlsConnection):
         if self._leaving or self._unread:
             return
         if self._input or (self._unanswered and self._is_busy()):
-            self._pause_reading()  # not before: who leaves meanwhile is to be seen
+            self._pause_reading()  # not earlier: a paused transport does not notice its end
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._leaving = True
@@ -188,13 +188,13 @@ class SecureConnection(TlsConnection):
         self._factory.lost(self)
 
     def pauseProducing(self) -> None:
-        """Read no more requests, and count what is pushed: more than enough waits to be sent."""
+        """Pause reading, and count the bytes pushed from now on: the buffer of the transport is full."""
         super().pauseProducing()
         self._unsent = 0
         self._pause_reading()
 
     def resumeProducing(self) -> None:
-        """Go on with the requests that arrived before."""
+        """Resume answering requests: the buffer of the transport has room."""
         super().resumeProducing()
         self.go_on()
 
@@ -212,7 +212,7 @@ class SecureConnection(TlsConnection):
         self.send(encode(message))
 
     def send(self, data: bytes) -> None:
-        """Send `data`, whole messages; end the connection if more than `limits.unsent` bytes wait."""
+        """Send `data`, whole messages; abort the connection above `limits.unsent` queued bytes."""
         if self._leaving:
             return
         if not self._writable:
@@ -241,17 +241,17 @@ class SecureConnection(TlsConnection):
         self._close()
 
     def close(self) -> None:
-        """Close when all is sent."""
+        """Close when all output is sent."""
         self._close()
 
     def too_late(self) -> None:
-        """Handle a deadline: of the handshake, of an unfinished message, of a silence or of a close."""
+        """Handle a deadline: of the handshake, an unfinished message, a silence or a close."""
         now, limits = self._factory.seconds(), self._limits
         if self._leaving or self._client is None:
             self._abort()
             return
         if self._has_work or (self._pace is not None and self._pace.waiting):
-            self._factory.watch(self, now + limits.ping_wait)  # we do not read
+            self._factory.watch(self, now + limits.ping_wait)  # reading is paused
             return
         silent = now < self._heard + limits.gone_wait and not self.unfinished
         if silent and self._begun and not self._pinged:
@@ -268,7 +268,7 @@ class SecureConnection(TlsConnection):
     # Requests.
 
     def take_turn(self, over: Callable[[], bool]) -> bool:
-        """Answer requests while the client reads the answers; see `Worker`."""
+        """Answer queued requests while the client reads the answers; see `SlicedWork`."""
         if self._leaving or self._client is None:
             return False
         now, waited, decoded = self._factory.turns.looked, self.unfinished, False
@@ -312,7 +312,7 @@ class SecureConnection(TlsConnection):
         return bool(self._unanswered or self._input)
 
     def failed(self) -> None:
-        """End at once."""
+        """Abort the connection."""
         self._abort()
 
     def _is_busy(self) -> bool:
@@ -340,7 +340,7 @@ class SecureConnection(TlsConnection):
         self.transport.pauseProducing()
 
     def _waited(self) -> None:
-        """Read on after a pause of our own, in which nothing was read: all waits begin anew."""
+        """Resume reading after the rate limit; restart the deadlines, as nothing was read meanwhile."""
         self._heard = self._begun = self._factory.seconds()
         self._factory.watch(self, self._deadline(self.unfinished))
         self.go_on()
@@ -364,7 +364,7 @@ class SecureConnection(TlsConnection):
             self._logging_in = True
             asked = logins.login(message, self._client, self._is_here, self._side.owns)
             answered = Deferred.fromCoroutine(asked).addCallback(self._logged_in)
-            if self._logging_in:  # else it was known at once, and we are on our way already
+            if self._logging_in:  # else it was answered at once, and `take_turn` continues
                 answered.addCallback(self._go_on_after)
             return
         if self._side.shared is not None:
@@ -389,22 +389,22 @@ class SecureConnection(TlsConnection):
         return not self._leaving
 
     def _logged_in(self, answer: Bcp2Message | None) -> None:
-        """Send the `answer` to LOGIN: the password was right or wrong."""
+        """Send the `answer` to LOGIN; None if it is no longer needed."""
         self._logging_in = False
         if answer is not None:
             self.say(answer)
 
     def _go_on_after(self, _: None) -> None:
-        """Go on with the requests behind LOGIN."""
+        """Resume with the requests behind LOGIN."""
         self.go_on()
 
     def go_on(self) -> None:
-        """Go on with the requests that waited."""
+        """Resume answering queued requests."""
         if not self._leaving:
             self._factory.turns.ask(self)
 
     def _deadline(self, unfinished: str) -> float:
-        """Return when the part of a message that is `unfinished`, or the silence, is too long."""
+        """Return the deadline of the part of a message that is `unfinished`, or of the silence."""
         limits = self._limits
         if not unfinished:
             return self._heard + limits.ping_wait
@@ -425,7 +425,7 @@ class SecureConnection(TlsConnection):
         self._factory.watch(self, self._factory.seconds() + self._limits.farewell_wait)
 
     def _close(self) -> None:
-        """Close when the answers so far are sent, or after a while; read on, to hear of the end."""
+        """Close when the answers are sent, or after `farewell_wait`; read on, to notice the end."""
         if self._leaving:
             return
         self._write_answers()

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 AT_ONCE = 64
-"""Clients that are told of somebody's coming or going without a pause."""
+"""Presence messages that are sent without a pause; more are queued."""
 
 
 class SecureSide:
     """Shared state of all secure connections: the server's key, directory, login rules, clients.
 
-    `turns`: queue for news to many clients at once. `delivery`: sends what happens in rooms, where
-    `rooms` does not: several servers share them.
+    `turns`: work queue for messages to many clients. `delivery`: sender of room messages if several servers
+    share the rooms; then `rooms` is None.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class SecureSide:
         self.rooms = rooms
         self.delivery = delivery or rooms
         self.shared: SharedDirectory | None = None
-        """Part that answers where several servers share a directory; None: this server is alone."""
+        """Directory that several servers share; None if this server shares none."""
         self.turns = turns
         self._pushes: dict[tuple[ClientConnection, str], Presence] = {}
         self._chore = Chore(self._push)
@@ -57,7 +57,7 @@ class SecureSide:
             self.delivery.connections = self.connections
 
     def begin(self, plain: Any, data: bytes) -> SecureConnection:
-        """Go on with the connection of `plain`, whose first bytes `data` are TLS."""
+        """Take over the connection of `plain`, whose first bytes `data` are TLS."""
         transport, host = plain.transport, plain.host
         local = is_loopback(host) or host == plain_host(transport.getHost().host)
         connection = SecureConnection(plain.factory, self, host, plain.port, local, plain.use)
@@ -67,14 +67,14 @@ class SecureSide:
         return connection
 
     def apply(self, effects: list[Effect]) -> None:
-        """Say what the rules want said."""
+        """Send the messages of `effects`."""
         waits = bool(self._pushes) or len(effects) > AT_ONCE
         for effect in effects:
             connection = self.connections.get(effect.client)
             if connection is None:
                 continue
             if waits and isinstance(effect.message, Presence):
-                # In the order of the last news: who hears of somebody hears of it once.
+                # Only the last presence of a peer is sent to a client, in the order of the last changes.
                 key = effect.client, effect.message.peer_id
                 self._pushes.pop(key, None)
                 self._pushes[key] = effect.message
@@ -88,7 +88,7 @@ class SecureSide:
             self.turns.later(self._chore)
 
     def _push(self) -> bool:
-        """Tell one client of somebody's coming or going; return True if others are to be told."""
+        """Send one queued presence message; return True if more are queued."""
         for key in self._pushes:
             message = self._pushes.pop(key)
             connection = self.connections.get(key[0])
@@ -104,7 +104,7 @@ class SecureSide:
         return self.directory.owns(key, client_id)
 
     def put_out(self) -> None:
-        """Dismiss those who are let in no more, a few in each turn."""
+        """Dismiss clients that are no longer allowed, a few in each turn."""
         self._each(self._put_out)
 
     def _put_out(self, client: ClientConnection) -> None:
@@ -112,7 +112,10 @@ class SecureSide:
             self.connections[client].dismiss(Error(403))
 
     def close(self, retry_after: Callable[[], int], then: Callable[[], object]) -> None:
-        """Tell everybody to come back after `retry_after()` seconds, a few in each turn; then call `then`."""
+        """Dismiss all clients with CLOSING, a few in each turn; then call `then`.
+
+        `retry_after`: returns the seconds after which a client reconnects.
+        """
         if self.delivery is not None:
             self.delivery.close()
         self._each(lambda one: self.connections[one].dismiss(Closing(retry_after())), then)
@@ -122,7 +125,7 @@ class SecureSide:
         work: Callable[[ClientConnection], object],
         then: Callable[[], object] | None = None,
     ) -> None:
-        """Do `work` with each client that is still connected when its turn comes."""
+        """Call `work` with each client that is still connected when its turn comes."""
 
         def with_one(client: ClientConnection) -> None:
             if client in self.connections:

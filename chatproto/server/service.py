@@ -1,4 +1,4 @@
-"""The server as a service: its ports, its directory, its start and its stop."""
+"""Server as a service: its ports, its directory, its start and its stop."""
 
 from __future__ import annotations
 
@@ -26,25 +26,24 @@ from chatproto.wire.fields import host_port
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 RESERVED_FILES = 100
-"""Open files that are not connections: ports, stores, logs, and room to refuse a connection."""
+"""Open files that are not connections: ports, stores, logs, and one to refuse a connection."""
 EXPIRY_INTERVAL = 30.0
 PRESENCE_INTERVAL = 1.0
 SOME = 100
-"""Registrations, lines and rooms that are forgotten, and people who are told to have gone, before others
-have their turn."""
+"""Expired registrations, lines and rooms, and presence changes, that are handled in one step of work."""
 COME_BACK_A_SECOND = 500
-"""Clients that are asked to come back in any one second after a stop."""
+"""Clients that are asked to reconnect in any one second after a stop."""
 STOPPED_A_SECOND = 1000
-"""Clients to whose connections a stop and the next start give a second, before the first come back."""
+"""Connected clients for each second that a stop and the next start are given before the first reconnects."""
 
 
 class ChatServer(MultiService):
-    """One directory behind any number of ports.
+    """Server with one directory and any number of ports.
 
     `endpoints`: a port number as text ("5555": all addresses, IPv4 and IPv6) or a Twisted server
-    endpoint string. `say` gets the terminal lines of protocol section 2 and `trace` every message,
-    both None for silence. Raises ValueError (one sentence) for an endpoint that cannot be read; and
-    `startService` raises CannotListenError or OSError for a port that cannot be had.
+    endpoint string. `say` receives the terminal lines of protocol section 2 and `trace` every message;
+    each may be None. Raises ValueError (one sentence) for an endpoint that cannot be parsed.
+    `startService` raises CannotListenError or OSError if a port cannot be opened.
     """
 
     log = Logger()
@@ -77,9 +76,9 @@ class ChatServer(MultiService):
             tls_only=tls_only,
         )
         self.addresses: list[tuple[str, int]] = []
-        """Addresses it listens on, as `Server listening on` says them; filled by startService."""
+        """Hosts and ports it listens on, as in `Server listening on`; filled by `startService`."""
         self.draining = False
-        """True once new connections are no longer taken (/drain)."""
+        """True once new connections are no longer accepted (/drain)."""
         self._places = [ListenSpec(reactor, text) for text in endpoints]
         self._ports: list[IListeningPort] = []
         self._expire_chore = Chore(self._expire_some)
@@ -118,12 +117,12 @@ class ChatServer(MultiService):
                 self.factory.say(f"Server listening on {place_shown(where)}")
 
     def _deaf(self, failure: Failure) -> None:
-        """A port that was not refused at once was refused later: better no server than a deaf one."""
+        """Stop: a port could not be opened after the start, and a server without it is useless."""
         self.log.failure("a port cannot be listened on", failure)
         self.reactor.stop()
 
     def stopService(self) -> Deferred[None]:
-        """Take no more connections, send what waits to be sent, close; what lingers is cut off."""
+        """Accept no more connections, send queued bytes and close; abort after `farewell_wait`."""
         for loop in (self._expiry, self._presence):
             if loop.running:
                 loop.stop()
@@ -135,13 +134,13 @@ class ChatServer(MultiService):
         return DeferredList(waits).addCallback(lambda _: self.factory.rest())
 
     def stop_listening(self) -> None:
-        """Take no more connections, and go on with those that there are (/drain)."""
+        """Accept no more connections; open ones continue (/drain)."""
         self.draining = True
         self._close_ports()
 
     def send_away(self, then: Callable[[], object] = lambda: None) -> None:
-        """Tell every keyed client when to come back, and close its connection; then call `then`."""
-        # Not all at once: they come back spread over a time that grows with their number.
+        """Tell every keyed client when to reconnect, and close its connection; then call `then`."""
+        # Their reconnects are spread over a time that grows with their number.
         times = come_back_times(len(self.factory))
         self.secure.close(lambda: secrets.choice(times), then)
 
@@ -150,7 +149,7 @@ class ChatServer(MultiService):
         return DeferredList([maybeDeferred(port.stopListening) for port in ports])
 
     def _emptied(self) -> Deferred[None]:
-        """Fires when the last connection has ended, by its own doing or cut off."""
+        """Fire when the last connection has closed or, after `farewell_wait`, was aborted."""
         emptied: Deferred[None] = Deferred()
         cut = self.reactor.callLater(
             self.factory.limits.farewell_wait, self.factory.close_all, abort=True
@@ -166,7 +165,7 @@ class ChatServer(MultiService):
         return emptied
 
     def _expire(self) -> None:
-        """Forget who has been silent for the whole of a lease, and old messages."""
+        """Remove registrations whose lease has expired, old messages and unused rooms."""
         self._begin(
             self._expire_chore,
             f"leases could not be expired; next try in {EXPIRY_INTERVAL} s",
@@ -174,10 +173,10 @@ class ChatServer(MultiService):
         self._begin(self._rooms_chore, "old messages could not be forgotten")
 
     def _begin(self, chore: Chore, trouble: str) -> None:
-        """Do some of `chore`. A store that fails is named as `trouble`, and tried again."""
+        """Queue `chore`. A failure of the store is logged as `trouble`; the next interval tries again."""
         try:
             self.factory.turns.ask(chore)
-        except Exception:  # whatever it is, the server goes on
+        except Exception:  # any failure of a store: the server continues
             self.log.failure(trouble)
 
     def _expire_some(self) -> bool:
@@ -195,17 +194,17 @@ class ChatServer(MultiService):
         return directory.is_due(now)
 
     def share(self, shared: SharedDirectory) -> None:
-        """Have `shared` answer, which knows where the clients of other servers are."""
+        """Answer by `shared`, the directory of several servers, from now on."""
         self.factory.shared = self.secure.shared = shared
 
     def free(self, client_id: str) -> bool:
-        """Take an id from the key that owns it, or from a classic client (/free); False if none does."""
+        """Take an id from its key or classic client (/free); return False if it has neither."""
         was_owned, effects = self.secure.directory.free(client_id)
         self.secure.apply(effects)
         return self.directory.registry.forget(client_id) or was_owned
 
     def info_lines(self) -> Iterator[str]:
-        """Yield the lines of /info, as they are wanted: `<clientID> <ip>:<port>` per client."""
+        """Yield the lines of /info on demand: `<clientID> <ip>:<port>` per client."""
         yield from self.directory.info_lines()
         after = ""
         while True:
@@ -217,14 +216,14 @@ class ChatServer(MultiService):
                 return
 
     def forget(self, client_id: str) -> bool:
-        """Take `client_id` out of the directory (/kick); False if it is not in it."""
+        """Remove `client_id` from the directory (/kick); return False if it is not there."""
         effects = self.secure.directory.expel(client_id)
         self.secure.apply(effects)
         return self.directory.registry.forget(client_id) or bool(effects)
 
 
 def come_back_times(count: int) -> range:
-    """Seconds after which `count` clients come back, each after any one of these."""
+    """Return the seconds after which `count` clients reconnect, each after a random one of these."""
     first = 1 + count // STOPPED_A_SECOND
     return range(first, first + 2 + count // COME_BACK_A_SECOND)
 

@@ -17,7 +17,7 @@ from chatproto.wire.reasons import CodedError, Reason
 T = TypeVar("T")
 
 HELD_LINES = 100
-"""Lines that wait while a list is written."""
+"""Lines of input that are queued while a list is written."""
 USAGES = {
     "/info": "/info [prefix]: list registered clients and their addresses",
     "/rooms": "/rooms: list the rooms",
@@ -33,42 +33,42 @@ USAGES = {
 
 
 class Operated(Protocol):
-    """Server as its operator's commands use it."""
+    """Server as used by the operator's commands."""
 
     def info_lines(self, prefix: str) -> Deferred[Iterator[str]]:
-        """Fires with `<clientID> <ip>:<port>` for each registered client; at least those with `prefix`.
+        """Fire with `<clientID> <ip>:<port>` for each registered client; at least those with `prefix`.
 
         Fails with CodedError.
         """
 
     def rooms(self) -> Deferred[Iterator[str]]:
-        """Fires with one line for each room. Fails with CodedError."""
+        """Fire with one line for each room. Fails with CodedError."""
 
     def kick(self, client_id: str) -> Deferred[bool]:
-        """Forget that client, and put them out of the rooms; fires with False if nobody is called so.
+        """Remove a client from the directory and from its rooms; fire with False if there is none.
 
         Fails with CodedError.
         """
 
     def order(self, command: str, rest: str) -> Deferred[str]:
-        """Do what is typed about a room; fires with a sentence about what was done.
+        """Carry out an order about a room; fire with a confirmation of one sentence.
 
         Raises CodedError with one sentence, or fails with it.
         """
 
     def free(self, client_id: str) -> Deferred[bool]:
-        """Take an id from its key or classic client; fires with False if none has it.
+        """Take an id from its key or classic client; fire with False if it has neither.
 
         Fails with CodedError.
         """
 
     def reload(self) -> Iterable[str]:
-        """Read files again; yield a line for each. Raises CodedError after all for those that failed."""
+        """Read files again; yield a line for each. Raises CodedError at the end if some failed."""
 
     def drain(self, time: str) -> str:
-        """Take no more connections, end when none is left; return what follows in one line.
+        """Accept no more connections and end when none is left; return one line about it.
 
-        Args: time: duration after which it ends in any case; empty: `drain_wait`. Raises CodedError.
+        Args: time: duration after which the server ends in any case; empty: `drain_wait`. Raises CodedError.
         """
 
     def stop(self) -> object:
@@ -76,14 +76,14 @@ class Operated(Protocol):
 
 
 class Terminal:
-    """Carries out one line at a time; what there is to say goes to `write_line`.
+    """Runs one line of input at a time; its output is passed to `write_line`.
 
-    The lines of /info stand as the assignment has them, everything else begins with `* `. A long list
-    is a step for each of its lines: `work` calls a step until it returns False, when others have had
-    their turn. What is typed meanwhile, or while a command waits for a store, waits, at most HELD_LINES.
+    The lines of /info are those of the assignment; all other output begins with `* `. A list is written
+    by a step that writes one line. `work` calls the step until it returns False, with other work between.
+    Input that arrives while a list is written, or a store is asked, is queued, at most HELD_LINES lines.
 
-    Each line ends with one call of `done`, after all that it writes: None if it was done, or why not.
-    A blank line is done at once.
+    Each line of input ends with one call of `done` after its output: None for success, or the reason of
+    the refusal. A blank line succeeds at once.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Terminal:
         self._work = work
         self._done = done
         self.busy = False
-        """True while a list is written, or a command waits for a store."""
+        """True while a list is written, or a store is asked."""
         self._held: deque[str] = deque()
         self._commands: dict[str, Callable[[str], bool | None]] = {
             **{command: self._order(command) for command in USAGE},
@@ -113,7 +113,7 @@ class Terminal:
         }
 
     def on_line(self, line: str) -> None:
-        """Do what `line` says, or say in one sentence why not. A blank line is nothing."""
+        """Run `line`, or write one sentence about why not."""
         if not self.busy:
             self._run_line(line)
         elif len(self._held) < HELD_LINES:
@@ -137,7 +137,7 @@ class Terminal:
             self._refuse(error)
 
     def on_end(self) -> None:
-        """No more input: the server goes on."""
+        """Do nothing at the end of input: the server continues."""
 
     def _refuse(self, error: CodedError) -> None:
         self._say(str(error))
@@ -153,7 +153,7 @@ class Terminal:
             return f"unknown command {command}: /help lists the commands"
         return f"unknown command {command}: did you mean {near[0]}?"
 
-    # The commands: each returns True if it calls `done` by itself, now or later.
+    # Commands: each returns True if it calls `done` by itself, now or later.
 
     def _info(self, prefix: str) -> bool:
         none = f'nobody whose id begins with "{prefix}"' if prefix else "no clients are registered"
@@ -169,7 +169,7 @@ class Terminal:
         )
 
     def _wait(self, asked: Deferred[T], then: Callable[[T], bool | None]) -> bool:
-        """Do `then` with what `asked` fires with; it returns True as a command does."""
+        """Call `then` with the result of `asked`; it returns True as a command does."""
 
         def came(result: T) -> None:
             self.busy = False
@@ -189,7 +189,7 @@ class Terminal:
         return True
 
     def _go_on(self) -> None:
-        """Do what was typed meanwhile."""
+        """Run the queued lines of input."""
         while self._held and not self.busy:
             self._run_line(self._held.popleft())
 
@@ -237,7 +237,7 @@ class Terminal:
         )
 
     def _end(self, found: bool, done: str, nobody: str) -> bool:
-        """Say that something was `done`, or refuse with `nobody`."""
+        """Write `done`, or refuse with `nobody`."""
         if found:
             self._say(done)
         else:

@@ -1,4 +1,4 @@
-"""The lines of the assignment that a server's terminal shows of clients with keys."""
+"""Terminal lines of the assignment for clients with keys."""
 
 from __future__ import annotations
 

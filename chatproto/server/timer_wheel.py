@@ -1,4 +1,4 @@
-"""Deadlines of many connections in one place, so that none of them needs a timer of its own."""
+"""Deadlines of many connections in one table, so that none of them needs its own timer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class TimerWheel(Generic[Key]):
-    """Keys by deadline, in steps of `grain` seconds: never early, late by at most a grain and the
-    time between two calls of `expire`."""
+    """Keys by deadline, in steps of `grain` seconds.
+
+    A key never expires early, and late by at most `grain` and the time between two calls of `expire`.
+    """
 
     def __init__(self, grain: float = 0.1) -> None:
         self.grain = grain
         self._slots: dict[int, set[Key]] = {}
-        self._order: list[int] = []  # a heap of the numbers of slots
+        self._order: list[int] = []  # heap of slot numbers
         self._slot_of: dict[Key, int] = {}
 
     def __len__(self) -> int:
@@ -26,7 +28,7 @@ class TimerWheel(Generic[Key]):
         return key in self._slot_of
 
     def set(self, key: Key, deadline: float) -> None:
-        """Put `key` in, or move it."""
+        """Add `key`, or change its deadline."""
         slot = int(deadline / self.grain) + 1
         if self._slot_of.get(key) == slot:
             return
@@ -38,13 +40,13 @@ class TimerWheel(Generic[Key]):
         self._slots[slot].add(key)
 
     def discard(self, key: Key) -> None:
-        """Take `key` out, if it is in."""
+        """Remove `key`, if it is there."""
         slot = self._slot_of.pop(key, None)
         if slot is not None:
             self._slots[slot].discard(key)
 
     def expire(self, now: float, most: int = 1_000_000) -> list[Key]:
-        """Take out and return the keys whose deadline has passed, at most `most`, the earliest first."""
+        """Remove and return at most `most` keys whose deadline has passed, the earliest first."""
         due: list[Key] = []
         while self.is_due(now) and len(due) < most:
             slot = self._slots[self._order[0]]

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from chatproto.server.secure import SecureConnection
 
 MOST = 64
-"""Requests that one connection may have asked without having been answered; then it is read no further."""
+"""Unanswered requests of one connection above which reading from it pauses."""
 
 
 class Unanswered:
-    """Counts by connection what is not answered yet; `in` tells of whom there is anything."""
+    """Number of unanswered requests by client; `client in unanswered` is true if there are any."""
 
     def __init__(self) -> None:
         self._asked: dict[ClientConnection, int] = {}
@@ -24,11 +24,11 @@ class Unanswered:
         return client in self._asked
 
     def asked(self, client: ClientConnection) -> None:
-        """`client` has asked one thing more."""
+        """Count one more request of `client`."""
         self._asked[client] = self._asked.get(client, 0) + 1
 
     def answered(self, client: ClientConnection) -> None:
-        """One thing less; at the last a connection that was held goes on."""
+        """Count one request less; resume a paused connection at the last one."""
         asked = self._asked.pop(client, 0)
         if asked > 1:
             self._asked[client] = asked - 1
@@ -38,7 +38,7 @@ class Unanswered:
     def holds(
         self, client: ClientConnection, connection: SecureConnection, most: int = MOST
     ) -> bool:
-        """Return True if `most` requests of `client` are not answered; then `go_on` is called later."""
+        """Return True if `client` has `most` unanswered requests; `connection.go_on` is called later."""
         if self._asked.get(client, 0) < most:
             return False
         self._held[client] = connection

@@ -1,8 +1,8 @@
-"""Share the reactor's time among connections, and count it against whoever asked for it.
+"""Share the reactor's time fairly among connections, and count the time of each.
 
-A connection with little to do is served at once. As soon as `TURN` seconds of work were done without a
-pause, everything else waits in a queue: in each turn of the reactor those are served first who have used
-the least time lately. So a client that asks for much waits for itself, and not others for it.
+A short request is answered at once. After `TURN` seconds of work without a pause, all other work is queued.
+Each turn of the reactor serves the connections first that have used the least time lately. A client with many
+requests therefore delays itself, and not others.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from chatproto.net.addresses import is_loopback, network
 
 Item = TypeVar("Item")
 PIECE = 2048
-"""Bytes of input that are decoded at once."""
+"""Bytes of input that are decoded in one step."""
 SLICE = 0.002
 """Seconds after which a connection's work is interrupted."""
 BRIEF = 0.0002
-"""Seconds of work that count against nobody while nobody waits: to count them costs as much as a request."""
+"""Seconds of work that are not counted while the queue is empty: counting costs as much as a request."""
 TURN = 0.01
-"""Seconds of work between two looks of the reactor at its sockets."""
+"""Seconds of work after which the reactor polls its sockets."""
 PAUSE = 0.001
-"""Seconds without a look at the clock after which the reactor must have waited for its sockets."""
+"""Seconds between two reads of the clock after which the reactor must have polled its sockets."""
 HALF_LIFE = 5.0
-"""Seconds in which what an asker has used counts for half."""
+"""Seconds after which used time counts for half."""
 EACH_TURN = 200
-"""Connections that one turn ends, tells or cuts off at most, where all are meant."""
+"""Connections that one turn handles at most when all are closed or notified."""
 MOST_ADDRESSES = 65_536
-"""Addresses whose use is remembered; the longest unseen are forgotten."""
+"""Addresses whose use is stored; the longest unseen are removed."""
 
 
 class SlicedWork(Protocol):
-    """A connection, or another piece of work that can be interrupted. `host`: who it is done for."""
+    """Connection, or other work that can be interrupted. `host`: address of the client, or ""."""
 
     host: str
 
     @property
     def use(self) -> Use:
-        """The time that it has used lately."""
+        """Time that it has used lately."""
 
     def take_turn(self, over: Callable[[], bool]) -> bool:
         """Work until `over()`; return True if there is more to do."""
 
     def failed(self) -> None:
-        """End: an exception that nobody expected came out of `take_turn`."""
+        """Handle that `take_turn` raised an unexpected exception."""
 
 
 class Chore:
-    """Work of the server's own: `step` does a little of it and returns True if there is more."""
+    """Work of the server itself: `step` does a little of it and returns True if there is more."""
 
     host = ""
 
@@ -68,14 +68,14 @@ class Chore:
         return False
 
     def failed(self) -> None:
-        """Continue: the next request tries again."""
+        """Do nothing: the next request tries again."""
 
 
 class Round(Generic[Item]):
-    """Work of the server's own with each of many things, at most `EACH_TURN` of them in one turn.
+    """Work of the server itself for each of many items, at most `EACH_TURN` of them in one turn.
 
-    Args: items: they are taken now; work must tell by itself which have ended meanwhile. then: called
-    after the last one.
+    Args: items: copied now; `work` must check whether an item has ended meanwhile. then: called after the
+    last one.
     """
 
     host = ""
@@ -104,11 +104,11 @@ class Round(Generic[Item]):
         return False
 
     def failed(self) -> None:
-        """End: what went wrong with one of them is logged."""
+        """Do nothing: the failure is logged, and the other items are skipped."""
 
 
 class Use:
-    """The reactor's seconds that somebody has used lately."""
+    """Seconds of the reactor that a client or an address has used lately."""
 
     __slots__ = ("_at", "_seconds")
 
@@ -117,21 +117,21 @@ class Use:
         self._at = 0.0
 
     def seconds(self, now: float) -> float:
-        """Return them; what was used `HALF_LIFE` ago counts for half."""
+        """Return the used seconds; those of `HALF_LIFE` seconds ago count for half."""
         if self._seconds and now > self._at:
             self._seconds *= 0.5 ** ((now - self._at) / HALF_LIFE)
         self._at = now
         return self._seconds
 
     def add(self, seconds: float, now: float) -> None:
-        """Count `seconds` more."""
+        """Add used `seconds`."""
         self._seconds = self.seconds(now) + seconds
 
 
 class WorkQueue:
-    """The queue of a server. `clock` is the reactor; its `seconds` measures what work takes.
+    """Work queue of a server. `clock` is the reactor; its `seconds` measures the work.
 
-    Time counts for the connection and for its address (IPv6: /64; loopback is no address in this sense).
+    Time counts for the connection and for its address (IPv6: /64; loopback addresses are not counted).
     """
 
     log = Logger()
@@ -141,18 +141,18 @@ class WorkQueue:
         self._seconds: Callable[[], float] = clock.seconds
         self._queue: list[
             tuple[float, int, SlicedWork]
-        ] = []  # a heap: who has used least comes first
+        ] = []  # a heap: the least used time comes first
         self._queued: set[SlicedWork] = set()
         self._numbers = count()
         self._addresses: OrderedDict[str, Use] = OrderedDict()
         self._working: SlicedWork | None = None
-        self._begun = 0.0  # since when it has worked without a pause
+        self._begun = 0.0  # start of work without a pause
         self._end = 0.0
         self.looked = 0.0
-        """Time at which the clock was read last."""
+        """Time of the last read of the clock."""
         self._timer: Any = None
         self.is_free = True
-        """Nothing waits for a turn: a little work may be done at once, between `begin` and `end`."""
+        """True if the queue is empty: short work may be done at once, between `begin` and `end`."""
 
     def __len__(self) -> int:
         return len(self._queued)
@@ -161,7 +161,7 @@ class WorkQueue:
         return worker in self._queued
 
     def ask(self, worker: SlicedWork) -> None:
-        """Have `worker` do its work, now or in a later turn."""
+        """Run `worker` now, or queue it."""
         if worker in self._queued:
             return
         if not self.is_free or worker is self._working or self._work(worker):
@@ -173,13 +173,13 @@ class WorkQueue:
         work: Callable[[Item], object],
         then: Callable[[], object] | None = None,
     ) -> None:
-        """Do `work` with each of `items`, `EACH_TURN` at once and as many in each later turn; then `then`."""
+        """Call `work` with each of `items`, `EACH_TURN` now and in each later turn; then call `then`."""
         everything = Round(items, work, then)
         if self._work(everything):
             self.later(everything)
 
     def later(self, worker: SlicedWork) -> None:
-        """Have `worker` do its work in a later turn."""
+        """Queue `worker` for a later turn."""
         if worker in self._queued:
             return
         self._queued.add(worker)
@@ -188,11 +188,11 @@ class WorkQueue:
             self._schedule()
 
     def discard(self, worker: SlicedWork) -> None:
-        """Forget `worker`, if it waits."""
+        """Remove `worker` from the queue, if it is there."""
         self._queued.discard(worker)
 
     def rest(self) -> None:
-        """Leave no timer behind."""
+        """Empty the queue and cancel its timer."""
         timer, self._timer = self._timer, None
         self.is_free = True
         if timer is not None and timer.active():
@@ -203,12 +203,12 @@ class WorkQueue:
     def begin(self) -> float:
         """Start a slice of work, and return the time.
 
-        Work that is done without `ask`, because `is_free`, needs an `end` only if it looked at the clock
-        (`looked` is later than what this returned).
+        Work that is done without `ask`, because `is_free`, needs an `end` only if it has read the clock
+        (`looked` is later than the returned time).
         """
         now = self._seconds()
         if now - self.looked > PAUSE:
-            self._begun = now  # the reactor has waited for its sockets
+            self._begun = now  # the reactor has polled its sockets
         elif now - self._begun >= TURN and self.is_free:
             self._schedule()
         self.looked = now
@@ -216,7 +216,7 @@ class WorkQueue:
         return now
 
     def is_over(self) -> bool:
-        """Return True when the slice that has begun is used up."""
+        """Return True if the current slice is used up."""
         now = self.looked = self._seconds()
         return now >= self._end
 
@@ -237,7 +237,7 @@ class WorkQueue:
         self._timer = self._clock.callLater(0, self._turn)
 
     def _work(self, worker: SlicedWork) -> bool:
-        """Let `worker` work for a slice; return True if there is more."""
+        """Run `worker` for a slice; return True if it has more to do."""
         begun = self.begin()
         outer, self._working = self._working, worker
         try:
@@ -249,7 +249,7 @@ class WorkQueue:
 
     def _turn(self) -> None:
         begun = self._begun = self.looked = self._seconds()
-        # Each works once at most, so that the reactor looks at its sockets also where no time passes.
+        # Each runs once at most, so that the reactor polls its sockets even if the clock stands still.
         again: list[SlicedWork] = []
         while self._queue and self.looked - begun < TURN:
             before, _, worker = heappop(self._queue)
@@ -257,7 +257,7 @@ class WorkQueue:
                 continue
             used = self._used_by(worker)
             if self._queue and used > before + SLICE and used > self._queue[0][0]:
-                # Others of its address were served since it was put in.
+                # Others of its address were served since it was queued.
                 heappush(self._queue, (used, next(self._numbers), worker))
                 continue
             self._queued.remove(worker)
@@ -276,9 +276,9 @@ class WorkQueue:
             self._schedule()
 
     def _used_by(self, worker: SlicedWork) -> float:
-        """Return the seconds that `worker` and its address used; less than a slice is nothing.
+        """Return the seconds that `worker` and its address used; 0 for less than a slice.
 
-        So somebody who asks little is served in order of arrival, and not behind every newcomer.
+        Clients with few requests are therefore served in order of arrival, and not behind new ones.
         """
         now = self._seconds()
         address = self._address(worker.host)
