@@ -45,7 +45,7 @@ class KeyBooks(Books):
         """What broke a rule inside a program, whose code may have caught what was raised there."""
         self.lies: dict[str, str | None] = {}
         """The texts of the liar, with the key that they were said with."""
-        self._caught: set[str] = set()  # what the liar heard
+        self._shown: list[Message] = []  # in order, without those that came in plain text
         self._first: set[str] = (
             set()
         )  # said to an id of which no key was known, while it was called
@@ -106,11 +106,13 @@ class KeyBooks(Books):
                 if message.key not in (None, key):
                     self.leaks.append(f"the liar heard: {message}")
                 message.received = True
-                self._caught.add(text)
 
     def heard(self, sender: str, receiver: str) -> list[Message]:
-        """List the messages of `sender` that `receiver` was shown, without those told to a liar."""
-        return [one for one in super().heard(sender, receiver) if one.text not in self._caught]
+        """List the messages of `sender` that `receiver` was shown inside TLS, in that order.
+
+        What was said before a key was known may come after what was said for that key.
+        """
+        return [one for one in self._shown if (one.sender, one.receiver) == (sender, receiver)]
 
     def excuse(self, who: str, to: str) -> None:
         """Allow that messages of `who` to `to` are reported instead of delivered."""
@@ -146,6 +148,8 @@ class KeyBooks(Books):
             self._last[message.sender, who] = message.number
         message.receiver = who  # of what was said before it was known for whom
         message.received = True
+        if event.id is not None:
+            self._shown.append(message)
 
     def _lie_with(self, text: str) -> str | None:
         """Return the lie that was shown as `text`.

@@ -55,8 +55,8 @@ class BooksTests(SynchronousTestCase):
         self.books.begin("ann", "bob", text)
         self.books.end(text)
 
-    def hears(self, text: str, from_: str = "ann", who: str = "bob") -> None:
-        self.books.told(who, MessageReceived(from_=from_, text=text))
+    def hears(self, text: str, from_: str = "ann", who: str = "bob", id: int | None = None) -> None:
+        self.books.told(who, MessageReceived(from_=from_, text=text, id=id))
 
     def mistakes(self) -> int:
         return len(self.books.leaks)
@@ -89,6 +89,18 @@ class BooksTests(SynchronousTestCase):
         self.hears(self.text)
         self.hears("ann>bob 7 7")
         self.assertEqual(self.mistakes(), 2)
+
+    def test_a_log_has_what_came_inside_tls_in_that_order(self) -> None:
+        later, plain = "ann>bob 2 2", "ann>bob 3 3"
+        self.say(later)
+        self.say(plain)
+        self.books.messages[self.text].key = None  # said before a key was known
+        self.hears(later, id=1)
+        self.hears(plain)
+        self.hears(self.text, id=2)
+        self.assertEqual(self.books.leaks, [])
+        heard = [one.text for one in self.books.heard("ann", "bob")]
+        self.assertEqual(heard, [later, self.text])
 
     def test_reports_that_are_not_true(self) -> None:
         self.books.told("ann", Sent(self.text, 1, to="bob"))
