@@ -663,6 +663,17 @@ class ServerTests(Case):
         self.assertEqual(self.net.dialled, 0)
         self.assertEqual(self.kept(), ["hello"])
 
+    def test_what_is_said_for_an_id_does_not_reach_who_only_claims_it(self) -> None:
+        eve = self.called("bob", IDENTITIES["eve"])
+        self.node.accept("bob?")
+        self.net.settle()
+        self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT))
+        for text in ("one", "two"):
+            self.node.msg(text, "bob")
+        self.net.settle()
+        bob = self.person()
+        self.assertEqual((eve.texts, bob.texts), ([], ["one", "two"]))
+
     def test_a_call_is_taken_back_with_its_answer(self) -> None:
         """Accept a call once, even if CHATACK comes twice."""
         self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT))

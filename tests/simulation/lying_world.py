@@ -45,10 +45,10 @@ class KeyBooks(Books):
         """What broke a rule inside a program, whose code may have caught what was raised there."""
         self.lies: dict[str, str | None] = {}
         """The texts of the liar, with the key that they were said with."""
+        self._first_order: dict[tuple[str, str], int] = {}  # as `_last`, of those in `_first`
         self._shown: list[Message] = []  # in order, without those that came in plain text
-        self._first: set[str] = (
-            set()
-        )  # said to an id of which no key was known, while it was called
+        self._first: set[str] = set()  # said to an id of which no key was known
+        self._plain: set[str] = set()  # said in a conversation in plain text
         self._world = world
 
     def begin(self, sender: str, receiver: str, text: str, pinned: bool = False) -> None:
@@ -58,6 +58,8 @@ class KeyBooks(Books):
         self.messages[text].key = self._world.said_for(person, receiver)
         if self._world.is_first_contact(person, receiver):
             self._first.add(text)
+        elif self._world.is_plain(person, receiver):
+            self._plain.add(text)
 
     def told(self, who: str, event: Event) -> None:
         """The program of `who` told `event`."""
@@ -92,6 +94,8 @@ class KeyBooks(Books):
         """The keys that `message` may be written to, None in it for plain text; None: any."""
         if message.key is not None:
             return {message.key}
+        if message.text in self._plain:
+            return {None}
         if message.text not in self._first:
             return None
         sender = self._world.person(message.sender)
@@ -143,13 +147,21 @@ class KeyBooks(Books):
         hold(not message.received, f"received twice: {message}")
         hold(not message.undelivered, f"received after it was reported: {message}")
         if message.key is not None:
-            last = self._last.get((message.sender, who), 0)
-            hold(last < message.number, f"received after number {last}: {message}")
-            self._last[message.sender, who] = message.number
+            self._keep_order(message, who)
         message.receiver = who  # of what was said before it was known for whom
         message.received = True
         if event.id is not None:
             self._shown.append(message)
+
+    def _keep_order(self, message: Message, who: str) -> None:
+        """Check that messages come in the order in which they were said.
+
+        Those of a first contact may come after others, said for a key that was learnt meanwhile.
+        """
+        order = self._first_order if message.text in self._first else self._last
+        last = order.get((message.sender, who), 0)
+        hold(last < message.number, f"received after number {last}: {message}")
+        order[message.sender, who] = message.number
 
     def _lie_with(self, text: str) -> str | None:
         """Return the lie that was shown as `text`.
@@ -300,20 +312,30 @@ class LyingWorld(World):
         for that key as well.
         """
         key = self.meant(person, name)
-        found = person.node.calls.all.called(name) if person.node is not None else None
-        if key is not None or found is None:
+        if key is not None:
             return key
         if self.is_first_contact(person, name):
             return self.key_of(name) if person.server == SERVER else None
-        theirs: str | None = found.key
-        return theirs
+        found = self._named(person, name)
+        return found.key if found is not None else None
 
     def is_first_contact(self, person: Person, name: str) -> bool:
-        """Return True if `name` is being called inside TLS and has no known key here."""
+        """Return True if `name` has no known key here, so that the server says who is called.
+
+        A caller who only claims the id is `name?`, which is another name.
+        """
         if person.node is None or self.meant(person, name) is not None:
             return False
-        found = person.node.calls.all.named(name)
-        return found is not None and found.key is None and found.session.dialect.numbered
+        found = self._named(person, name)
+        return found is None or (found.key is None and found.session.dialect.numbered)
+
+    def is_plain(self, person: Person, name: str) -> bool:
+        """Return True if `name` is that of a conversation in plain text."""
+        found = self._named(person, name)
+        return found is not None and found.in_plain_text and self.meant(person, name) is None
+
+    def _named(self, person: Person, name: str) -> Any:
+        return person.node.calls.all.named(name) if person.node is not None else None
 
     def told_of(self, name: str) -> set[str]:
         """The keys that a server has named for the id `name`; none of them: it has no key."""
@@ -337,8 +359,11 @@ class LyingWorld(World):
         node = person.node
         if node is None or person.held is not None or node.calls.all.current is None:
             return
-        key = node.calls.all.current.key
-        to = next((one.name for one in self.people if one.key == key), LIAR)
+        current = node.calls.all.current
+        key = current.key
+        called = key is None and not current.in_plain_text
+        other = current.client_id if called else LIAR
+        to = next((one.name for one in self.people if one.key == key), other)
         text = f"{person.name}>{to} {len(self.books.messages)} {len(self.trace)}"
         person.reply(to, text, key)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import Delivered, MessageReceived, Sent, Undelivered
-from chatproto.identity.pins import Pin
+from chatproto.identity.pins import Pin, Pins
 from tests.simulation.invariants import Broken
 from tests.simulation.lying_world import LIAR, NOBODY, LyingWorld
+from tests.simulation.person import SERVER
 from tests.simulation.runs import run, shrunk, traced
 from tests.simulation.world import Rules
 
@@ -101,6 +103,18 @@ class BooksTests(SynchronousTestCase):
         self.assertEqual(self.books.leaks, [])
         heard = [one.text for one in self.books.heard("ann", "bob")]
         self.assertEqual(heard, [later, self.text])
+
+    def test_an_id_that_somebody_only_claims_is_a_first_contact(self) -> None:
+        person: Any = self.ann
+        person.pins.pins, person.server = Pins(), SERVER
+        claims: Any = SimpleNamespace(key=self.world.liar.keys[0], in_plain_text=False)
+        named = {"bob?": claims}
+        person.node = SimpleNamespace(calls=SimpleNamespace(all=SimpleNamespace(named=named.get)))
+        self.say("ann>bob 2 2")
+        self.books.written("ann", self.bob.key, b"ann>bob 2 2")
+        self.assertEqual(self.mistakes(), 0)
+        self.books.written("ann", claims.key, b"ann>bob 2 2")
+        self.assertEqual(self.mistakes(), 1)
 
     def test_reports_that_are_not_true(self) -> None:
         self.books.told("ann", Sent(self.text, 1, to="bob"))
