@@ -1,1 +1,1 @@
-"""Calls of the client: placing, taking, carrying and redialling them."""
+"""Calls of the client: dial, answer, carry and redial them."""

@@ -1,4 +1,4 @@
-"""Begin conversations with peers, keep their names and pins right, and forget them."""
+"""Begin conversations with peers, update their names and pins, and forget them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import Reason, reason_of
 
 REFUSED = frozenset({Reason.DECLINED, Reason.REFUSED})
-"""Ends of calls after which nothing more is queued for the contact."""
+"""Reasons of failed calls after which nothing more is queued for the contact."""
 
 
 class Calls:
@@ -44,15 +44,15 @@ class Calls:
     ) -> None:
         self.signals = ConversationSignals()
         self.over: Signal[Conversation] = Signal()
-        """A conversation that has a delivery is closed, and has no connection left."""
+        """Fires when a conversation with a delivery is closed and its last connection has ended."""
         self.talked: Signal[Conversation] = Signal()
-        """A conversation in plain text went both ways, and has ended."""
+        """Fires when a plain-text conversation ends in which both ends sent messages."""
         self.left: Signal[None] = Signal()
-        """A peer has left a conversation in plain text in which nothing waited to be sent."""
+        """Fires when the peer leaves a plain-text conversation that has no queued messages."""
         self.ended: Signal[Conversation] = Signal()
-        """A conversation has ended; it may have connections that are not closed."""
+        """Fires when a conversation has ended; some of its connections may still be open."""
         self.back: Signal[Conversation] = Signal()
-        """The peer of a broken conversation is online again."""
+        """Fires when the peer of a broken conversation is online again."""
         self.all = conversations
         self.names = conversations.names
         self.strangers = strangers
@@ -67,21 +67,21 @@ class Calls:
         self.signals.carried.listen(self._carried)
         self.signals.carried.listen(self._follow)
         self.signals.keyed.listen(self._pin)
-        self.signals.keyed.listen(self._follow)  # who has a pin only now
+        self.signals.keyed.listen(self._follow)  # peers that were pinned only now
         self.signals.ended.listen(lambda ended: self._ended(*ended))
         conversations.moved.listen(lambda target: target.show_current(context.publish))
         if files is not None:
             conversations.renamed.listen(lambda one: files.rename(one.key, one.name))
         events.came.listen(self._came)
 
-    # What others need of it.
+    # For other parts of the client.
 
     def talks_with(self, key: str) -> bool:
         """Return True if there is a conversation with the owner of `key`."""
         return any(one.key == key for one in self.all)
 
     def ring(self, conversation: Conversation, effects: list[Effect], at_once: bool) -> None:
-        """Apply the `effects` of a call of the peer, or take it `at_once`, which may make it the target."""
+        """Apply the `effects` of the peer's call, or answer it if `at_once`; that may make it the target."""
         if not at_once:
             conversation.apply(effects)
             return
@@ -90,13 +90,13 @@ class Calls:
         self.take(conversation)
 
     def take(self, conversation: Conversation) -> None:
-        """Take the call of `conversation`."""
+        """Answer the call of `conversation`."""
         if self.attach(conversation):
             conversation.apply(conversation.session.accept())
-            self.names_changed()  # the person may have verified the caller meanwhile
+            self.names_changed()  # the user may have verified the caller meanwhile
 
     def _pin(self, conversation: Conversation) -> None:
-        """Keep that `conversation.pins` has its key."""
+        """Pin the key of `conversation` to the id `conversation.pins`."""
         client_id, key = conversation.pins, conversation.key
         if client_id is None or key is None:
             return
@@ -125,9 +125,9 @@ class Calls:
         )
 
     def names_changed(self) -> None:
-        """Pins have changed: give each conversation whose name means somebody else now another.
+        """Rename each conversation whose name means another recipient, after pins have changed.
 
-        A peer who was unconfirmed and has a pin now loses the mark, once the conversation is open.
+        An unconfirmed peer that is pinned now loses the `?` mark, once the conversation is open.
         """
         for one in self.all:
             live = one.state in (SessionState.OPEN, SessionState.BROKEN)
@@ -149,16 +149,16 @@ class Calls:
             return False
 
     def counters(self) -> dict[str, int]:
-        """Return what strangers hold, and what was refused to them."""
+        """Return how much of each limit strangers use, and how often they were refused."""
         ringing = self.all.count_ringing(known=False)
         return {**self.strangers.counters(), "ringing": ringing}
 
     def begin(
         self, name: str, capabilities: Capabilities, recipient: Recipient | None = None
     ) -> Conversation:
-        """Begin a conversation with `recipient`; without one it is an open peer of its own.
+        """Begin a conversation with `recipient`; without one its peer is an `OpenPeer` of its own.
 
-        It is called `name`, or, where that means somebody else, as `NameBook.name_for` says.
+        It is called `name`; if that means another recipient, `NameBook.name_for` picks the name.
         """
         context = self._context
         session = PeerSession(
@@ -191,9 +191,9 @@ class Calls:
         return ""
 
     def attach(self, conversation: Conversation) -> bool:
-        """Keep what is said in `conversation`, whose key is known, from now on.
+        """Log the messages of `conversation` from now on, if its key is known.
 
-        Returns: False if the log cannot be used; then the conversation has ended, and that is told.
+        Returns: False if the log cannot be used; then the conversation has ended with a message to the user.
         """
         session, streams, key = conversation.session, self._streams, conversation.key
         if key is not None and session.dialect.numbered and session.delivery is None:
@@ -237,12 +237,12 @@ class Calls:
         self._context.settled(None)
 
     def _may_queue(self, conversation: Conversation, reason: str) -> bool:
-        """Return True if a call failed, but not by their word, to somebody whose key is pinned."""
+        """Return True if the call failed, the peer did not refuse it, and its key is pinned."""
         refused = reason_of(reason) in REFUSED
         return not conversation.was_open and not refused and self.lasts(conversation)
 
     def queue_for(self, key: str) -> None:
-        """Queue what is typed next for the owner of `key`, until there is a conversation with them."""
+        """Queue typed lines for the owner of `key`, until there is a conversation with that peer."""
         target = AwayContact(KeyedPerson(key), self.name_of(key))
         self._resolver.follow(key, target.name)
         if not self.all.move_to(target):
@@ -260,7 +260,7 @@ class Calls:
             person.closed(over=session.state is SessionState.CLOSED)
 
     def _follow(self, conversation: Conversation) -> None:
-        """Learn when the peer of an open conversation is away."""
+        """Follow the presence of the peer of an open conversation, to learn when it is away."""
         if conversation.key is not None and conversation.state is SessionState.OPEN:
             self._resolver.follow(conversation.key, conversation.name)
 
@@ -270,7 +270,7 @@ class Calls:
         return key is not None and self._context.trust.knows(key)
 
     def leave_all(self) -> None:
-        """Leave every conversation, and begin no other: the program ends."""
+        """Leave every conversation and begin no other, because the program ends."""
         self.leaving = True
         for conversation in self.all:
             conversation.apply(conversation.session.leave())

@@ -1,4 +1,4 @@
-"""Keep every connection to a peer: which conversation it carries, and when nothing is read from it."""
+"""Track every connection to a peer, its conversation, and when reading is paused."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.secure_connection import SecurePeerConnection
 
 FULL_LOG = 1.0
-"""Seconds after which is looked again whether the person has read what fills the log."""
+"""Seconds between checks whether the user has read the messages that fill the log."""
 EXIT_WAIT = 5.0
-"""Seconds at the end of the program for farewells to be read."""
+"""Seconds at the end of the program in which peers can read the farewells."""
 
 log = Logger()
 
 PeerConnection = PlainPeerConnection | SecurePeerConnection
-"""A connection to a peer. Its `key` is the one that TLS proved, None in plain text."""
+"""A connection to a peer. Its `key` is the one proved in TLS, None in plain text."""
 
 
 class Connections:
-    """Hold the connections of one client, in plain text and inside TLS alike."""
+    """Hold the connections of one client, in plain text and inside TLS."""
 
     def __init__(self, context: Context, calls: Calls, ledger: Ledger | None) -> None:
         self._context = context
         self._calls = calls
         self._ledger = ledger
         self.carried: dict[PeerConnection, Conversation | None] = {}
-        """Each connection, and the conversation that it carries, once that is known."""
+        """Each connection, and the conversation that it carries; None until that is known."""
         self._held = False
         self._all_closed: Callable[[], None] | None = None
         calls.ended.listen(self.settle)
@@ -43,7 +43,7 @@ class Connections:
         return connection in self.carried
 
     def add(self, connection: PeerConnection) -> None:
-        """Keep `connection`, which carries no conversation yet."""
+        """Add `connection`, which carries no conversation yet."""
         self.carried[connection] = None
 
     def carrying(self, conversation: Conversation) -> list[PeerConnection]:
@@ -51,10 +51,10 @@ class Connections:
         return [connection for connection, one in self.carried.items() if one is conversation]
 
     def join(self, connection: PeerConnection, conversation: Conversation) -> bool:
-        """Let `connection` carry `conversation`, if it is for whoever is at the other end.
+        """Let `connection` carry `conversation`, if that is meant for the peer at the other end.
 
-        Every connection that carries a conversation comes through here. Else `connection` is dropped, and
-        False returned.
+        Every connection that carries a conversation passes this check. If it fails, drop `connection` and
+        return False.
         """
         try:
             recipient = carried(conversation.recipient, connection.key, conversation.open_peer)
@@ -67,9 +67,9 @@ class Connections:
         return True
 
     def adopt(self, connection: PeerConnection, conversation: Conversation) -> bool:
-        """Join `connection`, which we made, to `conversation`, and keep what is said there.
+        """Join `connection`, which we dialled, to `conversation`, and log the messages.
 
-        Else `connection` is dropped, and False returned.
+        If that fails, drop `connection` and return False.
         """
         if not self.join(connection, conversation):
             return False
@@ -79,7 +79,7 @@ class Connections:
         return True
 
     def let_go(self, connection: PeerConnection) -> Conversation | None:
-        """Forget `connection`, which another protocol goes on with; return its conversation."""
+        """Forget `connection`, which another protocol takes over; return its conversation."""
         return self.carried.pop(connection, None)
 
     def closed(self) -> None:
@@ -88,20 +88,20 @@ class Connections:
             self._all_closed()
 
     def obey(self, connection: PeerConnection) -> None:
-        """Hold `connection`, which is up now, if everybody is held."""
+        """Pause reading from `connection`, which is up now, if all connections are paused."""
         if self._held:
             connection.hold(True)
 
     def hold(self, held: bool) -> None:
-        """Read nothing from anybody while the screen takes no more; go on when it does again."""
+        """Pause reading from all peers while the screen is full; resume when it accepts more."""
         self._held = held
         for connection in tuple(self.carried):
             connection.hold(held)
 
     def toll(self, talker: str, cost: int) -> float:
-        """Take what messages of `talker` cost; return the seconds for which nothing more is read.
+        """Charge `cost` of messages to `talker`; return the seconds for which reading is paused.
 
-        Args: talker: a key, or whoever calls in plain text from one address.
+        Args: talker: a key, or the network of a plain-text caller.
         """
         wait = self._calls.strangers.talks.take(talker, self._context.clock.seconds(), cost)
         ledger = self._ledger
@@ -116,7 +116,7 @@ class Connections:
         return max(wait, FULL_LOG) if ledger.is_full(talker) else wait
 
     def close_all(self, done: Callable[[], None]) -> None:
-        """Close what belongs to no conversation; call `done` when all is closed, or after `EXIT_WAIT`."""
+        """Drop connections without a conversation; call `done` when all are closed, or after `EXIT_WAIT`."""
         for connection, conversation in tuple(self.carried.items()):
             if conversation is None:
                 connection.drop()
@@ -132,6 +132,6 @@ class Connections:
         self.closed()
 
     def settle(self, conversation: Conversation) -> None:
-        """Settle undelivered messages of a conversation that is over, once it has no connection."""
+        """Settle undelivered messages of an ended conversation, once it has no connection."""
         if conversation.session.delivery is not None and not self.carrying(conversation):
             self._calls.over(conversation)

@@ -49,7 +49,7 @@ from chatproto.wire.reasons import (
 log = Logger()
 _log = partial(log.failure, "a connection could not be tried")
 SHOWN = 3
-"""Reasons that are told when every dial failed; /path tells the others."""
+"""Number of reasons shown when every dial failed; /path lists the others."""
 
 
 class Connector:
@@ -85,8 +85,8 @@ class Connector:
         self._timers = Timers(context.clock)
         self._now = context.clock.seconds
         self._role = role
-        self._under_way: dict[Address | None, Callable[[], None]] = {}  # how each is given up
-        self._open: list[SecurePeerConnection] = []  # those whose handshake was good
+        self._under_way: dict[Address | None, Callable[[], None]] = {}  # address -> cancel function
+        self._open: list[SecurePeerConnection] = []  # those whose handshake succeeded
         self.race: Race[SecurePeerConnection] = Race(
             role,
             addresses,
@@ -102,12 +102,12 @@ class Connector:
         self._due()
 
     def learn(self, reasons: dict[Address | None, str]) -> None:
-        """Add the results of another try at a direct path."""
+        """Add the results of a later attempt at a direct path."""
         self.race.reasons |= {name: why for name, why in reasons.items() if name is not None}
 
     @property
     def over(self) -> bool:
-        """True once no connection can come of it any more."""
+        """True once this rendezvous can produce no further connection."""
         return self.stopped or (self.race.over and not self._open)
 
     def came(
@@ -118,7 +118,7 @@ class Connector:
     ) -> None:
         """Take a connection that the peer dialled, on which `data` followed PUNCH.
 
-        Args: goes_on: called with the connection inside TLS that takes its place.
+        Args: goes_on: called with the TLS connection that replaces it.
         """
         if self.stopped or self.mode is PathMode.RELAY:
             transport.abortConnection()
@@ -133,7 +133,7 @@ class Connector:
         self._apply(self.race.chosen(connection, self._now()))
 
     def lost(self, connection: SecurePeerConnection) -> None:
-        """A connection of ours has ended."""
+        """Tell the race that one of its connections has ended."""
         if connection in self._open:
             self._open.remove(connection)
             self._apply(self.race.lost(connection, self._now()))
@@ -149,13 +149,13 @@ class Connector:
             if connection is not self.race.picked:
                 connection.drop()
 
-    # How it follows.
+    # Effects and events of the race.
 
     def _due(self) -> None:
         self._apply(self.race.due(self._now()))
 
     def _apply(self, effects: list[Effect[SecurePeerConnection]]) -> None:
-        """Apply the effects of the race, and set the timer for its next moment."""
+        """Apply the effects of the race, and set the timer for its next deadline."""
         for effect in effects:
             if not self.stopped:
                 self._apply_one(effect)
@@ -207,7 +207,7 @@ class Connector:
         return connection, self._secure.made(connection)
 
     def _judge(self, shown: str) -> str | None:
-        """Refuse any key but the peer's, or only our own if any will do; the reason is a `Cause`."""
+        """Refuse any key but the peer's; with no known key, only our own. Return the reason, a `Cause`."""
         wanted = self.introduction.key
         if shown == self._trust.own_key:
             return OWN_KEY()
@@ -231,7 +231,7 @@ class Connector:
             self._failed(address, failure)
             self._secure.forget(connection)
 
-        # First, for the dial may have failed already, and then it is forgotten at once.
+        # Before the errback below: the dial may have failed already, and is then forgotten at once.
         made.addCallbacks(
             lambda connection: self._good(connection, address),
             lambda why: self._failed(address, why),
@@ -263,7 +263,7 @@ class Connector:
         end.hand_to(connection)
 
     def _good(self, connection: SecurePeerConnection, name: Address | None) -> None:
-        """A handshake showed the right key."""
+        """Report to the race that a handshake showed the right key."""
         if name is not None or connection.relayed:
             self._under_way.pop(name, None)
         if self.stopped:
@@ -274,7 +274,7 @@ class Connector:
 
     def _failed(self, name: Address | None, failure: Failure) -> None:
         if name not in self._under_way:
-            return  # given up
+            return  # cancelled
         del self._under_way[name]
         error, code = failure.value, Reason.UNREACHABLE
         match error:
@@ -300,10 +300,10 @@ class Connector:
 
 
 def _why(reasons: list[tuple[Address | None, str]]) -> Cause:
-    """Return one sentence about what was tried in vain; that TLS failed tells most."""
+    """Return one sentence about the failed paths; a failure of TLS decides its code."""
     codes = [reason_of(why) for _, why in reasons]
     code = next((one for one in codes if one in NO_TLS), codes[0] if codes else Reason.NO_ADDRESS)
-    told: dict[str, str] = {}  # the same of several addresses is said once
+    told: dict[str, str] = {}  # a reason shared by several addresses appears once
     for address, why in reasons:
         where = "relay" if address is None else host_port(*address)
         told.setdefault(why, why if where in why or len(reasons) == 1 else f"{where}: {why}")
@@ -312,5 +312,5 @@ def _why(reasons: list[tuple[Address | None, str]]) -> Cause:
 
 
 def _unimportant(failure: Failure) -> None:
-    """Ignore the failure of a connection that the peer dialled; another path will be found."""
+    """Ignore the failure of a connection that the peer dialled; the race has other paths."""
     failure.trap(PeerUnreachable)

@@ -1,4 +1,4 @@
-"""Connect to peers in plain text, to begin TLS with them, and to the relay."""
+"""Dial peers in plain text or for TLS, and join a relay."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from chatproto.wire.reasons import (
 
 
 class PeerUnreachable(CodedError):
-    """The peer could not be reached; a sentence that is a `Cause` brings its code."""
+    """Failure to reach a peer; its code is that of the sentence, if that is a `Cause`."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, reason_of(sentence, Reason.UNREACHABLE))
 
 
 class Dialer:
-    """Connect to addresses, within `limits.dial_wait` seconds for each."""
+    """Dial addresses, with a timeout of `limits.dial_wait` seconds each."""
 
     def __init__(self, context: Context) -> None:
         self._reactor = context.clock
@@ -57,7 +57,7 @@ class Dialer:
     def dial(
         self, owner: PlainPeerOwner, host: str, port: int, dialect: Dialect
     ) -> Deferred[PlainPeerConnection]:
-        """Connect to `host:port` in `dialect`. Fails with PeerUnreachable; cancelling stops it."""
+        """Dial `host:port` in `dialect`. Fails with PeerUnreachable; cancelling stops it."""
         endpoint = endpoint_to(self._reactor, host, port, self._limits.dial_wait)
         connection = PlainPeerConnection(owner, self._reactor, self._limits, dialect)
         dialled: Deferred[PlainPeerConnection] = connectProtocol(endpoint, connection)
@@ -66,11 +66,11 @@ class Dialer:
     def dial_secure(
         self, host: str, port: int, connection: SecurePeerConnection, as_heard: bool = False
     ) -> Deferred[SecurePeerConnection]:
-        """Connect `connection` to `host:port`; TLS has only begun when it fires. Fails with
-        PeerUnreachable.
+        """Dial `host:port` for `connection`. Fails with PeerUnreachable.
 
-        `as_heard`: from the port on which we listen, which is where others look for us; from any where
-        that one has a connection to there already.
+        It fires once the stream is connected, when TLS has only begun.
+        `as_heard`: dial from our listening port, which the peer was told. Any port is used if the
+        listening port already has a connection to that address.
         """
 
         own_port = self._place.own_port if as_heard else None
@@ -83,7 +83,7 @@ class Dialer:
     def join_relay(
         self, host: str, port: int, ticket: str, near: bool = True
     ) -> Deferred[RelayEnd]:
-        """The pipe of `ticket` at a server's relay, which may be on this machine only if `near`.
+        """Join the pipe of `ticket` at a relay, which may be on this machine only if `near`.
 
         Fails with NoRelay or PeerUnreachable.
         """
@@ -105,7 +105,7 @@ class Dialer:
                 cause = NO_ROUTE(where=where)
             case CancelledError() | ConnectingCancelledError():
                 cause = DIAL_CANCELLED(where=where)
-            case ValueError() | gaierror():  # no name can look so
+            case ValueError() | gaierror():  # not a valid host name
                 cause = HOST_UNKNOWN(host=where.rpartition(":")[0])
             case ConnectError() | OSError():
                 cause = DIAL_FAILED(where=where, error=connect_trouble(error))

@@ -1,4 +1,4 @@
-"""Place calls of the user: find out where the peer is, connect, and go on where there is a conversation."""
+"""Place calls of the user: locate the peer, dial it, and resume a conversation that exists already."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ from chatproto.wire.reasons import (
 )
 
 UNKNOWN = "them"
-"""The name of whoever /bridge found, until it is known who that is."""
+"""Name of a peer found by /bridge, until its id is known."""
 
 
 class OutgoingCalls:
-    """Find out where a peer is, then call, or go on with the conversation that there is."""
+    """Locate a peer, then call it, or resume the existing conversation."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class OutgoingCalls:
     def chat(self, target: str = "", dialect: str = "") -> None:
         """Call `target`: an id, `host:port`, or empty for the last answer of the server.
 
-        `dialect`: calls in plain text. What cannot be done is published.
+        `dialect`: call in plain text with it. Errors are published.
         """
         if dialect and dialect not in DIALECTS:
             known = ", ".join(sorted(DIALECTS))
@@ -97,7 +97,7 @@ class OutgoingCalls:
             self._requests.ask("chat", lambda: self._chat(conversation, chosen))
 
     def deliver(self, key: str) -> None:
-        """Call the owner of `key`, for whom messages are queued; nothing is shown before they answer."""
+        """Call the owner of `key`, for whom messages are queued; show nothing before the peer answers."""
         if self._calls.talks_with(key) or self._calls.leaving:
             return
         conversation = self._calls.begin(key, BCP2, KeyedPerson(key))
@@ -106,13 +106,13 @@ class OutgoingCalls:
         self._calls.attach(conversation)
         self._requests.ask("msg", lambda: self._chat(conversation))
 
-    # How it follows.
+    # Steps of a call.
 
     def _plain_dialect(self, target: str) -> str:
-        """Return the dialect in which `target` is called in plain text; empty: inside TLS.
+        """Return the dialect in which `target` is called in plain text; empty to use TLS.
 
-        Without --plain an address is called in plain text only if the person named a dialect, and no
-        key of somebody there is known.
+        Without --plain an address is called in plain text only if the user named a dialect and no
+        contact with a key is known at that address.
         """
         settings = self._context.settings
         if settings.plain:
@@ -127,7 +127,7 @@ class OutgoingCalls:
         return ""
 
     def _has_key(self, address: str) -> bool:
-        """Return True if somebody with a key is known to be at `address`, `host:port`."""
+        """Return True if a contact with a key is known at `address`, `host:port`."""
         try:
             contact = self._context.people.at(*read_host_port(address))
         except RemoteError:
@@ -135,9 +135,9 @@ class OutgoingCalls:
         return contact is not None and contact.key is not None
 
     async def _chat(self, conversation: Conversation, chosen: bool = False) -> None:
-        """Find out where to call, now that the requests before are answered, and call.
+        """Locate the peer, now that earlier requests are answered, and call it.
 
-        `chosen`: the person named the dialect; else one that worked with the peer before is taken.
+        `chosen`: the user named the dialect; else the one that last worked with the peer is used.
         """
         if conversation.state is not SessionState.CALLING:
             return
@@ -147,18 +147,18 @@ class OutgoingCalls:
             conversation.refusal = error
             conversation.apply(conversation.session.unreachable(error.cause))
         else:
-            if conversation.state is SessionState.CALLING:  # they may have called meanwhile
+            if conversation.state is SessionState.CALLING:  # False if the peer has called meanwhile
                 known = self._dialects.get(contact.client_id)
                 if known and not chosen and not conversation.session.dialect.numbered:
                     conversation.session.mirror(DIALECTS[known], calling=True)
                 self.place(conversation, contact)
 
     def prepare(self, target: str, capabilities: Capabilities) -> Conversation | None:
-        """Begin a conversation for a call to `target`, and make it the current one at once, so that
-        what is said next waits in it.
+        """Begin a conversation for a call to `target` and make it the current one, so that typed lines
+        are queued in it.
 
         Returns: None if there is one already, which becomes the current one. Raises: LocalError if
-        `target` means nobody, or may mean two.
+        `target` is unknown or ambiguous.
         """
         recipient: Recipient = FirstContact(self._calls.names.server, "")
         if target:
@@ -177,12 +177,12 @@ class OutgoingCalls:
         return conversation
 
     def _other_with(self, recipient: Recipient, conversation: Conversation) -> Conversation | None:
-        """Return the conversation with `recipient` that is another than `conversation`."""
+        """Return the conversation with `recipient` other than `conversation`."""
         found = (one for one in self._calls.all if one is not conversation)
         return next((one for one in found if one.recipient == recipient), None)
 
     def place(self, conversation: Conversation, contact: Contact) -> None:
-        """Call `contact` in `conversation`, or go on with the one that there is with them."""
+        """Call `contact` in `conversation`, or resume the existing conversation with it."""
         known = self._other_with(conversation.recipient, conversation)
         if known is None and not conversation.session.dialect.numbered:
             known = self._in_plain_text(conversation, contact)
@@ -193,7 +193,7 @@ class OutgoingCalls:
         self._dial(conversation, contact)
 
     def _in_plain_text(self, conversation: Conversation, contact: Contact) -> Conversation | None:
-        """The conversation in plain text that `contact`, at the same machine, has with us already."""
+        """Return the plain-text conversation that `contact`, at the same host, has with us already."""
         known = self._calls.all.named(contact.client_id)
         if known is conversation or (known is not None and not known.in_plain_text):
             known = None
@@ -202,7 +202,7 @@ class OutgoingCalls:
         return self._calls.all.one_way(contact.host, dialled=False)
 
     async def dial_alone(self, conversation: Conversation) -> PlainPeerConnection:
-        """Return a new plain connection to the peer, for one message. Raises PeerUnreachable."""
+        """Return a new plain connection to the peer for one message. Raises PeerUnreachable."""
         contact = conversation.contact
         host, port = conversation.host, conversation.port
         if contact is None and port is None:
@@ -218,7 +218,7 @@ class OutgoingCalls:
 
     def _name(self, conversation: Conversation, contact: Contact) -> None:
         wanted = contact.client_id
-        if "@" in conversation.called:  # the person said at which server
+        if "@" in conversation.called:  # the user named the server
             wanted = conversation.called
         conversation.was = "" if conversation.name == UNKNOWN else conversation.name
         self._calls.all.rename(conversation, wanted, named=":" not in contact.client_id)
@@ -246,7 +246,7 @@ class OutgoingCalls:
             conversation.dialling = dialling
 
     async def _dial_plain(self, conversation: Conversation, contact: Contact) -> None:
-        """Call them in plain text, or back on a connection of ours."""
+        """Dial the peer in plain text, or call back on a connection of ours."""
         session = conversation.session
         try:
             connection = await self._dialer.dial(
@@ -266,7 +266,7 @@ class OutgoingCalls:
                 conversation.apply(session.unreachable(NOT_IN_PLAIN_TEXT(peer=conversation.name)))
 
     async def _dial_secure(self, conversation: Conversation, contact: Contact) -> None:
-        """Call them inside TLS, by whatever way there is, with the key that they must have."""
+        """Dial the peer inside TLS by any path; it must show the expected key."""
         session = conversation.session
         try:
             connection = await self._secure_dialer.reach(conversation, contact)
@@ -282,7 +282,7 @@ class OutgoingCalls:
             conversation.dialling = None
             known = self._other_with(KeyedPerson(connection.key), conversation)
             if known is not None and may_be(conversation.recipient, connection.key):
-                # Called by an address, it is somebody whom we talk to.
+                # The address belongs to a peer that we already have a conversation with.
                 self._go_on_at(contact, connection, known)
                 self._merge(conversation, known, contact)
             elif self._connections.adopt(connection, conversation):
@@ -293,18 +293,18 @@ class OutgoingCalls:
     def _go_on_at(
         self, contact: Contact, connection: SecurePeerConnection, known: Conversation
     ) -> None:
-        """Carry `known` on `connection`, made to the address `contact`, if nothing else carries it.
+        """Carry `known` on `connection`, made to the address `contact`, if no connection carries it.
 
-        The peer may have moved there: it is dialled there again, too.
+        The peer may have moved there, so redials use this address too.
         """
         known.host, known.port, known.contact = contact.host, contact.port, contact
         if self._connections.adopt(connection, known):
             known.apply(known.session.connected(connection))
 
     def _resume(self, known: Conversation, target: bool = True) -> None:
-        """Go on with a conversation that is there; if it rings, calling them takes the call.
+        """Resume an existing conversation; if it is ringing, answer the call.
 
-        `target`: it gets the next line.
+        `target`: make it the target of typed lines.
         """
         told = target and self._calls.all.move_to(known)
         if known.state is SessionState.RINGING:
@@ -314,9 +314,9 @@ class OutgoingCalls:
             known.show(current=True)
 
     def _merge(self, new: Conversation, known: Conversation, contact: Contact) -> None:
-        """Go on in `known` with what was to be a call; words that are not in the log go there.
+        """Continue in `known` instead of the call `new`, and move the queued lines that are not logged.
 
-        Both are for one recipient, so that what is in the log already belongs to `known` as well.
+        Both have the same recipient, so logged messages already belong to `known` too.
         """
         words = list(new.session.waiting)
         new.session.state = SessionState.CLOSED
@@ -331,7 +331,7 @@ class OutgoingCalls:
         self._resume(known, was_target)
         plain = not known.session.dialect.numbered
         if plain and known.state is SessionState.OPEN and not known.named:
-            # They called and do not listen on that connection: calling back makes the other way.
+            # The peer called and does not listen on that connection: calling back makes the other direction.
             self._name(known, contact)
             known.apply(known.session.call_back())
             self._dial(known, contact)
@@ -341,7 +341,7 @@ class OutgoingCalls:
                 known.say(text)
 
     def _queue_alone(self, frame: LoneFrame) -> None:
-        """Send `frame` after those before it, so that they arrive in their order."""
+        """Send `frame` after the frames queued before it, so that they arrive in order."""
         frame.conversation.alone.run(lambda: Deferred.fromCoroutine(self._send_alone(frame)))
 
     async def _send_alone(self, frame: LoneFrame) -> None:
@@ -357,7 +357,7 @@ class OutgoingCalls:
             connection.write_last(frame.data, frame.text)
 
     def _talked(self, conversation: Conversation) -> None:
-        """Remember the dialect of a conversation that went both ways, for the next call."""
+        """Remember the dialect of a conversation in which both ends sent messages, for the next call."""
         dialect = conversation.session.dialect.name
         if conversation.contact is not None:
             self._dialects.worked(conversation.contact.client_id, dialect)
@@ -366,5 +366,5 @@ class OutgoingCalls:
 
 
 def _is_address(target: str) -> bool:
-    """Return True for `host:port`, as opposed to the name of a person that has a colon in it."""
+    """Return True for `host:port`, as opposed to a contact's name that has a colon in it."""
     return ":" in target and "@" not in target and KEY.fullmatch(target) is None

@@ -25,11 +25,11 @@ from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage
 from chatproto.wire.reasons import Cause, Reason
 
 REFUSED_TOLD = 100
-"""Machines whose refused calls are told."""
+"""Most machines for which a refused call is reported."""
 
 
 class PlainCalls:
-    """Match plain connections to conversations by what they claim, and let callers ring."""
+    """Match plain connections to conversations by their claimed id, and let callers ring."""
 
     def __init__(
         self,
@@ -47,13 +47,13 @@ class PlainCalls:
         self._strangers = calls.strangers
         self._refused: set[str] = set()
 
-    # What a connection tells.
+    # Called by a connection.
 
     def connection_made(self, connection: PlainPeerConnection) -> None:
-        """A connection is there, ours or theirs. When there are too many callers, one goes who has
-        not said anything, the one longest silent, or else the newest."""
+        """Add a new connection, dialled or accepted. If there are too many callers, drop the one that has
+        been silent longest, or else the new one."""
         connection.heed(self._context.settings.farewells)
-        talker = f"plain {network(connection.host)}"  # nothing else is proved of them
+        talker = f"plain {network(connection.host)}"  # no identity is proved in plain text
         connection.toll = lambda cost: self._connections.toll(talker, cost)
         if connection.called:
             if not self._strangers.came(
@@ -73,12 +73,12 @@ class PlainCalls:
         )
 
     def connection_hello(self, connection: PlainPeerConnection, data: bytes) -> None:
-        """A caller begins TLS."""
+        """Hand a caller that begins TLS to the secure calls."""
         self._connections.let_go(connection)
         self._secure.accept(connection, data)
 
     def connection_punched(self, connection: PlainPeerConnection, call: str, data: bytes) -> None:
-        """A caller says to which introduction it belongs."""
+        """Hand a caller that names its introduction to the rendezvous table."""
         self._connections.let_go(connection)
         self._rendezvous.punched(connection, call, data)
 
@@ -98,7 +98,7 @@ class PlainCalls:
                     return
 
     def connection_silent(self, connection: PlainPeerConnection) -> None:
-        """A caller waits to be greeted: show it by its address; it may be spoken to."""
+        """Show a caller that waits for a greeting by its address, so that the user can write first."""
         if (
             connection not in self._connections
             or self._connections.carried.get(connection) is not None
@@ -113,14 +113,14 @@ class PlainCalls:
     def connection_lost(
         self, connection: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]
     ) -> None:
-        """A connection is gone."""
+        """Forget a connection that has ended, and tell its conversation."""
         conversation = self._connections.let_go(connection)
         self._strangers.left(connection)
         if conversation is not None:
             self._lost(conversation, connection, reason, unwritten)
         self._connections.closed()
 
-    # How it follows.
+    # Callers and conversations.
 
     def _opened(self, connection: PlainPeerConnection, opened: DialectKnown) -> None:
         conversation = self._connections.carried.get(connection)
@@ -162,7 +162,7 @@ class PlainCalls:
         self._calls.ring(conversation, conversation.session.called(connection), at_once)
 
     def _tell_refused(self, connection: PlainPeerConnection) -> None:
-        """Tell it once for each machine that calls in plain text, or a stranger could fill the screen."""
+        """Report one refused plain-text call per machine, so that a stranger cannot fill the screen."""
         machine = network(connection.host)
         if machine not in self._refused and len(self._refused) < REFUSED_TOLD:
             self._refused.add(machine)
@@ -178,12 +178,12 @@ class PlainCalls:
     ) -> Conversation | None:
         if opened.client_id is None:
             return self._calls.all.one_way(connection.host, dialled=True)
-        # An id is only a claim: from another machine it is somebody else.
+        # An id is only a claim: the same id from another machine is another peer.
         return next(
             (
                 one
                 for one in self._calls.all
-                if not one.session.dialect.numbered  # inside TLS nobody calls in plain text
+                if not one.session.dialect.numbered  # no plain-text call belongs to a TLS conversation
                 and one.called == opened.client_id
                 and one.named
                 and one.in_plain_text
@@ -194,9 +194,9 @@ class PlainCalls:
         )
 
     def _may_be_another_of(self, one: Conversation, opened: DialectKnown) -> bool:
-        """Return True unless two programs behind one address claim one id.
+        """Return True unless two programs behind one address claim the same id.
 
-        Two programs tell two ports. A dialect that tells none has one connection at a time, unless
+        Two programs announce two ports. A dialect without a port has one connection at a time, unless
         it makes one for each message.
         """
         if opened.port is not None and one.told_port is not None:
@@ -222,18 +222,21 @@ class PlainCalls:
     def _locate(
         self, conversation: Conversation, connection: PlainPeerConnection, opened: DialectKnown
     ) -> None:
-        """Keep where they can be called: as they say, unless they say it from another machine and it
-        is a name, somebody else's public address, or leads to no host there."""
+        """Store the address at which the peer can be called back: the announced one, if it is usable.
+
+        A host announced from another machine is replaced if it is a name, another public address, or
+        unreachable from here.
+        """
         here = is_local(connection.host)
         told = opened.host or connection.host
         if not here:
             told = shown_ip(told, connection.host, False)
-        # Where each message has its own connection, this one's port is nobody's.
+        # With one connection per message, the port of this one accepts no calls.
         seen = None if opened.dialect.dials_back else connection.port
         conversation.host, conversation.port = told, opened.port or seen
         conversation.told_port = opened.port
         if opened.client_id is not None and opened.port is not None:
-            # A claim does not replace what is known of somebody with a key, or elsewhere.
+            # A claim does not replace the address of a contact with a key or at another host.
             known = self._context.people.named(opened.client_id)
             if known is None or (known.key is None and known.host == told):
                 self._context.people.remember(Contact(opened.client_id, told, opened.port))
@@ -241,7 +244,7 @@ class PlainCalls:
     def _left(self, connection: PlainPeerConnection, word: str) -> None:
         conversation = self._connections.carried.get(connection)
         if conversation is None:
-            # A farewell on a connection of its own, from one who makes a new one for every message.
+            # A farewell on its own connection, from a peer that makes a new one for every message.
             for one in self._calls.all:
                 if (
                     one.session.dialect.dials_back
@@ -260,7 +263,7 @@ class PlainCalls:
             if ends:
                 self._calls.left(None)
         else:
-            # The mere end of one connection: of several it is not the end of the conversation.
+            # The peer may have other connections, so the end of one need not end the conversation.
             connection.drop()
             self._lost(conversation, connection, Cause(Reason.CONNECTION_LOST))
 
@@ -271,7 +274,7 @@ class PlainCalls:
         reason: str,
         unwritten: tuple[str, ...] = (),
     ) -> None:
-        """`connection` is gone. They may have hung up upon what we said first, which they did not know."""
+        """Handle the end of `connection`. The peer may have hung up because it did not know our dialect."""
         session = conversation.session
         unknown = not (connection.called or conversation.heard_any or session.dialect is LOBBY)
         was_open = conversation.state is SessionState.OPEN

@@ -1,4 +1,4 @@
-"""Rendezvous that a server arranges, and how its path is named for the user."""
+"""Rendezvous arranged by a server, and the names of their paths for the user."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from chatproto.wire.fields import host_port
 from chatproto.wire.values import value_class
 
 MOST = 256
-"""Rendezvous at once, and answers of the server that are kept."""
+"""Most rendezvous at once, and most stored answers of the server."""
 
 
 @value_class
 class Rendezvous:
     """Rendezvous with a peer: its addresses, and the id of the introduction (PROTOCOL.md, section 5).
 
-    `call`: empty if nobody arranged it and only we dial. `key`: empty if any will do. `ticket`: for the
-    relay, or empty. `relay`: its address; None: the server, as we reach it. `typed`: the user gave the
-    address, so that it is not filtered.
+    `call`: id of the introduction; empty if no server arranged it and only we dial. `key`: expected key;
+    empty to accept any. `ticket`: for the relay, or empty. `relay`: its address; None for the server, as
+    we reach it. `typed`: the user gave the address, so it is not filtered.
     """
 
     client_id: str
@@ -35,38 +35,38 @@ class Rendezvous:
 
 
 class ServerAnswers:
-    """Keep the server's answers to BRIDGE, until the call that they are for; `clock`: the reactor."""
+    """Store the server's answers to BRIDGE until the call that they are for; `clock`: the reactor."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._answers: dict[str, tuple[Rendezvous, float]] = {}  # by key
 
     def keep(self, answer: Rendezvous) -> None:
-        """Keep `answer` in place of an older one for its key; the peer dials us already."""
+        """Store `answer` in place of an older one for its key; the peer dials us already."""
         self._answers.pop(answer.key, None)
         self._answers[answer.key] = answer, self._clock.seconds()
         if len(self._answers) > MOST:
             del self._answers[next(iter(self._answers))]
 
     def take(self, key: str) -> Rendezvous | None:
-        """Return the answer for `key` of the last seconds, once; None if there is none."""
+        """Remove and return the answer for `key` if it is at most `AGAIN_FOR` seconds old, else None."""
         answer, at = self._answers.pop(key, (None, 0.0))
         fresh = self._clock.seconds() - at < AGAIN_FOR
         return answer if fresh else None
 
 
 def path_of(host: str, relayed: bool, both_dialled: bool) -> str:
-    """Name the path of a connection with `host`, in the word of `session` events."""
+    """Return the name of the path of a connection with `host`, as in `session` events."""
     try:
         if not relayed and ip_address(host).is_loopback:
             return Route.DIRECT.value
     except ValueError:
-        pass  # no address, as in a test
+        pass  # not an IP address, as in a test
     return route_of(host, relayed, both_dialled).value
 
 
 def tried(reasons: dict[Address | None, str]) -> dict[str, str]:
-    """Return the result of each path that was tried, by its name."""
+    """Return the result of each attempted path, by its name."""
     return {
         "relay" if address is None else host_port(*address): why for address, why in reasons.items()
     }

@@ -36,7 +36,7 @@ log = Logger()
 
 
 class RendezvousTable:
-    """Start a rendezvous with each peer that we call and with each that is introduced to us."""
+    """Start a rendezvous with each peer that we call and each that is introduced to us."""
 
     def __init__(
         self,
@@ -65,18 +65,18 @@ class RendezvousTable:
     def __len__(self) -> int:
         return sum(not one.over for one in self._by_call.values())
 
-    # Whom we call.
+    # As caller.
 
     def call(
         self, conversation: Conversation, introduction: Rendezvous, wait: float | None = None
     ) -> Deferred[SecurePeerConnection]:
-        """Connect to the peer of `conversation`, in `wait` seconds if it is given.
+        """Connect to the peer of `conversation`, within `wait` seconds if given.
 
-        Fails with PeerUnreachable; cancelling gives it up.
+        Fails with PeerUnreachable; cancelling it gives up.
         """
         mode = PathMode(self._context.settings.path)
         if not introduction.call and mode is PathMode.RELAY:
-            # A relay wants a ticket, which only a server hands out.
+            # A relay requires a ticket, which only a server issues.
             addresses: tuple[Address, ...] = ()
         else:
             addresses = self._worth_dialling(introduction)
@@ -85,7 +85,7 @@ class RendezvousTable:
         conversation.race = rendezvous.race
 
         def picked(connection: SecurePeerConnection) -> SecurePeerConnection:
-            conversation.race = rendezvous.race  # there may be a later one, which found nothing
+            conversation.race = rendezvous.race  # a later race may have replaced it without success
             return connection
 
         rendezvous.found.addCallback(picked)
@@ -128,7 +128,7 @@ class RendezvousTable:
             self.better(found, connection)
 
     async def _introduce_again(self, conversation: Conversation) -> Rendezvous | None:
-        """Ask the server once more for the peer, while the conversation is open."""
+        """Ask the server once more to introduce the peer, while the conversation is open."""
         if conversation.state is not SessionState.OPEN or conversation.key is None:
             return None
         await self._calls.whereabouts(conversation.id, conversation.key)
@@ -136,24 +136,24 @@ class RendezvousTable:
             return None
         return self._answers.take(conversation.key)
 
-    # Who is introduced to us.
+    # As callee.
 
     def introduced(self, introduction: Rendezvous) -> None:
-        """Dial back a peer that asked the server for us, so that routers let it in.
+        """Dial a peer that asked the server for us, so that routers let its packets in.
 
-        Also if its key is not the known one: both users learn why the call is refused.
+        Also if its key is not the pinned one: then both users learn why the call is refused.
         """
         known = self._context.trust
         if not known.own_key or not introduction.call or introduction.call in self._by_call:
             return
         if not self._strangers.may_introduce(known.knows(introduction.key)):
-            return  # a server that introduces so many wants us to dial
+            return  # so many introductions would make us dial addresses for the server
         addresses = self._worth_dialling(introduction)
         mode = PathMode(self._context.settings.path)
         self._new(introduction, addresses, RaceRole.CALLEE, mode, None).begin()
 
     def punched(self, plain: PlainPeerConnection, call: str, data: bytes) -> None:
-        """Match an incoming connection to the introduction `call`; `data` came behind its PUNCH."""
+        """Match an incoming connection to the introduction `call`; `data` followed its PUNCH."""
         transport, strangers = plain.hand_over(), self._strangers
         if not self._context.trust.own_key:
             strangers.left(plain)
@@ -167,13 +167,13 @@ class RendezvousTable:
         self._wait()
 
     def stop(self) -> None:
-        """End every rendezvous: the program ends."""
+        """End every rendezvous, because the program ends."""
         self._stopped = True
         self._timers.stop()
         for rendezvous in tuple(self._by_call.values()):
             rendezvous.stop()
 
-    # How it follows.
+    # Connectors and early connections.
 
     def _worth_dialling(self, introduction: Rendezvous) -> tuple[Address, ...]:
         if introduction.typed:
@@ -248,7 +248,7 @@ class RendezvousTable:
 
 
 class _Early(TwistedProtocol):
-    """Hold a connection whose PUNCH names a call that no server has announced yet; read no more."""
+    """Hold a connection whose PUNCH names a call that no server has announced yet; pause reading."""
 
     def __init__(self, data: bytes, lost: Callable[[_Early], None]) -> None:
         self._data = data
@@ -259,17 +259,17 @@ class _Early(TwistedProtocol):
         transport.pauseProducing()
 
     def dataReceived(self, data: bytes) -> None:
-        self._data += data  # read before it was paused
+        self._data += data  # data read before the pause
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost(self)
 
     def abort(self) -> None:
-        """End it: nobody was introduced, or there are too many."""
+        """Close it: no introduction came, or there are too many early connections."""
         self.let_go()[0].abortConnection()
 
     def let_go(self) -> tuple[Any, bytes]:
-        """The transport and what has come, for whoever goes on with it."""
+        """Return the transport and the data received so far, for the protocol that takes over."""
         transport: Any = self.transport
         transport.resumeProducing()
         return transport, self._data

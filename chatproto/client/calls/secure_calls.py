@@ -1,6 +1,6 @@
 """Begin and end calls on secure connections: callers, their ids, the conversation they belong to.
 
-Messages of a conversation do not come here: its connection hands them to its session.
+A connection passes messages directly to its session, not through here.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 log = Logger()
 
 WARN_AGAIN = 60.0
-"""Seconds between two warnings of a wrong key for one id: a stranger could fill the screen else."""
+"""Seconds between two warnings of a wrong key for one id, so that a stranger cannot fill the screen."""
 WARNED = 1000
-"""Ids of which that is remembered."""
+"""Most ids for which the time of the last warning is stored."""
 
 
 class SecureCalls:
@@ -55,11 +55,11 @@ class SecureCalls:
         self._strangers = calls.strangers
         self._dialled: dict[SecurePeerConnection, Deferred[SecurePeerConnection]] = {}
         self._attempts: dict[SecurePeerConnection, Connector] = {}
-        self._aliases: set[tuple[str, str]] = set()  # ids of known keys that were told
-        self._warned: dict[str, float] = {}  # when somebody may be warned of again
+        self._aliases: set[tuple[str, str]] = set()  # ids of known keys that were reported
+        self._warned: dict[str, float] = {}  # id -> monotonic time of the next allowed warning
 
     def accept(self, plain: PlainPeerConnection, data: bytes) -> None:
-        """A caller on our port begins TLS with `data`."""
+        """Accept a caller on our port that begins TLS with `data`."""
         transport = plain.hand_over()
         if not self._trust.own_key:
             self._strangers.left(plain)
@@ -78,7 +78,7 @@ class SecureCalls:
         punch: str = "",
         attempt: Connector | None = None,
     ) -> SecurePeerConnection:
-        """A connection that is about to be connected; see `SecurePeerConnection`."""
+        """Return a new connection that is not connected yet; see `SecurePeerConnection`."""
         clock, limits = self._context.clock, self._context.limits
         connection = SecurePeerConnection(
             self, clock, limits, handshake, called, tls_server=tls_server, punch=punch
@@ -90,7 +90,7 @@ class SecureCalls:
         return connection
 
     def made(self, connection: SecurePeerConnection) -> Deferred[SecurePeerConnection]:
-        """Fires when TLS stands on a connection that we make; fails with Unreachable."""
+        """Return a Deferred that fires after TLS's handshake on `connection`; fails with PeerUnreachable."""
 
         def cancelled(_: Deferred[SecurePeerConnection]) -> None:
             self._dialled.pop(connection, None)
@@ -101,7 +101,7 @@ class SecureCalls:
         return waiting
 
     def forget(self, connection: SecurePeerConnection) -> None:
-        """A connection that was not to be had."""
+        """Forget a connection that could not be made."""
         self._connections.let_go(connection)
         self._attempts.pop(connection, None)
         waiting = self._dialled.pop(connection, None)
@@ -110,7 +110,7 @@ class SecureCalls:
             waiting.cancel()
         self._connections.closed()
 
-    # What a connection tells.
+    # Called by a connection.
 
     def secure_made(self, connection: SecurePeerConnection) -> None:
         self._strangers.proved(connection, self._trust.knows(connection.key))
@@ -156,7 +156,7 @@ class SecureCalls:
                 self._connections.settle(conversation)
         self._connections.closed()
 
-    # Being called.
+    # Incoming calls.
 
     async def _called(self, connection: SecurePeerConnection, call: Chat) -> None:
         client_id, key = call.client_id, connection.key
@@ -168,7 +168,7 @@ class SecureCalls:
             self._trust.introduce(client_id, key)
             belief = self._trust.believe(client_id, key)
         if connection not in self._connections:
-            return  # it has gone meanwhile
+            return  # the connection has ended meanwhile
         if belief.worth is Worth.REFUSED:
             self._impostor(connection, client_id, belief)
             return
@@ -204,7 +204,7 @@ class SecureCalls:
         self._context.publish(Failed(why, status=403, command="call", code=why.reason))
 
     def _goes_on(self, connection: SecurePeerConnection, call: Chat, known: Conversation) -> None:
-        """Handle a call while there is a conversation with the peer already, perhaps our own call."""
+        """Handle a call from a peer that we already have a conversation with, perhaps our own call."""
         if not self._join(connection, known):
             return
         known.client_id = known.client_id or call.client_id
@@ -246,7 +246,7 @@ class SecureCalls:
         )
 
     def _claims(self, conversation: Conversation, client_id: str, belief: Belief) -> None:
-        """Name the one of `conversation`, who claims `client_id` and has proved a key."""
+        """Name the peer of `conversation`, which claims `client_id` and has proved a key."""
         wanted = client_id if belief.confirmed else f"{client_id}?"
         self._calls.all.rename(conversation, wanted, named=True)
         conversation.client_id = client_id
@@ -255,7 +255,7 @@ class SecureCalls:
             conversation.pins = client_id if belief.confirmed else None
         elif client_id not in self._trust.ids_of(conversation.key):
             if self._trust.was_introduced(client_id, conversation.key):
-                conversation.pins = client_id  # so that they can be called here
+                conversation.pins = client_id  # so that the peer can be called by this id
             if (client_id, conversation.key) not in self._aliases:
                 if len(self._aliases) >= WARNED:
                     self._aliases.clear()

@@ -1,4 +1,4 @@
-"""Connect to a peer inside TLS, with the key that it must have, and again after a break.
+"""Dial a peer inside TLS with its expected key, and redial it after the connection breaks.
 
 Protocol sections 4 (redials) and 5 (introductions).
 """
@@ -24,37 +24,37 @@ from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import NO_PATH_AGAIN, NO_WAY, Cause, Reason
 
 REDIAL_JITTER = 0.1
-"""Seconds within which the former caller dials again."""
+"""Most seconds before the former caller redials."""
 REDIAL_OTHER = 2.0
-"""Seconds after which the other side dials."""
+"""Seconds after which the former callee redials."""
 REDIAL_MOST = 60.0
-"""Seconds at most between two tries that failed, 1 s at first."""
+"""Most seconds between two failed attempts; the first wait is 1 s."""
 REDIAL_WAIT = 5.0
-"""Seconds for a connection again where they were before."""
+"""Timeout in seconds for a redial to the previous addresses."""
 REDIAL_ASKS = 3
-"""Failed tries, then the server is asked where they are."""
+"""Failed attempts after which the server is asked for the peer's address."""
 
 log = Logger()
 ASKED_AGAIN = (5.0, 15.0)
-"""Seconds after which the server is asked again for somebody whom it introduced and who is not reached.
+"""Seconds after which the server is asked again to introduce a peer that is not reached yet.
 
-The peer may not have heard of it: its server was killed, or its connection was dead already.
+The peer may have missed the introduction: its server was killed, or its connection was dead already.
 """
 LEAST_PART = 1 / 3
-"""The part of `dial_wait` that a later introduction has at least; else it ends when the first one ends."""
+"""Least part of `dial_wait` for a later introduction, which else ends together with the first one."""
 ASKED_FOR = 60.0
-"""Seconds after which nobody is asked again, however often the peer comes and goes."""
+"""Seconds after which the server is not asked again, however often the peer appears and leaves."""
 QUICK = 5
-"""Dials at once where each makes a connection that comes to nothing."""
+"""Immediate redials in a row, if each connection is made and lost again."""
 
 
 class SecureDialer:
     """Connect through a server's introduction; without one, try the known addresses.
 
-    Broken conversations are redialled: by the former caller at once, by the other side later, then less
-    often. Tries in vain make the wait longer, 1 s times 1.5 up to `REDIAL_MOST`. Where they are is asked
-    of the server if no address is known, after every `REDIAL_ASKS` tries in vain, and at once where an
-    address alone did not do before.
+    Broken conversations are redialled, at once by the former caller and later by the callee. After each
+    failure the wait grows by the factor 1.5, from 1 s to `REDIAL_MOST`. The server is asked for the
+    address if none is known, after every `REDIAL_ASKS` failures, and at once if the last path needed
+    an introduction.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class SecureDialer:
     ) -> SecurePeerConnection:
         """Connect to `contact` and finish the TLS handshake. Raises PeerUnreachable.
 
-        `wait`: seconds for all of it, where nobody has introduced us.
+        `wait`: timeout in seconds for a call without an introduction.
         """
         introduction = self._answers.take(contact.key) if contact.key is not None else None
         if introduction is not None:
@@ -104,7 +104,7 @@ class SecureDialer:
         return connection
 
     def later(self, conversation: Conversation, failed: bool) -> None:
-        """Dial again when it is time."""
+        """Schedule the next redial; `failed`: the last one failed."""
         limits, session = self._context.limits, conversation.session
         waited = self._context.clock.seconds() - conversation.redial.broke
         if waited > limits.broken_wait and not self._calls.lasts(conversation):
@@ -163,9 +163,9 @@ class SecureDialer:
         name = conversation.id
         known = conversation.contact or self._context.people.named(name)
         if known is not None and known.key not in (None, conversation.key):
-            known = None  # somebody else of that name
+            known = None  # another client with that name
         failures, asks = conversation.redial.failures, REDIAL_ASKS
-        # Where a router lets nobody in, knowing the address is not enough.
+        # Behind a router that blocks incoming packets, the address is not enough.
         ask = failures % asks == 0 if failures else conversation.path in ("punched", "relay")
         if known is None or ask or conversation.redial.elsewhere:
             conversation.redial.elsewhere = False
@@ -177,10 +177,10 @@ class SecureDialer:
 
 
 class _Asking:
-    """Call to a peer whom the server introduced; the server is asked again until it is answered.
+    """Call to a peer that the server introduced; the server is asked again until the peer answers.
 
-    Every introduction is carried out until one of them finds a connection. When all have failed and
-    none is to come, the call fails with the reason of the first one.
+    All introductions run until one finds a connection. When all have failed and no request is
+    pending, the call fails with the reason of the first one.
     """
 
     def __init__(
@@ -212,7 +212,7 @@ class _Asking:
         self._call(introduction)
 
     async def connection(self) -> SecurePeerConnection:
-        """Return the first connection that is found. Raises Unreachable."""
+        """Return the first connection that is made. Raises PeerUnreachable."""
         try:
             return await self._found
         finally:
@@ -228,7 +228,7 @@ class _Asking:
         self, connection: SecurePeerConnection, rendezvous: Deferred[SecurePeerConnection]
     ) -> None:
         self._under_way.remove(rendezvous)
-        self._found.callback(connection)  # which cancels the others
+        self._found.callback(connection)  # this cancels the others
 
     def _bad(self, failure: Any, rendezvous: Deferred[SecurePeerConnection]) -> None:
         failure.trap(PeerUnreachable, CancelledError)
@@ -238,7 +238,7 @@ class _Asking:
         self._perhaps_give_up()
 
     def _ask(self) -> None:
-        """Have them introduced anew: they may be at another server by now, or elsewhere."""
+        """Ask for another introduction: the peer may be at another server or address by now."""
         calling = self._conversation.state is SessionState.CALLING and not self._found.called
         if calling and self._clock.seconds() < self._began + ASKED_FOR:
             self._asking += 1
@@ -258,7 +258,7 @@ class _Asking:
         self._perhaps_give_up()
 
     def _perhaps_give_up(self) -> None:
-        """Give up when nothing is under way, for the reason of the first introduction."""
+        """Give up when no attempt is running, with the reason of the first introduction."""
         if not (self._under_way or self._asking or self._found.called or self._stopped):
             self._found.errback(self._why)
 
