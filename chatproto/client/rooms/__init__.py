@@ -1,1 +1,1 @@
-"""The rooms that we are in: membership, what is said and asked there, the outbox of each."""
+"""Rooms that this client has joined: membership, messages, commands, and the outbox."""

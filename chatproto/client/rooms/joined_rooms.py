@@ -1,4 +1,4 @@
-"""The rooms that we are in: what the person asks of them, and what the server tells."""
+"""Joined rooms: requests of the user about them, and messages of the server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.room_fields import read_room
 
 FOR_NOW = (408, 429, 500, 503)
-"""Refusals that another try may not meet."""
+"""Statuses of refusals that are temporary: the JOIN is retried."""
 NOT_IN = {
     403: reasons.MAY_NOT_JOIN,
     409: reasons.ROOM_ID_TAKEN,
@@ -48,9 +48,9 @@ NOT_ADMITTED = {
     "invitation": reasons.NOT_INVITED,
     "key": reasons.ROOM_KEY_WANTED,
 }
-"""Why a room does not admit us, by the server's word for it."""
+"""Why a room does not admit us, by the `Why` of the server."""
 RETRY_AFTER = 5
-"""Seconds to another try, where the server tells none."""
+"""Seconds before a retry, if the server names none."""
 _CHANGES = {
     ("kick", False): "kicked",
     ("ban", False): "banned",
@@ -60,17 +60,17 @@ _CHANGES = {
     ("mute", True): "unmuted",
     ("op", True): "deop",
 }
-"""By what CHANGED tells and whether its `Until` has passed."""
+"""Change shown to the user, by `What` of CHANGED and whether its `Until` has passed."""
 
 
 class JoinedRooms:
-    """Every room by its name. `connection` asks the server; None where it has no rooms. `member_keys`: finds
-    members whose id is pinned to another key.
+    """Joined rooms by name. The remembered rooms are rejoined once the server has registered us.
 
-    `here`: the key of the server. The rooms that are remembered for it are joined as soon as it knows us;
-    none of them becomes the target by that.
+    Rejoining makes none of them the target of typed lines. A failed request of the user is one `Failed`,
+    or LocalError where the method says so.
 
-    What the methods of the person cannot do is one `Failed`, or LocalError where they say so.
+    Args: connection: asks the server; None if it has no rooms. here: returns the key of the server.
+    member_keys: finds members whose id is pinned to another key.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class JoinedRooms:
 
     @property
     def client(self) -> RoomClient:
-        """The server. Raises LocalError if it has no rooms."""
+        """Room client of the server. Raises LocalError if it has no rooms."""
         if self._connection is None:
             raise LocalError(405, reasons.NO_ROOMS())
         return self._connection
@@ -124,19 +124,19 @@ class JoinedRooms:
         ]
 
     def unwritten(self) -> list[tuple[str, str]]:
-        """In which room and what was said that waits to be sent."""
+        """Return the queued messages as pairs of room and text."""
         return [(one.name, text) for one in self._all.values() for text in one.waiting]
 
     def has(self, room: str) -> bool:
-        """Return True if this client is in `room`."""
+        """Return True if this client is in `room` or joining it."""
         return room in self._all
 
     def is_inside(self, room: str) -> bool:
-        """Return True if the server has let us into `room` on the present connection to it."""
+        """Return True if the JOIN of `room` was answered on the present connection to the server."""
         return room in self._all and self._all[room].entered
 
     def is_member(self, room: str, client_id: str) -> bool:
-        """Return True if somebody else with the id `client_id` is known to be in `room`."""
+        """Return True if another member with the id `client_id` is known to be in `room`."""
         return room in self._all and client_id in self._all[room].people - {self._own_id}
 
     def members(self, room: str) -> tuple[str, ...]:
@@ -144,10 +144,10 @@ class JoinedRooms:
         found = self._all[room].people if room in self._all else set()
         return tuple(sorted(found - {self._own_id}))
 
-    # What the person says.
+    # Messages and the current room.
 
     def named(self, name: str = "") -> Membership:
-        """The room `name`, or the current one. Raises LocalError."""
+        """Return the room `name`, or the current one. Raises LocalError."""
         room = _room(name) if name else self._conversations.room
         if not room:
             rooms = ", ".join(sorted(self._all))
@@ -159,32 +159,32 @@ class JoinedRooms:
         return self._all[room]
 
     def say(self, text: str, name: str = "") -> None:
-        """Say `text` in a room, as soon as can be. Raises LocalError."""
+        """Send `text` to a room, or queue it. Raises LocalError."""
         self.outbox.say(self.named(name), text)
 
     def switch(self, name: str) -> None:
-        """Make `name` the recipient of typed lines. Raises LocalError."""
+        """Make the room `name` the target of typed lines. Raises LocalError."""
         membership = self.named(name)
         if not self._conversations.move_to(RoomTarget(membership.name)):
             self._tell_current(membership.name)
 
     def _tell_current(self, name: str, people: Iterable[str] | None = None) -> None:
-        """Say that the next line goes to the room `name`; `people`: who is there, told if asked for."""
+        """Report that typed lines go to the room `name`; `people`: members to list, or None."""
         members = tuple(sorted(people)) if people is not None else None
         count = self._all[name].count or None
         self._tell(RoomChanged(name, "current", members=members, count=count))
 
-    # What the person asks.
+    # Join and leave.
 
     def join(self, name: str, secret: str = "") -> None:
-        """Be in `name`, which becomes the current one at once, so that what is said next waits for it."""
+        """Join `name` and make it the current room at once, so that typed lines are queued for it."""
         room = _room(name)
         membership = self._all.get(room)
         if membership is not None:
             self._conversations.swap(RoomTarget(room))
             if membership.entered:
                 self._tell_current(room, membership.people)
-            else:  # after the JOIN that is under way
+            else:  # after the pending JOIN
                 self._requests.ask("join", lambda: self._join_again(room, secret))
             return
         if len(self._all) >= self._context.limits.rooms_per_client:
@@ -231,7 +231,7 @@ class JoinedRooms:
         self.settled()
 
     def part(self, name: str = "") -> None:
-        """Leave a room; what still waits to be said there is not said."""
+        """Leave a room; its queued messages are not sent."""
 
         async def work() -> None:
             membership = self.named(name)
@@ -243,10 +243,10 @@ class JoinedRooms:
 
         self._requests.ask("part", work)
 
-    # What the server tells.
+    # Messages of the server.
 
     def resume(self) -> None:
-        """The server knows us again: join every room again, and at first the remembered ones."""
+        """Rejoin every room after a registration; after the first one, join the remembered rooms."""
         if not self._began and self._connection is not None:
             self._began = True
             for room, secret in self._remembered.at(self._here()).items():
@@ -257,7 +257,7 @@ class JoinedRooms:
                 self._enter_again(membership)
 
     def _absence(self, room: str) -> Absence | None:
-        """Return the time since the last line of `room` in our log, if there is one."""
+        """Return the absence from `room` since its last line in our log; None without such a line."""
         logged = self._log.latest(room) if self._log is not None else ()
         return Absence(logged) if logged else None
 
@@ -266,7 +266,7 @@ class JoinedRooms:
             self._tell_current(target.room)
 
     def _lost(self, again: bool) -> None:
-        """The connection to the server has ended; `again`: it is made again."""
+        """Handle the end of the connection to the server; `again`: it is retried."""
         self._retries.stop()
         for membership in self._all.values():
             membership.lost()
@@ -276,7 +276,7 @@ class JoinedRooms:
             self.refused()
 
     def refused(self) -> None:
-        """The server is not asked any more."""
+        """Drop all rooms, because the connection to the server is not retried."""
         reason = reasons.SERVER_GONE()
         for membership in tuple(self._all.values()):
             joined = membership.joined
@@ -285,7 +285,7 @@ class JoinedRooms:
                 self._tell_out(membership, reason)
 
     def stop(self, reason: str = Cause(Reason.STOPPING)) -> None:
-        """Stop sending, and stop asking the server."""
+        """Stop sending, and stop retrying."""
         self._retries.stop()
         for membership in tuple(self._all.values()):
             self._forget(membership)
@@ -293,7 +293,7 @@ class JoinedRooms:
         self.outbox.stop(reason)
 
     def pushed(self, push: Bcp2Message) -> None:
-        """Something happened in a room."""
+        """Handle a message of the server about a room."""
         match push:
             case bcp2_rooms.Invited(room, sender):
                 if not self._strangers.may_invite():
@@ -323,19 +323,19 @@ class JoinedRooms:
                     membership.topic = push.text
                 self._tell(_changed(push, self._own_id, self._context.now()))
 
-    # What a membership needs.
+    # Callbacks of a membership.
 
     def keep(self, said: Said) -> None:
-        """Write down what was said, before it is told."""
+        """Log a room message, before it is shown."""
         if self._log is not None:
             self._log.keep(said)
 
     def settled(self) -> None:
-        """Perhaps there is room for more now."""
+        """Send queued messages, because there may be room for more in flight."""
         self.outbox.go_on()
         self._context.settled(None)
 
-    # How it follows.
+    # Joining again, and dropping a room.
 
     def _enter_again(self, membership: Membership) -> None:
         async def work() -> None:
@@ -344,7 +344,7 @@ class JoinedRooms:
                 self._tell_in(membership, ack)
                 await membership.catch_up(ack.last)
             except ServerUnreachable:
-                return  # the next connection tries it again
+                return  # the next connection retries
             except ServerRefused as error:
                 if error.status in FOR_NOW:
                     wait = error.retry_after or RETRY_AFTER
@@ -383,7 +383,7 @@ class JoinedRooms:
     ) -> None:
         """Forget a room that we are no longer in.
 
-        `uncertain`: it is unknown which of our messages arrived. `own`: we left by ourselves.
+        `uncertain`: it is unknown which of our messages arrived. `own`: the user left it.
         """
         self._forget(membership, own)
         if uncertain:
@@ -401,7 +401,7 @@ class JoinedRooms:
 
 
 def _room(name: str) -> str:
-    """The name of a room as the protocol spells it; `#` may be left out. Raises LocalError."""
+    """Return the name of a room as in the protocol; `#` may be omitted. Raises LocalError."""
     try:
         return read_room(name if name.startswith("#") else f"#{name}")
     except RemoteError:
@@ -409,7 +409,7 @@ def _room(name: str) -> str:
 
 
 def _not_in(membership: Membership, error: ServerRefused) -> Cause:
-    """Why we are not let into a room."""
+    """Return why the server refused a JOIN."""
     says = NOT_ADMITTED.get(error.why) or NOT_IN.get(error.status or 0)
     if says is reasons.ROOM_KEY_WANTED and membership.secret:
         says = reasons.ROOM_KEY_WRONG
@@ -417,7 +417,7 @@ def _not_in(membership: Membership, error: ServerRefused) -> Cause:
 
 
 def _joined(ack: JoinAck, own_id: str, again: bool = False) -> RoomChanged:
-    """Report that we have joined; `again`: after a lost connection."""
+    """Return the event for our JOIN; `again`: after a lost connection."""
     return RoomChanged(
         ack.room,
         "joined",
@@ -432,7 +432,7 @@ def _joined(ack: JoinAck, own_id: str, again: bool = False) -> RoomChanged:
 
 
 def _changed(push: Changed, own_id: str, now: Wall) -> RoomChanged:
-    """Report a change by a member."""
+    """Return the event for a change by a member."""
     over = bool(push.until) and moment_of(push.until) <= now
     return RoomChanged(
         push.room,

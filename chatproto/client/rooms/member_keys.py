@@ -1,4 +1,4 @@
-"""Find members of rooms whose id is pinned to another key: somebody else may be there under that id."""
+"""Find room members whose id is pinned to another key: another client may use that id."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from chatproto.directory.room_client import RoomClient
 from chatproto.wire.reasons import OTHER_KEY_IN_ROOM, CodedError
 
 MOST = 50
-"""Pinned members of a room about whom the server is asked when this client joins it."""
+"""Most pinned members of a room for which the server is asked when this client joins it."""
 
 
 class MemberKeys:
     """Ask the server for the keys of pinned ids when they are in a room or join it.
 
-    The server lists the key of each listed client (INFO); of an unlisted one nothing is known.
+    The server gives the keys of listed clients only (INFO); an unlisted one cannot be checked.
 
-    Args: client: asks the server; None where it has no rooms.
+    Args: client: asks the server; None if it has no rooms.
     """
 
     def __init__(self, context: Context, client: RoomClient | None) -> None:
         self.others: set[str] = set()
-        """Ids in rooms that another key has than the pinned one."""
+        """Ids of room members whose key is not the pinned one."""
         self.changed: Signal[str] = Signal()
-        """This id was put into `others`, or taken out."""
+        """Fires with an id that was added to `others` or removed from it."""
         self._context = context
         self._client = client
 
     def look(self, room: str, ids: Iterable[str]) -> None:
-        """Ask for the keys of those of `ids` that are pinned; they are in `room`, or have joined it."""
+        """Ask for the keys of those `ids` that are pinned; they are in `room`, or have joined it."""
         wanted = tuple(islice(filter(self._pinned, ids), MOST))
         if wanted and self._client is not None:
             Deferred.fromCoroutine(self._ask(self._client, room, wanted))
@@ -49,7 +49,7 @@ class MemberKeys:
             try:
                 key = await client.key_of(client_id)
             except CodedError:
-                return  # the next time that they join
+                return  # asked again when they next join
             if key is None or key == self._pinned(client_id):
                 if client_id in self.others:
                     self.others.remove(client_id)

@@ -1,4 +1,4 @@
-"""Us in one room: each message once and in order, whatever happens to the connection."""
+"""Membership in one room: messages arrive once and in order, also across lost connections."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import CONNECTION_TO_SERVER_LOST, MUTED, ROOM_NOT_STORED, Cause
 
 UNKNOWN = 404
-"""The server does not know the number that we ask from, or we are not in the room."""
+"""Status if the server no longer has the requested number, or we are not in the room."""
 
 MISSED = 20_000
-"""Messages of a room that are asked for after a break."""
+"""Most messages of a room that are requested after a lost connection."""
 NOT_SAID = {403: MUTED, 503: ROOM_NOT_STORED}
-"""Why the server did not take what we said, by status."""
+"""Why the server refused a message, by status."""
 
 
 class Membership:
     """Send and receive in the room `name`, whose key is `secret`.
 
-    Args: client: asks the server. keep: called with each message before it is told. settled: called when
-    there may be room for more messages. absence: since an earlier start, when we were in the room.
-    others: ids that another key has than the pinned one.
+    Args: client: asks the server. keep: called with each message before it is shown. settled: called when
+    there may be room for more messages in flight. absence: since an earlier run that was in the room.
+    others: ids of members whose key is not the pinned one.
 
-    Numbers only rise, and SAYACK and SAIDs come in the room's one order. So the highest number that was
-    told says what is missing after a break, and what we said and got no SAYACK for is in the history or
-    was not said: once JOIN is answered, the server takes nothing more from the connection before.
+    Numbers only rise, and SAYACK and SAID follow the one order of the room. So the highest number shown
+    tells which messages were missed during a break. A message of ours without SAYACK is in the history
+    or was not accepted: once JOIN is answered, the server takes nothing from the earlier connection.
     """
 
     def __init__(
@@ -57,41 +57,41 @@ class Membership:
         self.role = "member"
         self.count = 0
         self.people: set[str] = set()
-        """Ids of members, as far as the server has named them; at most `room_members`."""
+        """Ids of the members that the server has named; at most `room_members`."""
         self.entered = False
-        """The JOIN of this connection was answered."""
+        """True once the JOIN on this connection was answered."""
         self.entering = False
-        """True if it was asked for, or we are in."""
+        """True once JOIN was sent on this connection."""
         self.joined = False
-        """We have been in it."""
+        """True once the room has been joined, on any connection."""
         self.told = False
-        """The person was told that we are in it."""
+        """True once the user was notified of the JOIN."""
         self.gone = False
-        """We have left, or were put out."""
+        """True after we have left or were removed."""
         self.waiting: deque[str] = deque()
-        """Lines that are to be said."""
+        """Queued lines that are not sent yet."""
         self.flying: deque[str] = deque()
-        """Lines said on this connection or the last one that are not known to have arrived."""
+        """Lines sent on this connection or the last one that are not confirmed."""
         self.parts: deque[AskedPart | None] = deque()
-        """Of whose requests what waits and flies is, in its order."""
+        """Request part of each line in `flying`, then of each in `waiting`; None without a request."""
         self._context = context
         self._client = client
         self._keep = keep
         self._settled = settled
-        self._absence = absence  # until its lines were told
-        # The highest number that was told.
+        self._absence = absence  # until its lines were shown
+        # Highest number that was shown.
         self._seen: int | None = absence.since if absence is not None else None
-        self._inside = False  # and caught up: said and heard as it comes
+        self._inside = False  # joined and caught up: lines are sent and shown at once
         self._early: deque[Said] = deque(maxlen=context.limits.history_page)
-        self._connection = 0  # counts them
+        self._connection = 0  # counts connections
 
     @property
     def unsent(self) -> int:
-        """Number of our messages not known to have arrived."""
+        """Number of our messages that are not confirmed."""
         return len(self.waiting) + len(self.flying)
 
     async def enter(self) -> JoinAck:
-        """Join, and tell what we missed. Raises Refused, Unreachable."""
+        """Join the room. Raises ServerRefused, ServerUnreachable."""
         this = self._connection
         self.entering = True
         ack = await self._client.join(self.name, self.secret)
@@ -102,54 +102,54 @@ class Membership:
         return ack
 
     async def catch_up(self, last: int) -> None:
-        """Report the messages missed, now that we have joined again and the last number is `last`.
+        """Show the missed messages after a JOIN; `last` is the number of the room's last message.
 
         Raises: ServerRefused, ServerUnreachable.
         """
         if self._absence is not None and self._absence.since > last:
-            self._seen = self._absence = None  # the log is of another server's room
+            self._seen = self._absence = None  # the logged lines are of a room at another server
         if self._seen is not None and last != self._seen:
             await self._ask_for_missed(last)
         self._tell_absence()
         self._seen = max(self._seen or 0, last)
-        while self.flying:  # it did not arrive, and will not any more
+        while self.flying:  # these did not arrive: send them again
             self.waiting.appendleft(self.flying.pop())
         self._inside = True
         while self._early:
             self._hear(self._early.popleft())
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Handle the end of the connection to the server."""
         self._connection += 1
         self.entered = self.entering = self._inside = False
         self._early.clear()
 
     @property
     def is_away(self) -> bool:
-        """Return True if the room cannot be reached now, and will be entered again."""
+        """Return True if the room cannot be reached now and will be joined again."""
         return self.joined and not self.entering and not self.gone
 
     def end_kept(self) -> None:
-        """End the requests of all texts that have not arrived: they are kept until we are in again."""
+        """End the requests of all unconfirmed lines as queued: they are kept until the next JOIN."""
         for part in self.parts:
             if part is not None:
                 part.end("queued")
 
     def leave(self, reason: str) -> None:
-        """Leave the room: queued messages are reported as undelivered."""
+        """Leave the room; report queued messages as undelivered."""
         self.gone = True
         self._inside = False
         while self.waiting:
             self.undelivered(self.waiting.popleft(), reason, len(self.flying))
 
     def stop(self, reason: str) -> None:
-        """The program ends, or the server is not asked any more."""
+        """Leave the room for good: the program ends, or the server is not retried."""
         self.leave(reason)
         while self.flying:
             self._uncertain(self.flying.popleft())
 
     def undelivered(self, text: str, reason: str, index: int = 0) -> None:
-        """Report that `text` was not said; so many said before it are not answered yet."""
+        """Report that `text` was not sent; `index`: position of its part in `parts`."""
         with telling(self._take_part(index), fails=reason):
             self._context.publish(Undelivered(self.name, reason, text=text))
 
@@ -158,7 +158,7 @@ class Membership:
             self._context.publish(Uncertain(self.name, None, text))
 
     def _take_part(self, index: int = 0) -> AskedPart | None:
-        """Remove the part of the text at `index`, of all that fly and wait."""
+        """Remove and return the request part at `index` of `parts`."""
         if index >= len(self.parts):
             return None
         part = self.parts[index]
@@ -166,18 +166,18 @@ class Membership:
         return part
 
     def came_in(self, client_id: str) -> None:
-        """Count a new member."""
+        """Add a new member."""
         self.count += 1
         if len(self.people) < self._context.limits.room_members:
             self.people.add(client_id)
 
     def went_out(self, client_id: str) -> None:
-        """Count a member less."""
+        """Remove a member."""
         self.count = max(1, self.count - 1)
         self.people.discard(client_id)
 
     def hear(self, said: Said) -> None:
-        """The server tells that something was said."""
+        """Handle SAID: a message in the room."""
         if self._inside:
             self._hear(said)
         elif self.entered:
@@ -188,13 +188,13 @@ class Membership:
         return self._inside and bool(self.waiting)
 
     async def speak(self) -> None:
-        """Say what has waited longest."""
+        """Send the oldest queued line."""
         this, text = self._connection, self.waiting.popleft()
         self.flying.append(text)
         try:
             ack = await self._client.say(self.name, text)
         except ServerUnreachable:
-            # The next connection finds out whether it arrived, but not if we left meanwhile.
+            # After a JOIN the history tells whether it arrived, but not if we have left meanwhile.
             if self.gone and text in self.flying:
                 self.flying.remove(text)
                 self._uncertain(text)
@@ -236,7 +236,7 @@ class Membership:
                 return
 
     async def _latest(self, last: int, this: int) -> RoomPage:
-        """Report the latest messages and a notice, because the server has forgotten what followed ours."""
+        """Show the latest messages and a notice, because the server has dropped those after our last one."""
         page = await self._client.history(self.name)
         self._check(this)
         assert self._seen is not None
@@ -247,7 +247,7 @@ class Membership:
         return RoomPage((), False)
 
     def _tell_missing(self) -> None:
-        """Say that not all of what followed is known, so that ours may stand there or not."""
+        """Report that messages may be missing; our unconfirmed ones may be among them."""
         self._context.publish(Notice(f"some messages in {self.name} may be missing"))
         while self.flying:
             self._uncertain(self.flying.popleft())
@@ -294,6 +294,6 @@ class Membership:
             self._context.publish(event)
 
     def _check(self, this: int) -> None:
-        """Raises Unreachable if the answer came from a connection that is no more."""
+        """Raise ServerUnreachable if the answer came from an earlier connection, or we have left."""
         if this != self._connection or self.gone:
             raise ServerUnreachable(CONNECTION_TO_SERVER_LOST())

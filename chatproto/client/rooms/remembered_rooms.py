@@ -1,4 +1,4 @@
-"""Remember the rooms that one is in, for the next start."""
+"""Remember joined rooms for the next start."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.room_fields import read_room, read_secret
 
 MOST = 100
-"""Rooms that are remembered, of all servers together."""
+"""Most remembered rooms, over all servers."""
 MOST_BYTES = 64 * 1024
-"""Bytes of the file that are read."""
+"""Most bytes that are read from the file."""
 
 
 class RememberedRooms:
-    """Rooms of each server with their keys, kept in the file `path` (mode 0600), or not at all (None).
+    """Rooms of each server with their keys, stored in the file `path` (mode 0600); not stored if None.
 
-    The file has a line `SERVER-KEY #room` or `SERVER-KEY #room KEY` for each, for a room of one server is
-    none of another.
-    `autojoin`: rooms with their keys to be in at any server.
+    The file has one line per room: `SERVER-KEY #room` or `SERVER-KEY #room KEY`. A room belongs to one
+    server only.
+    `autojoin`: rooms to join at any server, with their keys.
     """
 
     def __init__(self, path: Path | None = None, autojoin: Mapping[str, str] | None = None) -> None:
@@ -34,22 +34,22 @@ class RememberedRooms:
                 if server and len(self._rooms) < MOST:
                     self._rooms[server, read_room(room)] = read_secret(key)
             except RemoteError:
-                continue  # it was edited, or cut at the end
+                continue  # the file was edited, or truncated
 
     def at(self, server: str) -> dict[str, str]:
-        """Return the key of every room to be in at `server`, empty for none."""
+        """Return the rooms to join at `server` with their keys, empty for none."""
         here = {room: key for (at, room), key in self._rooms.items() if at == server}
         return here | self._autojoin
 
     def entered(self, server: str, room: str, secret: str) -> None:
-        """Remember a room that we have joined."""
+        """Remember a room that was joined."""
         where = server, room
         if self._rooms.get(where) != secret and (where in self._rooms or len(self._rooms) < MOST):
             self._rooms[where] = secret
             self._write()
 
     def left(self, server: str, room: str) -> None:
-        """Forget a room that we have left, or may not be in any more."""
+        """Forget a room that was left or may no longer be joined."""
         if self._rooms.pop((server, room), None) is not None:
             self._write()
 

@@ -1,4 +1,4 @@
-"""Keep room messages in our own log, where /search finds them, and tell what was missed since the last."""
+"""Log room messages, for /search, and report those missed since the last logged one."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from chatproto.wire.actions import marked
 from chatproto.wire.bcp2_rooms import Said
 
 SHOWN = 50
-"""Missed lines of a room that are shown after a start; all of them are in the log."""
+"""Most missed lines of a room that are shown after a start; the log has all of them."""
 ROOM_LOG = 10_000
-"""Messages of a room in one's own log."""
+"""Most messages per room in the log."""
 COMPARED = 2048
-"""Latest messages of a room in the log that are compared with those of the server after a start."""
+"""Latest logged messages of a room that are compared with those of the server after a start."""
 
 
 class RoomLog:
-    """Keeps the last `ROOM_LOG` messages of each room in `ledger`; `tell` gets news for the person.
+    """Log the last `ROOM_LOG` messages of each room in `ledger`; `tell` publishes events.
 
-    A ledger in trouble keeps nothing, and says so once until it works again: what is said in a room
-    can still be read, and the server may have it.
+    If the ledger fails, messages are still shown but not logged. The failure is reported once, until
+    the ledger works again; the server may have the messages.
     """
 
     def __init__(self, ledger: Ledger, tell: Callable[[Event], None]) -> None:
@@ -52,15 +52,15 @@ class RoomLog:
 
 
 class Absence:
-    """The time since the last line in one's own log of a room; `logged`: the last lines there, one or more.
+    """Absence from a room since its last logged line; `logged`: its last lines in the log, at least one.
 
-    Logs have no server: a line that the log has already, from a room of the same name at another
-    server, was not missed.
+    The log does not distinguish servers. A line that is logged already, from a room of the same name
+    at another server, was not missed.
     """
 
     def __init__(self, logged: Sequence[LogLine]) -> None:
         self.since = logged[-1].id
-        """Number of the last line that is known."""
+        """Number of the last logged line."""
         self._logged = {(line.id, line.name, line.text) for line in logged}
         self._last: deque[MessageReceived] = deque(maxlen=SHOWN)
         self._count = 0
@@ -70,12 +70,12 @@ class Absence:
         return (said.id, said.sender, marked(said.text, said.kind)) in self._logged
 
     def add(self, event: MessageReceived) -> None:
-        """Gather a missed line; they come in their order."""
+        """Add a missed line; lines are added in order."""
         self._last.append(event)
         self._count += 1
 
     def events(self, room: str) -> list[Event]:
-        """Return the sentence that tells how many lines were missed, and the last `SHOWN` of them."""
+        """Return a notice with the number of missed lines, and the last `SHOWN` of them."""
         if not self._count:
             return []
         noun = "message" if self._count == 1 else "messages"

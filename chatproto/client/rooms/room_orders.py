@@ -1,4 +1,4 @@
-"""Carry out the user's commands in rooms of which we are members."""
+"""Carry out the user's commands in joined rooms."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from chatproto.wire.reasons import Cause
 from chatproto.wire.room_fields import read_barred
 
 BEGINNING = date_of(EPOCH)
-"""`Until` of what is taken back."""
+"""`Until` of an order that is revoked."""
 NOT_SO = {
     403: reasons.NOT_MODERATOR,
     404: reasons.NOT_IN_THIS_ROOM,
@@ -31,9 +31,9 @@ NOT_SO = {
     429: reasons.ROOM_REQUESTS,
     503: reasons.ROOM_STORE,
 }
-"""Why something is not done, by status."""
+"""Why the server refuses an order, by status."""
 MISSING = {"kick": reasons.NOBODY_TO_KICK, "unban": reasons.NO_SUCH_BAN}
-"""Sentences for a command whose 404 is not about an unknown peer: nobody to put out, no ban to lift."""
+"""Sentences for a command whose 404 does not mean an unknown peer."""
 NOTHING_ELSE: Mapping[int, Cause] = {}
 BAN_IN_ADVANCE = (
     'nobody has the id "{id}": the ban holds once somebody takes it (/unban {id} lifts it)'
@@ -49,10 +49,10 @@ class RoomOrders:
         self._requests = requests
         self._rooms = rooms
         self.listed: tuple[str, ...] = ()
-        """Rooms that the server listed last."""
+        """Rooms in the last answer to /rooms."""
 
     def names(self, name: str = "") -> None:
-        """Show who is there."""
+        """Show the members."""
 
         async def work() -> None:
             room = self._rooms.named(name).name
@@ -67,7 +67,7 @@ class RoomOrders:
         self._ask("names", work)
 
     def rooms(self) -> None:
-        """Show which rooms there are."""
+        """Show the rooms of the server."""
 
         async def work() -> None:
             found = await self._rooms.client.rooms()
@@ -81,7 +81,7 @@ class RoomOrders:
         self._ask("rooms", work)
 
     def topic(self, text: str | None, name: str = "") -> None:
-        """Show the topic, or set it; empty for none."""
+        """Show the topic if `text` is None, else set it; empty to remove it."""
 
         async def work() -> None:
             membership = self._rooms.named(name)
@@ -106,7 +106,7 @@ class RoomOrders:
         self._ask("topic", work)
 
     def kick(self, who: str, name: str = "", reason: str = "") -> None:
-        """Put somebody out; all members are told the `reason`."""
+        """Kick a member; all members see the `reason`."""
 
         def whom() -> dict[str, str]:
             return _peer(who) | ({"reason": line} if (line := _line(reason)) else {})
@@ -114,7 +114,7 @@ class RoomOrders:
         self._order("kick", bcp2_rooms.Kick, "kicked", name, who, whom)
 
     def ban(self, who: str, seconds: str = "", name: str = "") -> None:
-        """Put out an id, a key or an address and let them not in again, for so long or for good."""
+        """Ban an id, a key or an address, and kick its clients; empty `seconds`: for good."""
 
         def whom() -> dict[str, str]:
             if seconds and not int(seconds):
@@ -124,29 +124,29 @@ class RoomOrders:
         self._order("ban", bcp2_rooms.Ban, "banned", name, who, whom, self._until(seconds))
 
     def unban(self, who: str, name: str = "") -> None:
-        """Let them in again."""
+        """Lift a ban."""
         self._order("unban", bcp2_rooms.Unban, "unbanned", name, who, lambda: _barred(who))
 
     def mute(self, who: str, seconds: str = "", name: str = "") -> None:
-        """Let somebody say nothing, for so long or for good; 0 seconds take it back."""
+        """Mute a member; empty `seconds`: for good, 0: unmute."""
         change = "unmuted" if seconds == "0" else "muted"
         whom, until = partial(_peer, who), self._until(seconds)
         self._order("mute", bcp2_rooms.Mute, change, name, who, whom, until)
 
     def op(self, who: str, seconds: str = "", name: str = "") -> None:
-        """Let somebody put others out, for so long or for good; 0 seconds take it back."""
+        """Make a member a moderator; empty `seconds`: for good, 0: no longer."""
         change = "deop" if seconds == "0" else "op"
         whom, until = partial(_peer, who), self._until(seconds)
         self._order("op", bcp2_rooms.Op, change, name, who, whom, until)
 
     def invite(self, who: str, name: str = "") -> None:
-        """Let somebody in without the room's key, and tell them."""
+        """Admit a client without the room's key, and notify it."""
         self._order("invite", bcp2_rooms.Invite, "invited", name, who, partial(_peer, who))
 
     def settings(
         self, name: str, secret: str | None, invited: bool | None, kept: bool | None
     ) -> None:
-        """Show how a room is, or change what is not None."""
+        """Show the settings of a room, or change those that are not None."""
 
         async def work() -> None:
             room = self._rooms.named(name).name
@@ -163,7 +163,7 @@ class RoomOrders:
         self._ask("settings", work)
 
     def history(self, most: int, name: str = "") -> None:
-        """Show the latest messages of a room."""
+        """Show the latest messages of a room, at most `most`."""
 
         async def work() -> None:
             room = self._rooms.named(name).name
@@ -206,9 +206,9 @@ class RoomOrders:
         read: Callable[[], dict[str, str]],
         until: str = "",
     ) -> None:
-        """Do something to `who`; the others are told by the server, and we by its answer.
+        """Send an order about `who`. The server notifies the other members; its answer makes our event.
 
-        `read` makes the fields of the request of what was typed. Raises LocalError.
+        `read` makes the request's fields of the typed text. Raises LocalError.
         """
 
         async def work() -> None:
@@ -256,7 +256,7 @@ async def _in_words(work: Work, says: Mapping[int, Cause]) -> None:
 
 
 def _peer(who: str) -> dict[str, str]:
-    """An id, as the field of a request. Raises LocalError."""
+    """Return an id as the field of a request. Raises LocalError."""
     try:
         return {"peer_id": read_client_id(who)}
     except RemoteError:
@@ -264,7 +264,7 @@ def _peer(who: str) -> dict[str, str]:
 
 
 def _barred(who: str) -> dict[str, str]:
-    """An id, a key or an address, as the field of a request. Raises LocalError."""
+    """Return an id, a key or an address as the field of a request. Raises LocalError."""
     try:
         values = zip(("peer_id", "key", "address"), read_barred(who), strict=True)
     except RemoteError:
@@ -273,7 +273,7 @@ def _barred(who: str) -> dict[str, str]:
 
 
 def _line(text: str) -> str:
-    """A topic or a reason, with tabs as blanks. Raises LocalError for several lines."""
+    """Return a topic or a reason, with tabs as blanks. Raises LocalError for several lines."""
     line = text.replace("\t", " ").strip()
     if CONTROL.search(line):
         raise LocalError(400, reasons.ROOM_TEXT_LINES())

@@ -1,4 +1,4 @@
-"""Queue our room messages until they have arrived: a few in flight, input held when full."""
+"""Queue our room messages until they are confirmed: few in flight, input paused when full."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from chatproto.wire.reasons import QUEUE_FULL, ROOM_MESSAGE_TOO_LARGE, Cause, Re
 
 KEPT = "queued until the server can be reached"
 SAYS_UNANSWERED = 8
-"""Messages to rooms that are on the way at once."""
+"""Most unconfirmed messages in flight, over all rooms."""
 
 
 class RoomOutbox:
-    """`rooms` are those that we are in; of those that we have left it keeps what is not answered yet.
+    """Outbox of the joined `rooms`, and of rooms just left that have unconfirmed messages.
 
-    `context.hold_input` is told to hold all further input, and to let it go on.
+    `context.hold_input` fires with True to pause all input and with False to resume it.
     """
 
     def __init__(self, rooms: Mapping[str, Membership], context: Context) -> None:
@@ -29,17 +29,17 @@ class RoomOutbox:
         self._context = context
         self._left: list[Membership] = []
         self.left = self._left.append
-        """Keep a room that we have left, because messages in flight are still answered."""
+        """Keep a room that was left, because its messages in flight are still answered."""
         self._held: tuple[Membership, str] | None = None
 
     @property
     def unsent(self) -> int:
-        """Number of messages not known to have arrived."""
+        """Number of unconfirmed messages."""
         held = self._held is not None
         return held + sum(one.unsent for one in self._all())
 
     def say(self, membership: Membership, text: str) -> None:
-        """Say `text` there, as soon as can be. Raises LocalError 413, and 429 while one is held."""
+        """Send `text` to the room, or queue it. Raises LocalError 413, and 429 while a line is held."""
         most = self._context.limits.body_to_server
         if len(text.encode()) > most:
             raise LocalError(413, ROOM_MESSAGE_TOO_LARGE(most=most))
@@ -57,7 +57,7 @@ class RoomOutbox:
             membership.end_kept()
 
     def go_on(self) -> None:
-        """Something was answered, or can be said now: perhaps there is room for more."""
+        """Send more, because a message was answered or a room was joined; resume input if there is room."""
         self._left[:] = [one for one in self._left if one.flying]
         self._pump()
         if self._held is None:
@@ -82,7 +82,7 @@ class RoomOutbox:
             held[0].undelivered(held[1], reason)
 
     def _pump(self) -> None:
-        """Say what waits, few at once: who talks too fast is read later, and an answer is due in time."""
+        """Send queued lines, few at once: the server reads fast senders late, and answers time out."""
         for membership in tuple(self._rooms.values()):
             while (
                 membership.takes() and sum(len(one.flying) for one in self._all()) < SAYS_UNANSWERED
