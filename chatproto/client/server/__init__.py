@@ -1,1 +1,1 @@
-"""Our side of a server: registration, queries, and news that the server pushes."""
+"""Our side of a server: registration, queries, and messages that the server pushes."""

@@ -1,4 +1,4 @@
-"""The server as the node asks it, be it one of our own kind or a classic one."""
+"""Interface to a BCP/2 server or a classic one, for the other parts of a client."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Answer = TypeVar("Answer")
 
 
 class ClassicIntroducer:
-    """A classic server, which is told and asked only what the person wants; or one of several with the
-    same directory: where one is away, the next is asked, and stays the one."""
+    """A classic server, which is contacted only on request of the user. Several servers share one
+    directory: if one is unreachable, the next is asked and used from then on."""
 
     def __init__(self, *servers: ClassicServer) -> None:
         self.registered = False
-        """True while the server knows us, as far as we know."""
+        """True after a registration, as far as we know."""
         self._servers = deque(servers)
         self._me: Me | None = None
 
@@ -37,14 +37,14 @@ class ClassicIntroducer:
         return self._servers[0].name
 
     def start(self, me: Me) -> None:
-        """Note where we can be called: our port is open."""
+        """Store the address at which we accept calls: our port is open."""
         self._me = me
 
     def stop(self) -> None:
-        """Stop nothing: no connection outlives its answer."""
+        """Do nothing: no connection outlives its answer."""
 
     async def register(self) -> bool:
-        """Say where we can be called; True: that is news, told by nobody else."""
+        """Register our address; return True: the caller has to report it, as no event follows."""
         assert self._me is not None
         me = self._me
         await self._first(lambda server: server.register(me.client_id, me.host, me.port))
@@ -52,7 +52,7 @@ class ClassicIntroducer:
         return True
 
     async def bridge(self, peer: str) -> BridgeResult | None:
-        """Ask for anybody, which is all that a classic server can be asked for."""
+        """Ask for any free peer; a classic server cannot be asked for a named one. Raises LocalError."""
         assert self._me is not None
         if peer:
             raise LocalError(405, NO_BRIDGE_BY_NAME())
@@ -65,25 +65,25 @@ class ClassicIntroducer:
         )
 
     async def away(self, text: str) -> None:
-        """Refuse it: a classic server knows no presence."""
+        """Raise LocalError: a classic server has no presence."""
         raise LocalError(405, "a classic server tells nobody that you are away")
 
     async def watch(self, peer: str) -> None:
-        """Ignore it: a classic server knows no presence."""
+        """Ignore the request: a classic server has no presence."""
 
     async def follow(self, peer: str) -> None:
-        """Ignore it likewise."""
+        """Ignore the request: a classic server has no presence."""
 
     def unfollow(self, peer: str) -> None:
-        """Ignore it likewise."""
+        """Ignore the request: a classic server has no presence."""
 
     async def info(self, prefix: str) -> tuple[Contact, ...]:
-        """Ask who is there."""
+        """Return the registered clients whose id begins with `prefix`."""
         found = await self._first(ClassicServer.info)
         return tuple(contact for contact in found if contact.client_id.startswith(prefix))
 
     async def _first(self, ask: Callable[[ClassicServer], Deferred[Answer]]) -> Answer:
-        """Ask the servers in turn; return the answer of the first one that is there."""
+        """Ask the servers in turn; return the answer of the first one that is reachable."""
         for _ in range(1, len(self._servers)):
             try:
                 return await ask(self._servers[0])
@@ -93,10 +93,10 @@ class ClassicIntroducer:
 
 
 class SecureIntroducer:
-    """A server of our own kind: the connection stays, and registers us by itself.
+    """A BCP/2 server: the connection stays open and renews the registration by itself.
 
-    `look` finds out where we can be called, each time that the server is told; without it, it is where
-    our port is. `open`: we can be called in plain text too.
+    `look` returns our current addresses for each registration; without it, our port's address is used.
+    `open`: we accept plain-text calls too.
     """
 
     def __init__(
@@ -112,9 +112,9 @@ class SecureIntroducer:
         self._server = server
         self.stop = server.stop
         self.watch = server.watch
-        """Be told when a peer comes."""
+        """Ask for one notification when a peer comes online."""
         self.follow = server.follow
-        """Be told of a peer until `unfollow`."""
+        """Ask for the presence of a peer until `unfollow`."""
         self.unfollow = server.unfollow
         self._listed = listed
         self._allow = allow
@@ -128,11 +128,11 @@ class SecureIntroducer:
 
     @property
     def registered(self) -> bool:
-        """Return True while the server knows us, as far as we know."""
+        """Return True while the server has our registration, as far as we know."""
         return self._server.registered
 
     def start(self, me: Me) -> None:
-        """Connect, now that our port is open."""
+        """Connect to the server, now that our port is open."""
         self._me = me
         self._server.start(self._described(me))
 
@@ -149,27 +149,27 @@ class SecureIntroducer:
         )
 
     async def register(self) -> bool:
-        """Say where we can be called; the registration is told as an event."""
+        """Register our addresses; the result is published as an event, so return False."""
         await self._server.ready()
         await self._server.register()
         return False
 
     async def bridge(self, peer: str) -> BridgeResult | None:
-        """Ask for `peer`, or for anybody."""
+        """Ask for `peer`, or if empty for any free peer."""
         await self._server.ready()
         return await self._server.bridge(peer)
 
     async def info(self, prefix: str) -> tuple[Contact, ...]:
-        """Ask who is there."""
+        """Return the registered clients whose id begins with `prefix`."""
         await self._server.ready()
         return await self._server.info(prefix)
 
     async def away(self, text: str) -> None:
-        """Tell watchers that we are away, with `text`, or no longer. Raises LocalError."""
+        """Tell watchers that we are away, with `text`; empty: no longer. Raises LocalError."""
         assert self._me is not None, "nothing is asked before the start"
         self._away = text
         await self._server.describe(self._described(self._me))
 
 
 Introducer = ClassicIntroducer | SecureIntroducer
-"""A server. What it is asked fails with an exception whose text is for a person."""
+"""A server. Requests fail with an exception whose text can be shown to the user."""

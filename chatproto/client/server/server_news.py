@@ -1,4 +1,4 @@
-"""Handle what a BCP/2 server tells without a request."""
+"""Handle messages that a BCP/2 server pushes without a request."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ SAYS: dict[int | None, reasons.Sentence] = {
     401: reasons.SERVER_WANTS_LOGIN,
     409: reasons.SERVER_ID_TAKEN,
 }
-"""Sentences for the refusals after which a server is not tried again, by status."""
+"""Sentences for final refusals, after which a server is not retried, by status."""
 
 
 @value_class
 class ServerEvents:
     """Signals about the server, for the parts of a client that they concern.
 
-    `registered`: the server knows us now, or again. `lost`: the connection has ended; False: it is not
-    tried again. `introduced`: a peer asked for us and may call. `came`: a watched contact is there; a
-    beacon on the local network counts too. `pushed`: a message about a room.
+    `registered`: a registration succeeded, the first or a later one. `lost`: the connection has ended;
+    False: it is not retried. `introduced`: a peer asked for us and may call. `came`: a watched contact is
+    online, by the server or a local beacon. `pushed`: a message about a room.
     """
 
     registered: Signal[None] = field(default_factory=Signal)
@@ -39,9 +39,10 @@ class ServerEvents:
 
 
 class ServerNews:
-    """Turns it into events, and keeps the keys and addresses that it tells; the server is at one of
-    `addresses`, which have one directory, and so one key: the first that is known of theirs. `named`:
-    the person has named the key, and is not told that it is new."""
+    """Publish the server's messages as events, and store the keys and addresses in them.
+
+    The server is at one of `addresses`, which share one directory and so one key: the first one pinned.
+    `named`: the user has given the key, so it is not reported as new."""
 
     def __init__(
         self,
@@ -56,14 +57,14 @@ class ServerNews:
         pin = next((one for one in pins if one is not None), None)
         known.server_key = pin.key if pin is not None else None
         self.where = pin.name if pin is not None else addresses[0]
-        """Address of the server at which the key was pinned; the first of `addresses` if none was."""
+        """Address at which the server's key was pinned; the first of `addresses` if none was."""
         self._then = "trying the next" if len(addresses) > 1 else "retrying"
         self._context = context
         self._events = events
         self._trying = False
 
     def server_registered(self, server: SecureServer, expires: int) -> None:
-        """Handle a registration that succeeded, also again."""
+        """Handle a successful registration, the first or a later one."""
         known, key = self._known, server.key
         assert key is not None
         known.server_key, self.where = key, server.name
@@ -78,10 +79,10 @@ class ServerNews:
         self._events.registered(None)
 
     def server_lost(self, server: SecureServer, why: str) -> None:
-        """The connection is gone, or was not to be had: one line for the first of many tries.
+        """Handle a lost or failed connection; report only the first of many attempts.
 
-        A person who has never been registered there is told what to do about it, unless the server
-        has answered: with 429.
+        A user who was never registered at this server is shown what to do, unless the server answered
+        with 429.
         """
         if not self._trying:
             self._trying = True
@@ -97,7 +98,7 @@ class ServerNews:
         self._events.lost(True)
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
-        """Handle a final refusal, by the server or of its key."""
+        """Handle a final refusal, by the server or because of its key."""
         code = reason_of(why, Reason.of(status))
         code = Reason.LOGIN_REFUSED if server.login_refused else code
         if server.name not in why:

@@ -1,4 +1,4 @@
-"""Requests of the person to the server: register, list who is there, find somebody to talk to."""
+"""Server requests of the user: register, list clients, find a peer, set the away text."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class ServerQueries:
         self._requests = requests
         self._resolver = resolver
         self.away_text = ""
-        """Text with which this person is away; empty if they are not."""
+        """Text with which the user is away; empty if not away."""
 
     def register(self) -> None:
-        """Tell the server where we can be called."""
+        """Register our address at the server."""
         self._requests.ask("register", self._register)
 
     def info(self, prefix: str = "") -> None:
@@ -31,11 +31,11 @@ class ServerQueries:
         self._requests.ask("info", lambda: self._info(prefix))
 
     def bridge(self, peer: str = "") -> None:
-        """Ask for `peer`, or for anybody to talk to; a call without a name goes to the answer."""
+        """Ask for `peer`, or if empty for any free peer; a later call without a name calls the answer."""
         self._requests.ask("bridge", lambda: self._bridge(peer))
 
     def away(self, text: str = "") -> None:
-        """Tell watchers that we are away, or without `text` no longer; the server can read it."""
+        """Tell watchers that we are away; empty: no longer. The server can read `text`."""
         text = " ".join(text.split())
         if len(text.encode()) > AWAY_BYTES:
             raise LocalError(413, f"the text of /away has at most {AWAY_BYTES} bytes")
