@@ -1,4 +1,4 @@
-"""Answer classic requests at a server of several (PROTOCOL.md, section 2)."""
+"""Answer classic requests with a directory that several servers share (PROTOCOL.md, section 2)."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from chatproto.wire.errors import RemoteError, Unreadable
 from chatproto.wire.fields import Contact
 
 EXAMINED = 16
-"""Silent clients that are looked at for one that can be forgotten."""
+"""Silent clients that are examined to find one that can be removed."""
 CROWD = 100
-"""An address with more registrations than this makes room among its own."""
+"""Registrations of an address above which a new one replaces one of the same address."""
 NOTED = 60.0
-"""Seconds of requests that say nothing new, after which the store is told that the client is there."""
+"""Seconds between two writes that a client is still there, while its requests change nothing."""
 
 
 async def partner(context: DirectoryContext, asker: str, keyed: bool = False) -> Contact | None:
-    """Pair `asker`, as `directory.pairing.bridge` does; None if nobody is there.
+    """Pair `asker` with a client as `directory.pairing.bridge` does; return None if there is none.
 
-    A client with a key (`keyed`), which calls in plain text too, has no former partner.
+    A client with a key (`keyed`) that also calls in plain text has no former partner.
     """
     store, wait = context.store, context.limits.partner_wait
     for _ in range(TRIES):
@@ -78,13 +78,13 @@ async def _there(context: DirectoryContext, client_id: str) -> SharedLease | Non
     try:
         return (await context.groups.load(client_id)).classic.get(client_id)
     except Unreadable:
-        return None  # the next one can be paired
+        return None  # another client can be paired
 
 
 class SharedClassic:
-    """Classic requests of connections to this server.
+    """Answers of this server to classic requests.
 
-    Args: roomy: tells whether there are few registrations for sure.
+    Args: roomy: returns True if the limit of registrations is far, so that it need not be checked.
     """
 
     def __init__(
@@ -99,12 +99,12 @@ class SharedClassic:
         self._lists = lists
         self._roomy = roomy
         self._ids: dict[int, set[str]] = {}
-        """By number of a connection, the ids that it has registered."""
+        """Registered ids by number of the connection."""
         self._young: dict[str, float] = {}
-        """Registrations by connections that may end soon, and since when; the oldest first."""
+        """Registrations of connections that may be short, with their time; the oldest first."""
 
     def at_once(self, message: object, source: Origin) -> Message | None:
-        """Answer what needs no look at the store: a registration that is there as it is."""
+        """Return the answer to a request that needs no store (an unchanged registration); else None."""
         match message:
             case RemoteError(status=status):
                 return ClassicError(status)
@@ -141,7 +141,7 @@ class SharedClassic:
     async def _register(self, message: ClassicRegister, source: Origin, number: int) -> Message:
         client_id, ip, port = message
         made: list[ClassicRegistration] = []
-        # Of this machine there are not too many, unless there are too many in all.
+        # Clients on this machine have no limit per address, only the one for all.
         roomy = is_loopback(source.host) and self._roomy()
 
         async def decide(state: GroupState) -> GroupDecision | None:
@@ -166,13 +166,13 @@ class SharedClassic:
 
         try:
             after = await self._context.groups.change(client_id, decide)
-            if after is None:  # not in between: that needs other groups
+            if after is None:  # outside of `decide`, since it changes other groups
                 await self._make_room(source.host)
                 roomy = True
                 after = await self._context.groups.change(client_id, decide)
         except RemoteError:
             if made:
-                self._settler.ask(client_id)  # it may have been written all the same
+                self._settler.ask(client_id)  # it may have been written nevertheless
             raise
         assert after is not None
         there = after.classic[client_id]
@@ -185,9 +185,9 @@ class SharedClassic:
         return ClassicRegAck(*message)
 
     async def _make_room(self, host: str) -> None:
-        """Forget the longest silent client of the address of `host`, or of all, if there are too many.
+        """Remove the longest silent client of the address of `host`, or of all, if a limit is reached.
 
-        Nobody is forgotten whose connection lives. Raises RemoteError 503 if nobody else is there.
+        Clients with an open connection are not removed. Raises RemoteError 503 if there are no others.
         """
         limits = self._context.limits
         crowd = await self._context.store.crowd(host, EXAMINED)
@@ -203,7 +203,7 @@ class SharedClassic:
         raise RemoteError(503, "no space for another registration")
 
     async def _forgotten(self, client_id: str) -> bool:
-        """Forget a client unless its connection lives."""
+        """Remove a client unless its connection is open; return True if it was removed."""
 
         async def decide(state: GroupState) -> GroupDecision | None:
             lease = self._context.groups.as_group(state).classic.get(client_id)
@@ -228,11 +228,11 @@ class SharedClassic:
             return ClassicBridgeAck()
         mine = self._context.own.leases.get(asker)
         if mine is not None:
-            mine.noted = 0.0  # its next registration makes it free again
+            mine.noted = 0.0  # write its next registration: it makes the client free again
         return ClassicBridgeAck(contact.client_id, contact.host, contact.port)
 
     async def _touch(self, asker: str, source: Origin) -> bool:
-        """Note a request of `asker`, if it comes from where it is; return True if it is registered."""
+        """Note a request of `asker` from the origin of its registration; return True if it is registered."""
 
         async def decide(state: GroupState) -> GroupDecision | None:
             held, now = state.classic.get(asker), self._context.now()
@@ -262,7 +262,7 @@ class SharedClassic:
         self.gone(client_id)
 
     def gone(self, client_id: str) -> None:
-        """Forget what is known here of a registration that has ended."""
+        """Remove a registration that has ended from the tables of this server."""
         self._context.own.leases.pop(client_id)
         self._young.pop(client_id, None)
 
@@ -280,7 +280,7 @@ class SharedClassic:
                     self._settler.ask(client_id)
 
     def due(self) -> None:
-        """Have the store know which connections have lasted."""
+        """Write to the store which connections have been open for half of `takeover_wait`."""
         before = self._context.now() - self._context.limits.takeover_wait / 2
         while self._young:
             client_id, since = next(iter(self._young.items()))

@@ -1,7 +1,7 @@
-"""Directory of a server of several: what its clients ask is decided here, and committed to the store.
+"""Directory that several servers share: requests are decided here and committed to the store.
 
-Nobody holds a copy of what others have registered: a request loads the ids that it is about, and what
-follows is told to the servers that it concerns, through their inboxes.
+No server has a copy of the registrations of others. A request loads the ids that it names. Its results are
+sent to the servers that they concern, through their inboxes.
 """
 
 from __future__ import annotations
@@ -62,27 +62,27 @@ if TYPE_CHECKING:
     from chatproto.server.shared_rooms.rooms import SharedRooms
 
 RETRY_AFTER = 2
-"""Seconds after which to ask again while Redis is away."""
+"""Seconds after which a client may retry while Redis is unavailable."""
 MOST_OWNERS = 1000
-"""Names of which it is remembered whether a key owns them; the longest unasked are forgotten."""
+"""Names for which is stored whether a key owns them; the longest unused are removed."""
 MOST_LINES = 10_000
-"""Clients that the operator is shown at most; a prefix shows others."""
+"""Clients that /info lists at most; a prefix lists others."""
 EMPTIED_SHOWN = 60.0
-"""Seconds for which `/health` tells that Redis was emptied."""
+"""Seconds for which `/health` reports that Redis was emptied."""
 SWEPT = 100
-"""Groups and listed clients that are looked at in one round for what has ended."""
+"""Groups and listed clients that one round examines for expired registrations."""
 MOST_SWEPT = 50
-"""Rounds at once; of those for clients of servers that are gone, rounds that find none."""
+"""Rounds in one sweep; for the list of clients, rounds that find no client of an ended server."""
 AT_ONCE = (Ping, PingAck)
-"""Requests that are answered whatever else is under way."""
+"""Requests that are answered at once, even before earlier ones."""
 
 
 class SharedDirectory:
-    """Answers the clients of this server.
+    """Shared directory, as this server uses it for its clients.
 
     Args: store: groups of ids, and lists. secure: connections of this server's clients. node: name of this
-    server. now: the time, in seconds since 1970. new_call: makes call ids. say: gets lines for the
-    terminal.
+    server. now: the time, in seconds since 1970. new_call: makes call ids. say: receives lines for the
+    terminal, or None.
     """
 
     log = Logger()
@@ -103,16 +103,16 @@ class SharedDirectory:
         self._secure = secure
         self._say = say
         self._emptied_at = float("-inf")
-        self._swept = ""  # client to which the list was looked at
-        self._departures = 1  # of servers, and before this one began
-        self._swept_for = self._sweeping_for = 0  # so many were there when the list was begun
+        self._swept = ""  # last client of the list that was examined
+        self._departures = 1  # ended servers; 1 for those before this one started
+        self._swept_for = self._sweeping_for = 0  # `_departures` at their starts
         self._stopped = False
         self._owners: OrderedDict[str, bool] = OrderedDict()
         self._asked: dict[ClientConnection, deque[Bcp2Message]] = {}
         self._unanswered = Unanswered()
         self._in_rooms = Unanswered()
         self.counts = (0, 0)
-        """Numbers of registrations with keys, and of classic ones, as they were counted last."""
+        """Numbers of registrations with keys and of classic ones, at the last count."""
         self.maker = IntroductionMaker(limits, new_call, new_tickets)
         self._own = own = OwnClients(node, clock.seconds)
         self._groups = groups = SharedGroups(store, own, limits, now, self._changed)
@@ -128,13 +128,13 @@ class SharedDirectory:
         )
 
     def serve(self, rooms: SharedRooms) -> None:
-        """Have `rooms` answer what is asked about them; they need this directory first."""
+        """Set `rooms`, which answer requests about rooms; they are made after this directory."""
         self._rooms = rooms
 
-    # What connections ask.
+    # Requests of connections with a key.
 
     def take(self, message: Bcp2Message, client: ClientConnection) -> None:
-        """Answer `message` of `client`, after what it has asked before."""
+        """Answer `message` of `client`, after its earlier requests."""
         self._own.connections[client.number] = client
         if message.__class__ in REQUESTS:
             self._take_to_rooms(message, client)
@@ -150,7 +150,7 @@ class SharedDirectory:
             self._start(self._serve(client))
 
     def _at_once(self, message: Bcp2Message, client: ClientConnection) -> bool:
-        """Answer what needs no look at the store; False if it does."""
+        """Answer a request that needs no store; return False if it needs one."""
         match message:
             case bcp2_server.Register():
                 return self._keyed.renewed(message, client)
@@ -175,7 +175,7 @@ class SharedDirectory:
                     await self._answer(message, client)
             except RemoteError as error:
                 self._context.tell(client, refused(message, error, RETRY_AFTER))
-            except Exception:  # one request's trouble is not the next one's
+            except Exception:  # a failed request must not stop the next one
                 self.log.failure("a request failed: {message}", message=message)
                 self._context.tell(client, refused(message, RemoteError(500)))
             self._unanswered.answered(client)
@@ -200,7 +200,7 @@ class SharedDirectory:
                 raise RemoteError(405)
 
     def _take_to_rooms(self, message: Bcp2Message, client: ClientConnection) -> None:
-        """Have the rooms answer."""
+        """Pass a request on to the rooms."""
         self._keyed.uses(client)
         self._in_rooms.asked(client)
         self._rooms.ask(message, client).addCallback(lambda _: self._in_rooms.answered(client))
@@ -208,9 +208,9 @@ class SharedDirectory:
     def holds(
         self, client: ClientConnection, message: object, connection: SecureConnection
     ) -> bool:
-        """Return True if `message` must wait for earlier answers; `go_on` is called then.
+        """Return True if `message` must wait for earlier answers; `connection.go_on` is called after them.
 
-        Answers of the directory and of the rooms come on different ways, and in the order of the requests.
+        The directory and the rooms answer independently; waiting preserves the order of the requests.
         """
         directory, rooms = self._unanswered, self._in_rooms
         if message.__class__ in REQUESTS:
@@ -235,10 +235,10 @@ class SharedDirectory:
             self.maker.lost(mine.registration.key)
             self._settler.ask(mine.registration.client_id)
 
-    # Connections in plain text.
+    # Requests of plain connections.
 
     def take_plain(self, connection: ChatConnection, messages: list[Any]) -> None:
-        """Answer what a connection in plain text asks, in one piece."""
+        """Answer `messages` of a plain connection together."""
         source = self._own.sources[connection.came] = connection.source
         answers: list[tuple[Any, Message]] = []
         for number, message in enumerate(messages):
@@ -262,7 +262,7 @@ class SharedDirectory:
             if reply is None:
                 try:
                     reply = await self._classic.answer(message, source, connection.came)
-                except Exception:  # one request's trouble is not the next one's
+                except Exception:  # a failed request must not stop the next one
                     self.log.failure("a request failed: {message}", message=message)
                     reply = ClassicError(500)
             answers.append((message, reply))
@@ -270,7 +270,7 @@ class SharedDirectory:
         connection.answered(answers)
 
     def _show(self, message: Any, reply: Message, source: Origin) -> None:
-        """Show the terminal's line for a request."""
+        """Show the terminal line of a request, if it has one."""
         if self._say is None:
             return
         match message, reply:
@@ -281,10 +281,10 @@ class SharedDirectory:
                 self._say(bridge_line(message, reply, mine.lease if mine else None, source))
 
     def closed(self, connection: ChatConnection) -> None:
-        """Handle the end of a connection in plain text."""
+        """Handle the end of a plain connection."""
         self._classic.closed(connection.came)
 
-    # What others want to know.
+    # Called by logins, rooms and the lobby.
 
     async def owns(self, key: str, client_id: str) -> bool:
         """Return True if `key` is known to own `client_id`."""
@@ -295,7 +295,7 @@ class SharedDirectory:
         return state.owner == key and client_id in state.owned
 
     async def look_up(self, client_id: str, key: str) -> tuple[str | None, bool]:
-        """Return the key that owns an id, and whether the owner of `key` may know of it."""
+        """Return the key that owns an id, or None, and whether the id is visible to `key`."""
         state = await self._groups.load(client_id)
         known, presence = state.owned.get(client_id), state.presences.get(client_id)
         sees = may_see(
@@ -305,7 +305,7 @@ class SharedDirectory:
         return state.owner, sees
 
     def look_up_name(self, name: str) -> Deferred[None]:
-        """Look whether a key owns `name`, or what looks like it; fires when `is_owned` knows."""
+        """Look up whether a key owns `name` or a similar id; fire when `is_owned` can tell."""
         return Deferred.fromCoroutine(self._look_up_name(name))
 
     async def _look_up_name(self, name: str) -> None:
@@ -314,14 +314,14 @@ class SharedDirectory:
             try:
                 owned = (await self._groups.load(name)).owner is not None
             except RemoteError:
-                pass  # while it is not known, nobody gets it
+                pass  # while it is unknown, the name counts as owned
         self._owners[name] = owned
         self._owners.move_to_end(name)
         if len(self._owners) > MOST_OWNERS:
             self._owners.popitem(last=False)
 
     def is_owned(self, name: str) -> bool:
-        """Return True if a key owned `name`, or what looks like it, when that was looked up last."""
+        """Return True if a key owned `name` or a similar id at the last look-up."""
         return self._owners.get(name, False) or bool(self._own.presences.alike(name))
 
     def tell(self, client_id: str, message: Bcp2Message) -> None:
@@ -333,12 +333,12 @@ class SharedDirectory:
         if found is not None:
             await self._keyed.send(found.client, message)
 
-    # What the operator wants.
+    # Requests of the operator.
 
     async def expel(self, client_id: str, free: bool) -> bool:
-        """Put out `client_id`, or with `free` take it from its holder; False if it is nobody's.
+        """Remove the registration of `client_id`, with `free` also its owner; return False if it has none.
 
-        Raises: RemoteError: 503, nothing was done, or it is not known whether it was.
+        Raises: RemoteError: 503; the id may have been removed or not.
         """
         gone: list[Registration] = []
 
@@ -374,7 +374,7 @@ class SharedDirectory:
                 break
         return iter(found)
 
-    # What the inbox and the beats find out.
+    # Called by the inbox and the beats.
 
     def noticed(self, notice: Notice) -> None:
         """Handle a notice from another server."""
@@ -396,47 +396,47 @@ class SharedDirectory:
             self._context.tell(client, message)
 
     def missed(self) -> None:
-        """Ask again about all that is watched, and registered here: notices may be missing."""
+        """Load watched ids, and settle registered ones, again: notices may be missing."""
         self._watches.ask_again()
         for client_id in self._own.presences:
             self._settler.ask(client_id)
 
     def came_in(self, rooms: int) -> None:
-        """Handle a beat that the others may hear: `own.node` knows of it."""
+        """Handle a beat of this server: `own.node` was renewed before."""
 
     def node_gone(self, node: str) -> None:
-        """Handle a server that is there no more."""
+        """Handle the end of a server."""
         self._departures += 1
         self._watches.node_gone(node)
 
     def come_in_again(self) -> None:
-        """Register all clients again under the new name of this server: the others had given it up."""
+        """Register all clients again under the new name of this server: its lease had expired."""
         self.missed()
         for client_id in self._own.leases:
             self._settler.ask(client_id)
 
     def emptied(self) -> None:
-        """Commit again what connections of this server hold: the store was emptied, or is older."""
+        """Commit the registrations of this server's clients again: the store was emptied or has lost data."""
         self._emptied_at = self._context.clock.seconds()
         self._departures += 1
         self.come_in_again()
 
     @property
     def trouble(self) -> str:
-        """Trouble of late that somebody has to look after, in one sentence; empty: there is none."""
+        """Recent problem that the operator should know, in one sentence; "" if there is none."""
         if self._context.clock.seconds() < self._emptied_at + EMPTIED_SHOWN:
             return "Redis was emptied, or has older data: what nobody here holds is gone"
         return ""
 
-    # What time brings.
+    # Called periodically.
 
     def tick(self) -> None:
-        """Tell who has gone, and note who has stayed; called about once a second."""
+        """Send due presence changes, and note lasting connections; called about once a second."""
         self._watches.due()
         self._classic.due()
 
     async def due(self) -> None:
-        """Take out of the lists what has ended, and renew what is in use for long. Raises StoreTrouble."""
+        """Remove expired registrations from the lists, and renew those in use. Raises StoreTrouble."""
         self.counts = await self._context.store.counts()
         for _ in range(MOST_SWEPT):
             page = await self._context.store.due(self._context.now(), SWEPT)
@@ -456,7 +456,7 @@ class SharedDirectory:
                 self._settler.ask(mine.registration.client_id)
 
     async def _sweep_list(self) -> None:
-        """Take clients of servers that are gone out of the list: look at all of it after each that went."""
+        """Remove clients of ended servers from the list, which is examined after each end of a server."""
         fruitless = 0
         while fruitless < MOST_SWEPT and not self._stopped:
             if not self._swept:
@@ -474,30 +474,30 @@ class SharedDirectory:
                 self._swept_for = self._sweeping_for
 
     async def _sweep(self, client_id: str) -> None:
-        """Commit a group without what has ended. Raises StoreTrouble if Redis is away."""
+        """Commit a group without expired registrations. Raises StoreTrouble if Redis is unavailable."""
         try:
             after = await self._groups.change(client_id, _as_it_is)
             if after is None or after.version:
                 return
         except RemoteError:
-            # That fails, too, unless it is for this group alone.
+            # Raises too, unless only this group has failed.
             await self._context.store.counts()
         await self._context.store.skip(client_id)
 
     def stop(self) -> None:
-        """Write nothing more: with its node, all clients of this server are away."""
+        """Stop writing: when the node has ended, all its clients count as away."""
         self._stopped = True
         self._settler.stop()
         self._watches.stop()
 
-    # Our own.
+    # Own.
 
     def _changed(self, notice: PresenceNotice) -> None:
-        """Handle a change that was made here."""
+        """Handle a change that this server has committed."""
         self._watches.heard(notice, here=True)
 
     def _lost_to_other(self, client_id: str) -> None:
-        """End a connection whose id is another one's now."""
+        """Close a connection whose id belongs to another client now."""
         mine = self._own.presences.get(client_id)
         if mine is not None:
             client = mine.registration.client
@@ -516,7 +516,7 @@ class SharedDirectory:
                     self._say(line)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run what nobody waits for. Trouble of the store is named by the store."""
+        """Run `work` in the background. The store logs its own failures."""
         Deferred.fromCoroutine(work).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
@@ -525,5 +525,5 @@ class SharedDirectory:
 
 
 async def _as_it_is(state: GroupState) -> GroupDecision:
-    """Commit a group without what has ended."""
+    """Return the group as it was loaded, without expired registrations."""
     return GroupDecision(state)

@@ -32,9 +32,9 @@ TRIES = 16
 
 @value_class
 class GroupDecision:
-    """The next state of a group, and notices to single nodes beside those to all that watch it.
+    """Next state of a group, and notices to single nodes besides those to all nodes that watch it.
 
-    `adds`: a key owns an id more by it, for which there must be room.
+    `adds`: a key owns one more id by it, so the limit of ids is checked.
     """
 
     state: GroupState
@@ -46,9 +46,9 @@ Decide = Callable[[GroupState], Awaitable[GroupDecision | None]]
 
 
 class SharedGroups:
-    """Groups in `store`, as they are now. `now`: the time, in seconds since 1970.
+    """Groups in `store`. `now`: the time, in seconds since 1970.
 
-    Args: changed: hears which presence of a group has changed, and to what version of the group.
+    Args: changed: called with each presence that has changed, and the version of its group.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class SharedGroups:
         self._asked = 0
 
     async def load(self, client_id: str) -> GroupState:
-        """Load a group, as it is now. Raises StoreTrouble."""
+        """Load the current state of a group. Raises StoreTrouble."""
         return (await self._load(client_id))[1]
 
     async def group(self, client_id: str) -> Group:
-        """Load a group to decide upon. Raises StoreTrouble."""
+        """Load a group for a decision. Raises StoreTrouble."""
         return self.as_group(await self.load(client_id))
 
     async def connected(self, client_id: str) -> Registration | None:
-        """Return the registration of a connected client; None: it is not, or its group cannot be read.
+        """Return the registration of a connected client; None if there is none or its group cannot be read.
 
         Raises StoreTrouble.
         """
@@ -87,12 +87,12 @@ class SharedGroups:
         return found if found is not None and found.connected else None
 
     def as_group(self, state: GroupState) -> Group:
-        """Return a group to decide upon, in which the connections of this server are themselves."""
+        """Return a group for a decision, with the connection objects of this server."""
         own = self._own
         return group_of(state, own.node.__contains__, own.connection, own.origin, self._now())
 
     async def change(self, client_id: str, decide: Decide) -> GroupState | None:
-        """Commit what `decide` makes of a group, again if somebody else has changed it meanwhile.
+        """Commit the decision of `decide` about a group; decide again if another server has changed it.
 
         Returns: the group afterwards; None if `decide` returned None.
 
@@ -115,7 +115,7 @@ class SharedGroups:
 
     async def _load(self, client_id: str) -> tuple[GroupState, GroupState]:
         if not self._own.is_known():
-            # What is stored may not be all yet, and this one's clients would count as away.
+            # The store may be incomplete, and clients of this server would count as away.
             raise StoreTrouble("the other servers do not know of this one yet")
         stored = await self._store.load(client_id)
         others = [node for node in nodes_of(stored) if node not in self._own.node]
@@ -135,7 +135,7 @@ class SharedGroups:
         ]
         others = [node for node in after.watching if node not in self._own.node]
         told: list[tuple[str, Notice]] = [(node, one) for node in others for one in news]
-        # A server may be there although its clients count as away: it settles what was changed.
+        # A server may be alive although its clients count as away; the notice makes it settle.
         for client_id, there in stored.presences.items():
             its, left = there.registration.client.node, after.presences.get(client_id)
             if there.registration.connected and left is not there and its not in self._own.node:
@@ -149,7 +149,7 @@ class SharedGroups:
 
     @asynccontextmanager
     async def _turn(self, group: str) -> AsyncIterator[None]:
-        """Wait until no other request for the group is under way here. Raises RemoteError 503."""
+        """Wait until no other request of this server is changing the group. Raises RemoteError 503."""
         if self._asked >= self._limits.log_waiting:
             raise RemoteError(503, "too many requests are under way")
         lock = self._locks.setdefault(group, DeferredLock())
@@ -168,7 +168,7 @@ class SharedGroups:
 
 @value_class
 class DirectoryContext:
-    """Values that every part of the directory of a server of several uses.
+    """Values that every part of a shared directory uses.
 
     Args: clock: the reactor, for timers and monotonic seconds. now: the time, in seconds since 1970.
     push: sends effects to clients of this server.
@@ -188,13 +188,13 @@ class DirectoryContext:
 
 
 def is_same(after: GroupState, before: GroupState) -> bool:
-    """Return True if there is nothing to commit. Equal leases may be of different connections."""
+    """Return True if nothing has changed. Leases are compared by identity, as connections may differ."""
     leases = zip(after.classic.values(), before.classic.values(), strict=False)
     return after == before and all(one is former for one, former in leases)
 
 
 def differ(before: SharedPresence | None, after: SharedPresence | None) -> bool:
-    """Return True if those who watch have to hear of a change."""
+    """Return True if watchers must be notified of a change."""
     if before is None or after is None:
         return before is not after
     return _seen(before) != _seen(after)

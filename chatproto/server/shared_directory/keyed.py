@@ -1,4 +1,4 @@
-"""Answer REGISTER and BRIDGE of clients with keys at a server of several (PROTOCOL.md, section 3)."""
+"""Answer REGISTER and BRIDGE of clients with keys with a shared directory (PROTOCOL.md, section 3)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
 
 LATE = 5.0
-"""Seconds by which the clocks of two servers differ at most."""
+"""Seconds by which the clocks of two servers may differ."""
 UNCOMMITTED = 60.0
-"""Seconds after which a reservation whose id the key does not own is nobody's: its request has ended."""
+"""Seconds after which a reservation expires if the key does not own the id: its request has ended."""
 
 
 class SharedKeyed:
-    """Registers clients of this server, and introduces them to others.
+    """Registers clients of this server, and introduces them to peers.
 
-    Each server counts the introductions of its own clients. A client at another server that watches the
-    caller cannot be told from a stranger; one that allows it can.
+    Each server counts the introductions of its own clients. Watches of a peer at
+    another server are unknown here: it counts as knowing the caller only if it allows it.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class SharedKeyed:
         self._new_ids = new_ids_limiter(context.limits)
 
     def renewed(self, message: bcp2_server.Register, client: ClientConnection) -> bool:
-        """Answer a registration that is there as it is; nothing is written. False if it says anything new."""
+        """Answer an unchanged registration without a write; return False if it has changed."""
         mine = self._context.own.of(client)
         if mine is None or message.expires == 0:
             return False
@@ -83,7 +83,7 @@ class SharedKeyed:
             silent = is_silent(heard, self._context.now(), wait)
             late = self._is_late(client, state.presences.get(client_id))
             if late or not group.admits(client_id, client, new, silent):
-                # What was on its way for long comes from a connection that its own program has left.
+                # A delayed request, from a connection that its client has replaced since.
                 self._context.push([Dismiss(client, bcp2_server.Replaced())])
                 return None
             if new and not reserved:
@@ -111,14 +111,14 @@ class SharedKeyed:
             raise
         finally:
             if decisions and not committed:
-                self._settler.ask(client_id)  # it may have been written all the same
+                self._settler.ask(client_id)  # it may have been written nevertheless
         if after is not None:
             await self._registered(message, client, decisions[-1], after)
 
     def _is_late(self, client: ClientConnection, there: SharedPresence | None) -> bool:
-        """Return True if the client has registered at another server long after `client` came.
+        """Return True if the client has registered at another server long after `client` connected.
 
-        What it asks here was on its way then: the network, or this server, has stood still.
+        Its request was delayed then, since the network or this server was suspended.
         """
         if there is None or client.since is None or not there.registration.connected:
             return False
@@ -127,7 +127,7 @@ class SharedKeyed:
         return elsewhere and there.registration.key == client.key and there.made > came + LATE
 
     def _heard_at(self, state: GroupState, client_id: str) -> float:
-        """Return when a classic client made its last request at the latest, 0 for none."""
+        """Return the latest possible time of the last request of a classic client, 0 for none."""
         held, mine = state.classic.get(client_id), self._context.own.leases.get(client_id)
         if held is None:
             return 0.0
@@ -136,7 +136,7 @@ class SharedKeyed:
         return held.heard + (NOTED if held.lease.source.alive else 0.0)
 
     async def _reserve(self, key: str, client_id: str) -> float:
-        """Reserve an id for a key; return since when. Raises RemoteError 403 if it has as many as it may."""
+        """Reserve an id for a key; return the time. Raises RemoteError 403 if it has `names_per_key` ids."""
         most, now = self._context.limits.names_per_key, self._context.now()
         if await self._context.store.reserve(key, client_id, most, now):
             return now
@@ -150,14 +150,14 @@ class SharedKeyed:
         return now
 
     def endings(self, client: ClientConnection, message: Bcp2Message) -> list[tuple[str, Notice]]:
-        """Return the notice that ends a connection to another server; none for one of this server."""
+        """Return the notice that ends a connection to another server; empty for one of this server."""
         own = self._context.own.connection(client.node, client.number)
         return [] if own is not None or not client.node else [ending(client, message)]
 
     def _notices(
         self, presences: Mapping[str, Registration], decision: RegisterDecision
     ) -> list[tuple[str, Notice]]:
-        """Return the notices to other servers whose clients lose their ids by it."""
+        """Return the notices to other servers whose clients lose their ids by a registration."""
         found: list[tuple[str, Notice]] = []
         if decision.replaced is not None:
             found += self.endings(decision.replaced, bcp2_server.Replaced())
@@ -224,13 +224,13 @@ class SharedKeyed:
                 return None
             client = there.registration.client
             if client.number != number or client.node not in self._context.own.node:
-                return None  # it is another connection's
+                return None  # registered by another connection
             return GroupDecision(ended(state, client_id))
 
         await self._context.groups.change(client_id, decide)
 
     def uses(self, client: ClientConnection) -> None:
-        """Note that `client` does more with its id than to register it: it is kept for long then."""
+        """Note that `client` uses its id for more than registering it; such ids are stored longer."""
         mine = self._context.own.of(client)
         if mine is not None and not mine.registration.proven:
             mine.registration = mine.registration.used()
@@ -240,7 +240,7 @@ class SharedKeyed:
     # BRIDGE.
 
     async def bridge(self, message: bcp2_server.Bridge, client: ClientConnection) -> None:
-        """Introduce `client`, and answer. Raises RemoteError."""
+        """Introduce `client` to a peer, and answer. Raises RemoteError."""
         mine = self._context.own.of(client)
         if mine is None:
             raise RemoteError(401, "register first")
@@ -261,7 +261,7 @@ class SharedKeyed:
             await self._introduce(message.cseq, caller, callee)
 
     async def _anybody(self, message: bcp2_server.Bridge, caller: Registration) -> None:
-        """Introduce the listed client of another key that registered last."""
+        """Introduce the newest listed client of another key."""
 
         async def wanted(one: ListedClient) -> bool:
             if one.key == caller.key:
@@ -294,7 +294,7 @@ class SharedKeyed:
         self._context.tell(caller.client, answer)
 
     async def send(self, client: ClientConnection, message: Bcp2Message) -> bool:
-        """Send a message to a client, wherever it is connected; False if its server is there no more.
+        """Send a message to a client at any server; return False if its server has ended.
 
         Raises: StoreTrouble.
         """

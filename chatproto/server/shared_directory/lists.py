@@ -1,4 +1,4 @@
-"""List the clients of all servers: INFO in both dialects, and who can be called in plain text."""
+"""List the clients of all servers: INFO in both dialects, and clients that accept plain text."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.fields import Contact
 
 PAGE = 200
-"""Clients that are read at once."""
+"""Clients that one call of the store returns."""
 MOST_PAGES = 20
-"""Pages of clients of servers that are gone which one answer reads over."""
+"""Pages that one answer reads at most; clients of servers that have ended are skipped."""
 
 
 class SharedLists:
-    """Lists clients that are at servers which are there."""
+    """Lists of clients whose servers are alive."""
 
     def __init__(self, context: DirectoryContext) -> None:
         self._context = context
         self._next_open = 0
 
     async def info(self, message: bcp2_server.Info) -> Bcp2Message:
-        """Answer INFO of a client with a key."""
+        """Return the answer to INFO of a client with a key."""
         limit = info_limit(message, self._context.limits)
         found: list[Contact] = []
         after, size = message.after, limit + 1
@@ -52,7 +52,7 @@ class SharedLists:
                 return
 
     async def newest(self, wanted: Callable[[ListedClient], Awaitable[bool]]) -> bool:
-        """Have `wanted` look at clients with keys, the newest first, until it wants one."""
+        """Call `wanted` with clients with keys, the newest first; return True as soon as it does."""
         for page in range(MOST_PAGES):
             found = await self._context.store.newest(page * PAGE, PAGE)
             for one in found:
@@ -63,7 +63,7 @@ class SharedLists:
         return False
 
     async def classic(self, source: Origin) -> tuple[Contact, ...]:
-        """Return those whom a classic client is told of."""
+        """Return the clients that INFO of a classic client lists."""
         most = self._context.limits.info_lines
         found = [Contact(*one[:3]) for one in await self._context.store.classics(most)]
         if len(found) < most:
@@ -74,7 +74,7 @@ class SharedLists:
         return tuple(found)
 
     async def next_open(self, asker: str, source: Origin) -> Contact | None:
-        """Return a client that is called in plain text too; the next question gets another."""
+        """Return a client with a key that accepts plain text; the next call returns another one."""
         first = self._next_open
         page = await self._context.store.open(first, OPEN_TRIED)
         if first:

@@ -1,4 +1,4 @@
-"""Clients that are connected to this server, as the others know them: by its name and a number."""
+"""Clients that are connected to this server; other servers know them by its name and a number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Own = TypeVar("Own")
 
 
 class OwnIds(Generic[Own]):
-    """Registrations of this server's clients, by id, and by what looks like it."""
+    """Registrations of this server's clients, by id and by folded id."""
 
     def __init__(self) -> None:
         self._groups: dict[str, dict[str, Own]] = {}
@@ -28,19 +28,19 @@ class OwnIds(Generic[Own]):
         return [one for group in self._groups.values() for one in group.values()]
 
     def get(self, client_id: str) -> Own | None:
-        """Return what is registered as `client_id`."""
+        """Return the registration of `client_id`, or None."""
         return self.alike(client_id).get(client_id)
 
     def alike(self, client_id: str) -> dict[str, Own]:
-        """Return all that look like `client_id`, by id."""
+        """Return the registrations of all ids that look like `client_id`, by id."""
         return self._groups.get(fold(client_id), {})
 
     def put(self, client_id: str, one: Own) -> None:
-        """Note a registration, in the place of a former one of the same id."""
+        """Add a registration, or replace the one of the same id."""
         self._groups.setdefault(fold(client_id), {})[client_id] = one
 
     def pop(self, client_id: str) -> Own | None:
-        """Take a registration out."""
+        """Remove a registration and return it, or None."""
         group = self.alike(client_id)
         found = group.pop(client_id, None)
         if not group:
@@ -49,7 +49,7 @@ class OwnIds(Generic[Own]):
 
 
 class OwnClients:
-    """Connections of this server, and what they have registered.
+    """Connections of this server and their registrations.
 
     Args: node: name of this server. seconds: monotonic time.
     """
@@ -60,11 +60,11 @@ class OwnClients:
         self.presences: OwnIds[OwnPresence] = OwnIds()
         """Registrations with a key."""
         self.leases: OwnIds[OwnLease] = OwnIds()
-        """Classic registrations by connections that are open."""
+        """Classic registrations of open connections."""
         self.connections: dict[int, ClientConnection] = {}
-        """Connections with a key that have asked for anything, by number."""
+        """Connections with a key that have sent a request, by number."""
         self.sources: dict[int, Origin] = {}
-        """Connections in plain text that have asked for anything, by number."""
+        """Plain connections that have sent a request, by number."""
 
     def is_known(self) -> bool:
         """Return True if the other servers know of this one, and count its clients as connected."""
@@ -79,20 +79,20 @@ class OwnClients:
         self.node.check(self._seconds())
 
     def of(self, client: ClientConnection) -> OwnPresence | None:
-        """Return what a client has registered."""
+        """Return the registration of a client, or None."""
         found = self.presences.get(client.client_id) if client.client_id else None
         return found if found is not None and found.registration.client is client else None
 
     def connection(self, node: str, number: int) -> ClientConnection | None:
-        """Return a connection with a key, if the server `node` is this one."""
+        """Return a connection with a key by its number; None if `node` is another server."""
         return self.connections.get(number) if node in self.node else None
 
     def origin(self, node: str, number: int) -> Origin | None:
-        """Return a connection in plain text, if the server `node` is this one."""
+        """Return a plain connection by its number; None if `node` is another server."""
         return self.sources.get(number) if node in self.node else None
 
     def lose(self, client: ClientConnection) -> OwnPresence | None:
-        """Take the registration of a client out: its id is another connection's now, or nobody's."""
+        """Remove the registration of a client and return it: its id is free or of another connection now."""
         mine = self.of(client)
         if mine is not None:
             self.presences.pop(mine.registration.client_id)

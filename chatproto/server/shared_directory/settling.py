@@ -1,4 +1,4 @@
-"""Bring what the store has of this server's clients into line with its connections, sooner or later."""
+"""Bring the stored registrations of this server's clients into line with its connections."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from chatproto.wire.fields import fold
 AT_ONCE = 32
 """Groups that are settled at the same time."""
 AGAIN = 1.0
-"""Seconds after which it is tried again while Redis is away."""
+"""Seconds before a retry while Redis is unavailable."""
 
 
 class Settler:
-    """Settles groups that were asked for: after the end of a connection, or after Redis has lost something.
+    """Settles groups after the end of a connection, or after Redis has lost data.
 
-    `lost` hears which id belongs to somebody else now.
+    `lost` is called with each id that belongs to another client now.
     """
 
     log = Logger()
@@ -43,14 +43,14 @@ class Settler:
         return len(self._pending) + len(self._under_way)
 
     def ask(self, client_id: str) -> None:
-        """Settle the group of `client_id`, if it may be different from what is connected here."""
+        """Settle the group of `client_id` soon: it may differ from the connections of this server."""
         if not self._stopped:
             self._pending[fold(client_id)] = client_id
             if self._timer is None:
                 self._go_on()
 
     def stop(self) -> None:
-        """Settle nothing more: this server ends, and the others know then that its clients are away."""
+        """Settle no more groups: this server ends, and its clients count as away."""
         self._stopped = True
         self._pending.clear()
         if self._timer is not None:
@@ -74,7 +74,7 @@ class Settler:
             if not self._stopped:
                 self._pending.setdefault(group, client_id)
                 wait = AGAIN
-        except Exception:  # one group's trouble is not the others'
+        except Exception:  # a failure of one group must not stop the others
             self.log.failure("{id} could not be settled", id=client_id)
         self._under_way.discard(group)
         if self._pending and self._timer is None and not self._stopped:

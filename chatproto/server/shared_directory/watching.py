@@ -1,4 +1,4 @@
-"""Tell the clients of this server who comes and goes, wherever that is (PROTOCOL.md, section 3)."""
+"""Send clients of this server the presence of the ids they watch, at all servers (PROTOCOL.md, section 3)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import fold
 
 AGAIN = 1.0
-"""Seconds after which it is tried again while Redis is away."""
+"""Seconds before a retry while Redis is unavailable."""
 
 
 class SharedWatches:
-    """Ids that clients of this server watch, and what is known of each."""
+    """Ids that clients of this server watch, with their last known presence."""
 
     log = Logger()
 
@@ -36,10 +36,10 @@ class SharedWatches:
         self._context = context
         self._watchers = Watchers(context.limits.watches)
         self._known: OwnIds[PresenceNotice] = OwnIds()
-        """Watched ids, with the last that is known of each."""
-        self._asked: dict[str, int] = {}  # requests to watch an id that are under way
+        """Last known presence of each watched id."""
+        self._asked: dict[str, int] = {}  # number of running WATCH requests by id
         self._leaving: OrderedDict[str, tuple[float, Registration]] = OrderedDict()
-        """Ids that are online still for those who watch: until when, in that order."""
+        """Ids that watchers still see online, with the end of their grace; the earliest first."""
         self._again: OrderedDict[str, None] = OrderedDict()
         self._asking: Deferred[None] | None = None
 
@@ -62,7 +62,7 @@ class SharedWatches:
                 self._let_go(peer_id)
 
     async def _enter(self, peer_id: str, client: ClientConnection) -> GroupState:
-        """Have this server told of an id from now on, and return its group."""
+        """Add this server to the nodes that watch an id, and return its group."""
         key, watches = client.key, client.watches
 
         async def decide(state: GroupState) -> GroupDecision:
@@ -82,19 +82,19 @@ class SharedWatches:
         return after
 
     async def _entered(self, state: GroupState) -> GroupDecision:
-        """Return a group of which this server is told, under its name now."""
+        """Return the group with this server, by its current name, among the nodes that watch it."""
         others = {node for node in state.watching if node not in self._context.own.node}
         return GroupDecision(
             replace(state, watching=frozenset(others | {self._context.own.node.name}))
         )
 
     def unwatch(self, client: ClientConnection, peer_id: str) -> None:
-        """Tell a client no more of an id."""
+        """Stop telling a client about an id."""
         self._watchers.remove(client, peer_id)
         self._let_go(peer_id)
 
     def lost(self, client: ClientConnection) -> None:
-        """Forget every watch of a client whose connection has ended."""
+        """Remove all watches of a client whose connection has ended."""
         watched = tuple(client.watches)
         self._watchers.lost(client)
         for peer_id in watched:
@@ -105,10 +105,10 @@ class SharedWatches:
             self._known.pop(peer_id)
             self._leaving.pop(peer_id, None)
 
-    # What is heard.
+    # Notices.
 
     def heard(self, notice: PresenceNotice, here: bool = False) -> None:
-        """Handle a change of an id; `here`: it was committed by this server."""
+        """Handle a change of an id; `here`: this server has committed it."""
         peer_id = notice.client_id
         if peer_id in self._asked or self._watchers.watched(peer_id):
             self._learn(notice)
@@ -116,7 +116,7 @@ class SharedWatches:
             Deferred.fromCoroutine(self._leave(peer_id)).addErrback(self._failed)
 
     async def _leave(self, peer_id: str) -> None:
-        """Have this server told no more of an id that nobody watches."""
+        """Remove this server from the nodes that watch an id: none of its clients watches it."""
 
         async def decide(state: GroupState) -> GroupDecision | None:
             asked = any(fold(one) == state.fold for one in self._asked)
@@ -128,7 +128,7 @@ class SharedWatches:
         await self._context.groups.change(peer_id, decide)
 
     def _learn(self, notice: PresenceNotice) -> None:
-        """Note what is known of a watched id now, unless something newer is, and tell who watches it."""
+        """Store the presence of a watched id, unless a newer one is known, and tell its watchers."""
         peer_id, former = notice.client_id, self._known.get(notice.client_id)
         if former is not None and notice.version <= former.version:
             return
@@ -153,7 +153,7 @@ class SharedWatches:
         return known.presence.registration if known is not None and known.presence else None
 
     def node_gone(self, node: str) -> None:
-        """Handle a server that is there no more: those who were connected to it are away."""
+        """Handle the end of a server: its clients are away."""
         for known in self._known.values():
             there, peer_id = known.presence, known.client_id
             if there is None or there.registration.client.node != node:
@@ -164,7 +164,7 @@ class SharedWatches:
                 self._leave_after_grace(peer_id, away.registration)
 
     def due(self) -> None:
-        """Tell that those are offline whose grace is over."""
+        """Tell watchers that ids whose grace has passed are offline."""
         now = self._context.clock.seconds()
         while self._leaving:
             peer_id, (at, presence) = next(iter(self._leaving.items()))
@@ -173,17 +173,17 @@ class SharedWatches:
             del self._leaving[peer_id]
             self._context.push(self._watchers.tell(peer_id, "offline", presence))
 
-    # After something may have been missed.
+    # After notices may have been missed.
 
     def ask_again(self) -> None:
-        """Ask about all watched ids again, and have this server told of them under its name now."""
+        """Load all watched ids again, and watch them under the current name of this server."""
         self._again.update(dict.fromkeys(self._known))
         if self._asking is None and self._again:
             self._asking = Deferred.fromCoroutine(self._ask_all())
             self._asking.addBoth(self._asked_all)
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop loading watched ids."""
         self._again.clear()
         if self._asking is not None:
             self._asking.cancel()
@@ -199,7 +199,7 @@ class SharedWatches:
                 self._again[peer_id] = None
                 await deferLater(self._context.clock, AGAIN, lambda: None)
             except RemoteError:
-                pass  # it changes all the time: its next change is told
+                pass  # too many changes by other servers: the next one sends a notice
 
     async def _ask(self, peer_id: str) -> None:
         after = await self._context.groups.change(peer_id, self._entered)

@@ -1,4 +1,4 @@
-"""Tell the clients of this server what has happened in their rooms, in the order of the store."""
+"""Send room events to the clients of this server, in the order of the store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from chatproto.wire.bcp2_common import LINES, Bcp2Message
 
 
 class RoomEvents:
-    """Turns events into messages."""
+    """Converter of room events to messages."""
 
     log = Logger()
 
@@ -38,14 +38,14 @@ class RoomEvents:
         self._delivery = context.delivery
 
     def happened(self, copy: RoomCopy, event: RoomEvent) -> tuple[str, RoomSeat] | None:
-        """Tell the members who are here; return a member that must enter again, with its place."""
+        """Send an event to the members on this server; return a member that must rejoin, with its place."""
         room = self._views.rooms.get(copy.policy.name)
         if isinstance(event, LineSaid):
             self._said(room, copy, event)
             return None
         if room is None:
-            return None  # nobody is in it yet: the view is made of the copy
-        self._delivery.flush()  # to those who were in it
+            return None  # no member of this server is in it yet: its view is made from the copy
+        self._delivery.flush()  # the lines before the event, to the members before it
         match event:
             case MemberEntered(client_id, seat):
                 self._entered(room, copy, client_id, seat)
@@ -57,7 +57,7 @@ class RoomEvents:
         return None
 
     def _said(self, room: Room | None, copy: RoomCopy, event: LineSaid) -> None:
-        """Tell the members a line, and its speaker the number: also if it is in the room no more."""
+        """Send a line to the members, and SAYACK to its speaker, even if that has left the room."""
         line, by = event.line, event.spoken_by
         asker = self._views.own(by.node, by.number)
         speaker = asker.client if asker is not None else None
@@ -72,21 +72,21 @@ class RoomEvents:
             self.acknowledge(asker, copy, line, by.cseq)
 
     def acknowledge(self, asker: Asker, copy: RoomCopy, line: RoomLine, cseq: int) -> None:
-        """Tell the number of a line to its speaker alone."""
+        """Send only SAYACK for a line, to its speaker."""
         asker.unacknowledged.discard(cseq)
         alone = Room(copy.policy)
         alone.put_in(line.sender, asker.client)
         self._delivery.apply([Talk(alone, *line, asker.client, cseq)])
 
     def _show_talk(self, talk: Talk) -> None:
-        """Show those in bare text a line that was said at another server, or by an operator."""
+        """Show raw-text members a line from another server or the operator."""
         operator = f"{OPERATOR}> {printable(talk.text)}"
         self.show(
             operator if talk.sender == OPERATOR else shown_line(talk, self._delivery.times.wall())
         )
 
     def show(self, line: str) -> None:
-        """Send `line` to those who are in the lobby in bare text at this server."""
+        """Send `line` to the raw-text members of the lobby at this server."""
         if self._delivery.plain is not None and not self._delivery.ends:
             self._delivery.plain.show(line)
 
@@ -108,7 +108,7 @@ class RoomEvents:
                 self.show(f"* {client_id} joined")
 
     def answer_join(self, asker: Asker, room: Room, copy: RoomCopy) -> None:
-        """Answer the JOIN of `asker`, who is in the room now, unless that is done."""
+        """Answer the JOIN of `asker`, which is in the room now, unless it was answered."""
         message = asker.joining.pop(room.name, None)
         if message is None:
             return
@@ -123,13 +123,13 @@ class RoomEvents:
         self._delivery.joined(asker.client, room.name)
 
     def left(self, room: Room, client_id: str, reason: str) -> tuple[str, RoomSeat] | None:
-        """Tell that a member has left; return it if it is to enter again, since it is here.
+        """Tell members that a member has left; return it if it must rejoin, since it is still connected here.
 
-        Another server took this one for dead then, or Redis has lost the member.
+        Another server has given this one up then, or Redis has lost the member.
         """
         member, plain = room.members.get(client_id), client_id in room.plain
         if member is None and not plain:
-            return None  # it left as far as this server knows, and was put out of the store later
+            return None  # this server has handled its leaving before the store
         asker, put_out = self._views.asker_of(member), reason in ("kicked", "banned")
         if asker is not None and not (put_out or asker.gone or room.name in asker.leaving):
             return client_id, self._views.seat(asker.client)
@@ -152,13 +152,13 @@ class RoomEvents:
         return None
 
     def tell_parted(self, asker: Asker, name: str) -> None:
-        """Tell a client that it is in a room no more, for no reason of its own."""
+        """Send PARTED to a client that was removed from a room without its request."""
         self._context.tell(asker, bcp2_rooms.Parted(name, asker.client_id or "", ""))
 
     def tell_changes(
         self, view: Room, here: list[Asker], others: Iterable[str], gone: Iterable[str]
     ) -> None:
-        """Tell members who were in a former view of a room who is in the new one, and who has left."""
+        """Tell members of a former view of a room who is in the new one, and who has left."""
         now, name = self._context.now(), view.name
         news: list[Bcp2Message] = [
             *(bcp2_rooms.Parted(name, one, "") for one in gone if one not in view.members),

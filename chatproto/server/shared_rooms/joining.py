@@ -1,4 +1,4 @@
-"""Let clients of this server into shared rooms, and make the rooms that do not exist yet."""
+"""Admit clients of this server to shared rooms, and create rooms."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError, Unreadable
 
 EXAMINED = 64
-"""Unused rooms that are looked at for one that can be forgotten."""
+"""Unused rooms that are examined to find one that can be removed."""
 UNMADE = 60.0
-"""Seconds after which a reservation whose room was not made is nobody's: its request has ended."""
+"""Seconds after which a reservation expires if its room was not created: its request has ended."""
 
 
 class Joining:
     """Answers JOIN.
 
-    Args: guard: counts new rooms and wrong keys, by the clock of this server. tell: sends a message to a
-    client, wherever it is.
+    Args: guard: rate limits of new rooms and wrong keys, by the clock of this server. tell: sends a message
+    to a client at any server.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Joining:
         self._tell = tell
 
     async def join(self, message: bcp2_rooms.Join, asker: Asker, client_id: str) -> None:
-        """Have `asker` in the room; it is answered when the event comes back. Raises RemoteError."""
+        """Add `asker` to a room; it is answered when the event is received. Raises RemoteError."""
         name = message.room
         if name not in asker.rooms and len(asker.rooms) >= self._context.limits.rooms_per_client:
             raise RemoteError(413, "too many rooms")
@@ -65,7 +65,7 @@ class Joining:
             if asker.gone:
                 return
             if client.client_id != client_id:
-                # A newer connection has registered the id, and may be in the room with it.
+                # A newer connection has registered the id, and may be in the room.
                 raise RemoteError(401, "register first")
             self._check_secret(copy, message, asker)
             host, secret, now = client.host, message.secret, self._context.now()
@@ -81,13 +81,13 @@ class Joining:
                     self._events.answer_join(asker, room, copy)
                 if name not in asker.joining:
                     return
-                # It was put out again before this server heard that it was in.
+                # It was removed again before this server received its event.
         raise RemoteError(503, "the room changes all the time")
 
     async def _entered(self, copy: RoomCopy, asker: Asker, client_id: str) -> bool:
-        """Put a client into a room; False if the room has changed. Raises RemoteError.
+        """Add a client to a room; return False if the room has changed. Raises RemoteError.
 
-        A client that is told of an error is not to be in the room, also if it was let in.
+        A client that receives an error must not stay in the room, even if the store has added it.
         """
         name = copy.policy.name
         try:
@@ -96,10 +96,10 @@ class Joining:
             self._presence.doubt(name)
             if name in asker.joining:
                 raise
-            return True  # the event came back, though not the reply, and it was answered then
+            return True  # the event was received, but not the reply: JOIN is answered
 
     async def _opened(self, message: bcp2_rooms.Join, asker: Asker) -> RoomCopy:
-        """Watch the room that `message` names; make it if there is none."""
+        """Watch the room that `message` names; create it if there is none."""
         name, client, now = message.room, asker.client, self._context.now()
         if name == LOBBY:
             return await self._presence.lobby()
@@ -116,10 +116,10 @@ class Joining:
         )
 
     async def _reserve(self, key: str, name: str, now: float) -> None:
-        """Reserve one of the rooms that `key` may own. Raises RemoteError 413 if it has as many.
+        """Reserve one of the rooms that `key` may own. Raises RemoteError 413 if it has that many.
 
-        A reservation ends after a minute if its room was not made: the request was refused, or its server
-        has ended.
+        A reservation expires after a minute if its room was not created: the request was refused, or its
+        server has ended.
         """
         store, most = self._context.store, self._context.limits.rooms_per_owner
         if await store.reserve(key, name, most, now):
@@ -129,9 +129,9 @@ class Joining:
             raise RemoteError(413, "too many rooms of one key")
 
     async def _make_room(self, key: str, now: float) -> None:
-        """Forget an unused room that is the key's, or in which nothing was said.
+        """Remove an unused room that `key` owns, or that has no stored lines.
 
-        Raises RemoteError 503 if there is none: what others own and have said stays.
+        Raises RemoteError 503 if there is none: rooms of other owners with a history are preserved.
         """
         for name in await self._context.store.unused(now + 1.0, EXAMINED):
             if name == LOBBY:
@@ -147,7 +147,7 @@ class Joining:
         raise RemoteError(503, "too many rooms")
 
     def _check_secret(self, copy: RoomCopy, message: bcp2_rooms.Join, asker: Asker) -> None:
-        """Count guesses at the room's key; tell the owner and the ops of too many. Raises Later."""
+        """Count wrong room keys; notify the owner and the ops of too many. Raises Later."""
         client, times = asker.client, (self._context.clock.seconds(), self._context.now())
         wait = self._guard.check_secret(
             copy.policy, client.key, client.host, message.secret, *times

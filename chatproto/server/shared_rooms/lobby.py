@@ -1,4 +1,4 @@
-"""The lobby in bare text of several servers: each has a port for it, and who is at one is with all."""
+"""Raw-text lobby of several servers: each has a port for it, and all members share one room."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from chatproto.server.shared_rooms.views import RoomsContext
 
 
 class SharedLobby:
-    """Has those in bare text at this server in the lobby.
+    """Raw-text members of this server in the shared lobby.
 
-    There may be two of a name for a moment, at two servers: they are shown as one.
+    Two members at different servers may have the same name for a moment; they are shown as one.
     """
 
     def __init__(self, context: RoomsContext, presence: RoomPresence) -> None:
@@ -23,28 +23,28 @@ class SharedLobby:
         self._views = context.views
         self._presence = presence
 
-    # What its port tells.
+    # Events of the port.
 
     def came(self, name: str) -> None:
-        """Handle `name`, who is in it in bare text at this server."""
+        """Add raw-text member `name` of this server to the lobby."""
         self._views.plain[name] = True
         self._presence.start(self._come(name, LOBBY in self._views.rooms), LOBBY)
 
     def went(self, name: str, reason: str) -> None:
-        """Handle `name`, who is there no more."""
+        """Remove raw-text member `name` of this server from the lobby."""
         if self._views.plain.get(name):
             self._views.plain[name] = False
             seat = self._views.plain_seat()
             self._presence.start(self._presence.put_out(LOBBY, [(name, seat)], reason))
 
     def heard(self, name: str, text: str) -> None:
-        """Tell the keyed members, and the other servers, what `name` has said."""
+        """Send a line of `name` to the members with a key and to the other servers."""
         self._presence.start(self._say(name, text))
 
-    # What its port asks.
+    # Queries of the port.
 
     def others(self) -> Mapping[str, object]:
-        """Return the keyed members, by id."""
+        """Return the members with a key, by id."""
         return self._room().members
 
     def may_speak(self, name: str) -> bool:
@@ -52,7 +52,7 @@ class SharedLobby:
         return not self._room().policy.is_muted(subject(name, ""), self._context.now())
 
     def admits(self, name: str, host: str = "") -> bool:
-        """Return True if `name` may enter from `host`: it is free at all servers, and not banned."""
+        """Return True if `name` may join from `host`: it is free at all servers, and not banned."""
         room = self._room()
         if room.has_member_like(name) or (name in room.plain and name not in self._views.plain):
             return False
@@ -60,10 +60,10 @@ class SharedLobby:
 
     def _room(self) -> Room:
         room = self._views.rooms.get(LOBBY)
-        return Room(LOBBY_POLICY) if room is None else room  # an empty one is false
+        return Room(LOBBY_POLICY) if room is None else room  # not `or`: an empty room is false
 
     async def _come(self, name: str, judged: bool) -> None:
-        """Enter `name`; `judged`: its port knew who is banned when it admitted the client."""
+        """Add `name` to the lobby; `judged`: the port knew the bans when it admitted the client."""
         async with self._presence.using(LOBBY):
             copy, seat = await self._presence.lobby(), self._views.plain_seat()
             if not judged:
@@ -75,7 +75,7 @@ class SharedLobby:
                 await self._presence.put_out(LOBBY, [(name, seat)], "")
 
     def _look_again(self, name: str, policy: RoomPolicy) -> None:
-        """Put out `name` and all whose address is banned, if `policy` bans them."""
+        """Remove `name`, and raw-text members by their address, if `policy` bans them."""
         effects: list[Effect] = [LookAgain(policy)]
         if policy.is_banned(name, "", "", self._context.now()):
             effects.append(PutOut(name))

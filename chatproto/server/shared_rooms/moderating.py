@@ -1,4 +1,4 @@
-"""Moderate shared rooms: decide upon the copy, commit, and decide again if the room has changed."""
+"""Moderate shared rooms: decide on the copy, commit, and decide again if the room has changed."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ LookUp = Callable[[str, str], Awaitable[tuple[str | None, bool]]]
 class Moderating:
     """Answers requests of moderators.
 
-    Args: look_up: the key that owns an id, or None, and whether a key may know of the id. tell: sends a
-    message to a client, wherever it is.
+    Args: look_up: returns the key that owns an id, or None, and whether the id is visible to a key. tell:
+    sends a message to a client at any server.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Moderating:
     ) -> tuple[str, RoomSeat]:
         """Return the place of a moderator. Raises RemoteError 503 if another connection has it by now.
 
-        So what a client asked at a server that was stopped is not done after what it asks at another one.
+        A request at a suspended server is therefore not carried out after later ones at another server.
         """
         asker = self._views.askers.get(member)
         seat = self._views.place(copy, asker) if asker is not None else None
@@ -107,7 +107,7 @@ class Moderating:
     def _ousted(
         self, decision: Decision, room: Room, copy: RoomCopy, actor: Actor
     ) -> list[tuple[str, RoomSeat]]:
-        """Return the members whom a decision puts out, with their places."""
+        """Return the members that a decision removes, with their places."""
         gone = ousted(decision, room, decision.policy, actor, self._context.now())
         return [(one, copy.members[one]) for one in gone if one in copy.members]
 
@@ -119,10 +119,10 @@ class Moderating:
         gone: list[tuple[str, RoomSeat]],
         last: int,
     ) -> None:
-        """Put out who came in while it was decided, when `gone` have left with the event `last`.
+        """Remove members that joined during the decision, after `gone` have left with the event `last`.
 
-        All who come in from now on are judged by the new policy. The request is answered already. If this
-        fails, each server puts out its banned members at its next beat.
+        The new policy applies to all later joins. The request has been answered. If this fails, each server
+        removes its banned members at its next beat.
         """
         with suppress(RemoteError):
             await self._context.watch.reached(name, last)
@@ -136,7 +136,7 @@ class Moderating:
                 await self._presence.put_out(name, late, _reason(decision))
 
     def _news(self, decision: Decision, member: ClientConnection | None) -> Any:
-        """Return the news of a decision as JSON values, with the connection that is not told."""
+        """Return the news of a decision as JSON values, with the connection that does not receive them."""
         news = decision.news
         if news is None:
             return None
@@ -147,5 +147,5 @@ class Moderating:
 
 
 def _reason(decision: Decision) -> str:
-    """Return why those leave whom a decision puts out, as in PARTED."""
+    """Return the reason in PARTED for members that a decision removes."""
     return "kicked" if decision.ban is None else "banned"

@@ -1,4 +1,4 @@
-"""Watch the rooms that clients of this server are in, and keep these clients in them, whatever happens."""
+"""Watch the rooms of this server's clients, and let the clients rejoin after failures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LOBBY_POLICY = RoomPolicy(LOBBY, version=1)
 
 
 class RoomPresence:
-    """Watched rooms. `keeps_lobby`: this server has a port for the lobby in bare text."""
+    """Watched rooms. `keeps_lobby`: this server has a port for the raw-text lobby."""
 
     log = Logger()
 
@@ -42,14 +42,14 @@ class RoomPresence:
         self._views = context.views
         self._events = events
         self._keeps_lobby = keeps_lobby
-        self._uses: Counter[str] = Counter()  # requests that are under way, by room
-        # Rooms of which it is not known who of this server is in them.
+        self._uses: Counter[str] = Counter()  # number of running requests by room
+        # Rooms in which it is uncertain which clients of this server are members.
         self._doubtful: set[str] = set()
 
     def start(self, work: Coroutine[Any, Any, None], name: str = "") -> None:
-        """Run what nobody waits for. Trouble of the store is named by the store.
+        """Run `work` in the background. The store logs its own failures.
 
-        `name`: the room in doubt if it fails.
+        `name`: room to compare with the store if it fails.
         """
         Deferred.fromCoroutine(work).addErrback(self._failed, name)
 
@@ -63,7 +63,7 @@ class RoomPresence:
 
     @asynccontextmanager
     async def using(self, name: str) -> AsyncIterator[None]:
-        """Go on watching a room meanwhile."""
+        """Continue to watch a room until the context ends."""
         self._uses[name] += 1
         try:
             yield
@@ -72,20 +72,20 @@ class RoomPresence:
             self.let_go(name)
 
     async def watched(self, name: str) -> RoomCopy:
-        """Watch a room. Raises RemoteError: 404 if there is none, 409 if one looks like it."""
+        """Watch a room. Raises RemoteError: 404 if there is none, 409 if one has a similar name."""
         copy = await self._context.watch.watch(name, self)
         if self._views.copies.get(name) is not copy:
             self._views.add(copy)
         return copy
 
     async def created(self, policy: RoomPolicy, now: float) -> RoomCopy:
-        """Make a room, unless there is one by now, and watch it."""
-        with suppress(Conflict):  # somebody else has made it just now
+        """Create a room, unless it exists by now, and watch it."""
+        with suppress(Conflict):  # another request has created it just now
             await self._context.store.create(policy, now)
         return await self.watched(policy.name)
 
     async def found(self, name: str) -> RoomCopy | None:
-        """Watch a room; None if there is none. Raises RemoteError 409 if one looks like it."""
+        """Watch a room; return None if there is none. Raises RemoteError 409 for a similar name."""
         try:
             return await self.watched(name)
         except RemoteError as error:
@@ -94,7 +94,7 @@ class RoomPresence:
             return None
 
     async def lobby(self) -> RoomCopy:
-        """Watch the lobby; make it if there is none."""
+        """Watch the lobby; create it if there is none."""
         found = await self.found(LOBBY)
         return found or await self.created(LOBBY_POLICY, self._context.now())
 
@@ -111,7 +111,7 @@ class RoomPresence:
         raise RemoteError(503, "the room changes all the time")
 
     def let_go(self, name: str) -> None:
-        """Watch a room no more if no client of this server is in it, or is about to be."""
+        """Stop watching a room if no client of this server is in it or joining it."""
         if self._uses[name] > 0 or (name == LOBBY and self._keeps_lobby):
             return
         del self._uses[name]
@@ -119,15 +119,15 @@ class RoomPresence:
             self._views.drop(name)
             self._context.watch.forget(name)
 
-    # Coming and going.
+    # Joining and leaving.
 
     def doubt(self, name: str) -> None:
-        """Compare, at the next beat, who is in a room with who of this server is to be in it."""
+        """Compare, at the next beat, the members of a room with the clients of this server."""
         if name in self._views.copies:
             self._doubtful.add(name)
 
     def settle_doubts(self) -> None:
-        """Have those in the rooms in doubt who are to be there, and nobody else of this server."""
+        """Correct the members of this server in the rooms that `doubt` has marked."""
         doubtful, self._doubtful = self._doubtful, set()
         for name in sorted(doubtful):
             self.start(self._compare(name), name)
@@ -156,9 +156,9 @@ class RoomPresence:
                 await self.put_out(name, gone, "")
 
     async def enter(self, copy: RoomCopy, client_id: str, seat: RoomSeat) -> bool:
-        """Put a member into a room, in the place that its id has there by `copy`.
+        """Add a member to a room, in the place that its id has in `copy`.
 
-        False if the room has changed, and is to be looked at again.
+        Returns: False if the room has changed, and the caller must decide again.
         """
         name, version = copy.policy.name, copy.policy.version
         former = copy.members.get(client_id)
@@ -171,16 +171,16 @@ class RoomPresence:
         return True
 
     async def put_out(self, name: str, gone: list[tuple[str, RoomSeat]], reason: str) -> None:
-        """Remove members, and wait until that has come back."""
+        """Remove members, and wait for the events of it."""
         try:
             left, event = await self._context.store.leave(name, gone, reason, self._context.now())
         except RemoteError:
             self.doubt(name)
             raise
         if left < len(gone):
-            self.doubt(name)  # some were put out before, or are in with other connections
+            self.doubt(name)  # some were removed before, or are members with other connections
         if left and name in self._views.copies:
-            with suppress(StoreTrouble):  # it is watched no more: nobody here is to be told
+            with suppress(StoreTrouble):  # no longer watched: no member on this server to tell
                 await self._context.watch.reached(name, event)
         self.let_go(name)
 
@@ -198,16 +198,16 @@ class RoomPresence:
             if self._views.is_elsewhere(copy, client_id, seat):
                 self._views.make_way(room, asker, copy.members[client_id])
             else:
-                self._events.left(room, client_id, reason)  # the store had put it out before
+                self._events.left(room, client_id, reason)  # the store had removed it before
             copy = self._views.copies.get(name)
             known = copy.members.get(client_id) if copy is not None else None
             if known is not None and self._is_unwanted(name, client_id, known):
-                self.doubt(name)  # it was let in again meanwhile
+                self.doubt(name)  # it was added again meanwhile
         finally:
             asker.leaving.discard(name)
 
     async def leave_all(self, asker: Asker, reason: str) -> None:
-        """Remove a client from all its rooms. Raises RemoteError in the end if that failed for some."""
+        """Remove a client from all its rooms. Raises RemoteError at the end if some failed."""
         trouble = None
         for name in tuple(asker.rooms):
             try:
@@ -218,22 +218,22 @@ class RoomPresence:
             raise trouble
 
     def node_gone(self, node: str) -> None:
-        """Put the clients of a server that is there no more out of the rooms that are watched here."""
+        """Remove the clients of an ended server from the watched rooms."""
         for name, copy in tuple(self._views.copies.items()):
             gone = [(one, seat) for one, seat in copy.members.items() if seat.node == node]
             if gone:
                 self.start(self.put_out(name, gone, ""), name)
 
-    # What the watch tells.
+    # Called by the watch.
 
     def happened(self, copy: RoomCopy, event: RoomEvent) -> None:
-        """Tell the members who are here of an event in a room."""
+        """Send an event to the members on this server."""
         name = copy.policy.name
         again = self._events.happened(copy, event)
         if again is not None:
             self.start(self._enter_again(name, *again), name)
         if isinstance(event, PolicyChanged):
-            self.doubt(name)  # the server that has banned somebody may end before it puts all out
+            self.doubt(name)  # the server with the ban may end before it has removed all members
         if isinstance(event, MemberEntered) and self._is_unwanted(
             name, event.client_id, event.seat
         ):
@@ -243,7 +243,7 @@ class RoomPresence:
         return self._views.is_own(seat.node) and not self._views.is_wanted(name, client_id, seat)
 
     async def _enter_again(self, name: str, client_id: str, seat: RoomSeat) -> None:
-        """Be in a room again that a member was put out of by mistake, unless it is banned there now."""
+        """Let a member rejoin a room from which it was removed by mistake, unless it is banned now."""
         async with self.using(name):
             for _ in range(TRIES):
                 copy = self._views.copies.get(name)
@@ -260,9 +260,9 @@ class RoomPresence:
             self.doubt(name)
 
     def lost(self, copy: RoomCopy) -> None:
-        """Handle a room that the store has no more: it was emptied, or is older than it was.
+        """Handle a room that is missing in the store, which was emptied or has lost data.
 
-        The room is made again, as it was known here, and the clients of this server are in it again.
+        The room is created again from the copy, and the clients of this server rejoin it.
         """
         room = self._views.drop(copy.policy.name)
         if room is not None:
@@ -273,7 +273,7 @@ class RoomPresence:
             self.start(self._restore(copy, room))
 
     async def _restore(self, copy: RoomCopy, room: Room) -> None:
-        """Make a lost room again. If another server has made it meanwhile, its policy holds."""
+        """Create a lost room again. If another server has created it meanwhile, its policy applies."""
         own = self._views.own_members(room)
         name = room.name
         async with self.using(name):
@@ -283,7 +283,7 @@ class RoomPresence:
                 others = view.members.keys() - {asker.client_id for asker in own}
                 here = [asker for asker in own if asker.is_in(room)]
                 for asker in here:
-                    # They hear what is said from now on, though the store has yet to learn of them.
+                    # They receive lines from now on, before the store has them as members.
                     view.put_in(asker.client_id or "", asker.client)
                     asker.rooms[name] = view
                 if view is not room:
@@ -299,7 +299,7 @@ class RoomPresence:
                 raise
 
     async def _take_along(self, copy: RoomCopy, view: Room, asker: Asker) -> None:
-        """Have a client in a room that was made again, unless it is banned there now."""
+        """Let a client rejoin a room that was created again, unless it is banned now."""
         client_id = asker.client_id or ""
         for _ in range(TRIES):
             if not asker.is_in(view) or view.name in asker.leaving:
@@ -314,7 +314,7 @@ class RoomPresence:
         self._part(view, asker)
 
     def _give_up(self, room: Room, client_id: str) -> None:
-        """Have a client of this server in a room no more, in which it takes itself to be."""
+        """Remove a client of this server from a room that it cannot rejoin."""
         asker = self._views.asker_of(room.members.get(client_id))
         if asker is not None:
             self._part(room, asker)
@@ -323,7 +323,7 @@ class RoomPresence:
             self._events.left(room, client_id, "")
 
     def _part(self, room: Room, asker: Asker) -> None:
-        """Tell that a client is in a room no more, which could not be made as it was."""
+        """Tell a client and the members that it is no longer in a room."""
         asker.leaving.add(room.name)
         self._events.left(room, asker.client_id or "", "")
         asker.leaving.discard(room.name)
@@ -333,12 +333,12 @@ class RoomPresence:
         return copy.policy.holds_back(client_id, seat.key, seat.host, self._context.now())
 
     async def _restore_plain(self, room: str) -> None:
-        """Have those in bare text at this server in the lobby again."""
+        """Let the raw-text members of this server rejoin the lobby."""
         if room == LOBBY:
             for name in [one for one, stays in self._views.plain.items() if stays]:
                 await self._enter_again(LOBBY, name, self._views.plain_seat())
 
     def come_in_again(self) -> None:
-        """Be in all rooms under the new name of this server: the others had given it up."""
+        """Rejoin all rooms under the new name of this server: its lease had expired."""
         for name, copy in tuple(self._views.copies.items()):
             self.start(self._restore(copy, self._views.rooms[name]))

@@ -1,8 +1,8 @@
-"""Rooms of a server of several: its clients ask, and are told what happens in the rooms they are in.
+"""Rooms that several servers share, as one server uses them for its clients.
 
-A request is decided by the rules of one server (`rooms.policy`, `rooms.moderation`). The store takes the
-change only if the room is as it was; else the request is decided again. Members are told of a change when
-it comes back as an event, so that all of them hear all in one order.
+The server of a client decides its request by the rules (`rooms.policy`, `rooms.moderation`). The store
+accepts the change only if the room is unchanged; else the request is decided again. Members are notified when
+the change is received as an event, so that all of them receive all changes in one order.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from chatproto.wire.room_fields import Listed
 
 NO_ONE = SpokenBy("", 0, 0)
 SWEPT = 100
-"""Rooms with members that are looked at in one round for members of servers that are long gone."""
+"""Rooms with members that one round examines for members of servers that have ended."""
 
 
 class SharedRooms:
-    """Rooms in which clients of this server are.
+    """Shared rooms of this server's clients.
 
-    Args: delivery: sends effects to the clients of this server; its times are those of the rooms. node:
-    name of this server. look_up: the key that owns an id, or None, and whether a key may know of the id.
-    tell: sends a message to a client, wherever it is (id, message). keeps_lobby: this server has a port
-    for the lobby in bare text.
+    Args: delivery: sends effects to the clients of this server; its clock is that of the rooms. node: name
+    of this server. look_up: returns the key that owns an id, or None, and whether the id is visible to a
+    key. tell: sends a message to a client at any server (id, message). keeps_lobby: this server has a port
+    for the raw-text lobby.
     """
 
     log = Logger()
@@ -77,15 +77,15 @@ class SharedRooms:
         events = RoomEvents(context)
         self._presence = presence = RoomPresence(context, events, keeps_lobby)
         self.lobby = SharedLobby(context, presence)
-        """The lobby, as its port sees it."""
+        """Lobby, as used by its port."""
         self._joining = Joining(context, presence, events, self._guard, tell)
         self._speaking = Speaking(context, presence, events, self._refuse)
         self._moderating = Moderating(context, presence, look_up, tell)
 
-    # What connections ask.
+    # Requests of connections.
 
     def ask(self, message: Bcp2Message, client: ClientConnection) -> Deferred[None]:
-        """Carry out a request about rooms, after those that `client` has asked before.
+        """Carry out a request about rooms, after the earlier ones of `client`.
 
         Fires when it is answered.
         """
@@ -98,11 +98,11 @@ class SharedRooms:
         return answered
 
     def answered(self, client: ClientConnection) -> None:
-        """Note that `client` is answered something else now: what it has said is answered before."""
+        """Send the SAYACKs that `client` is waiting for, before another answer."""
         self._delivery.answered(client)
 
     def follow(self, client: ClientConnection) -> None:
-        """Remove a client from its rooms if it has another id now."""
+        """Remove a client from its rooms if its id has changed."""
         asker = self._views.askers.get(client)
         if asker is not None and asker.client_id not in (None, client.client_id):
             self._delivery.left(client)
@@ -134,14 +134,14 @@ class SharedRooms:
             except RemoteError as error:
                 await self._settled(asker)
                 self._refuse(message, asker, error)
-            except Exception:  # one request's trouble is not the next one's
+            except Exception:  # a failed request must not stop the next one
                 self.log.failure("a request about rooms failed: {message}", message=message)
                 self._refuse(message, asker, RemoteError(500))
             answered.callback(None)
         asker.busy = False
 
     async def _settled(self, asker: Asker) -> None:
-        """Wait until all that was said before is answered: answers come in the order of the requests."""
+        """Wait until all earlier lines are answered: answers are sent in the order of the requests."""
         if asker.says:
             asker.settled = Deferred()
             await asker.settled
@@ -178,7 +178,7 @@ class SharedRooms:
     def _refuse(self, message: Bcp2Message, asker: Asker, error: RemoteError) -> None:
         self._context.tell(asker, refusal(message, error))
 
-    # What only reads.
+    # Requests that only read.
 
     async def _page(self, message: bcp2_rooms.History, asker: Asker) -> Show:
         page = await self._context.store.page(*asked_page(message, self._context.limits))
@@ -200,10 +200,10 @@ class SharedRooms:
         members = room.page(message.after, most, self._context.now())
         return bcp2_rooms.NamesAck(message.cseq, room.name, len(room), *members)
 
-    # What the operator wants.
+    # Requests of the operator.
 
     def order(self, message: Bcp2Message) -> Deferred[Bcp2Message | None]:
-        """Carry out what the operator wants; fires with the answer. Fails with RemoteError."""
+        """Carry out a request of the operator; fire with the answer. Fails with RemoteError."""
         return Deferred.fromCoroutine(self._operate(message))
 
     async def _operate(self, message: Bcp2Message) -> Bcp2Message | None:
@@ -217,7 +217,7 @@ class SharedRooms:
             return await self._moderating.moderate(message, name, Actor(operator=True), None)
 
     def lines(self) -> Deferred[Iterator[str]]:
-        """Fires with a line for each room, as `RoomSide.lines` does. Fails with RemoteError."""
+        """Fire with a line for each room, as `RoomSide.lines` does. Fails with RemoteError."""
         return Deferred.fromCoroutine(self._lines())
 
     async def _lines(self) -> Iterator[str]:
@@ -229,14 +229,14 @@ class SharedRooms:
         )
 
     def size(self) -> tuple[int, int]:
-        """Return the number of rooms at the last beat, and of stays of this server's clients in rooms."""
+        """Return the number of rooms at the last beat, and the sum of this server's members in them."""
         stays = sum(len(asker.rooms) for asker in self._views.askers.values())
         return self._count, stays
 
-    # What beats find out.
+    # Called by the beats.
 
     def came_in(self, rooms: int) -> None:
-        """Handle a beat that the others may hear; there are so many rooms."""
+        """Handle a beat of this server; `rooms`: number of rooms."""
         self._count = rooms
         self._presence.settle_doubts()
         if LOBBY not in self._views.copies and (self._keeps_lobby or not rooms):
@@ -247,24 +247,24 @@ class SharedRooms:
             await self._presence.lobby()
 
     def node_gone(self, node: str) -> None:
-        """Put the clients of a server that is there no more out of the rooms that are watched here."""
+        """Remove the clients of an ended server from the watched rooms."""
         self._presence.node_gone(node)
 
     def come_in_again(self) -> None:
-        """Be in all rooms under the new name of this server: the others had given it up."""
+        """Rejoin all rooms under the new name of this server: its lease had expired."""
         self._presence.come_in_again()
 
     def emptied(self) -> None:
-        """Read all rooms anew: the store was emptied, or is older than it was."""
+        """Read all watched rooms again: the store was emptied or has lost data."""
         self._context.watch.look_again(tuple(self._views.copies))
 
-    # What time brings.
+    # Called periodically.
 
     async def due(self, is_node: Callable[[str], bool], most: int = SWEPT) -> None:
-        """Forget rooms that nobody has used for long, old lines, and members of servers long gone.
+        """Remove unused rooms, old lines, and members of servers that have ended.
 
-        Lines are looked at in rooms that are watched here, and members in `most` rooms of all. `is_node`
-        tells whether a server of that name is there. Raises StoreTrouble.
+        Lines are examined in the watched rooms, members in `most` of all rooms. `is_node` tells whether a
+        server of that name is alive. Raises StoreTrouble.
         """
         now = self._context.now()
         for name in await self._context.store.unused(now - self._context.limits.keep_rooms, most):
@@ -276,7 +276,7 @@ class SharedRooms:
                     name, now - self._context.limits.room_history_age, most
                 )
             except Unreadable:
-                pass  # the store has named it; the next room can be read
+                pass  # the store has logged it; other rooms can be read
         names = await self._context.store.occupied(self._swept, most)
         self._swept = self._swept + len(names) if len(names) == most else 0
         for name in names:
@@ -293,11 +293,11 @@ class SharedRooms:
                     await self._context.store.leave(name, gone, "", now)
 
     async def _stored(self, name: str) -> RoomState | None:
-        """Return a room of all servers; None if there is none, or it cannot be read. Raises StoreTrouble."""
+        """Return a stored room; None if there is none, or it cannot be read. Raises StoreTrouble."""
         try:
             return (await self._context.store.read(name))[0]
         except Unreadable:
-            return None  # the store has named it
+            return None  # the store has logged it
         except RemoteError as error:
             if error.status not in (404, 409):
                 raise

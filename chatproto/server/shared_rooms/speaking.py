@@ -1,4 +1,4 @@
-"""Have lines said in shared rooms: those of one turn of the reactor go to the store together."""
+"""Say lines in shared rooms: those of one turn of the reactor are sent to the store together."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError, StoreTrouble
 
 AT_ONCE = 100
-"""Lines of a room that are said with one call."""
+"""Lines of a room that are sent with one call."""
 SEATING = 0.25
-"""Seconds between two tries to say a line of a client that was put out by mistake, and comes in again.
+"""Seconds between two tries to say a line of a client that was removed by mistake and is rejoining.
 
-All tries together take longer than a beat, with which a server learns that it was given up.
+All tries together take longer than a beat, with which a server learns that its lease has expired.
 """
 
 
 @dataclass(eq=False, slots=True)
 class SayRequest:
-    """A line that is to be said. `answered` fires when it is; `at`: when it came."""
+    """Line to say. `answered` fires when it is answered; `at`: time at which it was received."""
 
     asker: Asker
     message: bcp2_rooms.Say
@@ -39,7 +39,7 @@ class SayRequest:
     answered: Deferred[None]
 
     def line(self, node: str) -> tuple[str, float, str, SpokenBy]:
-        """Return it as the store takes it."""
+        """Return the line in the form of `SharedRoomStore.say`."""
         asker, message = self.asker, self.message
         by = SpokenBy(node, asker.client.number, message.cseq)
         return asker.client_id or "", self.at, marked(message.text, message.kind), by
@@ -63,14 +63,14 @@ class Speaking:
         self._lines: dict[str, deque[SayRequest]] = {}
 
     def say(self, message: bcp2_rooms.Say, asker: Asker, answered: Deferred[None]) -> None:
-        """Have a line said soon. Raises RemoteError if it may not be."""
+        """Queue a line. Raises RemoteError if its sender may not say it."""
         self._check(message, asker)
         asker.says += 1
         request = SayRequest(asker, message, self._context.now(), answered)
         lines = self._lines.get(message.room)
         if lines is None:
             lines = self._lines[message.room] = deque()
-            # What is said in this turn of the reactor goes together.
+            # Lines of this turn of the reactor are sent together.
             self._context.clock.callLater(0, self._begin, message.room, lines)
         lines.append(request)
 
@@ -82,7 +82,7 @@ class Speaking:
         self._presence.start(self._say_all(name, lines))
 
     async def _say_all(self, name: str, lines: deque[SayRequest]) -> None:
-        """Say the lines that wait, some at once; those that come meanwhile follow."""
+        """Say the queued lines, `AT_ONCE` with each call, and those that arrive meanwhile."""
         try:
             async with self._presence.using(name):
                 while lines:
@@ -104,7 +104,7 @@ class Speaking:
         self._refuse_all(batch, RemoteError(503, "the room changes all the time"))
 
     async def _try(self, name: str, batch: list[SayRequest]) -> list[SayRequest]:
-        """Say `batch`; return the lines that are not said. The copy of the room is as it is now then."""
+        """Say `batch`; return the lines that were not said, after the copy of the room was updated."""
         copy = self._views.copies.get(name)
         if copy is None:
             raise RemoteError(404, "not in that room")
@@ -136,15 +136,15 @@ class Speaking:
         return [one for one in batch if one not in done]
 
     async def _acknowledge(self, name: str, said: list[tuple[SayRequest, int]]) -> None:
-        """Wait until the lines have come back, and see that each is acknowledged.
+        """Wait for the events of lines, and acknowledge those whose event is missing.
 
-        In a room without history a line whose event is lost does not come back.
+        In a room without history a lost event is not repeated.
         """
         copy = self._views.copies.get(name)
         try:
             await self._context.watch.shows(name, said[-1][1])
         except StoreTrouble:
-            pass  # the room is watched no more, but the lines are said
+            pass  # the room is no longer watched, but the lines were said
         for one, number in said:
             if one.message.cseq in one.asker.unacknowledged and copy is not None:
                 sender, at, text, _ = one.line("")
@@ -166,9 +166,9 @@ class Speaking:
         return left
 
     def _check_place(self, one: SayRequest) -> None:
-        """Raise RemoteError if the connection of a line is not the one with which its client is in the room.
+        """Raise RemoteError if the client of a line is in the room with another connection.
 
-        The client has gone to another server, and says there what was not acknowledged here.
+        The client has connected to another server, and repeats there its unacknowledged lines.
         """
         asker, copy = one.asker, self._views.copies.get(one.message.room)
         if asker.gone:

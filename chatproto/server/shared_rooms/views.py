@@ -1,4 +1,4 @@
-"""Know which clients of this server are in which shared rooms, and what each room looks like to them."""
+"""Views of shared rooms for the clients of this server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from chatproto.wire.values import value_class
 
 @value_class
 class RemoteMember:
-    """A member that is connected to another server."""
+    """Member that is connected to another server."""
 
     key: str
     host: str
@@ -34,7 +34,7 @@ class RemoteMember:
 
 
 class RoomView(Room):
-    """Room of several servers. Its members here are kept beside all, since only they are sent anything."""
+    """Shared room. `here` has the members of this server, to which messages are sent."""
 
     def __init__(self, policy: RoomPolicy) -> None:
         super().__init__(policy)
@@ -55,12 +55,12 @@ class RoomView(Room):
 
 @dataclass(eq=False, slots=True)
 class Asker:
-    """A client of this server. `client_id`: the id under which it is in its rooms.
+    """Client of this server. `client_id`: its id in its rooms.
 
-    Args: asked: its requests that wait, in order, each with what fires when it is answered. joining: its
-    JOIN for a room, until it is answered. unacknowledged: lines that have not come back, by CSeq. says:
-    lines that it has said and that are not answered; settled fires when there are none. gone: its
-    connection has ended. leaving: rooms that it leaves as it wants.
+    Args: asked: queued requests, each with a Deferred for its answer. joining: its JOIN for each room, until
+    it is answered. unacknowledged: CSeqs of lines whose events are missing. says: number of its unanswered
+    lines; `settled` fires when there are none. gone: its connection has ended. leaving: rooms that it leaves
+    by its own request.
     """
 
     client: ClientConnection
@@ -76,7 +76,7 @@ class Asker:
     settled: Deferred[None] | None = None
 
     def is_in(self, room: Room) -> bool:
-        """Return True if the client, which is connected still, is in `room`."""
+        """Return True if the client is connected and in `room`."""
         return not self.gone and self.rooms.get(room.name) is room
 
     def settle(self) -> None:
@@ -88,39 +88,39 @@ class Asker:
 
 
 class RoomViews:
-    """Rooms as the clients of this server see them, and these clients. `node`: name of this server."""
+    """Views of the watched rooms, and the clients in them. `node`: name of this server."""
 
     def __init__(self, node: OwnNode) -> None:
         self._node = node
         self.askers: dict[ClientConnection, Asker] = {}
         self.rooms: dict[str, Room] = {}
-        """By name; those that are watched."""
+        """Views of watched rooms, by name."""
         self.copies: dict[str, RoomCopy] = {}
-        """Copy in which each watched room is kept, by its name."""
+        """Copies of watched rooms, by name."""
         self.plain: dict[str, bool] = {}
         """Members of the raw-text lobby at this server, by name; False while one is leaving."""
         self._by_number: dict[int, Asker] = {}
 
     @property
     def node(self) -> str:
-        """Name of this server now."""
+        """Current name of this server."""
         return self._node.name
 
     def is_own(self, node: str) -> bool:
-        """Return True if `node` is this server."""
+        """Return True if `node` is a current or former name of this server."""
         return node in self._node
 
     # Clients.
 
     def asker(self, client: ClientConnection) -> Asker:
-        """Return the asker of a client, a new one if need be."""
+        """Return the asker of a client; create it if there is none."""
         asker = self.askers.get(client)
         if asker is None:
             asker = self.askers[client] = self._by_number[client.number] = Asker(client)
         return asker
 
     def remove(self, client: ClientConnection) -> Asker | None:
-        """Forget a client, and return its asker if it had one."""
+        """Remove a client, and return its asker, or None."""
         asker = self.askers.pop(client, None)
         if asker is not None:
             del self._by_number[client.number]
@@ -128,7 +128,7 @@ class RoomViews:
         return asker
 
     def own(self, node: str, number: int) -> Asker | None:
-        """Return the asker with that connection, if it is one of this server."""
+        """Return the asker of a connection, if `node` is this server."""
         return self._by_number.get(number) if node in self._node else None
 
     def asker_of(self, member: Any) -> Asker | None:
@@ -140,9 +140,9 @@ class RoomViews:
         return RoomSeat(self.node, client.number, client.key, client.host)
 
     def place(self, copy: RoomCopy, asker: Asker) -> RoomSeat | None:
-        """Return the place that a client has in a room, perhaps under a former name of this server.
+        """Return the place of a client in a room, perhaps under a former name of this server.
 
-        None if it has none: it was put out by mistake, or has come in with another connection.
+        None if it has none: it was removed by mistake, or has joined with another connection.
         """
         seat = copy.members.get(asker.client_id or "")
         if seat is None or not self.is_own(seat.node) or seat.number != asker.client.number:
@@ -155,20 +155,20 @@ class RoomViews:
         return found is not None and not (self.is_own(found.node) and found.number == seat.number)
 
     def plain_seat(self) -> RoomSeat:
-        """Return the place of those in bare text in the lobby."""
+        """Return the place of this server's raw-text members in the lobby."""
         return RoomSeat(self.node, 0, "", "")
 
     # Rooms.
 
     def inside(self, name: str, asker: Asker) -> Room:
-        """Return a room in which `asker` is. Raises RemoteError 404 for others."""
+        """Return a room of `asker`. Raises RemoteError 404 if it is not a member."""
         room = asker.rooms.get(name)
         if room is None or asker.client_id != asker.client.client_id:
             raise RemoteError(404, "not in that room")
         return room
 
     def add(self, copy: RoomCopy) -> Room:
-        """Make the view of a room that is watched from now on."""
+        """Create the view of a newly watched room."""
         name = copy.policy.name
         room = self.rooms[name] = RoomView(copy.policy)
         self.copies[name] = copy
@@ -177,12 +177,12 @@ class RoomViews:
         return room
 
     def drop(self, name: str) -> Room | None:
-        """Forget a room that is watched no more."""
+        """Remove the view of a room that is no longer watched, and return it."""
         self.copies.pop(name, None)
         return self.rooms.pop(name, None)
 
     def is_used(self, name: str) -> bool:
-        """Return True if a client of this server is in a room that is watched, or takes itself for it."""
+        """Return True if a client of this server is in a watched room, by its view or its copy."""
         copy = self.copies.get(name)
         if copy is None:
             return False
@@ -190,10 +190,10 @@ class RoomViews:
         return bool(self.rooms[name].here) or any(here)
 
     def is_wanted(self, name: str, client_id: str, seat: RoomSeat) -> bool:
-        """Return True if the client of this server with that place in a room is to be in it.
+        """Return True if the client of this server with that place should be in the room.
 
-        It is not if its JOIN was answered with an error, or its PART with success, though the store may
-        have let it in.
+        It should not if its JOIN was answered with an error, or its PART with success, although the store
+        may have added it.
         """
         if not seat.key:
             return bool(self.plain.get(client_id))
@@ -203,10 +203,10 @@ class RoomViews:
         return name in asker.rooms or name in asker.joining
 
     def sit(self, room: Room, client_id: str, seat: RoomSeat) -> Any:
-        """Put a member into a view, and return it.
+        """Add a member to a view, and return it.
 
-        A client of this server that another connection has taken the place of stays until its own connection
-        ends: that one may be older, and only late.
+        A client of this server whose place another connection has taken stays until its own connection ends:
+        the other one may be older, and its request delayed.
         """
         asker = self.own(seat.node, seat.number)
         member: Any = RemoteMember(seat.key, seat.host, client_id) if seat.key else None
@@ -219,7 +219,7 @@ class RoomViews:
         return member
 
     def make_way(self, room: Room, asker: Asker, seat: RoomSeat) -> None:
-        """Show a client with the connection with which it is in a room by now, not that of `asker`."""
+        """Replace `asker` in a view by the connection at `seat`, with which its client is in the room now."""
         client_id = asker.client_id or ""
         asker.rooms.pop(room.name, None)
         room.put_out(client_id)
@@ -233,9 +233,9 @@ class RoomViews:
 
 @value_class
 class RoomsContext:
-    """Values that every part of the rooms of a server of several uses.
+    """Values that every part of the shared rooms uses.
 
-    Args: clock: the reactor, for timers and this server's seconds. now: time of the rooms. delivery:
+    Args: clock: the reactor, for timers and this server's seconds. now: clock of the rooms. delivery:
     sends effects to the clients of this server.
     """
 
