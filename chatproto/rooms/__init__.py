@@ -1,1 +1,1 @@
-"""Many to many."""
+"""Rooms: members, roles, moderation, history and the raw-text lobby."""

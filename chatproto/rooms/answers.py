@@ -134,7 +134,7 @@ class RoomAnswers:
             self._told = [TellMember(one, news) for one in room.keepers(now)]
 
     def operate(self, message: Bcp2Message, now: float) -> tuple[list[Effect], Bcp2Message | None]:
-        """Carry out a request of the server's operator, who may do anything in any room.
+        """Carry out a request of the server's operator, which has all rights in all rooms.
 
         Returns: the effects, and the answer, None for SAY.
         Raises: RemoteError: 404 for an unknown room, or the status of the refusal.

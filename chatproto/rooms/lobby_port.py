@@ -192,7 +192,7 @@ class LobbyConnection(TextConnection):
         self._out = []
         self.transport.abortConnection()
 
-    # Our own.
+    # Internal.
 
     def _write_unended(self, lines: bytes) -> None:
         """Send `lines` to a member that sends no line ends: the last one without its own.
@@ -417,7 +417,7 @@ class LobbyPort(Factory):
         self._gathering.append(connection)
         self._flush_later()
 
-    # Our own.
+    # Internal.
 
     def _flush_later(self) -> None:
         if not self._timed:

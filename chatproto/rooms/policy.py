@@ -159,7 +159,7 @@ class RoomPolicy:
     def check_entry(self, client_id: str, key: str, host: str, secret: str, now: float) -> None:
         """Check that a client may join. Raises NotAdmitted if not.
 
-        Owner and operators pass, except for an owner whose own key the server's operator banned.
+        The owner and ops pass, except an owner whose own key the server's operator has banned.
         """
         if self.holds_back(client_id, key, host, now):
             raise NotAdmitted("banned", "banned")
@@ -189,7 +189,7 @@ class RoomPolicy:
         return replace(self, version=self.version + 1, **fields)
 
     def with_op(self, key: str, until: float, now: float, most: int) -> RoomPolicy:
-        """Make the owner of `key` an operator until `until`. Raises RemoteError 413 for over `most`."""
+        """Make the owner of `key` an op until `until`. Raises RemoteError 413 for over `most`."""
         return self.changed(ops=_put(self.ops, key, until, now, most))
 
     def with_mute(self, who: str, until: float, now: float, most: int) -> RoomPolicy:
@@ -205,7 +205,7 @@ class RoomPolicy:
         return self.changed(invited=_without(self.invited, {key}))
 
     def with_ban(self, ban: BanRecord, now: float, most: int) -> RoomPolicy:
-        """Add or replace a ban; its target loses operator role and invitation.
+        """Add or replace a ban; its target loses its op role and invitation.
 
         Raises: RemoteError: 413 for more than `most` bans.
         """

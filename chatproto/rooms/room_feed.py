@@ -28,7 +28,7 @@ class RoomFeed(Generic[Listener]):
         self._send = send
         self._send_all = send_all
         self._lines: list[bytes] = []
-        self._end = 0  # the number of the next line
+        self._end = 0  # number of the next line
         self._places: OrderedDict[Listener, int] = OrderedDict.fromkeys(members, 0)
         self._own: dict[Listener, dict[int, bytes]] = {}
         self._all: list[Listener] | None = None  # all members; None: list them again
@@ -121,7 +121,7 @@ class RoomFeed(Generic[Listener]):
 
     def _since(self, place: int, member: Listener) -> bytes:
         """Return the lines from number `place` on, joined, with those that only `member` receives."""
-        waiting = place - self._end  # from the end
+        waiting = place - self._end  # negative: an index from the end
         own = self._own.pop(member, None)
         if own is not None:
             lines = enumerate(self._lines[waiting:], place)

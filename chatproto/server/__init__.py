@@ -1,1 +1,1 @@
-"""One server: its port, its service, its terminal."""
+"""Server: its ports, connections, work queue and operator terminal."""

@@ -1,4 +1,4 @@
-"""Keep Python's cycle collector from stopping the reactor, however much a server holds.
+"""Keep Python's cycle collector from blocking the reactor, whatever the number of objects.
 
 A full collection examines every object: 50 ms with 20,000 registrations, seconds with a million. While the
 server runs there is none. Objects that survive two smaller collections are not examined again; their memory

@@ -45,8 +45,8 @@ class ClassicReceiver(TextConnection):
     `quick`: canonical requests may be parsed from a chunk in one step; pass `fast.fits(limits)`.
     """
 
-    _made: ClassicParser | None = None  # for the first input that is not canonical
-    _has_taken = False  # a canonical request came before
+    _made: ClassicParser | None = None  # made at the first input that is not canonical
+    _has_taken = False  # a canonical request was received
 
     def __init__(self, limits: Limits, sender: Sender = Sender.CLIENT, quick: bool = False) -> None:
         self._limits, self._sender = limits, sender

@@ -165,7 +165,7 @@ class RoomSide(RoomDelivery):
         except RemoteError as error:
             self.log.warn("what was said in the lobby is not passed on: {why}", why=error)
 
-    # Own.
+    # Internal.
 
     def _find(self, client_id: str) -> Member | None:
         return next((one for one in self.connections if one.client_id == client_id), None)

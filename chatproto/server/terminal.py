@@ -29,7 +29,7 @@ USAGES = {
     "/quit": "/quit: end the server",
     "/help": "/help: show this list",
 }
-"""Each command, with its arguments and what it does."""
+"""Usage of each command."""
 
 
 class Operated(Protocol):

@@ -45,6 +45,6 @@ class Unanswered:
         return True
 
     def forget(self, client: ClientConnection) -> None:
-        """Forget a connection that has ended."""
+        """Remove the counts of a connection that has ended."""
         self._held.pop(client, None)
         self._asked.pop(client, None)

@@ -1,1 +1,1 @@
-"""Directory that several servers share: decided here by the rules of one server, committed to a store."""
+"""Directory that several servers share: each decides its clients' requests and commits them to a store."""

@@ -490,7 +490,7 @@ class SharedDirectory:
         self._settler.stop()
         self._watches.stop()
 
-    # Own.
+    # Internal.
 
     def _changed(self, notice: PresenceNotice) -> None:
         """Handle a change that this server has committed."""

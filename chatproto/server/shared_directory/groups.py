@@ -27,7 +27,7 @@ from chatproto.wire.limits import ServerLimits
 from chatproto.wire.values import value_class
 
 TRIES = 16
-"""Decisions on one request before it is refused: each but the last met a change by another server."""
+"""Decisions on one request before it is refused, if each conflicts with a change by another server."""
 
 
 @value_class

@@ -1,1 +1,1 @@
-"""Rooms that several servers share: requests are decided here, committed to a store, and told by events."""
+"""Rooms that several servers share: requests are committed to a store, and events notify the members."""

@@ -28,7 +28,7 @@ from chatproto.server.shared_rooms.views import Asker, RoomsContext
 from chatproto.wire.errors import RemoteError, StoreTrouble
 
 TRIES = 16
-"""Decisions on one request before it is refused: each but the last met a change by another server."""
+"""Decisions on one request before it is refused, if each conflicts with a change by another server."""
 LOBBY_POLICY = RoomPolicy(LOBBY, version=1)
 
 
@@ -99,7 +99,7 @@ class RoomPresence:
         return found or await self.created(LOBBY_POLICY, self._context.now())
 
     async def say(self, name: str, copy: RoomCopy, line: tuple[str, float, str, SpokenBy]) -> None:
-        """Say a line whose speaker needs no place in the room. Raises RemoteError."""
+        """Say a line whose speaker need not be a member of the room. Raises RemoteError."""
         for _ in range(TRIES):
             try:
                 policy = copy.policy
@@ -171,7 +171,7 @@ class RoomPresence:
         return True
 
     async def put_out(self, name: str, gone: list[tuple[str, RoomSeat]], reason: str) -> None:
-        """Remove members, and wait for the events of it."""
+        """Remove members, and wait for the events."""
         try:
             left, event = await self._context.store.leave(name, gone, reason, self._context.now())
         except RemoteError:
@@ -185,7 +185,7 @@ class RoomPresence:
         self.let_go(name)
 
     async def leave(self, asker: Asker, name: str, reason: str) -> None:
-        """Remove a client from a room that it wants to leave."""
+        """Remove a client from a room: it leaves, or its connection has ended."""
         asker.leaving.add(name)
         try:
             client_id, copy = asker.client_id or "", self._views.copies.get(name)

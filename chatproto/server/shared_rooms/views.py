@@ -59,8 +59,8 @@ class Asker:
 
     Args: asked: queued requests, each with a Deferred for its answer. joining: its JOIN for each room, until
     it is answered. unacknowledged: CSeqs of lines whose events are missing. says: number of its unanswered
-    lines; `settled` fires when there are none. gone: its connection has ended. leaving: rooms that it leaves
-    by its own request.
+    lines; `settled` fires when there are none. gone: its connection has ended. leaving: rooms that it is
+    leaving, which it must not rejoin.
     """
 
     client: ClientConnection
