@@ -89,6 +89,10 @@ class Books:
         self.messages[text] = Message(text, sender, receiver, number, pinned)
         self._refused = False
 
+    def goes_to(self, key: str | None, text: str) -> None:
+        """Note that `text` is for the owner of `key`, whoever has the name that was said."""
+        self.messages[text].key = key
+
     def end(self, text: str) -> None:
         """Note that the text was taken, unless an error was reported."""
         message = self.messages[text]

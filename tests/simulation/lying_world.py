@@ -45,7 +45,8 @@ class KeyBooks(Books):
         """What broke a rule inside a program, whose code may have caught what was raised there."""
         self.lies: dict[str, str | None] = {}
         """The texts of the liar, with the key that they were said with."""
-        self._first_order: dict[tuple[str, str], int] = {}  # as `_last`, of those in `_first`
+        self._places: dict[str, int] = {}  # which text was said before which
+        self._latest: dict[tuple[str, str, str], int] = {}  # place of what was shown last
         self._shown: list[Message] = []  # in order, without those that came in plain text
         self._first: set[str] = set()  # said to an id of which no key was known
         self._plain: set[str] = set()  # said in a conversation in plain text
@@ -54,12 +55,18 @@ class KeyBooks(Books):
     def begin(self, sender: str, receiver: str, text: str, pinned: bool = False) -> None:
         """`sender` is about to say `text` for whoever `receiver` is to them."""
         super().begin(sender, receiver, text, pinned)
+        self._places[text] = len(self._places)
         person = self._world.person(sender)
         self.messages[text].key = self._world.said_for(person, receiver)
         if self._world.is_first_contact(person, receiver):
             self._first.add(text)
         elif self._world.is_plain(person, receiver):
             self._plain.add(text)
+
+    def goes_to(self, key: str | None, text: str) -> None:
+        super().goes_to(key, text)
+        if key is not None:
+            self._first.discard(text)
 
     def told(self, who: str, event: Event) -> None:
         """The program of `who` told `event`."""
@@ -154,14 +161,15 @@ class KeyBooks(Books):
             self._shown.append(message)
 
     def _keep_order(self, message: Message, who: str) -> None:
-        """Check that messages come in the order in which they were said.
+        """Check that messages for one key come in the order in which they were said.
 
         Those of a first contact may come after others, said for a key that was learnt meanwhile.
         """
-        order = self._first_order if message.text in self._first else self._last
-        last = order.get((message.sender, who), 0)
-        hold(last < message.number, f"received after number {last}: {message}")
-        order[message.sender, who] = message.number
+        first_contact = message.receiver if message.text in self._first else ""
+        line = message.sender, who, first_contact
+        place, last = self._places[message.text], self._latest.get(line, -1)
+        hold(last < place, f"received after a later one: {message}")
+        self._latest[line] = place
 
     def _lie_with(self, text: str) -> str | None:
         """Return the lie that was shown as `text`.

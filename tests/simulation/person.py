@@ -173,7 +173,7 @@ class Person:
             books = self._world.books
             self._said, self._pinned = text, False
             books.begin(self.name, to, text)
-            books.messages[text].key = key
+            books.goes_to(key, text)
             self.node.say(text)
             books.end(text)
 
