@@ -232,6 +232,7 @@ class World:
             person.start()
         self._wake()
         end = self.clock.seconds() + SETTLING
+        self.pass_time(2.0)  # a connection that was cut in silence breaks only now
         while self.clock.seconds() < end and not self._is_settled():
             self.pass_time(2.0)
             self._take_calls()
