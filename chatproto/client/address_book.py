@@ -1,4 +1,4 @@
-"""The people this program has heard of, and where they can be called."""
+"""Known contacts, and the addresses at which they accept calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chatproto.wire.fields import Contact
 
 
 class AddressBook:
-    """Contacts by id, the latest `most` of them; the last one that the server answered with apart."""
+    """Latest `most` contacts by id; `bridged` is the last one that the server answered with."""
 
     def __init__(self, most: int = 10_000) -> None:
         self._contacts: OrderedDict[str, Contact] = OrderedDict()
@@ -17,11 +17,11 @@ class AddressBook:
         self._away: OrderedDict[str, str] = OrderedDict()
         self._most = most
         self.named: Callable[[str], Contact | None] = self._contacts.get
-        """Return the contact of an id, if it is known."""
+        """Return the contact with an id; None if unknown."""
         self.bridged: Contact | None = None
 
     def remember(self, contact: Contact, addresses: tuple[tuple[str, int], ...] = ()) -> None:
-        """Keep where `contact` is, in place of what was known before; `addresses` are all there are."""
+        """Store `contact` in place of an older entry; `addresses`: all of its addresses, best first."""
         self._contacts[contact.client_id] = contact
         self._addresses[contact.client_id] = addresses or ((contact.host, contact.port),)
         self._contacts.move_to_end(contact.client_id)
@@ -30,7 +30,7 @@ class AddressBook:
             del self._addresses[oldest]
 
     def set_away(self, client_id: str, text: str) -> None:
-        """Note that `client_id` says that it is away, or with an empty `text` that it is not."""
+        """Store the away text of `client_id`; empty if it is not away."""
         self._away.pop(client_id, None)
         if text:
             self._away[client_id] = text
@@ -38,7 +38,7 @@ class AddressBook:
                 self._away.popitem(last=False)
 
     def away(self, client_id: str) -> str:
-        """Return the text with which `client_id` said last that it is away; empty for none."""
+        """Return the last away text of `client_id`; empty for none."""
         return self._away.get(client_id, "")
 
     def ids(self) -> list[str]:

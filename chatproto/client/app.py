@@ -1,4 +1,4 @@
-"""Build the parts of one user's program, in order; start it, and end it in good order."""
+"""Build the parts of a client in order, start them, and shut them down."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ from chatproto.wire.reasons import NO_BEACON, NO_FILES_IN_PLAIN
 from chatproto.wire.values import value_class
 
 END_WAIT = 10.0
-"""Seconds after the end of input for what was said to be delivered."""
+"""Seconds after the end of input in which queued messages can still be delivered."""
 ENDS_WITH_PEER = "with --plain the program ends with its conversation: start it again for the next"
 NAMED = 3
-"""Open conversations and rooms that are named after a /quit."""
+"""Most open conversations and rooms that are named after a /quit."""
 
 
 @value_class
 class ServerAccess:
-    """The server, and its rooms; either is None where there is none."""
+    """Access to the server and its rooms; None if there is no server, or no rooms."""
 
     server: Introducer | None = None
     rooms: RoomClient | None = None
@@ -72,7 +72,7 @@ NO_SERVER = ServerAccess()
 
 @value_class
 class Storage:
-    """Folders of a client and the worker that waits for the disk: for files of others and our own."""
+    """Folders of a client, and the worker that runs blocking disk jobs."""
 
     worker: DiskWorker
     home: Path
@@ -80,7 +80,7 @@ class Storage:
 
 
 def no_server(context: Context, events: ServerEvents) -> ServerAccess:
-    """Use no server (--server none)."""
+    """Return no server (--server none)."""
     return NO_SERVER
 
 
@@ -90,10 +90,10 @@ Beacons = Callable[[Context, Signal[str]], Neighbours]
 
 @dataclass(eq=False)
 class Client:
-    """Parts of one user's program, each with what a person can ask of it.
+    """Parts of a client, with the methods for the user's commands.
 
-    Methods that a person asks for raise an exception with one sentence; `requests.attempt` publishes it.
-    `finished` tells the exit code, once, when all connections have closed.
+    Methods for commands raise an exception with one sentence; `requests.attempt` publishes it.
+    `finished` fires once with the exit code, when all connections have closed.
     """
 
     context: Context
@@ -125,7 +125,7 @@ class Client:
         self.calls.left.listen(self._left)
 
     def familiar_names(self) -> FamiliarNames:
-        """Return the names that a person may mean when they press Tab."""
+        """Return the names that Tab can complete."""
         joined = [row["room"] for row in self.rooms.rows()]
         here = self.rooms.members(self.conversations.room)
         ids = chain(
@@ -139,7 +139,7 @@ class Client:
         return familiar_names(here, ids, (*joined, *self.in_room.listed))
 
     def need_files(self) -> Files:
-        """Return the transfers. Raises LocalError with --plain."""
+        """Return the file transfers. Raises LocalError with --plain."""
         if self.files is None:
             raise LocalError(405, NO_FILES_IN_PLAIN())
         return self.files
@@ -151,9 +151,9 @@ class Client:
         return self.neighbours
 
     def start(self, host: str, port: int) -> None:
-        """Start everything; our port is open at `host:port`, as others are told."""
+        """Start all parts; `host:port` is the address of our port as peers are told."""
         me = self.context.place.me = Me(self.context.settings.client_id, host, port)
-        if not self.context.place.listening[1]:  # what is announced may be elsewhere
+        if not self.context.place.listening[1]:  # the announced address may differ
             self.context.place.listening = host, port
         self.context.publish(Running(me.client_id, host, port, self.context.trust.own_key or None))
         self.outbox.start()
@@ -163,12 +163,12 @@ class Client:
             self.server.start(me)
 
     def listens(self, host: str, port: int) -> None:
-        """Our own port is open at `host:port`, which the local network may know."""
+        """Announce our port on the local network; it listens at `host:port`."""
         if self.neighbours is not None and self._exit_code is None:
             self.neighbours.start(host, port)
 
     def stop(self, code: int = 0) -> None:
-        """Leave every conversation, and when all farewells are written, or after a while, finish."""
+        """Leave every conversation; finish when all farewells are written, or after a timeout."""
         if self._exit_code is not None:
             return
         self._exit_code = code
@@ -190,8 +190,8 @@ class Client:
     def quit(self) -> None:
         """Leave the current conversation or room; outside both, end the program.
 
-        A person also leaves a contact who is away; they are told what a second one would do if it would
-        end other conversations too, or if they were in none.
+        At a terminal it also leaves an away contact. The user is told that a second /quit ends the
+        program if other conversations are open, or if the target was an away contact.
         """
         typed = self.context.settings.typed
         away = self.calls.all.away if typed else None
@@ -211,7 +211,7 @@ class Client:
             self.context.publish(Notice(f"/quit once more ends the program{still}"))
 
     def _open(self, room: str) -> list[str]:
-        """List the conversations and rooms that are open, but for `room`, which is being left."""
+        """List the open conversations and rooms, except `room`, which is being left."""
         live = (SessionState.OPEN, SessionState.BROKEN)
         rooms = (row["room"] for row in self.rooms.rows())
         return [
@@ -235,7 +235,7 @@ class Client:
             raise LocalError(404, "you are in no conversation and no room: /quit ends the program")
 
     def end_of_input(self) -> None:
-        """Deliver or report what was said, for at most `END_WAIT`, and end: nothing more is typed."""
+        """End when all messages are delivered or reported, or after `END_WAIT`: no input follows."""
         if self._input_ended is None and self._exit_code is None:
             wait = END_WAIT
             self._input_ended = self.context.clock.callLater(wait, self.stop)
@@ -243,7 +243,7 @@ class Client:
             self._settle()
 
     def interrupted(self) -> None:
-        """End as at the end of input, and say so: the person wants the program to end."""
+        """End as at the end of input, with a notice: the user pressed Ctrl-C."""
         self.end_of_input()
         if self._exit_code is None:
             wait = END_WAIT
@@ -256,12 +256,12 @@ class Client:
         self.finished(code)
 
     def _settle(self, _: None = None) -> None:
-        """End if nothing is left to do; the input has ended."""
+        """End if the input has ended and nothing is queued or pending."""
         if not len(self.requests) and not self.calls.all.unsent and not self.rooms.outbox.unsent:
             self.stop()
 
     def _left(self, _: None) -> None:
-        """With --plain the end of the only conversation by the peer is that of the program."""
+        """End the program with --plain, if the peer has left the only conversation."""
         busy = len(self.calls.all) or len(self.requests)
         ends = self._exit_code is not None or self._input_ended is not None
         if self.context.settings.plain and not busy and not ends:
@@ -281,10 +281,9 @@ def build_client(
 ) -> Client:
     """Build the parts of a client, each from those before it.
 
-    Args: connect: makes the server's side. ledger, storage: None with --plain, where there are neither keys
-    nor a log nor files.
-    beacons: makes the part for the local network (--beacon). dialects: what worked with whom. remembered: the
-    rooms to be in again.
+    Args: connect: makes the server's side. ledger, storage: None with --plain, which has no key, log or
+    files. beacons: makes the part for the local network (--beacon). dialects: the dialect that worked
+    with each contact. remembered: the rooms to join again.
     """
     streams = files = neighbours = None
     keyed = bool(context.trust.own_key)

@@ -17,7 +17,7 @@ from chatproto.wire.fields import ID, read_client_id
 from chatproto.wire.reasons import CodedError
 
 IGNORED = 10_000
-"""People whose calls are not taken."""
+"""Most ignored contacts."""
 
 
 class ContactKeys:
@@ -31,9 +31,9 @@ class ContactKeys:
         self._outbox = outbox
 
     def verify(self, peer: str = "", same: str = "") -> None:
-        """Publish the number to compare with `peer`, or with the current one.
+        """Publish the safety number to compare with `peer`, or with the current peer.
 
-        `same`: `yes` if it was the same; then that is kept.
+        `same`: `yes` if the numbers matched; then the key is marked as verified.
         """
         name = peer or ("" if self._calls.all.room else self._calls.all.target_name)
         self._need_key()
@@ -50,7 +50,7 @@ class ContactKeys:
             raise CodedError(reasons.KEY_UNKNOWN(peer=name))
         number = self._trust.safety_number(key)
         groups = number.split(" ")
-        half = len(groups) // 2  # a line that fits forty columns, so that no group is broken
+        half = len(groups) // 2  # half a number fits in 40 columns, so that no group is broken
         lines: tuple[str, ...] = (
             " ".join(groups[:half]),
             " ".join(groups[half:]),
@@ -71,9 +71,9 @@ class ContactKeys:
         self._context.publish(CommandOutput("verify", lines, data))
 
     def trust(self, peer: str, key: str) -> None:
-        """Keep `key` as that of `peer`, in place of another, and end what is not for it.
+        """Pin `key` to `peer` in place of another key, and end conversations with the old one.
 
-        What waits for the key before is reported. Raises CodedError.
+        Messages queued for the old key are reported. Raises CodedError.
         """
         self._need_key()
         client_id, at, where = peer.partition("@")
@@ -103,7 +103,7 @@ class ContactKeys:
             raise CodedError(reasons.NOTHING_ENCRYPTED())
 
     def ignore(self, peer: str) -> None:
-        """Take no calls of `peer` any more, and end what there is with them; or take them again."""
+        """Ignore calls of `peer` and end the conversation with it; if it is ignored, take calls again."""
         one, conversation = self._ignored(peer)
         if not (one.key or one.server):
             on = one.name not in self._calls.ignored
@@ -116,7 +116,7 @@ class ContactKeys:
             conversation.apply(session.decline() if rings else session.leave())
 
     def unignore(self, peer: str) -> None:
-        """Take calls of `peer` again. Raises LocalError if they are not ignored."""
+        """Take calls of `peer` again. Raises LocalError if it is not ignored."""
         if peer in self._calls.ignored:
             self._set_ignored(Ignored(peer), False)
             return
@@ -132,7 +132,7 @@ class ContactKeys:
         self._set_ignored(found[0], False)
 
     def list_ignored(self) -> None:
-        """Publish whose calls are not taken."""
+        """Publish the ignored contacts."""
         rows = [{"id": one.name, "key": one.key or None} for one in self._trust.ignored]
         rows += [{"id": name, "key": None} for name in sorted(self._calls.ignored)]
         lines = tuple(f"{row['id']} {row['key'] or ''}".strip() for row in rows)
@@ -154,7 +154,7 @@ class ContactKeys:
         return Ignored(conversation.called if conversation is not None else peer), conversation
 
     def _set_ignored(self, one: Ignored, on: bool) -> None:
-        """Raises LocalError, PinTrouble."""
+        """Add `one` to the ignored contacts, or remove it. Raises LocalError, PinTrouble."""
         entries = len(self._calls.ignored) + len(self._trust.ignored)
         if on and entries >= IGNORED:
             raise LocalError(413, reasons.IGNORED_FULL(most=IGNORED))

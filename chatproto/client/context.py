@@ -1,4 +1,4 @@
-"""Values that every part of a client uses, and the signals by which parts hear of each other."""
+"""Values that every part of a client uses, and the signals between the parts."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from chatproto.wire.values import value_class
 
 Value = TypeVar("Value")
 MessageParts = dict[tuple[str, int], AskedPart]
-"""Parts of requests: a message by the key that it is for and its number there."""
+"""Parts of requests, by the recipient's key and the number of the message."""
 
 
 class Signal(Generic[Value]):
-    """Call every listener with a value, in the order in which they began to listen."""
+    """Call every listener with a value, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Value], object]] = []
         self.listen = self._listeners.append
-        """Have a listener called with each value from now on."""
+        """Add a listener that is called with each later value."""
 
     def __call__(self, value: Value) -> None:
         for listener in tuple(self._listeners):
@@ -44,20 +44,19 @@ def _written() -> Deferred[None]:
 
 
 def _no_keys() -> TrustStore:
-    """Return the trust of a program with --plain, which has no key and believes nobody."""
+    """Return the trust store of a program with --plain, which has no key and trusts no one."""
     return TrustStore(None, NoPins(), lambda: 0.0)
 
 
 @value_class
 class Context:
-    """Settings, limits, clocks, the ways to the person, and what is known of others: one for all parts.
+    """Settings, limits, clocks, signals to the user interface, and stored knowledge: shared by all parts.
 
     Args: clock: the reactor, for timers and monotonic seconds. now: returns the time of day. publish:
-    shows an event to the person and to scripts. settled: some work was finished, so that input that
-    was held may go on or the program may end. hold_input: True while no more input may be read.
-    flushed: returns a Deferred that fires when all published events are written. messages: those of
-    requests whose outcome is not known. place: our addresses. trust: keys and pins. people: addresses of
-    others.
+    shows an event to the user and to scripts. settled: some work is finished, so held input may resume
+    or the program may end. hold_input: True to pause input, False to resume. flushed: returns a Deferred
+    that fires when all published events are written. messages: request parts of messages with an open
+    outcome. place: our addresses. trust: keys and pins. people: addresses of contacts.
     """
 
     settings: ClientSettings

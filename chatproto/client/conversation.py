@@ -1,4 +1,4 @@
-"""Keep one conversation: its session, its name, its messages, and how its effects are applied."""
+"""One conversation: its session, name and messages, and the effects of the session."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ from chatproto.wire.reasons import Cause, CodedError, Reason, reason_of
 from chatproto.wire.values import value_class
 
 ACK_WAIT = 10.0
-"""Seconds for a message to be acknowledged; then the person hears that it waits."""
+"""Seconds to wait for an acknowledgement; then the message is reported as queued."""
 PROBE_WAIT = 5.0
-"""Seconds for a sign of life of a connection beside which the peer calls."""
+"""Seconds in which an old connection must show life when the peer calls again."""
 RESUME_WAIT = 10.0
-"""Seconds for the answer to a call that goes on with a conversation."""
+"""Seconds to wait for the answer to a call that resumes a conversation."""
 
 
 @dataclass(slots=True)
 class RedialState:
-    """Tries to reach the peer of a broken conversation again.
+    """Attempts to reconnect a broken conversation.
 
     Args: broke: when the connection broke, on the reactor's clock. dials: number of dials since then.
     failures: number of failed dials since the last success. next: the timer of the next dial.
-    elsewhere: the peer registered anew, and the server was not asked since where.
+    elsewhere: the peer has registered anew, and its new address was not requested yet.
     """
 
     broke: float = 0.0
@@ -75,7 +75,7 @@ class RedialState:
     elsewhere: bool = False
 
     def stop(self) -> None:
-        """Cancel the next dial: the conversation is open again, or over."""
+        """Cancel the next dial: the conversation is open again, or has ended."""
         self.wait_for(None)
 
     def wait_for(self, call: IDelayedCall | None) -> None:
@@ -87,7 +87,7 @@ class RedialState:
 
 @value_class
 class LoneFrame:
-    """Frame of a dialect that sends each one on a connection of its own.
+    """Frame of a dialect that sends each one on its own connection.
 
     `text`: the message in it, None for a farewell.
     """
@@ -102,24 +102,24 @@ class ConversationSignals:
 
     def __init__(self) -> None:
         self.carried: Signal[Conversation] = Signal()
-        """The conversation is open on a connection, or no longer."""
+        """Fires when the conversation gets a connection, and when it loses it."""
         self.keyed: Signal[Conversation] = Signal()
-        """The conversation is open, and its key belongs to the id `pins`."""
+        """Fires when the conversation is open and its key is to be pinned to the id `pins`."""
         self.redial: Signal[tuple[Conversation, bool]] = Signal()
-        """The conversation needs another connection; True: the last try failed."""
+        """Fires when the conversation needs another connection; True: the last attempt failed."""
         self.alone: Signal[LoneFrame] = Signal()
-        """A frame needs a connection of its own."""
+        """Fires when a frame needs its own connection."""
         self.shown: Signal[int] = Signal()
-        """The texts of the log up to this line were shown."""
+        """Fires with a line number of the log when all texts up to it were shown."""
         self.ended: Signal[tuple[Conversation, str]] = Signal()
-        """The session closed, for this reason."""
+        """Fires when the session has ended, with the reason."""
 
 
 class Conversation(Target):
-    """Session with a recipient, whom the person calls `name`, at an address.
+    """Session with a recipient, shown to the user as `name`.
 
-    `number` counts the calls since the start, so that `/accept 3` can name one. `recipient` is whom
-    everything that is said here is for; only `Calls` changes it, by the rules of `identity.recipient`.
+    `number` counts the calls since the start, so that `/accept 3` can name one. All messages here are
+    for `recipient`; only `Calls` changes it, by the rules of `identity.recipient`.
     """
 
     def __init__(
@@ -134,46 +134,46 @@ class Conversation(Target):
         self.session = session
         self.recipient: Recipient = OpenPeer(number)
         self.name = name
-        self.called = name  # what it was to be called, before others of that name were seen
-        self.was = ""  # another name that the person used for it, until that was told
-        self.client_id = ""  # what a server calls them, if that is known
+        self.called = name  # requested name, before a `~2` against duplicates
+        self.was = ""  # previous name, until the change was shown
+        self.client_id = ""  # peer's id at a server, if known
         self.number = number
         self.refusal: CodedError | None = None
-        """Why the server did not say where they are."""
+        """Why the server gave no address of the peer."""
         self.host: str | None = None
         self.port: int | None = None
-        self.told_port: int | None = None  # where a caller in plain text says they can be called
-        self.contact: Contact | None = None  # where we called them
-        self.known = False  # they called, and that key was pinned
-        self.pins: str | None = None  # the id to pin the key for, once the conversation is open
-        self.chosen = False  # the person asked for that id at this server
-        self.named = False  # by an id that they told or the server gave, not by an address
+        self.told_port: int | None = None  # listening port announced by a plain-text caller
+        self.contact: Contact | None = None  # contact that was called
+        self.known = False  # True for an incoming call with a pinned key
+        self.pins: str | None = None  # the id to pin the key to, once the conversation is open
+        self.chosen = False  # True if the user asked for that id at this server
+        self.named = False  # True if the name is an id given by the peer or server, not an address
         self.dialling: Deferred[Any] | None = None
-        self.ask_again: Callable[[], None] | None = None  # of a call: have them introduced anew
+        self.ask_again: Callable[[], None] | None = None  # repeats BRIDGE
         self.race: Race[SecurePeerConnection] | None = None
-        """The race of paths that found the connection in use, if there was one."""
-        self.path: str | None = None  # how that goes, or went before it broke: `path_of`
+        """Race of paths that found the present connection, if there was one."""
+        self.path: str | None = None  # its present or last path: see `path_of`
         self._context = context
         self._signals = signals
         self._is_current = is_current
-        self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
+        self.quiet = False  # begun to deliver queued messages: shown only once it is open
         self.redial = RedialState()
         self._timers = Timers(context.clock)
         self.news = MessageNews(self, context.publish, context.messages)
         self.call_part = take_part()
-        """AskedPart of the request that called them."""
-        self.warned_of = ""  # a text that may be too long for their program, until it is said again
-        self.merged_into: Conversation | None = None  # the one that goes on with its words
+        """Part of the request that began the call."""
+        self.warned_of = ""  # text too long for the peer's program, until it is sent again
+        self.merged_into: Conversation | None = None  # conversation that took over its lines
         self.heard_any = False
         self.said_any = False
         self._shown = False
         self._was_open = False
-        self._cut = True  # it was not open, or that it broke was told
+        self._cut = True  # False after it was open, until a break is shown
         self.alone = DeferredLock()
-        """Held by the frame of `ConversationSignals.alone` that is being sent."""
-        self.lone_frames = 0  # that wait for a connection of their own
-        self._line = 0  # of the log, the latest whose text was shown and not reported as such
-        self._told_mode: object = None  # `full` or `half`, as the person has heard it last
+        """Lock of the `ConversationSignals.alone` frame that is being sent."""
+        self.lone_frames = 0  # frames that wait for their own connection
+        self._line = 0  # latest line of the log that was shown and not yet reported as shown
+        self._told_mode: object = None  # `full` or `half`, as last shown to the user
 
     @property
     def was_open(self) -> bool:
@@ -206,22 +206,22 @@ class Conversation(Target):
 
     @property
     def id(self) -> str:
-        """Peer's id at the server; `name` may end in `?` or `~2` besides."""
+        """Peer's id at the server; `name` may have a suffix `?` or `~2`."""
         return self.client_id or self.called.rstrip("?")
 
     @property
     def key(self) -> str | None:
-        """Key of the recipient; None while it is not known."""
+        """Key of the recipient; None while unknown."""
         return self.recipient.key
 
     @property
     def open_peer(self) -> OpenPeer:
-        """Recipient that the conversation has if it is carried in plain text."""
+        """Recipient of the conversation if it is carried in plain text."""
         return OpenPeer(self.number)
 
     @property
     def in_plain_text(self) -> bool:
-        """True if its recipient is the peer of a call in plain text."""
+        """True if its recipient is the peer of a plain-text call."""
         return self.recipient == self.open_peer
 
     @property
@@ -231,20 +231,20 @@ class Conversation(Target):
 
     @property
     def unsent(self) -> int:
-        """Number of our messages not yet written or, if that can be known, not yet acknowledged."""
+        """Number of our messages not yet written, or in BCP/2 not yet acknowledged."""
         plain = not self.session.dialect.numbered
         backlog = sum(one.backlog for one in self.session.connections) if plain else 0
         return self.session.unsent + self.lone_frames + backlog
 
     @property
     def peer_host(self) -> str | None:
-        """Address of the peer, as seen on the connection; without one, as the server told it."""
+        """Address of the peer as seen on the connection; without one, as given by the server."""
         connections = self.session.connections
         return connections[0].host if connections else self.host
 
     @property
     def peer_port(self) -> int | None:
-        """Port of the peer, likewise."""
+        """Port of the peer as seen on the connection; without one, as given by the server."""
         connections = self.session.connections
         return connections[0].port if connections else self.port
 
@@ -254,12 +254,12 @@ class Conversation(Target):
         dialect = self.session.dialect
         if dialect.numbered or len(connections) != 1 or connections[0].called is dialled:
             return False
-        if dialled:  # whatever we opened it with, they have not answered on it
+        if dialled:  # the peer has not answered on it, whatever dialect we chose
             return not self.heard_any and dialect.takes_turns
         return not (self.named or dialect.has_id or dialect.strict_turns)
 
     def say(self, text: str) -> None:
-        """Say `text` now, or as soon as can be. Raises LocalError, QueueFull, LedgerTrouble."""
+        """Send `text` now, or queue it. Raises LocalError, QueueFull, LedgerTrouble."""
         session = self.session
         if not session.dialect.numbered and self.unsent >= self._context.limits.waiting_messages:
             raise QueueFull(self.unsent)
@@ -273,7 +273,7 @@ class Conversation(Target):
         self._take(self.session.apply(effects, self._context.place.me))
 
     def _take(self, news: Iterable[Effect]) -> None:
-        """Apply what the session leaves to the conversation, in order."""
+        """Apply the effects that the session leaves to the conversation, in order."""
         settled = False
         for one in news:
             self._apply(one)
@@ -285,7 +285,7 @@ class Conversation(Target):
             self._context.settled(None)
 
     def all_taken(self) -> None:
-        """Report which line of the log was shown last, of the messages that came together."""
+        """Report the last log line shown of the messages that arrived together."""
         line, self._line = self._line, 0
         if line:
             self._signals.shown(line)
@@ -306,7 +306,7 @@ class Conversation(Target):
             self._context.publish(SessionChanged(self.name, shown, **known))
 
     def _safety(self) -> dict[str, object]:
-        """Return the event's fields about encryption, from the time that the conversation was open."""
+        """Return the event's encryption fields, once the conversation has been open."""
         if (
             self.state not in (SessionState.OPEN, SessionState.BROKEN, SessionState.CLOSED)
             or not self._was_open
@@ -315,7 +315,7 @@ class Conversation(Target):
         return {"encrypted": self.key is not None, "security": self.security()}
 
     def current(self) -> bool:
-        """Return True if typed lines without a slash go here."""
+        """Return True if typed lines without a slash are sent here."""
         return self._is_current(self)
 
     def security(self) -> str:
@@ -369,7 +369,7 @@ class Conversation(Target):
                 if self.pins is not None and self.key is not None:
                     self._signals.keyed(self)
                 moved = self._see_path() and not self._cut
-                if moved:  # and it was never broken, to whoever is told
+                if moved:  # and no break was shown
                     self.show("open", path=self.path)
                 else:
                     self._cut = False
@@ -420,13 +420,13 @@ class Conversation(Target):
                 self._signals.ended((self, reason))
 
     def store_failed(self, error: LedgerTrouble) -> None:
-        """Leave a conversation whose messages cannot be stored, so that they stay with their sender."""
+        """Leave a conversation whose messages cannot be stored; the peer then keeps them queued."""
         self._context.publish(Failed(str(error), command="log", code=error.reason))
         if self.state is not SessionState.CLOSED:
             self.apply(self.session.leave())
 
     def attach(self, delivery: Delivery) -> None:
-        """Keep messages in `delivery` from now on. Those queued earlier are reported with their text."""
+        """Store messages in `delivery` from now on. Those queued earlier are reported with their text."""
         self.news.waited(delivery.unsettled)
         before = delivery.last
         effects = self.session.attach(delivery, self._context.now())
@@ -434,7 +434,7 @@ class Conversation(Target):
         self.apply(effects)
 
     def speak_plainly(self, dialect: Dialect) -> None:
-        """Call in plain text instead, keeping the queued messages; `recipient` is an OpenPeer already."""
+        """Switch the call to plain text and keep queued messages; `recipient` is an OpenPeer already."""
         assert self.in_plain_text
         before = self.session
         self.session = PeerSession(dialect, half=before.half, limits=self._context.limits)
@@ -442,7 +442,7 @@ class Conversation(Target):
         self.session.waiting.extend(before.waiting)
 
     def _wait_for_ack(self, entry: StreamEntry, first: bool) -> None:
-        """Wait for the acknowledgement of a message that was written; `first`: report it."""
+        """Start the timer for the acknowledgement of a written message; `first`: report it as sent."""
         if entry.kind != MSG:
             return
         if first:
@@ -451,7 +451,7 @@ class Conversation(Target):
             self._timers.after("ack", ACK_WAIT, self._tell_waiting)
 
     def _tell_held(self) -> None:
-        """Say which messages wait for our turn."""
+        """Report the messages that are queued until our turn."""
         session = self.session
         if self.state is not SessionState.OPEN:
             return
@@ -461,13 +461,13 @@ class Conversation(Target):
             self.news.hold_unnumbered(len(session.waiting))
 
     def _tell_waiting(self) -> None:
-        """Say which messages were written and have not arrived."""
+        """Report the messages that were written and are not acknowledged."""
         delivery = self.session.delivery
         if delivery is not None and not self.quiet:
             self.news.wait(delivery.queued)
 
     def _see_path(self) -> bool:
-        """Note the path of the connection; return True if it is another one than before."""
+        """Update `path` from the connection; return True if it has changed."""
         connections, before = self.session.connections, self.path
         if connections:
             self.path = path_of(
@@ -487,10 +487,10 @@ class Conversation(Target):
 
     @property
     def dialect(self) -> Dialect:
-        """Dialect of a conversation in plain text."""
+        """Dialect of a plain-text conversation."""
         assert isinstance(self.session.dialect, Dialect)
         return self.session.dialect
 
     def _late(self, happened: Callable[[], list[Effect]]) -> Callable[[], None]:
-        """Return a function that tells the session what has `happened` by the time that a timer is due."""
+        """Return a timer callback that applies the effects of the session method `happened`."""
         return lambda: self.apply(happened())

@@ -14,11 +14,10 @@ from chatproto.wire.errors import LocalError
 
 
 class ConversationOrders:
-    """Act on the current conversation or a named one; each method raises LocalError with one
-    sentence.
+    """Act on the current conversation or a named one; each method raises LocalError with one sentence.
 
-    Calls that ring and files that are offered are questions, in one numbering. `what` is the number of
-    one, a name (of digits: with `@` before it), or empty: what was asked last.
+    Ringing calls and offered files share one numbering. `what` is such a number, a name (with `@` before
+    one of digits), or empty for the latest question.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class ConversationOrders:
         self._calls.take(conversation)
 
     def decline(self, what: str = "") -> None:
-        """Refuse an offered file, or a call that rings."""
+        """Decline an offered file or a ringing call."""
         number = self._offered(what)
         if self._files is not None and number is not None:
             self._files.decline(number)
@@ -56,7 +55,7 @@ class ConversationOrders:
         conversation.apply(conversation.session.decline())
 
     def _offered(self, what: str) -> int | None:
-        """Return the number of the offered file that `what` means; None: it means a call."""
+        """Return the number of the offered file that `what` means; None if it means a call."""
         if self._files is None:
             return None
         if what.isdecimal() and self._files.has(int(what)):
@@ -68,7 +67,7 @@ class ConversationOrders:
         return offered[-1]
 
     def switch(self, what: str) -> None:
-        """Make the conversation with `what` the current one; for a contact who is away, queue."""
+        """Make the conversation with `what` the current one; for an away contact, queue typed lines."""
         conversation = self._calls.all.known(what)
         if conversation is None:
             self._calls.queue_for(self.key_of(what))
@@ -76,7 +75,7 @@ class ConversationOrders:
             conversation.show(current=True)
 
     def key_of(self, what: str) -> str:
-        """The pinned key of the contact `what`. Raises LocalError if there is none."""
+        """Return the pinned key of the contact `what`. Raises LocalError if there is none."""
         key = self._calls.names.resolve(what).key
         if key is not None and self._context.trust.knows(key):
             return key
@@ -95,7 +94,7 @@ class ConversationOrders:
         conversation.apply(conversation.session.over(self._context.now()))
 
     def quit_current(self) -> bool:
-        """Leave the current conversation. False if there is none."""
+        """Leave the current conversation; return False if there is none."""
         conversation = self._calls.all.current
         if conversation is None:
             return False
@@ -103,7 +102,7 @@ class ConversationOrders:
         return True
 
     def leave_away(self, contact: AwayContact) -> None:
-        """Queue what is typed next no longer for `contact`, who is the current target."""
+        """Stop queueing typed lines for `contact`, which is the current target."""
         self._calls.all.move_to(None)
         text = f"what you type is not queued for {contact.name} any more (/outbox lists what is queued)"
         self._context.publish(Notice(text))
@@ -116,7 +115,7 @@ class ConversationOrders:
         conversation.apply(conversation.session.leave())
 
     def send(self, paths: list[str], to: str = "") -> None:
-        """Send files to `to`, or to the one of the current conversation."""
+        """Send files to `to`, or to the peer of the current conversation."""
         files = self._files
         all, away = self._calls.all, self._calls.all.away
         if not to and all.current is None and away is not None:

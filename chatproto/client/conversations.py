@@ -1,8 +1,8 @@
-"""Keep the conversations that are not over, and the target of the next typed line.
+"""Conversations that have not ended, and the target of typed lines.
 
-There is one target at a time: a conversation, a room, a contact who is away, or one that has ended.
-A line for a contact who is away is queued; a line for a target that has ended is refused, so that
-it never goes to whoever has called meanwhile.
+There is one target: a conversation, a room, an away contact, or a target that has ended.
+A line for an away contact is queued. A line for an ended target is refused, so that it never
+reaches another peer that has called meanwhile.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ from chatproto.wire.errors import LocalError
 class Conversations:
     """Every conversation from its call to its end, the oldest first.
 
-    What is typed goes to the target (`target`). `moved` tells when it moves from one to
-    another, so that the person is told; `renamed`, that a conversation has another name.
+    Typed lines are sent to `target`. `moved` fires when the target changes from one to another, so that
+    the user is notified; `renamed` fires when a conversation gets another name.
 
-    Args: trust: the pinned keys. seconds: monotonic time. typed: lines come from a
-    person at a terminal.
+    Args: trust: the pinned keys. seconds: monotonic time. typed: True if lines are typed at a terminal.
     """
 
     def __init__(
@@ -48,9 +47,9 @@ class Conversations:
         self.typed = typed
         self._seconds = seconds
         self.target: Target | None = None
-        """Recipient of the next line, equal only to itself; `move_to` changes it."""
+        """Recipient of the next line, equal only to itself; changed by `move_to`."""
         self.room = ""
-        """The room that gets the next line, or an empty string."""
+        """Room that is the target, or an empty string."""
         self._all: list[Conversation] = []
         self._number = 0
 
@@ -61,12 +60,12 @@ class Conversations:
         return len(self._all)
 
     def new_number(self) -> int:
-        """Return the next number for a call or file that the person can name in a command."""
+        """Return the next number for a call or file that the user can name in a command."""
         self._number += 1
         return self._number
 
     def move_to(self, target: Target | None) -> bool:
-        """Let the next line go to `target`. Returns True if the person was told, as of another one."""
+        """Make `target` the target of typed lines; return True if the user was notified of the change."""
         before = self._change(target)
         if before is None or target is None or target == before:
             return False
@@ -76,29 +75,29 @@ class Conversations:
         return told
 
     def swap(self, target: Target | None) -> Target | None:
-        """Put `target` in the place of the one that is there, and return that: nobody is told."""
+        """Replace the target without notifying the user; return the previous one."""
         if target is not None:
             target = target.settled(self._all, self._seconds())
         return self._change(target)
 
     def _change(self, target: Target | None) -> Target | None:
-        """Make `target` the target, and return the one before."""
+        """Set the target; return the previous one."""
         before, self.target = self.target, target
         self.room = target.room if target is not None else ""
         return before
 
     @property
     def current(self) -> Conversation | None:
-        """The conversation that gets the next line, also with a contact who was away and is back."""
+        """Conversation that is the target, also with a contact that was away and is back."""
         return self.target.conversation(self.with_recipient) if self.target is not None else None
 
     def is_current(self, conversation: Conversation) -> bool:
-        """Return True if the next line goes to `conversation`."""
+        """Return True if `conversation` is the target."""
         return self.current is conversation
 
     @property
     def away(self) -> AwayContact | None:
-        """The contact for whom the next line is queued, unless there is a conversation with them."""
+        """Away contact for which typed lines are queued, unless there is a conversation with it."""
         return self.target.away if self.target is not None else None
 
     @property
@@ -108,12 +107,12 @@ class Conversations:
 
     @property
     def target_name(self) -> str:
-        """The name of whoever gets the next line; empty if nobody does."""
+        """Name of the target; empty if there is none."""
         return self.target.name if self.target is not None and self.target.is_live else ""
 
     def why_not_for(self, intended: Target | None) -> str:
-        """Return why a line that was typed for `intended` must not be sent; empty if the target is
-        still the same, or the same person.
+        """Return why a line typed for `intended` must not be sent; empty if the target or its recipient is
+        still the same.
         """
         now = self.target
         if intended is None:
@@ -129,7 +128,7 @@ class Conversations:
         return intended.why_gone()
 
     def nobody(self, hint: str = "") -> LocalError:
-        """Return why a line goes to nobody; from then on the target before is forgotten."""
+        """Return the error for a line without a recipient, and forget an ended target."""
         target = self.target
         if target is None or target.is_live:
             return LocalError(404, reasons.NO_CURRENT(hint=hint or self._next_step))
@@ -138,12 +137,12 @@ class Conversations:
 
     @property
     def _next_step(self) -> str:
-        """The next step of a person in no conversation: answer in the last open one, or call."""
+        """Hint for a user without a target: answer in the last open conversation, or call."""
         last = next((one for one in reversed(self._all) if one.state is SessionState.OPEN), None)
         return reasons.CALL_HINT if last is None else f"/switch {last.name} to answer"
 
     def ended(self, target: Target, own: bool) -> None:
-        """Note that `target` is over; `own`: by what the person did."""
+        """Note that `target` has ended; `own`: the user ended it."""
         if self.target is not None and self.target.ends_with(target):
             self.move_to(None if own else EndedTarget(target.name, self._seconds()))
 
@@ -154,7 +153,7 @@ class Conversations:
         return conversation
 
     def end(self, conversation: Conversation, own: bool = False) -> None:
-        """Remove `conversation`; `own`: the person ended it."""
+        """Remove `conversation`; `own`: the user ended it."""
         self.ended(conversation, own)
         self._all.remove(conversation)
 
@@ -172,17 +171,16 @@ class Conversations:
         return next((one for one in self._all if one.recipient == recipient), None)
 
     def whom(self, to: str) -> Conversation | None:
-        """Return the conversation with the peer whom `to` means, if there is one; without `to` the
-        current one.
+        """Return the conversation with the peer named `to`, or None; if `to` is empty, the current one.
 
-        Raises LocalError if `to` means nobody, or may mean two.
+        Raises LocalError if `to` is unknown or ambiguous.
         """
         if to:
             return self.with_recipient(self.names.resolve(to))
         return self.target.receiver(self.with_recipient) if self.target is not None else None
 
     def known(self, what: str) -> Conversation | None:
-        """Return what `whom` does, or the conversation named `what?`: for commands that send nothing."""
+        """Return the result of `whom`, or the conversation named `what?`, for commands that send nothing."""
         return self.whom(what) or self.called(what)
 
     def called(self, name: str) -> Conversation | None:
@@ -203,7 +201,7 @@ class Conversations:
         return self.current
 
     def rings(self, what: str = "") -> list[Conversation]:
-        """List the calls that ring, the oldest first; with `what`, a name or a number, only those."""
+        """List the ringing calls, the oldest first; only those of `what`, a name or number, if given."""
         return [
             one
             for one in self._all
@@ -212,18 +210,18 @@ class Conversations:
         ]
 
     def count_ringing(self, *, known: bool) -> int:
-        """Return how many calls ring of pinned keys (`known`), or of all others."""
+        """Return the number of ringing calls from pinned keys (`known`), or from all others."""
         return sum(one.state is SessionState.RINGING and one.known is known for one in self._all)
 
     def ringing(self, what: str = "") -> Conversation:
-        """Return the last call that rings, of `what` (a name or number) if given. Raises LocalError 404."""
+        """Return the latest ringing call, of `what` (a name or number) if given. Raises LocalError 404."""
         rings = self.rings(what)
         if not rings:
             raise LocalError(404, reasons.NO_CALL_OF(what=what) if what else reasons.NO_CALLS())
         return rings[-1]
 
     def rename(self, conversation: Conversation, wanted: str, *, named: bool) -> None:
-        """Name it `wanted`, or `wanted~2` and so on if another peer has that name.
+        """Rename `conversation` to `wanted`, or `wanted~2` and so on if another peer has that name.
 
         `named`: the name is an id that the peer or a server gave, not an address.
         """
@@ -240,7 +238,7 @@ class Conversations:
     def one_way(self, host: str, *, dialled: bool) -> Conversation | None:
         """Return the raw conversation with `host` that is used in one direction, if there is exactly one.
 
-        Some programs never answer on a connection that they accepted, but make one of their own.
+        Some programs never answer on a connection that they accepted, but dial their own.
         `dialled`: we made the connection, and the peer has sent nothing on it.
         """
         found = [
@@ -283,18 +281,18 @@ Result = TypeVar("Result")
 
 
 class ActiveTarget:
-    """Target of a script's lines, apart from that of the person at the terminal."""
+    """Target of the lines of a script, separate from that of the terminal user."""
 
     def __init__(self, all: Conversations) -> None:
         self._all = all
         self._target: Target | None = None
 
     def choose(self, target: Target) -> None:
-        """Make `target` the one that its commands are about; nobody is told."""
+        """Set the target of this script without notifying the user."""
         self._target = target
 
     def run(self, what: Callable[[], Result]) -> Result:
-        """Call `what` while this target replaces that of the person."""
+        """Call `what` while this target replaces the user's."""
         theirs = self._all.swap(self._target)
         try:
             return what()

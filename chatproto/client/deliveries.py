@@ -16,23 +16,23 @@ from chatproto.net.timers import Timers
 from chatproto.wire.reasons import CodedError
 
 SOONEST, LATEST, MOST_FAILURES = 2.0, 600.0, 10
-"""Seconds between two tries to reach somebody, doubled each time, while nothing of it arrives."""
+"""Seconds between attempts to reach a contact: doubled from `SOONEST` to `LATEST` without progress."""
 
 
 @dataclass(slots=True)
 class _Wait:
-    """Contact with queued messages: how many, and failed tries."""
+    """Contact with queued messages: their number, and failed attempts."""
 
     count: int
     failures: int = 0
-    elsewhere: bool = False  # somebody else has their id at this server
+    elsewhere: bool = False  # another client has the contact's id at this server
 
 
 class Deliveries:
-    """Watch every contact with queued messages, and call them when they have come.
+    """Watch every contact with queued messages, and call it when it is online.
 
-    Args: server: watches contacts; None if there is none. talks_with: True if there is a
-    conversation with a key. deliver: calls the owner of a key; nothing is shown before they answer.
+    Args: server: watches contacts; None if there is none. talks_with: returns True if there is a
+    conversation with a key. deliver: calls the owner of a key; nothing is shown before it answers.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class Deliveries:
         self._talks_with = talks_with
         self._deliver = deliver
         self._waits: dict[str, _Wait] = {}
-        self._timers = Timers(context.clock)  # of the next try, by key
+        self._timers = Timers(context.clock)  # next attempt, by key
         self._stopped = False
 
     def look(self) -> None:
-        """Look after all queued messages, now that we are registered."""
+        """Watch the contacts of all queued messages, now that we are registered."""
         if self._streams is None:
             return
         for wait in self._waits.values():
@@ -63,7 +63,7 @@ class Deliveries:
             self.wait_for(key, count)
 
     def wait_for(self, key: str, count: int) -> None:
-        """Something waits for `key` and nobody is talking to them."""
+        """Watch the owner of `key`, for whom `count` messages are queued without a conversation."""
         wait = self._waits.get(key)
         if wait is None:
             wait = self._waits[key] = _Wait(count)
@@ -74,14 +74,14 @@ class Deliveries:
             self._set(key, wait)
 
     def came(self, name: str) -> None:
-        """Deliver to a contact that is online; one tried a moment ago is not tried at once."""
+        """Call a contact that is online now, but not at once if an attempt was made a moment ago."""
         for key, wait in tuple(self._waits.items()):
             if wait.elsewhere or self._talks_with(key) or self._stopped:
                 continue
             if name not in self._trust.ids_of(key):
                 continue
             if self._streams is None or not self._streams.unsettled(key):
-                del self._waits[key]  # it has arrived since, or was taken back
+                del self._waits[key]  # delivered since, or cancelled
                 self._timers.cancel(key)
             elif key not in self._timers:
                 self._deliver(key)
@@ -89,14 +89,14 @@ class Deliveries:
                 self._timers.again(key, SOONEST)
 
     def is_elsewhere(self, key: str) -> None:
-        """The server knows somebody else under the id of `key`: look again after the longest wait."""
+        """Retry after the longest wait: at the server another client has the id of `key`."""
         wait = self._waits.get(key)
         if wait is not None:
             wait.elsewhere = True
             wait.failures = MOST_FAILURES
 
     def stop(self) -> None:
-        """The program ends."""
+        """Stop all attempts: the program ends."""
         self._stopped = True
         self._timers.stop()
 

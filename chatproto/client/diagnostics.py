@@ -1,6 +1,6 @@
-"""Turn what `chatclient doctor` saw into findings, one per check.
+"""Turn the observations of `chatclient doctor` into findings, one per check.
 
-Pure. A finding says only what is known: whether peers can call is concluded from addresses, not tried.
+Pure. Whether peers can call is concluded from addresses, not tested, and the finding says so.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from chatproto.wire.reasons import (
 from chatproto.wire.values import value_class
 
 OK, NOTE, FAIL, SKIP = "ok", "note", "fail", "skip"
-"""Nothing to do; worth knowing; in the way; not looked at, for something else is in the way."""
+"""States: no problem, a hint, a problem, and not checked because of another problem."""
 CLOCK_WRONG = 5.0
-"""Seconds by which two clocks may differ, beside what the answer took."""
+"""Seconds by which two clocks may differ, besides half the response time."""
 LITTLE_SPACE = 1024 * 1024
-"""Bytes on a disk with which a client cannot be sure to start."""
+"""Free bytes on a disk below which a client may fail to start."""
 SHARED = ip_network("100.64.0.0/10")
-"""Addresses that providers give to customers who share one (RFC 6598)."""
+"""Carrier-grade NAT addresses, shared by customers of a provider (RFC 6598)."""
 REFUSED, NOT_DONE = 3, 5
-"""Exit codes, as of other one-shot commands."""
+"""Exit codes, as in other one-shot commands."""
 
 
 @value_class
 class Finding:
-    """Finding of `check`: one sentence, advice if there is any, and the figures.
+    """Result of `check`: one sentence, advice if any, and the figures.
 
-    `refused`: a server refuses us, or we refuse its key. `code`: of what is wrong, where that is known.
+    `refused`: a server refuses us, or we refuse its key. `code`: reason of the problem, if known.
     """
 
     check: str
@@ -51,7 +51,7 @@ class Finding:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """0 if nothing is in the way, 3 if a server refuses us or shows another key, else 5."""
+    """Return 0 without a problem, 3 if a server refuses us or shows another key, else 5."""
     wrong = [one for one in findings if one.state == FAIL]
     if not wrong:
         return 0
@@ -59,7 +59,7 @@ def exit_code(findings: Sequence[Finding]) -> int:
 
 
 def key_found(server: str, key: str, named: bool, pin: Pin | None) -> Finding:
-    """A server showed `key`, which is not refused; `named`: --server says that it has it."""
+    """Report the accepted `key` of a server; `named`: it is the key in --server."""
     data: dict[str, object] = {"server": server, "key": key}
     if named:
         return Finding("key", OK, "the server's key is the one in --server", data=data)
@@ -75,7 +75,7 @@ def key_found(server: str, key: str, named: bool, pin: Pin | None) -> Finding:
 
 
 def key_refused(server: str, key: str, why: str) -> Finding:
-    """A server showed a key that is not the one it must have."""
+    """Report that a server showed another key than the expected one."""
     return Finding(
         "key",
         FAIL,
@@ -88,7 +88,7 @@ def key_refused(server: str, key: str, why: str) -> Finding:
 
 
 def address_seen(observed: Address, local: Address) -> Finding:
-    """The server sees our connection from `observed`; here its end is `local`."""
+    """Report the address at which the server sees us, `observed`; our end is `local`."""
     data: dict[str, object] = {"observed": host_port(*observed), "local": host_port(*local)}
     if observed[0] == local[0]:
         return Finding(
@@ -99,7 +99,7 @@ def address_seen(observed: Address, local: Address) -> Finding:
 
 
 def account_refused(status: int, server: str, user: str | None) -> Finding:
-    """A server answered `status` to our login as `user`, or to a request without a login."""
+    """Report that a server refused, with `status`, our login as `user` or a request without login."""
     if status == 401 and user is None:
         text, advice = SERVER_WANTS_LOGIN(server=server), "ask its operator for an account"
     elif status == 403:
@@ -112,7 +112,7 @@ def account_refused(status: int, server: str, user: str | None) -> Finding:
 
 
 def id_taken(client_id: str, key: str | None) -> Finding:
-    """`client_id`, which is ours, is registered by `key` (None: by a classic client)."""
+    """Report that our id `client_id` is registered by `key` (None: by a classic client)."""
     who = f"with the key {key}" if key else "by a client in plain text"
     text = f"{client_id} is registered {who}"
     advice = "choose another --id, or ask the operator to free this one"
@@ -120,7 +120,7 @@ def id_taken(client_id: str, key: str | None) -> Finding:
 
 
 def disk(what: str, folder: str, free: int, trouble: str) -> Finding | None:
-    """`folder` has `free` bytes; `trouble`: why nothing can be written there.
+    """Report a `folder` with too few `free` bytes, or that cannot be written because of `trouble`.
 
     Args: what: `home`, without which a client does not start, or `downloads`.
     """
@@ -137,7 +137,7 @@ def disk(what: str, folder: str, free: int, trouble: str) -> Finding | None:
 
 
 def calls_in(observed: Address, local: Address, announced: str = "") -> Finding:
-    """Conclude from addresses whether peers can call us; nobody has tried."""
+    """Conclude from addresses whether peers can call us; no call was tested."""
     seen = ip_address(observed[0])
     if announced:
         return Finding(
@@ -188,7 +188,7 @@ def calls_in(observed: Address, local: Address, announced: str = "") -> Finding:
 
 
 def clock(theirs: Wall, asked: Wall, answered: Wall) -> Finding:
-    """The server's clock said `theirs`, between our `asked` and `answered`."""
+    """Compare our clock with the server's `theirs`, read between our `asked` and `answered`."""
     offset = asked + (answered - asked) / 2 - theirs
     data: dict[str, object] = {"offset": round(offset, 3)}
     if abs(offset) <= CLOCK_WRONG + (answered - asked) / 2:
@@ -208,7 +208,7 @@ def beacons(
 ) -> Finding:
     """Report the answers to a SEEK on `networks` (interfaces other than loopback).
 
-    `came_back`: our own SEEK was heard on one of them. `people`: who answered. `wanted`: --beacon.
+    `came_back`: our own SEEK was received on one. `people`: ids that answered. `wanted`: --beacon.
     """
     data: dict[str, object] = {"interfaces": list(networks), "people": list(people)}
     bad = FAIL if wanted else NOTE
@@ -243,7 +243,7 @@ def beacons(
 
 
 def _span(seconds: float) -> str:
-    """A time as a person says it."""
+    """Return a time span in its largest unit."""
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= size:
             count = round(seconds / size)

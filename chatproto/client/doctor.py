@@ -1,4 +1,4 @@
-"""Looks at everything between this machine and others, and hands what it saw to `findings`."""
+"""Check the server, the port and the local network, and report findings of `diagnostics`."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ from chatproto.wire.reasons import (
 from chatproto.wire.strict import encode
 
 SEEK_WAIT = 2.0
-"""Seconds for beacons, where somebody has asked for them."""
+"""Seconds to wait for beacons after a SEEK."""
 
 MOST_NAMES = 10
-"""People nearby who are named."""
+"""Most peers nearby that are named."""
 SHUT = ("address", "calls", "clock")
-"""Checks whose result is not known of a server that cannot be asked."""
+"""Checks that are skipped if the server cannot be asked."""
 
 
 @dataclass(slots=True)
 class Patient:
     """Client to be checked: its identity, pins (read from `where`), and the key of --server (`named`).
 
-    `keyed`: the identity is that of its home; else its first start will make another one. `user`: its
-    account, and `password`, None if there is none to try.
+    `keyed`: the identity is that of its home; else the first start will create another one. `user`: its
+    account, with `password`, None if there is none to try.
     """
 
     client_id: str
@@ -69,10 +69,10 @@ class Patient:
 
 
 class Doctor:
-    """Looks at one thing after another; `told` gets each finding as soon as there is one.
+    """Run one check after another; `told` is called with each finding at once.
 
-    Registers nobody and says to people nearby nothing of who asks, so that a client with the same key
-    may run meanwhile.
+    It registers nothing and does not announce itself to peers nearby, so a client with the same key
+    can run meanwhile.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Doctor:
         self._random = random
 
     async def server(self, host: str, port: int) -> None:
-        """Look at the server at `host:port`. Fails with nothing: what is wrong is a finding."""
+        """Check the server at `host:port`. Never fails: each problem is a finding."""
         line = _Line(self._reactor, host, port, self._patient)
         try:
             await line.connect()
@@ -143,11 +143,11 @@ class Doctor:
             await self._account(line)
 
     async def _account(self, line: _Line) -> None:
-        """Check that the server lets us log in and answers us, and that our id is not another key's."""
+        """Check that the server lets us log in and answers, and that no other key has our id."""
         patient = self._patient
         user, password, name = patient.user, patient.password, patient.client_id
         if user is not None and password is None:
-            return  # which is a finding already
+            return  # reported as a finding already
         try:
             if user is not None:
                 assert password is not None
@@ -187,7 +187,7 @@ class Doctor:
         """Check that our own port can be opened; `what` describes it in words."""
         try:
             opened = await endpoint.listen(factory)
-        except Exception as error:  # endpoints of plugins raise what they like
+        except Exception as error:  # endpoints of plugins raise any exception
             why = getattr(getattr(error, "socketError", error), "strerror", None) or error
             advice = "this is fine if your own client uses it; else choose another --port"
             self._told(Finding("port", NOTE, f"{what} cannot be opened: {why}", advice))
@@ -237,7 +237,7 @@ class Doctor:
 
 
 def _advice(error: Exception) -> str:
-    """Suggest what to do about a connection that failed with `error`."""
+    """Return advice for a connection that failed with `error`."""
     match error:
         case ConnectionRefusedError():
             return "start the server, or check host and port in --server"
@@ -254,26 +254,26 @@ class _Line:
     def __init__(self, reactor: Any, host: str, port: int, patient: Patient) -> None:
         self.name = host_port(host, port)
         self.advice = ""
-        self.shown: str | None = None  # its key
+        self.shown: str | None = None  # key of the server
         self.took = 0.0
         self.local: Address = ("", 0)
         self._reactor = reactor
         self._at = host, port
         self._patient = patient
         self.tls: Deferred[None] = Deferred()
-        """Fires when its key is known and right; fails with ServerUnreachable."""
+        """Fires when the server's key was accepted; fails with ServerUnreachable."""
         self._refusal: ServerRefused | None = None
         self.connection = ServerConnection(
             self, reactor, patient.tls.handshake(self._judge), patient.limits
         )
 
     async def connect(self) -> None:
-        """Raises Unreachable, and then `advice` says what to do."""
+        """Connect. Raises ServerUnreachable; then `advice` tells what to do."""
         began = self._reactor.seconds()
         endpoint = endpoint_to(self._reactor, *self._at, self._patient.limits.handshake_wait)
         try:
             await connectProtocol(endpoint, self.connection)
-        except Exception as error:  # a system has many ways to say that it cannot
+        except Exception as error:  # systems raise many kinds of errors here
             self.advice = _advice(error)
             raise ServerUnreachable(why_unreached(error, self.name)) from None
         self.took = self._reactor.seconds() - began
@@ -283,7 +283,7 @@ class _Line:
     async def ask(
         self, request: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]
     ) -> Bcp2Message:
-        """Return the answer. Raises Refused or Unreachable."""
+        """Send a request; return the answer. Raises ServerRefused, ServerUnreachable."""
         try:
             return await self.connection.ask(request, wanted)
         except ServerUnreachable:

@@ -1,7 +1,7 @@
 """Events that the client reports to its user interface: one frozen dataclass each.
 
 `event` is the event's name in the JSON interface; the fields are its keys there, without a trailing
-underscore (`from_`). None is left out, except in `Bridged`, whose nulls mean nobody.
+underscore (`from_`). None is omitted, except in `Bridged`, whose nulls mean that there is no peer.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from chatproto.wire.values import value_class
 
 @value_class
 class Event:
-    """News for the user or a program."""
+    """News for the user or a script."""
 
     event: ClassVar[str] = ""
 
     def __init_subclass__(cls, event: str = "") -> None:
-        cls.event = event or cls.event  # a class with slots is made twice, the second time without
+        cls.event = event or cls.event  # slots create the class twice, then without it
 
 
 @value_class
 class Running(Event, event="running"):
-    """The client has opened its port; `host` and `port` are what others are told. `key`: its own."""
+    """The client has opened its port; `host` and `port` are announced to peers. `key`: its own."""
 
     id: str
     host: str
@@ -36,7 +36,7 @@ class Running(Event, event="running"):
 
 @value_class
 class Registered(Event, event="registered"):
-    """A server has registered the client. `expires`: seconds of the lease, none with a classic server;
+    """A server has registered the client. `expires`: lease in seconds, None with a classic server;
     `first`: the server's key was new.
     """
 
@@ -50,7 +50,7 @@ class Registered(Event, event="registered"):
 class Contacts(Event, event="contacts"):
     """List of registered clients (/info): dicts of `id`, `host`, `port`, `key`.
 
-    `prefix`: only those whose id begins with it were asked for.
+    `prefix`: only ids that begin with it were requested.
     """
 
     list: tuple[dict[str, Any], ...]
@@ -88,8 +88,8 @@ class IncomingCallEvent(Event, event="incoming"):
 class SessionChanged(Event, event="session"):
     """A conversation changed. `state`: calling, ringing, open, broken, closed; `turn`: mine, theirs, both.
 
-    `host`, `port`: where it goes; `reason`, `code`: why it is calling, broken or closed; `current`: what is
-    typed without a slash goes there now. `was`: another name that was used for it until now.
+    `host`, `port`: address of the peer; `reason`, `code`: why it is calling, broken or closed; `current`: it
+    is the target of typed lines. `was`: previous name of the conversation.
     """
 
     id: str
@@ -113,9 +113,9 @@ class MessageReceived(Event, event="message"):
     """Message received from a peer, or in a room (`room`).
 
     `said`: the time of writing, in seconds since 1970, by the sender's clock; in a room, by the server's.
-    `state`, only of one's own message in a log: `waiting`, `delivered`, `uncertain` or `undelivered`.
-    `missed`: it was said in a room while this client was away, and is shown for the first time.
-    `other_key`: it was said in a room under an id that is pinned to another key than its owner has now.
+    `state`, only of an own message in a log: `waiting`, `delivered`, `uncertain` or `undelivered`.
+    `missed`: a room message sent while this client was away, shown for the first time.
+    `other_key`: the sender's id in the room is pinned to another key than the sender's.
     """
 
     from_: str
@@ -143,7 +143,7 @@ class Sent(Event, event="sent"):
 
 @value_class
 class Delivered(Event, event="delivered"):
-    """Own message `id` is in the peer's log. `text`: of a message that was queued."""
+    """Own message `id` is stored in the peer's log. `text`: only of a message that was queued."""
 
     to: str
     id: str | int
@@ -161,7 +161,7 @@ class Uncertain(Event, event="uncertain"):
 
 @value_class
 class Undelivered(Event, event="undelivered"):
-    """Own message that has not arrived and will not. `text`: to send it again."""
+    """Own message that has not arrived and will not. `text`: for sending it again."""
 
     to: str
     reason: str
@@ -173,9 +173,9 @@ class Undelivered(Event, event="undelivered"):
 class FileChanged(Event, event="file"):
     """Transfer of a file or folder, to a peer (`to`) or from one (`from`); `id`: its number for commands.
 
-    `offset`, `size`: bytes; `files`: number of files of a folder; `path`: of what was received; `ask`:
-    answer with /accept or /decline. An event with `progress` only tells how far the transfer is, with
-    `rate` in bytes a second and `left` in seconds.
+    `offset`, `size`: bytes; `files`: number of files of a folder; `path`: where it was stored; `ask`:
+    answer with /accept or /decline. An event with `progress` only reports progress, with
+    `rate` in bytes per second and `left` in seconds.
     """
 
     id: int
@@ -204,12 +204,12 @@ class FileChanged(Event, event="file"):
 
 @value_class
 class RoomChanged(Event, event="room"):
-    """Something happened in a room. `change`: joined, parted, topic, kicked, banned, unbanned, muted,
+    """A room or our membership changed. `change`: joined, parted, topic, kicked, banned, unbanned, muted,
     unmuted, op, deop, settings, invited.
 
     `id`: the member concerned; `by`: the member who did it; `own`: the member concerned is this client.
-    When this client has joined, or joins a room in which it is already (`current`): `members`, all or the
-    first of them, `count`, their number, and `again` after a break of the connection. `text`: a topic.
+    When this client has joined, or joins a room again that it is in (`current`): `members`, all or the
+    first of them, `count`, their number, and `again` after a lost connection. `text`: a topic.
     """
 
     room: str
@@ -230,7 +230,7 @@ class RoomChanged(Event, event="room"):
 
 @value_class
 class PresenceChanged(Event, event="presence"):
-    """A contact is `online` or `offline`; `away`: the text of their /away."""
+    """A contact is `online` or `offline`; `away`: its /away text."""
 
     id: str
     status: str
@@ -251,10 +251,10 @@ class CommandOutput(Event, event="answer"):
 
 @value_class
 class Notice(Event, event="notice"):
-    """Sentence for the user that no other event tells.
+    """Sentence for the user without an event of its own.
 
-    Of a message that is queued: `to`, its recipient; `id`, its number if it has one; `turn`, if it waits
-    for the turn of this client. Of a server that is lost: `code`.
+    For a queued message: `to`, its recipient; `id`, its number if it has one; `turn`: it is queued until
+    our turn. For a lost server: `code`.
     """
 
     text: str
@@ -268,9 +268,9 @@ class Notice(Event, event="notice"):
 class Failed(Event, event="error"):
     """A command could not be carried out. `text` is one sentence.
 
-    `id`: the peer that was to be called; `path`: the file that cannot be sent; `retry_after`: seconds
-    after which the command may be repeated; `why`: what a room that refuses a join asks for, `invitation`
-    or `key`, or `banned`.
+    `id`: the peer to be called; `path`: the file that cannot be sent; `retry_after`: seconds
+    after which the command may be repeated; `why`: why a room refuses a join: `invitation` or `key` is
+    required, or `banned`.
     """
 
     text: str
@@ -284,7 +284,7 @@ class Failed(Event, event="error"):
 
     @classmethod
     def of(cls, error: CodedError, command: str | None, id: str | None = None) -> Failed:
-        """Return the event about `error`, with its code, status and the seconds to wait."""
+        """Return the event about `error`, with its code, status and retry time."""
         return cls(
             error.sentence,
             error.status,

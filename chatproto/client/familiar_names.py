@@ -1,4 +1,4 @@
-"""Names that a person may mean when they press Tab."""
+"""Names that Tab can complete."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from itertools import islice
 from chatproto.wire.values import value_class
 
 MOST = 1000
-"""Ids and rooms that are offered."""
+"""Most ids, and most rooms, that are offered."""
 
 
 @value_class
 class FamiliarNames:
     """Names as they are shown here, the likeliest first.
 
-    `here`: members of the current room. `ids`: these, conversations, contacts, peers nearby, members of
-    other rooms, and registered clients that were listed. `rooms`: rooms that we are in, then the others
-    that were listed, with their `#`.
+    `here`: members of the current room. `ids`: these, then conversations, contacts, peers nearby, members
+    of other rooms, and listed clients. `rooms`: joined rooms, then other listed ones, with their `#`.
     """
 
     here: tuple[str, ...] = ()
@@ -26,7 +25,7 @@ class FamiliarNames:
 
 
 def familiar_names(here: Iterable[str], ids: Iterable[str], rooms: Iterable[str]) -> FamiliarNames:
-    """Return the first `MOST` names of each kind, each once."""
+    """Return the first `MOST` names of each kind, without duplicates."""
     return FamiliarNames(
         *(tuple(islice(dict.fromkeys(names), MOST)) for names in (here, ids, rooms))
     )

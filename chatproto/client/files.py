@@ -1,4 +1,4 @@
-"""Files to and from everybody: which conversation carries them, who is asked, what is shown."""
+"""File transfers with all peers: their connections, the questions to the user, and their events."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ if TYPE_CHECKING:
     from chatproto.transfer.transfers import Transfers
 
 KEEP_PARTS = 7 * 86400.0
-"""Seconds for which a part stays after its transfer was given up."""
+"""Seconds for which a partial file is kept after its transfer was given up."""
 TRANSFER_STALL = 120.0
-"""Seconds without progress, then the connection of a transfer is made anew."""
+"""Seconds without progress after which a transfer moves to a new connection."""
 OFFERS_BYTES_ALL = 8 * 1024 * 1024
-"""Bytes of the unanswered lists of folders of all people whose key is not pinned."""
+"""Most bytes of unanswered folder lists from all peers whose key is not pinned."""
 
 SHOWN_EVERY = 1.0
-"""Seconds between two events of one transfer that goes on."""
+"""Seconds between two progress events of one transfer."""
 SWEPT_EVERY = 3600.0
-"""Seconds between two looks for what was given up long ago."""
+"""Seconds between two sweeps of transfers given up long ago."""
 
 
 class Files:
     """Transfers with every peer.
 
-    Args: new_number: returns a number for something that the person may be asked about. home: the
-    folder of the client, with a record of each transfer. downloads: the folder for received files.
+    Args: new_number: returns a number for a question to the user. home: folder of the client, with a
+    record of each transfer. downloads: folder for received files.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Files:
         self._sweep: IDelayedCall | None = None
 
     def start(self) -> None:
-        """Remember what was under way, and forget what was given up long ago."""
+        """Load the records of unfinished transfers, and remove those given up long ago."""
         try:
             now = self._context.clock.seconds()
             self._records.rebase(now)
@@ -97,7 +97,7 @@ class Files:
         self._look_for_old()
 
     def stop(self) -> None:
-        """The program ends; what is under way goes on with its next start."""
+        """Stop, because the program ends; unfinished transfers resume at the next start."""
         for timer in (self._timer, self._sweep):
             if timer is not None:
                 timer.cancel()
@@ -106,7 +106,7 @@ class Files:
             person.closed(over=True)
 
     def of(self, key: str, name: str) -> PersonFiles:
-        """The files between us and `key`, who is called `name`."""
+        """Return the transfers with the owner of `key`, which is called `name`."""
         from chatproto.transfer.transfers import Transfers  # not before the first peer: start-up
 
         person = self._people.get(key)
@@ -133,16 +133,16 @@ class Files:
         return person
 
     def rename(self, key: str | None, name: str) -> None:
-        """Tell of transfers with `key`, if there are any, under `name` from now on."""
+        """Show transfers with `key`, if there are any, under `name` from now on."""
         if key in self._people:
             self._people[key].name = name
 
-    # What the person asks for.
+    # Commands of the user.
 
     def accept(self, number: int, folder: Path | None = None) -> bool:
-        """Take what is offered as `number`; False if nothing is. Raises LocalError.
+        """Accept the offer `number`; return False if there is no such transfer. Raises LocalError.
 
-        Args: folder: for this file; None: that for downloads.
+        Args: folder: for this file; None for the download folder.
         """
         if folder is not None and (wrong := what_is_in_the_way(folder)) is not None:
             raise LocalError(400, FOLDER_IN_THE_WAY(folder=folder, file=wrong))
@@ -150,7 +150,7 @@ class Files:
         return self._each(lambda one: one.transfers.accept(number, now, folder), number)
 
     def decline(self, number: int) -> bool:
-        """Refuse it; False if nothing is offered as `number`. Raises LocalError."""
+        """Decline the offer `number`; return False if there is no such transfer. Raises LocalError."""
         return self._each(lambda one: one.transfers.decline(number), number)
 
     def has(self, number: int) -> bool:
@@ -158,14 +158,14 @@ class Files:
         return self._each(lambda one: None, number)
 
     def cancel(self, number: int) -> None:
-        """End a transfer. Raises LocalError."""
+        """Cancel a transfer. Raises LocalError."""
         if not self._each(
             lambda one: one.transfers.cancel(number, self._context.clock.seconds()), number
         ):
             raise LocalError(404, NO_TRANSFER(number=number))
 
     def offered(self, name: str = "") -> list[int]:
-        """The numbers of what waits for an answer, of `name` or of anybody, in their order."""
+        """Return the numbers of unanswered offers, of `name` or of all peers, in order."""
         return sorted(
             one.number
             for person in self._people.values()
@@ -189,13 +189,13 @@ class Files:
 
     @property
     def moving(self) -> bool:
-        """True while anything is being sent or received."""
+        """True while any file is being sent or received."""
         return any(person.transfers.moving for person in self._people.values())
 
-    # What those of one person need.
+    # For the transfers of one peer.
 
     def tell(self, event: Event) -> None:
-        """News for the person."""
+        """Publish an event."""
         self._context.publish(event)
         self._context.settled(None)
 
@@ -210,16 +210,16 @@ class Files:
         return True if accept == "known" or verified else None
 
     def watch(self) -> None:
-        """Something moves: show from time to time how far it is."""
+        """Show progress at intervals, because a transfer is moving."""
         if self._timer is None:
             self._timer = self._context.clock.callLater(SHOWN_EVERY, self._show)
 
-    # How it follows.
+    # Timers and limits.
 
     def _room_for(self, key: str) -> int:
-        """Return the bytes that unanswered lists of folders from the owner of `key` may take.
+        """Return how many bytes of unanswered folder lists are allowed from the owner of `key`.
 
-        `Transfers` has a bound for each peer; those whose key is not pinned share one more.
+        `Transfers` has a limit per peer; peers whose key is not pinned also share this one.
         """
         if self._trust.knows(key):
             return OFFERS_BYTES_ALL
@@ -262,7 +262,7 @@ class Files:
 
 
 class PersonFiles:
-    """The files with one person, and the connection that carries them, while there is one."""
+    """Transfers with one peer, and the connection that carries them, if there is one."""
 
     def __init__(
         self,
@@ -277,15 +277,15 @@ class PersonFiles:
         self._files = files
         self._clock = context.clock
         self._connection: SecurePeerConnection | None = None
-        self._over = True  # there is no conversation, nor one that is connected again
+        self._over = True  # True without a conversation, open or reconnecting
         self._later: IDelayedCall | None = None
-        self._asked: set[AskedPart] = set()  # of requests to send, without a number yet
-        self._parts: dict[int, AskedPart] = {}  # of requests to send, by the transfer's number
-        self._moved: dict[int, tuple[int, Monotonic]] = {}  # how far each is, and since when
+        self._asked: set[AskedPart] = set()  # request parts of /send without a transfer yet
+        self._parts: dict[int, AskedPart] = {}  # request parts of /send, by number of the transfer
+        self._moved: dict[int, tuple[int, Monotonic]] = {}  # offset, and since when
         self.transfers = make(self)
 
     def opened(self, connection: SecurePeerConnection) -> None:
-        """The conversation is open on `connection`, or goes on there."""
+        """Attach to `connection`, on which the conversation is open or resumes."""
         self.closed(over=False)
         self._connection = connection
         connection.source, connection.sink, connection.files = (
@@ -298,7 +298,7 @@ class PersonFiles:
     def closed(self, *, over: bool) -> None:
         """Detach from the connection, which no longer carries the conversation.
 
-        Args: over: the conversation has ended. Else it is connected again, and transfers go on by
+        Args: over: the conversation has ended. Otherwise it is reconnecting, and transfers resume by
         themselves.
         """
         connection, self._connection = self._connection, None
@@ -316,7 +316,7 @@ class PersonFiles:
             self._later = None
 
     def offer(self, paths: Iterable[Path]) -> None:
-        """Send these files and folders."""
+        """Offer files and folders to the peer."""
         for path in paths:
             part = take_part()
             if part is not None:
@@ -328,10 +328,10 @@ class PersonFiles:
         self.transfers.message(message, self._clock.seconds())
 
     def look_for_stall(self, listing: Iterable[Transfer]) -> None:
-        """Leave a connection on which a transfer has not moved for `TRANSFER_STALL`.
+        """Drop a connection on which a transfer has not moved for `TRANSFER_STALL`.
 
-        The peer is there and sends nothing, or takes nothing: on another connection the transfer goes
-        on where it was. While we read nothing ourselves, that is no stall.
+        The peer is there but sends or takes nothing; on another connection the transfer resumes at its
+        offset. While we have paused reading ourselves, this is no stall.
         """
         now, moved = self._clock.seconds(), dict[int, tuple[int, Monotonic]]()
         for one in listing:
@@ -346,7 +346,7 @@ class PersonFiles:
             self._moved.clear()
             connection.drop()
 
-    # What the transfers tell.
+    # Called by the transfers.
 
     def transfer_told(self, transfer: Transfer, text: str) -> None:
         number, part = transfer.number, self._part_of(transfer)
@@ -359,7 +359,7 @@ class PersonFiles:
         if transfer.state in ACTIVE:
             self._files.watch()
         if takes is not None:
-            # Not before this has returned: the offer is not entered yet.
+            # Only after this has returned: the offer is not registered yet.
             self._clock.callLater(0, lambda: self._answer(number, takes))
 
     def transfer_trouble(self, text: str, path: str = "") -> None:
@@ -376,17 +376,17 @@ class PersonFiles:
         if self._connection is not None:
             self._connection.hold(held, "files")
 
-    # How it follows.
+    # Request parts and events.
 
     def _part_of(self, transfer: Transfer) -> AskedPart | None:
-        """Return the part of the request to send that a transfer is: its first news are told in it."""
+        """Return the request part of a transfer: its first events carry it."""
         part = self._parts.get(transfer.number)
         if part is None and transfer.outgoing and (part := self._take_asked()) is not None:
             self._parts[transfer.number] = part
         return part
 
     def _take_asked(self) -> AskedPart | None:
-        """Return the part in which is told now, if it is a file that is looked for."""
+        """Return the current part if it is one of /send without a transfer yet."""
         part = current()
         if part is None or part not in self._asked:
             return None
@@ -402,17 +402,17 @@ class PersonFiles:
             part.fail(Cause(code, text))
 
     def tell_progress(self, transfer: Transfer) -> None:
-        """Tell how far a transfer is."""
+        """Publish the progress of a transfer."""
         with telling(self._parts.get(transfer.number)):
             self._files.tell(self.event(transfer, progress=True))
 
     def event(
         self, transfer: Transfer, text: str = "", *, asked: bool = False, progress: bool = False
     ) -> FileChanged:
-        """Describe `transfer` for the person.
+        """Return the event about `transfer`.
 
-        Args: text: one sentence that is told with it. asked: the person must say yes or no. progress:
-        with its rate, in bytes a second, and the seconds left.
+        Args: text: a sentence for the user. asked: the user must accept or decline. progress: include its
+        rate in bytes per second and the seconds left.
         """
         offer, state = transfer.offer, transfer.state
         whom = {"to": self.name} if transfer.outgoing else {"from_": self.name}
@@ -443,7 +443,7 @@ class PersonFiles:
             else:
                 self.transfers.decline(number)
         except LocalError:
-            pass  # it has ended meanwhile
+            pass  # the offer has ended meanwhile
 
     def _pull(self) -> Bcp2Message | None:
         now = self._clock.seconds()
@@ -460,7 +460,7 @@ class PersonFiles:
 
 
 def _code(state: TransferState, text: str) -> Reason | None:
-    """Return why a transfer has ended or does not go on."""
+    """Return why a transfer has ended or is stalled."""
     match state:
         case TransferState.DECLINED:
             return Reason.DECLINED

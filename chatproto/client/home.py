@@ -1,4 +1,4 @@
-"""The folder that is one person's: locked while in use, so that two programs never share it."""
+"""Folder of one client, locked while in use, so that two programs never share it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from chatproto.wire.reasons import CodedError, Reason
 
 
 class HomeTrouble(CodedError):
-    """The folder cannot be used; its text is one sentence for a person."""
+    """The folder cannot be used; the text is one sentence for the user."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, Reason.HOME_TROUBLE)
 
 
 class HomeTaken(HomeTrouble):
-    """Another program uses it just now."""
+    """Another program uses the folder."""
 
 
 class Home:
-    """A folder of mode 0700, made if need be, and the lock in it that lasts as long as the process."""
+    """A folder of mode 0700, created if needed, with a lock that the process holds."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: int | None = None
 
     def open(self) -> None:
-        """Make the folder and lock it. Raises HomeTrouble."""
+        """Create the folder and lock it. Raises HomeTrouble."""
         try:
             make_private_folder(self.path)
             check_owner(self.path / "lock")
@@ -46,7 +46,7 @@ class Home:
         self._lock = lock
 
     def close(self) -> None:
-        """Unlock it."""
+        """Release the lock."""
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)

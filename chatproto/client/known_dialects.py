@@ -1,4 +1,4 @@
-"""Remember the dialect in which a talk in plain text with somebody worked."""
+"""Remember the dialect that worked in a plain-text conversation with a contact."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from chatproto.client.line_file import LineFile
 from chatproto.wire.dialects import DIALECTS
 
 MOST = 1000
-"""Contacts that are remembered; the oldest goes."""
+"""Most remembered contacts; the oldest is removed."""
 MOST_BYTES = 256 * 1024
-"""Bytes of the file that are read."""
+"""Most bytes that are read from the file."""
 
 
 class KnownDialects:
-    """Dialects by contact, an id or `host:port`; kept in the file `path`, or not at all (None).
+    """Dialects by contact, an id or `host:port`; stored in the file `path`, or not at all (None).
 
-    The file has a line `contact dialect` for each.
+    The file has one line `contact dialect` for each.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -33,7 +33,7 @@ class KnownDialects:
         return self._known.get(contact, "")
 
     def worked(self, contact: str, dialect: str) -> None:
-        """A talk with `contact` in `dialect` went both ways."""
+        """Store `dialect`, in which both ends sent messages, for `contact`."""
         if self._known.get(contact) == dialect or not contact or " " in contact:
             return
         self._known[contact] = dialect

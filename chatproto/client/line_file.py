@@ -1,4 +1,4 @@
-"""Keep a few lines of text in a private file; a file in trouble is logged and costs only the memory."""
+"""Store a few lines of text in a private file; a failure is logged, and only the memory is lost."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ log = Logger()
 
 
 class LineFile:
-    """Lines kept in the file `path` (mode 0600), or not at all (None).
+    """Lines stored in the file `path` (mode 0600), or not at all (None).
 
-    Args: what: the lines, in the log's sentences, such as `rooms`. most: bytes that are read.
+    Args: what: noun for the lines in log messages, such as `rooms`. most: most bytes that are read.
     """
 
     def __init__(self, path: Path | None, what: str, most: int) -> None:

@@ -1,4 +1,4 @@
-"""Tell what becomes of our messages in one conversation, and to whose request each belongs."""
+"""Report the outcome of our messages in one conversation, each within its request."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from chatproto.wire.reasons import NOT_ARRIVED
 
 YOUR_TURN = "it is your turn (/mode full ends taking turns)"
 EACH = 3
-"""Messages that wait and are told one by one; more are told as a number."""
+"""Most queued messages that are reported one by one; more are reported as a number."""
 
 
 @dataclass(slots=True)
 class _Unnumbered:
-    """Text without a number that no connection has taken yet; `part`: of the request that it came of.
+    """Text without a number that no connection has taken yet; `part`: of its request.
 
-    `held`: it was told that the text waits for our turn.
+    `held`: it was reported as queued until our turn.
     """
 
     part: AskedPart | None
@@ -39,10 +39,10 @@ class _Unnumbered:
 
 
 class MessageNews:
-    """Remembers of which messages was told that they wait, so that their fate names them by their text.
+    """Remember which messages were reported as queued, so that their outcome repeats the text.
 
-    Args: target: the conversation; its name may change. tell: shows an event. parts: of requests whose
-    messages have numbers.
+    Args: target: the conversation; its name may change. tell: shows an event. parts: request parts of
+    numbered messages.
     """
 
     def __init__(self, target: Target, tell: Callable[[Event], None], parts: MessageParts) -> None:
@@ -50,13 +50,13 @@ class MessageNews:
         self._tell = tell
         self._kept: set[int] = set()
         self.waited: Callable[[Iterable[int]], None] = self._kept.update
-        """Note messages that were queued before this conversation, and reported then."""
-        self._held: set[int] = set()  # of which was told that they wait for our turn
+        """Add messages that were queued before this conversation and reported then."""
+        self._held: set[int] = set()  # reported as queued until our turn
         self._parts = parts
-        self._unnumbered: deque[_Unnumbered] = deque()  # texts that have no number, or not yet
+        self._unnumbered: deque[_Unnumbered] = deque()  # texts without a number, or without one yet
 
     def asked(self, id: int) -> None:
-        """Note whose request the text was that is said now; `id` is 0 if it has no number yet."""
+        """Assign the text sent now to the current request; `id` is 0 if it has no number yet."""
         part = take_part()
         if not id:
             self._unnumbered.append(_Unnumbered(part))
@@ -64,31 +64,31 @@ class MessageNews:
             self._parts[self._place_of(id)] = part
 
     def numbered(self, ids: Iterable[int]) -> None:
-        """Note the numbers `ids` that the texts without one have now, the oldest first."""
+        """Assign the numbers `ids` to the texts without one, the oldest first."""
         for id in ids:
             part = self.next_part()
             if part is not None:
                 self._parts[self._place_of(id)] = part
 
     def next_part(self) -> AskedPart | None:
-        """Remove the text without a number that has waited longest, and return whose request it was."""
+        """Remove the oldest text without a number; return the part of its request."""
         return self._unnumbered.popleft().part if self._unnumbered else None
 
     def written(self, text: str, said: Wall, id: int | None = None) -> None:
-        """A connection took `text`, which was said at the moment `said`."""
+        """Report that a connection took `text`, which was typed at the time `said`."""
         part = self._part(id) if id else self.next_part()
         self._held.discard(id or 0)
         with telling(part, None if id else "sent"):
             self._tell(Sent(text, id, to=self._target.name, said=said))
 
     def hold(self, ids: Iterable[int]) -> None:
-        """Tell which messages wait for our turn, unless that was told of them before."""
+        """Report messages as queued until our turn, unless that was reported before."""
         fresh = [id for id in ids if id not in self._held]
         self._held.update(fresh)
         self._tell_held([(id, self._part(id)) for id in fresh])
 
     def hold_unnumbered(self, count: int) -> None:
-        """Tell that the latest `count` texts without a number wait for our turn, likewise."""
+        """Report the latest `count` texts without a number as queued until our turn, unless done before."""
         waiting = list(self._unnumbered)[len(self._unnumbered) - count :]
         fresh = [one for one in waiting if not one.held]
         for one in fresh:
@@ -96,7 +96,7 @@ class MessageNews:
         self._tell_held([(None, one.part) for one in fresh])
 
     def _tell_held(self, held: list[tuple[int | None, AskedPart | None]]) -> None:
-        """Tell of each message by itself, or their number if they are more than `EACH`."""
+        """Report each message, or their number if there are more than `EACH`."""
         name, few = self._target.name, len(held) <= EACH
         if not few:
             text = f"{len(held)} messages are queued until {YOUR_TURN}"
@@ -107,9 +107,9 @@ class MessageNews:
                     self._tell(Notice(f"queued until {YOUR_TURN}", name, id, turn=True))
 
     def left(self, ids: Iterable[int]) -> None:
-        """Tell that the messages that waited for our turn stay in the outbox: the conversation is over.
+        """Report that messages held for our turn stay in the outbox, because the conversation has ended.
 
-        Only those of requests are told one by one; the outbox tells how many there are.
+        Only those of requests are reported one by one; the outbox reports their number.
         """
         for id in ids:
             if id in self._held and self._part(id) is not None:
@@ -125,9 +125,9 @@ class MessageNews:
             self._tell(Notice(text, name, id))
 
     def wait(self, ids: Iterable[int]) -> None:
-        """Tell which written messages have not arrived: the connection broke or is silent.
+        """Report written messages that have not arrived: the connection broke or is silent.
 
-        One event each, or one for all of them if they are more than `EACH`.
+        Publish one event each, or one for all of them if there are more than `EACH`.
         """
         fresh = [id for id in ids if id not in self._kept]
         if len(fresh) <= EACH:
@@ -149,7 +149,7 @@ class MessageNews:
             self._tell(Undelivered(self._target.name, reason, text=text))
 
     def became(self, fate: MessageOutcome) -> None:
-        """This is known now; with its text if it was told that it waits."""
+        """Report an outcome, with the text if the message was reported as queued or did not arrive."""
         late = fate.id in self._kept
         self._kept.discard(fate.id)
         self._held.discard(fate.id)
@@ -159,11 +159,11 @@ class MessageNews:
         tell_outcome(self._tell, part, self._target.name, fate, why, text)
 
     def _part(self, id: int) -> AskedPart | None:
-        """Return of whose request message `id` is."""
+        """Return the request part of message `id`."""
         return self._parts.get(self._place_of(id))
 
     def _place_of(self, id: int) -> tuple[str, int]:
-        """Return where the part of message `id` is kept."""
+        """Return the key of message `id` in the dict of parts."""
         return self._target.log_key or "", id
 
 
@@ -175,7 +175,7 @@ def tell_outcome(
     reason: str,
     text: str | None,
 ) -> None:
-    """Tell the outcome of a message to `name`, and end its part of a request.
+    """Report the outcome of a message to `name`, and end its part of a request.
 
     Args: reason: why it was not delivered. text: of the message; None if it need not be repeated.
     """

@@ -1,6 +1,6 @@
-"""Texts that the person says: in a conversation, in a room, or to a contact who is away.
+"""Send texts of the user: in a conversation, to a room, or to an away contact.
 
-A text that finds no room is held, and with it all further input.
+A text that exceeds the queue is held, and all further input is paused.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ MEANT = {
     **dict.fromkeys(("quit", "exit", "q", ":q", ":q!", "bye", "logout", "close", "end"), "/quit"),
     **dict.fromkeys(("who", "users", "list", "info"), "/info"),
 }
-"""Words that are meant as commands where nobody is there to hear them."""
+"""Words that are probably meant as commands, if there is no peer to send them to."""
 
 
 ON_THE_WAY = (SessionState.CALLING, SessionState.ASKING, SessionState.OPEN, SessionState.BROKEN)
-"""States of a conversation in which there will be room again, or an end."""
+"""States of a conversation in which its queue will shrink, or the conversation end."""
 _MOST_NAMED = 40
-"""Characters of an unknown name that a refusal repeats."""
+"""Most characters of an unknown name that an error repeats."""
 _MOST_COMPARED = 1000
-"""Names with which a mistyped one is compared."""
+"""Most names with which a mistyped one is compared."""
 _LIKE = 0.6
-"""Similarity from which a name is taken for the one that was meant: `aan` for `ann`."""
+"""Least similarity at which a name is suggested for a mistyped one: `aan` for `ann`."""
 
 
 class Messages:
-    """Send a text to a peer or a room, and show what was said there; each method raises LocalError."""
+    """Send a text to a peer or a room, and show past messages; each method raises LocalError."""
 
     def __init__(
         self,
@@ -72,24 +72,24 @@ class Messages:
         self._rooms = rooms
         self._in_room = in_room
         self._outbox = outbox
-        self._held: tuple[Conversation, str, AskedPart | None] | None = None  # that finds no room
+        self._held: tuple[Conversation, str, AskedPart | None] | None = None  # over the limit
         context.settled.listen(self._go_on)
         calls.signals.carried.listen(lambda _: self._end_held())
 
     def say(self, text: str, to: str = "") -> None:
-        """Send `text` to `to`, an id or `#room`; without it, where typed lines go."""
+        """Send `text` to `to`, an id or `#room`; without `to`, to the target."""
         if to.startswith("#") or (not to and self._conversations.room):
             self._rooms.say(text, to)
             return
         if to and self._is_stranger(to):
-            # They are called for it; typed lines go where they went before.
+            # The call does not change the target of typed lines.
             ActiveTarget(self._conversations).run(lambda: self._outgoing.chat(to))
         self._say_to_peer(text, to)
 
     def _say_to_peer(self, text: str, to: str) -> None:
-        """Say `text` in the current conversation, or in the one with `to`, or leave it for `to`.
+        """Send `text` in the current conversation or the one with `to`, or queue it for `to`.
 
-        A message that finds no room is held, and with it all further input, until there is some: a
+        If the queue is full, the message is held and all further input is paused until there is room: a
         pipe may be faster than the peer reads.
         """
         target = self._conversations.target
@@ -125,7 +125,7 @@ class Messages:
         raise LocalError(404, reasons.NOT_IN_CONVERSATION(peer=to))
 
     def _say_in(self, conversation: Conversation, text: str) -> None:
-        """Say `text` in `conversation`, or leave it with that word. Raises QueueFull and others."""
+        """Send `text` in `conversation`; a farewell word leaves it. Raises QueueFull and others."""
         if conversation.session.delivery is None and self._calls.lasts(conversation):
             self._calls.attach(conversation)
         if len(text.encode()) > self._context.limits.message:
@@ -141,9 +141,9 @@ class Messages:
             conversation.say(text)
 
     def _refuse_too_long(self, conversation: Conversation, text: str) -> None:
-        """Warn before a message that ends the chat with a program that reads a frame at once.
+        """Warn before a frame that is too long for the peer's program and would end the conversation.
 
-        Raises LocalError 413; the same text once more is said all the same.
+        Raises LocalError 413; the same text is sent if it is typed once more.
         """
         dialect = conversation.session.dialect
         if not isinstance(dialect, Dialect) or not dialect.longest:
@@ -158,11 +158,11 @@ class Messages:
         conversation.warned_of = ""
 
     def _makes_room(self, conversation: Conversation) -> bool:
-        """Return True if there will be room in `conversation`, and it is known when."""
+        """Return True if the queue of `conversation` will shrink, with a notification."""
         return conversation.session.dialect.acknowledged and conversation.state in ON_THE_WAY
 
     def _go_on(self, _: None) -> None:
-        """Say the message that is held, if there is room now; or queue it, if its conversation is over."""
+        """Send the held message if there is room now, or queue it if its conversation has ended."""
         if self._held is None:
             return
         conversation, text, part = self._held
@@ -185,7 +185,7 @@ class Messages:
         self._context.hold_input(False)
 
     def _end_held(self) -> None:
-        """End the request of the text that is held, if nothing can be sent now: it is kept."""
+        """End the request of the held text as queued, if nothing can be sent now."""
         if self._held is None:
             return
         conversation, _, part = self._held
@@ -198,7 +198,7 @@ class Messages:
         self._context.publish(Undelivered(conversation.name, reason, text=text))
 
     def stop(self) -> None:
-        """Report the message that is held, because the program ends."""
+        """Report the held message as undelivered, because the program ends."""
         held, self._held = self._held, None
         if held is not None:
             conversation, text, part = held
@@ -210,9 +210,8 @@ class Messages:
     def msg(self, text: str, to: str = "", word: str = "") -> None:
         """Send `text` as `say` does, unless `to` was probably forgotten.
 
-        `word`: the first of several words typed without `to`. In a room it may be a mistyped name, and
-        everybody there would read what was meant for one. With `--plain` the command is a plain text
-        of the assignment, whoever is named.
+        `word`: the first of several words typed without `to`. In a room it may be a mistyped name, and all
+        members would read a private text. With `--plain` all words are text, as the assignment wants.
         """
         if word and not self._context.settings.plain:
             here = self._conversations.target_name
@@ -225,34 +224,34 @@ class Messages:
         self.say(text, to)
 
     def me(self, text: str, to: str = "") -> None:
-        """Say `text` as an action (/me); programs that know none show `* text`."""
+        """Send `text` as an action (/me); programs without actions show `* text`."""
         self.say(marked(text, ACTION), to)
 
     def history(self, most: str = "20", who: str = "") -> None:
-        """Show the latest `most` messages with `who`, an id or `#room`, or where typed lines go."""
+        """Show the latest `most` messages with `who`, an id or `#room`; without it, with the target."""
         if who.startswith("#") or (not who and self._conversations.room):
             self._in_room.history(int(most), who)
         else:
             self._outbox.history(int(most), who)
 
     def last(self, target: Target | None, most: int) -> tuple[MessageReceived, ...]:
-        """Return the latest `most` messages with `target` that our own log has, the oldest first.
+        """Return the latest `most` messages with `target` in our own log, the oldest first.
 
-        Nothing is asked of a server, and nothing is published; an unreadable log has none.
+        No server is asked and no event is published; an unreadable log has none.
         """
         key = target.log_key if target is not None else None
         return self._outbox.last(key, most) if key is not None else ()
 
     def list_waiting(self) -> None:
-        """Show which messages are queued."""
+        """Show the queued messages."""
         self._outbox.show_waiting(self._rooms.unwritten())
 
     def resend(self, peer: str) -> None:
-        """Send `peer` the texts that were for a key that they had before."""
+        """Send `peer` the texts that were queued for its previous key."""
         self._outbox.resend(peer, lambda text: self._say_to_peer(text, peer))
 
     def switch(self, what: str) -> None:
-        """Make another conversation or room the one that typed lines go to."""
+        """Make another conversation or room the target of typed lines."""
         (self._rooms if what.startswith("#") else self._talk).switch(what)
 
     def _is_stranger(self, name: str) -> bool:
@@ -266,7 +265,7 @@ class Messages:
         return False
 
     def _meant_by(self, word: str) -> str:
-        """Return what to type instead of `/msg word TEXT`, which names nobody who is known."""
+        """Return a suggestion for `/msg word TEXT`, whose `word` is no known name."""
         known = (
             *self._rooms.members(self._conversations.room),
             *(one.name for one in self._conversations),
@@ -280,8 +279,8 @@ class Messages:
         return f"/msg @{one} TEXT writes to {one} alone"
 
     def _is_name(self, word: str) -> bool:
-        """Return True if `word` is, byte for byte, a pinned id, a conversation, a room that we are in,
-        or a member of the current room."""
+        """Return True if `word` is exactly a pinned id, a conversation, a joined room, or a member of the
+        current room."""
         current = self._conversations.room
         return (
             self._context.trust.has_pin_of(word)

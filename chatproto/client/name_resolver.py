@@ -39,19 +39,19 @@ log = Logger()
 AWAY = 480
 CONFIRMATIONS, MINUTE = 2, 60.0
 MOST_WARNED = 1000
-"""Warnings of somebody else under a known id that are remembered, so that each is told once."""
+"""Most stored warnings of another client under a known id, so that each is shown once."""
 MOST_WATCHED = 256
-"""Contacts whose later /away texts are shown; the oldest goes."""
+"""Most contacts whose later /away texts are shown; the oldest is removed."""
 
 MOST_FOLLOWED = 100
-"""Of them, those that the server is asked about without a call; it takes 256 from one client."""
+"""Most contacts that are followed at the server without a call; it allows 256 per client."""
 
 BRIDGE_REFUSED = {403: reasons.BRIDGE_TO_YOURSELF, 404: reasons.SERVER_KNOWS_NOBODY}
 """Sentences for the refusals of BRIDGE, by status."""
 
 
 class NameResolver:
-    """Finds out whom a name means, from the server and from memory; raises CodedError."""
+    """Resolve names through the server and stored contacts; methods raise CodedError."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class NameResolver:
         neighbours: Neighbours | None,
     ) -> None:
         self.elsewhere: Signal[str] = Signal()
-        """The server knows another client under the id of this key."""
+        """Fires with a key: at the server, another client has its id."""
         self._context = context
         self._trust = context.trust
         self._people = context.people
@@ -71,22 +71,22 @@ class NameResolver:
         self._answers = answers
         self._server = server
         self._neighbours = neighbours
-        self._expected: dict[str, str] = {}  # names of called contacts who were away, by id
+        self._expected: dict[str, str] = {}  # names of called contacts that were away, by id
         self._watched: dict[str, tuple[str, str]] = {}  # name and last /away text, by id
-        self._followed: dict[str, None] = {}  # those of them that one talks with or writes to
+        self._followed: dict[str, None] = {}  # the watched ids of conversations and queued messages
         events.came.listen(self._came)
         self._confirmed: deque[float] = deque()
         self._warned: set[str] = set()
 
     @property
     def introducer(self) -> Introducer:
-        """The server. Raises CodedError if there is none."""
+        """Server. Raises CodedError if there is none."""
         if self._server is None:
             raise CodedError(reasons.SERVERLESS())
         return self._server
 
     async def ask_for(self, peer: str) -> Contact | None:
-        """Send BRIDGE for `peer`; the answer is remembered, and confirms the id for a while."""
+        """Send BRIDGE for `peer`; the answer is stored, and confirms the id for a minute."""
         try:
             callee = await self.introducer.bridge(peer)
         except ServerRefused as error:
@@ -118,10 +118,10 @@ class NameResolver:
         return contact
 
     async def _ask_for_one(self, client_id: str, key: str | None, told: str = "") -> Contact | None:
-        """As `ask_for`; of somebody who is away we hear when they come.
+        """Send BRIDGE as `ask_for` does; an away contact is watched.
 
-        `told`: the name by which the person is told, empty if they did not ask for it.
-        `key`: theirs, if it is known; whoever is nearby must have it.
+        `told`: the name shown to the user, empty if the user did not request it.
+        `key`: the contact's, if known; a peer nearby must have it.
         """
         try:
             return await self.ask_for(client_id)
@@ -136,7 +136,7 @@ class NameResolver:
         raise CodedError(reasons.AWAY_WATCHED(peer=told or client_id))
 
     def _came(self, client_id: str) -> None:
-        """Tell the person that an expected contact is there, and later of each new /away text."""
+        """Notify the user that an expected contact is online, and later of each new /away text."""
         away = self._people.away(client_id)
         name = self._expected.pop(client_id, None)
         if name is None and client_id in self._watched:
@@ -145,7 +145,7 @@ class NameResolver:
         if name is None:
             return
         self._watched.pop(client_id, None)
-        if away or client_id in self._followed:  # else they are back, and watched no more
+        if away or client_id in self._followed:  # otherwise the contact is back
             self._note(client_id, name, away)
         self._context.publish(PresenceChanged(name, "online", away or None))
 
@@ -155,9 +155,9 @@ class NameResolver:
             del self._watched[next(iter(self._watched))]
 
     def follow(self, key: str, name: str) -> None:
-        """Tell a person at a terminal when the owner of `key`, called `name`, says to be away or back.
+        """Notify a user at a terminal when the owner of `key`, called `name`, is away or back.
 
-        What is said already is told too. Without a pin at our server it cannot be known.
+        A present away text is shown too. Without a pin at our server the state is unknown.
         """
         client_id = next(iter(self._trust.ids_of(key)), "")
         server = self._server
@@ -175,12 +175,12 @@ class NameResolver:
         ensureDeferred(server.follow(client_id)).addErrback(self._not_followed, client_id)
 
     def _not_followed(self, failure: Failure, client_id: str) -> None:
-        """Handle a refusal, or that the server is away: the next conversation is another try."""
+        """Handle a refusal or an unreachable server: the next conversation retries."""
         failure.trap(CodedError)
         self._followed.pop(client_id, None)
 
     def away_text(self, key: str | None) -> str:
-        """Return the text with which the owner of `key` is away, as far as it is known; empty for none."""
+        """Return the away text of the owner of `key`, if known; empty for none."""
         ids = self._trust.ids_of(key) if key is not None else []
         return next(filter(None, map(self._people.away, ids[:1])), "")
 
@@ -198,7 +198,7 @@ class NameResolver:
         return contact if contact is not None and contact.client_id == client_id else None
 
     async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
-        """Ask the server for the address of `client_id`; None if it has none, and then watch the contact."""
+        """Ask the server for the address of `client_id`; without one watch the contact and return None."""
         try:
             if self._server is None:
                 return self._nearby(client_id, key)
@@ -224,7 +224,7 @@ class NameResolver:
         return callee is not None and (callee.client_id, callee.key) == (client_id, key)
 
     async def find(self, conversation: Conversation) -> Contact:
-        """Find out how to call the recipient of `conversation`. Raises CodedError."""
+        """Find the address of the recipient of `conversation`. Raises CodedError."""
         match conversation.recipient:
             case Dialled(host, port):
                 contact, asked = self._at(conversation, host, port), ""
@@ -238,17 +238,17 @@ class NameResolver:
             case _:
                 raise CodedError(reasons.NOT_CALLABLE(peer=conversation.name))
         if conversation.state is not SessionState.CALLING:
-            return contact  # it was ended while the server was asked, or they have called
+            return contact  # the call was ended while the server was asked, or the peer has called
         me = self._context.place.me
         ours = contact.key in (None, self._trust.own_key)
         here = contact.host in (me.host, "localhost", "127.0.0.1", "::1")
-        if contact.port == me.port and here and ours:  # in another home others have it
+        if contact.port == me.port and here and ours:  # other keys are other clients
             raise CodedError(reasons.OWN_ADDRESS())
         self._answered(conversation, asked, contact)
         return replace(contact, key=conversation.key)
 
     def _at(self, conversation: Conversation, host: str, port: int) -> Contact:
-        """Return the contact at an address; in plain text, under the name it was heard of."""
+        """Return the contact at an address; in plain text, under its stored name."""
         if self._is_plain(conversation):
             found = self._people.at(host, port)
             if found is not None and found.key is None:
@@ -256,7 +256,7 @@ class NameResolver:
         return Contact(host_port(host, port), host, port)
 
     def _bridged(self, conversation: Conversation) -> Contact:
-        """The last answer of the server to BRIDGE."""
+        """Return the last answer of the server to BRIDGE."""
         contact = self._people.bridged
         if contact is None:
             raise CodedError(reasons.CALL_WHOM())
@@ -266,7 +266,7 @@ class NameResolver:
         return contact
 
     async def _with_key(self, conversation: Conversation, key: str) -> tuple[Contact, str]:
-        """The owner of `key`, and the id that the server was asked for."""
+        """Return the owner of `key`, and the id that the server was asked for."""
         ids = self._trust.ids_of(key)
         heard = self._people.with_key(key)
         if not ids and heard is not None:
@@ -279,12 +279,12 @@ class NameResolver:
         return near, ""
 
     async def _ask(self, conversation: Conversation, client_id: str, key: str | None) -> Contact:
-        """`client_id`, who must have `key` if it is given, from the server or from memory."""
+        """Return `client_id`, which must have `key` if given, from the server or from memory."""
         plain = self._is_plain(conversation)
         if plain or self._server is None:
             found = self._people.named(client_id)
             if key is not None and found is not None and found.key not in (None, key):
-                found = None  # somebody else of that name
+                found = None  # another client with that name
             if found is None and not plain:
                 found = self._nearby(client_id, key) or self._nearby(client_id)
             if found is None:
@@ -297,14 +297,14 @@ class NameResolver:
         return asked
 
     def _unknown(self, peer: str) -> str:
-        """Return that the server knows no `peer`, with a known id that differs in case alone."""
+        """Return the error for a `peer` unknown to the server; suggest a known id that differs in case."""
         for other in (*self._trust.file.pins.names(), *self._people.ids()):
             if other != peer and other.casefold() == peer.casefold():
                 return reasons.SERVER_KNOWS_ANOTHER(peer=peer, other=other)
         return reasons.SERVER_KNOWS_NOBODY(peer=peer)
 
     def _answered(self, conversation: Conversation, asked: str, contact: Contact) -> None:
-        """Let `conversation` be for whoever was found, if that is its recipient. Raises CodedError."""
+        """Make the contact found the recipient of `conversation`, if it fits. Raises CodedError."""
         client_id = contact.client_id.rstrip("?")
         plain, settings = self._is_plain(conversation), self._context.settings
         allowed = (plain or settings.open) and not self._names.has_pin(client_id)
@@ -334,7 +334,7 @@ class NameResolver:
     def _refusal(
         self, recipient: Recipient, client_id: str, contact: Contact, wrong: Mismatch
     ) -> str:
-        """Why a call goes to nobody, in one sentence."""
+        """Return why a call is refused, in one sentence."""
         if wrong.reason is Reason.NO_KEY:
             if self._names.has_pin(client_id):
                 return reasons.LOST_KEY(peer=client_id)
@@ -349,7 +349,7 @@ class NameResolver:
         return reasons.SERVER_NAMES_ANOTHER(peer=client_id, server=where, key=contact.key)
 
     def _warn(self, text: str) -> None:
-        """Tell once why a call is refused that nobody asked for just now."""
+        """Show once why an automatic call is refused."""
         if text not in self._warned:
             if len(self._warned) >= MOST_WARNED:
                 self._warned.clear()
@@ -362,7 +362,7 @@ class NameResolver:
     def _nearby(self, client_id: str, key: str | None = None) -> Contact | None:
         """Return the contact that a beacon named `client_id` or `key`, and remember it; None without one.
 
-        Raises CodedError if several say to be `client_id`.
+        Raises CodedError if several beacons claim `client_id`.
         """
         neighbours = self._neighbours
         if neighbours is None:

@@ -1,4 +1,4 @@
-"""People nearby: says that we are here, hears who else is, and answers for them when they are looked for."""
+"""Peers on the local network: send our beacons, receive theirs, and look peers up."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.strict import encode
 
-if TYPE_CHECKING:  # loaded when the network is first listened to
+if TYPE_CHECKING:  # loaded when beacons start
     from chatproto.nearby.ports import Ports
 
 BEACON_BURST = 64
-"""Datagrams that are looked at at once."""
+"""Most datagrams that are read at once."""
 BEACON_RATE = 32.0
-"""And then in a second."""
+"""Datagrams per second after a burst."""
 
 
 class Neighbours:
     """Announce us on the local network from `start` to `stop`, and remember the peers heard.
 
-    A beacon is a claim, which TLS must prove: nothing of it is pinned or believed.
+    A beacon is only a claim until TLS proves the key: its content is neither pinned nor trusted.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Neighbours:
         self._timers = Timers(context.clock)
 
     def start(self, host: str, port: int) -> None:
-        """Our port is open at `host:port`, where `0.0.0.0` and `::` stand for every address."""
+        """Start beacons for our port at `host:port`; `0.0.0.0` and `::` stand for every address."""
         self._at = (host, port)
         if port < LEAST_PORT:
             self._complain(f"--port must be at least {LEAST_PORT}")
@@ -63,20 +63,20 @@ class Neighbours:
         self._speak()
 
     def stop(self) -> None:
-        """Say nothing more; those who heard us forget it in their time."""
+        """Stop sending; peers forget us after their timeout."""
         self._at = None
         self._timers.stop()
         self._ears.close()
 
     def heard(self, data: bytes, host: str) -> None:
-        """A datagram, whatever it is, came from `host`."""
+        """Handle any datagram that was received from `host`."""
         now = self._context.clock.seconds()
         if self._at is None or not self._limiter.allow(now):
             return
         try:
             message = read_datagram(data, self._context.limits.beacon)
         except RemoteError:
-            return  # anybody may send anything to a group
+            return  # any program may send anything to a group
         match message:
             case Beacon(key=self._known.own_key):
                 return
@@ -88,7 +88,7 @@ class Neighbours:
         self._wait()
 
     def find(self, client_id: str) -> tuple[Neighbour, ...]:
-        """Return the peer whose beacon claims `client_id`."""
+        """Return the peers whose beacons claim `client_id`."""
         return self._table.people(self._context.clock.seconds(), client_id)
 
     def ids(self) -> tuple[str, ...]:
@@ -96,18 +96,18 @@ class Neighbours:
         return tuple(one.client_id for one in self._table.people(self._context.clock.seconds()))
 
     def with_key(self, key: str) -> tuple[Neighbour, ...]:
-        """Return the peer whose beacon claims `key`, under whatever id."""
+        """Return the peers whose beacons claim `key`, under any id."""
         found = self._table.people(self._context.clock.seconds())
         return tuple(one for one in found if one.key == key)
 
     def contact(self, near: Neighbour) -> Contact:
-        """Return the contact, named `bob?` if only the beacon claims that it is bob."""
+        """Return the contact; it is named `bob?` if only the beacon claims the id `bob`."""
         host, port = near.addresses[0]
         doubt = "" if self._known.knows(near.key) else "?"
         return Contact(f"{near.client_id}{doubt}", host, port, near.key)
 
     def show(self) -> None:
-        """Publish who is nearby (/nearby)."""
+        """Publish the peers nearby (/nearby)."""
         now = self._context.clock.seconds()
         people = self._table.people(now)
         rows = [
@@ -144,13 +144,13 @@ class Neighbours:
         if self._at is None:
             return
         host, port = self._at
-        self._ears.look()  # an interface may have come or gone
+        self._ears.look()  # interfaces may have changed
         self._ears.say(encode(Beacon(self._id, self._known.own_key, port)), host)
         self._rhythm.sent(self._context.clock.seconds(), self._context.random.random())
         self._wait()
 
     def _wait(self) -> None:
-        """Speak when it is due."""
+        """Set the timer for the next beacon."""
         wait = max(0.0, self._rhythm.due - self._context.clock.seconds())
         self._timers.after("beacon", wait, self._speak)
 

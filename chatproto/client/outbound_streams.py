@@ -1,4 +1,4 @@
-"""The correspondence with every key, and what of it outlives a conversation."""
+"""Deliveries by key, and whether their messages outlive a conversation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chatproto.session.ledger import MSG, Ledger
 
 
 class OutboundStreams:
-    """Keep one delivery for each key in one ledger, however many conversations come and go."""
+    """Hold one delivery per key in one ledger, across all conversations with its owner."""
 
     def __init__(self, context: Context, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -20,7 +20,7 @@ class OutboundStreams:
         self._streams: dict[str, Delivery] = {}
 
     def of(self, key: str, name: str) -> Delivery:
-        """The one with `key`, who is called `name`."""
+        """Return the delivery for `key`, whose owner is called `name`."""
         delivery = self._streams.get(key)
         if delivery is None:
             smaller = key_bytes(self._own_key) < key_bytes(key)
@@ -32,7 +32,7 @@ class OutboundStreams:
         return delivery
 
     def unsettled(self, key: str) -> bool:
-        """Return True if the outcome of some message to `key` is still open."""
+        """Return True if the outcome of any message to `key` is still open."""
         delivery = self._streams.get(key)
         if delivery is not None:
             return bool(delivery.unsettled)

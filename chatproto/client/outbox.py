@@ -1,4 +1,4 @@
-"""Keep the messages that outlive the program: queued ones, and received ones not yet shown."""
+"""Outbox and log: messages that are queued across restarts, and received ones not yet shown."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from chatproto.wire.fields import ID
 from chatproto.wire.reasons import Cause, Reason
 
 LISTED = 256 * 1024
-"""Characters of text in one list of what waits."""
+"""Most characters of text in one list of queued messages."""
 OLD_EVERY = 3600.0
-"""Seconds between two looks for what has waited too long."""
+"""Seconds between two checks for expired messages."""
 
 
 class Outbox:
-    """Takes messages for people who are away, tells what becomes of them, and shows the log."""
+    """Queue messages for away contacts, report their outcomes, and show the log."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class Outbox:
         self._streams = streams
         self._deliveries = deliveries
         self._ending = False
-        self._line = 0  # the highest that was told
+        self._line = 0  # highest line number that was shown
         self._marking = False
         self._timers = Timers(context.clock)
-        self._last: Recipient | None = None  # for whom something was left last
-        self._reported: dict[str, list[str]] = {}  # by new key: what was said for the old one
+        self._last: Recipient | None = None  # recipient of the message queued last
+        self._reported: dict[str, list[str]] = {}  # texts queued for the old key, by new key
         calls.signals.shown.listen(self.shown)
         calls.over.listen(self._left_over)
         resolver.elsewhere.listen(deliveries.is_elsewhere)
@@ -62,7 +62,7 @@ class Outbox:
         events.came.listen(deliveries.came)
 
     def start(self) -> None:
-        """Show what was heard before the last end and may not have been shown; report what is too old."""
+        """Show messages received before the last exit and perhaps never shown; report expired ones."""
         if self._streams is None:
             return
         try:
@@ -77,7 +77,7 @@ class Outbox:
         self._give_up_old()
 
     def stop(self) -> None:
-        """The program ends."""
+        """Stop deliveries: the program ends."""
         self._ending = True
         self._deliveries.stop()
         self._timers.stop()
@@ -100,7 +100,7 @@ class Outbox:
             self._context.publish(Failed(str(error), command="log", code=error.reason))
 
     def leave_for(self, recipient: Recipient, text: str) -> bool:
-        """Keep `text` for somebody whose key is pinned; whether it is. Raises LocalError."""
+        """Queue `text` for a contact; return False if its key is not pinned. Raises LocalError."""
         streams, key = self._streams, recipient.key
         if streams is None or key is None or not streams.lasts(key):
             return False
@@ -120,7 +120,7 @@ class Outbox:
         return True
 
     def _left_over(self, ended: Conversation) -> None:
-        """Keep what has not arrived in a conversation that ended, if its key is pinned, or report it."""
+        """Keep the undelivered messages of an ended conversation if its key is pinned; else report them."""
         delivery, streams = ended.session.delivery, self._streams
         assert delivery is not None
         assert streams is not None
@@ -138,7 +138,7 @@ class Outbox:
             self._deliveries.wait_for(delivery.key, len(delivery))
 
     def unsend(self, number: int, to: str = "") -> None:
-        """Take a message back. Raises LocalError if there is none of that number."""
+        """Withdraw a queued message. Raises LocalError if there is none with that number."""
         calls, streams = self._calls, self._streams
         recipient = calls.names.resolve(to) if to else self._last
         conversation = calls.all.current
@@ -158,11 +158,11 @@ class Outbox:
         self._tell_all(recipient.key, name, taken, Cause(Reason.TAKEN_BACK))
 
     def show_waiting(self, rooms: Iterable[tuple[str, str]] = ()) -> None:
-        """Publish what waits to be delivered, by contact and the oldest first. Raises LedgerTrouble.
+        """Publish the queued messages, by contact and the oldest first. Raises LedgerTrouble.
 
         At most `LISTED` characters of text; `more` says how many messages are left out.
 
-        Args: rooms: names and texts of what waits for rooms.
+        Args: rooms: names of rooms and texts queued for them.
         """
         rows: list[dict[str, Any]] = []
         lines: list[str] = []
@@ -192,7 +192,7 @@ class Outbox:
     def _waiting(
         self, rooms: Iterable[tuple[str, str]]
     ) -> Iterator[tuple[str, int | None, Wall | None, str]]:
-        """To whom, as what number, when and what was said that waits."""
+        """Yield recipient, number, time and text of each queued message."""
         streams, calls = self._streams, self._calls
         if streams is not None:
             named = (
@@ -221,7 +221,7 @@ class Outbox:
         )
 
     def last(self, key: str, most: int) -> tuple[MessageReceived, ...]:
-        """Return the latest `most` messages of the log with `key`, or in the room of that name.
+        """Return the latest `most` logged messages with `key`, or in the room of that name.
 
         Reads only, and at most `history_lines`. An unreadable log has none.
         """
@@ -231,11 +231,11 @@ class Outbox:
         try:
             lines = streams.ledger.history(key, min(most, self._context.limits.history_lines))
         except LedgerTrouble:
-            return ()  # the next message says what is wrong with it
+            return ()  # the next message reports the failure
         return tuple(self._event_of(line) for line in lines)
 
     def _key_of(self, who: str) -> str | None:
-        """The key of `who` or of the target; None: they speak in the open. Raises LocalError."""
+        """Return the key of `who` or of the target; None in plain text. Raises LocalError."""
         calls = self._calls
         if not who:
             away = calls.all.away
@@ -249,7 +249,7 @@ class Outbox:
         return key
 
     def search(self, words: str) -> None:
-        """Show the latest messages of the log that have all of `words`. Raises LocalError, LedgerTrouble."""
+        """Show the latest messages of the log with all of `words`. Raises LocalError, LedgerTrouble."""
         streams = self._streams
         if streams is None:
             raise LocalError(404, reasons.NO_LOG_IN_PLAIN())
@@ -308,14 +308,14 @@ class Outbox:
         if ":" in name or (
             ID.fullmatch(name) is not None and not self._context.trust.knows(line.key)
         ):
-            # An older program kept no mark of those whom nobody had confirmed.
+            # Older programs logged unconfirmed names without the mark.
             name = f"{name}?" if ID.fullmatch(name) is not None else line.key
         return self._calls.name_of(line.key, name)
 
-    # Whose key is another now.
+    # Keys that were replaced.
 
     def replaced(self, old: list[str], key: str, name: str) -> None:
-        """Report what waits for the keys `old`, which are nobody's any more; `name` has `key` now."""
+        """Report messages queued for the replaced keys `old`; `name` has `key` now."""
         streams = self._streams
         if streams is None:
             return
@@ -327,7 +327,7 @@ class Outbox:
             self._tell_all(one, name, outcomes, reasons.FOR_OLD_KEY(peer=name))
 
     def tell_others(self, client_id: str, keys: set[str]) -> None:
-        """Say what waits for owners of `client_id` at other servers, who have none of `keys`."""
+        """Report messages queued for owners of `client_id` at other servers, with none of `keys`."""
         streams = self._streams
         if streams is None:
             return
@@ -341,7 +341,7 @@ class Outbox:
                 )
 
     def resend(self, name: str, say: Callable[[str], None]) -> None:
-        """Say to `name` what was said for a key that they had before. Raises LocalError."""
+        """Send `name` the texts that were queued for its previous key. Raises LocalError."""
         key = self._calls.names.resolve(name).key
         texts = self._reported.get(key) if key is not None else None
         if not texts:
@@ -351,7 +351,7 @@ class Outbox:
             del texts[0]
 
     def _give_up_old(self) -> None:
-        """Report what has waited for a week, now and from time to time."""
+        """Report messages that expired, now and every `OLD_EVERY` seconds."""
         streams = self._streams
         assert streams is not None
         self._timers.after("old", OLD_EVERY, self._give_up_old)
@@ -368,9 +368,9 @@ class Outbox:
             self._context.publish(Failed(str(error), command="log", code=error.reason))
 
     def _surely_past(self) -> Wall:
-        """The time of day, or the time that the program counts if that is earlier.
+        """Return the time of day, or the program's own count of it if that is earlier.
 
-        The system's clock may be set forward by mistake: that gives up no message.
+        If the system clock is set forward by mistake, no message expires.
         """
         return min(self._context.now(), Wall(self._context.clock.seconds()), key=float)
 

@@ -1,4 +1,4 @@
-"""Know the addresses of this program: those of its interfaces, and where others see it."""
+"""Addresses of this program: those of its interfaces, and the one that the server sees."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from chatproto.wire.dialects import Me
 class OwnAddresses:
     """Our own addresses, and the server's.
 
-    `announced`: what is told instead of `listening`, where our port is open. `server`: as the person
-    named it; None: there is none. `observed`: where it sees us, since we are registered; `near`: the
-    connection to it does not leave this machine, which is not for a server to say. `own_port`:
-    what connections are bound to so that they come from the port on which we listen; None where that
-    cannot be. `me`: our id and the address that is told in openers.
+    `announced`: addresses given to peers instead of `listening`, where our port is open. `server`: as the
+    user named it; None without one. `observed`: our address as the server sees it, once registered.
+    `near`: the connection to the server stays on this machine; a server cannot claim that. `own_port`:
+    binding for connections from our listening port; None if that is impossible. `me`: our id and the
+    address that openers announce.
     """
 
     announced: tuple[Address, ...] = ()
@@ -42,18 +42,18 @@ class OwnAddresses:
 
     @property
     def is_local(self) -> bool:
-        """True if the server is on this machine, so that other clients may be, too."""
+        """True if the server is on this machine, so that other clients may be on it too."""
         host = self.server[0] if self.server is not None else ""
         loopback = is_address(host) and ip_address(host).is_loopback
         return self.near or loopback or host == "localhost"
 
     def found(self, server: Address, observed: Address | None, near: bool = False) -> None:
-        """Note that we are registered at `server`, and how it sees us."""
+        """Store the `server` that has registered us, and our address as it sees it."""
         self.server, self.observed, self.near = server, observed, near
 
     def filtered(self, relay: Address | None) -> Address | None:
-        """Return the address of the relay to join: `relay`, as the server told it, if it may be
-        connected to; else the server itself, as we reach it (None: there is no server)."""
+        """Return the address of the relay to join: `relay`, as the server gave it, if dialling it is allowed;
+        else the server itself, as we reach it (None without a server)."""
         if relay is None or relay == self.server:
             return self.server
         host, port = relay
@@ -63,9 +63,9 @@ class OwnAddresses:
         return relay if port >= LEAST_PORT and (self.is_local or not local_name) else self.server
 
     def addresses(self) -> tuple[Address, ...]:
-        """List our addresses for peers, found out anew, at most eight; nobody else has confirmed them.
+        """Return our present addresses for peers, at most eight; they are not confirmed by any peer.
 
-        A host that stands for all is replaced by the machine's.
+        A wildcard host is replaced by the machine's addresses.
         """
         host, port = self.listening
         hosts = own_hosts(self.server) if host in ("", "0.0.0.0", "::") else (host,)
@@ -73,16 +73,16 @@ class OwnAddresses:
 
 
 OUTSIDE = (("192.0.2.1", 9), ("2001:db8::1", 9))
-"""Addresses that nobody has: the way to them is that to anywhere (RFC 5737, RFC 3849)."""
+"""Reserved addresses: the route to them is the default route (RFC 5737, RFC 3849)."""
 IPV6_INTERFACES = Path("/proc/net/if_inet6")
 NOT_USABLE = 0x08 | 0x20 | 0x40
-"""Flags of an IPv6 address there: somebody else has it, it is deprecated, it is not tried yet."""
+"""Flags of an unusable IPv6 address there: duplicate, deprecated, or tentative."""
 
 
 def own_hosts(towards: Address | None = None) -> tuple[str, ...]:
-    """The addresses of this machine; first that on the way to `towards`, then those to anywhere.
+    """Return this machine's addresses: first the source address towards `towards`, then the default ones.
 
-    Python has no call that lists them all. Where the system is not Linux only the first are found.
+    Python cannot list all of them. On systems other than Linux only the first ones are found.
     """
     ways = (*([] if towards is None else [towards]), *OUTSIDE)
     first = [source_address(*one) for one in ways if is_address(one[0])]
@@ -96,7 +96,7 @@ def local_host() -> str:
 
 
 def _ipv4() -> list[str]:
-    """List one IPv4 address for each interface."""
+    """Return one IPv4 address for each interface."""
     try:
         names = [name for _, name in socket.if_nameindex()]
         return list(filter(None, map(interface_address, names)))

@@ -1,9 +1,9 @@
-"""Run the user's requests, and follow each until everything that came of it is over.
+"""Run the user's requests, and follow each one until all of its parts have ended.
 
-A front end that wants to know the end of its request makes an `Asked` and carries out the command in
-`telling(asked.part())`. Coroutines and jobs that the command starts go on in the same context. A thing
-that goes on longer (a message, a call, a file) calls `take_part` when it begins, tells its events in
-`telling(part)` and ends it with the last one. The request is over when all its parts have ended.
+A front end that needs the end of its request makes an `Asked` and runs the command in
+`telling(asked.part())`. Coroutines and jobs that the command starts inherit that context. A longer
+part (a message, a call, a file) calls `take_part` when it begins, publishes its events in
+`telling(part)` and ends it with the last one. The request ends when all its parts have ended.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import REQUESTS_FULL, CodedError, Reason, reason_of
 
 WAITING = 5000
-"""Requests that wait for those before; a script could fill the memory otherwise."""
+"""Most requests that wait for earlier ones; a script could exhaust the memory otherwise."""
 OK = "ok"
-"""Code of a request that was carried out, where there is no better one."""
+"""Code of a successful request without a better one."""
 
 
 class Asked:
-    """Request of a front end: `command`, and once it `is_over` its outcome.
+    """Request of a front end: `command`, and its outcome once it `is_over`.
 
     `code`: of the first failure, else of the part that ended last, such as `delivered`. `status`,
-    `text`: of the failure. `over` is called once, when the last part has ended. `owner`: who asked, if
-    it was not the screen: the connection of a script or of an IRC client.
+    `text`: of the failure. `over`: called once, when the last part has ended. `owner`: origin other than
+    the screen: the connection of a script or of an IRC client.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Asked:
         self._failed = False
 
     def part(self) -> AskedPart:
-        """Add a thing that must end before the request is over."""
+        """Add a part that must end before the request ends."""
         self._parts += 1
         return AskedPart(self)
 
     def fail(self, reason: Reason, status: int | None, text: str) -> None:
-        """Note a failure; the first one counts, and ends nothing."""
+        """Store a failure; only the first one counts, and it does not end the request."""
         if not self._failed and not self.is_over:
             self._failed = True
             self.code, self.text = reason.code, text
@@ -68,27 +68,27 @@ class Asked:
             self.end()
 
     def end(self) -> None:
-        """Be over, also if parts have not ended."""
+        """End the request, even if parts have not ended."""
         if not self.is_over:
             self.is_over = True
             self._over(self)
 
 
 class AskedPart:
-    """One thing that came of a request; it ends once, however often that is said."""
+    """One part of a request; it ends once, and later calls have no effect."""
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self._ended = False
 
     def end(self, code: str = "") -> None:
-        """End well."""
+        """End with success."""
         if not self._ended:
             self._ended = True
             self.asked.part_ended(code)
 
     def fail(self, why: str, status: int | None = None) -> None:
-        """End because of `why`, a sentence that may have a code."""
+        """End with the failure `why`, a sentence that may have a code."""
         if not self._ended:
             self.asked.fail(reason_of(why), status, str(why))
             self.end()
@@ -99,9 +99,9 @@ _CURRENT: ContextVar[AskedPart | None] = ContextVar("part", default=None)
 
 @contextmanager
 def telling(part: AskedPart | None, ends: str | None = None, fails: str = "") -> Iterator[None]:
-    """Have what is told and begun in the body come of `part`; None: of nobody's request.
+    """Make `part` the current part of the body; None: the body belongs to no request.
 
-    Args: ends: code with which the part ends after it. fails: why it ends, if it has failed.
+    Args: ends: code with which the part ends after the body. fails: reason if it has failed.
     """
     before = _CURRENT.set(part)
     try:
@@ -115,21 +115,21 @@ def telling(part: AskedPart | None, ends: str | None = None, fails: str = "") ->
 
 
 def current() -> AskedPart | None:
-    """Return the part of which an event that is told now comes."""
+    """Return the part to which an event published now belongs."""
     return _CURRENT.get()
 
 
 def take_part() -> AskedPart | None:
-    """Add a part to the request that is carried out now; None if there is none.
+    """Add a part to the current request; None if there is none.
 
-    The part of a request that is over ends nothing any more, but its events still come of the request.
+    A part of a request that has ended changes nothing, but its events still belong to the request.
     """
     part = _CURRENT.get()
     return None if part is None else part.asked.part()
 
 
 def note_failure(reason: Reason, status: int | None, text: str) -> None:
-    """Note that the request that is carried out now has failed."""
+    """Mark the current request as failed."""
     part = _CURRENT.get()
     if part is not None:
         part.asked.fail(reason, status, text)
@@ -142,7 +142,7 @@ Work = Callable[[], Coroutine[Deferred[Any], Any, None]]
 class Requests:
     """Carry out requests one after another if a server must answer, at once otherwise.
 
-    A request that cannot be done is one `Failed` with one sentence.
+    A request that fails is one `Failed` with one sentence.
 
     Args: publish: shows an event. settled: called after each request.
     """
@@ -154,11 +154,11 @@ class Requests:
         self._pending = 0
 
     def __len__(self) -> int:
-        """Return the number of requests not done."""
+        """Return the number of unfinished requests."""
         return self._pending
 
     def ask(self, command: str, work: Work) -> bool:
-        """Do `work` for `command` when those before are done; False, and told, if too many wait."""
+        """Run `work` for `command` after earlier requests; if too many wait, report it and return False."""
         if self._pending >= WAITING:
             self.fail(command, LocalError(429, REQUESTS_FULL(count=WAITING)))
             return False
@@ -182,18 +182,18 @@ class Requests:
         return self._one.run(lambda: Deferred.fromCoroutine(work()))
 
     def fail(self, command: str, error: CodedError, about: str | None = None) -> None:
-        """Tell that `command` could not be done; `about`: whom a call was to go to."""
+        """Report that `command` has failed; `about`: the peer that was to be called."""
         note_failure(error.reason, error.status, error.sentence)
         self._tell(Failed.of(error, command, about))
 
     def mistaken(self, command: str) -> None:
-        """Report that the exception that is being handled, a mistake of ours, ended `command`."""
+        """Report that the exception being handled, a bug of ours, ended `command`."""
         text = unexpected(command)
         note_failure(Reason.INTERNAL, 500, text)
         self._tell(Failed(text, status=500, command=command, code=Reason.INTERNAL))
 
     async def _guard(self, command: str, work: Work) -> None:
-        """Publish a failure of `work` as one sentence; our own mistakes go to the log as well."""
+        """Publish a failure of `work` as one sentence; bugs of ours are logged as well."""
         try:
             await work()
         except CodedError as error:

@@ -33,32 +33,32 @@ class LineSource(Protocol):
         """Begin to read."""
 
     def stop(self) -> None:
-        """Read no more."""
+        """Stop reading."""
 
 
 class LineSink(Protocol):
     """Output that the user sees."""
 
     def flush(self) -> Deferred[None]:
-        """Fires when all is written."""
+        """Return a Deferred that fires when everything is written."""
 
 
 class Socket(Protocol):
     """Control socket for scripts."""
 
     def start(self) -> None:
-        """Listen; why that cannot be is told."""
+        """Listen; report a failure to the user."""
 
     def stop(self) -> Deferred[None]:
-        """Listen no more."""
+        """Stop listening."""
 
 
 class ChatClient(Service):
     """Open the port, then start the client and its input; end when either the client or twistd does.
 
-    What others are told is what is announced, or our address on the way to the server. `over` is called
-    when the client has ended by itself. `nearby`: peers are on the local network, so that without a
-    server an address there is told.
+    Peers are given the announced address, or our source address towards the server. `over` is called
+    when the client has ended by itself. `nearby`: peers are on the local network, so without a server
+    our address in it is given.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class ChatClient(Service):
         return self._ended.addCallback(lambda _: super(ChatClient, self).stopService())
 
     def finished(self, code: int) -> None:
-        """The client has ended: let what was said about it be read, then end the program."""
+        """Let the user read the last events, then end the program: the client has finished."""
         self._keyboard.stop()
         shown = self._screen.flush()
         shown.addTimeout(self._client.context.limits.farewell_wait, self._client.context.clock)

@@ -7,16 +7,16 @@ from chatproto.wire.values import value_class
 
 @value_class
 class ClientSettings:
-    """The choices of the command line that the node acts upon (commands.md's words for them).
+    """Options of the command line that the client acts on (commands.md explains them).
 
-    `accept`: `ask`, `known`, `verified` or `none`; `rate`: bytes of files a second, 0 for no limit.
-    `answer`: `all`, `known` or `none`; `announce`: hosts and ports to tell others instead of our own.
+    `accept`: `ask`, `known`, `verified` or `none`; `rate`: bytes of files per second, 0 for no limit.
+    `answer`: `all`, `known` or `none`; `announce`: hosts and ports given to peers instead of our own.
     `path`: `direct`, `relay` or `auto`.
-    `dialect_chosen`: the person named `dialect`, so that an address of which no key is known is called
-    in it. `farewells`: words that end a raw talk besides the usual ones; the first is said by us.
-    `unread`: nobody reads what is heard, which is kept to be shown at another start. `typed`:
-    lines come from a person at a terminal. `config`: the file of options, and `configured`: the options
-    that came from it, with their values. `time_format`: of times of day in answers, as for `strftime`.
+    `dialect_chosen`: the user named `dialect`, so an address without a known key is called in it.
+    `farewells`: additional words that end a raw conversation; we send the first one.
+    `unread`: no user reads the messages; they are stored and shown at another start. `typed`: lines are
+    typed at a terminal. `config`: file of options, and `configured`: the options in it, with their
+    values. `time_format`: of times of day in answers, as for `strftime`.
     """
 
     client_id: str

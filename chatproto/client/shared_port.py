@@ -1,4 +1,4 @@
-"""Our own port, listening in a way that lets us dial from it as well."""
+"""Our listening port, opened so that we can also dial from it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 def shared_port(reactor: Any, text: str) -> SharedPort | None:
-    """A port as the endpoint string `text` wants it; None if it wants more than a port of TCP."""
+    """Return a port for the endpoint string `text`; None if it asks for more than a TCP port."""
     found = TCP.fullmatch(text)
     if found is None:
         return None
@@ -28,9 +28,9 @@ def shared_port(reactor: Any, text: str) -> SharedPort | None:
 
 @implementer(IStreamServerEndpoint)
 class SharedPort:
-    """Listens on `port` (0: any), which `own_port` then is the binding to dial from.
+    """Listen on `port` (0: any); `own_port` is then the binding for dialling from it.
 
-    Without an interface it is IPv6's, which takes IPv4 as well, where there is IPv6.
+    Without an interface it listens on IPv6, which accepts IPv4 too, if the system has IPv6.
     """
 
     def __init__(self, reactor: Any, port: int, interface: str = "") -> None:
@@ -40,7 +40,7 @@ class SharedPort:
         self._interface = interface
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Fails with CannotListenError."""
+        """Listen. Fails with CannotListenError."""
         try:
             with self._listener() as listener:
                 number = listener.getsockname()[1]
@@ -54,7 +54,7 @@ class SharedPort:
         return succeed(port)
 
     def _listener(self) -> socket.socket:
-        """Raises CannotListenError."""
+        """Return the listening socket. Raises CannotListenError."""
         if self._interface:
             return _listening(self._interface, self._port)
         try:
@@ -66,9 +66,9 @@ class SharedPort:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """A socket that listens, and only then is shared: no other listener may have the port.
+    """Return a socket that listens, and share it only then, so that no other listener can have the port.
 
-    With SO_REUSEPORT from the beginning two programs of one person would share it without a word.
+    With SO_REUSEPORT set earlier, two programs of one user would share the port without an error.
     Raises CannotListenError.
     """
     listener: socket.socket | None = None
@@ -80,7 +80,7 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    except (OSError, OverflowError) as error:  # the latter: there is no such port
+    except (OSError, OverflowError) as error:  # the latter: invalid port number
         if listener is not None:
             listener.close()
         raise CannotListenError(host, port, error) from None

@@ -26,7 +26,7 @@ WAYS = {
 
 
 class StatusReport:
-    """Makes the answers. Those of which something is asked that is not there raise LocalError."""
+    """Publish the answers; a question about an unknown peer raises LocalError."""
 
     def __init__(
         self,
@@ -43,12 +43,12 @@ class StatusReport:
         self._rooms = rooms
 
     def id(self) -> None:
-        """Publish who we are (/id)."""
+        """Publish our id (/id)."""
         own = self._context.settings.client_id
         self._context.publish(CommandOutput("id", (own,), {"id": own}))
 
     def who(self, peer: str = "") -> None:
-        """The conversations and rooms; with `peer` also what they are called here, and their key."""
+        """Publish the conversations and rooms; with `peer` also its name here and its key."""
         rows, rooms = self._calls.all.rows(), self._rooms.rows()
         lines = (*(_row_line(row) for row in rows), *(_room_line(row) for row in rooms))
         data: dict[str, Any] = {"conversations": rows, "rooms": rooms}
@@ -69,7 +69,7 @@ class StatusReport:
         return (conversation.name if conversation is not None else peer), None
 
     def status(self) -> None:
-        """Show our id, address and server."""
+        """Publish our id, address and server."""
         me = self._context.place.me
         server = self._server.name if self._server else None
         registered = self._server is not None and self._server.registered
@@ -97,7 +97,7 @@ class StatusReport:
         self._context.publish(CommandOutput("status", lines, data))
 
     def path(self, peer: str = "") -> None:
-        """Show the path to `peer`, or to the current conversation, and why better ones failed."""
+        """Publish the path to `peer`, or to the current conversation, and why better ones failed."""
         calls = self._calls
         conversation = calls.all.called(peer) if peer else calls.all.need_current()
         if conversation is None:

@@ -1,8 +1,8 @@
-"""The one place that counts what strangers hold of this program, and says who makes room.
+"""Limit what strangers use of this program, and decide which connection is closed for another.
 
-Counted by address (`net.addresses.network`) and in all: connections on our port from their first
-byte until a call is taken, calls that ring, and lines on the screen. People whose key is pinned
-have places of their own: no stranger takes one.
+Counted per network (`net.addresses.network`) and in total: connections on our port from their first
+byte until a call is answered, ringing calls, and lines on the screen. Contacts with a pinned key
+have limits of their own, which no stranger can use up.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from chatproto.net.timers import Timers
 from chatproto.wire.limits import ClientLimits
 
 RING_BURST = 24
-"""Calls of strangers from one address, or of one known key, that ring at once."""
+"""Burst of ringing calls from one network of strangers, or of one known key."""
 RING_RATE = 0.2
-"""And then in a second; four times as many of all strangers."""
+"""Ringing calls per second after the burst; four times as many for all strangers."""
 INTRODUCED_BURST = 16
-"""Introductions by a server that are dialled at once."""
+"""Burst of a server's introductions that are dialled."""
 INTRODUCED_RATE = 1.0
-"""And then in a second; the same again for known people."""
+"""Introductions per second after the burst; known contacts have a separate limit."""
 TALK_BURST = 5000
-"""Messages of one person that are read at once; each KiB counts as one."""
+"""Burst of messages of one peer that are read; each KiB counts as one."""
 TALK_RATE = 200.0
-"""And then in a second."""
+"""Messages per second after the burst."""
 
 ADDRESSES = 4096
-"""Addresses and keys of which it is remembered how often they called."""
+"""Most networks and keys whose call rate is stored."""
 KNOWN = 8
-"""People whose key is pinned may call so many times as often as a stranger."""
+"""Factor by which contacts with a pinned key may call more often than strangers."""
 TALKERS = 4096
-"""People of whom it is remembered how fast they talk."""
+"""Most peers whose message rate is stored."""
 TOLD_AFTER = 10.0
-"""Seconds after which one line says how many calls were refused without a line of their own."""
+"""Seconds after which one line reports the number of refused calls without a line of their own."""
 
 
 class StrangerConnection(Protocol):
-    """A connection that somebody else made."""
+    """A connection that was dialled by a peer."""
 
     def abort(self) -> None:
-        """End it at once: there are too many."""
+        """Abort it: there are too many."""
 
 
 @dataclass(slots=True)
@@ -59,9 +59,9 @@ class _Place:
 
 
 class Strangers:
-    """Counts for one client; `tell` gets the lines about what was refused.
+    """Counts and limits of one client; `tell` gets the lines about refusals.
 
-    `talks`: how fast each key may talk, in messages and KiB a second.
+    `talks`: rate limit of each key, in messages and KiB per second.
     """
 
     def __init__(
@@ -81,21 +81,21 @@ class Strangers:
         self._introduced = RateLimiter(INTRODUCED_RATE, INTRODUCED_BURST)
         self._known_introduced = RateLimiter(KNOWN * INTRODUCED_RATE, KNOWN * INTRODUCED_BURST)
         self.talks: RateLimiters[str] = RateLimiters(TALK_RATE, TALK_BURST, TALKERS)
-        """Limits of what messages of each key cost."""
+        """Rate limits of the message cost of each key."""
         self._untold = 0
         self._timers = Timers(clock)
         self.refused = 0
-        """Connections and calls that were refused since the start."""
+        """Number of connections and calls that were refused since the start."""
 
-    # Connections, until they belong to a conversation.
+    # Connections that carry no conversation yet.
 
     def came(
         self, connection: StrangerConnection, host: str, is_idle: Callable[[], bool] = lambda: True
     ) -> bool:
-        """Count a connection from `host`; return False if there is no room: it is to be ended.
+        """Count a connection from `host`; return False if there is no room and it must be closed.
 
-        Room is made by the oldest idle one of the same address if that has too many, else by the
-        oldest idle one of the address with the most.
+        If its network has too many, the oldest idle connection of that network is closed; else the oldest
+        idle one of the network with the most.
         """
         limits, where = self._limits, network(host)
         here = sum(place.network == where and not place.known for place in self._places.values())
@@ -117,14 +117,14 @@ class Strangers:
         after: StrangerConnection,
         is_idle: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Count `after` in the place of `before`, which goes on as that."""
+        """Count `after` instead of `before`, which it replaces."""
         place = self._places.pop(before, None)
         if place is not None:
             self._places[after] = _Place(place.network, is_idle, place.known)
 
     def proved(self, connection: StrangerConnection, known: bool) -> None:
-        """TLS has shown a key: the connection is not put out any more, and if the key is pinned
-        (`known`) it takes no stranger's place."""
+        """Note that TLS has proved a key: the connection is no longer closed for others, and if the key is
+        pinned (`known`) it does not count against strangers."""
         place = self._places.get(connection)
         if place is not None:
             place.is_idle = _never
@@ -137,7 +137,7 @@ class Strangers:
 
     @property
     def connections(self) -> int:
-        """Return the number of connections that strangers hold."""
+        """Return the number of connections from strangers."""
         return sum(not place.known for place in self._places.values())
 
     # Calls and lines.
@@ -147,9 +147,9 @@ class Strangers:
     ) -> bool:
         """Return True if one more call may ring, and so show its lines.
 
-        `who`: the key, or the address where there is none; `ringing`: how many calls of known
-        people, or of strangers, ring already; `silent`: it is a connection that has said nothing,
-        and takes no place of those that have. A refused one is counted, and told in one line.
+        `who`: the key; empty in plain text. `ringing`: number of ringing calls of known contacts, or of
+        strangers. `silent`: the connection has sent nothing, and has a separate limit. A refused call is
+        counted and reported in one line.
         """
         if silent:
             return self._silent.allow(self._clock.seconds())
@@ -159,8 +159,8 @@ class Strangers:
         return False
 
     def may_show(self, who: str, known: bool = False) -> bool:
-        """Return True if a line may be shown about `who`, an address or a key; else it is counted,
-        and one line says later how many there were."""
+        """Return True if a line may be shown about `who`, a network or a key; else count it for the
+        line that reports their number later."""
         now = self._clock.seconds()
         if known:
             allowed = self._known_rings.allow(who, now)
@@ -169,11 +169,11 @@ class Strangers:
         return allowed or self._count_untold()
 
     def may_invite(self) -> bool:
-        """Return True if a line may be shown about an invitation into a room; else it is counted."""
+        """Return True if a line may be shown about a room invitation; else it is counted."""
         return self._invitations.allow(self._clock.seconds()) or self._count_untold()
 
     def may_introduce(self, known: bool) -> bool:
-        """Return True if the client may dial somebody whom a server has introduced."""
+        """Return True if the client may dial a peer that a server has introduced."""
         limiter = self._known_introduced if known else self._introduced
         if limiter.allow(self._clock.seconds()):
             return True
@@ -181,7 +181,7 @@ class Strangers:
         return False
 
     def counters(self) -> dict[str, int]:
-        """Return what is held now and what was refused, for `/status` in JSON."""
+        """Return the present counts and the number of refusals, for `/status` in JSON."""
         return {
             "connections": self.connections,
             "known_connections": sum(place.known for place in self._places.values()),
@@ -191,13 +191,13 @@ class Strangers:
         }
 
     def stop(self) -> None:
-        """Leave no timer behind."""
+        """Stop the timers."""
         self._timers.stop()
 
-    # How it follows.
+    # Closing connections and reporting refusals.
 
     def _put_out(self, where: str) -> bool:
-        """End the oldest idle connection from `where`; return False if there is none."""
+        """Abort the oldest idle connection from `where`; return False if there is none."""
         for connection, place in self._places.items():
             if place.network == where and not place.known and place.is_idle():
                 del self._places[connection]
@@ -207,7 +207,7 @@ class Strangers:
         return False
 
     def _fullest(self) -> str:
-        """Return the address with the most idle connections."""
+        """Return the network with the most idle connections."""
         count: dict[str, int] = {}
         for place in self._places.values():
             if not place.known and place.is_idle():

@@ -1,4 +1,4 @@
-"""Targets of typed lines that are no conversation: a room, a contact who is away, one that has ended."""
+"""Targets of typed lines other than conversations: a room, an away contact, an ended target."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from chatproto.client.conversation import Conversation
 
 TAKEOVER = 60.0
-"""Seconds for which no caller becomes the target by themselves after one has ended.
+"""Seconds in which no caller becomes the target by itself after one has ended.
 
-The person may be typing a line for the one before. Only on a terminal, and not with --plain.
+The user may be typing a line for the ended target. Only on a terminal, and not with --plain.
 """
 
 
 class Target:
-    """Something that typed lines can go to; each kind overrides the answers that are different there."""
+    """Target of typed lines; each kind overrides the methods that differ."""
 
     __slots__ = ()
 
     name: str
-    """The name that the person uses for it."""
+    """Name that the user uses for it."""
 
     @property
     def is_live(self) -> bool:
-        """True if lines still go to it."""
+        """True if lines can still be sent to it."""
         return True
 
     @property
@@ -49,12 +49,12 @@ class Target:
 
     @property
     def person(self) -> Recipient | None:
-        """The recipient of lines for it; None for a room."""
+        """Recipient of its lines; None for a room."""
         return None
 
     @property
     def away(self) -> AwayContact | None:
-        """This target if it is a contact for whom lines are queued."""
+        """This target if it is a contact for which lines are queued."""
         return None
 
     @property
@@ -64,33 +64,33 @@ class Target:
 
     @property
     def latest(self) -> Target:
-        """The target that goes on with its lines: this one, unless it was merged into another."""
+        """Target that took over its lines: this one, unless it was merged into another."""
         return self
 
     def receiver(self, find: Callable[[Recipient], Conversation | None]) -> Conversation | None:
-        """Return the conversation in which a line for it is said; `find` has those that there are."""
+        """Return the conversation in which a line for it is sent; `find` looks one up by its recipient."""
         return None
 
     def conversation(self, find: Callable[[Recipient], Conversation | None]) -> Conversation | None:
-        """Return the open conversation that lines for it go to."""
+        """Return the open conversation that lines for it are sent to."""
         return None
 
     def settled(self, running: Container[object], now: Monotonic) -> Target:
-        """Return what it is by now, as only the conversations `running` are not over."""
+        """Return its present form; only the conversations in `running` have not ended."""
         return self
 
     def ends_with(self, other: Target) -> bool:
-        """Return True if it is over when `other` is."""
+        """Return True if it ends when `other` does."""
         return self == other
 
     def gives_way(self, now: Monotonic, typed: bool) -> bool:
-        """Return True if a new caller takes its place; `typed`: lines come from a person."""
+        """Return True if a new caller may replace it; `typed`: lines are typed at a terminal."""
         return False
 
     def why_gone(self, hint: str = "") -> str:
-        """Return why a line that was typed for it was not sent, now that it is no target.
+        """Return why a line typed for it was not sent, now that it is no longer the target.
 
-        `hint`: what to do now; usually to call again, or to enter the room again.
+        `hint`: next step for the user; usually to call again, or to join the room again.
         """
         name = self.name
         if name.startswith("#"):
@@ -99,7 +99,7 @@ class Target:
         return reasons.NOT_SENT_ENDED(target=name, hint=hint or again)
 
     def show_current(self, publish: Signal[Event]) -> None:
-        """Tell the person that the next line goes there; a room is told of by `JoinedRooms`."""
+        """Notify the user that it is the target; for a room `JoinedRooms` does that."""
 
 
 @value_class
@@ -119,7 +119,7 @@ class RoomTarget(Target):
 
 @value_class
 class AwayContact(Target):
-    """A contact with a pinned key who may be away; `name` is what the person calls them."""
+    """A contact with a pinned key that may be away; `name` is the user's name for it."""
 
     recipient: KeyedPerson
     name: str

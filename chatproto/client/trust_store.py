@@ -1,4 +1,4 @@
-"""Keep one client's trust: pins, introductions of the last minute, our own key."""
+"""One client's trust: pins, introductions of the last minute, our own key."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import PINNED_TO_ANOTHER
 
 MOST = 1000
-"""Introductions that are remembered at most."""
+"""Most introductions that are stored."""
 
 
 class NoPins(PinFile):
-    """Pins of a program with --plain: there are none, and no file."""
+    """Pins of a program with --plain: none, and no file."""
 
     def __init__(self) -> None:
         self.pins = Pins()
 
 
 class TrustStore:
-    """Our identity and those we know; `server_key` is the key of the server that we are registered
-    with, None while there is none."""
+    """Our identity and known keys; `server_key` is the key of the server that we are registered with,
+    None without one."""
 
     def __init__(self, tls: Tls | None, file: PinFile, seconds: Callable[[], float]) -> None:
         self.server_key: str | None = None
         self.own_key = "" if tls is None else tls.identity.name
-        """The name of our own key; empty with --plain, where there is none."""
+        """Name of our own key; empty with --plain, which has none."""
         self._tls = tls
         self.ignore = file.ignore
-        """Keep that a caller is ignored, or no longer. Raises PinTrouble."""
+        """Store that a caller is ignored, or no longer. Raises PinTrouble."""
         self.file = file
-        """The pins, as they are now."""
+        """Present pins."""
         self._seconds = seconds
         self._introduced: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def handshake(self, judge: Judge) -> Handshake:
-        """Make TLS's part of one connection; `judge` returns why the peer's key is refused."""
+        """Return the handshake of one connection; `judge` returns why the peer's key is refused."""
         assert self._tls is not None
         return self._tls.handshake(judge)
 
     @property
     def where(self) -> str:
-        """The file of the pins."""
+        """Path of the pin file."""
         return str(self.file.path)
 
     def introduce(self, client_id: str, key: str) -> None:
-        """A server says that `client_id` has `key`."""
+        """Store the claim of a server that `client_id` has `key`."""
         self._introduced[client_id, key] = self._seconds()
         self._introduced.move_to_end((client_id, key))
         if len(self._introduced) > MOST:
@@ -71,7 +71,7 @@ class TrustStore:
 
     @property
     def here(self) -> str:
-        """The server under which ids are pinned now: its key, or `-`."""
+        """Server under which ids are pinned now: its key, or `-`."""
         return self.server_key or NO_SERVER
 
     def knows(self, key: str) -> bool:
@@ -79,26 +79,26 @@ class TrustStore:
         return bool(self.file.pins.ids_of(key))
 
     def ids_of(self, key: str) -> list[str]:
-        """The ids under which `key` is pinned, each once: first the one at our server."""
+        """Return the ids to which `key` is pinned, without duplicates, the one at our server first."""
         known = self.file.pins.ids_of(key)
         known.sort(key=lambda pin: pin.server != self.here)
         return list(dict.fromkeys(pin.name for pin in known))
 
     def has_pin_of(self, client_id: str) -> bool:
-        """Return True if any pin, at whichever server, is for the id `client_id`."""
+        """Return True if the id `client_id` is pinned at any server."""
         return bool(self.file.pins.named(client_id))
 
     def pinned(self, client_id: str) -> Pin | None:
-        """The pin of `client_id`, at our server or without one."""
+        """Return the pin of `client_id`, at our server or without one."""
         pins = self.file.pins
         at_server = pins.person(self.server_key, client_id) if self.server_key else None
         return at_server or pins.person(NO_SERVER, client_id)
 
     def pin(self, client_id: str, key: str, chosen: bool = False) -> None:
-        """Keep that `client_id` has `key`, unless it is pinned here to another. Raises PinTrouble.
+        """Pin `key` to `client_id`, unless another key is pinned to it here. Raises PinTrouble.
 
-        `chosen`: the person asked for the one at this server. Else an id that is pinned elsewhere to
-        another key is not pinned here, for the id would mean this key from then on.
+        `chosen`: the user asked for the id at this server. Otherwise an id that is pinned elsewhere to
+        another key is not pinned here, because the id would then mean this key.
         """
         known = self.pinned(client_id)
         if known is not None:
@@ -108,7 +108,7 @@ class TrustStore:
             self.file.put(Pin(self.here, client_id, key, self.is_verified(key)))
 
     def verify(self, client_id: str, key: str) -> None:
-        """Keep that the safety number of `key` was compared. Raises PinTrouble, LocalError 409."""
+        """Mark `key` as verified: its safety number was compared. Raises PinTrouble, LocalError 409."""
         known = self.file.pins.ids_of(key)
         if not known:
             other = self.pinned(client_id)
@@ -120,9 +120,9 @@ class TrustStore:
                 self.file.put(Pin(pin.server, pin.name, key, verified=True))
 
     def trust(self, client_id: str, key: str, server: str | None = None) -> list[str]:
-        """Take `key` for that of `client_id`, at `server` or wherever another is known.
+        """Pin `key` to `client_id`, at `server` or wherever another key is pinned.
 
-        Returns: the keys that are pinned as nobody's any more. Raises: PinTrouble.
+        Returns: the replaced keys that are pinned to no id any more. Raises: PinTrouble.
         """
         pins = self.file.pins
         servers = [one for one in (self.server_key, NO_SERVER) if one is not None]
@@ -140,10 +140,10 @@ class TrustStore:
         return any(pin.verified for pin in self.file.pins.ids_of(key))
 
     def security(self, key: str) -> str:
-        """`verified` if the two have compared their safety number, else `encrypted`."""
+        """Return `verified` if the users have compared the safety number, else `encrypted`."""
         return "verified" if self.is_verified(key) else "encrypted"
 
-    # Whose calls are not taken.
+    # Ignored callers.
 
     @property
     def ignored(self) -> tuple[Ignored, ...]:
@@ -160,11 +160,11 @@ class TrustStore:
         return not pinned and any(one.same(as_id) for one in known)
 
     def safety_number(self, key: str) -> str:
-        """Return the digits for both users to compare."""
+        """Return the safety number: digits that both users compare."""
         return safety_number(self.own_key, key)
 
     def pin_server(self, address: str, key: str) -> bool:
-        """Keep the key of a server, which was judged; True if none was known. Raises PinTrouble."""
+        """Pin the accepted key of a server; return True if none was pinned. Raises PinTrouble."""
         known = self.file.pins.server(address)
         if known is None or known.key != key:
             self.file.put(Pin("server", address, key))
