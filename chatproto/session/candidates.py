@@ -10,7 +10,7 @@ from chatproto.wire.bcp2_common import ADDRESSES, Address
 
 
 class Route(Enum):
-    """Path of a connection; the value is the word of `session` events."""
+    """Path of a connection; the value is used in `session` events."""
 
     DIRECT = "direct"
     SAME_NETWORK = "lan"
@@ -23,7 +23,7 @@ def worth_telling(
 ) -> tuple[Address, ...]:
     """Return the addresses to announce to the server, at most eight.
 
-    `announced` replaces everything else if given; otherwise `port` on each of `hosts`, our interfaces'
+    `announced` replaces all others if given; otherwise `port` on each of `hosts`, our interfaces'
     addresses. `local`: the server runs on this machine, so loopback counts.
     """
     if announced:
@@ -37,7 +37,7 @@ def worth_dialling(
 ) -> tuple[Address, ...]:
     """Return the addresses to dial, in order, at most eight, whatever the server says.
 
-    Leaves out addresses that lead to no single host (`net.addresses`), ports below 1024, and `own`, where
+    Omits addresses that lead to no single host (`net.addresses`), ports below 1024, and `own`, at which
     we listen. Loopback counts only if the server is on this machine (`local`).
     """
     found = dict.fromkeys(
@@ -59,10 +59,10 @@ def in_turn(addresses: Iterable[Address]) -> tuple[Address, ...]:
 
 
 def route_of(host: str, relayed: bool, both_dialled: bool) -> Route:
-    """Name the path of a connection with `host`; `both_dialled`: both sides sent a PUNCH on it."""
+    """Return the path of a connection with `host`; `both_dialled`: both ends sent a PUNCH on it."""
     if relayed:
         return Route.RELAYED
-    reach = reach_of(host.partition("%")[0])  # link-local ones are seen with their interface
+    reach = reach_of(host.partition("%")[0])  # link-local addresses have their interface appended
     if reach in (AddressScope.PRIVATE, AddressScope.LOOPBACK, AddressScope.LINK_LOCAL):
         return Route.SAME_NETWORK
     return Route.PUNCHED if both_dialled else Route.DIRECT

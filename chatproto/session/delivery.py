@@ -1,10 +1,10 @@
-"""Deliver numbered messages to one key: numbering, acknowledgement, and whose turn it is.
+"""Deliver numbered messages to one key: numbering, acknowledgement, and turns.
 
 Protocol section 4. `Delivery` is the numbering in both directions; it belongs to a key and outlives
-conversations. `Exchange` adds the turn and decides what goes out on the current connection.
+conversations. `Exchange` adds the turn and decides what is sent on the current connection.
 
-An outgoing message is in the ledger before it can go out, and an incoming one before it is
-acknowledged, so a program that is killed continues where it was.
+An outgoing message is stored in the ledger before it is sent, and an incoming one before it is
+acknowledged, so a program that is killed continues at the same message.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ from chatproto.wire.reasons import (
 )
 
 OUTBOX_AGE = 7 * 86400.0
-"""Seconds after which a message that waits is given up."""
+"""Seconds after which a queued message expires."""
 
 
 class QueueFull(LocalError):
-    """Another message cannot wait: `count` do so already, which is `waiting_messages`."""
+    """The queue is full: it holds `count` messages, which is `waiting_messages`."""
 
     def __init__(self, count: int) -> None:
         super().__init__(429, QUEUE_FULL(count=count), Reason.RATE_LIMITED)
 
 
 class Delivery:
-    """Keep the outbox towards one key and the position in the peer's numbering, over a ledger.
+    """Outbox towards one key and position in the peer's numbering, over a ledger.
 
-    `smaller`: our key is smaller than the peer's, which decides ties. `new_stream` makes the name of a
-    numbering. An entry waits, is released when it may go out, is written by a connection, and leaves the
+    `smaller`: our key is smaller than the peer's, which decides ties. `new_stream` returns the name of a
+    numbering. An entry is queued, released when it may be sent, written by a connection, and leaves the
     outbox when it has arrived.
     """
 
@@ -95,17 +95,17 @@ class Delivery:
         self.stream = state.stream
         self.turn = state.turn
         self.last = state.last
-        """The highest id given so far."""
+        """Highest id assigned so far."""
         self._written = state.written
         self._may_have = state.written  # no higher number of ours can have arrived
         self._theirs = state.their_stream
         self._have = state.have
         self._entries = {entry.id: entry for entry in self._ledger.entries(self.key)}
 
-    # Ours.
+    # Our entries.
 
     def __len__(self) -> int:
-        """Count the messages that are neither delivered nor reported."""
+        """Return the number of messages that are neither delivered nor reported."""
         return sum(one.kind == MSG and not one.withdrawn for one in self._entries.values())
 
     @property
@@ -121,7 +121,7 @@ class Delivery:
     def say(self, kind: str, text: str, at: Wall) -> StreamEntry:
         """Store an entry of ours in the outbox.
 
-        Raises: QueueFull past `waiting_messages` (turns and changes of mode: as many again);
+        Raises: QueueFull past `waiting_messages` (turns and mode changes: as many again);
         LedgerTrouble.
         """
         most = self._limits.waiting_messages
@@ -136,23 +136,23 @@ class Delivery:
 
     @property
     def unreleased(self) -> list[StreamEntry]:
-        """Return the entries that wait to be released, in order."""
+        """Return the queued entries that are not released, in order."""
         return [
             one for one in self._entries.values() if one.id > self._released and not one.withdrawn
         ]
 
     @property
     def held(self) -> tuple[int, ...]:
-        """Return the ids of messages that wait to be released."""
+        """Return the ids of queued messages that are not released."""
         return tuple(one.id for one in self.unreleased if one.kind == MSG)
 
     def release(self, entry: StreamEntry) -> None:
-        """Release `entry`, the first of those that wait: it may go out now."""
+        """Release `entry`, the first unreleased one: it may be sent now."""
         self._released = entry.id
 
     @property
     def released(self) -> tuple[StreamEntry, ...]:
-        """Return the entries that may go out and are not known to have arrived, in order.
+        """Return the entries that may be sent and are not known to have arrived, in order.
 
         A new connection repeats them.
         """
@@ -161,14 +161,14 @@ class Delivery:
         )
 
     def turn_in_flight(self, after: int) -> bool:
-        """Return True if an entry above `after` that passes the turn is on its way."""
+        """Return True if an entry above `after` that passes the turn is in flight."""
         return any(
             after < one.id <= self._released and one.kind != MODE for one in self._entries.values()
         )
 
     @property
     def turn_unwritten(self) -> bool:
-        """Return True if an entry that passes the turn is released and no connection has taken it."""
+        """Return True if an entry that passes the turn is released and no connection has written it."""
         return self.turn_in_flight(self._written)
 
     def waits(self, id: int) -> bool:
@@ -177,20 +177,20 @@ class Delivery:
         return entry is not None and not entry.withdrawn
 
     def turn_came_back(self) -> bool:
-        """Return True once after an entry that passed the turn turned out undelivered."""
+        """Return True once after an entry that passed the turn was settled as undelivered."""
         back, self._turn_back = self._turn_back, False
         return back
 
     def mode_in_flight(self, after: int) -> bool:
-        """Return True if a change of mode above `after` is on its way or waits."""
+        """Return True if a mode change above `after` is in flight or queued."""
         return any(one.kind == MODE and one.id > after for one in self._entries.values())
 
     def drop_modes(self) -> None:
-        """Settle our changes of mode as undelivered: the peer's own change wins."""
+        """Settle our mode changes as undelivered: the peer's own change wins."""
         self._settle([one.id for one in self._entries.values() if one.kind == MODE], UNDELIVERED)
 
     def wrote(self, id: int) -> bool:
-        """Note that a connection takes entry `id` now. Returns True the first time. Raises LedgerTrouble."""
+        """Note that a connection writes entry `id` now. Returns True the first time. Raises LedgerTrouble."""
         self._may_have = max(self._may_have, id)
         if id <= self._written:
             return False
@@ -204,7 +204,7 @@ class Delivery:
         return self._settle([one for one in self._entries if one <= id], DELIVERED)
 
     def take_back(self, id: int) -> list[MessageOutcome]:
-        """Withdraw a message. Raises LocalError 404 if no message `id` waits."""
+        """Withdraw a message. Raises LocalError 404 if no message `id` is queued."""
         entry = self._entries.get(id)
         if entry is None or entry.withdrawn or entry.kind != MSG:
             raise LocalError(404, NOT_QUEUED_FOR(id=id, peer=self.name))
@@ -215,7 +215,7 @@ class Delivery:
         return [MessageOutcome(id, UNCERTAIN, entry.text)]
 
     def give_up(self) -> list[MessageOutcome]:
-        """Withdraw every waiting message."""
+        """Withdraw every queued message."""
         waiting = [one.id for one in self._entries.values() if _is_open_message(one)]
         return [outcome for id in waiting for outcome in self.take_back(id)]
 
@@ -243,9 +243,9 @@ class Delivery:
     def meet(self, stream: str, have: tuple[str, int]) -> list[MessageOutcome]:
         """Compare numberings with the peer when a connection begins.
 
-        `stream`: the peer's numbering; `have`: what the peer has of ours. Written messages that the peer
-        does not have are known to be lost on the way. If the peer has more than was ever written, our
-        numbering starts again under a new name.
+        `stream`: the peer's numbering; `have`: the peer's position in ours. Written messages that the peer
+        does not have are known to be lost. If the peer has more than was ever written, our numbering starts
+        again under a new name.
         """
         if stream != self._theirs:
             self._ledger.meet(self.key, stream)
@@ -262,7 +262,7 @@ class Delivery:
         return outcomes
 
     def start_anew(self) -> None:
-        """Begin a new conversation: forget turns and modes of the last one, and hold every message again."""
+        """Begin a new conversation: settle turns and modes of the last one, and hold every message again."""
         turns = [one.id for one in self._entries.values() if one.kind != MSG]
         self._settle(turns, UNDELIVERED)
         self._released = 0
@@ -274,12 +274,12 @@ class Delivery:
             self.turn = turn
 
     def end_turn(self) -> None:
-        """Note that the conversation has ended, if need be without the log: the next turn is stored in it."""
+        """Note that the conversation has ended; ignore a log failure, as the next turn is stored again."""
         with suppress(LedgerTrouble):
             self.keep_turn("")
         self.turn = ""
 
-    # Theirs.
+    # The peer's entries.
 
     def is_new(self, id: int) -> bool:
         """Return True if the peer's entry `id` was not received before."""
@@ -291,7 +291,7 @@ class Delivery:
         self._have = entry.id
         return number
 
-    # How it follows.
+    # Settling.
 
     def _settle(self, ids: list[int], state: str) -> list[MessageOutcome]:
         if not ids:
@@ -304,11 +304,11 @@ class Delivery:
 
 
 class Exchange:
-    """Send and receive the messages, turns and changes of mode of one conversation (section 4).
+    """Send and receive the messages, turns and mode changes of one conversation (section 4).
 
     `delivery`: the numbering, which outlives this. `floor`: the turn, shared with the session; it resumes
-    where `delivery` says. `half`: turns are wanted, by the side that said so last. Entries go out only while
-    there is a connection.
+    with the turn stored in `delivery`. `half`: turns are wanted, by the end that changed the mode last.
+    Entries are sent only while there is a connection.
     """
 
     def __init__(self, delivery: Delivery, floor: Floor, half: bool) -> None:
@@ -316,12 +316,12 @@ class Exchange:
         self.floor = floor
         self.half = half
         self.connection: Connection | None = None
-        self._void = 0  # what we said up to here was said before a mode of theirs
+        self._void = 0  # our entries up to this id were sent before the peer's mode change
         self._unconfirmed = False  # the caller may still have the turn of the last conversation
         if delivery.turn:
             floor.turn = TurnHolder(delivery.turn)
 
-    # How it begins on a connection, and ends.
+    # Begin on a connection, and end.
 
     def opening(self) -> Opening:
         """Return the headers of our CHAT."""
@@ -333,15 +333,15 @@ class Exchange:
         return self._opening(self.floor.half if resumes else self.half or theirs.half)
 
     def meet(self, theirs: Opening) -> list[Effect]:
-        """Take what the peer has of ours from its CHAT or CHATACK. Raises LedgerTrouble."""
+        """Settle our messages by the position in the peer's CHAT or CHATACK. Raises LedgerTrouble."""
         return [*self.delivery.meet(theirs.stream, theirs.have)]
 
     def begin(
         self, connection: Connection, theirs: Opening, half: bool, mine: bool
     ) -> list[Effect]:
-        """Resume on `connection`; if either side has ended the conversation, start a new one.
+        """Resume on `connection`; if either end has closed the conversation, start a new one.
 
-        `half`: what our CHAT or CHATACK said. `mine`: we called. Call after `meet`. Raises LedgerTrouble.
+        `half`: the mode in our CHAT or CHATACK. `mine`: we called. Call after `meet`. Raises LedgerTrouble.
         """
         delivery = self.delivery
         came_back = delivery.turn_came_back() and theirs.turn != TurnHolder.MINE.value
@@ -371,7 +371,7 @@ class Exchange:
         self.connection = None
         self.delivery.end_turn()
 
-    # What our own side says.
+    # Our requests.
 
     def say(self, text: str, at: Wall) -> list[Effect]:
         """Send `text`, written at `at`, now or when it is our turn. Raises LocalError 429, LedgerTrouble."""
@@ -380,7 +380,7 @@ class Exchange:
         return self._speak_since(before) or [Queued(text, entry.id)]
 
     def set_half(self, half: bool, at: Wall) -> list[Effect]:
-        """Take turns from now on, or stop; the peer is told. Raises LocalError 429, LedgerTrouble."""
+        """Take turns from now on, or stop, and notify the peer. Raises LocalError 429, LedgerTrouble."""
         self.half = half
         if half is self.floor.half:
             return []
@@ -400,7 +400,7 @@ class Exchange:
         return self._speak_since(before)
 
     def unsend(self, id: int) -> list[Effect]:
-        """Withdraw a message. Raises LocalError 404 if no message `id` waits, LedgerTrouble."""
+        """Withdraw a message. Raises LocalError 404 if no message `id` is queued, LedgerTrouble."""
         became = [
             replace(one, reason=Cause(Reason.TAKEN_BACK)) for one in self.delivery.take_back(id)
         ]
@@ -411,13 +411,13 @@ class Exchange:
         return [*became, *self._speak_since(before)]
 
     def go_on(self) -> list[Effect]:
-        """Send what others have put into the outbox, as far as the turn allows."""
+        """Send entries that other parts have added to the outbox, as far as the turn allows."""
         return self._speak_since(self.floor.turn)
 
-    # What becomes of it, and what they say.
+    # Writing, acknowledgements, and the peer's entries.
 
     def writes(self, entry: StreamEntry) -> EntryWritten | None:
-        """Note that a connection writes `entry` now; None: it has arrived or was taken back.
+        """Note that a connection writes `entry` now; return None if it has arrived or was withdrawn.
 
         Raises: LedgerTrouble.
         """
@@ -434,7 +434,7 @@ class Exchange:
         return [*self.delivery.arrived(id)]
 
     def heard(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
-        """Take an entry of the peer from `connection`: message, turn or mode. Raises LedgerTrouble."""
+        """Handle an entry of the peer on `connection`: message, turn or mode. Raises LedgerTrouble."""
         delivery = self.delivery
         self._unconfirmed = False
         if not delivery.is_new(entry.id):
@@ -447,10 +447,10 @@ class Exchange:
             self._void = delivery.last
             delivery.drop_modes()
         elif self.floor.turn is not TurnHolder.BOTH and not crossed:
-            # If crossed, it was said before they knew of our mode.
+            # If crossed, the peer sent it before it knew of our mode change.
             under_way = delivery.turn_in_flight(self._void)
             self.floor.heard(crossed=under_way, smaller=delivery.smaller)
-        # The turn first: should we be killed between the two, they repeat what they said.
+        # Store the turn first: if we are killed in between, the peer repeats its entry.
         self._keep_turn()
         number = delivery.received(entry)
         news: list[Effect] = []
@@ -458,30 +458,30 @@ class Exchange:
             news.append(Received(entry.text, entry.id, number, entry.at))
         return [*news, Acknowledge(connection, entry.id), *self._speak_since(before)]
 
-    # How it follows.
+    # Openings and turns.
 
     def _opening(self, half: bool) -> Opening:
         turn = self.floor.turn.value if self.delivery.turn else ""
         return Opening(half, self.delivery.stream, self.delivery.have, turn)
 
     def _resumes(self, theirs: Opening) -> bool:
-        """Return True if neither side has ended the conversation."""
+        """Return True if neither end has closed the conversation."""
         return bool(theirs.turn) and bool(self.delivery.turn)
 
     def _gives_way(self, turn: str) -> bool:
-        """Return True if both sides claim the turn and ours yields.
+        """Return True if both ends claim the turn and ours yields.
 
-        The smaller key wins, and so does an unacknowledged change of mode of ours, which is repeated.
+        The smaller key wins, and so does an unacknowledged mode change of ours, which is repeated.
         """
         delivery = self.delivery
         both = self.floor.turn is TurnHolder.MINE and turn == TurnHolder.MINE.value
         return both and not delivery.smaller and not delivery.mode_in_flight(self._void)
 
     def _keep_turn(self) -> None:
-        """Store the turn. An entry that no connection has taken does not pass it, should we be killed now.
+        """Store the turn. An entry that no connection has written does not pass it, in case we are killed.
 
-        If the caller had given away the turn of the last conversation, that of the new one is stored once
-        the caller is heard in it: it may not know of the new one, and both would wait for each other.
+        If the caller had passed the turn of the last conversation, the new turn is stored only once the
+        caller has sent in the new one: it may not know of it, and both ends would wait for each other.
         """
         turn = self.floor.turn
         if self._unconfirmed and turn is TurnHolder.THEIRS:
@@ -491,7 +491,7 @@ class Exchange:
         self.delivery.keep_turn(turn.value)
 
     def _speak_since(self, before: TurnHolder) -> list[Effect]:
-        """Send what may go out; report the turn if it is no longer `before`."""
+        """Send the entries that may be sent; report the turn if it is no longer `before`."""
         said = self._speak()
         return [*said, TurnPassed(self.floor.turn)] if self.floor.turn is not before else said
 
@@ -502,7 +502,7 @@ class Exchange:
         waiting = self.delivery.unreleased
         modes = sum(one.kind == MODE for one in waiting)
         for entry in waiting:
-            # What was said before a change of mode that waits needs no turn.
+            # An entry queued before a mode change needs no turn.
             if not modes and self.floor.turn is TurnHolder.THEIRS:
                 break
             self.delivery.release(entry)

@@ -1,7 +1,7 @@
 """Effects: the instructions that a session returns instead of acting itself.
 
-An effect either writes to a connection or is news for the person. The session never looks into a
-connection: it compares connections and hands them back.
+An effect either writes to a connection or is news for the user. A session does not use connections:
+it only compares them and returns them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from chatproto.session.ledger import StreamEntry
 from chatproto.wire.values import value_class
 
 Connection = Any
-"""One connection to the peer; hashable. A session compares connections and hands them back."""
+"""One connection to the peer; hashable. A session only compares connections and returns them."""
 
 
 @value_class
@@ -26,7 +26,7 @@ class Call:
 
 @value_class
 class Speak:
-    """Write `text` as one message; `connection` None: on a new connection made for it alone."""
+    """Write `text` as one message; `connection` None: on a new connection for this message."""
 
     connection: Connection
     text: str
@@ -34,7 +34,7 @@ class Speak:
 
 @value_class
 class Leave:
-    """Write the farewell, then half-close, then close; `connection` None: on a new connection of its own."""
+    """Write the farewell, then half-close, then close; `connection` None: on a new connection for it."""
 
     connection: Connection
     word: str
@@ -143,7 +143,7 @@ class PeerRinging:
 
 @value_class
 class Ringing:
-    """Ask the person to accept or decline the peer's call."""
+    """Ask the user to accept or decline the peer's call."""
 
 
 @value_class
@@ -175,7 +175,7 @@ class Received:
     """Show `text` from the peer.
 
     `id`: its number, 0 in plain dialects. `line`: its line number in the log. `at`: when it was sent by
-    the peer's clock, in seconds since 1970; None where the dialect does not tell.
+    the peer's clock, in seconds since 1970; None if the dialect has no time.
     """
 
     text: str
@@ -186,7 +186,7 @@ class Received:
 
 @value_class
 class Queued:
-    """Report that our message waits; `id` is its number, 0 where messages have none."""
+    """Report that our message is queued; `id` is its number, 0 in plain dialects."""
 
     text: str
     id: int = 0

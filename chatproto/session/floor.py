@@ -1,4 +1,4 @@
-"""Floor: decide which side may speak now, in half-duplex and full-duplex conversations."""
+"""Floor: decide which end may send now, in half-duplex and full-duplex conversations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class TurnHolder(Enum):
-    """The side that may speak."""
+    """The end that may send."""
 
     MINE = "mine"
     THEIRS = "theirs"
@@ -14,9 +14,9 @@ class TurnHolder(Enum):
 
 
 class Floor:
-    """Pass the turn back and forth in a half-duplex conversation; in a full-duplex one both sides have it.
+    """Pass the turn back and forth in a half-duplex conversation; in a full-duplex one both ends have it.
 
-    `mine`: the first turn is ours. `learns`: stop taking turns once the peer has spoken twice in a row
+    `mine`: the first turn is ours. `learns`: stop taking turns once the peer has sent twice in a row
     (raw dialects, protocol section 2).
     """
 
@@ -36,19 +36,19 @@ class Floor:
 
     @property
     def may_speak(self) -> bool:
-        """Return True if a message of ours may go out now."""
+        """Return True if a message of ours may be sent now."""
         return self.turn is not TurnHolder.THEIRS
 
     def said(self) -> None:
-        """Pass the turn to the peer: we spoke."""
+        """Pass the turn to the peer: we have sent a message."""
         self._heard_last = False
         if self.half:
             self.turn = TurnHolder.THEIRS
 
     def heard(self, *, crossed: bool = False, smaller: bool = False) -> None:
-        """Take the turn: the peer spoke, in its turn or not.
+        """Take the turn: the peer has sent a message, in its turn or not.
 
-        `crossed`: a message of ours was on its way then; the turn goes to the owner of the `smaller` key.
+        `crossed`: a message of ours was in flight; the turn is then that of the owner of the `smaller` key.
         """
         if self._learns and self._heard_last:
             self.turn = TurnHolder.BOTH

@@ -1,8 +1,8 @@
-"""Ledger: the interface of a store that keeps outbox, numbering and message log of one user.
+"""Ledger: the interface of a store for the outbox, numbering and message log of one user.
 
 Entries belong to a key, never to a name, because a numbering belongs to the key (protocol section 4).
-Each method has stored its change, as safely as the store can, when it returns. It raises LedgerTrouble
-if it could not, and then has changed nothing.
+Each method returns once its change is stored, as safely as the store can. If that fails, it raises
+LedgerTrouble and changes nothing.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ WAITING, DELIVERED, UNCERTAIN, UNDELIVERED, HEARD, OVERHEARD = (
     "heard",
     "overheard",
 )
-"""States of a line in the log; HEARD: from the peer, OVERHEARD: said in a room."""
+"""States of a line in the log; HEARD: from the peer, OVERHEARD: from a room."""
 
 
 LINE_BYTES = 512
-"""Bytes that a line of the log counts besides its text."""
+"""Bytes that a line of the log is charged besides its text."""
 ROOM_AT_ONCE = 256
 """Most lines removed to make room for one; more are never needed, since each counts `LINE_BYTES`."""
 
@@ -42,11 +42,11 @@ class LedgerTrouble(CodedError):
 
 @value_class
 class StreamEntry:
-    """An entry of a numbering: a message, a turn or a change of mode.
+    """An entry of a numbering: a message, a turn or a mode change.
 
     `text`: the text of a MSG, `half` or `full` of a MODE, empty for a TURN. `at`: when it was written, in
-    seconds since 1970. `withdrawn`: it was sent, is not sent again, and has lost its text; a later Have
-    tells its outcome. `moved`: seconds between `at` and the time from which its age counts, because the
+    seconds since 1970. `withdrawn`: it was sent, is not sent again, and its text is removed; a later Have
+    shows its outcome. `moved`: seconds between `at` and the time from which its age counts, because the
     system clock was set since.
     """
 
@@ -62,9 +62,10 @@ class StreamEntry:
 class StreamState:
     """Position in both numberings with one key.
 
-    `stream`: the name of our numbering; `last`: the highest id given in it; `written`: the highest id ever
-    handed to a connection. `their_stream` (empty: unknown) and `have`: the highest id committed from the
-    peer. `turn`: whose turn it was in a conversation that has not ended (empty: none).
+    `stream`: the name of our numbering; `last`: the highest id assigned in it; `written`: the highest id
+    ever written by a connection. `their_stream` (empty: unknown) and `have`: the peer's numbering, and the
+    highest id committed from it. `turn`: whose turn it was in a conversation that has not ended (empty:
+    none).
     """
 
     stream: str
@@ -79,7 +80,7 @@ class StreamState:
 class LogLine:
     """A message in the log; `number` rises with every line, `name` is the peer's name at that time.
 
-    For a message said in a room, `key` is the room's name, `name` its author, `id` its number there.
+    For a room message, `key` is the room's name, `name` its author, `id` its number there.
     """
 
     number: int
@@ -95,7 +96,7 @@ class Ledger(Protocol):
     """Outbox, numberings and log of one user; a room is stored under its name (`#room`) instead of a key."""
 
     def state(self, key: str) -> StreamState | None:
-        """Return the position with `key`; None if there was never anything."""
+        """Return the position with `key`; None if the ledger has none."""
 
     def begin(self, key: str, stream: str) -> None:
         """Start our numbering towards `key` under the name `stream`; nothing was written in it.
@@ -105,7 +106,7 @@ class Ledger(Protocol):
         """
 
     def add(self, key: str, name: str, entry: StreamEntry) -> float:
-        """Put `entry` into the outbox; `last` becomes its id. A MSG gets a line in the log, WAITING.
+        """Add `entry` to the outbox; `last` becomes its id. A MSG gets a line in the log, WAITING.
 
         Returns: seconds between its date and the time from which it ages (`StreamEntry.moved`).
         """
@@ -114,38 +115,38 @@ class Ledger(Protocol):
         """Return the outbox of `key`, by id."""
 
     def wrote(self, key: str, id: int) -> None:
-        """Note that everything up to `id` was handed to a connection."""
+        """Note that every entry up to `id` was written by a connection."""
 
     def settle(self, key: str, ids: tuple[int, ...], state: str) -> None:
-        """Remove the entries `ids` from the outbox; the lines of those that are messages become `state`."""
+        """Remove the entries `ids` from the outbox; the log lines of messages among them become `state`."""
 
     def withdraw(self, key: str, id: int) -> None:
         """Mark the entry withdrawn and remove its text; its line becomes UNCERTAIN."""
 
     def meet(self, key: str, stream: str) -> None:
-        """Store the peer's numbering; if it was another before, nothing of it has been received."""
+        """Store the peer's numbering; if its name has changed, reset `have` to 0."""
 
     def heard(self, key: str, name: str, entry: StreamEntry) -> int:
         """Commit an entry of the peer: `have` becomes its id.
 
-        Returns: the number of the HEARD line of a MSG, otherwise 0. One peer's lines take a bounded number of
-        bytes: the oldest lines that were shown go first.
+        Returns: the number of the HEARD line of a MSG, otherwise 0. The lines of one peer take a bounded
+        number of bytes: the oldest shown lines are removed first.
         """
 
     def is_full(self, key: str) -> bool:
-        """Return True while lines of `key` that nobody has read fill what one person may fill."""
+        """Return True while unread lines of `key` fill the limit for one peer."""
 
     def was_thinned(self, key: str) -> bool:
-        """Return True once after lines of `key` went for the first time to make room for others."""
+        """Return True once after lines of `key` were removed for the first time to make room."""
 
     def overheard(self, room: str, name: str, entry: StreamEntry, most: int) -> None:
-        """Store what `name` said in `room` as an OVERHEARD line.
+        """Store a message of `name` in `room` as an OVERHEARD line.
 
-        The room keeps `most` lines, or up to a tenth more; the oldest go.
+        The log keeps `most` lines of the room, or up to a tenth more; the oldest are removed.
         """
 
     def set_turn(self, key: str, turn: str) -> None:
-        """Store whose turn it is in a conversation that goes on; empty: it has ended."""
+        """Store whose turn it is in a conversation that continues; empty: it has ended."""
 
     def waiting(self) -> tuple[tuple[str, str, int], ...]:
         """Return every key with messages in the outbox, the latest name, and their number."""

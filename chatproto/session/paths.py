@@ -15,12 +15,12 @@ from chatproto.wire.values import value_class
 STEP = 0.25
 """Seconds between two dials (RFC 8305, section 5, Connection Attempt Delay)."""
 LEAST_STEP = 0.01
-"""Seconds until the next dial if the one before has failed already (the same section)."""
+"""Seconds until the next dial if the one before has failed already (RFC 8305, section 5)."""
 AGAIN = 1.0
-"""Seconds between two dials of one address that fails: the peer's router may admit us only after the
+"""Seconds between two dials of one failing address: the peer's router may admit us only after the
 peer has dialled too."""
 AGAIN_FOR = 10.0
-"""Seconds of the race after which nothing is dialled again; until then the peer may also dial us."""
+"""Seconds after the start in which addresses are dialled again and the peer may dial us."""
 RELAY_AFTER = 2.0
 BETTER_EVERY = 60.0
 """Seconds between two searches for a direct path while the relay carries the conversation."""
@@ -29,7 +29,7 @@ Connection = TypeVar("Connection", bound=Hashable)
 
 
 class RaceRole(Enum):
-    """Side of a race; the caller, which sent BRIDGE, picks the connection."""
+    """Role in a race; the caller, which sent BRIDGE, picks the connection."""
 
     CALLER = auto()
     CALLEE = auto()
@@ -45,7 +45,7 @@ class PathMode(Enum):
 
 @value_class
 class Dial:
-    """Connect to `address`, and send PUNCH there if there was an introduction."""
+    """Dial `address`, and send PUNCH there if there was an introduction."""
 
     address: Address
 
@@ -71,17 +71,17 @@ class CloseConnection(Generic[Connection]):
 
 @value_class
 class CancelDials:
-    """Cancel every dial that is not a connection yet, and joining the relay."""
+    """Cancel every dial that is not connected yet, and joining the relay."""
 
 
 @value_class
 class AskAgain:
-    """Ask the server for a new introduction: a direct path may exist by now (a new race, `Mode.DIRECT`)."""
+    """Ask the server for a new introduction: a direct path may exist by now (`PathMode.DIRECT`)."""
 
 
 @value_class
 class GiveUp:
-    """No path was found. `reasons`: why each attempt failed; None is the relay."""
+    """Report that no path was found. `reasons`: why each attempt failed; None is the relay."""
 
     reasons: tuple[tuple[Address | None, str], ...]
 
@@ -91,8 +91,8 @@ def is_tls_server(
 ) -> bool:
     """Return True if we are the TLS server; `ours`, `theirs`: the 32 bytes of the keys.
 
-    In the relay it is the callee. After a PUNCH it is the owner of the smaller key, because both sides
-    may have dialled. Otherwise it is the side that did not dial.
+    In the relay it is the callee. After a PUNCH it is the owner of the smaller key, because both ends
+    may have dialled. Otherwise it is the end that did not dial.
     """
     if relayed:
         return role is RaceRole.CALLEE
@@ -103,12 +103,12 @@ class Race(Generic[Connection]):
     """Decide among the paths of one call; `now` is in seconds, and effects are applied in order.
 
     `addresses`: in the order of dialling. `relay`: there is a ticket. `punching`: the peer dials too,
-    because of an introduction, and failed addresses are dialled again. Call `due` at once and whenever
-    `deadline` has come. A dial is named by its address, the relay by None.
+    because of an introduction, and failed addresses are dialled again. Call `due` at once and at each
+    `deadline`. A dial is named by its address, the relay by None.
 
-    The caller picks the first connection with the right key, and a second one only if the first goes
-    through the relay and the second does not. The callee picks none; CHAT tells it (`chosen`). A
-    connection that is not picked within `limits.handshake_wait` of its handshake is closed.
+    The caller picks the first connection with the right key. It picks a second one only if the first
+    is relayed and the second is not. The callee picks none; CHAT tells it (`chosen`). A connection that
+    is not picked within `limits.handshake_wait` of its handshake is closed.
     """
 
     def __init__(
@@ -137,9 +137,9 @@ class Race(Generic[Connection]):
         self._hopes_until = now + (AGAIN_FOR if punching and mode is not PathMode.RELAY else 0.0)
         self._waiting = deque((now, one) for one in addresses if mode is not PathMode.RELAY)
         self._next_dial = now
-        self._dialled: dict[Address, float] = {}  # when, the last time
-        self._pending: set[Address | None] = set()  # dialled or joined, and not yet settled
-        self._spare: dict[Connection, float] = {}  # good, not picked, closed then
+        self._dialled: dict[Address, float] = {}  # time of the last dial
+        self._pending: set[Address | None] = set()  # dialled or joined, no result yet
+        self._spare: dict[Connection, float] = {}  # good but not picked, and when it is closed
         self._relayed: set[Connection] = set()
         self._relay_at: float | None = None
         self._better_at: float | None = None
@@ -159,10 +159,10 @@ class Race(Generic[Connection]):
 
     @property
     def deadline(self) -> float | None:
-        """Return the time at which to call `due`; None: never."""
+        """Time at which to call `due`; None: never."""
         times = [*self._spare.values()]
         if self.picked is None and not self.over:
-            if not self._spare:  # else it is heard of when that is gone
+            if not self._spare:  # with a spare, checked at its deadline
                 times.append(self._start + self._limits.dial_wait)
             if self._waiting:
                 times.append(max(self._next_dial, self._waiting[0][0]))
@@ -175,7 +175,7 @@ class Race(Generic[Connection]):
         return min(times, default=None)
 
     def due(self, now: float) -> list[Effect[Connection]]:
-        """Return what is to be done at `now`."""
+        """Return the effects that are due at `now`."""
         effects: list[Effect[Connection]] = []
         for connection in [one for one, until in self._spare.items() if until <= now]:
             self._forget(connection)
@@ -237,11 +237,11 @@ class Race(Generic[Connection]):
         return []
 
     def chosen(self, connection: Connection, now: float) -> list[Effect[Connection]]:
-        """Note that CHAT was sent or received on `connection`: the conversation is there now."""
+        """Note that CHAT was sent or received on `connection`, which now carries the conversation."""
         before, self.picked = self.picked, connection
         self._spare.pop(connection, None)
         if before is not None and before != connection:
-            # Both say no more there; what was not acknowledged is said again on the other.
+            # Both ends send nothing more there; unacknowledged entries are repeated on the new connection.
             self._spare[before] = now + self._limits.handshake_wait
         self.is_relayed = connection in self._relayed
         looks = self.is_relayed and self.role is RaceRole.CALLER and self._mode is PathMode.AUTO
@@ -249,7 +249,7 @@ class Race(Generic[Connection]):
         self._waiting.clear()
         self._relay_at = None
         if self.is_relayed or not self._pending:
-            return []  # what is dialled already may still come out better
+            return []  # a pending dial may still find a better path
         self._pending.clear()
         return [CancelDials()]
 

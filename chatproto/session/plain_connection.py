@@ -1,4 +1,4 @@
-"""Chat with a peer in plain text: the classic and raw dialects on one connection."""
+"""Exchange messages with a peer in plain text: the classic and raw dialects on one connection."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from chatproto.wire.reasons import NOT_A_CHAT, TOO_MANY_CALLERS, Cause, Reason
 from chatproto.wire.values import value_class
 
 GREET_WAIT = 2.0
-"""Seconds after which a caller who says nothing is shown."""
+"""Seconds after which a silent caller is shown to the user."""
 
 PIECE = 1024
-"""Bytes that are read in one turn of the reactor; the others wait for the next."""
+"""Most bytes that are read in one turn of the reactor; the rest is read in later turns."""
 CORK: int | None = getattr(socket, "TCP_CORK", None)
-"""Holds a segment back until it is full or the output ends; Linux has it."""
+"""Socket option that delays a segment until it is full or the output ends; only on Linux."""
 
 
 class PlainConversation(Protocol):
@@ -49,24 +49,24 @@ class PlainPeerOwner(Protocol):
     """Receiver of the events on a connection."""
 
     def connection_made(self, connection: PlainPeerConnection) -> None:
-        """The connection is there."""
+        """Handle a new connection, dialled or accepted."""
 
     def connection_hello(self, connection: PlainPeerConnection, data: bytes) -> None:
-        """TLS begins with `data`."""
+        """Handle the begin of TLS: `data` is its first part."""
 
     def connection_punched(self, connection: PlainPeerConnection, call: str, data: bytes) -> None:
-        """The peer named the rendezvous `call`; `data` came after it."""
+        """Handle PUNCH: the peer named the rendezvous `call`; `data` followed it."""
 
     def connection_heard(self, connection: PlainPeerConnection, items: list[Item]) -> None:
-        """The peer sent `items`."""
+        """Handle `items` received from the peer."""
 
     def connection_silent(self, connection: PlainPeerConnection) -> None:
-        """The caller has sent nothing for `GREET_WAIT` seconds."""
+        """Handle a caller that has sent nothing for `GREET_WAIT` seconds."""
 
     def connection_lost(
         self, connection: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]
     ) -> None:
-        """The connection is gone, and the messages `unwritten` never went out."""
+        """Handle the end of the connection; the messages `unwritten` were never sent."""
 
 
 @value_class
@@ -77,9 +77,9 @@ class _Frame:
 
 @implementer(IPushProducer)
 class _Outflow:
-    """Producer that tells the connection whether its transport takes more output.
+    """Producer that tracks whether the transport accepts more output.
 
-    The connection's own `pauseProducing` stops its input.
+    The connection's own `pauseProducing` pauses its input.
     """
 
     def __init__(self, resumed: Callable[[], None]) -> None:
@@ -99,12 +99,12 @@ class _Outflow:
 
 @implementer(IHalfCloseableProtocol)
 class PlainPeerConnection(TextConnection):
-    """Moves the bytes of one connection to a person and owns its timers.
+    """Read and write the bytes of one connection to a peer, and own its timers.
 
-    `dialect` None: we were called, and what comes first tells it. Frames never share a segment: at
-    least `frame_gap` lies between two (dialects: six programs lose a line otherwise), and none is
-    written while more than the transport takes waits for a peer that does not read. What comes is
-    read in pieces, and no faster than `toll` says.
+    `dialect` None: the peer called, and its first bytes decide the dialect. Frames never share a segment:
+    at least `frame_gap` lies between two, because six programs lose a line otherwise (dialects). None is
+    written while the transport's buffer is full because the peer does not read. Input is read in pieces,
+    at the rate that `toll` allows.
     """
 
     key: str | None = None
@@ -126,7 +126,7 @@ class PlainPeerConnection(TextConnection):
         self.port = 0
         self._owner = owner
         self.conversation: PlainConversation | None = None
-        """Conversation that it carries, once that is known."""
+        """Conversation that it carries; None until that is known."""
         self._limits = limits
         self._frames: deque[_Frame] = deque()
         self._timers = Timers(clock)
@@ -138,25 +138,25 @@ class PlainPeerConnection(TextConnection):
         self._dropped = False
         self._gone = False
         self._reason = ""
-        self._first = b""  # what came first, while it may become a PUNCH
-        self._unread = bytearray()  # one chunk of the transport at most
-        self._holds: set[str] = set()  # who wants nothing more to be read
-        self._read_ended = False  # they have half-closed
+        self._first = b""  # first bytes, while they may become a PUNCH
+        self._unread = bytearray()  # at most one chunk of the transport
+        self._holds: set[str] = set()  # who has paused reading
+        self._read_ended = False  # the peer has half-closed
         self.toll: Callable[[int], float] | None = None
-        """Takes what messages cost; says how many seconds nothing more is read."""
+        """Charges the cost of messages; returns the seconds for which reading is paused."""
 
-    # What the session wants of it.
+    # Called by the session.
 
     def write_opener(self, me: Me) -> None:
-        """Say who calls."""
+        """Write the opener with our id."""
         self._queue(_Frame(self._dialect.opener(me)))
 
     def write_text(self, me: Me, text: str) -> list[Effect]:
-        """Say `text`; return the news that it was written, unless it waits."""
+        """Write `text`; return the effect that it was written, or nothing if it is queued."""
         return self._queue(_Frame(self._dialect.frame(me, text, self.reader.line_end), text))
 
     def write_farewell(self, me: Me, word: str) -> None:
-        """Say farewell, half-close once it is out, and close when they have, or after a while."""
+        """Write the farewell, half-close after it, and close when the peer has, or after `farewell_wait`."""
         self._leaving = True
         dialect = self._dialect
         word = word or (self._farewell if dialect is RAW else "")
@@ -165,8 +165,8 @@ class PlainPeerConnection(TextConnection):
     def write_last(self, frame: bytes, text: str | None) -> None:
         """Write the one frame that this connection was made for, then half-close and close.
 
-        The end goes out in the segment of the frame: some of these programs bind their port anew for
-        each message, which they cannot if they have closed first.
+        The FIN shares the segment of the frame: some of these programs bind their port anew for
+        each message, which fails if they have closed first.
         """
         self._leaving = self._lone = True
         if CORK is not None and ISystemHandle.providedBy(self.transport):
@@ -175,23 +175,23 @@ class PlainPeerConnection(TextConnection):
         self._tell_written(self._queue(_Frame(frame, text)))
 
     def drop(self) -> None:
-        """Close without a word; what waited to be written is reported when the connection has ended."""
+        """Close without a farewell; unwritten messages are reported when the connection has ended."""
         self._leaving = self._dropped = True
         self._finish()
 
     def abort(self) -> None:
-        """Be gone at once: there are too many."""
+        """Abort at once: there are too many callers."""
         self._reason = TOO_MANY_CALLERS()
         self._leaving = self._dropped = True
         self.transport.abortConnection()
 
     def heed(self, farewells: Sequence[str]) -> None:
-        """End a raw talk by any of `farewells` too; without another word we say the first."""
+        """End a raw conversation by any of `farewells` too; the first is our own default farewell."""
         self.reader.farewells = frozenset(word.lower() for word in farewells)
         self._farewell = farewells[0] if farewells else ""
 
     def hand_over(self) -> Any:
-        """Let go of the connection, which is another's from now on, and return its transport."""
+        """Give up the connection to another protocol, and return its transport."""
         self._timers.stop()
         self._gone = True
         transport = self.transport
@@ -199,7 +199,7 @@ class PlainPeerConnection(TextConnection):
         return transport
 
     def hold(self, held: bool, who: str = "screen") -> None:
-        """Read nothing more from them, or go on, as far as `who` is concerned."""
+        """Pause reading from the peer, or resume, for the reason `who`."""
         before = bool(self._holds)
         if held:
             self._holds.add(who)
@@ -209,7 +209,7 @@ class PlainPeerConnection(TextConnection):
             return
         if held:
             self.transport.pauseProducing()
-            self._timers.cancel("silence", "line", "block")  # a silence of our own making
+            self._timers.cancel("silence", "line", "block")  # we caused this silence
             return
         if not self._read_ended:
             self.transport.resumeProducing()
@@ -217,20 +217,20 @@ class PlainPeerConnection(TextConnection):
 
     @property
     def backlog(self) -> int:
-        """The number of frames that wait to be written."""
+        """Number of frames that are queued."""
         return len(self._frames)
 
     def assume(self, dialect: Dialect) -> None:
-        """Speak `dialect` until what they send tells another one."""
+        """Use `dialect` until the peer's bytes decide another one."""
         self._assumed = dialect
 
     @property
     def _dialect(self) -> Dialect:
         dialect = self.reader.dialect or self._assumed
-        assert dialect is not None  # the session speaks only once it is known
+        assert dialect is not None  # the session writes only once it is known
         return dialect
 
-    # What Twisted calls.
+    # Called by Twisted.
 
     def connectionMade(self) -> None:
         self.setRawMode()
@@ -261,14 +261,14 @@ class PlainPeerConnection(TextConnection):
         self._read(data)
 
     def _read(self, data: bytes) -> None:
-        """Queue `data`, which is plain text, and read it a piece at a time."""
+        """Queue plain-text `data`, and read it piece by piece."""
         self.heard_any = True
         self._unread += data
         if not self._holds:
             self._read_piece()
 
     def _read_piece(self) -> None:
-        """Read a piece now; the others in the next turns."""
+        """Read one piece now; the rest is read in later turns."""
         piece = bytes(self._unread[:PIECE])
         del self._unread[:PIECE]
         try:
@@ -283,7 +283,7 @@ class PlainPeerConnection(TextConnection):
             self._end_reading()
 
     def _await_more(self) -> None:
-        """Set the timers for what may still come: silence, the next line, the end of the block."""
+        """Set the timers for the next input: silence, the next line, the end of the block."""
         if self.reader.wants_silence:
             self._timers.after("silence", self._limits.text_silence, self._silence)
         else:
@@ -291,7 +291,7 @@ class PlainPeerConnection(TextConnection):
         self._watch_block()
 
     def _hear(self, items: list[Item]) -> None:
-        """Tell `items`, and rest for as long as they cost."""
+        """Pass `items` to the owner, and pause reading for as long as they cost."""
         if items:
             self._owner.connection_heard(self, items)
         if self._leaving or self._gone:
@@ -302,7 +302,7 @@ class PlainPeerConnection(TextConnection):
             self._rest_for(wait)
 
     def _rest_for(self, wait: float) -> None:
-        """Read nothing more for `wait` seconds, then go on with what has come."""
+        """Pause reading for `wait` seconds, then resume with the data received so far."""
         self.hold(True, "pace")
         self._timers.after("pace", wait, self._rested)
 
@@ -314,7 +314,7 @@ class PlainPeerConnection(TextConnection):
             self.hold(False, "pace")
 
     def _go_on(self) -> None:
-        """Read again, as far as the rate allows."""
+        """Resume reading, as far as the rate limit allows."""
         if self._leaving:
             return
         if self._unread:
@@ -351,7 +351,7 @@ class PlainPeerConnection(TextConnection):
         self._end()
 
     def _end(self) -> None:
-        """Tell of the end, once all that came before it was read."""
+        """Report the end, once all data before it was read."""
         if self._unread and not self._leaving:
             self._read_piece()
             self._timers.after("pace", 0, self._end)
@@ -361,7 +361,7 @@ class PlainPeerConnection(TextConnection):
         words = self._reason or Cause(Reason.CONNECTION_LOST)
         self._owner.connection_lost(self, words, unwritten)
 
-    # How it follows.
+    # Writing, and the first bytes.
 
     def _queue(self, frame: _Frame) -> list[Effect]:
         self._timers.cancel("greet")
@@ -377,7 +377,7 @@ class PlainPeerConnection(TextConnection):
             self.conversation.apply(written)
 
     def _flush(self) -> list[Effect]:
-        """Write the next frame, if one may be written now; return the news of it."""
+        """Write the next frame, if one may be written now; return the effect of it."""
         if self._gone or self._dropped or "gap" in self._timers or not self._outflow.open:
             return []
         if self._frames:
@@ -407,7 +407,7 @@ class PlainPeerConnection(TextConnection):
             self.transport.abortConnection()
 
     def _watch_block(self) -> None:
-        """A block that has begun must go on, and end, as on a server's port."""
+        """Set the timeouts for the next line and the end of a block, as on a server's port."""
         if self.reader.pending and not self.reader.wants_silence:
             self._timers.after("line", self._limits.line_wait, self._too_slow)
             if "block" not in self._timers:
@@ -416,7 +416,7 @@ class PlainPeerConnection(TextConnection):
             self._timers.cancel("line", "block")
 
     def _may_punch(self, data: bytes) -> None:
-        """`data` are a PUNCH, or may become one; a text may begin like one, and then goes no further."""
+        """Handle first bytes that are a PUNCH or may become one; a text may only begin like one."""
         try:
             found = read_first(data, TO_PEER)
         except RemoteError as error:

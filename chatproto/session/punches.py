@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 INTRODUCED_WAIT = 60.0
-"""Seconds for which an INTRODUCE says whose call that is."""
+"""Seconds for which an INTRODUCE identifies the caller."""
 PUNCH_WAIT = 5.0
 """Seconds for which a PUNCH waits for its INTRODUCE."""
 
@@ -15,18 +15,18 @@ Connection = TypeVar("Connection", bound=Hashable)
 
 
 class Punches(Generic[Connection]):
-    """Keep introductions and early connections; `now` is in seconds.
+    """Match introductions and early connections; `now` is in seconds.
 
     An introduction is known for `INTRODUCED_WAIT`; a connection whose introduction is unknown
     waits for `PUNCH_WAIT`.
     """
 
     def __init__(self) -> None:
-        self._calls: OrderedDict[str, float] = OrderedDict()  # known until then
+        self._calls: OrderedDict[str, float] = OrderedDict()  # call -> when it expires
         self._waiting: OrderedDict[Connection, tuple[str, float]] = OrderedDict()
 
     def introduced(self, call: str, now: float) -> list[Connection]:
-        """Learn the introduction `call`. Returns the connections that came before it."""
+        """Add the introduction `call`; return the connections that arrived before it."""
         self._calls.pop(call, None)
         self._calls[call] = now + INTRODUCED_WAIT
         early = [one for one, (which, _) in self._waiting.items() if which == call]
@@ -35,7 +35,7 @@ class Punches(Generic[Connection]):
         return early
 
     def came(self, connection: Connection, call: str, now: float) -> bool:
-        """Take a PUNCH of `call`. Returns False if the call is unknown; then `connection` waits."""
+        """Handle a PUNCH of `call`; return False if the call is unknown: then `connection` waits."""
         self._forget_calls(now)
         if call in self._calls:
             return True

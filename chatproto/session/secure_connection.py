@@ -36,9 +36,9 @@ from chatproto.wire.reasons import TOO_EARLY, TOO_MANY_CALLERS
 from chatproto.wire.strict import encode, encode_apart
 
 PING_EVERY = 10.0
-"""Seconds between two PINGs that a caller may send while the call rings; two may come at once."""
+"""Seconds between two PINGs that a caller may send while the call rings; a burst of two is allowed."""
 WHILE_RINGING = 20
-"""Messages of any kind that may come until a call is answered: about one in four seconds."""
+"""Most messages of any kind before a call is answered: about one in four seconds."""
 
 
 NOT_YET = TOO_EARLY()
@@ -51,7 +51,7 @@ FILE_REQUESTS = (Offer.method, Data.method, Done.method)
 
 
 class SecureConversation(Protocol):
-    """Conversation that a connection carries: its session, and who applies the session's effects."""
+    """Conversation that a connection carries: its session, and a method to apply the session's effects."""
 
     session: PeerSession
 
@@ -59,35 +59,35 @@ class SecureConversation(Protocol):
         """Apply `effects`, in order."""
 
     def all_taken(self) -> None:
-        """Note that all messages that came together were taken and acknowledged."""
+        """Note that a batch of messages was processed and acknowledged."""
 
     def store_failed(self, error: LedgerTrouble) -> None:
-        """Leave: what the peer sent cannot be stored, and stays with the peer."""
+        """Leave: messages of the peer cannot be stored, and stay queued there."""
 
 
 class SecurePeerOwner(Protocol):
-    """Receiver of what happens on a connection to a peer, apart from the conversation."""
+    """Receiver of the events on a connection to a peer, apart from the conversation."""
 
     def secure_made(self, connection: SecurePeerConnection) -> None:
-        """Begin: the handshake is done as far as this end can tell, and `connection.key` is the peer's."""
+        """Begin: this end has finished the handshake, and `connection.key` is the peer's."""
 
     def secure_called(self, connection: SecurePeerConnection, call: Chat) -> None:
         """Decide about a call of the peer; `connection` carries no conversation yet."""
 
     def secure_answered(self, connection: SecurePeerConnection, answer: ChatAck) -> None:
-        """Check who has taken our call, and tell the session. Raises LedgerTrouble."""
+        """Check which peer has accepted our call, and tell the session. Raises LedgerTrouble."""
 
     def secure_lost(self, connection: SecurePeerConnection, reason: str) -> None:
-        """Handle the end of the connection, `reason` in a sentence for a person."""
+        """Handle the end of the connection; `reason` is a sentence for the user."""
 
 
 class SecurePeerConnection(TimedTlsConnection):
     """BCP/2 connection to a peer, inside TLS.
 
-    - A caller who sends no CHAT within `handshake_wait` of the handshake is dropped.
-    - Until a call is taken, a message that may not come then ends the connection.
-    - Nothing is read while answers wait to be written, nor faster than `toll` allows.
-    - After our QUIT, only acknowledgements are read, until the peer closes or `farewell_wait` is over.
+    - A caller that sends no CHAT within `handshake_wait` of the handshake is dropped.
+    - Before a call is accepted, a message that is not allowed yet ends the connection.
+    - Reading is paused while responses are queued, and limited to the rate that `toll` allows.
+    - After our QUIT, only acknowledgements are read, until the peer closes or `farewell_wait` has passed.
 
     Args: called: True if the peer sends CHAT on it. The end that dialled does, except after an
     introduction. tls_server: True if this end is the TLS server; None: as `called`. punch: id of the
@@ -112,33 +112,33 @@ class SecurePeerConnection(TimedTlsConnection):
         self.tls_server = called if tls_server is None else tls_server
         self.relayed = False
         self.both_dialled = False
-        """The peer sent PUNCH too, on a connection that we dialled: two dials met (simultaneous open)."""
+        """True if the peer sent PUNCH too, on a connection that we dialled (simultaneous open)."""
         self._punch = punch
         self.dialled = True
-        """True if we dialled it, or asked the relay for it; False once it was accepted."""
+        """True if we dialled it, or joined the relay for it; False if it was accepted."""
         self.host = ""
         self.port = 0
         self._owner = owner
         self.conversation: SecureConversation | None = None
-        """Conversation that it carries, once that is known."""
+        """Conversation that it carries; None until that is known."""
         self._waiting: deque[StreamEntry | int] = deque()
-        """Entries to be written; an acknowledgement is a number."""
+        """Queued entries; an acknowledgement is a number."""
         self.source: Callable[[], Bcp2Message | None] | None = None
-        """Returns the next message to send when nothing else waits; None: there is none before `more`."""
+        """Returns the next message to send when nothing else is queued; None: there is none before `more`."""
         self.sink: Callable[[Data], None] | None = None
-        """Receives DATA; without it there is no transfer."""
+        """Receives DATA; None without a transfer."""
         self.files: Callable[[Bcp2Message], None] | None = None
         """Receives the other messages about files."""
         self.toll: Callable[[int], float] | None = None
-        """Takes the cost of messages; returns the seconds in which nothing more is read."""
-        self._open = False  # a call was taken, theirs or ours
+        """Charges the cost of messages; returns the seconds for which reading is paused."""
+        self._open = False  # a call was accepted, the peer's or ours
         self._we_called = self._they_called = False
         self._pings = RateLimiter(1 / PING_EVERY, 2)
-        self._ringing = 0  # messages that came before a call was taken
-        self._ack = 0  # for MSGACK before the next message, or when all that arrived is read
+        self._ringing = 0  # messages received before a call was accepted
+        self._ack = 0  # for MSGACK before the next message, or after the batch
         self._drawing = False
         self._has_more = False  # `source` may have a message
-        self._is_paced = False  # no debt of the peer was left when the call was taken
+        self._is_paced = False  # the peer had no debt left after the call was accepted
         self._parting = False  # we have sent QUIT
 
     def start(self, transport: Any, data: bytes) -> None:
@@ -153,7 +153,7 @@ class SecurePeerConnection(TimedTlsConnection):
         self._send(Chat(me.client_id, *opening_headers(opening)))
 
     def answer(self, me: Me, opening: Opening) -> None:
-        """Send CHATACK: take the peer's call."""
+        """Send CHATACK: accept the peer's call."""
         self._open = True
         self._timers.cancel("begin")
         self._send(ChatAck(me.client_id, *opening_headers(opening)))
@@ -164,15 +164,15 @@ class SecurePeerConnection(TimedTlsConnection):
         self._close()
 
     def write_entry(self, entry: StreamEntry) -> list[Effect]:
-        """Send `entry` once all entries before it are written, if the session still wants it then.
+        """Send `entry` after the entries queued before it, if the session still wants it then.
 
-        Returns: the news of what was written at once.
+        Returns: EntryWritten of each entry written at once.
         """
         self._waiting.append(entry)
         return self._flush()
 
     def acknowledge(self, id: int) -> None:
-        """Acknowledge everything up to `id`, behind the entries that wait already."""
+        """Acknowledge everything up to `id`, after the entries that are queued already."""
         if not self._waiting:
             self._ack = id
             return
@@ -214,7 +214,7 @@ class SecurePeerConnection(TimedTlsConnection):
             self._begin_tls()
 
     def _begin_tls(self, normal: bool = True) -> None:
-        """Begin TLS, behind PUNCH on a connection that we dialled because of an introduction."""
+        """Begin TLS, after PUNCH on a connection that we dialled because of an introduction."""
         punch = self._punch if self.dialled else ""
         if punch:
             self.transport.write(encode(Punch(punch)))
@@ -231,7 +231,7 @@ class SecurePeerConnection(TimedTlsConnection):
         self._owner.secure_made(self)
 
     def _read(self, data: bytes) -> None:
-        """Read on; the first data of a call waits for debts of earlier connections."""
+        """Read data; the first data of a call waits for debts of the peer's earlier connections."""
         if self._open and not self._is_paced and self.toll is not None:
             wait = self.toll(0)
             if wait:
@@ -242,7 +242,7 @@ class SecurePeerConnection(TimedTlsConnection):
         super()._read(data)
 
     def _taken(self) -> None:
-        """Acknowledge the messages that came together, before they are counted and perhaps waited for."""
+        """Acknowledge a batch of messages, before its cost may pause reading."""
         if self._writable:
             self._tell_ack()
         if self.conversation is not None:
@@ -252,7 +252,7 @@ class SecurePeerConnection(TimedTlsConnection):
         return self.toll(cost) if self.toll is not None and cost else 0.0
 
     def _cost(self, message: Bcp2Message | RemoteError) -> int:
-        """Return 1, and another 1 for each KiB of text; 0 for DATA, which a person has asked for."""
+        """Return 1, and another 1 for each KiB of text; 0 for DATA, which the user has accepted."""
         match message:
             case Data():
                 return 0
@@ -280,7 +280,7 @@ class SecurePeerConnection(TimedTlsConnection):
             self.hold(False, "unsent")
 
     def hold(self, held: bool, who: str = "screen") -> None:
-        """Stop reading because of `who`, or go on; meanwhile the peer hears from us."""
+        """Pause or resume reading for the reason `who`; while paused, the peer gets signs of life."""
         super().hold(held, who)
         if self._gone or self.held is ("held" in self._timers):
             return
@@ -290,16 +290,16 @@ class SecurePeerConnection(TimedTlsConnection):
             self._timers.cancel("held")
 
     def _tell_alive(self) -> None:
-        """Send PINGACK while nothing is read: the peer's PING is not, and it would dial again.
+        """Send PINGACK while reading is paused: the peer's PING is not read, and it would redial.
 
-        PINGACK asks for no answer, so nothing piles up at the peer; TCP tells if it is gone.
+        PINGACK needs no answer, so nothing accumulates at the peer; TCP reports if it is gone.
         """
         if self._writable and self._made:
             self._send(PingAck())
         self._timers.after("held", self._limits.peer_ping / 2, self._tell_alive)
 
     def more(self) -> None:
-        """Send what `source` has now, and ask it again until it has nothing."""
+        """Send the messages of `source` now, until it has none."""
         self._has_more = True
         self._go_on()
 
@@ -312,7 +312,7 @@ class SecurePeerConnection(TimedTlsConnection):
             return
         match message:
             case Data() if self.sink is not None and not self._parting:
-                self.sink(message)  # by far the most, so by the shortest way
+                self.sink(message)  # by far the most frequent: shortest path
             case RemoteError():
                 self._send(Error(message.status))
                 if not self._writable:
@@ -325,7 +325,7 @@ class SecurePeerConnection(TimedTlsConnection):
                 self._hear(message)
 
     def _may_come(self, message: Bcp2Message | RemoteError) -> bool:
-        """Return True if `message` may come before a call was taken, and note what it changes."""
+        """Return True if `message` may come before a call is accepted, and note what it changes."""
         self._ringing += 1
         match message:
             case Chat():
@@ -344,7 +344,7 @@ class SecurePeerConnection(TimedTlsConnection):
         return known and self._ringing <= WHILE_RINGING
 
     def _hear(self, message: Bcp2Message) -> None:
-        """Tell the session of `message`, or the owner of the call with which a conversation begins."""
+        """Pass `message` to the session, or the first CHAT to the owner."""
         conversation = self.conversation
         if conversation is not None:
             try:
@@ -355,7 +355,7 @@ class SecurePeerConnection(TimedTlsConnection):
             self._owner.secure_called(self, message)
 
     def _effects(self, session: PeerSession, message: Bcp2Message) -> list[Effect]:
-        """Return what `session` makes of `message`. Raises LedgerTrouble."""
+        """Return the effects of `message` in `session`. Raises LedgerTrouble."""
         match message:
             case Msg() | Turn() | Mode():
                 return session.heard(self, entry_of(message))
@@ -385,19 +385,19 @@ class SecurePeerConnection(TimedTlsConnection):
                 self._write(encode(message))
 
     def _tell_ack(self) -> None:
-        """Send MSGACK if one is due; it stands before whatever is sent in answer."""
+        """Send MSGACK if one is due, before any message sent in response."""
         if self._ack and not self._leaving and not self._gone:
             ack, self._ack = self._ack, 0
             self._write(encode(MsgAck(ack)))
 
     def _go_on(self) -> None:
-        """Write what waits, and report it."""
+        """Write queued entries, and report them."""
         written = self._flush()
         if written and self.conversation is not None:
             self.conversation.apply(written)
 
     def _flush(self) -> list[Effect]:
-        """Write what waits, as far as the transport takes it; return the news of it."""
+        """Write queued entries, as far as the transport accepts them; return their effects."""
         news: list[Effect] = []
         while self._waiting and self._writable and not (self._leaving or self._parting):
             if self._gone:
@@ -407,7 +407,7 @@ class SecurePeerConnection(TimedTlsConnection):
                 self._ack = due
                 self._tell_ack()
                 continue
-            assert self.conversation is not None  # its session sends the entries
+            assert self.conversation is not None  # only its session sends entries
             try:
                 written = self.conversation.session.writes(due)
             except LedgerTrouble as error:
@@ -421,7 +421,7 @@ class SecurePeerConnection(TimedTlsConnection):
         return news
 
     def _draw(self) -> None:
-        """Send what `source` has, until it has nothing; a call of `more` meanwhile changes nothing."""
+        """Send the messages of `source`, until it has none; a nested call of `more` changes nothing."""
         if self._drawing or not self._has_more:
             return
         self._drawing = True
@@ -454,7 +454,7 @@ def opening_headers(opening: Opening) -> tuple[str, str, tuple[str, int], str]:
 
 
 def opening_of(message: Chat | ChatAck) -> Opening:
-    """Return what CHAT or CHATACK says besides the id."""
+    """Return the headers of CHAT or CHATACK besides the id."""
     return Opening(message.mode == "half", message.stream, message.have, message.turn)
 
 
@@ -489,14 +489,14 @@ def refuses_call(error: Error) -> bool:
 
 
 def is_about_files(message: Bcp2Message) -> bool:
-    """Return True if `message`, which is none of a conversation, belongs to a file transfer."""
+    """Return True if `message`, which belongs to no conversation, belongs to a file transfer."""
     return not isinstance(message, Error) or message.about in FILE_REQUESTS
 
 
 class BeforeTls:
-    """Pass bytes to the TLS of `transport`, behind the PUNCH that the peer may send first.
+    """Pass bytes to the TLS of `transport`, after the PUNCH that the peer may send first.
 
-    Args: met: called if it does, which means that two dials met (simultaneous open).
+    Args: met: called if the peer sends PUNCH, that is, two dials met (simultaneous open).
     """
 
     def __init__(self, transport: Any, met: Callable[[], None]) -> None:

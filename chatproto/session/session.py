@@ -1,6 +1,6 @@
 """Session: one conversation with one peer, as a state machine without bytes, clock or sockets.
 
-The session is told what happens and returns effects. `TABLE`, at the end, holds every input that
+Methods of a session report events and return effects. `TABLE`, at the end, lists every input that
 counts in a state, the method that handles it, and the state after it. The capabilities of the dialect
 decide what differs between plain text and BCP/2: a call that must be accepted, numbered messages, a
 conversation that survives its connection.
@@ -63,41 +63,41 @@ from chatproto.wire.reasons import (
 )
 
 YOU_LEFT, THEY_LEFT = Cause(Reason.YOU_LEFT), Cause(Reason.PEER_LEFT)
-"""Causes of an end by a farewell, ours and the peer's."""
+"""Reasons of an end by a farewell, ours and the peer's."""
 DECLINED, AWAY, OTHER_KEY = 603, 480, 403
 FOR_GOOD = (OTHER_KEY, DECLINED)
 """Statuses of a refusal after which a broken conversation is not dialled again."""
 NO_OPENING = Opening(False, "")
-"""Opening of a call in plain text, which tells nothing."""
+"""Opening of a plain-text call, which has no headers."""
 
 
 class ConnectionRole(IntEnum):
-    """Part that a connection plays, in the order in which `PeerSession.connections` lists them.
+    """Role of a connection, in the order in which `PeerSession.connections` lists them.
 
     The connection that carries a numbered conversation is `PeerSession.connection` and has no role.
     """
 
-    DIALLED = auto()  # carries a plain conversation; we made it
-    ACCEPTED = auto()  # carries a plain conversation, or rings; the peer made it
-    ASKED = auto()  # our CHAT is on it, without an answer
-    LEFT = auto()  # in use until a move to a better one, which has no answer yet
-    RINGING = auto()  # the peer's CHAT is on it; the user decides
-    HELD = auto()  # the peer's CHAT is on it; needed if the connection in use or our call fails
+    DIALLED = auto()  # carries a plain conversation; we dialled
+    ACCEPTED = auto()  # carries a plain conversation, or rings; the peer dialled
+    ASKED = auto()  # our CHAT was sent on it and is not answered
+    LEFT = auto()  # in use until we moved to a better one, which is not answered yet
+    RINGING = auto()  # the peer's CHAT was received; the user decides
+    HELD = auto()  # the peer's CHAT was received; used if the present connection or our call fails
 
 
 class PeerSession:
     """A conversation with one peer; `dialect`: its capabilities.
 
-    `half`: take turns even if the dialect does not require it. A request of the user that `TABLE` has
-    no row for raises LocalError; an event from outside that comes too late has no effect.
+    `half`: take turns even if the dialect does not require it. A request of the user without a row in
+    `TABLE` raises LocalError; an event from outside that comes too late has no effect.
 
     One connection carries a numbered conversation. If two calls cross, the call of the owner of the
-    smaller key stands. A call beside a connection in use is held until that is known to be dead or
-    alive, unless it comes on a better connection. After a move to a better connection nothing more is
-    read from the old one, so that acknowledgements stay true; it is closed when the peer answers.
+    smaller key wins. A call beside a connection in use is held until that is known to be dead or
+    alive, unless it comes on a better connection. After a move to a better connection the old one is
+    no longer read, so that acknowledgements stay true; it is closed when the peer answers.
 
     Plain messages are not numbered: they count as delivered once written. A dialect that `dials_back`
-    has a connection for each message, so no end of a connection ends the conversation.
+    has one connection per message, so the end of a connection does not end the conversation.
     """
 
     def __init__(
@@ -107,15 +107,15 @@ class PeerSession:
         self.state = SessionState.NEW
         self.exchange: Exchange | None = None  # the numbered messages, once the key is known
         self.delivery: Delivery | None = None  # the outbox towards that key
-        self.waiting: deque[str] = deque()  # messages that are not numbered, or not yet
-        self.caller = True  # we made the connection that carries it, or the one before it broke
+        self.waiting: deque[str] = deque()  # queued messages without a number, or without one yet
+        self.caller = True  # we dialled the present connection, or the last one before a break
         self._roles: dict[Connection, ConnectionRole] = {}
-        self._openings: dict[Connection, Opening] = {}  # of the peer's calls that wait
-        self._unapplied = 0  # plain messages of effects that no connection has taken yet
+        self._openings: dict[Connection, Opening] = {}  # of the peer's calls that ring or are held
+        self._unapplied = 0  # plain messages in effects that no connection has written yet
         self._early: list[str] = []  # received in plain text before the call was accepted
-        self._calling_back = False  # messages wait for the connection that we make
-        self._moving = False  # to a better connection; the user was told nothing
-        self._asked_half = False  # the mode in our CHAT
+        self._calling_back = False  # messages are queued for the connection that we dial
+        self._moving = False  # to a better connection, without showing it to the user
+        self._asked_half = False  # mode in our CHAT
         self._half = half
         self._limits = limits
         self.floor = self._new_floor(mine=True)
@@ -129,13 +129,13 @@ class PeerSession:
 
     @property
     def unsent(self) -> int:
-        """Count the messages that wait here or are not known to have arrived."""
+        """Return the number of messages that are queued or not known to have arrived."""
         numbered = len(self.delivery) if self.delivery is not None else 0
         return len(self.waiting) + self._unapplied + numbered
 
     @property
     def may_speak(self) -> bool:
-        """Return True if a message could go out now."""
+        """Return True if a message could be sent now."""
         return self.state is SessionState.OPEN and self.floor.may_speak
 
     @property
@@ -150,10 +150,10 @@ class PeerSession:
         return (*carries, *sorted(self._roles, key=self._roles.__getitem__))
 
     def apply(self, effects: Sequence[Effect], me: Me) -> Iterator[Effect]:
-        """Carry out in order what concerns a connection, and yield the other effects for the owner.
+        """Carry out in order the effects on connections, and yield the others for the owner.
 
-        Where a connection writes a message at once, EntryWritten or TextWritten is yielded in its place.
-        `me`: our name and address, for dialects that tell them.
+        If a connection writes a message at once, EntryWritten or TextWritten is yielded in its place.
+        `me`: our name and address, for dialects that announce them.
         """
         self._unapplied += sum(isinstance(effect, Speak) for effect in effects)
         for effect in effects:
@@ -192,7 +192,7 @@ class PeerSession:
         return self._request(SessionInput.CALL)
 
     def call_back(self) -> list[Effect]:
-        """Hold messages until our own connection is up: the peer may not read the one it made."""
+        """Queue messages until our own connection is up: the peer may not read the one it dialled."""
         return self._request(SessionInput.CALL_BACK)
 
     def accept(self) -> list[Effect]:
@@ -200,7 +200,7 @@ class PeerSession:
         return self._request(SessionInput.ACCEPT)
 
     def decline(self) -> list[Effect]:
-        """Refuse the peer's call."""
+        """Decline the peer's call."""
         return self._request(SessionInput.DECLINE, DECLINED, Cause(Reason.DECLINED))
 
     def say(self, text: str, at: Wall = EPOCH) -> list[Effect]:
@@ -211,7 +211,7 @@ class PeerSession:
         return self._request(SessionInput.SAY, text, at)
 
     def set_half(self, half: bool, at: Wall = EPOCH) -> list[Effect]:
-        """Take turns from now on, or stop; a BCP/2 peer is told. Raises LocalError, LedgerTrouble."""
+        """Take turns from now on, or stop; a BCP/2 peer is notified. Raises LocalError, LedgerTrouble."""
         effects = self._feed(SessionInput.MODE, half, at)
         if effects is not None:
             return effects
@@ -224,14 +224,14 @@ class PeerSession:
     def over(self, at: Wall = EPOCH) -> list[Effect]:
         """Pass the turn without a message.
 
-        Raises: LocalError 405 if the dialect has no sign for it, 400 if it is not our turn; LedgerTrouble.
+        Raises: LocalError 405 if the dialect cannot do that, 400 if it is not our turn; LedgerTrouble.
         """
         if not self.dialect.numbered:
             raise LocalError(405, NO_TURN_SIGN(dialect=self.dialect.name))
         return self._request(SessionInput.PASS, at)
 
     def unsend(self, id: int) -> list[Effect]:
-        """Withdraw message `id`. Raises LocalError 404 if it does not wait, 405 in plain text."""
+        """Withdraw message `id`. Raises LocalError 404 if it is not queued, 405 in plain text."""
         if not self.dialect.numbered:
             raise LocalError(405, NO_UNSEND())
         if self.exchange is None:
@@ -239,13 +239,13 @@ class PeerSession:
         return self.exchange.unsend(id)
 
     def leave(self, word: str = "") -> list[Effect]:
-        """End the conversation; `word`: what the user typed. Undelivered messages stay in the outbox."""
+        """End the conversation; `word`: the farewell typed. Undelivered messages stay in the outbox."""
         return self._request(SessionInput.LEAVE, word)
 
     # Events of the program.
 
     def attach(self, delivery: Delivery, at: Wall) -> list[Effect]:
-        """Keep messages in `delivery` from now on: the peer's key is known. `at`: date of those that wait."""
+        """Store messages in `delivery` from now on: the peer's key is known. `at`: date of queued ones."""
         if self.exchange is not None:
             return []
         self.exchange, self.delivery = Exchange(delivery, self.floor, self._half), delivery
@@ -259,19 +259,19 @@ class PeerSession:
         return effects
 
     def go_on(self) -> list[Effect]:
-        """Send what others have put into the outbox, as far as the turn allows."""
+        """Send entries that other parts have added to the outbox, as far as the turn allows."""
         return self.exchange.go_on() if self.exchange is not None else []
 
     def mirror(self, dialect: Capabilities, *, calling: bool = False) -> None:
         """Continue in the dialect of the peer's answer; `calling`: place the call in it.
 
-        Only a call can start a dialect with one connection a message.
+        Only a call can begin a dialect with one connection per message.
         """
         if calling or not dialect.dials_back:
             self.dialect = dialect
 
     def ring_out(self) -> list[Effect]:
-        """Refuse the peer's call, which rang too long."""
+        """End the peer's call, which rang too long."""
         return self._request(SessionInput.RING_OUT, AWAY, Cause(Reason.MISSED))
 
     def unreachable(self, reason: str) -> list[Effect]:
@@ -301,7 +301,7 @@ class PeerSession:
     # Events of connections.
 
     def connected(self, connection: Connection | None) -> list[Effect]:
-        """Use the connection that was dialled; None: the dialect dials for each message."""
+        """Use a connection that we dialled; None: the dialect dials for each message."""
         happened = SessionInput.ASK if self.dialect.asks else SessionInput.CONNECT
         effects = None
         if self._having(ConnectionRole.ASKED) is None:
@@ -311,7 +311,7 @@ class PeerSession:
         return [Drop(connection)] if connection is not None else []
 
     def move(self, connection: Connection) -> list[Effect]:
-        """Call again on a connection of ours that is better than the one in use, or called on."""
+        """Call again on a new connection of ours that is better than the present one or that of our call."""
         asked, held = self._having(ConnectionRole.ASKED), self._having(ConnectionRole.HELD)
         usable = self.exchange is not None and self._having(ConnectionRole.LEFT) is None
         if usable and (asked is not None or (self.connection is not None and held is None)):
@@ -323,7 +323,7 @@ class PeerSession:
     def called(
         self, connection: Connection, theirs: Opening = NO_OPENING, better: bool = False
     ) -> list[Effect]:
-        """Take a call of the peer; `delivery` must be attached unless it rings.
+        """Handle a call of the peer; `delivery` must be attached unless it rings.
 
         `better`: the connection is better than the one in use, which the peer is leaving.
         """
@@ -336,9 +336,9 @@ class PeerSession:
         return [Drop(connection)] if effects is None else effects
 
     def crossed(self, connection: Connection, theirs: Opening) -> list[Effect]:
-        """Take a CHAT of the peer on the connection of our own CHAT: both sides dialled, and the dials met.
+        """Handle the peer's CHAT on the connection of our own CHAT: both ends dialled, and the dials met.
 
-        The call of the owner of the smaller key stands and is not answered (protocol section 5).
+        The call of the owner of the smaller key wins; the other one is not answered (protocol section 5).
         """
         if self._roles.get(connection) is not ConnectionRole.ASKED or self._is_smaller:
             return []
@@ -355,7 +355,7 @@ class PeerSession:
         return self._feed(SessionInput.ANSWER, connection, theirs) or [Drop(connection)]
 
     def refused(self, connection: Connection, status: int) -> list[Effect]:
-        """End the call, or dial again later: the peer refuses with `status`."""
+        """Handle a refusal with `status`: end the call, or redial later."""
         if self._roles.get(connection) is not ConnectionRole.ASKED:
             return []
         if self.state is SessionState.BROKEN and status not in FOR_GOOD:
@@ -369,21 +369,21 @@ class PeerSession:
         return self._feed(SessionInput.REFUSE, reason) or []
 
     def writes(self, entry: StreamEntry) -> EntryWritten | None:
-        """Note that the connection writes `entry` now; None: it is not wanted. Raises LedgerTrouble."""
+        """Note that the connection writes `entry` now; None if it is not wanted. Raises LedgerTrouble."""
         return self.exchange.writes(entry) if self.exchange is not None else None
 
     def heard_text(self, text: str) -> list[Effect]:
-        """Take a message in plain text; before the call is accepted it is kept, up to `limits.message`."""
+        """Handle a plain-text message; before the call is accepted it is stored, up to `limits.message`."""
         return self._feed(SessionInput.HEAR, text) or []
 
     def heard(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
-        """Take a numbered entry: a message, a turn or a change of mode. Raises LedgerTrouble."""
+        """Handle a numbered entry: a message, a turn or a mode change. Raises LedgerTrouble."""
         if self.exchange is None or connection is not self.exchange.connection:
             return []
         return self.exchange.heard(connection, entry)
 
     def greeted(self) -> list[Effect]:
-        """Take the turn: a caller in plain text says nothing and waits for us."""
+        """Take the turn: a plain-text caller is silent and waits for our message."""
         return self._feed(SessionInput.WAIT) or []
 
     def arrived(self, id: int) -> list[Effect]:
@@ -391,11 +391,11 @@ class PeerSession:
         return self.exchange.arrived(id) if self.exchange is not None else []
 
     def alive(self, connection: Connection) -> list[Effect]:
-        """Note that a connection answers; if it is in use, a call held beside it is dropped."""
+        """Note that a connection is alive; if it is in use, a call held beside it is dropped."""
         return self._feed(SessionInput.ALIVE) or [] if connection is self.connection else []
 
     def left(self, connection: Connection) -> list[Effect]:
-        """End the conversation: the peer said farewell on `connection`."""
+        """End the conversation: the peer sent a farewell on `connection`."""
         if self.dialect.asks:
             if self.connection is not None:
                 counts = connection is self.connection
@@ -430,7 +430,7 @@ class PeerSession:
     # The machine.
 
     def _feed(self, happened: SessionInput, *args: object) -> list[Effect] | None:
-        """Handle `happened` as `TABLE` says. Returns None if the state has no row for it."""
+        """Handle `happened` by its row in `TABLE`; return None if the state has none."""
         row = TABLE.get((self.state, happened))
         if row is None:
             return None
@@ -448,7 +448,7 @@ class PeerSession:
         return next((one for one, its in self._roles.items() if its is role), None)
 
     def _remove(self, role: ConnectionRole) -> Connection | None:
-        """Take the connection with `role` out of the session and return it."""
+        """Remove the connection with `role` from the session and return it."""
         connection = self._having(role)
         if connection is not None:
             del self._roles[connection]
@@ -456,7 +456,7 @@ class PeerSession:
         return connection
 
     def _waits(self, connection: Connection, role: ConnectionRole, theirs: Opening) -> list[Effect]:
-        """Keep a call of the peer in `role`, instead of an older one."""
+        """Store a call of the peer in `role`, in place of an older one."""
         before = self._remove(role)
         self._roles[connection], self._openings[connection] = role, theirs
         return [] if before is None else [Drop(before)]
@@ -549,16 +549,16 @@ class PeerSession:
         wish = self.exchange.half
         effects = self._begin(connection, theirs, self._asked_half, opened)
         if wish is not self._asked_half:
-            with suppress(LocalError):  # too much waits: it stays as was agreed
+            with suppress(LocalError):  # if the queue is full, the agreed mode stays
                 effects += self.set_half(wish)
         return [*others, *effects]
 
     def _begin(
         self, connection: Connection, theirs: Opening, half: bool, opened: SessionOpened | Resumed
     ) -> list[Effect]:
-        """Carry the numbered conversation on `connection`; `half`: what our CHAT or CHATACK says.
+        """Carry the numbered conversation on `connection`; `half`: the mode in our CHAT or CHATACK.
 
-        It ends if the log cannot be used: nothing of the peer could be kept.
+        If the log cannot be used, the conversation ends: no message of the peer could be stored.
         """
         exchange = self.exchange
         assert exchange is not None
@@ -622,7 +622,7 @@ class PeerSession:
         return self._speak_since(before)
 
     def _speak_since(self, before: TurnHolder) -> list[Effect]:
-        """Send what may go out; report the turn if it is no longer `before`."""
+        """Send the messages that may be sent; report the turn if it is no longer `before`."""
         sent = self._speak()
         return [*sent, TurnPassed(self.floor.turn)] if self.floor.turn is not before else sent
 
@@ -674,7 +674,7 @@ class PeerSession:
     # Handlers: connections that fail.
 
     def _break(self, reason: str) -> list[Effect]:
-        """Resume on another connection: on a call of the peer that is held, or on a new one."""
+        """Resume on another connection: that of a held call of the peer, or a new one."""
         assert self.exchange is not None
         self.exchange.stop()
         return [Broken(reason), *self._again(failed=False)]
@@ -691,7 +691,7 @@ class PeerSession:
         return self._again(failed=False)
 
     def _redial(self, reason: str) -> list[Effect]:
-        """Dial again after a call without success, which is closed."""
+        """Redial after an unsuccessful call, and close its connection."""
         connection = self._remove(ConnectionRole.ASKED)
         return [Drop(connection), *self._again(failed=True)]
 
@@ -699,7 +699,7 @@ class PeerSession:
         return self._again(failed=False)
 
     def _again(self, *, failed: bool) -> list[Effect]:
-        """Take the peer's call that is held, or make another connection."""
+        """Accept the held call of the peer, or redial."""
         left, held = self._remove(ConnectionRole.LEFT), self._having(ConnectionRole.HELD)
         effects: list[Effect] = [] if left is None else [Drop(left)]
         if held is not None:
@@ -707,13 +707,13 @@ class PeerSession:
             self._remove(ConnectionRole.HELD)
             return [*effects, *self._take(held, theirs)]
         if self._moving:
-            # What came on the connection left is not known here; it is sent again on another one.
+            # Data on the connection that was left is unknown here; the peer repeats it on another one.
             self._moving, failed = False, False
             effects.append(Broken(MOVE_FAILED()))
         return [*effects, Redial(failed)]
 
     def _drop_others(self) -> list[Effect]:
-        """Drop the connection that was left and the call that was held."""
+        """Drop the connection that was left and the held call."""
         others = (self._remove(ConnectionRole.LEFT), self._remove(ConnectionRole.HELD))
         return [Drop(one) for one in others if one is not None]
 
@@ -732,7 +732,7 @@ class PeerSession:
         return self._end(reason, farewell=[] if silent else [Leave(last, word)])
 
     def _end(self, reason: str, *, farewell: Sequence[Leave | Refuse] = ()) -> list[Effect]:
-        """Close every connection and report what was not sent."""
+        """Close every connection and report the messages that were not sent."""
         told = {one.connection for one in farewell}
         others = () if None in told else self.connections
         closing: list[Effect] = [*farewell, *(Drop(one) for one in others if one not in told)]
@@ -818,5 +818,5 @@ TABLE: dict[tuple[SessionState, SessionInput], tuple[Callable[..., list[Effect]]
 }
 """Each input that counts in a state, with its handler and the state after it.
 
-A call that is held is fed as RING once it is needed, so SILENT and BREAK may end in `open`.
+A held call is fed as RING once it is needed, so SILENT and BREAK may end in `open`.
 """

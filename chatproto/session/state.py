@@ -1,4 +1,4 @@
-"""States and inputs of a session, and the refusals of what the user asks for in the wrong state."""
+"""States and inputs of a session, and the errors for requests in the wrong state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SessionState(Enum):
 class SessionInput(Enum):
     """Input of a session; the value labels an arrow of the state diagram (`tests/diagram.py`)."""
 
-    # What the user does.
+    # Requests of the user.
     CALL = "we call"
     CALL_BACK = "we call back"
     ACCEPT = "we accept"
@@ -45,7 +45,7 @@ class SessionInput(Enum):
     MODE = "we change the mode"
     PASS = "we pass the turn"
     LEAVE = "we leave"
-    # What becomes of our calls.
+    # Events of our calls.
     CONNECT = "our connection is up"
     ASK = "our connection is up, the peer must accept"
     MOVE = "a better connection of ours is up"
@@ -57,7 +57,7 @@ class SessionInput(Enum):
     NO_ANSWER = "no answer in time"
     CALL_LOST = "the connection of our call ends"
     GIVE_UP = "no connection can be made again"
-    # What the peer does.
+    # Actions of the peer.
     RING = "the peer calls"
     RING_BESIDE = "the peer calls beside the connection in use"
     RING_CROSSED = "the peer calls, our own call goes first"
@@ -67,7 +67,7 @@ class SessionInput(Enum):
     FLOOD = "the peer sends too much"
     WAIT = "the peer waits for us to speak"
     LEFT = "the peer leaves"
-    # What becomes of connections.
+    # Events of connections.
     ALIVE = "the connection in use answers"
     SILENT = "the connection in use does not answer, another call waits"
     ONE_LOST = "one of several connections ends"
@@ -84,4 +84,4 @@ REFUSALS: dict[SessionInput, Sentence] = {
     SessionInput.PASS: NOT_OPEN,
     SessionInput.LEAVE: CONVERSATION_ENDED,
 }
-"""Sentences of the LocalError that an input of the user raises in a state that has no row for it."""
+"""Sentences of the LocalError for a request of the user in a state that has no row for it."""
