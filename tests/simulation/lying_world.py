@@ -174,12 +174,13 @@ class KeyBooks(Books):
     def _lie_with(self, text: str) -> str | None:
         """Return the lie that was shown as `text`.
 
-        Plain text has no frames: a lie that comes in pieces is shown as several messages.
+        Plain text has no frames: a lie may come in pieces, and several at once as one message.
         """
         if text in self.lies:
             return text
-        plain = (lie for lie, key in self.lies.items() if key is None)
-        return next((lie for lie in plain if text and text in lie), None)
+        plain = [lie for lie, key in self.lies.items() if key is None]
+        whose = [next((lie for lie in plain if line in lie), None) for line in text.splitlines()]
+        return whose[0] if whose and None not in whose else None
 
     def _check_name(self, who: str, shown: str, key: str | None) -> None:
         """A name without a doubt reaches the key by which the message came."""

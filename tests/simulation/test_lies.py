@@ -92,6 +92,14 @@ class BooksTests(SynchronousTestCase):
         self.hears("ann>bob 7 7")
         self.assertEqual(self.mistakes(), 2)
 
+    def test_lies_in_plain_text_that_come_together_or_in_pieces(self) -> None:
+        one, two = self.world.liar_says("bob", None), self.world.liar_says("", None)
+        for text in (f"{one}\r\n{two}", one[:3], f"{one[3:]}\r\n"):
+            self.hears(text, from_="10.0.0.66:5000")
+        self.assertEqual(self.books.leaks, [])
+        self.hears(f"{one}\r\nbob>ann 9 9", from_="10.0.0.66:5000")
+        self.assertEqual(self.mistakes(), 1)
+
     def test_a_log_has_what_came_inside_tls_in_that_order(self) -> None:
         later, plain = "ann>bob 2 2", "ann>bob 3 3"
         self.say(later)
