@@ -151,7 +151,7 @@ class Client:
         return self.neighbours
 
     def start(self, host: str, port: int) -> None:
-        """Start all parts; `host:port` is the address of our port as peers are told."""
+        """Start all parts; `host:port` is the address of our port as announced to peers."""
         me = self.context.place.me = Me(self.context.settings.client_id, host, port)
         if not self.context.place.listening[1]:  # the announced address may differ
             self.context.place.listening = host, port

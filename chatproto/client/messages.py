@@ -40,7 +40,7 @@ MEANT = {
 
 
 ON_THE_WAY = (SessionState.CALLING, SessionState.ASKING, SessionState.OPEN, SessionState.BROKEN)
-"""States of a conversation in which its queue will shrink, or the conversation end."""
+"""States of a conversation in which its queue will shrink or be settled."""
 _MOST_NAMED = 40
 """Most characters of an unknown name that an error repeats."""
 _MOST_COMPARED = 1000

@@ -1,7 +1,7 @@
 """Effects: the instructions that a session returns instead of acting itself.
 
-An effect either writes to a connection or is news for the user. A session does not use connections:
-it only compares them and returns them.
+An effect either writes to a connection or is news for the user. The session never inspects a
+connection: it compares connections, and passes effects to them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from chatproto.session.ledger import StreamEntry
 from chatproto.wire.values import value_class
 
 Connection = Any
-"""One connection to the peer; hashable. A session only compares connections and returns them."""
+"""One connection to the peer; hashable. The session compares connections, but never inspects one."""
 
 
 @value_class
@@ -212,7 +212,7 @@ class MessageOutcome:
 
 @value_class
 class SessionEnded:
-    """Report the end of the conversation; the code of `reason` tells which side ended it."""
+    """Report the end of the conversation; the code of `reason` tells which end closed it."""
 
     reason: str
 

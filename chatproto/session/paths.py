@@ -76,7 +76,7 @@ class CancelDials:
 
 @value_class
 class AskAgain:
-    """Ask the server for a new introduction: a direct path may exist by now (`PathMode.DIRECT`)."""
+    """Ask the server for a new introduction: a direct path may exist by now (race in `PathMode.DIRECT`)."""
 
 
 @value_class

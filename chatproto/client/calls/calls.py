@@ -149,7 +149,7 @@ class Calls:
             return False
 
     def counters(self) -> dict[str, int]:
-        """Return how much of each limit strangers use, and how often they were refused."""
+        """Return the counts of strangers' connections, ringing calls and refusals."""
         ringing = self.all.count_ringing(known=False)
         return {**self.strangers.counters(), "ringing": ringing}
 
