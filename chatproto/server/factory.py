@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
 
 from chatproto.directory.answers import Directory, register_line
 from chatproto.directory.classic_registration import Origin
@@ -130,6 +131,7 @@ class ChatFactory(DirectFactory):
     connection is closed. `tls_only`: refuse plain text.
     """
 
+    log = Logger()
     noisy = False
 
     def __init__(
@@ -372,7 +374,11 @@ class ChatFactory(DirectFactory):
         self._ticking = None
         now = self.seconds()
         for connection in self.wheel.expire(now, EACH_TURN):
-            connection.too_late()
+            try:
+                connection.too_late()
+            except Exception:  # the other deadlines and the next tick do not depend on it
+                self.log.failure("a connection could not be closed at its deadline")
+                connection.failed()
         if not self.wheel:
             return
         wait = 0 if self.wheel.is_due(now) else self.wheel.grain

@@ -74,11 +74,12 @@ class Chore:
 class Round(Generic[Item]):
     """Work of the server itself for each of many items, at most `EACH_TURN` of them in one turn.
 
-    Args: items: copied now; `work` must check whether an item has ended meanwhile. then: called after the
-    last one.
+    Args: items: copied now; `work` must check whether an item has ended meanwhile. An exception that it
+    raises is logged and concerns only that item. then: called after the last one.
     """
 
     host = ""
+    log = Logger()
 
     def __init__(
         self,
@@ -93,7 +94,10 @@ class Round(Generic[Item]):
 
     def take_turn(self, over: Callable[[], bool]) -> bool:
         for _ in range(min(EACH_TURN, len(self._items))):
-            self._work(self._items.popleft())
+            try:
+                self._work(self._items.popleft())
+            except Exception:
+                self.log.failure("one of several connections could not be handled")
             if over():
                 break
         if self._items:
@@ -104,7 +108,7 @@ class Round(Generic[Item]):
         return False
 
     def failed(self) -> None:
-        """Do nothing: the failure is logged, and the other items are skipped."""
+        """Do nothing: `then` has failed, after all items."""
 
 
 class Use:

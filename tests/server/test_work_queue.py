@@ -322,6 +322,21 @@ class ARound(SynchronousTestCase):
 
         self.assertEqual(self.turns(range(3), work), [1, 1, 1])
 
+    def test_goes_on_with_the_others_if_one_fails_in_the_first_turn_or_a_later_one(self) -> None:
+        failing = {1, EACH_TURN + 1}
+        finished: list[int] = []
+
+        def work(number: int) -> None:
+            self.done.append(number)
+            if number in failing:
+                raise ZeroDivisionError
+
+        everything = range(2 * EACH_TURN)
+        counts = self.turns(everything, work, lambda: finished.append(len(self.done)))
+        self.assertEqual(counts, [EACH_TURN, EACH_TURN])
+        self.assertEqual((self.done, finished), ([*everything], [len(everything)]))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), len(failing))
+
 
 class MassEnds(SynchronousTestCase):
     """All connections at once: ended, or cut off for silence."""
@@ -332,8 +347,9 @@ class MassEnds(SynchronousTestCase):
         self.factory.most = 10 * EACH_TURN
         self.count = 2 * EACH_TURN + 1
         self.ends = [End() for _ in range(self.count)]
-        for end in self.ends:
-            connect(self.factory, end).dataReceived(b"REGISTER\r\n")
+        self.connections = [connect(self.factory, end) for end in self.ends]
+        for connection in self.connections:
+            connection.dataReceived(b"REGISTER\r\n")
 
     def counts(self, ended: Callable[[End], bool]) -> list[int]:
         """Return how many connections have ended after this turn and each of the next two."""
@@ -354,6 +370,17 @@ class MassEnds(SynchronousTestCase):
         self.clock.turn()
         wanted = [EACH_TURN, 2 * EACH_TURN, self.count]
         self.assertEqual(self.counts(lambda end: bool(end.value())), wanted)
+
+    def test_at_a_deadline_do_not_depend_on_a_connection_that_fails(self) -> None:
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        self.connections[0].too_late = fail  # type: ignore[method-assign]
+        self.clock.rightNow += self.factory.limits.line_wait + 1
+        self.clock.turn()
+        self.assertEqual(self.counts(lambda end: bool(end.value()) or end.aborted)[-1], self.count)
+        self.assertTrue(self.ends[0].aborted)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_of_clients_with_keys_are_told_a_few_in_each_turn_and_the_rest_ends_after_them(
         self,
