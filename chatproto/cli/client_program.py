@@ -85,8 +85,8 @@ def make_client(
         time_format=options["time-format"],
     )
     limits = replace(CLIENT_DEFAULTS, peer_ping=options["ping"])
-    place = OwnAddresses(settings.announce, server=options["server"])
-    context = Context(settings, limits, reactor, wall, flushed=flushed, place=place)
+    own_addresses = OwnAddresses(settings.announce, server=options["server"])
+    context = Context(settings, limits, reactor, wall, flushed=flushed, own_addresses=own_addresses)
     storage: Storage | None = None
     if not plain:
         trust = TrustStore(Tls(options["identity"]), options["pins"], reactor.seconds)

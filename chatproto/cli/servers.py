@@ -73,7 +73,7 @@ def connect(
         registers=not options.get("only-asks"),
         renewed=partial(_renewed, options),
         pushed=events.pushed,
-        own_port=lambda: context.place.own_port,
+        own_port=lambda: context.own_addresses.own_port,
         is_known=lambda: wanted is not None or known.file.pins.server(server.name) is not None,
         silent=lambda why: context.publish(Notice(why, code=reasons.reason_of(why))),
     )
@@ -81,7 +81,7 @@ def connect(
         server,
         not options["unlisted"],
         tuple(options["allow"]),
-        context.place.addresses,
+        context.own_addresses.addresses,
         bool(options["open"]),
     )
     return ServerAccess(introducer, RoomClient(server))

@@ -52,7 +52,7 @@ class Sharing(MultiService):
     def __init__(
         self,
         reactor: Any,
-        place: RedisUrl,
+        redis_url: RedisUrl,
         key: str,
         limits: ServerLimits,
         secure: SecureSide,
@@ -65,15 +65,15 @@ class Sharing(MultiService):
     ) -> None:
         super().__init__()
         self.ready: Deferred[bool] = Deferred()
-        self.place = place
+        self.redis_url = redis_url
         self._reactor = reactor
         self._key = key
         self._unfit = unfit
         node = OwnNode(_new_name)
-        self._client = client = RedisClient(reactor, place)
+        self._client = client = RedisClient(reactor, redis_url)
         now = delivery.times.monotonic
-        rooms = RedisRooms(client, place.database, limits, _new_name)
-        self._watch = RoomWatch(reactor, place, rooms)
+        rooms = RedisRooms(client, redis_url.database, limits, _new_name)
+        self._watch = RoomWatch(reactor, redis_url, rooms)
         table = NodeTable(limits.server_lapse)
         found: Any = RedisDirectory(client, limits, _new_name, table)
         store = cast(SharedDirectoryStore, found if spend is None else TimedDirectory(found, spend))
@@ -90,7 +90,7 @@ class Sharing(MultiService):
             keeps_lobby=keeps_lobby,
         )
         self.directory.serve(self.rooms)
-        self._inbox = Inbox(reactor, place, node, self.directory)
+        self._inbox = Inbox(reactor, redis_url, node, self.directory)
         listeners = self.rooms, self.directory
         self._beats = Beats(reactor, client, self._watch, limits, node, table, listeners, now)
         self._beats.first.addCallback(lambda _: self._known(True))
@@ -106,7 +106,7 @@ class Sharing(MultiService):
         if self._older.trouble:
             return self._older.trouble
         why = self._client.why
-        return f"cannot reach {self.place}: {why}" if why else f"cannot reach {self.place}"
+        return f"cannot reach {self.redis_url}: {why}" if why else f"cannot reach {self.redis_url}"
 
     def startService(self) -> None:
         super().startService()
@@ -144,7 +144,7 @@ class Sharing(MultiService):
         if not other:
             return True
         self._unfit(
-            f"{self.place} belongs to servers with the key {other}, this server has"
+            f"{self.redis_url} belongs to servers with the key {other}, this server has"
             f" {self._key}: copy their key.pem here, or use another database"
         )
         return False

@@ -134,7 +134,7 @@ class Client:
             self.context.trust.file.pins.names(),
             self.neighbours.ids() if self.neighbours is not None else (),
             chain.from_iterable(map(self.rooms.members, joined)),
-            self.context.people.ids(),
+            self.context.address_book.ids(),
         )
         return familiar_names(here, ids, (*joined, *self.in_room.listed))
 
@@ -152,9 +152,9 @@ class Client:
 
     def start(self, host: str, port: int) -> None:
         """Start all parts; `host:port` is the address of our port as announced to peers."""
-        me = self.context.place.me = Me(self.context.settings.client_id, host, port)
-        if not self.context.place.listening[1]:  # the announced address may differ
-            self.context.place.listening = host, port
+        me = self.context.own_addresses.me = Me(self.context.settings.client_id, host, port)
+        if not self.context.own_addresses.listening[1]:  # the announced address may differ
+            self.context.own_addresses.listening = host, port
         self.context.publish(Running(me.client_id, host, port, self.context.trust.own_key or None))
         self.outbox.start()
         if self.files is not None:

@@ -56,7 +56,7 @@ class Context:
     shows an event to the user and to scripts. settled: some work is finished, so held input may resume
     or the program may end. hold_input: True to pause input, False to resume. flushed: returns a Deferred
     that fires when all published events are written. messages: request parts of messages with an open
-    outcome. place: our addresses. trust: keys and pins. people: addresses of contacts.
+    outcome. own_addresses: where we can be reached. trust: keys and pins. address_book: where contacts can.
     """
 
     settings: ClientSettings
@@ -69,6 +69,6 @@ class Context:
     hold_input: Signal[bool] = field(default_factory=Signal)
     flushed: Callable[[], Deferred[None]] = _written
     messages: MessageParts = field(default_factory=dict)
-    place: OwnAddresses = field(default_factory=OwnAddresses)
+    own_addresses: OwnAddresses = field(default_factory=OwnAddresses)
     trust: TrustStore = field(default_factory=_no_keys)
-    people: AddressBook = field(default_factory=AddressBook)
+    address_book: AddressBook = field(default_factory=AddressBook)

@@ -263,14 +263,16 @@ class Conversation(Target):
         session = self.session
         if not session.dialect.numbered and self.unsent >= self._context.limits.waiting_messages:
             raise QueueFull(self.unsent)
-        news = list(session.apply(session.say(text, self._context.now()), self._context.place.me))
+        news = list(
+            session.apply(session.say(text, self._context.now()), self._context.own_addresses.me)
+        )
         delivery = session.delivery
         self.news.asked(delivery.last if delivery is not None else 0)
         self._take(news)
 
     def apply(self, effects: list[Effect]) -> None:
         """Apply the effects of the session, in order."""
-        self._take(self.session.apply(effects, self._context.place.me))
+        self._take(self.session.apply(effects, self._context.own_addresses.me))
 
     def _take(self, news: Iterable[Effect]) -> None:
         """Apply the effects that the session leaves to the conversation, in order."""
@@ -323,7 +325,7 @@ class Conversation(Target):
         return "open" if self.key is None else self._context.trust.security(self.key)
 
     def _apply(self, effect: Effect) -> None:
-        me, tell = self._context.place.me, self._context.publish
+        me, tell = self._context.own_addresses.me, self._context.publish
         match effect:
             case EntryWritten(entry, first):
                 self._wait_for_ack(entry, first)

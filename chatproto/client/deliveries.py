@@ -44,7 +44,7 @@ class Deliveries:
         deliver: Callable[[str], None],
     ) -> None:
         self._trust = context.trust
-        self._people = context.people
+        self._address_book = context.address_book
         self._streams = streams
         self._server = server
         self._talks_with = talks_with
@@ -111,7 +111,7 @@ class Deliveries:
         if self._talks_with(key) or not ids:
             return
         if server is None:
-            if any(self._people.named(one) is not None for one in ids):
+            if any(self._address_book.named(one) is not None for one in ids):
                 self._deliver(key)
             return
         watching = ensureDeferred(server.watch(ids[0]))

@@ -204,17 +204,17 @@ def clock(theirs: Wall, asked: Wall, answered: Wall) -> Finding:
 
 
 def beacons(
-    networks: Sequence[str], came_back: bool, people: Sequence[str], trouble: str, wanted: bool
+    networks: Sequence[str], came_back: bool, neighbours: Sequence[str], trouble: str, wanted: bool
 ) -> Finding:
     """Report the answers to a SEEK on `networks` (interfaces other than loopback).
 
-    `came_back`: our own SEEK was received on one. `people`: ids that answered. `wanted`: --beacon.
+    `came_back`: our own SEEK was received on one. `neighbours`: ids that answered. `wanted`: --beacon.
     """
-    data: dict[str, object] = {"interfaces": list(networks), "people": list(people)}
+    data: dict[str, object] = {"interfaces": list(networks), "people": list(neighbours)}
     bad = FAIL if wanted else NOTE
-    if people:
-        count = "1 peer is" if len(people) == 1 else f"{len(people)} peers are"
-        return Finding("beacon", OK, f"{count} nearby: {', '.join(people)}", data=data)
+    if neighbours:
+        count = "1 peer is" if len(neighbours) == 1 else f"{len(neighbours)} peers are"
+        return Finding("beacon", OK, f"{count} nearby: {', '.join(neighbours)}", data=data)
     if not networks:
         why = trouble or "this machine is not on a network"
         return Finding(

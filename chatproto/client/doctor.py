@@ -200,7 +200,7 @@ class Doctor:
         limits = self._patient.limits
         token = f"{self._random(64):016x}"
         back: set[str] = set()
-        people: dict[str, None] = {}
+        neighbours: dict[str, None] = {}
 
         def heard(data: bytes, host: str) -> None:
             try:
@@ -210,9 +210,9 @@ class Doctor:
             match message:
                 case Seek():
                     back.update([host] if message.token == token else [])
-                case Beacon(client_id, key) if len(people) < MOST_NAMES:
+                case Beacon(client_id, key) if len(neighbours) < MOST_NAMES:
                     own = key == self._patient.tls.identity.name
-                    people[f"{client_id} (you)" if own else client_id] = None
+                    neighbours[f"{client_id} (you)" if own else client_id] = None
 
         ports = Ports(self._reactor, heard, limits.beacon)
         ports.look()
@@ -225,7 +225,7 @@ class Doctor:
             diagnostics.beacons(
                 networks,
                 any(not ip_address(one).is_loopback for one in outside),
-                sorted(people),
+                sorted(neighbours),
                 ports.trouble,
                 self._patient.beacon,
             )

@@ -74,7 +74,7 @@ class Files:
         self._downloads = downloads
         self._limiter = byte_rate(context.settings.rate)
         self._kept: list[Record] = []
-        self._people: dict[str, PersonFiles] = {}
+        self._peers: dict[str, PeerFiles] = {}
         self._timer: IDelayedCall | None = None
         self._sweep: IDelayedCall | None = None
 
@@ -102,16 +102,16 @@ class Files:
             if timer is not None:
                 timer.cancel()
         self._timer = self._sweep = None
-        for person in self._people.values():
-            person.closed(over=True)
+        for peer in self._peers.values():
+            peer.closed(over=True)
 
-    def of(self, key: str, name: str) -> PersonFiles:
+    def of(self, key: str, name: str) -> PeerFiles:
         """Return the transfers with the owner of `key`, which is called `name`."""
         from chatproto.transfer.transfers import Transfers  # not before the first peer: start-up
 
-        person = self._people.get(key)
-        if person is None:
-            person = PersonFiles(
+        peer = self._peers.get(key)
+        if peer is None:
+            peer = PeerFiles(
                 self,
                 self._context,
                 key,
@@ -128,14 +128,14 @@ class Files:
                     self._home,
                 ),
             )
-            self._people[key] = person
-        person.name = name
-        return person
+            self._peers[key] = peer
+        peer.name = name
+        return peer
 
     def rename(self, key: str | None, name: str) -> None:
         """Show transfers with `key`, if there are any, under `name` from now on."""
-        if key in self._people:
-            self._people[key].name = name
+        if key in self._peers:
+            self._peers[key].name = name
 
     # Commands of the user.
 
@@ -168,19 +168,19 @@ class Files:
         """Return the numbers of unanswered offers, of `name` or of all peers, in order."""
         return sorted(
             one.number
-            for person in self._people.values()
-            for one in self._listing(person)
+            for peer in self._peers.values()
+            for one in self._listing(peer)
             if not one.outgoing
             and one.state is TransferState.OFFERED
-            and name in ("", person.name, person.name.rstrip("?"))
+            and name in ("", peer.name, peer.name.rstrip("?"))
         )
 
     def list(self) -> None:
         """Show every transfer that has not ended."""
         events = [
-            person.event(one, progress=one.state is TransferState.MOVING)
-            for person in self._people.values()
-            for one in self._listing(person)
+            peer.event(one, progress=one.state is TransferState.MOVING)
+            for peer in self._peers.values()
+            for one in self._listing(peer)
         ]
         events.sort(key=lambda event: event.id)
         self._context.publish(
@@ -190,7 +190,7 @@ class Files:
     @property
     def moving(self) -> bool:
         """True while any file is being sent or received."""
-        return any(person.transfers.moving for person in self._people.values())
+        return any(peer.transfers.moving for peer in self._peers.values())
 
     # For the transfers of one peer.
 
@@ -199,14 +199,14 @@ class Files:
         self._context.publish(event)
         self._context.settled(None)
 
-    def takes(self, person: PersonFiles) -> bool | None:
-        """Return True if offers of `person` are accepted, False if not, None if the user must be asked."""
+    def takes(self, peer: PeerFiles) -> bool | None:
+        """Return True if offers of `peer` are accepted, False if not, None if the user must be asked."""
         accept = self._context.settings.accept
         if accept == "none":
             return False
-        if accept == "ask" or not self._trust.knows(person.key):
+        if accept == "ask" or not self._trust.knows(peer.key):
             return None
-        verified = self._trust.security(person.key) == "verified"
+        verified = self._trust.security(peer.key) == "verified"
         return True if accept == "known" or verified else None
 
     def watch(self) -> None:
@@ -224,32 +224,32 @@ class Files:
         if self._trust.knows(key):
             return OFFERS_BYTES_ALL
         others = sum(
-            person.transfers.waiting_bytes
-            for person in self._people.values()
-            if person.key != key and not self._trust.knows(person.key)
+            peer.transfers.waiting_bytes
+            for peer in self._peers.values()
+            if peer.key != key and not self._trust.knows(peer.key)
         )
         return OFFERS_BYTES_ALL - others
 
     def _show(self) -> None:
         self._timer = None
         moving = False
-        for person in self._people.values():
-            listing = self._listing(person)
+        for peer in self._peers.values():
+            listing = self._listing(peer)
             for one in listing:
                 if one.state is TransferState.MOVING:
                     moving = True
-                    person.tell_progress(one)
-            person.look_for_stall(listing)
+                    peer.tell_progress(one)
+            peer.look_for_stall(listing)
         if moving or self.moving:
             self.watch()
 
-    def _listing(self, person: PersonFiles) -> Sequence[Transfer]:
-        return person.transfers.listing(self._context.clock.seconds())
+    def _listing(self, peer: PeerFiles) -> Sequence[Transfer]:
+        return peer.transfers.listing(self._context.clock.seconds())
 
-    def _each(self, do: Callable[[PersonFiles], None], number: int) -> bool:
-        for person in self._people.values():
-            if any(one.number == number for one in self._listing(person)):
-                do(person)
+    def _each(self, do: Callable[[PeerFiles], None], number: int) -> bool:
+        for peer in self._peers.values():
+            if any(one.number == number for one in self._listing(peer)):
+                do(peer)
                 return True
         return False
 
@@ -257,11 +257,11 @@ class Files:
         self._sweep = self._context.clock.callLater(SWEPT_EVERY, self._look_for_old)
         keep, now = KEEP_PARTS, self._context.clock.seconds()
         self._worker.do(lambda: self._records.sweep(now, keep), lambda _: None)
-        for person in tuple(self._people.values()):
-            person.transfers.give_up_unanswered(now)
+        for peer in tuple(self._peers.values()):
+            peer.transfers.give_up_unanswered(now)
 
 
-class PersonFiles:
+class PeerFiles:
     """Transfers with one peer, and the connection that carries them, if there is one."""
 
     def __init__(
@@ -269,7 +269,7 @@ class PersonFiles:
         files: Files,
         context: Context,
         key: str,
-        make: Callable[[PersonFiles], Transfers],
+        make: Callable[[PeerFiles], Transfers],
     ) -> None:
         self.key = key
         self.name = key

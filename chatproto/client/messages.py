@@ -148,7 +148,7 @@ class Messages:
         dialect = conversation.session.dialect
         if not isinstance(dialect, Dialect) or not dialect.longest:
             return
-        size = len(dialect.frame(self._context.place.me, text, b""))
+        size = len(dialect.frame(self._context.own_addresses.me, text, b""))
         if size > dialect.longest and conversation.warned_of != text:
             conversation.warned_of = text
             raise LocalError(

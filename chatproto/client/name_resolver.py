@@ -66,7 +66,7 @@ class NameResolver:
         """Fires with a key: at the server, another client has its id."""
         self._context = context
         self._trust = context.trust
-        self._people = context.people
+        self._address_book = context.address_book
         self._names = conversations.names
         self._answers = answers
         self._server = server
@@ -101,7 +101,7 @@ class NameResolver:
             server, other = self.introducer.name, callee.client_id
             raise CodedError(reasons.WRONG_ANSWER(peer=peer, server=server, other=other))
         contact = callee.contact()
-        self._people.remember(contact, callee.addresses)
+        self._address_book.remember(contact, callee.addresses)
         if callee.key is not None and callee.call:
             self._answers.keep(
                 Rendezvous(
@@ -137,7 +137,7 @@ class NameResolver:
 
     def _came(self, client_id: str) -> None:
         """Notify the user that an expected contact is online, and later of each new /away text."""
-        away = self._people.away(client_id)
+        away = self._address_book.away(client_id)
         name = self._expected.pop(client_id, None)
         if name is None and client_id in self._watched:
             watched, before = self._watched[client_id]
@@ -182,7 +182,7 @@ class NameResolver:
     def away_text(self, key: str | None) -> str:
         """Return the away text of the owner of `key`, if known; empty for none."""
         ids = self._trust.ids_of(key) if key is not None else []
-        return next(filter(None, map(self._people.away, ids[:1])), "")
+        return next(filter(None, map(self._address_book.away, ids[:1])), "")
 
     async def locate(self, client_id: str) -> Contact | None:
         """Ask the server for the address of `client_id`; None if it returns another client.
@@ -239,7 +239,7 @@ class NameResolver:
                 raise CodedError(reasons.NOT_CALLABLE(peer=conversation.name))
         if conversation.state is not SessionState.CALLING:
             return contact  # the call was ended while the server was asked, or the peer has called
-        me = self._context.place.me
+        me = self._context.own_addresses.me
         ours = contact.key in (None, self._trust.own_key)
         here = contact.host in (me.host, "localhost", "127.0.0.1", "::1")
         if contact.port == me.port and here and ours:  # other keys are other clients
@@ -250,14 +250,14 @@ class NameResolver:
     def _at(self, conversation: Conversation, host: str, port: int) -> Contact:
         """Return the contact at an address; in plain text, under its stored name."""
         if self._is_plain(conversation):
-            found = self._people.at(host, port)
+            found = self._address_book.at(host, port)
             if found is not None and found.key is None:
                 return found
         return Contact(host_port(host, port), host, port)
 
     def _bridged(self, conversation: Conversation) -> Contact:
         """Return the last answer of the server to BRIDGE."""
-        contact = self._people.bridged
+        contact = self._address_book.bridged
         if contact is None:
             raise CodedError(reasons.CALL_WHOM())
         pin = self._trust.pinned(contact.client_id)
@@ -268,7 +268,7 @@ class NameResolver:
     async def _with_key(self, conversation: Conversation, key: str) -> tuple[Contact, str]:
         """Return the owner of `key`, and the id that the server was asked for."""
         ids = self._trust.ids_of(key)
-        heard = self._people.with_key(key)
+        heard = self._address_book.with_key(key)
         if not ids and heard is not None:
             ids = [heard.client_id.rstrip("?")]
         if ids:
@@ -282,7 +282,7 @@ class NameResolver:
         """Return `client_id`, which must have `key` if given, from the server or from memory."""
         plain = self._is_plain(conversation)
         if plain or self._server is None:
-            found = self._people.named(client_id)
+            found = self._address_book.named(client_id)
             if key is not None and found is not None and found.key not in (None, key):
                 found = None  # another client with that name
             if found is None and not plain:
@@ -298,7 +298,7 @@ class NameResolver:
 
     def _unknown(self, peer: str) -> str:
         """Return the error for a `peer` unknown to the server; suggest a known id that differs in case."""
-        for other in (*self._trust.file.pins.names(), *self._people.ids()):
+        for other in (*self._trust.file.pins.names(), *self._address_book.ids()):
             if other != peer and other.casefold() == peer.casefold():
                 return reasons.SERVER_KNOWS_ANOTHER(peer=peer, other=other)
         return reasons.SERVER_KNOWS_NOBODY(peer=peer)
@@ -374,7 +374,7 @@ class NameResolver:
             where = ", ".join(host_port(*one.addresses[0]) for one in found)
             raise CodedError(reasons.SEVERAL_NEARBY(count=len(found), peer=client_id, where=where))
         contact = neighbours.contact(found[0])
-        self._people.remember(contact, found[0].addresses)
+        self._address_book.remember(contact, found[0].addresses)
         return contact
 
     def _no_address(self, target: str, plain: bool) -> str:

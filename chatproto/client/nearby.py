@@ -89,15 +89,15 @@ class Neighbours:
 
     def find(self, client_id: str) -> tuple[Neighbour, ...]:
         """Return the peers whose beacons claim `client_id`."""
-        return self._table.people(self._context.clock.seconds(), client_id)
+        return self._table.neighbours(self._context.clock.seconds(), client_id)
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids that beacons claim now."""
-        return tuple(one.client_id for one in self._table.people(self._context.clock.seconds()))
+        return tuple(one.client_id for one in self._table.neighbours(self._context.clock.seconds()))
 
     def with_key(self, key: str) -> tuple[Neighbour, ...]:
         """Return the peers whose beacons claim `key`, under any id."""
-        found = self._table.people(self._context.clock.seconds())
+        found = self._table.neighbours(self._context.clock.seconds())
         return tuple(one for one in found if one.key == key)
 
     def contact(self, near: Neighbour) -> Contact:
@@ -109,7 +109,7 @@ class Neighbours:
     def show(self) -> None:
         """Publish the peers nearby (/nearby)."""
         now = self._context.clock.seconds()
-        people = self._table.people(now)
+        neighbours = self._table.neighbours(now)
         rows = [
             {
                 "id": one.client_id,
@@ -119,11 +119,11 @@ class Neighbours:
                 "standing": self._status(one),
                 "seen": round(now - one.seen, 1),
             }
-            for one in people
+            for one in neighbours
         ]
         lines = tuple(
             f"{row['id']} {_where(one)}: {row['standing']}"
-            for row, one in zip(rows, people, strict=True)
+            for row, one in zip(rows, neighbours, strict=True)
         )
         nobody = "nobody is nearby: other clients need --beacon too, and a few seconds"
         self._context.publish(CommandOutput("nearby", lines or (nobody,), {"people": rows}))

@@ -131,19 +131,19 @@ class ChatClient(Service):
         if not hasattr(own, "port"):
             self._cannot_start(CannotStart("--port must name a TCP port, where others can call"))
             return
-        place = self._client.context.place
-        place.listening = own.host, own.port
-        place.own_port = getattr(self._endpoint, "own_port", None)  # of a `SharedPort`
-        if place.announced:
-            self._begin(*place.announced[0])
+        addresses = self._client.context.own_addresses
+        addresses.listening = own.host, own.port
+        addresses.own_port = getattr(self._endpoint, "own_port", None)  # of a `SharedPort`
+        if addresses.announced:
+            self._begin(*addresses.announced[0])
             return
         if own.host not in ("0.0.0.0", "::", ""):
             self._begin(own.host, own.port)
             return
-        if place.server is None and self._nearby:
+        if addresses.server is None and self._nearby:
             self._begin(local_host(), own.port)
             return
-        host, far = place.server or ("127.0.0.1", 9)
+        host, far = addresses.server or ("127.0.0.1", 9)
         if is_address(host):
             self._begin(host_towards(host, far), own.port)
         else:

@@ -70,7 +70,7 @@ class StatusReport:
 
     def status(self) -> None:
         """Publish our id, address and server."""
-        me = self._context.place.me
+        me = self._context.own_addresses.me
         server = self._server.name if self._server else None
         registered = self._server is not None and self._server.registered
         lines: tuple[str, ...] = (
@@ -152,5 +152,5 @@ def _row_line(row: dict[str, Any]) -> str:
 
 
 def _room_line(row: dict[str, Any]) -> str:
-    people = "1 member" if row["count"] == 1 else f"{row['count']} members"
-    return f"{row['room']}: {people}" + (", current" if row["current"] else "")
+    members = "1 member" if row["count"] == 1 else f"{row['count']} members"
+    return f"{row['room']}: {members}" + (", current" if row["current"] else "")

@@ -50,7 +50,7 @@ class StrangerConnection(Protocol):
 
 
 @dataclass(slots=True)
-class _Place:
+class _Slot:
     """Origin of a counted connection; `idle` ones may be closed for newer ones."""
 
     network: str
@@ -70,7 +70,7 @@ class Strangers:
         self._clock = clock
         self._limits = limits
         self._tell = tell
-        self._places: dict[Any, _Place] = {}  # by connection, the oldest first
+        self._slots: dict[Any, _Slot] = {}  # by connection, the oldest first
         self._rings: RateLimiters[str] = RateLimiters(RING_RATE, RING_BURST, ADDRESSES)
         self._known_rings: RateLimiters[str] = RateLimiters(
             KNOWN * RING_RATE, KNOWN * RING_BURST, ADDRESSES
@@ -98,7 +98,7 @@ class Strangers:
         idle one of the network with the most.
         """
         limits, where = self._limits, network(host)
-        here = sum(place.network == where and not place.known for place in self._places.values())
+        here = sum(slot.network == where and not slot.known for slot in self._slots.values())
         if here >= limits.callers_per_address:
             room = self._put_out(where)
         elif self.connections >= limits.callers:
@@ -106,7 +106,7 @@ class Strangers:
         else:
             room = True
         if room:
-            self._places[connection] = _Place(where, is_idle)
+            self._slots[connection] = _Slot(where, is_idle)
         else:
             self.refused += 1
         return room
@@ -118,27 +118,27 @@ class Strangers:
         is_idle: Callable[[], bool] = lambda: True,
     ) -> None:
         """Count `after` instead of `before`, which it replaces."""
-        place = self._places.pop(before, None)
-        if place is not None:
-            self._places[after] = _Place(place.network, is_idle, place.known)
+        slot = self._slots.pop(before, None)
+        if slot is not None:
+            self._slots[after] = _Slot(slot.network, is_idle, slot.known)
 
     def proved(self, connection: StrangerConnection, known: bool) -> None:
         """Note that TLS has proved a key: the connection is no longer closed for others, and if the key is
         pinned (`known`) it does not count against strangers."""
-        place = self._places.get(connection)
-        if place is not None:
-            place.is_idle = _never
-            of_known = sum(one.known for one in self._places.values())
-            place.known = known and of_known < self._limits.callers_known
+        slot = self._slots.get(connection)
+        if slot is not None:
+            slot.is_idle = _never
+            of_known = sum(one.known for one in self._slots.values())
+            slot.known = known and of_known < self._limits.callers_known
 
     def left(self, connection: StrangerConnection) -> None:
         """Stop counting a connection that ended or joined a conversation; ignore others."""
-        self._places.pop(connection, None)
+        self._slots.pop(connection, None)
 
     @property
     def connections(self) -> int:
         """Return the number of connections from strangers."""
-        return sum(not place.known for place in self._places.values())
+        return sum(not slot.known for slot in self._slots.values())
 
     # Calls and lines.
 
@@ -184,7 +184,7 @@ class Strangers:
         """Return the present counts and the number of refusals, for `/status` in JSON."""
         return {
             "connections": self.connections,
-            "known_connections": sum(place.known for place in self._places.values()),
+            "known_connections": sum(slot.known for slot in self._slots.values()),
             "addresses": len(self._rings) + len(self._known_rings),
             "talkers": len(self.talks),
             "refused": self.refused,
@@ -198,9 +198,9 @@ class Strangers:
 
     def _put_out(self, where: str) -> bool:
         """Abort the oldest idle connection from `where`; return False if there is none."""
-        for connection, place in self._places.items():
-            if place.network == where and not place.known and place.is_idle():
-                del self._places[connection]
+        for connection, slot in self._slots.items():
+            if slot.network == where and not slot.known and slot.is_idle():
+                del self._slots[connection]
                 self.refused += 1
                 connection.abort()
                 return True
@@ -209,9 +209,9 @@ class Strangers:
     def _fullest(self) -> str:
         """Return the network with the most idle connections."""
         count: dict[str, int] = {}
-        for place in self._places.values():
-            if not place.known and place.is_idle():
-                count[place.network] = count.get(place.network, 0) + 1
+        for slot in self._slots.values():
+            if not slot.known and slot.is_idle():
+                count[slot.network] = count.get(slot.network, 0) + 1
         return max(count, key=lambda where: count[where], default="")
 
     def _count_untold(self) -> bool:

@@ -76,7 +76,7 @@ class Table:
             known.at[address] = now
         return False
 
-    def people(self, now: float, client_id: str | None = None) -> tuple[Neighbour, ...]:
+    def neighbours(self, now: float, client_id: str | None = None) -> tuple[Neighbour, ...]:
         """Return the claims, or only those of `client_id`, sorted by id."""
         self._forget(now)
         return tuple(

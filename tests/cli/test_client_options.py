@@ -41,10 +41,10 @@ class WaysTests(SynchronousTestCase):
         options = self.parsed(*told, "--path", "direct", "--server", "10.0.0.1:5555")
         node = make_client(Reactor(), options)
         self.assertEqual(
-            (node.context.place.announced, node.context.settings.announce), (KNOWN, KNOWN)
+            (node.context.own_addresses.announced, node.context.settings.announce), (KNOWN, KNOWN)
         )
         self.assertEqual(node.context.settings.path, "direct")
-        self.assertEqual(node.context.place.server, ("10.0.0.1", 5555))
+        self.assertEqual(node.context.own_addresses.server, ("10.0.0.1", 5555))
 
     def test_a_word_that_is_no_command_is_told_which_there_are(self) -> None:
         told = self.refused("who")

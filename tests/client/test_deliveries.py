@@ -42,7 +42,7 @@ class Coming(SynchronousTestCase):
         pins = PinFile(path / "known_peers")
         known = TrustStore(Tls(ALICE), pins, self.clock.seconds)
         known.trust("bob", BOB)
-        self.people = AddressBook()
+        self.address_book = AddressBook()
         context = Context(
             ClientSettings("alice"),
             DEFAULTS,
@@ -50,7 +50,7 @@ class Coming(SynchronousTestCase):
             lambda: Wall(0.0),
             random.Random(1),
             trust=known,
-            people=self.people,
+            address_book=self.address_book,
         )
         streams = OutboundStreams(context, MemoryLedger())
         self.delivery = streams.of(BOB, "bob")

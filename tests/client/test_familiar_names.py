@@ -12,14 +12,14 @@ from tests.client.rooms import room_ends
 class PeopleTests(Case):
     def test_conversations_come_first_then_contacts_then_who_was_listed(self) -> None:
         self.called("carol")
-        self.node.people.remember(Contact("dave", "10.0.0.4", 1))
+        self.node.address_book.remember(Contact("dave", "10.0.0.4", 1))
         names = self.node.client.familiar_names()
         self.assertEqual(names.ids, ("carol", "bob", "dave"))
         self.assertEqual((names.here, names.rooms), ((), ()))
 
     def test_never_more_than_the_limit(self) -> None:
         for number in range(MOST + 5):
-            self.node.people.remember(Contact(f"id{number}", "10.0.0.4", 1))
+            self.node.address_book.remember(Contact(f"id{number}", "10.0.0.4", 1))
         self.assertEqual(len(self.node.client.familiar_names().ids), MOST)
 
     def test_leave_ends_the_conversation_and_not_the_program(self) -> None:

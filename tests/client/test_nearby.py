@@ -250,7 +250,7 @@ class NeighbourTests(SynchronousTestCase):
         self.assertEqual(contact, Contact("bob?", "10.0.0.2", 5557, KEYS[0]))
         self.assertIsNone(self.conversation.pins)
         self.assertEqual(
-            self.node.people.addresses(contact), (("10.0.0.2", 5557), ("fe80::2%eth0", 5557))
+            self.node.address_book.addresses(contact), (("10.0.0.2", 5557), ("fe80::2%eth0", 5557))
         )
 
     def test_who_is_pinned_is_called_by_their_name(self) -> None:

@@ -99,7 +99,7 @@ class Case(SynchronousTestCase):
         self.keyboard, self.screen = Keyboard(), Screen()
         self.troubles: list[str] = []
         self.node: Any = made(self.net, ClientSettings("alice", plain=True, announce=announced))
-        self.node.place.server = server
+        self.node.own_addresses.server = server
         self.node.publish.listen(self.events.append)
         self.chat = ChatClient(
             self.net,

@@ -42,8 +42,10 @@ def made(
 ) -> Any:
     """Build a client and return a `TypingPerson`; without `now` the time of day is that of `clock`."""
     now = now or (lambda: Wall(clock.seconds()))
-    place = OwnAddresses(settings.announce)
-    context = Context(settings, limits, clock, now, random or SystemRandom(), place=place)
+    own_addresses = OwnAddresses(settings.announce)
+    context = Context(
+        settings, limits, clock, now, random or SystemRandom(), own_addresses=own_addresses
+    )
     if trust is not None:
         context = replace(context, trust=trust)
     client = build_client(

@@ -26,12 +26,12 @@ class TableTests(SynchronousTestCase):
         self.table = Table()
 
     def names(self, now: float = 0.0) -> list[str]:
-        return [one.client_id for one in self.table.people(now)]
+        return [one.client_id for one in self.table.neighbours(now)]
 
     def test_peer_is_new_once(self) -> None:
         self.assertTrue(self.table.heard(beacon("bob"), "10.0.0.2", 0))
         self.assertFalse(self.table.heard(beacon("bob"), "10.0.0.2", 30))
-        (bob,) = self.table.people(31)
+        (bob,) = self.table.neighbours(31)
         self.assertEqual((bob.addresses, bob.seen), ((("10.0.0.2", 5556),), 30))
 
     def test_silent_peer_is_forgotten_and_then_new_again(self) -> None:
@@ -44,13 +44,13 @@ class TableTests(SynchronousTestCase):
     def test_two_who_say_to_be_one_are_two(self) -> None:
         self.table.heard(beacon("bob", 1), "10.0.0.2", 0)
         self.table.heard(beacon("bob", 0), "10.0.0.3", 0)
-        self.assertEqual([one.key for one in self.table.people(0, "bob")], KEYS[:2])
-        self.assertEqual(self.table.people(0, "bo"), ())
+        self.assertEqual([one.key for one in self.table.neighbours(0, "bob")], KEYS[:2])
+        self.assertEqual(self.table.neighbours(0, "bo"), ())
 
     def test_an_address_that_means_something_on_one_interface_only_comes_last(self) -> None:
         self.table.heard(beacon("bob"), "fe80::1%eth0", 0)
         self.table.heard(beacon("bob"), "10.0.0.2", 0)
-        (bob,) = self.table.people(0)
+        (bob,) = self.table.neighbours(0)
         self.assertEqual(bob.addresses, (("10.0.0.2", 5556), ("fe80::1%eth0", 5556)))
 
     def test_more_addresses_are_not_taken_until_one_is_forgotten(self) -> None:
@@ -61,7 +61,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(self.addresses(96), ["10.0.0.2", "10.0.0.3"])
 
     def addresses(self, now: float) -> list[str]:
-        return [host for host, _ in self.table.people(now)[0].addresses]
+        return [host for host, _ in self.table.neighbours(now)[0].addresses]
 
     def test_a_host_has_only_so_many(self) -> None:
         for number in range(5):
@@ -90,13 +90,13 @@ class TableTests(SynchronousTestCase):
         for one, host, later in heard:
             now += later
             table.heard(one, host, now)
-            people = table.people(now)
-            self.assertLessEqual(len(people), 3)
-            for person in people:
-                self.assertLessEqual(1, len(person.addresses))
-                self.assertLessEqual(len(person.addresses), 2)
-                self.assertLessEqual(now - person.seen, BEACON_KEEP)
-        self.assertEqual(table.people(now + BEACON_KEEP + 1), ())
+            neighbours = table.neighbours(now)
+            self.assertLessEqual(len(neighbours), 3)
+            for neighbour in neighbours:
+                self.assertLessEqual(1, len(neighbour.addresses))
+                self.assertLessEqual(len(neighbour.addresses), 2)
+                self.assertLessEqual(now - neighbour.seen, BEACON_KEEP)
+        self.assertEqual(table.neighbours(now + BEACON_KEEP + 1), ())
         self.assertEqual(table._claims, {})
 
 

@@ -231,7 +231,7 @@ class ErrorLog:
 
 def check_node(node: Any, limits: Limits, dials: int = 0) -> None:
     """One conversation a key, and nothing past its limit; `dials`: connections that a server may cause."""
-    who = node.place.me.client_id
+    who = node.own_addresses.me.client_id
     open_with: set[str] = set()
     ringing = 0
     for one in node.calls.all:

@@ -135,7 +135,7 @@ class Person:
         node = self.node = self._made(reactor, random)
         node.publish.listen(self._told)
         node.hold_input.listen(self._hold_input)
-        node.place.own_port = ("", PEOPLE_PORT)
+        node.own_addresses.own_port = ("", PEOPLE_PORT)
         factory = PlainPeerFactory(node.plain_calls, cast(Any, reactor), LIMITS)
         reactor.listenTCP(PEOPLE_PORT, factory)
         node.start(self.host, PEOPLE_PORT)

@@ -81,7 +81,7 @@ class Connector:
         self._better = better
         self._look_again = look_again
         self._dialer = dialer
-        self._trust, self._place = context.trust, context.place
+        self._trust, self._own_addresses = context.trust, context.own_addresses
         self._timers = Timers(context.clock)
         self._now = context.clock.seconds
         self._role = role
@@ -240,8 +240,8 @@ class Connector:
         dialled.addErrback(failed)
 
     def _join(self) -> None:
-        where = self._place.filtered(self.introduction.relay)
-        near = self._place.is_local or where == self._place.server
+        where = self._own_addresses.filtered(self.introduction.relay)
+        near = self._own_addresses.is_local or where == self._own_addresses.server
         if where is None:
             self._apply(self.race.failed(None, NO_SERVER_TO_RELAY(), self._now()))
             return

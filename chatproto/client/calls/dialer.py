@@ -52,7 +52,7 @@ class Dialer:
     def __init__(self, context: Context) -> None:
         self._reactor = context.clock
         self._limits = context.limits
-        self._place = context.place
+        self._own_addresses = context.own_addresses
 
     def dial(
         self, owner: PlainPeerOwner, host: str, port: int, dialect: Dialect
@@ -73,7 +73,7 @@ class Dialer:
         listening port already has a connection to that address.
         """
 
-        own_port = self._place.own_port if as_heard else None
+        own_port = self._own_addresses.own_port if as_heard else None
         wait = self._limits.dial_wait
         dialled: Deferred[SecurePeerConnection] = connect(
             self._reactor, host, port, wait, connection, own_port

@@ -129,7 +129,7 @@ class OutgoingCalls:
     def _has_key(self, address: str) -> bool:
         """Return True if a contact with a key is known at `address`, `host:port`."""
         try:
-            contact = self._context.people.at(*read_host_port(address))
+            contact = self._context.address_book.at(*read_host_port(address))
         except RemoteError:
             return False
         return contact is not None and contact.key is not None

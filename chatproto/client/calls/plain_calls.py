@@ -237,9 +237,9 @@ class PlainCalls:
         conversation.told_port = opened.port
         if opened.client_id is not None and opened.port is not None:
             # A claim does not replace the address of a contact with a key or at another host.
-            known = self._context.people.named(opened.client_id)
+            known = self._context.address_book.named(opened.client_id)
             if known is None or (known.key is None and known.host == told):
-                self._context.people.remember(Contact(opened.client_id, told, opened.port))
+                self._context.address_book.remember(Contact(opened.client_id, told, opened.port))
 
     def _left(self, connection: PlainPeerConnection, word: str) -> None:
         conversation = self._connections.carried.get(connection)

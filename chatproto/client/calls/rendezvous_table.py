@@ -180,8 +180,8 @@ class RendezvousTable:
             return introduction.addresses
         if not introduction.call:
             return in_turn(introduction.addresses)
-        place = self._context.place
-        return worth_dialling(introduction.addresses, place.is_local, place.addresses())
+        own = self._context.own_addresses
+        return worth_dialling(introduction.addresses, own.is_local, own.addresses())
 
     def _new(
         self,

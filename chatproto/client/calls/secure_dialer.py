@@ -85,7 +85,7 @@ class SecureDialer:
             wait = None
         else:
             typed = ":" in contact.client_id
-            known = self._context.people.addresses(contact)
+            known = self._context.address_book.addresses(contact)
             addresses = tuple((host, port) for host, port in known if port)
             introduction = Rendezvous(contact.client_id, contact.key or "", addresses, typed=typed)
         if introduction.call and wait is None:
@@ -161,7 +161,7 @@ class SecureDialer:
     async def _contact(self, conversation: Conversation) -> Contact:
         """Return the peer's addresses for its key. Raises PeerUnreachable."""
         name = conversation.id
-        known = conversation.contact or self._context.people.named(name)
+        known = conversation.contact or self._context.address_book.named(name)
         if known is not None and known.key not in (None, conversation.key):
             known = None  # another client with that name
         failures, asks = conversation.redial.failures, REDIAL_ASKS

@@ -137,11 +137,11 @@ class JoinedRooms:
 
     def is_member(self, room: str, client_id: str) -> bool:
         """Return True if another member with the id `client_id` is known to be in `room`."""
-        return room in self._all and client_id in self._all[room].people - {self._own_id}
+        return room in self._all and client_id in self._all[room].member_ids - {self._own_id}
 
     def members(self, room: str) -> tuple[str, ...]:
         """Return the other known members of `room`, in the order of their ids."""
-        found = self._all[room].people if room in self._all else set()
+        found = self._all[room].member_ids if room in self._all else set()
         return tuple(sorted(found - {self._own_id}))
 
     # Messages and the current room.
@@ -168,9 +168,9 @@ class JoinedRooms:
         if not self._conversations.move_to(RoomTarget(membership.name)):
             self._tell_current(membership.name)
 
-    def _tell_current(self, name: str, people: Iterable[str] | None = None) -> None:
-        """Report that typed lines go to the room `name`; `people`: members to list, or None."""
-        members = tuple(sorted(people)) if people is not None else None
+    def _tell_current(self, name: str, member_ids: Iterable[str] | None = None) -> None:
+        """Report that typed lines go to the room `name`; `member_ids`: members to list, or None."""
+        members = tuple(sorted(member_ids)) if member_ids is not None else None
         count = self._all[name].count or None
         self._tell(RoomChanged(name, "current", members=members, count=count))
 
@@ -183,7 +183,7 @@ class JoinedRooms:
         if membership is not None:
             self._conversations.swap(RoomTarget(room))
             if membership.entered:
-                self._tell_current(room, membership.people)
+                self._tell_current(room, membership.member_ids)
             else:  # after the pending JOIN
                 self._requests.ask("join", lambda: self._join_again(room, secret))
             return
@@ -196,7 +196,7 @@ class JoinedRooms:
 
     async def _join_again(self, room: str, secret: str) -> None:
         if room in self._all:
-            self._tell_current(room, self._all[room].people)
+            self._tell_current(room, self._all[room].member_ids)
         else:
             self.join(room, secret)
 

@@ -56,7 +56,7 @@ class Membership:
         self.topic = ""
         self.role = "member"
         self.count = 0
-        self.people: set[str] = set()
+        self.member_ids: set[str] = set()
         """Ids of the members that the server has named; at most `room_members`."""
         self.entered = False
         """True once the JOIN on this connection was answered."""
@@ -98,7 +98,7 @@ class Membership:
         self._check(this)
         self.entered = self.joined = True
         self.topic, self.role, self.count = ack.topic, ack.role, ack.count
-        self.people = {one.id for one in ack.members}
+        self.member_ids = {one.id for one in ack.members}
         return ack
 
     async def catch_up(self, last: int) -> None:
@@ -168,13 +168,13 @@ class Membership:
     def came_in(self, client_id: str) -> None:
         """Add a new member."""
         self.count += 1
-        if len(self.people) < self._context.limits.room_members:
-            self.people.add(client_id)
+        if len(self.member_ids) < self._context.limits.room_members:
+            self.member_ids.add(client_id)
 
     def went_out(self, client_id: str) -> None:
         """Remove a member."""
         self.count = max(1, self.count - 1)
-        self.people.discard(client_id)
+        self.member_ids.discard(client_id)
 
     def hear(self, said: Said) -> None:
         """Handle SAID: a message in the room."""

@@ -57,11 +57,11 @@ class RoomOrders:
         async def work() -> None:
             room = self._rooms.named(name).name
             found = await self._rooms.client.names(room)
-            people = [{"id": one.id, "role": one.role} for one in found]
+            members = [{"id": one.id, "role": one.role} for one in found]
             marks = (one.id if one.role == "member" else f"{one.id} ({one.role})" for one in found)
             line = f"{len(found)} in {room}: {', '.join(marks)}"
             self._context.publish(
-                CommandOutput("names", (line,), {"room": room, "members": people})
+                CommandOutput("names", (line,), {"room": room, "members": members})
             )
 
         self._ask("names", work)

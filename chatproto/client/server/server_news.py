@@ -68,7 +68,7 @@ class ServerNews:
         known, key = self._known, server.key
         assert key is not None
         known.server_key, self.where = key, server.name
-        self._context.place.found(server.at, server.observed, server.near)
+        self._context.own_addresses.found(server.at, server.observed, server.near)
         self._trying = False
         try:
             first = known.pin_server(server.name, key) and not self._named
@@ -126,9 +126,9 @@ class ServerNews:
         if push.addresses:
             host, port = push.addresses[0]
             contact = Contact(push.client_id, host, port, push.key)
-            self._context.people.remember(contact, push.addresses)
+            self._context.address_book.remember(contact, push.addresses)
 
     def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
         """Handle PRESENCE: a watched contact is online."""
-        self._context.people.set_away(push.peer_id, push.away)
+        self._context.address_book.set_away(push.peer_id, push.away)
         self._events.came(push.peer_id)

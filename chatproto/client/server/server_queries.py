@@ -54,7 +54,7 @@ class ServerQueries:
     async def _info(self, prefix: str) -> None:
         chosen = await self._resolver.introducer.info(prefix)
         for contact in chosen:
-            self._context.people.remember(contact)
+            self._context.address_book.remember(contact)
         keys = ("id", "host", "port", "key")
         rows = [(c.client_id, c.host, c.port, c.key) for c in chosen]
         found = tuple(dict(zip(keys, row, strict=True)) for row in rows)
@@ -67,7 +67,7 @@ class ServerQueries:
 
     async def _bridge(self, peer: str) -> None:
         contact = await self._resolver.ask_for(peer)
-        self._context.people.bridged = contact
+        self._context.address_book.bridged = contact
         if contact is None:
             self._context.publish(Bridged(None, None, None))
         else:
