@@ -11,7 +11,7 @@ from chatproto.ui.irc import numerics
 from chatproto.ui.irc.lines import CHAT_SOURCE, FACE, packed, reply
 from chatproto.ui.irc.people import People
 from chatproto.ui.irc.welcome import PREFIXES
-from chatproto.ui.legible import inline
+from chatproto.ui.legible import inline, name
 from chatproto.ui.room_view import room_lines
 from chatproto.wire.irc import IrcLine
 
@@ -200,7 +200,7 @@ class Channels:
 
     def _mask(self, event: RoomChanged) -> str:
         if event.id:
-            return f"*!{event.id}@*"
+            return f"*!{name(event.id)}@*"
         return event.key or event.address or "*"
 
 

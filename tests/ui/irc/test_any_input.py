@@ -136,7 +136,20 @@ class AnyInputTests(Case):
     @given(told())
     @settings(max_examples=300, deadline=None)
     def test_every_event_becomes_lines(self, event: Event) -> None:
-        self.face.tell(event)
+        self.assert_becomes_lines(event)
+
+    def test_banned_id_with_control_characters_becomes_a_clean_mask(self) -> None:
+        self.assert_becomes_lines(
+            events.RoomChanged("#den", "joined", own=True, members=("alice",)),
+            events.RoomChanged("#den", "banned", id="\x01VERSION\x01"),
+        )
+        self.assertIn("*!\u2401VERSION\u2401@*", self.irc.transport.value().decode())
+
+    def assert_becomes_lines(self, *published: Event) -> None:
+        """Check that the IRC client gets well-formed lines without control characters of others."""
+        self.irc.transport.clear()
+        for event in published:
+            self.face.tell(event)
         for data in self.irc.transport.value().split(b"\r\n")[:-1]:
             self.assertLessEqual(len(data), TAG_BYTES + LINE_BYTES)
             read = read_line(data)
@@ -144,5 +157,4 @@ class AnyInputTests(Case):
             for text in read.parameters:
                 self.assertNotIn("\x1b", text)
                 self.assertNotIn("\x01V", text)
-        self.irc.transport.clear()
         self.irc.transport.disconnecting = False
