@@ -51,7 +51,7 @@ def connect(
             return reasons.SERVER_KEY_NOT_NAMED(shown=key)
         if pin is not None and pin.key != key and wanted is None:
             accept = f"start with --server {address}/{key}"
-            return changed_key(pin, known.where, f"the server {address}", accept)
+            return changed_key(pin, known.path, f"the server {address}", accept)
         if wanted is None and known.server_key not in (None, key):
             return reasons.OTHER_DIRECTORY(first=news.where, shown=key)
         return None

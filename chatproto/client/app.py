@@ -295,7 +295,7 @@ def build_client(
     access = connect(context, events)
     server = access.server
     if keyed and beacons is not None:
-        neighbours = beacons(context, events.came)
+        neighbours = beacons(context, events.contact_online)
     answers = ServerAnswers(context.clock)
     resolver = NameResolver(context, conversations, answers, server, events, neighbours)
     if keyed and storage is not None:
@@ -329,7 +329,7 @@ def build_client(
         dialer,
         secure_dialer,
     )
-    deliveries = Deliveries(context, streams, server, calls.talks_with, outgoing.deliver)
+    deliveries = Deliveries(context, streams, server, calls.has_conversation_with, outgoing.deliver)
     outbox = Outbox(context, calls, streams, deliveries, resolver, events)
     member_keys = MemberKeys(context, access.rooms)
     rooms = JoinedRooms(
@@ -341,7 +341,7 @@ def build_client(
         streams,
         events,
         remembered or RememberedRooms(),
-        lambda: context.trust.here,
+        lambda: context.trust.current_server,
         member_keys,
     )
     in_room = RoomOrders(context, requests, rooms)

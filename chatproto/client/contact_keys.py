@@ -150,7 +150,7 @@ class ContactKeys:
             case KeyedPerson(key):
                 return Ignored(self._calls.name_of(key, peer).rstrip("?"), key=key), conversation
             case FirstContact(_, client_id) if self._trust.own_key and conversation is None:
-                return Ignored(client_id, server=self._trust.here), None
+                return Ignored(client_id, server=self._trust.current_server), None
         return Ignored(conversation.called if conversation is not None else peer), conversation
 
     def _set_ignored(self, one: Ignored, on: bool) -> None:

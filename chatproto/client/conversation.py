@@ -181,7 +181,7 @@ class Conversation(Target):
         return self._was_open
 
     @property
-    def person(self) -> Recipient | None:
+    def addressee(self) -> Recipient | None:
         return self.recipient
 
     @property
@@ -248,7 +248,7 @@ class Conversation(Target):
         connections = self.session.connections
         return connections[0].port if connections else self.port
 
-    def one_way(self, *, dialled: bool) -> bool:
+    def is_one_way(self, *, dialled: bool) -> bool:
         """Return True for a single raw connection, ours (`dialled`) or the peer's, used in one direction."""
         connections = self.session.connections
         dialect = self.session.dialect
@@ -267,7 +267,7 @@ class Conversation(Target):
             session.apply(session.say(text, self._context.now()), self._context.own_addresses.me)
         )
         delivery = session.delivery
-        self.news.asked(delivery.last if delivery is not None else 0)
+        self.news.assign_request(delivery.last if delivery is not None else 0)
         self._take(news)
 
     def apply(self, effects: list[Effect]) -> None:
@@ -338,7 +338,7 @@ class Conversation(Target):
             case Leave(_, word):
                 self._send_alone(self.dialect.farewell(me, word, b""), None)
             case ProbeConnection():
-                self._timers.after("probe", PROBE_WAIT, self._late(self.session.silent))
+                self._timers.after("probe", PROBE_WAIT, self._timer_callback(self.session.silent))
             case Redial(failed):
                 self._signals.redial((self, failed))
             case Broken(reason):
@@ -350,7 +350,7 @@ class Conversation(Target):
             case PeerRinging():
                 broken = self.state is SessionState.BROKEN
                 wait = RESUME_WAIT if broken else self._context.limits.answer_ring
-                self._timers.after("ring", wait, self._late(self.session.no_answer))
+                self._timers.after("ring", wait, self._timer_callback(self.session.no_answer))
                 if broken:
                     self._signals.carried(self)
                 else:
@@ -359,7 +359,7 @@ class Conversation(Target):
                 self._stop_dialling()
             case Ringing():
                 wait = self._context.limits.ring_wait
-                self._timers.after("ring", wait, self._late(self.session.ring_out))
+                self._timers.after("ring", wait, self._timer_callback(self.session.ring_out))
                 self.show()
             case SessionOpened() | Resumed():
                 self._timers.stop()
@@ -397,11 +397,11 @@ class Conversation(Target):
                 tell(MessageReceived(self.name, text, id or None, said=said))
                 self._line = max(self._line, line)
             case Queued(_, id) if id and self.state is not SessionState.OPEN:
-                self.news.kept(id)
+                self.news.queued(id)
             case Unsaid(text, reason):
                 self.news.unsaid(text, reason)
             case MessageOutcome():
-                self.news.became(effect)
+                self.news.outcome(effect)
             case SessionEnded(reason):
                 self._timers.stop()
                 self.redial.stop()
@@ -493,6 +493,6 @@ class Conversation(Target):
         assert isinstance(self.session.dialect, Dialect)
         return self.session.dialect
 
-    def _late(self, happened: Callable[[], list[Effect]]) -> Callable[[], None]:
+    def _timer_callback(self, happened: Callable[[], list[Effect]]) -> Callable[[], None]:
         """Return a timer callback that applies the effects of the session method `happened`."""
         return lambda: self.apply(happened())

@@ -91,7 +91,7 @@ class ConversationOrders:
     def over(self) -> None:
         """Pass the turn to the peer of the current conversation."""
         conversation = self._calls.all.need_current()
-        conversation.apply(conversation.session.over(self._context.now()))
+        conversation.apply(conversation.session.pass_turn(self._context.now()))
 
     def quit_current(self) -> bool:
         """Leave the current conversation; return False if there is none."""
@@ -120,7 +120,7 @@ class ConversationOrders:
         all, away = self._calls.all, self._calls.all.away
         if not to and all.current is None and away is not None:
             to = away.name
-        conversation = all.whom(to) if to else all.need_current()
+        conversation = all.conversation_for(to) if to else all.need_current()
         if conversation is None:
             raise LocalError(404, reasons.FILE_NEEDS_CONVERSATION(peer=to))
         if conversation.session.dialect.numbered and conversation.key is None:

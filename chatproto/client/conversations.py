@@ -103,7 +103,7 @@ class Conversations:
     @property
     def vacant(self) -> bool:
         """Return True if a new caller becomes the target: there is none, and none ended a moment ago."""
-        return self.target is None or self.target.gives_way(self._seconds(), self.typed)
+        return self.target is None or self.target.may_be_replaced(self._seconds(), self.typed)
 
     @property
     def target_name(self) -> str:
@@ -121,19 +121,19 @@ class Conversations:
         if now == intended:
             return ""
         if now is not None:
-            if now.person is not None and now.person == intended.person:
+            if now.addressee is not None and now.addressee == intended.addressee:
                 return ""
             if now.is_live:
                 return reasons.NOT_SENT_TYPED_FOR(target=intended.name, now=now.name)
-        return intended.why_gone()
+        return intended.why_not_sent()
 
-    def nobody(self, hint: str = "") -> LocalError:
+    def no_recipient(self, hint: str = "") -> LocalError:
         """Return the error for a line without a recipient, and forget an ended target."""
         target = self.target
         if target is None or target.is_live:
             return LocalError(404, reasons.NO_CURRENT(hint=hint or self._next_step))
         self._change(None)
-        return LocalError(404, target.why_gone(hint))
+        return LocalError(404, target.why_not_sent(hint))
 
     @property
     def _next_step(self) -> str:
@@ -170,7 +170,7 @@ class Conversations:
         """Return the conversation with `recipient`, if there is one."""
         return next((one for one in self._all if one.recipient == recipient), None)
 
-    def whom(self, to: str) -> Conversation | None:
+    def conversation_for(self, to: str) -> Conversation | None:
         """Return the conversation with the peer named `to`, or None; if `to` is empty, the current one.
 
         Raises LocalError if `to` is unknown or ambiguous.
@@ -180,8 +180,8 @@ class Conversations:
         return self.target.receiver(self.with_recipient) if self.target is not None else None
 
     def known(self, what: str) -> Conversation | None:
-        """Return the result of `whom`, or the conversation named `what?`, for commands that send nothing."""
-        return self.whom(what) or self.called(what)
+        """Return `conversation_for(what)`, or the one named `what?`, for commands that send nothing."""
+        return self.conversation_for(what) or self.called(what)
 
     def called(self, name: str) -> Conversation | None:
         """Return the conversation named `name`, or else `name?`, whose id is not confirmed."""
@@ -245,7 +245,7 @@ class Conversations:
             one
             for one in self._all
             if one.state is SessionState.OPEN
-            and one.one_way(dialled=dialled)
+            and one.is_one_way(dialled=dialled)
             and one.peer_host == host
         ]
         return found[0] if len(found) == 1 else None

@@ -31,7 +31,7 @@ class _Wait:
 class Deliveries:
     """Watch every contact with queued messages, and call it when it is online.
 
-    Args: server: watches contacts; None if there is none. talks_with: returns True if there is a
+    Args: server: watches contacts; None if there is none. has_conversation_with: returns True if there is a
     conversation with a key. deliver: calls the owner of a key; nothing is shown before it answers.
     """
 
@@ -40,14 +40,14 @@ class Deliveries:
         context: Context,
         streams: OutboundStreams | None,
         server: Introducer | None,
-        talks_with: Callable[[str], bool],
+        has_conversation_with: Callable[[str], bool],
         deliver: Callable[[str], None],
     ) -> None:
         self._trust = context.trust
         self._address_book = context.address_book
         self._streams = streams
         self._server = server
-        self._talks_with = talks_with
+        self._has_conversation_with = has_conversation_with
         self._deliver = deliver
         self._waits: dict[str, _Wait] = {}
         self._timers = Timers(context.clock)  # next attempt, by key
@@ -73,10 +73,10 @@ class Deliveries:
         if key not in self._timers and not self._stopped:
             self._set(key, wait)
 
-    def came(self, name: str) -> None:
+    def contact_online(self, name: str) -> None:
         """Call a contact that is online now, but not at once if an attempt was made a moment ago."""
         for key, wait in tuple(self._waits.items()):
-            if wait.elsewhere or self._talks_with(key) or self._stopped:
+            if wait.elsewhere or self._has_conversation_with(key) or self._stopped:
                 continue
             if name not in self._trust.ids_of(key):
                 continue
@@ -108,7 +108,7 @@ class Deliveries:
     def _try(self, key: str, wait: _Wait) -> None:
         wait.elsewhere = False
         server, ids = self._server, self._trust.ids_of(key)
-        if self._talks_with(key) or not ids:
+        if self._has_conversation_with(key) or not ids:
             return
         if server is None:
             if any(self._address_book.named(one) is not None for one in ids):

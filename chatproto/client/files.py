@@ -291,7 +291,7 @@ class PeerFiles:
         connection.source, connection.sink, connection.files = (
             self._pull,
             self.transfers.piece,
-            self._heard,
+            self._received,
         )
         self.transfers.resumed(self._clock.seconds())
 
@@ -324,7 +324,7 @@ class PeerFiles:
             with telling(part):
                 self.transfers.offer([path], self._clock.seconds())
 
-    def _heard(self, message: Bcp2Message) -> None:
+    def _received(self, message: Bcp2Message) -> None:
         self.transfers.message(message, self._clock.seconds())
 
     def look_for_stall(self, listing: Iterable[Transfer]) -> None:
@@ -348,7 +348,7 @@ class PeerFiles:
 
     # Called by the transfers.
 
-    def transfer_told(self, transfer: Transfer, text: str) -> None:
+    def transfer_changed(self, transfer: Transfer, text: str) -> None:
         number, part = transfer.number, self._part_of(transfer)
         is_question = not transfer.outgoing and transfer.state is TransferState.OFFERED and not text
         takes = self._files.takes(self) if is_question else None
@@ -451,10 +451,10 @@ class PeerFiles:
         if message is None and self._later is None:
             wait = self.transfers.wait(now)
             if wait:
-                self._later = self._clock.callLater(wait, self._go_on)
+                self._later = self._clock.callLater(wait, self._resume)
         return message
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._later = None
         self.transfer_wake()
 

@@ -55,7 +55,7 @@ class MessageNews:
         self._parts = parts
         self._unnumbered: deque[_Unnumbered] = deque()  # texts without a number, or without one yet
 
-    def asked(self, id: int) -> None:
+    def assign_request(self, id: int) -> None:
         """Assign the text sent now to the current request; `id` is 0 if it has no number yet."""
         part = take_part()
         if not id:
@@ -113,10 +113,10 @@ class MessageNews:
         """
         for id in ids:
             if id in self._held and self._part(id) is not None:
-                self.kept(id)
+                self.queued(id)
         self._held.clear()
 
-    def kept(self, id: int) -> None:
+    def queued(self, id: int) -> None:
         """Report that a message is queued until there is a connection."""
         name = self._target.name
         self._kept.add(id)
@@ -132,7 +132,7 @@ class MessageNews:
         fresh = [id for id in ids if id not in self._kept]
         if len(fresh) <= EACH:
             for id in fresh:
-                self.kept(id)
+                self.queued(id)
             return
         self._kept.update(fresh)
         name = self._target.name
@@ -148,7 +148,7 @@ class MessageNews:
         with telling(self.next_part(), fails=reason):
             self._tell(Undelivered(self._target.name, reason, text=text))
 
-    def became(self, fate: MessageOutcome) -> None:
+    def outcome(self, fate: MessageOutcome) -> None:
         """Report an outcome, with the text if the message was reported as queued or did not arrive."""
         late = fate.id in self._kept
         self._kept.discard(fate.id)

@@ -73,7 +73,7 @@ class Messages:
         self._in_room = in_room
         self._outbox = outbox
         self._held: tuple[Conversation, str, AskedPart | None] | None = None  # over the limit
-        context.settled.listen(self._go_on)
+        context.settled.listen(self._resume_held)
         calls.signals.carried.listen(lambda _: self._end_held())
 
     def say(self, text: str, to: str = "") -> None:
@@ -96,7 +96,7 @@ class Messages:
         if target is not None and not to:
             conversation = target.receiver(self._conversations.with_recipient)
         else:
-            conversation = self._conversations.whom(to)
+            conversation = self._conversations.conversation_for(to)
         if conversation is not None:
             try:
                 self._say_in(conversation, text)
@@ -112,7 +112,7 @@ class Messages:
             hint = f"did you mean {meant}?" if meant else ""
             away = self._conversations.away
             if away is None:
-                raise self._conversations.nobody(hint)
+                raise self._conversations.no_recipient(hint)
             if meant:
                 raise LocalError(400, reasons.MEANT_COMMAND(peer=away.name, command=meant))
             if self._outbox.leave_for(away.recipient, text):
@@ -161,7 +161,7 @@ class Messages:
         """Return True if the queue of `conversation` will shrink, with a notification."""
         return conversation.session.dialect.acknowledged and conversation.state in ON_THE_WAY
 
-    def _go_on(self, _: None) -> None:
+    def _resume_held(self, _: None) -> None:
         """Send the held message if there is room now, or queue it if its conversation has ended."""
         if self._held is None:
             return

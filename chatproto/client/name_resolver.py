@@ -74,7 +74,7 @@ class NameResolver:
         self._expected: dict[str, str] = {}  # names of called contacts that were away, by id
         self._watched: dict[str, tuple[str, str]] = {}  # name and last /away text, by id
         self._followed: dict[str, None] = {}  # the watched ids of conversations and queued messages
-        events.came.listen(self._came)
+        events.contact_online.listen(self._contact_online)
         self._confirmed: deque[float] = deque()
         self._warned: set[str] = set()
 
@@ -103,7 +103,7 @@ class NameResolver:
         contact = callee.contact()
         self._address_book.remember(contact, callee.addresses)
         if callee.key is not None and callee.call:
-            self._answers.keep(
+            self._answers.store(
                 Rendezvous(
                     callee.client_id,
                     callee.key,
@@ -135,7 +135,7 @@ class NameResolver:
             self._expected[client_id] = told
         raise CodedError(reasons.AWAY_WATCHED(peer=told or client_id))
 
-    def _came(self, client_id: str) -> None:
+    def _contact_online(self, client_id: str) -> None:
         """Notify the user that an expected contact is online, and later of each new /away text."""
         away = self._address_book.away(client_id)
         name = self._expected.pop(client_id, None)
@@ -344,7 +344,7 @@ class NameResolver:
         pin = self._trust.pinned(client_id)
         if pin is not None and pin.key == recipient.key:
             accept = f"type /trust {client_id} {contact.key}"
-            return changed_key(pin, self._trust.where, client_id, accept)
+            return changed_key(pin, self._trust.path, client_id, accept)
         where = self._server.name if self._server is not None else "hand"
         return reasons.SERVER_NAMES_ANOTHER(peer=client_id, server=where, key=contact.key)
 

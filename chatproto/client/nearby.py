@@ -42,7 +42,7 @@ class Neighbours:
         self._id = context.settings.client_id
         self._known = context.trust
         self._came = came
-        self._ears = make(self.heard, context.limits.beacon)
+        self._ears = make(self.datagram_received, context.limits.beacon)
         self._table = Table()
         now = context.clock.seconds()
         self._limiter = RateLimiter(BEACON_RATE, BEACON_BURST)
@@ -68,7 +68,7 @@ class Neighbours:
         self._timers.stop()
         self._ears.close()
 
-    def heard(self, data: bytes, host: str) -> None:
+    def datagram_received(self, data: bytes, host: str) -> None:
         """Handle any datagram that was received from `host`."""
         now = self._context.clock.seconds()
         if self._at is None or not self._limiter.allow(now):

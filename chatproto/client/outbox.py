@@ -59,7 +59,7 @@ class Outbox:
         calls.over.listen(self._left_over)
         resolver.elsewhere.listen(deliveries.is_elsewhere)
         events.registered.listen(lambda _: deliveries.look())
-        events.came.listen(deliveries.came)
+        events.contact_online.listen(deliveries.contact_online)
 
     def start(self) -> None:
         """Show messages received before the last exit and perhaps never shown; report expired ones."""
@@ -362,7 +362,7 @@ class Outbox:
                 if streams.lasts(key):
                     expired = delivery.expire(self._surely_past())
                     self._tell_all(key, name, expired, Cause(Reason.EXPIRED))
-                elif not self._calls.talks_with(key):
+                elif not self._calls.has_conversation_with(key):
                     self._tell_all(key, name, delivery.give_up(), reasons.OVER_BEFORE())
         except LedgerTrouble as error:
             self._context.publish(Failed(str(error), command="log", code=error.reason))

@@ -1,6 +1,6 @@
 """Run the user's requests, and follow each one until all of its parts have ended.
 
-A front end that needs the end of its request makes an `Asked` and runs the command in
+A front end that needs the end of its request makes an `PendingRequest` and runs the command in
 `telling(asked.part())`. Coroutines and jobs that the command starts inherit that context. A longer
 part (a message, a call, a file) calls `take_part` when it begins, publishes its events in
 `telling(part)` and ends it with the last one. The request ends when all its parts have ended.
@@ -26,7 +26,7 @@ OK = "ok"
 """Code of a successful request without a better one."""
 
 
-class Asked:
+class PendingRequest:
     """Request of a front end: `command`, and its outcome once it `is_over`.
 
     `code`: of the first failure, else of the part that ended last, such as `delivered`. `status`,
@@ -35,7 +35,7 @@ class Asked:
     """
 
     def __init__(
-        self, command: str, over: Callable[[Asked], object], owner: object | None = None
+        self, command: str, over: Callable[[PendingRequest], object], owner: object | None = None
     ) -> None:
         self.command = command
         self.owner = owner
@@ -77,7 +77,7 @@ class Asked:
 class AskedPart:
     """One part of a request; it ends once, and later calls have no effect."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: PendingRequest) -> None:
         self.asked = asked
         self._ended = False
 

@@ -89,7 +89,7 @@ class Strangers:
 
     # Connections that carry no conversation yet.
 
-    def came(
+    def admit(
         self, connection: StrangerConnection, host: str, is_idle: Callable[[], bool] = lambda: True
     ) -> bool:
         """Count a connection from `host`; return False if there is no room and it must be closed.
@@ -100,9 +100,9 @@ class Strangers:
         limits, where = self._limits, network(host)
         here = sum(slot.network == where and not slot.known for slot in self._slots.values())
         if here >= limits.callers_per_address:
-            room = self._put_out(where)
+            room = self._abort_oldest(where)
         elif self.connections >= limits.callers:
-            room = self._put_out(self._fullest())
+            room = self._abort_oldest(self._fullest())
         else:
             room = True
         if room:
@@ -196,7 +196,7 @@ class Strangers:
 
     # Closing connections and reporting refusals.
 
-    def _put_out(self, where: str) -> bool:
+    def _abort_oldest(self, where: str) -> bool:
         """Abort the oldest idle connection from `where`; return False if there is none."""
         for connection, slot in self._slots.items():
             if slot.network == where and not slot.known and slot.is_idle():
@@ -217,10 +217,10 @@ class Strangers:
     def _count_untold(self) -> bool:
         self._untold += 1
         if "untold" not in self._timers:
-            self._timers.after("untold", TOLD_AFTER, self._tell_refused)
+            self._timers.after("untold", TOLD_AFTER, self._report_refused)
         return False
 
-    def _tell_refused(self) -> None:
+    def _report_refused(self) -> None:
         count, self._untold = self._untold, 0
         what = "1 call or invitation was" if count == 1 else f"{count} calls or invitations were"
         self._tell(Notice(f"{what} not shown: too many in a short time"))

@@ -48,7 +48,7 @@ class Target:
         return ""
 
     @property
-    def person(self) -> Recipient | None:
+    def addressee(self) -> Recipient | None:
         """Recipient of its lines; None for a room."""
         return None
 
@@ -83,11 +83,11 @@ class Target:
         """Return True if it ends when `other` does."""
         return self == other
 
-    def gives_way(self, now: Monotonic, typed: bool) -> bool:
+    def may_be_replaced(self, now: Monotonic, typed: bool) -> bool:
         """Return True if a new caller may replace it; `typed`: lines are typed at a terminal."""
         return False
 
-    def why_gone(self, hint: str = "") -> str:
+    def why_not_sent(self, hint: str = "") -> str:
         """Return why a line typed for it was not sent, now that it is no longer the target.
 
         `hint`: next step for the user; usually to call again, or to join the room again.
@@ -125,7 +125,7 @@ class AwayContact(Target):
     name: str
 
     @property
-    def person(self) -> Recipient | None:
+    def addressee(self) -> Recipient | None:
         return self.recipient
 
     @property
@@ -144,7 +144,7 @@ class AwayContact(Target):
         return found if found is not None and found.state is SessionState.OPEN else None
 
     def ends_with(self, other: Target) -> bool:
-        return self == other or (other.was_open and other.person == self.recipient)
+        return self == other or (other.was_open and other.addressee == self.recipient)
 
     def show_current(self, publish: Signal[Event]) -> None:
         publish(SessionChanged(self.name, "closed", current=True))
@@ -161,5 +161,5 @@ class EndedTarget(Target):
     def is_live(self) -> bool:
         return False
 
-    def gives_way(self, now: Monotonic, typed: bool) -> bool:
+    def may_be_replaced(self, now: Monotonic, typed: bool) -> bool:
         return not typed or now >= self.at + TAKEOVER

@@ -47,7 +47,7 @@ class TrustStore:
         return self._tls.handshake(judge)
 
     @property
-    def where(self) -> str:
+    def path(self) -> str:
         """Path of the pin file."""
         return str(self.file.path)
 
@@ -70,7 +70,7 @@ class TrustStore:
         return at is not None and self._seconds() - at <= INTRODUCED_WAIT
 
     @property
-    def here(self) -> str:
+    def current_server(self) -> str:
         """Server under which ids are pinned now: its key, or `-`."""
         return self.server_key or NO_SERVER
 
@@ -81,7 +81,7 @@ class TrustStore:
     def ids_of(self, key: str) -> list[str]:
         """Return the ids to which `key` is pinned, without duplicates, the one at our server first."""
         known = self.file.pins.ids_of(key)
-        known.sort(key=lambda pin: pin.server != self.here)
+        known.sort(key=lambda pin: pin.server != self.current_server)
         return list(dict.fromkeys(pin.name for pin in known))
 
     def has_pin_of(self, client_id: str) -> bool:
@@ -105,7 +105,7 @@ class TrustStore:
             return
         others = {pin.key for pin in self.file.pins.named(client_id)} - {key}
         if chosen or not others:
-            self.file.put(Pin(self.here, client_id, key, self.is_verified(key)))
+            self.file.put(Pin(self.current_server, client_id, key, self.is_verified(key)))
 
     def verify(self, client_id: str, key: str) -> None:
         """Mark `key` as verified: its safety number was compared. Raises PinTrouble, LocalError 409."""
@@ -114,7 +114,7 @@ class TrustStore:
             other = self.pinned(client_id)
             if other is not None:
                 raise LocalError(409, PINNED_TO_ANOTHER(peer=client_id, key=key))
-            self.file.put(Pin(self.here, client_id, key, verified=True))
+            self.file.put(Pin(self.current_server, client_id, key, verified=True))
         for pin in known:
             if not pin.verified:
                 self.file.put(Pin(pin.server, pin.name, key, verified=True))
@@ -155,7 +155,7 @@ class TrustStore:
         known = self.file.pins.ignored
         if key is not None and any(one.key == key for one in known):
             return True
-        as_id = Ignored(client_id, server=self.here)
+        as_id = Ignored(client_id, server=self.current_server)
         pinned = key is not None and self.knows(key)
         return not pinned and any(one.same(as_id) for one in known)
 

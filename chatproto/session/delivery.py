@@ -287,7 +287,7 @@ class Delivery:
 
     def received(self, entry: StreamEntry) -> int:
         """Commit an entry of the peer. Returns its line number in the log, 0 if it has none."""
-        number = self._ledger.heard(self.key, self.name, entry)
+        number = self._ledger.store_incoming(self.key, self.name, entry)
         self._have = entry.id
         return number
 
@@ -389,7 +389,7 @@ class Exchange:
         self.floor.set_half(half)
         return self._speak_since(before)
 
-    def over(self, at: Wall) -> list[Effect]:
+    def pass_turn(self, at: Wall) -> list[Effect]:
         """Pass the turn without a message. Raises LocalError 400 if it is not ours, LedgerTrouble."""
         if not self.floor.half:
             raise LocalError(400, NO_TURNS())
@@ -410,7 +410,7 @@ class Exchange:
             self._keep_turn()
         return [*became, *self._speak_since(before)]
 
-    def go_on(self) -> list[Effect]:
+    def send_queued(self) -> list[Effect]:
         """Send entries that other parts have added to the outbox, as far as the turn allows."""
         return self._speak_since(self.floor.turn)
 
@@ -433,7 +433,7 @@ class Exchange:
         self._unconfirmed = False
         return [*self.delivery.arrived(id)]
 
-    def heard(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
+    def received(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
         """Handle an entry of the peer on `connection`: message, turn or mode. Raises LedgerTrouble."""
         delivery = self.delivery
         self._unconfirmed = False
@@ -449,7 +449,7 @@ class Exchange:
         elif self.floor.turn is not TurnHolder.BOTH and not crossed:
             # If crossed, the peer sent it before it knew of our mode change.
             under_way = delivery.turn_in_flight(self._void)
-            self.floor.heard(crossed=under_way, smaller=delivery.smaller)
+            self.floor.message_received(crossed=under_way, smaller=delivery.smaller)
         # Store the turn first: if we are killed in between, the peer repeats its entry.
         self._keep_turn()
         number = delivery.received(entry)
@@ -511,7 +511,7 @@ class Exchange:
                 modes -= 1
                 self.floor.set_half(entry.text == "half")
             elif not modes and self.floor.turn is not TurnHolder.BOTH:
-                self.floor.said()
+                self.floor.message_sent()
         return effects
 
 

@@ -39,13 +39,13 @@ class Floor:
         """Return True if a message of ours may be sent now."""
         return self.turn is not TurnHolder.THEIRS
 
-    def said(self) -> None:
+    def message_sent(self) -> None:
         """Pass the turn to the peer: we have sent a message."""
         self._heard_last = False
         if self.half:
             self.turn = TurnHolder.THEIRS
 
-    def heard(self, *, crossed: bool = False, smaller: bool = False) -> None:
+    def message_received(self, *, crossed: bool = False, smaller: bool = False) -> None:
         """Take the turn: the peer has sent a message, in its turn or not.
 
         `crossed`: a message of ours was in flight; the turn is then that of the owner of the `smaller` key.

@@ -126,7 +126,7 @@ class Ledger(Protocol):
     def meet(self, key: str, stream: str) -> None:
         """Store the peer's numbering; if its name has changed, reset `have` to 0."""
 
-    def heard(self, key: str, name: str, entry: StreamEntry) -> int:
+    def store_incoming(self, key: str, name: str, entry: StreamEntry) -> int:
         """Commit an entry of the peer: `have` becomes its id.
 
         Returns: the number of the HEARD line of a MSG, otherwise 0. The lines of one peer take a bounded

@@ -57,7 +57,7 @@ class PlainPeerOwner(Protocol):
     def connection_punched(self, connection: PlainPeerConnection, call: str, data: bytes) -> None:
         """Handle PUNCH: the peer named the rendezvous `call`; `data` followed it."""
 
-    def connection_heard(self, connection: PlainPeerConnection, items: list[Item]) -> None:
+    def items_received(self, connection: PlainPeerConnection, items: list[Item]) -> None:
         """Handle `items` received from the peer."""
 
     def connection_silent(self, connection: PlainPeerConnection) -> None:
@@ -213,7 +213,7 @@ class PlainPeerConnection(TextConnection):
             return
         if not self._read_ended:
             self.transport.resumeProducing()
-        self._go_on()
+        self._resume()
 
     @property
     def backlog(self) -> int:
@@ -278,7 +278,7 @@ class PlainPeerConnection(TextConnection):
             return
         if not self._unread and not self._gone:
             self._await_more()
-        self._hear(items)
+        self._received(items)
         if self._read_ended and not (self._unread or self._holds or self._leaving or self._gone):
             self._end_reading()
 
@@ -290,10 +290,10 @@ class PlainPeerConnection(TextConnection):
             self._timers.cancel("silence")
         self._watch_block()
 
-    def _hear(self, items: list[Item]) -> None:
+    def _received(self, items: list[Item]) -> None:
         """Pass `items` to the owner, and pause reading for as long as they cost."""
         if items:
-            self._owner.connection_heard(self, items)
+            self._owner.items_received(self, items)
         if self._leaving or self._gone:
             return
         cost = sum(1 + len(item.text) // 1024 for item in items if isinstance(item, PlainMessage))
@@ -313,7 +313,7 @@ class PlainPeerConnection(TextConnection):
         else:
             self.hold(False, "pace")
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         """Resume reading, as far as the rate limit allows."""
         if self._leaving:
             return
@@ -338,7 +338,7 @@ class PlainPeerConnection(TextConnection):
         """Handle the end of the peer's input."""
         items = self.reader.end()
         if items:
-            self._owner.connection_heard(self, items)
+            self._owner.items_received(self, items)
         if not self._leaving:
             self.transport.loseConnection()
 
@@ -442,7 +442,7 @@ class PlainPeerConnection(TextConnection):
         self._fail(RemoteError(408))
 
     def _silence(self) -> None:
-        self._hear(self.reader.silence())
+        self._received(self.reader.silence())
 
     def _greet(self) -> None:
         self._owner.connection_silent(self)

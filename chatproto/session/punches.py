@@ -34,7 +34,7 @@ class Punches(Generic[Connection]):
             del self._waiting[one]
         return early
 
-    def came(self, connection: Connection, call: str, now: float) -> bool:
+    def received(self, connection: Connection, call: str, now: float) -> bool:
         """Handle a PUNCH of `call`; return False if the call is unknown: then `connection` waits."""
         self._forget_calls(now)
         if call in self._calls:

@@ -275,7 +275,7 @@ class SecurePeerConnection(TimedTlsConnection):
     def resumeProducing(self) -> None:
         super().resumeProducing()
         self._tell_ack()
-        self._go_on()
+        self._write_queued()
         if self._writable:
             self.hold(False, "unsent")
 
@@ -301,7 +301,7 @@ class SecurePeerConnection(TimedTlsConnection):
     def more(self) -> None:
         """Send the messages of `source` now, until it has none."""
         self._has_more = True
-        self._go_on()
+        self._write_queued()
 
     # Messages.
 
@@ -322,7 +322,7 @@ class SecurePeerConnection(TimedTlsConnection):
             case Quit() if self._parting:
                 self._close()
             case _ if not self._parting or isinstance(message, MsgAck):
-                self._hear(message)
+                self._received(message)
 
     def _may_come(self, message: Bcp2Message | RemoteError) -> bool:
         """Return True if `message` may come before a call is accepted, and note what it changes."""
@@ -343,7 +343,7 @@ class SecurePeerConnection(TimedTlsConnection):
         known = isinstance(message, (Ping, PingAck, Error, Quit))
         return known and self._ringing <= WHILE_RINGING
 
-    def _hear(self, message: Bcp2Message) -> None:
+    def _received(self, message: Bcp2Message) -> None:
         """Pass `message` to the session, or the first CHAT to the owner."""
         conversation = self.conversation
         if conversation is not None:
@@ -358,7 +358,7 @@ class SecurePeerConnection(TimedTlsConnection):
         """Return the effects of `message` in `session`. Raises LedgerTrouble."""
         match message:
             case Msg() | Turn() | Mode():
-                return session.heard(self, entry_of(message))
+                return session.entry_received(self, entry_of(message))
             case MsgAck(number):
                 return session.arrived(number)
             case Chat():
@@ -390,7 +390,7 @@ class SecurePeerConnection(TimedTlsConnection):
             ack, self._ack = self._ack, 0
             self._write(encode(MsgAck(ack)))
 
-    def _go_on(self) -> None:
+    def _write_queued(self) -> None:
         """Write queued entries, and report them."""
         written = self._flush()
         if written and self.conversation is not None:

@@ -221,7 +221,7 @@ class PeerSession:
             self.exchange.half = half
         return []
 
-    def over(self, at: Wall = EPOCH) -> list[Effect]:
+    def pass_turn(self, at: Wall = EPOCH) -> list[Effect]:
         """Pass the turn without a message.
 
         Raises: LocalError 405 if the dialect cannot do that, 400 if it is not our turn; LedgerTrouble.
@@ -258,9 +258,9 @@ class PeerSession:
                 effects.append(Unsaid(text, error.cause))
         return effects
 
-    def go_on(self) -> list[Effect]:
+    def send_queued(self) -> list[Effect]:
         """Send entries that other parts have added to the outbox, as far as the turn allows."""
-        return self.exchange.go_on() if self.exchange is not None else []
+        return self.exchange.send_queued() if self.exchange is not None else []
 
     def mirror(self, dialect: Capabilities, *, calling: bool = False) -> None:
         """Continue in the dialect of the peer's answer; `calling`: place the call in it.
@@ -372,15 +372,15 @@ class PeerSession:
         """Note that the connection writes `entry` now; None if it is not wanted. Raises LedgerTrouble."""
         return self.exchange.writes(entry) if self.exchange is not None else None
 
-    def heard_text(self, text: str) -> list[Effect]:
+    def text_received(self, text: str) -> list[Effect]:
         """Handle a plain-text message; before the call is accepted it is stored, up to `limits.message`."""
         return self._feed(SessionInput.HEAR, text) or []
 
-    def heard(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
+    def entry_received(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
         """Handle a numbered entry: a message, a turn or a mode change. Raises LedgerTrouble."""
         if self.exchange is None or connection is not self.exchange.connection:
             return []
-        return self.exchange.heard(connection, entry)
+        return self.exchange.received(connection, entry)
 
     def greeted(self) -> list[Effect]:
         """Take the turn: a plain-text caller is silent and waits for our message."""
@@ -580,7 +580,7 @@ class PeerSession:
         self.floor = self._new_floor(mine=mine)
         early, self._early = self._early, []
         for _ in early:
-            self.floor.heard()
+            self.floor.message_received()
         received = [Received(text) for text in early]
         return [SessionOpened(), *received, *self._speak(), TurnPassed(self.floor.turn)]
 
@@ -605,9 +605,9 @@ class PeerSession:
         self._calling_back = False
         return self._speak_since(self.floor.turn)
 
-    def _hear(self, text: str) -> list[Effect]:
+    def _text_received(self, text: str) -> list[Effect]:
         before = self.floor.turn
-        self.floor.heard()
+        self.floor.message_received()
         return [Received(text), *self._speak_since(before)]
 
     def _hear_early(self, text: str) -> list[Effect]:
@@ -631,7 +631,7 @@ class PeerSession:
         may = self.state is SessionState.OPEN and not self._calling_back
         while may and self.waiting and self.floor.may_speak:
             effects.append(Speak(self._outward(), self.waiting.popleft()))
-            self.floor.said()
+            self.floor.message_sent()
         return effects
 
     def _outward(self) -> Connection | None:
@@ -663,7 +663,7 @@ class PeerSession:
 
     def _pass_turn(self, at: Wall) -> list[Effect]:
         assert self.exchange is not None
-        return self.exchange.over(at)
+        return self.exchange.pass_turn(at)
 
     def _new_floor(self, *, mine: bool) -> Floor:
         turns = self.dialect.takes_turns
@@ -792,7 +792,7 @@ TABLE: dict[tuple[SessionState, SessionInput], tuple[Callable[..., list[Effect]]
     (_S.OPEN, _I.SAY): (_P._say, _S.OPEN),
     (_S.OPEN, _I.MODE): (_P._change_mode, _S.OPEN),
     (_S.OPEN, _I.PASS): (_P._pass_turn, _S.OPEN),
-    (_S.OPEN, _I.HEAR): (_P._hear, _S.OPEN),
+    (_S.OPEN, _I.HEAR): (_P._text_received, _S.OPEN),
     (_S.OPEN, _I.WAIT): (_P._greet, _S.OPEN),
     (_S.OPEN, _I.LEAVE): (_P._leave, _S.CLOSED),
     (_S.OPEN, _I.LEFT): (_P._end, _S.CLOSED),

@@ -170,7 +170,7 @@ class SqliteLedger:
             *(stream, key, stream),
         )
 
-    def heard(self, key: str, name: str, entry: StreamEntry) -> int:
+    def store_incoming(self, key: str, name: str, entry: StreamEntry) -> int:
         with self._file.transaction() as db:
             self._advance(db, "have", key, entry)
             number = self._write(db, key, name, entry, HEARD)

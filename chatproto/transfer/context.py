@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class TransferOwner(Protocol):
     """Owner of the transfers: notifies the user and owns the connection."""
 
-    def transfer_told(self, transfer: Transfer, text: str) -> None:
+    def transfer_changed(self, transfer: Transfer, text: str) -> None:
         """Show the user the state of `transfer`; `text`: one sentence, or ""."""
 
     def transfer_trouble(self, text: str, path: str = "") -> None:

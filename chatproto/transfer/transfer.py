@@ -86,12 +86,12 @@ class Transfer(ABC):
             self.offset = offset
         if after is TransferState.MOVING:
             self.progress.at(self._context.now, self.offset)
-        self._context.owner.transfer_told(self, text)
+        self._context.owner.transfer_changed(self, text)
         return True
 
     def tell(self, text: str = "") -> None:
         """Show the user the transfer and `text`, one sentence or "", without a change of state."""
-        self._context.owner.transfer_told(self, text)
+        self._context.owner.transfer_changed(self, text)
 
     def _unsaved(self, error: BaseException) -> None:
         """Tell the user that the record could not be written or deleted."""

@@ -28,7 +28,7 @@ from chatproto.client.events import (
     RoomChanged,
     SessionChanged,
 )
-from chatproto.client.requests import Asked, current
+from chatproto.client.requests import PendingRequest, current
 from chatproto.net.bounded_output import BoundedOutput
 from chatproto.net.clock import Wall
 from chatproto.net.private_socket import PrivateSocket
@@ -57,7 +57,7 @@ READING = ("history", "search")
 """Commands whose answers are messages of the log."""
 
 
-def is_answer(event: Event, asked: Asked | None) -> bool:
+def is_answer(event: Event, asked: PendingRequest | None) -> bool:
     """Return True if `event` is for the front end alone that gave the command.
 
     Args: asked: the request of which the event comes; None: of a command of the screen, or of none.
@@ -219,7 +219,7 @@ class Control(HeldConnections[ControlConnection]):
         return shown.encode("ascii") + b"\n"
 
 
-def _asked_beside_the_screen() -> Asked | None:
+def _asked_beside_the_screen() -> PendingRequest | None:
     """Return the request of which the event comes that is told now, if the screen did not make it."""
     part = current()
     return part.asked if part is not None and part.asked.owner is not None else None

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 
 from chatproto.client.app import Client
 from chatproto.client.events import CommandOver, Event, Failed
-from chatproto.client.requests import Asked, current, note_failure, telling
+from chatproto.client.requests import PendingRequest, current, note_failure, telling
 from chatproto.ui.arguments import shortened
 from chatproto.ui.commands import run_values
 from chatproto.ui.values import Values
@@ -110,7 +110,7 @@ class References:
     def run_unmarked(self, command: str, work: Callable[[], Event | None]) -> Event | None:
         """Carry out a command without a reference; an answer that comes later is this front end's too."""
         self._unmarked += 1
-        part = Asked(command, self._unmarked_over, self.owner).part()
+        part = PendingRequest(command, self._unmarked_over, self.owner).part()
         with telling(part):
             answer = work()
         part.end()
@@ -157,12 +157,12 @@ class References:
             self._tell_end(asked)
             self._ended()
 
-    def _unmarked_over(self, _: Asked) -> None:
+    def _unmarked_over(self, _: PendingRequest) -> None:
         self._unmarked -= 1
         self._ended()
 
 
-class _Referenced(Asked):
+class _Referenced(PendingRequest):
     """Request with the reference that its front end gave it."""
 
     def __init__(self, given: Values, references: References, ref: Reference) -> None:
@@ -187,7 +187,9 @@ def command_in(given: Values) -> str:
     return shortened(name.removeprefix("/")) if isinstance(name, str) else ""
 
 
-def begin(asked: Asked, work: Callable[[], Event | None], tell: Callable[[Event], object]) -> None:
+def begin(
+    asked: PendingRequest, work: Callable[[], Event | None], tell: Callable[[Event], object]
+) -> None:
     """Carry out the command of `asked`, and `tell` the event that `work` answers with at once."""
     part = asked.part()
     with telling(part):

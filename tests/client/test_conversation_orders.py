@@ -96,7 +96,9 @@ class OrdersTests(Case):
         self.node.switch("bob")
         [changed] = self.told(SessionChanged)
         self.assertEqual((changed.id, changed.current), ("bob", True))
-        self.assertIs(self.node.calls.all.whom(""), self.node.calls.all.whom("bob"))
+        self.assertIs(
+            self.node.calls.all.conversation_for(""), self.node.calls.all.conversation_for("bob")
+        )
 
     def test_what_is_said_in_the_open_is_not_taken_back(self) -> None:
         self.two()

@@ -65,30 +65,30 @@ class Coming(SynchronousTestCase):
         self.called += ["bob"] if key == BOB else []
 
     def test_calls_whom_something_waits_for_each_time_they_come(self) -> None:
-        self.deliveries.came("carol")
+        self.deliveries.contact_online("carol")
         self.assertEqual(self.called, [])
         for _ in range(2):
-            self.deliveries.came("bob")
+            self.deliveries.contact_online("bob")
         self.assertEqual(self.called, ["bob", "bob"])
 
     def test_does_not_call_once_it_has_arrived_or_was_taken_back(self) -> None:
         self.delivery.take_back(1)
-        self.deliveries.came("bob")
+        self.deliveries.contact_online("bob")
         self.delivery.say(MSG, "again", Wall(0.0))
         (entry,) = self.delivery.unreleased
         self.delivery.wrote(entry.id)
         self.delivery.arrived(2)
-        self.deliveries.came("bob")
+        self.deliveries.contact_online("bob")
         self.assertEqual(self.called, [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_looks_for_them_again_when_more_waits(self) -> None:
         self.delivery.take_back(1)
-        self.deliveries.came("bob")
+        self.deliveries.contact_online("bob")
         self.delivery.say(MSG, "again", Wall(0.0))
         self.deliveries.wait_for(BOB, 1)
         self.clock.advance(0)
-        self.deliveries.came("bob")
+        self.deliveries.contact_online("bob")
         self.assertEqual(self.called, ["bob"])
 
     def test_asks_a_server_that_does_not_answer_ever_less_often(self) -> None:

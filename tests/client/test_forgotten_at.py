@@ -129,7 +129,7 @@ class PlainTests(plain_program.Case):
         self.spent(wire)
         run_line("/msg bbo hello", self.node.client)
         self.assertEqual(self.told(Failed), [])
-        self.assertEqual(self.node.client.conversations.whom("").unsent, 1)
+        self.assertEqual(self.node.client.conversations.conversation_for("").unsent, 1)
 
     def test_every_text_is_sent_with_plain(self) -> None:
         wire = self.talking()

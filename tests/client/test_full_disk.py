@@ -11,7 +11,17 @@ from tests.client.keyed_program import BOB, Case
 from tests.client.tls_net import FarPerson
 from tests.limits import DEFAULTS
 
-WRITES = ("add", "begin", "heard", "meet", "set_turn", "settle", "shown", "withdraw", "wrote")
+WRITES = (
+    "add",
+    "begin",
+    "store_incoming",
+    "meet",
+    "set_turn",
+    "settle",
+    "shown",
+    "withdraw",
+    "wrote",
+)
 FULL = "cannot use the log: the disk is full"
 
 

@@ -67,7 +67,7 @@ class CallerTests(Case):
         def fail(*_: object) -> NoReturn:
             raise failing
 
-        for name in ("add", "wrote", "settle", "heard", "set_turn", "entries", "state"):
+        for name in ("add", "wrote", "settle", "store_incoming", "set_turn", "entries", "state"):
             self.patch(self.ledger, name, fail)
         bob.says("is this kept?")
         self.net.settle()

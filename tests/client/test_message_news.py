@@ -13,7 +13,7 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.message_news import MessageNews
-from chatproto.client.requests import Asked, telling
+from chatproto.client.requests import PendingRequest, telling
 from chatproto.client.targets import AwayContact
 from chatproto.identity.recipient import KeyedPerson
 from chatproto.net.clock import Wall
@@ -39,17 +39,17 @@ class MessageNewsTests(SynchronousTestCase):
         self.assertEqual(self.events, wanted)
 
     def test_one_that_arrives_is_named_by_its_text_only_if_it_was_told_to_wait(self) -> None:
-        self.news.kept(2)
+        self.news.queued(2)
         for id in (1, 2, 2):
-            self.news.became(MessageOutcome(id, DELIVERED, "hi", ""))
+            self.news.outcome(MessageOutcome(id, DELIVERED, "hi", ""))
         wait = Notice("message 2 is queued for bob (/unsend 2 to cancel)", "bob", 2)
         told = [Delivered("bob", id, text) for id, text in ((1, None), (2, "hi"), (2, None))]
         self.assertEqual(self.events, [wait, *told])
 
     def test_one_that_does_not_arrive_always_is_with_the_reason(self) -> None:
-        self.news.became(MessageOutcome(1, UNDELIVERED, "hi", "cancelled with /unsend"))
-        self.news.became(MessageOutcome(2, UNDELIVERED, "there", ""))
-        self.news.became(MessageOutcome(3, UNCERTAIN, "you", ""))
+        self.news.outcome(MessageOutcome(1, UNDELIVERED, "hi", "cancelled with /unsend"))
+        self.news.outcome(MessageOutcome(2, UNDELIVERED, "there", ""))
+        self.news.outcome(MessageOutcome(3, UNCERTAIN, "you", ""))
         self.news.unsaid("me", "connection lost")
         wanted = [
             Undelivered("bob", "cancelled with /unsend", 1, "hi"),
@@ -65,18 +65,18 @@ class MessageNewsTests(SynchronousTestCase):
             (UNCERTAIN, "uncertain"),
             (UNDELIVERED, "expired"),
         ):
-            asked = Asked("say", lambda one: None)
+            asked = PendingRequest("say", lambda one: None)
             with telling(asked.part()):
-                self.news.asked(1)
-            self.news.became(MessageOutcome(1, state, "hi", Cause(Reason.EXPIRED)))
+                self.news.assign_request(1)
+            self.news.outcome(MessageOutcome(1, state, "hi", Cause(Reason.EXPIRED)))
             self.assertEqual(asked.code, code)
 
     def test_only_the_messages_of_requests_are_told_to_stay_when_the_conversation_ends(
         self,
     ) -> None:
-        asked = Asked("say", lambda one: None)
+        asked = PendingRequest("say", lambda one: None)
         with telling(asked.part()):
-            self.news.asked(2)
+            self.news.assign_request(2)
         self.news.hold((1, 2, 3))
         self.events.clear()
         self.news.left((1, 2, 3))

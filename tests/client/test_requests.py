@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.context import Context
 from chatproto.client.events import Event, Failed
-from chatproto.client.requests import WAITING, Asked, Requests
+from chatproto.client.requests import WAITING, PendingRequest, Requests
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.identity.pins import PinTrouble
@@ -58,7 +58,7 @@ class RequestsTests(SynchronousTestCase):
             (Reason.FILE_TROUBLE, None, None),
             (Reason.MALFORMED, 413, 413),
         ):
-            asked = Asked("msg", lambda _: None)
+            asked = PendingRequest("msg", lambda _: None)
             asked.fail(reason, status, "no")
             self.assertEqual((asked.code, asked.status), (reason.code, told))
 

@@ -50,7 +50,7 @@ class Case(SynchronousTestCase):
 
     def came(self, host: str, idle: bool = True) -> End:
         end = End()
-        if not self.strangers.came(end, host, lambda: idle):
+        if not self.strangers.admit(end, host, lambda: idle):
             end.was.append("refused")
         return end
 

@@ -11,16 +11,16 @@ BOB = KeyedPerson("sha256:" + "B" * 52)
 
 
 class Talk(Target):
-    """A conversation with `person`, as far as other targets look at one."""
+    """A conversation with `addressee`, as far as other targets look at one."""
 
-    def __init__(self, person: Recipient, was_open: bool) -> None:
+    def __init__(self, addressee: Recipient, was_open: bool) -> None:
         self.name = "bob"
-        self._person = person
+        self._addressee = addressee
         self._was_open = was_open
 
     @property
-    def person(self) -> Recipient:
-        return self._person
+    def addressee(self) -> Recipient:
+        return self._addressee
 
     @property
     def was_open(self) -> bool:
@@ -39,23 +39,24 @@ class TargetTests(SynchronousTestCase):
     def test_ended_target_gives_way_to_a_caller_after_a_while(self) -> None:
         ended = EndedTarget("bob", 100.0)
         for seconds, way in ((0.0, False), (TAKEOVER - 0.1, False), (TAKEOVER, True)):
-            self.assertEqual(ended.gives_way(100.0 + seconds, typed=True), way)
-        self.assertTrue(ended.gives_way(100.0, typed=False))
-        self.assertFalse(RoomTarget("#den").gives_way(1e9, typed=False))
+            self.assertEqual(ended.may_be_replaced(100.0 + seconds, typed=True), way)
+        self.assertTrue(ended.may_be_replaced(100.0, typed=False))
+        self.assertFalse(RoomTarget("#den").may_be_replaced(1e9, typed=False))
 
     def test_only_an_ended_target_takes_no_lines(self) -> None:
         targets = (RoomTarget("#den"), AwayContact(BOB, "bob"), EndedTarget("bob", 0.0))
         self.assertEqual([one.is_live for one in targets], [True, True, False])
         self.assertEqual([one.room for one in targets], ["#den", "", ""])
         self.assertEqual([one.log_key for one in targets], ["#den", BOB.key, None])
-        self.assertEqual([one.person for one in targets], [None, BOB, None])
+        self.assertEqual([one.addressee for one in targets], [None, BOB, None])
 
     def test_line_for_a_target_that_is_gone_says_whether_it_was_left_or_ended(self) -> None:
         self.assertEqual(
-            RoomTarget("#den").why_gone("hint"), EndedTarget("#den", 0.0).why_gone("hint")
+            RoomTarget("#den").why_not_sent("hint"), EndedTarget("#den", 0.0).why_not_sent("hint")
         )
         self.assertNotEqual(
-            EndedTarget("den", 0.0).why_gone("hint"), EndedTarget("#den", 0.0).why_gone("hint")
+            EndedTarget("den", 0.0).why_not_sent("hint"),
+            EndedTarget("#den", 0.0).why_not_sent("hint"),
         )
         for name, step in (
             ("den", "(/chat den calls again)"),
@@ -63,4 +64,4 @@ class TargetTests(SynchronousTestCase):
             ("den?", "(/chat ID calls a peer)"),
             ("den~open", "(/chat ID calls a peer)"),
         ):
-            self.assertIn(step, EndedTarget(name, 0.0).why_gone())
+            self.assertIn(step, EndedTarget(name, 0.0).why_not_sent())

@@ -108,7 +108,7 @@ class PinTests(Case):
         again = self.opened().pinned("bob")
         assert again is not None
         self.assertEqual((again.key, again.server, again.verified), (BOB, NO_SERVER, False))
-        self.assertEqual(self.known.where, str(self.path / "known_peers"))
+        self.assertEqual(self.known.path, str(self.path / "known_peers"))
 
     def test_belongs_to_the_server_at_which_they_were_met(self) -> None:
         self.known.server_key = SERVER

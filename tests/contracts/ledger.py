@@ -93,14 +93,14 @@ class LedgerContract(Case):
     def test_refuses_what_has_no_place_in_a_numbering_and_then_does_nothing(self) -> None:
         ledger = self.begun()
         ledger.add(BOB, "bob", message(5))
-        ledger.heard(BOB, "bob", message(5))
+        ledger.store_incoming(BOB, "bob", message(5))
         for wrong in (
             lambda: ledger.add(BOB, "bob", message(5, "again")),
             lambda: ledger.add(BOB, "bob", message(4)),
             lambda: ledger.add(key(3), "dave", message(1)),
-            lambda: ledger.heard(BOB, "bob", message(5, "again")),
-            lambda: ledger.heard(BOB, "bob", message(4)),
-            lambda: ledger.heard(key(3), "dave", message(1)),
+            lambda: ledger.store_incoming(BOB, "bob", message(5, "again")),
+            lambda: ledger.store_incoming(BOB, "bob", message(4)),
+            lambda: ledger.store_incoming(key(3), "dave", message(1)),
         ):
             self.assertIn("is out of order", str(self.assertRaises(LedgerTrouble, wrong)))
         self.assertEqual(ledger.entries(BOB), (message(5),))
@@ -129,7 +129,7 @@ class LedgerContract(Case):
 
     def test_touches_no_line_of_theirs_that_has_the_same_number(self) -> None:
         ledger = self.begun()
-        ledger.heard(BOB, "bob", message(1, "theirs"))
+        ledger.store_incoming(BOB, "bob", message(1, "theirs"))
         ledger.add(BOB, "bob", message(1, "ours"))
         ledger.settle(BOB, (1,), DELIVERED)
         self.assertEqual(self.states(ledger), [(1, HEARD), (1, DELIVERED)])
@@ -155,7 +155,7 @@ class LedgerContract(Case):
         ledger.wrote(BOB, 2)
         ledger.withdraw(BOB, 1)
         ledger.meet(BOB, "theirs")
-        ledger.heard(BOB, "bob", message(4))
+        ledger.store_incoming(BOB, "bob", message(4))
         ledger.set_turn(BOB, "mine")
         ledger.begin(BOB, "new")
         self.assertEqual(ledger.state(BOB), StreamState("new", 3, 0, "theirs", 4, "mine"))
@@ -167,10 +167,12 @@ class LedgerContract(Case):
     def test_commits_theirs_and_gives_messages_a_line(self) -> None:
         ledger = self.begun()
         ledger.meet(BOB, "theirs")
-        first = ledger.heard(BOB, "bob", message(2, "hello"))
-        self.assertEqual(ledger.heard(BOB, "bob", StreamEntry(3, TURN, Wall(3.0))), 0)
-        self.assertEqual(ledger.heard(BOB, "bob", StreamEntry(5, MODE, Wall(4.0), "full")), 0)
-        second = ledger.heard(BOB, "bobby", message(7, "more"))
+        first = ledger.store_incoming(BOB, "bob", message(2, "hello"))
+        self.assertEqual(ledger.store_incoming(BOB, "bob", StreamEntry(3, TURN, Wall(3.0))), 0)
+        self.assertEqual(
+            ledger.store_incoming(BOB, "bob", StreamEntry(5, MODE, Wall(4.0), "full")), 0
+        )
+        second = ledger.store_incoming(BOB, "bobby", message(7, "more"))
         self.assertLess(0, first)
         self.assertLess(first, second)
         self.assertEqual(ledger.state(BOB), StreamState("b0b", 0, 0, "theirs", 7))
@@ -185,12 +187,12 @@ class LedgerContract(Case):
     def test_has_nothing_of_a_numbering_it_never_met(self) -> None:
         ledger = self.begun()
         ledger.meet(BOB, "one")
-        ledger.heard(BOB, "bob", message(5))
+        ledger.store_incoming(BOB, "bob", message(5))
         ledger.meet(BOB, "one")
         self.assertEqual(ledger.state(BOB), StreamState("b0b", 0, 0, "one", 5))
         ledger.meet(BOB, "other")
         self.assertEqual(ledger.state(BOB), StreamState("b0b", 0, 0, "other", 0))
-        ledger.heard(BOB, "bob", message(1))
+        ledger.store_incoming(BOB, "bob", message(1))
         self.assertEqual(len(ledger.history(BOB, 9)), 2)
 
     def test_remembers_whose_turn_it_is(self) -> None:
@@ -215,8 +217,8 @@ class LedgerContract(Case):
     def test_hands_out_the_latest_lines_the_oldest_first(self) -> None:
         ledger = self.begun()
         for id in range(1, 6):
-            ledger.heard(BOB, "bob", message(id))
-            ledger.heard(CAROL, "carol", message(id, "hers"))
+            ledger.store_incoming(BOB, "bob", message(id))
+            ledger.store_incoming(CAROL, "carol", message(id, "hers"))
         lines = ledger.history(BOB, 3)
         self.assertEqual(texts(lines), ["text 3", "text 4", "text 5"])
         self.assertEqual(texts(ledger.history(BOB, 2, lines[0].number)), ["text 1", "text 2"])
@@ -229,7 +231,7 @@ class LedgerContract(Case):
         for id, text in enumerate(
             ("the quick brown fox", "the lazy dog", "Fox, the QUICK one!", "Grüße aus Zürich"), 1
         ):
-            ledger.heard(BOB, "bob", message(id, text))
+            ledger.store_incoming(BOB, "bob", message(id, text))
         ledger.add(CAROL, "carol", message(1, "a fox again"))
 
         def found(words: str, most: int = 9) -> list[str]:
@@ -243,12 +245,12 @@ class LedgerContract(Case):
         self.assertEqual(found("zurich"), ["Grüße aus Zürich"])
         self.assertEqual(found("qui"), [])
         self.assertEqual((found(""), found(" \t"), found("..."), found("fox", 0)), ([], [], [], []))
-        ledger.heard(BOB, "bob", message(9, "one fox more"))
+        ledger.store_incoming(BOB, "bob", message(9, "one fox more"))
         self.assertEqual(found("fox more"), ["one fox more"])
 
     def test_takes_words_literally_whatever_they_mean_to_a_search(self) -> None:
         ledger = self.begun()
-        ledger.heard(BOB, "bob", message(1, 'not a near miss: say "foo-bar" or text*'))
+        ledger.store_incoming(BOB, "bob", message(1, 'not a near miss: say "foo-bar" or text*'))
         for words in (
             "NOT",
             "near",
@@ -273,9 +275,9 @@ class LedgerContract(Case):
 
     def test_tells_what_of_theirs_has_not_been_shown(self) -> None:
         ledger = self.begun()
-        first = ledger.heard(BOB, "bob", message(1))
+        first = ledger.store_incoming(BOB, "bob", message(1))
         ledger.add(BOB, "bob", message(1, "ours"))
-        second = ledger.heard(CAROL, "carol", message(1))
+        second = ledger.store_incoming(CAROL, "carol", message(1))
         self.assertEqual([line.number for line in ledger.unshown()], [first, second])
         ledger.shown(first)
         self.assertEqual([line.number for line in ledger.unshown()], [second])
@@ -286,7 +288,7 @@ class LedgerContract(Case):
 
     def test_finds_what_was_said_in_rooms_which_nobody_need_be_shown_again(self) -> None:
         ledger = self.begun()
-        ledger.heard(BOB, "bob", message(1, "a fox at home"))
+        ledger.store_incoming(BOB, "bob", message(1, "a fox at home"))
         ledger.overheard("#tea", "carol", message(7, "a fox in the garden"), 9)
         ledger.overheard("#den", "dave", message(7, "no fox"), 9)
         ledger.overheard("#tea", "bob", message(3, "where?"), 9)
@@ -304,7 +306,7 @@ class LedgerContract(Case):
 
     def test_forgets_the_oldest_of_a_room_and_finds_them_no_more(self) -> None:
         ledger = self.begun()
-        ledger.heard(BOB, "bob", message(1, "fox"))
+        ledger.store_incoming(BOB, "bob", message(1, "fox"))
         ledger.overheard("#den", "dave", message(1, "den fox"), 20)
         for id in range(1, 24):
             ledger.overheard("#tea", "carol", message(id, f"fox {id}"), 20)
@@ -319,7 +321,7 @@ class LedgerContract(Case):
         ledger = self.begun(log=False)
         ledger.add(BOB, "bob", message(1))
         ledger.add(BOB, "bob", message(2))
-        self.assertEqual(ledger.heard(BOB, "bob", message(1)), 0)
+        self.assertEqual(ledger.store_incoming(BOB, "bob", message(1)), 0)
         ledger.overheard("#tea", "carol", message(1), 9)
         self.assertEqual(ledger.history("#tea", 9), ())
         self.assertEqual(ledger.entries(BOB), (message(1), message(2)))

@@ -273,7 +273,7 @@ def client_log(data: bytes) -> None:
             ledger.entries(BOB_KEY)
             ledger.history(BOB_KEY, 20)
             ledger.search("hello", 20)
-            ledger.heard(BOB_KEY, "bob", StreamEntry(9, MSG, Wall(NOW), "hello"))
+            ledger.store_incoming(BOB_KEY, "bob", StreamEntry(9, MSG, Wall(NOW), "hello"))
         finally:
             ledger.close()
 

@@ -70,7 +70,7 @@ class NotedSession(PeerSession):
         self._note(message)
         return self.effects
 
-    def heard(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
+    def entry_received(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
         return self._noted(message_of(entry))
 
     def arrived(self, id: int) -> list[Effect]:

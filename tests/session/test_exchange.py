@@ -57,9 +57,9 @@ class Watched(MemoryLedger):
         super().__init__()
         self.turns: list[TurnHolder] = []
 
-    def heard(self, key: str, name: str, entry: StreamEntry) -> int:
+    def store_incoming(self, key: str, name: str, entry: StreamEntry) -> int:
         self.turns.append(an_exchange(self, half=True).floor.turn)
-        return super().heard(key, name, entry)
+        return super().store_incoming(key, name, entry)
 
 
 class BeginningTests(SynchronousTestCase):
@@ -169,7 +169,7 @@ class SayingTests(SynchronousTestCase):
             exchange.say("one", Wall(0.0)), [SendEntry("a", one), TurnPassed(TurnHolder.THEIRS)]
         )
         self.assertEqual(exchange.say("two", Wall(0.0)), [Queued("two", 2)])
-        effects = exchange.heard("a", StreamEntry(1, TURN, Wall(0.0)))
+        effects = exchange.received("a", StreamEntry(1, TURN, Wall(0.0)))
         # The turn comes and goes at once: to the person it never came.
         self.assertEqual(effects, [Acknowledge("a", 1), SendEntry("a", two)])
 
@@ -179,12 +179,12 @@ class SayingTests(SynchronousTestCase):
             SendEntry("a", StreamEntry(1, TURN, Wall(0.0), "")),
             TurnPassed(TurnHolder.THEIRS),
         ]
-        self.assertEqual(exchange.over(Wall(0.0)), passed)
+        self.assertEqual(exchange.pass_turn(Wall(0.0)), passed)
 
     def test_only_where_turns_are_taken_and_only_ours(self) -> None:
-        error = self.assertRaises(LocalError, begun().over, 0.0)
+        error = self.assertRaises(LocalError, begun().pass_turn, 0.0)
         self.assertIn("/mode half", error.detail)
-        error = self.assertRaises(LocalError, begun(half=True, mine=False).over, 0.0)
+        error = self.assertRaises(LocalError, begun(half=True, mine=False).pass_turn, 0.0)
         self.assertEqual(error.detail, "it is not your turn")
 
     def test_a_message_that_is_taken_back_gives_the_turn_back(self) -> None:
@@ -201,8 +201,8 @@ class SayingTests(SynchronousTestCase):
     def test_what_others_put_into_the_outbox_goes_out_too(self) -> None:
         exchange = begun()
         entry = exchange.delivery.say(MSG, "hi", Wall(0.0))
-        self.assertEqual(exchange.go_on(), [SendEntry("a", entry)])
-        self.assertEqual(exchange.go_on(), [])
+        self.assertEqual(exchange.send_queued(), [SendEntry("a", entry)])
+        self.assertEqual(exchange.send_queued(), [])
 
     def test_a_connection_takes_it_for_the_first_time_once(self) -> None:
         exchange = begun()
@@ -225,13 +225,13 @@ class HearingTests(SynchronousTestCase):
         exchange = begun()
         entry = StreamEntry(4, MSG, Wall(0.0), "hi")
         self.assertEqual(
-            exchange.heard("a", entry), [Received("hi", 4, 1, entry.at), Acknowledge("a", 4)]
+            exchange.received("a", entry), [Received("hi", 4, 1, entry.at), Acknowledge("a", 4)]
         )
-        self.assertEqual(exchange.heard("a", entry), [Acknowledge("a", 4)])
+        self.assertEqual(exchange.received("a", entry), [Acknowledge("a", 4)])
 
     def test_it_passes_the_turn_to_us(self) -> None:
         exchange = begun(half=True, mine=False)
-        effects = exchange.heard("a", StreamEntry(1, MSG, Wall(0.0), "hi"))
+        effects = exchange.received("a", StreamEntry(1, MSG, Wall(0.0), "hi"))
         self.assertEqual(effects[-1], TurnPassed(TurnHolder.MINE))
 
     def test_the_turn_is_kept_before_the_message(self) -> None:
@@ -240,38 +240,38 @@ class HearingTests(SynchronousTestCase):
         exchange = an_exchange(ledger, half=True)
         exchange.meet(opening(half=True))
         exchange.begin("a", opening(half=True), True, False)
-        exchange.heard("a", StreamEntry(1, MSG, Wall(0.0), "hi"))
+        exchange.received("a", StreamEntry(1, MSG, Wall(0.0), "hi"))
         self.assertEqual(ledger.turns, [TurnHolder.MINE])
 
     def test_words_that_cross_leave_the_turn_to_the_smaller(self) -> None:
         for smaller, turn in ((True, TurnHolder.MINE), (False, TurnHolder.THEIRS)):
             exchange = begun(half=True, smaller=smaller)
             exchange.say("hi", Wall(0.0))
-            exchange.heard("a", StreamEntry(1, MSG, Wall(0.0), "out of turn"))
+            exchange.received("a", StreamEntry(1, MSG, Wall(0.0), "out of turn"))
             self.assertIs(exchange.floor.turn, turn)
 
     def test_a_change_of_mode_of_theirs_is_what_is_wanted_from_then_on(self) -> None:
         exchange = begun()
-        exchange.heard("a", StreamEntry(1, MODE, Wall(0.0), "half"))
+        exchange.received("a", StreamEntry(1, MODE, Wall(0.0), "half"))
         self.assertEqual((exchange.half, exchange.floor.turn), (True, TurnHolder.THEIRS))
-        exchange.heard("a", StreamEntry(2, MODE, Wall(0.0), "full"))
+        exchange.received("a", StreamEntry(2, MODE, Wall(0.0), "full"))
         self.assertEqual((exchange.half, exchange.floor.turn), (False, TurnHolder.BOTH))
 
     def test_of_two_that_cross_that_of_the_smaller_stands(self) -> None:
         for smaller, turn in ((True, TurnHolder.MINE), (False, TurnHolder.THEIRS)):
             exchange = begun(smaller=smaller)
             exchange.set_half(True, Wall(0.0))
-            exchange.heard("a", StreamEntry(1, MODE, Wall(0.0), "half"))
+            exchange.received("a", StreamEntry(1, MODE, Wall(0.0), "half"))
             self.assertIs(exchange.floor.turn, turn)
             self.assertIs(exchange.delivery.mode_in_flight(0), smaller)
 
     def test_words_said_before_they_knew_of_our_mode_pass_no_turn(self) -> None:
         exchange = begun()
         exchange.set_half(True, Wall(0.0))
-        exchange.heard("a", StreamEntry(1, MSG, Wall(0.0), "hi"))
+        exchange.received("a", StreamEntry(1, MSG, Wall(0.0), "hi"))
         exchange.say("mine", Wall(0.0))
         self.assertIs(exchange.floor.turn, TurnHolder.THEIRS)
-        exchange.heard("a", StreamEntry(2, MSG, Wall(0.0), "there"))
+        exchange.received("a", StreamEntry(2, MSG, Wall(0.0), "there"))
         self.assertIs(exchange.floor.turn, TurnHolder.THEIRS)
 
 
@@ -340,7 +340,7 @@ class TwoTests(SynchronousTestCase):
         def read(who: int) -> None:
             match flying[1 - who].popleft():
                 case SendEntry(connection, entry):
-                    apply(who, sides[who].heard(connection, entry))
+                    apply(who, sides[who].received(connection, entry))
                 case Acknowledge(_, id):
                     apply(who, sides[who].arrived(id))
 
@@ -354,7 +354,7 @@ class TwoTests(SynchronousTestCase):
                     read(who)
             elif what == "over":
                 if sides[who].floor.turn is TurnHolder.MINE:
-                    apply(who, sides[who].over(Wall(0.0)))
+                    apply(who, sides[who].pass_turn(Wall(0.0)))
             elif what == "say":
                 said[who].append(f"{next(numbers)}")
                 apply(who, sides[who].say(said[who][-1], Wall(0.0)))

@@ -16,39 +16,39 @@ class FloorTests(SynchronousTestCase):
 
     def test_saying_something_passes_the_turn(self) -> None:
         floor = Floor(half=True, mine=True)
-        floor.said()
+        floor.message_sent()
         self.assertFalse(floor.may_speak)
 
     def test_hearing_something_out_of_turn_gives_it_to_us(self) -> None:
         floor = Floor(half=True, mine=True)
-        floor.heard()
+        floor.message_received()
         self.assertIs(floor.turn, TurnHolder.MINE)
 
     def test_in_full_duplex_both_may_always_speak(self) -> None:
         floor = Floor(half=False, mine=False)
-        floor.said()
-        floor.heard()
+        floor.message_sent()
+        floor.message_received()
         floor.take()
         self.assertIs(floor.turn, TurnHolder.BOTH)
 
     def test_a_learning_floor_opens_when_they_speak_twice_in_a_row(self) -> None:
         floor = Floor(half=True, mine=False, learns=True)
-        floor.heard()
+        floor.message_received()
         self.assertIs(floor.turn, TurnHolder.MINE)
-        floor.heard()
+        floor.message_received()
         self.assertIs(floor.turn, TurnHolder.BOTH)
 
     def test_a_strict_floor_never_learns(self) -> None:
         floor = Floor(half=True, mine=False)
-        floor.heard()
-        floor.heard()
+        floor.message_received()
+        floor.message_received()
         self.assertIs(floor.turn, TurnHolder.MINE)
 
     def test_a_learning_floor_stays_half_while_turns_are_taken(self) -> None:
         floor = Floor(half=True, mine=False, learns=True)
         for _ in range(5):
-            floor.heard()
-            floor.said()
+            floor.message_received()
+            floor.message_sent()
         self.assertIs(floor.turn, TurnHolder.THEIRS)
 
     def test_the_silent_may_be_spoken_to(self) -> None:
@@ -62,8 +62,8 @@ class FloorTests(SynchronousTestCase):
         self.assertIs(floor.turn, TurnHolder.BOTH)
         floor.set_half(True)
         self.assertIs(floor.turn, TurnHolder.MINE)
-        floor.heard()
-        floor.heard()
+        floor.message_received()
+        floor.message_received()
         self.assertIs(floor.turn, TurnHolder.MINE)
 
     @given(st.lists(st.booleans(), max_size=50), st.booleans())
@@ -72,6 +72,6 @@ class FloorTests(SynchronousTestCase):
         for we in tries:
             speaker, listener = (ours, theirs) if we else (theirs, ours)
             if speaker.may_speak:
-                speaker.said()
-                listener.heard()
+                speaker.message_sent()
+                listener.message_received()
             self.assertNotEqual(ours.may_speak, theirs.may_speak)

@@ -63,7 +63,7 @@ class Notes:
     def connection_punched(self, connection: PlainPeerConnection, call: str, data: bytes) -> None:
         self.punched = (call, data)
 
-    def connection_heard(self, connection: PlainPeerConnection, items: list[Item]) -> None:
+    def items_received(self, connection: PlainPeerConnection, items: list[Item]) -> None:
         self.items += items
         self.at_once.append(len(items))
 

@@ -64,7 +64,7 @@ DOINGS: dict[SessionInput, Callable[[PeerSession], list[Effect]]] = {
     SessionInput.DECLINE: lambda s: s.decline(),
     SessionInput.RING_OUT: lambda s: s.ring_out(),
     SessionInput.SAY: lambda s: s.say("hi"),
-    SessionInput.HEAR: lambda s: s.heard_text("hi"),
+    SessionInput.HEAR: lambda s: s.text_received("hi"),
     SessionInput.LEAVE: lambda s: s.leave(),
     SessionInput.LEFT: lambda s: s.left("a"),
     SessionInput.LOST: lambda s: s.lost("a", "cut"),
@@ -158,7 +158,7 @@ class CalledTests(SynchronousTestCase):
 
     def test_what_they_said_before_the_yes_comes_with_it(self) -> None:
         session = session_in(SessionState.RINGING)
-        self.assertEqual(session.heard_text("hello"), [])
+        self.assertEqual(session.text_received("hello"), [])
         self.assertEqual(
             session.accept(), [SessionOpened(), Received("hello"), TurnPassed(TurnHolder.MINE)]
         )
@@ -166,8 +166,8 @@ class CalledTests(SynchronousTestCase):
     def test_they_cannot_say_without_end_before_the_yes(self) -> None:
         session = PeerSession(CANON, limits=replace(DEFAULTS, message=10))
         session.called("a")
-        self.assertEqual(session.heard_text("0123456789"), [])
-        effects = session.heard_text("!")
+        self.assertEqual(session.text_received("0123456789"), [])
+        effects = session.text_received("!")
         self.assertIs(session.state, SessionState.CLOSED)
         self.assertIsInstance(effects[-1], SessionEnded)
 
@@ -195,9 +195,11 @@ class TalkingTests(SynchronousTestCase):
         self.assertEqual(session.say("one"), [Speak("a", "one"), TurnPassed(TurnHolder.THEIRS)])
         self.assertEqual(session.say("two"), [Queued("two")])
         self.assertEqual(session.say("three"), [Queued("three")])
-        self.assertEqual(session.heard_text("yes"), [Received("yes"), Speak("a", "two")])
-        self.assertEqual(session.heard_text("yes"), [Received("yes"), Speak("a", "three")])
-        self.assertEqual(session.heard_text("yes"), [Received("yes"), TurnPassed(TurnHolder.MINE)])
+        self.assertEqual(session.text_received("yes"), [Received("yes"), Speak("a", "two")])
+        self.assertEqual(session.text_received("yes"), [Received("yes"), Speak("a", "three")])
+        self.assertEqual(
+            session.text_received("yes"), [Received("yes"), TurnPassed(TurnHolder.MINE)]
+        )
 
     def test_full_duplex_sends_all_that_waits(self) -> None:
         session = session_in(SessionState.OPEN)
@@ -212,8 +214,10 @@ class TalkingTests(SynchronousTestCase):
         session = PeerSession(RAW)
         session.called("a")
         session.accept()
-        session.heard_text("one")
-        self.assertEqual(session.heard_text("two"), [Received("two"), TurnPassed(TurnHolder.BOTH)])
+        session.text_received("one")
+        self.assertEqual(
+            session.text_received("two"), [Received("two"), TurnPassed(TurnHolder.BOTH)]
+        )
 
     def test_one_message_too_many_is_refused_and_nothing_is_lost(self) -> None:
         session = PeerSession(CANON, limits=replace(DEFAULTS, waiting_messages=2))
@@ -254,7 +258,7 @@ class TalkingTests(SynchronousTestCase):
         session = PeerSession(RAW)
         session.called("theirs")
         session.accept()
-        session.heard_text("hello")
+        session.text_received("hello")
         session.call_back()
         self.assertEqual(session.say("hi"), [Queued("hi")])
         self.assertEqual(
@@ -266,7 +270,7 @@ class TalkingTests(SynchronousTestCase):
         session = PeerSession(RAW)
         session.called("theirs")
         session.accept()
-        session.heard_text("hello")
+        session.text_received("hello")
         session.call_back()
         session.say("hi")
         self.assertEqual(
@@ -285,7 +289,7 @@ class TalkingTests(SynchronousTestCase):
         session = PeerSession(DIALBACK)
         session.called("first")
         session.accept()
-        session.heard_text("hi")
+        session.text_received("hi")
         self.assertEqual(session.lost("first", "closed"), [])
         self.assertIs(session.state, SessionState.OPEN)
         self.assertEqual(session.leave()[1], Leave(None, ""))
@@ -305,7 +309,7 @@ class TalkingTests(SynchronousTestCase):
                     said.append(str(number))
                     note(session.say(str(number)))
                 case "hear":
-                    note(session.heard_text("x"))
+                    note(session.text_received("x"))
                 case mode:
                     note(session.set_half(mode == "half"))
         ended = session.leave()

@@ -15,14 +15,14 @@ class PunchTests(SynchronousTestCase):
 
     def test_one_that_comes_after_its_introduction_is_known_for_a_minute(self) -> None:
         self.assertEqual(self.punches.introduced("call", 100.0), [])
-        self.assertTrue(self.punches.came("A", "call", 159.9))
-        self.assertFalse(self.punches.came("B", "other", 159.9))
-        self.assertFalse(self.punches.came("C", "call", 160.0))
+        self.assertTrue(self.punches.received("A", "call", 159.9))
+        self.assertFalse(self.punches.received("B", "other", 159.9))
+        self.assertFalse(self.punches.received("C", "call", 160.0))
 
     def test_one_that_comes_before_it_waits_5_seconds(self) -> None:
-        self.assertFalse(self.punches.came("A", "call", 100.0))
-        self.assertFalse(self.punches.came("B", "call", 102.0))
-        self.assertFalse(self.punches.came("C", "other", 102.0))
+        self.assertFalse(self.punches.received("A", "call", 100.0))
+        self.assertFalse(self.punches.received("B", "call", 102.0))
+        self.assertFalse(self.punches.received("C", "other", 102.0))
         self.assertEqual(self.punches.deadline, 105.0)
         self.assertEqual(self.punches.due(104.9), [])
         self.assertEqual(self.punches.due(105.0), ["A"])
@@ -50,7 +50,7 @@ class PunchTests(SynchronousTestCase):
                 case "introduced":
                     settled += punches.introduced(call, now)
                 case "came":
-                    if punches.came(number, call, now):
+                    if punches.received(number, call, now):
                         settled.append(number)
                 case "lost":
                     punches.lost(number - 1)

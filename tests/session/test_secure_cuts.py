@@ -72,7 +72,7 @@ class CutTests(SynchronousTestCase):
                 self.say(who, f"{count}")
             case "over":
                 try:
-                    who.apply(who.session.over(Wall(0.0)))
+                    who.apply(who.session.pass_turn(Wall(0.0)))
                 except LocalError:
                     pass
             case "unsend":
@@ -130,7 +130,7 @@ class CutTests(SynchronousTestCase):
                 break
             for who in two.both:
                 if who.session.floor.turn is TurnHolder.MINE:
-                    who.apply(who.session.over(Wall(0.0)))
+                    who.apply(who.session.pass_turn(Wall(0.0)))
                     two.settle()
         two.settle()
 

@@ -159,7 +159,7 @@ class TableTests(SynchronousTestCase):
             session.no_answer(),
             session.alive("b"),
             session.silent(),
-            session.heard("b", StreamEntry(1, MSG, Wall(0.0), "hi")),
+            session.entry_received("b", StreamEntry(1, MSG, Wall(0.0), "hi")),
             session.left("b"),
             session.lost("b", "cut"),
             session.arrived(7),
@@ -263,7 +263,7 @@ class CalledTests(SynchronousTestCase):
 
     def test_nothing_is_heard_before_the_yes(self) -> None:
         session = session_in(SessionState.RINGING)
-        self.assertEqual(session.heard("a", StreamEntry(1, MSG, Wall(0.0), "hi")), [])
+        self.assertEqual(session.entry_received("a", StreamEntry(1, MSG, Wall(0.0), "hi")), [])
 
     def test_what_they_have_of_ours_is_delivered(self) -> None:
         ledger = MemoryLedger()
@@ -416,12 +416,13 @@ class EndTests(SynchronousTestCase):
         session = session_in(SessionState.OPEN)
         entry = StreamEntry(4, MSG, Wall(0.0), "hi")
         self.assertEqual(
-            session.heard("a", entry), [Received("hi", 4, 1, entry.at), Acknowledge("a", 4)]
+            session.entry_received("a", entry),
+            [Received("hi", 4, 1, entry.at), Acknowledge("a", 4)],
         )
-        self.assertEqual(session.heard("a", entry), [Acknowledge("a", 4)])
+        self.assertEqual(session.entry_received("a", entry), [Acknowledge("a", 4)])
 
     def test_a_new_call_begins_a_new_conversation(self) -> None:
         session = session_in(SessionState.RINGING)
         session.accept()
         self.assertIs(session.floor.turn, TurnHolder.BOTH)
-        self.assertNotIn(TurnPassed(TurnHolder.BOTH), session.go_on())
+        self.assertNotIn(TurnPassed(TurnHolder.BOTH), session.send_queued())

@@ -219,7 +219,7 @@ class TurnTests(Case):
 
     def test_the_turn_is_passed_without_a_word(self) -> None:
         two = self.two(True, False).open()
-        two.alice.apply(two.alice.session.over(Wall(0.0)))
+        two.alice.apply(two.alice.session.pass_turn(Wall(0.0)))
         two.settle()
         self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
         self.assertEqual(two.bob.told(TurnPassed)[-1], TurnPassed(TurnHolder.MINE))
@@ -227,17 +227,17 @@ class TurnTests(Case):
 
     def test_only_by_whom_it_is(self) -> None:
         two = self.two(True, False)
-        self.assertRaises(LocalError, two.alice.session.over)
+        self.assertRaises(LocalError, two.alice.session.pass_turn)
         two.open()
-        error = self.assertRaises(LocalError, two.bob.session.over)
+        error = self.assertRaises(LocalError, two.bob.session.pass_turn)
         self.assertEqual(error.detail, "it is not your turn")
-        error = self.assertRaises(LocalError, self.two().open().alice.session.over)
+        error = self.assertRaises(LocalError, self.two().open().alice.session.pass_turn)
         self.assertIn("/mode half", error.detail)
 
     def test_a_cut_loses_no_turn(self) -> None:
         for delivered in (0, 1, 2):
             two = self.two(True, False).open()
-            two.alice.apply(two.alice.session.over(Wall(0.0)))
+            two.alice.apply(two.alice.session.pass_turn(Wall(0.0)))
             for _ in range(delivered):
                 two.deliver_one(0)
             two.cut()
@@ -247,7 +247,7 @@ class TurnTests(Case):
     def test_a_turn_passed_while_it_is_broken_is_passed(self) -> None:
         two = self.two(True, False).open()
         two.cut()
-        two.alice.apply(two.alice.session.over(Wall(0.0)))
+        two.alice.apply(two.alice.session.pass_turn(Wall(0.0)))
         two.mend()
         self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
 
@@ -315,5 +315,7 @@ class ModeTests(Case):
 
     def test_a_message_of_theirs_counts_though_a_change_of_ours_is_under_way(self) -> None:
         two = self.two(True, False).open()
-        two.alice.session.heard(two.cables[0], StreamEntry(99, MSG, Wall(0.0), "out of turn"))
+        two.alice.session.entry_received(
+            two.cables[0], StreamEntry(99, MSG, Wall(0.0), "out of turn")
+        )
         self.assertIs(two.alice.session.floor.turn, TurnHolder.MINE)

@@ -26,7 +26,7 @@ AHEAD = opening(have=(keyed.OURS, 9))
 IN_PLAIN_TEXT: dict[SessionInput, Do] = {
     **plain.DOINGS,
     I.JOIN: lambda s: s.called("b"),
-    I.FLOOD: lambda s: s.heard_text("x" * 70_000),
+    I.FLOOD: lambda s: s.text_received("x" * 70_000),
     I.WAIT: lambda s: s.greeted(),
     I.MODE: lambda s: s.set_half(True, NOW),
     I.ONE_LOST: lambda s: [*s.called("b"), *s.lost("b", "cut")],
@@ -56,7 +56,7 @@ INSIDE_TLS: dict[SessionInput, Do] = {
     I.ALIVE: lambda s: s.alive("a"),
     I.SILENT: lambda s: [*s.called("b", THEIRS), *s.silent()],
     I.BREAK: lambda s: s.lost("a", "cut"),
-    I.PASS: lambda s: [*s.set_half(True, NOW), *s.over(NOW)],
+    I.PASS: lambda s: [*s.set_half(True, NOW), *s.pass_turn(NOW)],
     I.MODE: lambda s: s.set_half(True, NOW),
     I.GIVE_UP: lambda s: s.give_up("too long"),
 }
@@ -105,4 +105,4 @@ class TableTests(SynchronousTestCase):
         session.connected(None)
         session.say("one")
         session.mirror(DIALECTS["canon"])
-        self.assertEqual(session.heard_text("hi")[0].text, "hi")  # type: ignore[union-attr]
+        self.assertEqual(session.text_received("hi")[0].text, "hi")  # type: ignore[union-attr]

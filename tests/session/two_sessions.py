@@ -184,7 +184,7 @@ class Person:
             case "refuse":
                 self.apply(session.refused(cable, about))
             case "entry":
-                self.apply(session.heard(cable, about))
+                self.apply(session.entry_received(cable, about))
             case "ack":
                 self.apply(session.arrived(about))
             case "ping":

@@ -104,7 +104,7 @@ class MemoryLedger:
         if side is not None and side.state.their_stream != stream:
             side.state = replace(side.state, their_stream=stream, have=0)
 
-    def heard(self, key: str, name: str, entry: StreamEntry) -> int:
+    def store_incoming(self, key: str, name: str, entry: StreamEntry) -> int:
         side = self._sides.get(key)
         if side is None or entry.id <= side.state.have:
             raise out_of_order(key, entry)

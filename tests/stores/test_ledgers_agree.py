@@ -89,8 +89,8 @@ class Both(RuleBasedStateMachine):
         self.same(lambda ledger: ledger.meet(key, stream))
 
     @rule(key=keys, name=names, entry=entries)
-    def heard(self, key: str, name: str, entry: StreamEntry) -> None:
-        self.same(lambda ledger: ledger.heard(key, name, entry))
+    def store_incoming(self, key: str, name: str, entry: StreamEntry) -> None:
+        self.same(lambda ledger: ledger.store_incoming(key, name, entry))
 
     @rule(room=rooms, name=names, entry=entries, most=st.integers(0, 20))
     def overheard(self, room: str, name: str, entry: StreamEntry, most: int) -> None:

@@ -17,6 +17,6 @@ class ALedgerInMemory(LedgerContract, SynchronousTestCase):
     def test_hands_out_a_bounded_number_of_lines(self) -> None:
         ledger = self.begun()
         for id in range(1, MOST_LINES + 3):
-            ledger.heard(BOB, "bob", message(id, "x"))
+            ledger.store_incoming(BOB, "bob", message(id, "x"))
         for lines in (ledger.history(BOB, 10**9), ledger.search("x", 10**9)):
             self.assertEqual((len(lines), lines[0].id), (MOST_LINES, 3))

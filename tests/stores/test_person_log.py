@@ -29,7 +29,7 @@ class PersonLog(SynchronousTestCase):
 
     def hear(self, key: str, *ids: int, text: str = "x") -> None:
         for id in ids:
-            self.ledger.heard(key, key, StreamEntry(id, MSG, Wall(0.0), text))
+            self.ledger.store_incoming(key, key, StreamEntry(id, MSG, Wall(0.0), text))
 
     def texts(self, key: str) -> list[int]:
         return [line.id for line in self.ledger.history(key, 1000)]

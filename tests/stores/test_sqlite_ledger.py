@@ -40,7 +40,7 @@ ledger.begin("k", "s")
 for id in range(1, 3001):
     ledger.add("k", "bob", StreamEntry(id, MSG, 0.0, f"ours {id}"))
     ledger.wrote("k", id)
-    ledger.heard("k", "bob", StreamEntry(id, MSG, 0.0, f"theirs {id}"))
+    ledger.store_incoming("k", "bob", StreamEntry(id, MSG, 0.0, f"theirs {id}"))
     print(id, flush=True)
 sys.stdin.read()
 """
@@ -84,8 +84,8 @@ class WhatIsLeft(FolderTests):
         ledger.wrote(BOB, 3)
         ledger.settle(BOB, (1,), DELIVERED)
         ledger.withdraw(BOB, 2)
-        ledger.shown(ledger.heard(BOB, "bob", message(8, "hello seen")))
-        ledger.heard(BOB, "bob", message(9, "hello unseen"))
+        ledger.shown(ledger.store_incoming(BOB, "bob", message(8, "hello seen")))
+        ledger.store_incoming(BOB, "bob", message(9, "hello unseen"))
         ledger.set_turn(BOB, "mine")
 
     def everything(self, ledger: Ledger) -> tuple[object, ...]:
@@ -168,7 +168,7 @@ class WhatIsLeft(FolderTests):
         before = ledger.history(BOB, 99)
         ledger.close()
         silent = self.open(log=False)
-        self.assertEqual(silent.heard(BOB, "bob", message(20, "unlogged")), 0)
+        self.assertEqual(silent.store_incoming(BOB, "bob", message(20, "unlogged")), 0)
         self.assertEqual(silent.history(BOB, 99), before)
         silent.settle(BOB, (3,), DELIVERED)
         self.assertEqual(silent.history(BOB, 99)[2].state, DELIVERED)
@@ -216,7 +216,7 @@ class TheFile(FolderTests):
         ledger = self.open()
         ledger.begin(BOB, "b0b")
         for id in (1, 2, 3):
-            ledger.heard(BOB, "bob", message(id))
+            ledger.store_incoming(BOB, "bob", message(id))
             self.assertEqual(len(ledger.search("text", 9)), id)
         ledger._file._db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
 

@@ -71,7 +71,7 @@ class AFileThatCannotBeUsed(FolderTests):
             file.write(b"\xa5" * 4096)
         ledger = self.open()
         self.trouble(lambda: ledger.history(BOB, 9), "damaged")
-        self.trouble(lambda: ledger.heard(BOB, "bob", message(1)), "damaged")
+        self.trouble(lambda: ledger.store_incoming(BOB, "bob", message(1)), "damaged")
         self.assertEqual(ledger.state(BOB), StreamState("b0b", last=500))
         self.assertEqual(len(ledger.entries(BOB)), 500)
 

@@ -121,7 +121,7 @@ class End:
         )
         self.decoder = StrictReceiver(Sender.PEER, self.limits)
 
-    def transfer_told(self, transfer: Transfer, text: str) -> None:
+    def transfer_changed(self, transfer: Transfer, text: str) -> None:
         self.told.append(told(transfer, text))
 
     def transfer_trouble(self, text: str, path: str = "") -> None:

@@ -69,7 +69,7 @@ class Owner:
         self.told: list[str] = []
         self.seen: list[tuple[TransferState, int]] = []
 
-    def transfer_told(self, transfer: Transfer, text: str) -> None:
+    def transfer_changed(self, transfer: Transfer, text: str) -> None:
         self.told.append(text)
         self.seen.append((transfer.state, transfer.offset))
 

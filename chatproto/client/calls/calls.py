@@ -72,11 +72,11 @@ class Calls:
         conversations.moved.listen(lambda target: target.show_current(context.publish))
         if files is not None:
             conversations.renamed.listen(lambda one: files.rename(one.key, one.name))
-        events.came.listen(self._came)
+        events.contact_online.listen(self._contact_online)
 
     # For other parts of the client.
 
-    def talks_with(self, key: str) -> bool:
+    def has_conversation_with(self, key: str) -> bool:
         """Return True if there is a conversation with the owner of `key`."""
         return any(one.key == key for one in self.all)
 
@@ -205,7 +205,7 @@ class Calls:
                 return False
         return True
 
-    def _came(self, name: str) -> None:
+    def _contact_online(self, name: str) -> None:
         """Redial or ask again, because a peer is back online."""
         for one in self.all:
             if one.id == name and one.state is SessionState.BROKEN:

@@ -78,7 +78,7 @@ class Connections:
             return False
         return True
 
-    def let_go(self, connection: PeerConnection) -> Conversation | None:
+    def release(self, connection: PeerConnection) -> Conversation | None:
         """Forget `connection`, which another protocol takes over; return its conversation."""
         return self.carried.pop(connection, None)
 

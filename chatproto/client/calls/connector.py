@@ -106,11 +106,11 @@ class Connector:
         self.race.reasons |= {name: why for name, why in reasons.items() if name is not None}
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """True once this rendezvous can produce no further connection."""
         return self.stopped or (self.race.over and not self._open)
 
-    def came(
+    def punch_received(
         self,
         transport: Any,
         data: bytes,

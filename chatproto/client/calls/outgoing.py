@@ -98,7 +98,7 @@ class OutgoingCalls:
 
     def deliver(self, key: str) -> None:
         """Call the owner of `key`, for whom messages are queued; show nothing before the peer answers."""
-        if self._calls.talks_with(key) or self._calls.leaving:
+        if self._calls.has_conversation_with(key) or self._calls.leaving:
             return
         conversation = self._calls.begin(key, BCP2, KeyedPerson(key))
         conversation.quiet = True
@@ -335,7 +335,7 @@ class OutgoingCalls:
             self._name(known, contact)
             known.apply(known.session.call_back())
             self._dial(known, contact)
-        known.apply(known.session.go_on())
+        known.apply(known.session.send_queued())
         for text in words:
             with telling(new.news.next_part(), ""):
                 known.say(text)

@@ -56,7 +56,7 @@ class PlainCalls:
         talker = f"plain {network(connection.host)}"  # no identity is proved in plain text
         connection.toll = lambda cost: self._connections.toll(talker, cost)
         if connection.called:
-            if not self._strangers.came(
+            if not self._strangers.admit(
                 connection, connection.host, lambda: self._is_silent(connection)
             ):
                 connection.drop()
@@ -74,15 +74,15 @@ class PlainCalls:
 
     def connection_hello(self, connection: PlainPeerConnection, data: bytes) -> None:
         """Hand a caller that begins TLS to the secure calls."""
-        self._connections.let_go(connection)
+        self._connections.release(connection)
         self._secure.accept(connection, data)
 
     def connection_punched(self, connection: PlainPeerConnection, call: str, data: bytes) -> None:
         """Hand a caller that names its introduction to the rendezvous table."""
-        self._connections.let_go(connection)
+        self._connections.release(connection)
         self._rendezvous.punched(connection, call, data)
 
-    def connection_heard(self, connection: PlainPeerConnection, items: list[Item]) -> None:
+    def items_received(self, connection: PlainPeerConnection, items: list[Item]) -> None:
         """Handle items received on `connection`."""
         self._mirror(connection)
         for item in items:
@@ -92,7 +92,7 @@ class PlainCalls:
                 case PlainMessage(text):
                     conversation = self._connections.carried.get(connection)
                     if conversation is not None:
-                        conversation.apply(conversation.session.heard_text(text))
+                        conversation.apply(conversation.session.text_received(text))
                 case Left(word):
                     self._left(connection, word)
                     return
@@ -114,7 +114,7 @@ class PlainCalls:
         self, connection: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]
     ) -> None:
         """Forget a connection that has ended, and tell its conversation."""
-        conversation = self._connections.let_go(connection)
+        conversation = self._connections.release(connection)
         self._strangers.left(connection)
         if conversation is not None:
             self._lost(conversation, connection, reason, unwritten)

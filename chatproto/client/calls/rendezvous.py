@@ -41,7 +41,7 @@ class ServerAnswers:
         self._clock = clock
         self._answers: dict[str, tuple[Rendezvous, float]] = {}  # by key
 
-    def keep(self, answer: Rendezvous) -> None:
+    def store(self, answer: Rendezvous) -> None:
         """Store `answer` in place of an older one for its key; the peer dials us already."""
         self._answers.pop(answer.key, None)
         self._answers[answer.key] = answer, self._clock.seconds()

@@ -63,7 +63,7 @@ class RendezvousTable:
         events.introduced.listen(self.introduced)
 
     def __len__(self) -> int:
-        return sum(not one.over for one in self._by_call.values())
+        return sum(not one.is_over for one in self._by_call.values())
 
     # As caller.
 
@@ -113,7 +113,7 @@ class RendezvousTable:
         if conversation is None or self._stopped:
             return
         introduction = await self._introduce_again(conversation)
-        if introduction is None or rendezvous.over or conversation.race is not rendezvous.race:
+        if introduction is None or rendezvous.is_over or conversation.race is not rendezvous.race:
             return
         found = self._new(
             introduction, self._worth_dialling(introduction), RaceRole.CALLER, PathMode.DIRECT, None
@@ -162,7 +162,7 @@ class RendezvousTable:
         early = _Early(data, self._lost_early)
         hand_over(transport, early, b"")
         strangers.moved(plain, early)
-        if self._punches.came(early, call, self._clock.seconds()):
+        if self._punches.received(early, call, self._clock.seconds()):
             self._let_in(early, call)
         self._wait()
 
@@ -215,19 +215,19 @@ class RendezvousTable:
 
     def _forget_old(self) -> None:
         for call, rendezvous in tuple(self._by_call.items()):
-            if rendezvous.over or len(self._by_call) >= MOST:
+            if rendezvous.is_over or len(self._by_call) >= MOST:
                 del self._by_call[call]
-                if not rendezvous.over and rendezvous.conversation is None:
+                if not rendezvous.is_over and rendezvous.conversation is None:
                     rendezvous.stop()
 
     def _let_in(self, early: _Early, call: str) -> None:
         rendezvous = self._by_call.get(call)
-        transport, data = early.let_go()
+        transport, data = early.release()
         if rendezvous is None:
             self._strangers.left(early)
             transport.abortConnection()
         else:
-            rendezvous.came(
+            rendezvous.punch_received(
                 transport, data, lambda connection: self._strangers.moved(early, connection)
             )
 
@@ -266,9 +266,9 @@ class _Early(TwistedProtocol):
 
     def abort(self) -> None:
         """Close it: no introduction came, or there are too many early connections."""
-        self.let_go()[0].abortConnection()
+        self.release()[0].abortConnection()
 
-    def let_go(self) -> tuple[Any, bytes]:
+    def release(self) -> tuple[Any, bytes]:
         """Return the transport and the data received so far, for the protocol that takes over."""
         transport: Any = self.transport
         transport.resumeProducing()

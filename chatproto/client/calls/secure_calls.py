@@ -102,7 +102,7 @@ class SecureCalls:
 
     def forget(self, connection: SecurePeerConnection) -> None:
         """Forget a connection that could not be made."""
-        self._connections.let_go(connection)
+        self._connections.release(connection)
         self._attempts.pop(connection, None)
         waiting = self._dialled.pop(connection, None)
         if waiting is not None:
@@ -141,7 +141,7 @@ class SecureCalls:
         conversation.apply(conversation.session.answered(connection, opening_of(answer)))
 
     def secure_lost(self, connection: SecurePeerConnection, reason: str) -> None:
-        conversation = self._connections.let_go(connection)
+        conversation = self._connections.release(connection)
         waiting = self._dialled.pop(connection, None)
         attempt = self._attempts.pop(connection, None)
         self._strangers.left(connection)
@@ -174,7 +174,7 @@ class SecureCalls:
             return
         known = self._calls.all.with_recipient(caller(key, OpenPeer(0)))
         if known is not None:
-            self._goes_on(connection, call, known)
+            self._second_call(connection, call, known)
         elif self._calls.ignores(client_id, key):
             connection.refuse(603)
         else:
@@ -200,10 +200,12 @@ class SecureCalls:
             self._warned.clear()
         self._warned[client_id] = now + WARN_AGAIN
         accept = f"type /trust {client_id} {connection.key}"
-        why = changed_key(belief.pin, self._trust.where, client_id, accept)
+        why = changed_key(belief.pin, self._trust.path, client_id, accept)
         self._context.publish(Failed(why, status=403, command="call", code=why.reason))
 
-    def _goes_on(self, connection: SecurePeerConnection, call: Chat, known: Conversation) -> None:
+    def _second_call(
+        self, connection: SecurePeerConnection, call: Chat, known: Conversation
+    ) -> None:
         """Handle a call from a peer that we already have a conversation with, perhaps our own call."""
         if not self._join(connection, known):
             return

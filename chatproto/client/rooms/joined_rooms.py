@@ -204,7 +204,7 @@ class JoinedRooms:
         membership = Membership(
             self._context,
             self.client,
-            self.keep,
+            self.store_message,
             self.settled,
             room,
             secret,
@@ -271,7 +271,7 @@ class JoinedRooms:
         for membership in self._all.values():
             membership.lost()
             if again and membership.is_away:
-                membership.end_kept()
+                membership.end_queued()
         if not again:
             self.refused()
 
@@ -305,9 +305,9 @@ class JoinedRooms:
             return
         match push:
             case Said():
-                membership.hear(push)
+                membership.receive(push)
             case bcp2_rooms.Joined(room, who, role):
-                membership.came_in(who)
+                membership.member_entered(who)
                 self._tell(RoomChanged(room, "joined", who, count=membership.count, role=role))
                 self._member_keys.look(room, (who,))
             case bcp2_rooms.Parted(room, who, reason) if who == self._own_id:
@@ -315,7 +315,7 @@ class JoinedRooms:
                 self._drop(membership, Cause(Reason.NOT_IN_ROOM, reason or reasons.PUT_OUT()))
                 self._tell_out(membership, reason)
             case bcp2_rooms.Parted(room, who, reason):
-                membership.went_out(who)
+                membership.member_left(who)
                 count, why = membership.count, reason or None
                 self._tell(RoomChanged(room, "parted", who, count=count, reason=why))
             case bcp2_rooms.Changed():
@@ -325,14 +325,14 @@ class JoinedRooms:
 
     # Callbacks of a membership.
 
-    def keep(self, said: Said) -> None:
+    def store_message(self, said: Said) -> None:
         """Log a room message, before it is shown."""
         if self._log is not None:
-            self._log.keep(said)
+            self._log.store(said)
 
     def settled(self) -> None:
         """Send queued messages, because there may be room for more in flight."""
-        self.outbox.go_on()
+        self.outbox.resume()
         self._context.settled(None)
 
     # Joining again, and dropping a room.
@@ -364,7 +364,7 @@ class JoinedRooms:
                 self._enter_again(membership)
 
         membership.lost()
-        membership.end_kept()
+        membership.end_queued()
         self._retries.after(membership.name, seconds, again)
 
     def _tell_in(self, membership: Membership, ack: JoinAck) -> None:

@@ -116,7 +116,7 @@ class Membership:
             self.waiting.appendleft(self.flying.pop())
         self._inside = True
         while self._early:
-            self._hear(self._early.popleft())
+            self._receive(self._early.popleft())
 
     def lost(self) -> None:
         """Handle the end of the connection to the server."""
@@ -129,7 +129,7 @@ class Membership:
         """Return True if the room cannot be reached now and will be joined again."""
         return self.joined and not self.entering and not self.gone
 
-    def end_kept(self) -> None:
+    def end_queued(self) -> None:
         """End the requests of all unconfirmed lines as queued: they are kept until the next JOIN."""
         for part in self.parts:
             if part is not None:
@@ -165,21 +165,21 @@ class Membership:
         del self.parts[index]
         return part
 
-    def came_in(self, client_id: str) -> None:
+    def member_entered(self, client_id: str) -> None:
         """Add a new member."""
         self.count += 1
         if len(self.member_ids) < self._context.limits.room_members:
             self.member_ids.add(client_id)
 
-    def went_out(self, client_id: str) -> None:
+    def member_left(self, client_id: str) -> None:
         """Remove a member."""
         self.count = max(1, self.count - 1)
         self.member_ids.discard(client_id)
 
-    def hear(self, said: Said) -> None:
+    def receive(self, said: Said) -> None:
         """Handle SAID: a message in the room."""
         if self._inside:
-            self._hear(said)
+            self._receive(said)
         elif self.entered:
             self._early.append(said)
 
@@ -227,7 +227,7 @@ class Membership:
                 page = await self._latest(last, this)
             self._check(this)
             for said in page.said:
-                self._hear(said, history=True)
+                self._receive(said, history=True)
             more = page.more and bool(page.said) and page.said[-1].id > after
             after = page.said[-1].id if page.said else after
             count += len(page.said)
@@ -242,7 +242,7 @@ class Membership:
         assert self._seen is not None
         self._seen = min(self._seen, last)
         for said in page.said:
-            self._hear(said, history=True)
+            self._receive(said, history=True)
         self._tell_missing()
         return RoomPage((), False)
 
@@ -257,7 +257,7 @@ class Membership:
         for event in absence.events(self.name) if absence is not None else ():
             self._context.publish(event)
 
-    def _hear(self, said: Said, history: bool = False) -> None:
+    def _receive(self, said: Said, history: bool = False) -> None:
         assert self._seen is not None
         if said.id <= self._seen:
             return

@@ -38,7 +38,7 @@ class RoomLog:
         except LedgerTrouble:
             return ()
 
-    def keep(self, said: Said) -> None:
+    def store(self, said: Said) -> None:
         """Store a message of ours or of another member."""
         entry = StreamEntry(said.id, MSG, moment_of(said.date), marked(said.text, said.kind))
         try:

@@ -54,9 +54,9 @@ class RoomOutbox:
             self._pump()
         if membership.is_away:
             self._context.publish(Notice(KEPT, to=membership.name))
-            membership.end_kept()
+            membership.end_queued()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Send more, because a message was answered or a room was joined; resume input if there is room."""
         self._left[:] = [one for one in self._left if one.flying]
         self._pump()

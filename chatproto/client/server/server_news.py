@@ -27,14 +27,14 @@ class ServerEvents:
     """Signals about the server, for the parts of a client that they concern.
 
     `registered`: a registration succeeded, the first or a later one. `lost`: the connection has ended;
-    False: it is not retried. `introduced`: a peer asked for us and may call. `came`: a watched contact is
-    online, by the server or a local beacon. `pushed`: a message about a room.
+    False: it is not retried. `introduced`: a peer asked for us and may call. `contact_online`: a watched
+    contact is online, by the server or a local beacon. `pushed`: a message about a room.
     """
 
     registered: Signal[None] = field(default_factory=Signal)
     lost: Signal[bool] = field(default_factory=Signal)
     introduced: Signal[Rendezvous] = field(default_factory=Signal)
-    came: Signal[str] = field(default_factory=Signal)
+    contact_online: Signal[str] = field(default_factory=Signal)
     pushed: Signal[Bcp2Message] = field(default_factory=Signal)
 
 
@@ -131,4 +131,4 @@ class ServerNews:
     def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
         """Handle PRESENCE: a watched contact is online."""
         self._context.address_book.set_away(push.peer_id, push.away)
-        self._events.came(push.peer_id)
+        self._events.contact_online(push.peer_id)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from chatproto.client.events import Event, Failed, Notice
-from chatproto.client.requests import OK, Asked
+from chatproto.client.requests import OK, PendingRequest
 from chatproto.client.targets import RoomTarget
 from chatproto.ui.arguments import Misused, paths
 from chatproto.ui.commands import ROWS, run_line, run_values
@@ -71,7 +71,7 @@ class IrcCommand:
         self,
         form: Values,
         failed: Callable[[Failed], Iterable[IrcLine]],
-        ended: Callable[[Asked], Iterable[IrcLine]] = no_lines,
+        ended: Callable[[PendingRequest], Iterable[IrcLine]] = no_lines,
     ) -> None:
         """Carry out a command that is given as an object with `do`."""
         work = partial(run_values, form, self.face.client)
@@ -160,7 +160,7 @@ def _say(call: IrcCommand, target: str, text: str) -> None:
                 raise gone
             to = people.address(target)
             stranger = people.is_stranger(to)
-            conversation = call.face.client.conversations.whom(to)
+            conversation = call.face.client.conversations.conversation_for(to)
         except CodedError as error:
             call.tell(numerics.NO_SUCH_NICK, target, with_hints(error.sentence))
             return
@@ -178,7 +178,7 @@ def _say(call: IrcCommand, target: str, text: str) -> None:
     call.ask(form, partial(_not_said, call, target))
 
 
-def _not_called(call: IrcCommand, target: str, asked: Asked) -> Iterable[IrcLine]:
+def _not_called(call: IrcCommand, target: str, asked: PendingRequest) -> Iterable[IrcLine]:
     """Return the line about a stranger who is not there: it comes once, whether or not a call was shown."""
     if asked.code not in {one.code for one in NOT_THERE}:
         return []
@@ -207,7 +207,7 @@ def _command(call: IrcCommand, text: str) -> None:
             return _send(call, *rest[1:].partition(" ")[::2])
         return run_line(f"/{name} {_with_names(call, name, rest)}", face.client)
 
-    def ended(asked: Asked) -> Iterable[IrcLine]:
+    def ended(asked: PendingRequest) -> Iterable[IrcLine]:
         if name != "switch" or asked.code != OK:
             return ()
         return face.events.chat(Notice(f"commands that name nobody are about {rest.strip()}")).lines
@@ -304,7 +304,7 @@ def invite(call: IrcCommand) -> None:
     if channel is None:
         return
 
-    def ended(asked: Asked) -> Iterable[IrcLine]:
+    def ended(asked: PendingRequest) -> Iterable[IrcLine]:
         done = asked.code == OK
         return [reply(call.own, numerics.INVITING, nick, channel.name)] if done else []
 
@@ -361,7 +361,7 @@ def _change(call: IrcCommand, channel: Channel, change: Change) -> None:
         call.tell(numerics.UNKNOWN_MODE, change.letter, why)
         return
 
-    def ended(asked: Asked) -> Iterable[IrcLine]:
+    def ended(asked: PendingRequest) -> Iterable[IrcLine]:
         if asked.code != OK or change.letter not in "ik":
             return []  # all others are told as what somebody did in the room
         words = (f"{change.sign}{change.letter}", *([change.argument] if change.argument else []))
@@ -391,7 +391,7 @@ def away(call: IrcCommand) -> None:
     """AWAY text, or AWAY to be back."""
     text = call.line.parameters[0] if call.line.parameters else ""
 
-    def ended(asked: Asked) -> Iterable[IrcLine]:
+    def ended(asked: PendingRequest) -> Iterable[IrcLine]:
         if asked.code != OK:
             return []
         if text:

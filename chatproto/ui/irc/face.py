@@ -22,7 +22,7 @@ from chatproto.client.events import (
     Running,
     Sent,
 )
-from chatproto.client.requests import Asked, current
+from chatproto.client.requests import PendingRequest, current
 from chatproto.ui.control import for_others, is_answer
 from chatproto.ui.held_connections import HeldConnections
 from chatproto.ui.irc.answers import Answer
@@ -42,7 +42,7 @@ IRC_CONNECTIONS = 16
 """IRC clients of one program at once."""
 FailedLines = Callable[[Failed], Iterable[IrcLine]]
 AnswerLines = Callable[[Event], Iterable[IrcLine]]
-EndedLines = Callable[[Asked], Iterable[IrcLine]]
+EndedLines = Callable[[PendingRequest], Iterable[IrcLine]]
 
 
 def no_lines(_: object) -> Iterable[IrcLine]:
@@ -50,7 +50,7 @@ def no_lines(_: object) -> Iterable[IrcLine]:
     return ()
 
 
-class IrcAsked(Asked):
+class IrcAsked(PendingRequest):
     """Request of an IRC client: who gave the command, and how failures, answers and its end are told."""
 
     def __init__(

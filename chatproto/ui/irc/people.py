@@ -141,7 +141,7 @@ class People:
         trust = self._client.trust
         if given is None or key is None or trust is None or trust.knows(key):
             return None
-        if self._client.calls.talks_with(key):
+        if self._client.calls.has_conversation_with(key):
             return None
         now = self._nicks_of_id(given)
         return LocalError(

@@ -26,7 +26,7 @@ class FullLogTests(keyed_program.Case):
 
     def hears(self, id: int) -> int:
         """Write the message `id` of Bob into the log. Returns: its line."""
-        return self.log.heard(BOB, "bob", StreamEntry(id, MSG, EPOCH, "x" * 600))
+        return self.log.store_incoming(BOB, "bob", StreamEntry(id, MSG, EPOCH, "x" * 600))
 
     def test_of_unread_lines_rests_the_reading_of_that_person(self) -> None:
         self.assertEqual(self.connections.toll(BOB, 1), 0.0)

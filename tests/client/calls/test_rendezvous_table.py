@@ -336,10 +336,10 @@ class KeptTests(SynchronousTestCase):
         clock = Clock()
         answers = ServerAnswers(clock)
         answer = Rendezvous("zoe", "sha256:" + "C" * 51 + "A", (), CALL)
-        answers.keep(answer)
+        answers.store(answer)
         self.assertIs(answers.take(answer.key), answer)
         self.assertIsNone(answers.take(answer.key))
-        answers.keep(answer)
+        answers.store(answer)
         clock.advance(11.0)
         self.assertIsNone(answers.take(answer.key))
 
@@ -347,6 +347,6 @@ class KeptTests(SynchronousTestCase):
         answers = ServerAnswers(Clock())
         keys = [f"sha256:{number:051d}A" for number in range(MOST + 2)]
         for key in keys:
-            answers.keep(Rendezvous("zoe", key, (), CALL))
+            answers.store(Rendezvous("zoe", key, (), CALL))
         self.assertEqual([answers.take(key) is None for key in keys[:3]], [True, True, False])
         self.assertIsNotNone(answers.take(keys[-1]))

@@ -210,7 +210,7 @@ class Person:
             kept = Pins("".join(f"{SERVER_KEY} {one} {key}\n" for one, key in pins.items()))
             known = SimpleNamespace(
                 own_key=self.key,
-                here=SERVER_KEY,
+                current_server=SERVER_KEY,
                 server_key=SERVER_KEY,
                 file=SimpleNamespace(pins=kept),
                 knows=lambda key: False,

@@ -18,7 +18,7 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
-from chatproto.client.requests import Asked, telling
+from chatproto.client.requests import PendingRequest, telling
 from chatproto.client.rooms import membership
 from chatproto.client.rooms.room_orders import BAN_IN_ADVANCE
 from chatproto.stores.memory_rooms import MemoryRooms
@@ -107,7 +107,7 @@ class JoinTests(Case):
         self.bob.joins("#den", "its-key")
         asked: list[str] = []
         for secret in ("wrong", "its-key"):
-            outcome = Asked("join", lambda one: asked.append(one.code))
+            outcome = PendingRequest("join", lambda one: asked.append(one.code))
             part = outcome.part()
             with telling(part):
                 self.node.join("#den", secret)
