@@ -168,7 +168,7 @@ async def into_redis(
     client = RedisClient(reactor, url)
     client.startService()
     try:
-        await client.there(WAIT)
+        await client.wait_connected(WAIT)
 
         def new_token() -> str:
             return secrets.token_hex(8)

@@ -271,7 +271,7 @@ class OlderReplay:
             case "order", [text]:
                 self._rooms.operate(self._read(text), now)
             case "lobby", ["said", name, text]:
-                self._rooms.heard(name, text, now)
+                self._rooms.raw_message(name, text, now)
             case "end", []:
                 self._end(node)
 

@@ -275,7 +275,9 @@ class ChatServerProgram(BoundedServices):
         lobbies: list[tuple[PortService, LobbyPort]] = []
         if options["lobby"] is not None:
             lobby_room = self._lobby_room
-            lobby = LobbyMembers(limits, self._is_taken, lobby_room.others, lobby_room.may_speak)
+            lobby = LobbyMembers(
+                limits, self._is_taken, lobby_room.keyed_members, lobby_room.may_speak
+            )
             self._lobby_port = LobbyPort(
                 self._reactor,
                 lobby,
@@ -471,7 +473,7 @@ def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:
 
     def look() -> None:
         if side.logins.changed():
-            side.put_out()
+            side.dismiss_denied()
 
     service = TimerService(LOOK_INTERVAL, look)
     service.clock = reactor

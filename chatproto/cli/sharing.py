@@ -123,7 +123,7 @@ class Sharing(MultiService):
 
     async def _begin(self) -> None:
         while True:
-            await self._client.there(LATEST)
+            await self._client.wait_connected(LATEST)
             try:
                 if not await self._fits():
                     return

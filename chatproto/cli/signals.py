@@ -127,25 +127,25 @@ class HangUp(Service):
     def startService(self) -> None:
         super().startService()
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
-            signal.signal(signal.SIGHUP, self._came)
+            signal.signal(signal.SIGHUP, self._handle)
             self._ours = True
 
     def stopService(self) -> None:
         super().stopService()
-        self._let_go()
+        self._release()
 
-    def _came(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._reload is not None:
             self._reactor.callFromThread(self._reload)
             return
-        self._let_go()
+        self._release()
         self._reactor.callFromThread(self._stop)
 
     def _stop(self) -> None:
         self.log.info("Received SIGHUP, shutting down.")
         end(self._reactor)
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._ours:
             self._ours = False
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -168,7 +168,7 @@ class EarlySignals(Service):
             usual = signal.getsignal(number)
             if usual in (signal.SIG_DFL, signal.default_int_handler):
                 self._usual[number] = usual
-                signal.signal(number, self._came)
+                signal.signal(number, self._handle)
 
     def startService(self) -> None:
         super().startService()
@@ -176,7 +176,7 @@ class EarlySignals(Service):
             if number != signal.SIGTERM:
                 signal.signal(number, usual)
 
-    def _came(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         self._restore()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

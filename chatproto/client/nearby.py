@@ -81,10 +81,10 @@ class Neighbours:
             case Beacon(key=self._known.own_key):
                 return
             case Beacon():
-                if not self._table.heard(message, host, now):
+                if not self._table.store(message, host, now):
                     return
                 self._greet(message)
-        self._rhythm.asked(now, self._context.random.random())
+        self._rhythm.hasten(now, self._context.random.random())
         self._wait()
 
     def find(self, client_id: str) -> tuple[Neighbour, ...]:

@@ -20,7 +20,7 @@ OTHER_IPV6 = 2
 """Global IPv6 addresses that may be told although the server has not seen them."""
 
 
-def told(them: Registration, to: ClientConnection) -> tuple[Address, ...]:
+def announced_to(them: Registration, to: ClientConnection) -> tuple[Address, ...]:
     """The addresses of `them` that `to` may be told (protocol section 3, Addresses), at most eight.
 
     Of those claimed: public ones with the observed host, two other global IPv6 ones, private ones if

@@ -120,7 +120,7 @@ class Directory:
         """Introduce a peer; counts as a request of the asker if it comes from its own address."""
         asker = message.client_id
         lease = self.registry.find(asker)
-        if lease is not None and lease.source.is_where(source):
+        if lease is not None and lease.source.is_same_host(source):
             self.registry.touch(asker, now)
         peer = bridge(self.registry, asker, now, self.limits.partner_wait, waits=False)
         contact = peer.contact() if peer is not None else None
@@ -164,7 +164,7 @@ def check_forget(client_id: str, lease: ClassicRegistration | None, source: Orig
         raise RemoteError(400, "name an id")
     if lease is None:
         raise RemoteError(404, "that is not registered here")
-    if lease.key is not None or not lease.source.is_where(source):
+    if lease.key is not None or not lease.source.is_same_host(source):
         raise RemoteError(403, "another client registered that id")
 
 

@@ -38,7 +38,7 @@ class Origin:
         """
         return self.host if ip == self.host or (ip == self.server and not self.local) else ip
 
-    def is_where(self, other: Origin) -> bool:
+    def is_same_host(self, other: Origin) -> bool:
         """Return True for the same address; all addresses of this machine count as one."""
         return self.host == other.host or (self.local and other.local)
 

@@ -64,7 +64,7 @@ def may_see(
     owns: the key owns the id.
     """
     if presence is not None:
-        return presence.lets(key)
+        return presence.is_visible_to(key)
     return hidden is None or key in hidden or owns
 
 
@@ -94,7 +94,7 @@ class Group:
             raise RemoteError(409, "a classic client holds that id")
         if former is not None and former.key != client.key and not own:
             raise RemoteError(409, "another key's registration of that id has not ended")
-        if former is not None and former.connected and former.client.came_after(client):
+        if former is not None and former.connected and former.client.is_newer_than(client):
             return False
         if new and not own and fold(client_id) == fold(RESERVED):
             raise RemoteError(409, "the server itself speaks by that name")
@@ -154,7 +154,7 @@ class Group:
         callee, classic = self.presences.get(peer_id), self._classic_at(peer_id)
         if callee is None and classic is not None:
             return classic.contact()
-        if callee is None or not callee.lets(key):
+        if callee is None or not callee.is_visible_to(key):
             raise RemoteError(404, "no such client")
         if not callee.connected:
             raise RemoteError(480, "they are away")
@@ -184,7 +184,7 @@ class Group:
         """
         held = self.classic.get(client_id)
         if held is not None:
-            elsewhere = not held.source.is_where(source)
+            elsewhere = not held.source.is_same_host(source)
             fresh = held.source.alive or not is_silent(heard, now, takeover_wait)
             if held.key is not None or (elsewhere and fresh):
                 raise RemoteError(409, "another client holds that id")

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from chatproto.directory.addresses import told
+from chatproto.directory.addresses import announced_to
 from chatproto.directory.registrations import Registration
 from chatproto.net.addresses import network
 from chatproto.net.bounded_table import remember
@@ -135,7 +135,7 @@ class IntroductionMaker:
         host = network(caller.client.host)
         self._introductions.count(caller.key, callee.key, now, host, known)
         call = self._new_call()
-        there, here = told(callee, caller.client), told(caller, callee.client)
+        there, here = announced_to(callee, caller.client), announced_to(caller, callee.client)
         mine, theirs = self._new_tickets(caller.key, call, now) or ("", "")
         relay = self.relay if mine else None
         answer = bcp2_server.BridgeAck(cseq, callee.client_id, callee.key, there, call, mine, relay)

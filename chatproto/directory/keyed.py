@@ -8,7 +8,7 @@ from heapq import merge
 from itertools import islice
 from math import ceil
 
-from chatproto.directory.addresses import told
+from chatproto.directory.addresses import announced_to
 from chatproto.directory.classic_registration import Origin
 from chatproto.directory.group import Group, is_silent, may_see
 from chatproto.directory.id_owners import IdOwners, ids_of, owned_alike
@@ -98,7 +98,7 @@ def open_contact(presence: Registration, source: Origin) -> Contact | None:
     if not is_loopback(seen.host) or source.local:
         return Contact(client_id, seen.host, presence.port)
     # On the server's machine, seen from elsewhere: at one of the machine's other addresses.
-    addresses = told(presence, ClientConnection("", source.host, source.port, source.local))
+    addresses = announced_to(presence, ClientConnection("", source.host, source.port, source.local))
     return Contact(client_id, *addresses[0]) if addresses else None
 
 
@@ -290,7 +290,7 @@ class KeyedDirectory:
         ids = self._listing.ids(prefix, after)
         return [self._connected[client_id].contact() for client_id in islice(ids, most)]
 
-    def everybody(self, prefix: str, after: str, most: int) -> list[Contact]:
+    def list_clients(self, prefix: str, after: str, most: int) -> list[Contact]:
         """List connected and listed clients together with classic ones, by id, at most `most`."""
         found: list[Contact] = []
         classic = self.registry.ids(prefix, after)
@@ -398,7 +398,7 @@ class KeyedDirectory:
     ) -> list[Effect]:
         client = caller.client
         if not message.peer_id:
-            return self._anybody(message, caller, now)
+            return self._bridge_any(message, caller, now)
         try:
             callee = self._group(message.peer_id).decide_bridge(message.peer_id, caller.key)
         except RemoteError:
@@ -410,7 +410,7 @@ class KeyedDirectory:
             return [PushTo(client, answer)]
         return self._introduce(message.cseq, caller, callee, now)
 
-    def _anybody(
+    def _bridge_any(
         self, message: bcp2_server.Bridge, caller: Registration, now: float
     ) -> list[Effect]:
         """Introduce the listed client of another key that registered last (BRIDGE without a name)."""
@@ -443,7 +443,9 @@ class KeyedDirectory:
 
     def _info(self, message: bcp2_server.Info) -> Bcp2Message:
         limit = info_limit(message, self.limits)
-        return info_answer(message, self.everybody(message.prefix, message.after, limit + 1), limit)
+        return info_answer(
+            message, self.list_clients(message.prefix, message.after, limit + 1), limit
+        )
 
     def _watch(self, message: bcp2_server.Watch, presence: Registration) -> list[Effect]:
         client, peer_id = presence.client, message.peer_id

@@ -22,7 +22,7 @@ class Paging:
         self._end = seconds() + PAGES_WAIT
 
     @property
-    def over(self) -> bool:
+    def is_complete(self) -> bool:
         """Return True if no other page is needed."""
         return self._seconds() >= self._end
 
@@ -44,6 +44,6 @@ class Paging:
             found += rows_of(page)
             if not page.next or page.next <= after or len(found) >= most:
                 return tuple(found[:most])
-            if self.over:
+            if self.is_complete:
                 raise ServerUnreachable(LIST_ENDLESS(seconds=PAGES_WAIT))
             after = page.next

@@ -6,7 +6,7 @@ from chatproto.directory.classic_registration import ClassicRegistration
 from chatproto.directory.registry import Registry
 
 
-def goes_on(
+def partner_stays(
     partner: ClassicRegistration | None, heard: float, now: float, partner_wait: float
 ) -> bool:
     """Return True if the partner of before is given again: it was heard of within `partner_wait` seconds."""
@@ -25,7 +25,7 @@ def bridge(
     partner = registry.partner_of(asker)
     peer = registry.find(partner) if partner is not None else None
     heard = registry.heard_at(peer.client_id) if peer is not None else 0.0
-    if not goes_on(peer, heard, now, partner_wait):
+    if not partner_stays(peer, heard, now, partner_wait):
         peer = registry.first_waiting(asker) or registry.last_free(asker)
     if peer is None and waits:
         registry.wait(asker)

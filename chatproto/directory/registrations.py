@@ -35,7 +35,7 @@ class ClientConnection:
     open: bool = False
     since: float | None = None
 
-    def came_after(self, other: ClientConnection) -> bool:
+    def is_newer_than(self, other: ClientConnection) -> bool:
         """Return True if this connection is known to be newer; unknown between two servers."""
         return self.node == other.node and self.number > other.number
 
@@ -117,6 +117,6 @@ class Registration:
         """Return the registration of an id that was used for more than its registration."""
         return replace(self, proven=True)
 
-    def lets(self, key: str) -> bool:
+    def is_visible_to(self, key: str) -> bool:
         """Return True if the owner of `key` may see this client."""
         return self.listed or key in self.allow or key == self.key

@@ -65,7 +65,7 @@ class Sign(Enum):
 
 
 @distinct
-class _Asked(NamedTuple):
+class _PendingAnswer(NamedTuple):
     """Pending request: the expected answer, and the receiver of messages that precede it."""
 
     wanted: type[Bcp2Message]
@@ -88,7 +88,7 @@ class ServerConnection(TimedTlsConnection):
         super().__init__(Sender.SERVER, handshake, limits, clock, limits.ping_wait)
         self._server = server
         self._clock = clock
-        self._asked: dict[int, _Asked] = {}
+        self._asked: dict[int, _PendingAnswer] = {}
         self._cseq = 0
         self._closing = False  # for good: its owner wants to hear no more
         self.sign = Sign.NONE
@@ -112,7 +112,7 @@ class ServerConnection(TimedTlsConnection):
         except LocalError as error:
             return fail(error)
         answer: Deferred[Bcp2Message] = Deferred()
-        self._asked[self._cseq] = _Asked(wanted, answer, part)
+        self._asked[self._cseq] = _PendingAnswer(wanted, answer, part)
         answer.addTimeout(self._limits.request_wait, self._clock, self._unanswered)
         self._write(data)
         return answer

@@ -52,7 +52,7 @@ class Watchers:
         told = [
             watcher
             for watcher, last in watchers.items()
-            if last != news and (presence is None or presence.lets(watcher.key))
+            if last != news and (presence is None or presence.is_visible_to(watcher.key))
         ]
         watchers.update(dict.fromkeys(told, news))
         return [PushTo(watcher, news) for watcher in told]

@@ -30,7 +30,7 @@ MOST_INTERFACES = 32
 MULTICAST_ALL = 49
 """IP_MULTICAST_ALL of Linux's <linux/in.h>; if off, a socket receives only the groups it has joined."""
 
-Heard = Callable[[bytes, str], None]
+Received = Callable[[bytes, str], None]
 """Callback that receives a datagram and the host it came from."""
 
 
@@ -116,7 +116,7 @@ def open_socket(interface: Interface) -> socket.socket:
 class Ear(DatagramProtocol):
     """Receiver and sender of datagrams on one interface."""
 
-    def __init__(self, interface: Interface, heard: Heard) -> None:
+    def __init__(self, interface: Interface, heard: Received) -> None:
         self.interface = interface
         self._heard = heard
 
@@ -144,7 +144,7 @@ class Ports:
     def __init__(
         self,
         reactor: Any,
-        heard: Heard,
+        heard: Received,
         most: int,
         find: Callable[[], Iterable[Interface]] = interfaces,
         open: Callable[[Interface], socket.socket] = open_socket,

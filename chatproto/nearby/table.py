@@ -46,7 +46,7 @@ NEARBY_ADDRESSES = 4
 
 
 @dataclass(slots=True)
-class _Heard:
+class _Claim:
     """Addresses that one claim came from, with the time of the last beacon from each."""
 
     at: dict[Address, float] = field(default_factory=dict)
@@ -60,9 +60,9 @@ class Table:
     """
 
     def __init__(self) -> None:
-        self._claims: dict[tuple[str, str], _Heard] = {}
+        self._claims: dict[tuple[str, str], _Claim] = {}
 
-    def heard(self, beacon: Beacon, host: str, now: float) -> bool:
+    def store(self, beacon: Beacon, host: str, now: float) -> bool:
         """Store a beacon from `host`; return True if its claim is new and was stored."""
         self._forget(now)
         who, address = (beacon.client_id, beacon.key), (host, beacon.port)
@@ -70,7 +70,7 @@ class Table:
         if known is None:
             if not self._has_room(host):
                 return False
-            self._claims[who] = _Heard({address: now})
+            self._claims[who] = _Claim({address: now})
             return True
         if address in known.at or len(known.at) < NEARBY_ADDRESSES:
             known.at[address] = now
@@ -121,7 +121,7 @@ class Rhythm:
         self._last = now
         self.due = now + BEACON_EVERY * (1 + JITTER * (2 * jitter - 1))
 
-    def asked(self, now: float, jitter: float) -> None:
+    def hasten(self, now: float, jitter: float) -> None:
         """Bring the next beacon forward, because a peer asked for it or is new."""
         soon = max(now + SOON * jitter, self._last + BEACON_GAP)
         self.due = min(self.due, soon)

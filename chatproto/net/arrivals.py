@@ -42,7 +42,7 @@ class Refused(Exception):
 class DirectFactory(Factory):
     """Factory that can answer the first data of a connection without a protocol.
 
-    What `arrive` returns stands for the connection, until `go_on` or `depart` is called with it.
+    What `arrive` returns stands for the connection, until `make_protocol` or `depart` is called with it.
     """
 
     def arrive(self, host: str, port: int) -> Any:
@@ -61,7 +61,7 @@ class DirectFactory(Factory):
         """
         raise NotImplementedError
 
-    def go_on(self, visit: Any, was_answered: bool) -> Protocol:
+    def make_protocol(self, visit: Any, was_answered: bool) -> Protocol:
         """Make the protocol that receives what was not answered."""
         raise NotImplementedError
 
@@ -227,7 +227,7 @@ class Arrivals:
         return departures
 
     def _departure(self, one: Arrival, data: Received = None, unsent: bytes = b"") -> Departure:
-        make = partial(self._factory.go_on, one.visit, one.was_answered)
+        make = partial(self._factory.make_protocol, one.visit, one.was_answered)
         return Departure(one.number, one.address, make, data, unsent)
 
 

@@ -113,7 +113,7 @@ def write_at_once(layer: Any, transport: Any) -> Callable[[bytes], object]:
     return RecordWriter(layer).write
 
 
-def let_go(layer: Any) -> None:
+def break_cycles(layer: Any) -> None:
     """Break the cycles of a `layer` whose connection has ended; memory needs no cycle collector then."""
     for name in ("_write", "writeSequence", "dataReceived"):
         layer.__dict__.pop(name, None)

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.net.fast_tcp import start_tls
-from chatproto.net.fast_tls import let_go, write_at_once
+from chatproto.net.fast_tls import break_cycles, write_at_once
 from chatproto.net.handshake import Handshake
 from chatproto.net.receivers import StrictReceiver
 from chatproto.net.sniff import hand_over
@@ -108,7 +108,7 @@ class TlsConnection(StrictReceiver):
         reason.cleanFailure()
         layer, self._layer = self._layer, None
         if layer is not None:
-            let_go(layer)
+            break_cycles(layer)
 
     def _limit_handshake(self) -> None:
         """Abort the connection unless the handshake is done within `handshake_wait`."""

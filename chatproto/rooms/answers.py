@@ -11,11 +11,11 @@ from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.effects import (
     Effect,
+    LineSent,
     LookAgain,
     PutOut,
     Show,
     Spread,
-    Talk,
     TellMember,
 )
 from chatproto.rooms.guard import RoomGuard
@@ -146,7 +146,7 @@ class RoomAnswers:
             number = self._history.append(
                 room.name, OPERATOR, now, message.text, room.policy.history
             )
-            return [Talk(room, number, OPERATOR, now, message.text)], None
+            return [LineSent(room, number, OPERATOR, now, message.text)], None
         actor = Actor(operator=True)
         decision = self._decide(message, room, actor, now)
         return self._spread(room, decision, actor, None, now), decision.ack
@@ -201,21 +201,21 @@ class RoomAnswers:
         stay = self._stays.get(member)
         if stay is None:
             stay = self._stays[member] = _Stay(member.client_id)
-        room.put_in(member.client_id, member)
+        room.add(member.client_id, member)
         stay.rooms[name] = room
 
     # The raw-text lobby.
 
-    def came(self, name: str) -> list[Effect]:
+    def raw_joined(self, name: str) -> list[Effect]:
         """Add raw-text client `name` to the lobby; return the messages to the other members."""
-        self.lobby.put_in(name, None)
+        self.lobby.add(name, None)
         return [Spread(self.lobby, bcp2_rooms.Joined(LOBBY, name, "open"), plain=False)]
 
-    def went(self, name: str, reason: str = "") -> list[Effect]:
+    def raw_left(self, name: str, reason: str = "") -> list[Effect]:
         """Remove raw-text client `name` from the lobby, if it is there."""
         if name not in self.lobby.plain:
             return []
-        self.lobby.put_out(name)
+        self.lobby.remove(name)
         return [Spread(self.lobby, bcp2_rooms.Parted(LOBBY, name, reason), plain=False)]
 
     def may_speak(self, name: str, now: float) -> bool:
@@ -223,11 +223,11 @@ class RoomAnswers:
         policy = self.lobby.policy
         return not policy.mutes or not policy.is_muted(subject(name, ""), now)
 
-    def heard(self, name: str, text: str, now: float) -> list[Effect]:
+    def raw_message(self, name: str, text: str, now: float) -> list[Effect]:
         """Store a lobby message of `name`; return the messages to the other members. Raises StoreTrouble."""
         lobby = self.lobby
         number = self._history.append(LOBBY, name, now, text, lobby.policy.history)
-        return [Talk(lobby, number, name, now, text)]
+        return [LineSent(lobby, number, name, now, text)]
 
     def admits(self, name: str, host: str, now: float) -> bool:
         """Return True if `name` may enter the lobby from `host`: the name is free and not banned."""
@@ -279,7 +279,7 @@ class RoomAnswers:
         room.policy.check_say(member.key, message.text, now)
         sender, text = stay.client_id, marked(message.text, message.kind)
         number = self._history.append(room.name, sender, now, text, room.policy.history)
-        return [Talk(room, number, sender, now, text, member, message.cseq)]
+        return [LineSent(room, number, sender, now, text, member, message.cseq)]
 
     def _join(
         self, message: bcp2_rooms.Join, member: Member, stay: _Stay, now: float
@@ -298,7 +298,7 @@ class RoomAnswers:
         former = room.members.get(client_id)
         if former is not None and former is not member:
             self._stays[former].rooms.pop(name, None)
-        room.put_in(client_id, member)
+        room.add(client_id, member)
         stay.rooms[name] = room
         role = room.shown_role(client_id, now)
         last = self._history.last(name)
@@ -414,7 +414,7 @@ class RoomAnswers:
         return effects
 
     def _put_out(self, room: Room, client_id: str, now: float) -> None:
-        room.put_out(client_id)
+        room.remove(client_id)
         if not room.members:
             room.policy = replace(room.policy, used=now)
             try:

@@ -38,7 +38,7 @@ class Spread:
 
 
 @value_class
-class Talk:
+class LineSent:
     """Send SAYACK to `speaker` and SAID to all other members for a line of `sender`.
 
     It is applied in order with the other effects. `speaker` is None for a raw-text client; the other
@@ -68,4 +68,4 @@ class LookAgain:
     policy: RoomPolicy
 
 
-Effect = TellMember | Show | Spread | Talk | PutOut | LookAgain
+Effect = TellMember | Show | Spread | LineSent | PutOut | LookAgain

@@ -31,14 +31,14 @@ class ToOne:
 
 
 @value_class
-class Came:
+class RawJoined:
     """Event: raw-text client `name` has joined the lobby."""
 
     name: str
 
 
 @value_class
-class Went:
+class RawLeft:
     """Event: raw-text client `name` has left the lobby."""
 
     name: str
@@ -59,7 +59,7 @@ class ToOthers:
 
     member: int
     text: str
-    events: tuple[Came | Went | Spoke, ...] = field(default=(), compare=False)
+    events: tuple[RawJoined | RawLeft | Spoke, ...] = field(default=(), compare=False)
 
 
 @value_class
@@ -134,10 +134,10 @@ class LobbyMembers:
         greeting = f"* welcome, {name}: {here} here; /help lists commands"
         return member, [
             ToOne(member, greeting),
-            ToOthers(member, f"* {name} joined", (Came(name),)),
+            ToOthers(member, f"* {name} joined", (RawJoined(name),)),
         ]
 
-    def said(self, member: int, text: str) -> list[Effect]:
+    def say(self, member: int, text: str) -> list[Effect]:
         """Return the effects of one message, given without its line end."""
         if text.lower() in _ENDS:
             return self._quit(member, "")
@@ -159,7 +159,7 @@ class LobbyMembers:
             return []
         del self._taken[fold(name)]
         line = f"* {name} left ({reason})" if reason else f"* {name} left"
-        return [ToOthers(member, line, (Went(name, reason),))]
+        return [ToOthers(member, line, (RawLeft(name, reason),))]
 
     def refused(self, member: int, error: RemoteError) -> list[Effect]:
         """Return the effects of input over a limit: one line to the member, then its removal."""
@@ -187,7 +187,7 @@ class LobbyMembers:
         del self._taken[fold(old)]
         self._taken[fold(name)] = member
         self._names[member] = name
-        renamed = Went(old, f"is now {name}"), Came(name)
+        renamed = RawLeft(old, f"is now {name}"), RawJoined(name)
         line = f"* {old} is now {name}"
         return [ToOne(member, f"* you are {name}"), ToOthers(member, line, renamed)]
 

@@ -26,14 +26,14 @@ from chatproto.net.receivers import TextConnection
 from chatproto.net.timers import Timers
 from chatproto.rooms.guard import SpeakerLimiter
 from chatproto.rooms.lobby import (
-    Came,
     CloseMember,
     Effect,
     LobbyMembers,
+    RawJoined,
+    RawLeft,
     Spoke,
     ToOne,
     ToOthers,
-    Went,
     name_wanted,
 )
 from chatproto.rooms.raw_text import BareText
@@ -241,7 +241,7 @@ class LobbyConnection(TextConnection):
             if not text:
                 return
         self._limiter.spend(now, len(text.encode()))
-        self._port.said(self, text)
+        self._port.say(self, text)
 
     def _flood_over(self) -> None:
         self._read()
@@ -281,13 +281,13 @@ def give_all(members: list[LobbyConnection], lines: bytes) -> None:
 class Beside(Interface):
     """Receiver of events in the raw-text lobby, for the members with a key."""
 
-    def came(self, name: str) -> None:
+    def raw_joined(self, name: str) -> None:
         """Handle that raw-text client `name` has joined."""
 
-    def went(self, name: str, reason: str) -> None:
+    def raw_left(self, name: str, reason: str) -> None:
         """Handle that raw-text client `name` has left, for `reason`."""
 
-    def heard(self, name: str, text: str) -> None:
+    def raw_message(self, name: str, text: str) -> None:
         """Handle `text` from raw-text client `name`."""
 
 
@@ -385,15 +385,15 @@ class LobbyPort(Factory):
         self._feed.join(connection)
         self._apply(effects)
 
-    def said(self, connection: LobbyConnection, text: str) -> None:
+    def say(self, connection: LobbyConnection, text: str) -> None:
         name = name_wanted(text) if self._look_up is not None else ""
         if self._look_up is None or not name:
-            self._apply(self._lobby.said(connection.number, text))
+            self._apply(self._lobby.say(connection.number, text))
             return
 
         def known(_: None) -> None:
             if connection.number in self._members:
-                self._apply(self._lobby.said(connection.number, text))
+                self._apply(self._lobby.say(connection.number, text))
 
         self._look_up(name).addCallback(known)
 
@@ -427,7 +427,7 @@ class LobbyPort(Factory):
     def _flush(self) -> None:
         """Send queued output; lines to all members are sent to `MEMBERS_AT_ONCE` of them."""
         self._timed = False
-        if self._feed.go_on(MEMBERS_AT_ONCE):
+        if self._feed.send_more(MEMBERS_AT_ONCE):
             self._flush_later()
         self._apply(())  # announce the members that were dropped
         gathering, self._gathering = self._gathering, []
@@ -467,14 +467,14 @@ class LobbyPort(Factory):
             for event in effect.events:
                 self._tell(self._beside, event)
 
-    def _tell(self, beside: Beside, event: Came | Went | Spoke) -> None:
+    def _tell(self, beside: Beside, event: RawJoined | RawLeft | Spoke) -> None:
         match event:
-            case Came(name):
-                beside.came(name)
-            case Went(name, reason):
-                beside.went(name, reason)
+            case RawJoined(name):
+                beside.raw_joined(name)
+            case RawLeft(name, reason):
+                beside.raw_left(name, reason)
             case Spoke(name, text):
-                beside.heard(name, text)
+                beside.raw_message(name, text)
 
     def _gather(self, line: bytes, but: int) -> None:
         """Queue `line` for all members except `but`, to be sent from the end of this turn on."""
@@ -490,7 +490,7 @@ class LobbyPort(Factory):
 
     def _share(self) -> None:
         """Send all members their queued lines."""
-        while self._feed.go_on(MEMBERS_AT_ONCE):
+        while self._feed.send_more(MEMBERS_AT_ONCE):
             pass
         self._apply(())
 

@@ -6,7 +6,7 @@ from datetime import UTC
 
 from chatproto.net.clock import Wall
 from chatproto.net.dates import moment_of, short_time
-from chatproto.rooms.effects import Talk
+from chatproto.rooms.effects import LineSent
 from chatproto.stdio.printable import printable
 from chatproto.wire.actions import spoken
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -26,10 +26,10 @@ _DONE = {
 """Words for each action, by its kind and whether its end has passed."""
 
 
-def shown_line(message: Bcp2Message | Talk, now: Wall) -> str:
+def shown_line(message: Bcp2Message | LineSent, now: Wall) -> str:
     """Return `message` as one line; `now` is the time of day."""
     match message:
-        case Talk(sender=sender, text=text):
+        case LineSent(sender=sender, text=text):
             return f"{sender}: {printable(spoken(text))}"
         case Joined(_, peer_id):
             return f"* {peer_id} joined"

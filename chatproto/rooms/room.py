@@ -45,7 +45,7 @@ class Room:
 
     # Members.
 
-    def put_in(self, client_id: str, member: Member | None) -> None:
+    def add(self, client_id: str, member: Member | None) -> None:
         """Add a member under its id; `member` is None for a raw-text client."""
         if client_id not in self.members and client_id not in self.plain:
             insort(self._sorted, client_id)
@@ -57,7 +57,7 @@ class Room:
                 self._members_alike[fold(client_id)] += 1
             self.members[client_id] = member
 
-    def put_out(self, client_id: str) -> None:
+    def remove(self, client_id: str) -> None:
         """Remove a member, if it is there."""
         if client_id in self.members or client_id in self.plain:
             del self._sorted[bisect_left(self._sorted, client_id)]

@@ -75,7 +75,7 @@ class RoomFeed(Generic[Listener]):
         if data := self._since(place, member):
             self._send(member, data)
 
-    def go_on(self, most: int = 1) -> bool:
+    def send_more(self, most: int = 1) -> bool:
         """Send at most `most` members their queued lines; return True if lines are left for others."""
         places, own, send = self._places, self._own, self._send
         if self._send_all is not None and self._is_even(most):

@@ -123,7 +123,7 @@ class OwnNode:
         self._until = until
         self._serves_from = min(self._serves_from, now + OLD_REQUESTS)
 
-    def is_there(self, now: float) -> bool:
+    def is_valid(self, now: float) -> bool:
         """Return True if the lease is valid: the other servers cannot have given this one up."""
         return now < self._until
 
@@ -161,7 +161,7 @@ class RoomCopy:
         self.members = dict(state.members)
         self.unknown = state.unknown
 
-    def hear(self, number: int, event: RoomEvent) -> bool:
+    def apply(self, number: int, event: RoomEvent) -> bool:
         """Apply an event; return False if it was applied before. Raises EventsMissed."""
         if number <= self.event:
             return False

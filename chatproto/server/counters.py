@@ -40,13 +40,13 @@ class Counters:
         self.store: defaultdict[tuple[str, str], Spent] = defaultdict(Spent)
         """Times of store calls, by the part of the store and the name of the call."""
 
-    def asked(self, dialect: str, message: object) -> None:
+    def count_request(self, dialect: str, message: object) -> None:
         """Count a request; input that could not be parsed counts as method `-`."""
         self.requests[dialect, getattr(message, "method", "-")] += 1
 
     def answered(self, dialect: str, message: object, reply: object) -> None:
         """Count a request and the status of its answer."""
-        self.asked(dialect, message)
+        self.count_request(dialect, message)
         status = getattr(reply, "status", None)
         if isinstance(status, int):
             self.errors[dialect, status] += 1

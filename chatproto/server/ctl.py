@@ -53,7 +53,7 @@ class CtlConnection(ScriptConnection):
         self._write_line(f"* {why}")
         self._done(reason)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Continue writing a list, if there is one: the output has room."""
         if self._step is not None:
             self._ctl.turns.ask(self)
@@ -134,7 +134,7 @@ class _WatchedOutput(BoundedOutput):
     def resumeProducing(self) -> None:
         self._rest()
         super().resumeProducing()
-        self._connection.go_on()
+        self._connection.resume()
 
     def stopProducing(self) -> None:
         self._rest()

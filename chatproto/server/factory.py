@@ -189,7 +189,7 @@ class ChatFactory(DirectFactory):
             visit = self.arrive(getattr(addr, "host", unnamed), getattr(addr, "port", 0))
         except Refused as refused:
             return refused.protocol
-        return self.go_on(visit, False)
+        return self.make_protocol(visit, False)
 
     # Connections until they need a protocol object or end; see `DirectFactory`.
 
@@ -227,7 +227,7 @@ class ChatFactory(DirectFactory):
     def room(self) -> int:
         return int(self.most * (1 - RESERVE)) - self.taken
 
-    def go_on(self, visit: Origin, was_answered: bool) -> ChatConnection:
+    def make_protocol(self, visit: Origin, was_answered: bool) -> ChatConnection:
         self._arrived -= 1
         connection = ChatConnection(self, visit.host, visit.port, visit if was_answered else None)
         connection.came = next(self._numbers)

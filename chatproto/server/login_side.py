@@ -46,13 +46,13 @@ class LoginSide:
         """True if the server has accounts."""
         return self._logins is not None
 
-    def lets(self, key: str) -> bool:
+    def allows(self, key: str) -> bool:
         """Return True if the owner of `key` may connect."""
         return self._allowed is None or key in self._allowed.value()
 
     def admits(self, client: ClientConnection) -> bool:
         """Return True if a new client may connect; else log its key, which the operator may want to copy."""
-        if self.lets(client.key):
+        if self.allows(client.key):
             return True
         self.log.info("not let in: {key} from {host}", key=client.key, host=client.host)
         return False

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from chatproto.net.clock import Monotonic, Times, at_end_of_turn
 from chatproto.net.dates import date_of
-from chatproto.rooms.effects import Effect, LookAgain, PutOut, Show, Spread, Talk, TellMember
+from chatproto.rooms.effects import Effect, LineSent, LookAgain, PutOut, Show, Spread, TellMember
 from chatproto.rooms.plain_view import shown_line
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.room import LOBBY, Member, Room
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 256
 """Members above which a room is large: each turn of the reactor sends to some of them."""
-Line = tuple[Talk, str, bytes]
+Line = tuple[LineSent, str, bytes]
 """Effect of a line, its date, and its SAID message."""
 BYTES_AT_ONCE = 512 * 1024
 """Bytes for all members together above which a room is large."""
@@ -73,7 +73,7 @@ class RoomDelivery:
         self._trace = trace
         self._feeds: dict[Room, RoomFeed[Member]] = {}
         self._chore = Chore(self._send_on)
-        self._turns: dict[Room, list[Talk]] = {}  # lines of this turn of the reactor
+        self._turns: dict[Room, list[LineSent]] = {}  # lines of this turn of the reactor
         self._at_end = at_end_of_turn(clock)
         self._is_asked = False  # `flush` is called at the end of this turn
 
@@ -83,10 +83,10 @@ class RoomDelivery:
             return
         connections = self.connections
         for effect in effects:
-            if self._turns and not isinstance(effect, Talk):
+            if self._turns and not isinstance(effect, LineSent):
                 self.flush()
             match effect:
-                case Talk():
+                case LineSent():
                     self._gather(effect)
                 case TellMember(member, message):
                     if self._feeds:
@@ -196,7 +196,7 @@ class RoomDelivery:
     def _send_on(self) -> bool:
         """Send one member of a large room its queued lines; return True if more are queued."""
         for room, feed in self._feeds.items():
-            if not feed.go_on():
+            if not feed.send_more():
                 del self._feeds[room]
             break
         return bool(self._feeds)
@@ -229,7 +229,7 @@ class RoomDelivery:
             if room.name == name:
                 feed.leave(member)
 
-    def _gather(self, talk: Talk) -> None:
+    def _gather(self, talk: LineSent) -> None:
         room = talk.room
         if not self._is_asked:
             self._is_asked = True
@@ -243,7 +243,7 @@ class RoomDelivery:
         if self._settle():  # raw-text members cannot be told later that it was not stored
             self.plain.show(shown_line(talk, self.times.wall()))
 
-    def _line(self, one: Talk) -> Line:
+    def _line(self, one: LineSent) -> Line:
         date = self._date(one.at)
         return one, date, said_bytes(one.room.name, one.sender, one.number, date, one.text)
 

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from chatproto.net.clock import Times
 from chatproto.rooms.answers import RETRY_AFTER, RoomAnswers
-from chatproto.rooms.effects import Talk
+from chatproto.rooms.effects import LineSent
 from chatproto.rooms.history import RoomStore
 from chatproto.rooms.lobby import OPERATOR
 from chatproto.rooms.room import LOBBY, Member
@@ -125,7 +125,7 @@ class RoomSide(RoomDelivery):
             return False
         return True
 
-    def _refuse(self, said: list[Talk], error: StoreTrouble) -> None:
+    def _refuse(self, said: list[LineSent], error: StoreTrouble) -> None:
         for one in said:
             if one.speaker in self.connections:
                 self.connections[one.speaker].say(
@@ -136,7 +136,7 @@ class RoomSide(RoomDelivery):
 
     # Called by the port of the raw-text lobby (rooms.lobby_port.Beside).
 
-    def others(self) -> Mapping[str, object]:
+    def keyed_members(self) -> Mapping[str, object]:
         """Return the keyed members of the lobby, by id."""
         return self.rules.lobby.members
 
@@ -148,20 +148,20 @@ class RoomSide(RoomDelivery):
         """Return True if `name` is not muted in the lobby."""
         return self.rules.may_speak(name, self._clock.seconds())
 
-    def came(self, name: str) -> None:
+    def raw_joined(self, name: str) -> None:
         """Add raw-text member `name` to the lobby."""
         self.flush()
-        self.apply(self.rules.came(name))
+        self.apply(self.rules.raw_joined(name))
 
-    def went(self, name: str, reason: str) -> None:
+    def raw_left(self, name: str, reason: str) -> None:
         """Remove raw-text member `name` from the lobby."""
         self.flush()
-        self.apply(self.rules.went(name, reason))
+        self.apply(self.rules.raw_left(name, reason))
 
-    def heard(self, name: str, text: str) -> None:
+    def raw_message(self, name: str, text: str) -> None:
         """Pass on `text` from raw-text member `name`."""
         try:
-            self.apply(self.rules.heard(name, text, self._clock.seconds()))
+            self.apply(self.rules.raw_message(name, text, self._clock.seconds()))
         except RemoteError as error:
             self.log.warn("what was said in the lobby is not passed on: {why}", why=error)
 

@@ -54,7 +54,7 @@ class Pace:
         self.waiting = False
         """True while reading is paused by the rate limit."""
 
-    def lets(self, message: object, now: float) -> bool:
+    def allows(self, message: object, now: float) -> bool:
         """Return True if `message` may be answered now, and count it; otherwise set `waiting`."""
         if not isinstance(message, bcp2_rooms.Say):
             return True
@@ -179,7 +179,7 @@ class SecureConnection(TlsConnection):
             pace.stop()
         if client is not None and self._side.shared is not None:
             del self._side.connections[client]
-            self._side.shared.gone(client, self._why_lost)
+            self._side.shared.connection_lost(client, self._why_lost)
         elif client is not None:
             if self._side.rooms is not None:
                 self._side.rooms.lost(client, self._why_lost)
@@ -196,7 +196,7 @@ class SecureConnection(TlsConnection):
     def resumeProducing(self) -> None:
         """Resume answering requests: the buffer of the transport has room."""
         super().resumeProducing()
-        self.go_on()
+        self.resume()
 
     # Called by the server.
 
@@ -279,7 +279,7 @@ class SecureConnection(TlsConnection):
                 self._unanswered += self.read(piece)
                 decoded = decoded or bool(self._unanswered)
                 continue
-            if pace is not None and not pace.lets(self._unanswered[0], now):
+            if pace is not None and not pace.allows(self._unanswered[0], now):
                 self._pause_reading()
                 break
             if self._answers is None:
@@ -343,13 +343,13 @@ class SecureConnection(TlsConnection):
         """Resume reading after the rate limit; restart the deadlines, as nothing was read meanwhile."""
         self._heard = self._begun = self._factory.seconds()
         self._factory.watch(self, self._deadline(self.unfinished))
-        self.go_on()
+        self.resume()
 
     def _take(self, message: Bcp2Message | RemoteError, now: float) -> None:
         assert self._client is not None
         trace, counters = self._factory.trace, self._factory.counters
         if counters is not None:
-            counters.asked("bcp2", message)
+            counters.count_request("bcp2", message)
         if isinstance(message, RemoteError):
             self.say(Error(message.status, message.cseq))
             return
@@ -396,9 +396,9 @@ class SecureConnection(TlsConnection):
 
     def _go_on_after(self, _: None) -> None:
         """Resume with the requests behind LOGIN."""
-        self.go_on()
+        self.resume()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Resume answering queued requests."""
         if not self._leaving:
             self._factory.turns.ask(self)

@@ -103,12 +103,12 @@ class SecureSide:
             return await self.shared.owns(key, client_id)
         return self.directory.owns(key, client_id)
 
-    def put_out(self) -> None:
+    def dismiss_denied(self) -> None:
         """Dismiss clients that are no longer allowed, a few in each turn."""
-        self._each(self._put_out)
+        self._each(self._dismiss_if_denied)
 
-    def _put_out(self, client: ClientConnection) -> None:
-        if not self.logins.lets(client.key):
+    def _dismiss_if_denied(self, client: ClientConnection) -> None:
+        if not self.logins.allows(client.key):
             self.connections[client].dismiss(Error(403))
 
     def close(self, retry_after: Callable[[], int], then: Callable[[], object]) -> None:

@@ -23,7 +23,7 @@ class Unanswered:
     def __contains__(self, client: ClientConnection) -> bool:
         return client in self._asked
 
-    def asked(self, client: ClientConnection) -> None:
+    def add(self, client: ClientConnection) -> None:
         """Count one more request of `client`."""
         self._asked[client] = self._asked.get(client, 0) + 1
 
@@ -33,12 +33,12 @@ class Unanswered:
         if asked > 1:
             self._asked[client] = asked - 1
         elif asked and client in self._held:
-            self._held.pop(client).go_on()
+            self._held.pop(client).resume()
 
     def holds(
         self, client: ClientConnection, connection: SecureConnection, most: int = MOST
     ) -> bool:
-        """Return True if `client` has `most` unanswered requests; `connection.go_on` is called later."""
+        """Return True if `client` has `most` unanswered requests; `connection.resume` is called later."""
         if self._asked.get(client, 0) < most:
             return False
         self._held[client] = connection

@@ -142,7 +142,7 @@ class SilentClients:
 class FreeClients:
     """Find the free one of `entries` that was heard of last.
 
-    They change outside; `set_free` and `hear` are told of it.
+    They change outside; `set_free` and `hear` note it.
     """
 
     def __init__(self, entries: Mapping[str, LeaseEntry]) -> None:
@@ -259,7 +259,7 @@ class MemoryRegistry:
             return False
         if not entry.free:
             self._free.set_free(entry, True)
-        self._hear(entry, now)
+        self._seen(entry, now)
         return True
 
     def renew(self, message: ClassicRegister, source: Origin, now: float) -> bool:
@@ -271,7 +271,7 @@ class MemoryRegistry:
         entry.lease = ClassicRegistration(held.client_id, held.ip, held.port, source)
         if not entry.free:
             self._free.set_free(entry, True)
-        self._hear(entry, now)
+        self._seen(entry, now)
         return True
 
     def keep(self, lease: ClassicRegistration, now: float) -> None:
@@ -296,12 +296,12 @@ class MemoryRegistry:
         self._free.set_free(entry, lease.key is None)
         if lease.key is not None:
             self._waiting.pop(client_id, None)
-        self._hear(entry, now)
+        self._seen(entry, now)
 
     def touch(self, client_id: str, now: float) -> None:
         entry = self._entries.get(client_id)
         if entry is not None:
-            self._hear(entry, now)
+            self._seen(entry, now)
 
     def forget(self, client_id: str) -> bool:
         entry = self._entries.pop(client_id, None)
@@ -391,7 +391,7 @@ class MemoryRegistry:
     ) -> None:
         """Hook for subclasses: `lease` is about to replace `former`; an exception prevents it."""
 
-    def _hear(self, entry: LeaseEntry, now: float) -> None:
+    def _seen(self, entry: LeaseEntry, now: float) -> None:
         """Note a request from the client of `entry`."""
         entry.heard = now
         if entry.free:

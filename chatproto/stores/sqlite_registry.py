@@ -73,8 +73,8 @@ class SqliteRegistry(MemoryRegistry):
             return False
         return bool(self._heard)
 
-    def _hear(self, entry: LeaseEntry, now: float) -> None:
-        super()._hear(entry, now)
+    def _seen(self, entry: LeaseEntry, now: float) -> None:
+        super()._seen(entry, now)
         self._heard[entry.lease.client_id] = None
 
     def _changes(
@@ -122,7 +122,7 @@ def _is_same(former: ClassicRegistration, lease: ClassicRegistration) -> bool:
     return (
         former.port == lease.port
         and former.ip == lease.ip
-        and old.is_where(new)
+        and old.is_same_host(new)
         and old.local == new.local
         and former.key == lease.key
     )

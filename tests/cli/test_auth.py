@@ -64,7 +64,7 @@ class AuthOptionTests(SynchronousTestCase):
         self.path.write_text(f"{key(1)}\n")
         options = self.parsed("--allow-keys", str(self.path))
         side = options.login_side(MemoryReactorClock(), DEFAULTS)
-        self.assertEqual([side.lets(key(1)), side.lets(key(2))], [True, False])
+        self.assertEqual([side.allows(key(1)), side.allows(key(2))], [True, False])
         self.assertFalse(side.has_accounts)
 
     def test_checkers_may_be_several_and_ours_works_in_threads(self) -> None:

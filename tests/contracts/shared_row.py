@@ -80,9 +80,9 @@ class Person:
     def ask(self, message: Bcp2Message) -> None:
         """Ask something after all that was asked before."""
         self.waiting.append(message)
-        self.go_on()
+        self.resume()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Have the server take what it need not hold back."""
         directory = self.server.sharing.directory
         while self.waiting and not directory.holds(self.client, self.waiting[0], cast(Any, self)):
@@ -201,7 +201,7 @@ class SharedRow(AnyRow):
         person = self.people.pop(number)
         person.waiting.clear()
         del person.server.secure.connections[person.client]
-        person.server.sharing.directory.gone(person.client, "")
+        person.server.sharing.directory.connection_lost(person.client, "")
 
     def wait(self, seconds: float) -> None:
         self.clock.run_until(self.clock.seconds() + seconds)

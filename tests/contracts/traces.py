@@ -158,12 +158,12 @@ class AnyRow:
             self.sent.append((name, b"in" if allowed else b"not in"))
             if allowed:
                 self._in_lobby.add(name)
-                self.lobby.came(name)
+                self.lobby.raw_joined(name)
         elif what == "said":
-            self.lobby.heard(name, "hello")
+            self.lobby.raw_message(name, "hello")
         else:
             self._in_lobby.discard(name)
-            self.lobby.went(name, "")
+            self.lobby.raw_left(name, "")
 
     def leave(self, number: int) -> None:
         """End a person's connection."""

@@ -1,4 +1,4 @@
-"""Test which addresses of a client its peer is told."""
+"""Test which addresses of a client are announced to its peer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.addresses import told
+from chatproto.directory.addresses import announced_to
 from chatproto.directory.registrations import ClientConnection, Registration
 from tests.contracts.names import ONE, OTHER
 
@@ -36,13 +36,13 @@ class WhatIsTold(SynchronousTestCase):
     def test_the_observed_address_with_both_ports_always_and_last(self) -> None:
         last = ((PUBLIC, 5000), (PUBLIC, SEEN_PORT))
         for claimed in ((), last, last[::-1], ((PUBLIC, 6000), *last)):
-            self.assertEqual(told(them(PUBLIC, *claimed), seen(ELSEWHERE))[-2:], last)
-        self.assertEqual(told(them(PUBLIC), seen(ELSEWHERE)), last)
+            self.assertEqual(announced_to(them(PUBLIC, *claimed), seen(ELSEWHERE))[-2:], last)
+        self.assertEqual(announced_to(them(PUBLIC), seen(ELSEWHERE)), last)
 
     def test_an_observed_port_that_is_the_claimed_one_or_of_this_machine_only_once(self) -> None:
         for at in (them(PUBLIC, port=SEEN_PORT), them(PUBLIC, port=SEEN_PORT, local=True)):
-            self.assertEqual(told(at, seen(ELSEWHERE)), ((PUBLIC, SEEN_PORT),))
-        found = told(them(PUBLIC, local=True), seen(ELSEWHERE))
+            self.assertEqual(announced_to(at, seen(ELSEWHERE)), ((PUBLIC, SEEN_PORT),))
+        found = announced_to(them(PUBLIC, local=True), seen(ELSEWHERE))
         self.assertEqual(found, ((PUBLIC, 5000),))
 
     def test_each_kind_of_claim(self) -> None:
@@ -79,7 +79,7 @@ class WhatIsTold(SynchronousTestCase):
             ("0.1.2.3", lan, lan_other, False),
             ("a.name", lan, lan_other, False),
         ):
-            found = told(them(at, (claimed, 4000)), seen(to))
+            found = announced_to(them(at, (claimed, 4000)), seen(to))
             self.assertEqual((claimed, 4000) in found, expected, (claimed, at, to))
             self.assertEqual(found[-2:], ((at, 5000), (at, SEEN_PORT)))
             self.assertEqual(len(found), 2 + expected)
@@ -87,39 +87,39 @@ class WhatIsTold(SynchronousTestCase):
     def test_loopback_only_between_two_on_the_server_s_machine(self) -> None:
         for one, other in ((True, True), (True, False), (False, True), (False, False)):
             at = them("192.168.1.5", ("127.0.0.1", 4000), ("::1", 4000), local=one)
-            found = told(at, seen("192.168.1.6", other))
+            found = announced_to(at, seen("192.168.1.6", other))
             self.assertEqual(("127.0.0.1", 4000) in found, one and other)
             self.assertEqual(("::1", 4000) in found, one and other)
 
     def test_an_observed_loopback_address_only_to_the_same_machine(self) -> None:
         for host in ("127.0.0.1", "::1"):
             at = them(host, (host, 4000), ("192.168.1.5", 4000), local=True)
-            self.assertIn((host, 5000), told(at, seen("192.168.1.7", True)))
-            self.assertEqual(told(at, seen("192.168.1.6")), (("192.168.1.5", 4000),))
-            self.assertEqual(told(at, seen(PUBLIC)), ())
+            self.assertIn((host, 5000), announced_to(at, seen("192.168.1.7", True)))
+            self.assertEqual(announced_to(at, seen("192.168.1.6")), (("192.168.1.5", 4000),))
+            self.assertEqual(announced_to(at, seen(PUBLIC)), ())
 
     def test_an_observed_link_local_address_to_nobody(self) -> None:
-        self.assertEqual(told(them("fe80::1%eth0"), seen("fe80::2%eth0")), ())
+        self.assertEqual(announced_to(them("fe80::1%eth0"), seen("fe80::2%eth0")), ())
 
     def test_no_port_below_1024(self) -> None:
         to = seen(ELSEWHERE)
-        self.assertEqual(told(them(PUBLIC, (PUBLIC, 1023), port=22, local=True), to), ())
-        found = told(them(PUBLIC, (PUBLIC, 1024), port=22), to)
+        self.assertEqual(announced_to(them(PUBLIC, (PUBLIC, 1023), port=22, local=True), to), ())
+        found = announced_to(them(PUBLIC, (PUBLIC, 1024), port=22), to)
         self.assertEqual(found, ((PUBLIC, 1024), (PUBLIC, SEEN_PORT)))
         at = them(PUBLIC, port=22)
         at.client.port = 1023
-        self.assertEqual(told(at, to), ())
+        self.assertEqual(announced_to(at, to), ())
 
     def test_two_unobserved_ipv6_addresses_and_the_observed_besides(self) -> None:
         claimed = [(host, 4000) for host in (V6, V6, V6_OTHER, V6_THIRD)]
-        found = told(them(PUBLIC, *claimed), seen(ELSEWHERE))
+        found = announced_to(them(PUBLIC, *claimed), seen(ELSEWHERE))
         self.assertEqual(found, ((V6, 4000), (V6_OTHER, 4000), (PUBLIC, 5000), (PUBLIC, SEEN_PORT)))
-        found = told(them(V6, *claimed), seen(ELSEWHERE))
+        found = announced_to(them(V6, *claimed), seen(ELSEWHERE))
         self.assertEqual([host for host, _ in found], [V6, V6_OTHER, V6_THIRD, V6, V6])
 
     def test_one_host_many_ports_is_no_scan_of_ours(self) -> None:
         claimed = [(PUBLIC, port) for port in range(4000, 4008)]
-        found = told(them(PUBLIC, *claimed), seen(ELSEWHERE))
+        found = announced_to(them(PUBLIC, *claimed), seen(ELSEWHERE))
         self.assertEqual(found, (*claimed[:6], (PUBLIC, 5000), (PUBLIC, SEEN_PORT)))
 
     @example(["127.0.0.1"], "127.0.0.1", "192.168.1.6")
@@ -132,7 +132,7 @@ class WhatIsTold(SynchronousTestCase):
         self, claimed: list[str], at: str, to: str
     ) -> None:
         hosts = st_ports(claimed)
-        found = told(them(at, *hosts), seen(to))
+        found = announced_to(them(at, *hosts), seen(to))
         self.assertLessEqual(len(found), 8)
         self.assertEqual(len(set(found)), len(found))
         others = 0

@@ -29,35 +29,35 @@ class TableTests(SynchronousTestCase):
         return [one.client_id for one in self.table.neighbours(now)]
 
     def test_peer_is_new_once(self) -> None:
-        self.assertTrue(self.table.heard(beacon("bob"), "10.0.0.2", 0))
-        self.assertFalse(self.table.heard(beacon("bob"), "10.0.0.2", 30))
+        self.assertTrue(self.table.store(beacon("bob"), "10.0.0.2", 0))
+        self.assertFalse(self.table.store(beacon("bob"), "10.0.0.2", 30))
         (bob,) = self.table.neighbours(31)
         self.assertEqual((bob.addresses, bob.seen), ((("10.0.0.2", 5556),), 30))
 
     def test_silent_peer_is_forgotten_and_then_new_again(self) -> None:
-        self.table.heard(beacon("bob"), "10.0.0.2", 0)
-        self.table.heard(beacon("bob"), "10.0.0.2", 50)
+        self.table.store(beacon("bob"), "10.0.0.2", 0)
+        self.table.store(beacon("bob"), "10.0.0.2", 50)
         self.assertEqual(self.names(144.9), ["bob"])
         self.assertEqual(self.names(145), [])
-        self.assertTrue(self.table.heard(beacon("bob"), "10.0.0.2", 146))
+        self.assertTrue(self.table.store(beacon("bob"), "10.0.0.2", 146))
 
     def test_two_who_say_to_be_one_are_two(self) -> None:
-        self.table.heard(beacon("bob", 1), "10.0.0.2", 0)
-        self.table.heard(beacon("bob", 0), "10.0.0.3", 0)
+        self.table.store(beacon("bob", 1), "10.0.0.2", 0)
+        self.table.store(beacon("bob", 0), "10.0.0.3", 0)
         self.assertEqual([one.key for one in self.table.neighbours(0, "bob")], KEYS[:2])
         self.assertEqual(self.table.neighbours(0, "bo"), ())
 
     def test_an_address_that_means_something_on_one_interface_only_comes_last(self) -> None:
-        self.table.heard(beacon("bob"), "fe80::1%eth0", 0)
-        self.table.heard(beacon("bob"), "10.0.0.2", 0)
+        self.table.store(beacon("bob"), "fe80::1%eth0", 0)
+        self.table.store(beacon("bob"), "10.0.0.2", 0)
         (bob,) = self.table.neighbours(0)
         self.assertEqual(bob.addresses, (("10.0.0.2", 5556), ("fe80::1%eth0", 5556)))
 
     def test_more_addresses_are_not_taken_until_one_is_forgotten(self) -> None:
         for number, now in ((1, 0), (2, 50), (3, 60)):
-            self.table.heard(beacon("bob"), f"10.0.0.{number}", now)
+            self.table.store(beacon("bob"), f"10.0.0.{number}", now)
         self.assertEqual(self.addresses(60), ["10.0.0.1", "10.0.0.2"])
-        self.table.heard(beacon("bob"), "10.0.0.3", 96)
+        self.table.store(beacon("bob"), "10.0.0.3", 96)
         self.assertEqual(self.addresses(96), ["10.0.0.2", "10.0.0.3"])
 
     def addresses(self, now: float) -> list[str]:
@@ -65,15 +65,15 @@ class TableTests(SynchronousTestCase):
 
     def test_a_host_has_only_so_many(self) -> None:
         for number in range(5):
-            self.table.heard(beacon(f"bob{number}"), "10.0.0.2", 0)
+            self.table.store(beacon(f"bob{number}"), "10.0.0.2", 0)
         self.assertEqual(self.names(), ["bob0", "bob1"])
-        self.assertTrue(self.table.heard(beacon("carol"), "10.0.0.3", 0))
+        self.assertTrue(self.table.store(beacon("carol"), "10.0.0.3", 0))
 
     def test_a_full_table_keeps_whom_it_has(self) -> None:
         for number in range(6):
-            self.table.heard(beacon(f"bob{number}"), f"10.0.0.{number}", number)
+            self.table.store(beacon(f"bob{number}"), f"10.0.0.{number}", number)
         self.assertEqual(self.names(5), ["bob0", "bob1", "bob2"])
-        self.table.heard(beacon("bob0"), "10.0.0.0", 90)
+        self.table.store(beacon("bob0"), "10.0.0.0", 90)
         self.assertEqual(self.names(97.5), ["bob0"])
 
     claims = st.tuples(
@@ -89,7 +89,7 @@ class TableTests(SynchronousTestCase):
         table, now = Table(), 0.0
         for one, host, later in heard:
             now += later
-            table.heard(one, host, now)
+            table.store(one, host, now)
             neighbours = table.neighbours(now)
             self.assertLessEqual(len(neighbours), 3)
             for neighbour in neighbours:
@@ -112,9 +112,9 @@ class RhythmTests(SynchronousTestCase):
     def test_new_peer_is_answered_soon(self) -> None:
         rhythm = Rhythm(0.0)
         rhythm.sent(0.0, 0.5)
-        rhythm.asked(10.0, 0.5)
+        rhythm.hasten(10.0, 0.5)
         self.assertEqual(rhythm.due, 10.5)
-        rhythm.asked(10.1, 1.0)
+        rhythm.hasten(10.1, 1.0)
         self.assertEqual(rhythm.due, 10.5)
 
     @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1)), max_size=50))
@@ -127,6 +127,6 @@ class RhythmTests(SynchronousTestCase):
             while rhythm.due <= now:
                 spoken.append(rhythm.due)
                 rhythm.sent(rhythm.due, jitter)
-            rhythm.asked(now, jitter)
+            rhythm.hasten(now, jitter)
         for one, other in itertools.pairwise(spoken):
             self.assertGreaterEqual(other - one, BEACON_GAP - 1e-6)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.addresses import told
+from chatproto.directory.addresses import announced_to
 from chatproto.directory.classic_registration import shown_ip
 from chatproto.directory.registrations import ClientConnection, Registration
 from chatproto.net.addresses import CALLABLE, AddressScope, embedded_ipv4, may_be_called, reach_of
@@ -172,7 +172,7 @@ class PeopleAreNotSentThere(SynchronousTestCase):
             (),
             ClientConnection(OTHER, PUBLIC, 40000, False),
         )
-        for host, _ in told(them, ClientConnection(ONE, ELSEWHERE, 40001, False)):
+        for host, _ in announced_to(them, ClientConnection(ONE, ELSEWHERE, 40001, False)):
             self.assertEqual(host, PUBLIC)
 
     def test_an_ipv4_address_of_somebody_else_is_not_told_as_a_nat64_one(self) -> None:
@@ -180,5 +180,5 @@ class PeopleAreNotSentThere(SynchronousTestCase):
             at = ClientConnection(OTHER, PUBLIC, 40000, False)
             them = Registration("b", OTHER, 5000, ((claimed, 4000),), 60, True, (), at)
             self.assertNotIn(
-                (claimed, 4000), told(them, ClientConnection(ONE, ELSEWHERE, 40001, False))
+                (claimed, 4000), announced_to(them, ClientConnection(ONE, ELSEWHERE, 40001, False))
             )

@@ -50,7 +50,7 @@ class Visits(DirectFactory):
         self.own_hosts: list[str] = []
 
     def buildProtocol(self, addr: Any) -> Protocol:
-        return self.go_on((addr.host, addr.port), False)
+        return self.make_protocol((addr.host, addr.port), False)
 
     def arrive(self, host: str, port: int) -> tuple[str, int]:
         self.here.append((host, port))
@@ -63,7 +63,7 @@ class Visits(DirectFactory):
             self.own_hosts.append(own_host())
         return {b"hello": b"HELLO", b"many": MANY}.get(data)
 
-    def go_on(self, visit: tuple[str, int], was_answered: bool) -> Protocol:
+    def make_protocol(self, visit: tuple[str, int], was_answered: bool) -> Protocol:
         self.made.append(Answering())
         return self.made[-1]
 
@@ -220,7 +220,7 @@ class ArrivalTests(PortCase):
             self.assertEqual(await deferToThread(read_all, client), said)
 
     async def test_a_factory_that_fails_ends_that_connection_alone(self) -> None:
-        for method in ("arrive", "answer", "go_on"):
+        for method in ("arrive", "answer", "make_protocol"):
             self.factory = Visits()
             good = getattr(self.factory, method)
             calls: list[int] = []

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.answers import RoomAnswers
-from chatproto.rooms.effects import Effect, Show, Spread, Talk, TellMember
+from chatproto.rooms.effects import Effect, LineSent, Show, Spread, TellMember
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire import bcp2_rooms
@@ -95,7 +95,7 @@ class Rooms(SynchronousTestCase):
                     found += [
                         (one.client_id, message) for one in room.members.values() if one is not but
                     ]
-                case Talk(room, number, sender, at, text, speaker, cseq):
+                case LineSent(room, number, sender, at, text, speaker, cseq):
                     for one in room.members.values():
                         said = bcp2_rooms.Said(room.name, sender, number, date_of(Wall(at)), text)
                         ack = bcp2_rooms.SayAck(cseq, room.name, number, date_of(Wall(at)))

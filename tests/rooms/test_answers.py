@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.answers import RoomAnswers
-from chatproto.rooms.effects import Talk
+from chatproto.rooms.effects import LineSent
 from chatproto.rooms.history import next_number
 from chatproto.rooms.room import LOBBY
 from chatproto.wire import bcp2_rooms
@@ -181,7 +181,7 @@ class InAndOut(Rooms):
 class Talking(Rooms):
     def say(self, person: Person, text: str) -> int:
         (talk,) = self.does(person, bcp2_rooms.Say(9, "#tea", text))
-        assert isinstance(talk, Talk)
+        assert isinstance(talk, LineSent)
         return talk.number
 
     def test_every_message_has_one_number_and_time_for_all(self) -> None:
@@ -322,7 +322,7 @@ class LimitTests(Rooms):
             self.does(self.alice, bcp2_rooms.Join(1, f"#r{number}"))
         for _ in range(2):
             self.assert_refused(429, self.alice, bcp2_rooms.Names(1, "#r0"))
-            self.assertIsInstance(self.does(self.alice, bcp2_rooms.Say(1, "#r0", "x"))[0], Talk)
+            self.assertIsInstance(self.does(self.alice, bcp2_rooms.Say(1, "#r0", "x"))[0], LineSent)
         self.now += 0.5
         self.assertEqual(len(self.gets(self.alice, bcp2_rooms.Names(1, "#r0"))), 1)
         self.assert_refused(429, self.alice, bcp2_rooms.Names(1, "#r0"))

@@ -18,7 +18,7 @@ class LobbyTests(SynchronousTestCase):
         self.bob, _ = self.lobby.join()
 
     def said(self, text: str) -> list[object]:
-        return list(self.lobby.said(self.ann, text))
+        return list(self.lobby.say(self.ann, text))
 
     def test_a_newcomer_is_greeted_and_announced(self) -> None:
         cid, effects = self.lobby.join()
@@ -76,7 +76,7 @@ class LobbyTests(SynchronousTestCase):
         self.assertEqual(self.lobby.names(), ["guest-1", "guest-2"])
 
     def test_names_that_look_alike_are_refused(self) -> None:
-        self.lobby.said(self.bob, "/nick bill")
+        self.lobby.say(self.bob, "/nick bill")
         for name in ("bill", "BILL", "biII", "b1ll", "owned"):
             (effect,) = self.said(f"/nick {name}")
             self.assertIn("is taken", getattr(effect, "text", ""))
@@ -92,7 +92,7 @@ class LobbyTests(SynchronousTestCase):
         self.assertEqual(self.lobby.names()[-1], "guest-4")
 
     def test_a_name_is_free_again_when_its_owner_goes(self) -> None:
-        self.lobby.said(self.bob, "/nick bill")
+        self.lobby.say(self.bob, "/nick bill")
         self.lobby.left(self.bob)
         self.said("/nick bill")
         self.assertEqual(self.lobby.names(), ["bill"])
@@ -131,7 +131,7 @@ class LobbyTests(SynchronousTestCase):
         lobby = LobbyMembers()
         for _ in range(150):
             member, _effects = lobby.join()
-        (effect,) = lobby.said(member, "/names")
+        (effect,) = lobby.say(member, "/names")
         assert isinstance(effect, ToOne)
         self.assertTrue(effect.text.endswith("guest-100 and 50 more"))
 
@@ -178,7 +178,7 @@ class LobbyMachine(RuleBasedStateMachine):
         if not self.members:
             return
         member = data.draw(st.sampled_from(sorted(self.members)))
-        for effect in self.lobby.said(member, text):
+        for effect in self.lobby.say(member, text):
             if isinstance(effect, CloseMember):
                 self.members.discard(effect.member)
             else:

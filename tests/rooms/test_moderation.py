@@ -266,41 +266,41 @@ class TheLobby(Rooms):
         self.does(self.bob, bcp2_rooms.Join(1, LOBBY))
 
     def test_has_those_in_bare_text_in_it(self) -> None:
-        (effect,) = self.rooms.came("guest-1")
+        (effect,) = self.rooms.raw_joined("guest-1")
         self.assertEqual(
             effect,
             Spread(self.rooms.lobby, bcp2_rooms.Joined(LOBBY, "guest-1", "open"), plain=False),
         )
         self.assertEqual(self.names(LOBBY), [Occupant("bob"), Occupant("guest-1", "open")])
-        (talk,) = self.rooms.heard("guest-1", "hi", self.now)
+        (talk,) = self.rooms.raw_message("guest-1", "hi", self.now)
         number = self.store.last(LOBBY)
         said = bcp2_rooms.Said(LOBBY, "guest-1", number, date_of(Wall(NOW)), "hi")
         self.assertEqual(self.sent([talk]), [("bob", said)])
         self.assertEqual(
-            self.sent(self.rooms.went("guest-1", "bye")),
+            self.sent(self.rooms.raw_left("guest-1", "bye")),
             [("bob", bcp2_rooms.Parted(LOBBY, "guest-1", "bye"))],
         )
-        self.assertEqual(self.rooms.went("guest-1", "bye"), [])
+        self.assertEqual(self.rooms.raw_left("guest-1", "bye"), [])
 
     def test_belongs_to_nobody(self) -> None:
         self.assertEqual(self.names(LOBBY), [Occupant("bob")])
         self.assert_refused(403, self.bob, bcp2_rooms.Topic(2, LOBBY, "mine"))
 
     def test_has_no_two_who_look_alike(self) -> None:
-        self.rooms.came("Car0l")
+        self.rooms.raw_joined("Car0l")
         self.assert_refused(409, self.carol, bcp2_rooms.Join(2, LOBBY))
         self.assertFalse(self.rooms.admits("B0B", "", self.now))
         self.assertTrue(self.rooms.admits("guest-2", "", self.now))
 
     def test_puts_out_and_mutes_those_in_bare_text_too(self) -> None:
-        self.rooms.came("guest-1")
+        self.rooms.raw_joined("guest-1")
         self.rooms.operate(bcp2_rooms.Mute(0, LOBBY, "guest-1"), self.now)
         self.assertFalse(self.rooms.may_speak("guest-1", self.now))
         self.assertTrue(self.rooms.may_speak("guest-2", self.now))
         effects, _ = self.rooms.operate(bcp2_rooms.Kick(0, LOBBY, "guest-1"), self.now)
         self.assertIn(PutOut("guest-1"), effects)
         self.assertEqual(self.names(LOBBY), [Occupant("bob")])
-        self.rooms.came("guest-3")
+        self.rooms.raw_joined("guest-3")
         self.assertIn(
             PutOut("guest-3"),
             self.rooms.operate(bcp2_rooms.Ban(0, LOBBY, "guest-3"), self.now)[0],

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
-from chatproto.rooms.effects import Talk
+from chatproto.rooms.effects import LineSent
 from chatproto.rooms.plain_view import shown_line
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.room import Room
@@ -45,5 +45,5 @@ class ShownLineTests(SynchronousTestCase):
 
     def test_an_action_of_a_member_with_a_key_is_legible(self) -> None:
         room = Room(RoomPolicy("#lobby"))
-        said = Talk(room, 1, "bob", NOW, marked("waves\x07", ACTION))
+        said = LineSent(room, 1, "bob", NOW, marked("waves\x07", ACTION))
         self.assertEqual(shown_line(said, Wall(NOW)), "bob: * waves␇")

@@ -20,15 +20,15 @@ class RoomTests(SynchronousTestCase):
     def test_people_are_in_it_in_the_order_of_their_ids(self) -> None:
         tea = room()
         for name in ("bob", "al", "carol"):
-            tea.put_in(name, Person(name))
-        tea.put_in("bob", Person("bob"))
-        tea.put_in("guest-1", None)
+            tea.add(name, Person(name))
+        tea.add("bob", Person("bob"))
+        tea.add("guest-1", None)
         self.assertEqual(
             [one.id for one in tea.occupants("", 9, 0)], ["al", "bob", "carol", "guest-1"]
         )
         self.assertEqual([one.id for one in tea.occupants("al", 2, 0)], ["bob", "carol"])
         for name in ("bob", "guest-1", "nobody", "bob"):
-            tea.put_out(name)
+            tea.remove(name)
         self.assertEqual(
             (len(tea), [one.id for one in tea.occupants("", 9, 0)]), (2, ["al", "carol"])
         )
@@ -36,9 +36,9 @@ class RoomTests(SynchronousTestCase):
     def test_a_list_says_what_somebody_is(self) -> None:
         tea = room(ops={"B": 5.0}, mutes={"C": 5.0, "=guest-l": 5.0})
         for key in "ABCD":
-            tea.put_in(key.lower(), Person(key.lower(), key))
-        tea.put_in("guest-1", None)
-        tea.put_in("guest-2", None)
+            tea.add(key.lower(), Person(key.lower(), key))
+        tea.add("guest-1", None)
+        tea.add("guest-2", None)
         self.assertEqual(
             list(tea.occupants("", 9, 4.0)),
             [
@@ -52,9 +52,9 @@ class RoomTests(SynchronousTestCase):
 
     def test_a_ban_covers_members_by_key_and_host_and_raw_text_ones_by_name(self) -> None:
         tea = room()
-        tea.put_in("b0b", Person("b0b", "B", "10.0.0.2"))
-        tea.put_in("carol", Person("carol", "C", "10.0.0.3"))
-        tea.put_in("bob-1", None)
+        tea.add("b0b", Person("b0b", "B", "10.0.0.2"))
+        tea.add("carol", Person("carol", "C", "10.0.0.3"))
+        tea.add("bob-1", None)
         for ban, covered in (
             (BanRecord("id", "bob"), ["b0b"]),
             (BanRecord("id", "bob-l"), ["bob-1"]),

@@ -73,7 +73,7 @@ class RoomCopyTests(SynchronousTestCase):
         def hear(number: int) -> None:
             event = truth.events[number - 1]
             try:
-                if copy.hear(number, event):
+                if copy.apply(number, event):
                     told.append(event)
             except EventsMissed:
                 read()
@@ -110,4 +110,4 @@ class RoomCopyTests(SynchronousTestCase):
         events = copy.catch_up(RoomState(TEA.changed(topic="milk"), 3, 103, {}, {"colour": 1}), [])
         self.assertEqual([type(one).__name__ for one in events], ["MemberLeft", "PolicyChanged"])
         self.assertEqual((copy.event, copy.last, copy.members), (3, 103, {}))
-        self.assertTrue(copy.hear(4, LineSaid(RoomLine(104, "bob", 1.0, "x"), BY)))
+        self.assertTrue(copy.apply(4, LineSaid(RoomLine(104, "bob", 1.0, "x"), BY)))

@@ -16,7 +16,7 @@ class TallyTests(SynchronousTestCase):
         counters.answered("classic", register, ClassicRegAck("alice", "127.0.0.1", 3000))
         counters.answered("classic", ClassicBridge("alice"), ClassicError(404))
         counters.answered("classic", RemoteError(400, "what is that"), ClassicError(400))
-        counters.asked("bcp2", register)
+        counters.count_request("bcp2", register)
         asked = {
             ("classic", "REGISTER"): 1,
             ("classic", "BRIDGE"): 1,

@@ -80,7 +80,7 @@ class Visitor:
                 self.was_answered = True
                 self.end.write(answer)
                 return
-            self.go_on()
+            self.resume()
         assert self.connection is not None
         if data != END:
             self.connection.dataReceived(data)
@@ -89,10 +89,10 @@ class Visitor:
         if self.end.disconnecting:
             self.lose()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Get a protocol."""
         if self.connection is None and not self.has_ended:
-            self.connection = self.factory.go_on(self.visit, self.was_answered)
+            self.connection = self.factory.make_protocol(self.visit, self.was_answered)
             self.connection.makeConnection(self.end)
 
     def lose(self) -> None:
@@ -148,7 +148,7 @@ class FirstAnswerTests(SynchronousTestCase):
                 client.lose()
             self.assertEqual(len(factory), sum(not one.has_ended for one in came))
         for client in came:
-            client.go_on()
+            client.resume()
             answers.append((client.end.value(), client.end.writes, client.has_ended))
         registry = factory.directory.registry
         assert isinstance(registry, MemoryRegistry)
@@ -217,7 +217,7 @@ class FirstAnswerTests(SynchronousTestCase):
         self.assertEqual(factory.room, 0)
         arrival = Visitor(factory, HOSTS[0], is_direct=True)
         self.assertEqual((self.status(factory, HOSTS[0]), friend.end.aborted), (503, False))
-        arrival.go_on()
+        arrival.resume()
         self.assertIsNone(self.status(factory, HOSTS[0]))
         self.assertEqual((arrival.end.aborted, friend.end.aborted), (True, False))
 

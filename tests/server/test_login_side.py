@@ -193,7 +193,7 @@ class AllowedKeys(Served):
         self.assertFalse(self.side.logins.changed())
         self.allow(OTHER.name)
         self.assertTrue(self.side.logins.changed())
-        self.side.put_out()
+        self.side.dismiss_denied()
         await alice.ended
         self.assertEqual(alice.got, [Error(403)])
         self.assertFalse(bob.gone)

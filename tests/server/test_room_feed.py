@@ -75,9 +75,9 @@ class FeedTests(SynchronousTestCase):
                 feed.catch_up(member)
                 self.assertEqual(self.got.get(member, b""), wanted.get(member, b""))
             elif step in MOST:
-                waiting = feed.go_on(MOST[step])
+                waiting = feed.send_more(MOST[step])
                 self.assertEqual(waiting, bool(feed))
-        while feed.go_on(2):
+        while feed.send_more(2):
             pass
         self.assertFalse(feed)
         self.assertEqual((self.got, feed.size), (wanted, 0))
@@ -91,11 +91,11 @@ class FeedTests(SynchronousTestCase):
 
         feed = RoomFeed(GUESTS, self.send, send_all)
         feed.add(b"one", {GUESTS[1]: b""})
-        self.assertFalse(feed.go_on(9))
+        self.assertFalse(feed.send_more(9))
         feed.leave(GUESTS[0])
         feed.add(b"two", {GUESTS[0]: b"gone"})
         feed.add(b"three")
-        self.assertFalse(feed.go_on(9))
+        self.assertFalse(feed.send_more(9))
         self.assertEqual(together, [[GUESTS[0], *GUESTS[2:]], GUESTS[1:]])
         wanted = {GUESTS[0]: b"one", GUESTS[1]: b"twothree"}
         self.assertEqual(self.got, wanted | dict.fromkeys(GUESTS[2:], b"onetwothree"))
@@ -109,18 +109,18 @@ class FeedTests(SynchronousTestCase):
 
         feed = RoomFeed(GUESTS, send)
         feed.add(b"one")
-        self.assertTrue(feed.go_on(2))
+        self.assertTrue(feed.send_more(2))
         self.assertEqual(list(self.got), [GUESTS[0], GUESTS[2]])
-        self.assertFalse(feed.go_on(9))
+        self.assertFalse(feed.send_more(9))
         feed.add(b"two")
-        self.assertFalse(feed.go_on(9))
+        self.assertFalse(feed.send_more(9))
         self.assertEqual(self.got, {GUESTS[0]: b"one"} | dict.fromkeys(GUESTS[2:], b"onetwo"))
 
     def test_lines_that_wait_are_one_write_for_each(self) -> None:
         feed = RoomFeed(GUESTS, self.send)
         for number in range(100):
             feed.add(b"%d " % number)
-        while feed.go_on():
+        while feed.send_more():
             pass
         self.assertEqual((self.writes, len(self.got)), (5, 5))
 

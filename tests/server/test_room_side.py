@@ -285,7 +285,10 @@ class RoomsTests(Served):
     def lobby(self) -> LobbyPort:
         rooms = self.rooms
         lobby = LobbyMembers(
-            self.factory.limits, lambda name: not rooms.admits(name), rooms.others, rooms.may_speak
+            self.factory.limits,
+            lambda name: not rooms.admits(name),
+            rooms.keyed_members,
+            rooms.may_speak,
         )
         port = LobbyPort(self.clock, lobby, self.factory.limits, beside=rooms)
         rooms.plain = port

@@ -19,7 +19,7 @@ class Reader:
         self.client = ClientConnection(key(1), "192.0.2.1", 4001)
         self.gone_on = 0
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         self.gone_on += 1
 
 
@@ -30,7 +30,7 @@ class UnansweredTests(SynchronousTestCase):
 
     def ask(self, times: int) -> None:
         for _ in range(times):
-            self.unanswered.asked(self.reader.client)
+            self.unanswered.add(self.reader.client)
 
     def answer(self, times: int) -> None:
         for _ in range(times):

@@ -231,7 +231,7 @@ class Membership:
             more = page.more and bool(page.said) and page.said[-1].id > after
             after = page.said[-1].id if page.said else after
             count += len(page.said)
-            if more and (paging.over or count >= MISSED):
+            if more and (paging.is_complete or count >= MISSED):
                 self._tell_missing()
                 return
 

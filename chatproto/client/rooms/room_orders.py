@@ -171,7 +171,7 @@ class RoomOrders:
             more, before = True, None
             wanted = min(most, self._context.limits.history_lines)
             paging = self._rooms.client.paging()
-            while more and len(said) < wanted and not paging.over:
+            while more and len(said) < wanted and not paging.is_complete:
                 page = await self._rooms.client.history(
                     room, before=before, limit=wanted - len(said)
                 )

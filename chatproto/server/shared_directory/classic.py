@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from chatproto.directory.answers import check_forget
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
-from chatproto.directory.pairing import goes_on
+from chatproto.directory.pairing import partner_stays
 from chatproto.directory.shared import GroupState, SharedLease
 from chatproto.directory.shared_changes import OwnLease, ended, leased
 from chatproto.net.addresses import is_loopback
@@ -50,7 +50,7 @@ async def partner(context: DirectoryContext, asker: str, keyed: bool = False) ->
     for _ in range(TRIES):
         facts = await store.pairing(asker)
         former = None if keyed or facts.partner is None else await _there(context, facts.partner)
-        if former is not None and goes_on(former.lease, former.heard, context.now(), wait):
+        if former is not None and partner_stays(former.lease, former.heard, context.now(), wait):
             if await store.pair(asker, former.lease.client_id, "partner", context.now()):
                 return former.lease.contact()
             continue
@@ -238,7 +238,7 @@ class SharedClassic:
             held, now = state.classic.get(asker), self._context.now()
             registered[:] = [held is not None]
             lease = self._context.groups.as_group(state).classic.get(asker)
-            if held is None or lease is None or not lease.source.is_where(source):
+            if held is None or lease is None or not lease.source.is_same_host(source):
                 return None
             if now - held.heard <= NOTED:
                 return None
@@ -259,9 +259,9 @@ class SharedClassic:
             return GroupDecision(ended(state, client_id))
 
         await self._context.groups.change(client_id, decide)
-        self.gone(client_id)
+        self.registration_ended(client_id)
 
-    def gone(self, client_id: str) -> None:
+    def registration_ended(self, client_id: str) -> None:
         """Remove a registration that has ended from the tables of this server."""
         self._context.own.leases.pop(client_id)
         self._young.pop(client_id, None)
@@ -275,7 +275,7 @@ class SharedClassic:
         for client_id in self._ids.pop(number, ()):
             mine = self._context.own.leases.get(client_id)
             if mine is not None and mine.number == number:
-                self.gone(client_id)
+                self.registration_ended(client_id)
                 if mine.lasts:
                     self._settler.ask(client_id)
 

@@ -142,10 +142,10 @@ class SharedDirectory:
             if isinstance(message, Ping):
                 self._context.tell(client, PingAck(message.cseq))
         elif client in self._asked:
-            self._unanswered.asked(client)
+            self._unanswered.add(client)
             self._asked[client].append(message)
         elif not self._at_once(message, client):
-            self._unanswered.asked(client)
+            self._unanswered.add(client)
             self._asked[client] = deque([message])
             self._start(self._serve(client))
 
@@ -202,13 +202,13 @@ class SharedDirectory:
     def _take_to_rooms(self, message: Bcp2Message, client: ClientConnection) -> None:
         """Pass a request on to the rooms."""
         self._keyed.uses(client)
-        self._in_rooms.asked(client)
+        self._in_rooms.add(client)
         self._rooms.ask(message, client).addCallback(lambda _: self._in_rooms.answered(client))
 
     def holds(
         self, client: ClientConnection, message: object, connection: SecureConnection
     ) -> bool:
-        """Return True if `message` must wait for earlier answers; `connection.go_on` is called after them.
+        """Return True if `message` must wait for earlier answers; `connection.resume` is called after them.
 
         The directory and the rooms answer independently; waiting preserves the order of the requests.
         """
@@ -221,14 +221,14 @@ class SharedDirectory:
             return directory.holds(client, connection, 1) or rooms.holds(client, connection, 1)
         return rooms.holds(client, connection, 1) or directory.holds(client, connection)
 
-    def gone(self, client: ClientConnection, reason: str) -> None:
+    def connection_lost(self, client: ClientConnection, reason: str) -> None:
         """Handle the end of a connection with a key."""
         self._unanswered.forget(client)
         self._in_rooms.forget(client)
         self._own.connections.pop(client.number, None)
         if client in self._asked:
             self._asked[client].clear()
-        self._rooms.gone(client, reason)
+        self._rooms.connection_lost(client, reason)
         self._watches.lost(client)
         mine = self._own.lose(client)
         if mine is not None:
@@ -359,7 +359,7 @@ class SharedDirectory:
                 self._own.lose(one.client)
                 self._push([Dismiss(one.client, Error(403))])
         if done:
-            self._classic.gone(client_id)
+            self._classic.registration_ended(client_id)
         return done
 
     async def lines(self, prefix: str) -> Iterator[str]:
@@ -368,7 +368,7 @@ class SharedDirectory:
         Raises StoreTrouble.
         """
         found: list[str] = []
-        async for one in self.lists.everybody(prefix):
+        async for one in self.lists.list_clients(prefix):
             found.append(f"{one.client_id} {host_port(one.host, one.port)}")
             if len(found) >= MOST_LINES:
                 break
@@ -381,7 +381,7 @@ class SharedDirectory:
         if isinstance(notice, PresenceNotice):
             if self._own.presences.get(notice.client_id) is not None:
                 self._settler.ask(notice.client_id)
-            self._watches.heard(notice)
+            self._watches.changed(notice)
             return
         client = self._own.connections.get(notice.number)
         if client is None:
@@ -401,15 +401,15 @@ class SharedDirectory:
         for client_id in self._own.presences:
             self._settler.ask(client_id)
 
-    def came_in(self, rooms: int) -> None:
+    def beat(self, rooms: int) -> None:
         """Handle a beat of this server: `own.node` was renewed before."""
 
-    def node_gone(self, node: str) -> None:
+    def node_lost(self, node: str) -> None:
         """Handle the end of a server."""
         self._departures += 1
-        self._watches.node_gone(node)
+        self._watches.node_lost(node)
 
-    def come_in_again(self) -> None:
+    def rejoin(self) -> None:
         """Register all clients again under the new name of this server: its lease had expired."""
         self.missed()
         for client_id in self._own.leases:
@@ -419,7 +419,7 @@ class SharedDirectory:
         """Commit the registrations of this server's clients again: the store was emptied or has lost data."""
         self._emptied_at = self._context.clock.seconds()
         self._departures += 1
-        self.come_in_again()
+        self.rejoin()
 
     @property
     def trouble(self) -> str:
@@ -494,7 +494,7 @@ class SharedDirectory:
 
     def _changed(self, notice: PresenceNotice) -> None:
         """Handle a change that this server has committed."""
-        self._watches.heard(notice, here=True)
+        self._watches.changed(notice, here=True)
 
     def _lost_to_other(self, client_id: str) -> None:
         """Close a connection whose id belongs to another client now."""

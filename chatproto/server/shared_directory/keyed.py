@@ -247,7 +247,7 @@ class SharedKeyed:
         self.uses(client)
         caller, now = mine.registration, self._context.clock.seconds()
         if not message.peer_id:
-            await self._anybody(message, caller)
+            await self._bridge_any(message, caller)
             return
         group = await self._context.groups.group(message.peer_id)
         try:
@@ -260,7 +260,7 @@ class SharedKeyed:
         else:
             await self._introduce(message.cseq, caller, callee)
 
-    async def _anybody(self, message: bcp2_server.Bridge, caller: Registration) -> None:
+    async def _bridge_any(self, message: bcp2_server.Bridge, caller: Registration) -> None:
         """Introduce the newest listed client of another key."""
 
         async def wanted(one: ListedClient) -> bool:

@@ -39,7 +39,7 @@ class SharedLists:
             after = page[-1].client_id
         return bcp2_server.InfoAck(message.cseq, tuple(found), after)
 
-    async def everybody(self, prefix: str) -> AsyncIterator[Contact]:
+    async def list_clients(self, prefix: str) -> AsyncIterator[Contact]:
         """Yield all listed clients whose ids begin with `prefix`, by id, with keys and without."""
         after = ""
         while True:

@@ -68,7 +68,7 @@ class OwnClients:
 
     def is_known(self) -> bool:
         """Return True if the other servers know of this one, and count its clients as connected."""
-        return self.node.is_there(self._seconds())
+        return self.node.is_valid(self._seconds())
 
     def serves(self) -> bool:
         """Return True if requests of clients may be carried out."""

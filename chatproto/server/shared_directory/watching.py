@@ -107,7 +107,7 @@ class SharedWatches:
 
     # Notices.
 
-    def heard(self, notice: PresenceNotice, here: bool = False) -> None:
+    def changed(self, notice: PresenceNotice, here: bool = False) -> None:
         """Handle a change of an id; `here`: this server has committed it."""
         peer_id = notice.client_id
         if peer_id in self._asked or self._watchers.watched(peer_id):
@@ -152,7 +152,7 @@ class SharedWatches:
         known = self._known.get(peer_id)
         return known.presence.registration if known is not None and known.presence else None
 
-    def node_gone(self, node: str) -> None:
+    def node_lost(self, node: str) -> None:
         """Handle the end of a server: its clients are away."""
         for known in self._known.values():
             there, peer_id = known.presence, known.client_id

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from chatproto.rooms.effects import Effect, LookAgain, PutOut, Spread, Talk, TellMember
+from chatproto.rooms.effects import Effect, LineSent, LookAgain, PutOut, Spread, TellMember
 from chatproto.rooms.history import RoomLine
 from chatproto.rooms.lobby import OPERATOR
 from chatproto.rooms.plain_view import shown_line
@@ -64,7 +64,7 @@ class RoomEvents:
         if asker is not None:
             asker.unacknowledged.discard(by.cseq)
         if room is not None:
-            talk = Talk(room, line.number, line.sender, line.at, line.text, speaker, by.cseq)
+            talk = LineSent(room, line.number, line.sender, line.at, line.text, speaker, by.cseq)
             self._delivery.apply([talk])
             if room.name == LOBBY and not self._views.is_own(by.node):
                 self._show_talk(talk)
@@ -75,10 +75,10 @@ class RoomEvents:
         """Send only SAYACK for a line, to its speaker."""
         asker.unacknowledged.discard(cseq)
         alone = Room(copy.policy)
-        alone.put_in(line.sender, asker.client)
-        self._delivery.apply([Talk(alone, *line, asker.client, cseq)])
+        alone.add(line.sender, asker.client)
+        self._delivery.apply([LineSent(alone, *line, asker.client, cseq)])
 
-    def _show_talk(self, talk: Talk) -> None:
+    def _show_talk(self, talk: LineSent) -> None:
         """Show raw-text members a line from another server or the operator."""
         operator = f"{OPERATOR}> {printable(talk.text)}"
         self.show(
@@ -137,7 +137,7 @@ class RoomEvents:
         effects: list[Effect] = []
         if put_out:
             effects.append(TellMember(member, parted) if member else PutOut(client_id))
-        room.put_out(client_id)
+        room.remove(client_id)
         if asker is not None:
             asker.rooms.pop(room.name, None)
         self._delivery.apply([*effects, Spread(room, parted, plain=not plain)])

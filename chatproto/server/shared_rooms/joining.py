@@ -74,7 +74,7 @@ class Joining:
                 raise RemoteError(409, "somebody in bare text has that name")
             if await self._entered(copy, asker, client_id):
                 if asker.gone:
-                    await self._presence.put_out(name, [(client_id, seat)], "")
+                    await self._presence.remove(name, [(client_id, seat)], "")
                     return
                 room = self._views.rooms[name]
                 if room.here.get(client_id) is client:

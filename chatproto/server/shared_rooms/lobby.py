@@ -25,25 +25,25 @@ class SharedLobby:
 
     # Events of the port.
 
-    def came(self, name: str) -> None:
+    def raw_joined(self, name: str) -> None:
         """Add raw-text member `name` of this server to the lobby."""
         self._views.plain[name] = True
-        self._presence.start(self._come(name, LOBBY in self._views.rooms), LOBBY)
+        self._presence.start(self._join_raw(name, LOBBY in self._views.rooms), LOBBY)
 
-    def went(self, name: str, reason: str) -> None:
+    def raw_left(self, name: str, reason: str) -> None:
         """Remove raw-text member `name` of this server from the lobby."""
         if self._views.plain.get(name):
             self._views.plain[name] = False
             seat = self._views.plain_seat()
-            self._presence.start(self._presence.put_out(LOBBY, [(name, seat)], reason))
+            self._presence.start(self._presence.remove(LOBBY, [(name, seat)], reason))
 
-    def heard(self, name: str, text: str) -> None:
+    def raw_message(self, name: str, text: str) -> None:
         """Send a line of `name` to the members with a key and to the other servers."""
         self._presence.start(self._say(name, text))
 
     # Queries of the port.
 
-    def others(self) -> Mapping[str, object]:
+    def keyed_members(self) -> Mapping[str, object]:
         """Return the members with a key, by id."""
         return self._room().members
 
@@ -62,7 +62,7 @@ class SharedLobby:
         room = self._views.rooms.get(LOBBY)
         return Room(LOBBY_POLICY) if room is None else room  # not `or`: an empty room is false
 
-    async def _come(self, name: str, judged: bool) -> None:
+    async def _join_raw(self, name: str, judged: bool) -> None:
         """Add `name` to the lobby; `judged`: the port knew the bans when it admitted the client."""
         async with self._presence.using(LOBBY):
             copy, seat = await self._presence.lobby(), self._views.plain_seat()
@@ -72,7 +72,7 @@ class SharedLobby:
                 if await self._presence.enter(copy, name, seat):
                     break
             if not self._views.plain.get(name):
-                await self._presence.put_out(LOBBY, [(name, seat)], "")
+                await self._presence.remove(LOBBY, [(name, seat)], "")
 
     def _look_again(self, name: str, policy: RoomPolicy) -> None:
         """Remove `name`, and raw-text members by their address, if `policy` bans them."""

@@ -133,7 +133,7 @@ class Moderating:
                 return
             late = [one for one in self._ousted(decision, room, copy, actor) if one not in gone]
             if late:
-                await self._presence.put_out(name, late, _reason(decision))
+                await self._presence.remove(name, late, _reason(decision))
 
     def _news(self, decision: Decision, member: ClientConnection | None) -> Any:
         """Return the news of a decision as JSON values, with the connection that does not receive them."""

@@ -69,7 +69,7 @@ class RoomPresence:
             yield
         finally:
             self._uses[name] -= 1
-            self.let_go(name)
+            self.unwatch(name)
 
     async def watched(self, name: str) -> RoomCopy:
         """Watch a room. Raises RemoteError: 404 if there is none, 409 if one has a similar name."""
@@ -110,7 +110,7 @@ class RoomPresence:
                 await self._context.watch.refresh(name)
         raise RemoteError(503, "the room changes all the time")
 
-    def let_go(self, name: str) -> None:
+    def unwatch(self, name: str) -> None:
         """Stop watching a room if no client of this server is in it or joining it."""
         if self._uses[name] > 0 or (name == LOBBY and self._keeps_lobby):
             return
@@ -150,10 +150,10 @@ class RoomPresence:
             mine = [pair for pair in copy.members.items() if self._views.is_own(pair[1].node)]
             banned = [pair for pair in mine if self._is_banned(copy, *pair)]
             if banned:
-                await self.put_out(name, banned, "banned")
+                await self.remove(name, banned, "banned")
             gone = [pair for pair in mine if pair not in banned and self._is_unwanted(name, *pair)]
             if gone:
-                await self.put_out(name, gone, "")
+                await self.remove(name, gone, "")
 
     async def enter(self, copy: RoomCopy, client_id: str, seat: RoomSeat) -> bool:
         """Add a member to a room, in the place that its id has in `copy`.
@@ -170,7 +170,7 @@ class RoomPresence:
         await self._context.watch.reached(name, event)
         return True
 
-    async def put_out(self, name: str, gone: list[tuple[str, RoomSeat]], reason: str) -> None:
+    async def remove(self, name: str, gone: list[tuple[str, RoomSeat]], reason: str) -> None:
         """Remove members, and wait for the events."""
         try:
             left, event = await self._context.store.leave(name, gone, reason, self._context.now())
@@ -182,7 +182,7 @@ class RoomPresence:
         if left and name in self._views.copies:
             with suppress(StoreTrouble):  # no longer watched: no member on this server to tell
                 await self._context.watch.reached(name, event)
-        self.let_go(name)
+        self.unwatch(name)
 
     async def leave(self, asker: Asker, name: str, reason: str) -> None:
         """Remove a client from a room: it leaves, or its connection has ended."""
@@ -191,7 +191,7 @@ class RoomPresence:
             client_id, copy = asker.client_id or "", self._views.copies.get(name)
             known = self._views.place(copy, asker) if copy is not None else None
             seat = known or self._views.seat(asker.client)
-            await self.put_out(name, [(client_id, seat)], reason)
+            await self.remove(name, [(client_id, seat)], reason)
             room, copy = self._views.rooms.get(name), self._views.copies.get(name)
             if room is None or copy is None or room.here.get(client_id) is not asker.client:
                 return
@@ -217,12 +217,12 @@ class RoomPresence:
         if trouble is not None:
             raise trouble
 
-    def node_gone(self, node: str) -> None:
+    def node_lost(self, node: str) -> None:
         """Remove the clients of an ended server from the watched rooms."""
         for name, copy in tuple(self._views.copies.items()):
             gone = [(one, seat) for one, seat in copy.members.items() if seat.node == node]
             if gone:
-                self.start(self.put_out(name, gone, ""), name)
+                self.start(self.remove(name, gone, ""), name)
 
     # Called by the watch.
 
@@ -284,7 +284,7 @@ class RoomPresence:
                 here = [asker for asker in own if asker.is_in(room)]
                 for asker in here:
                     # They receive lines from now on, before the store has them as members.
-                    view.put_in(asker.client_id or "", asker.client)
+                    view.add(asker.client_id or "", asker.client)
                     asker.rooms[name] = view
                 if view is not room:
                     gone = [one.client_id or "" for one in own if one.gone]
@@ -338,7 +338,7 @@ class RoomPresence:
             for name in [one for one, stays in self._views.plain.items() if stays]:
                 await self._enter_again(LOBBY, name, self._views.plain_seat())
 
-    def come_in_again(self) -> None:
+    def rejoin(self) -> None:
         """Rejoin all rooms under the new name of this server: its lease had expired."""
         for name, copy in tuple(self._views.copies.items()):
             self.start(self._restore(copy, self._views.rooms[name]))

@@ -108,7 +108,7 @@ class SharedRooms:
             self._delivery.left(client)
             self._presence.start(self._presence.leave_all(asker, ""))
 
-    def gone(self, client: ClientConnection, reason: str = "") -> None:
+    def connection_lost(self, client: ClientConnection, reason: str = "") -> None:
         """Handle the end of a connection: it leaves its rooms."""
         self._delivery.flush()
         self._delivery.left(client)
@@ -235,7 +235,7 @@ class SharedRooms:
 
     # Called by the beats.
 
-    def came_in(self, rooms: int) -> None:
+    def beat(self, rooms: int) -> None:
         """Handle a beat of this server; `rooms`: number of rooms."""
         self._count = rooms
         self._presence.settle_doubts()
@@ -246,13 +246,13 @@ class SharedRooms:
         async with self._presence.using(LOBBY):
             await self._presence.lobby()
 
-    def node_gone(self, node: str) -> None:
+    def node_lost(self, node: str) -> None:
         """Remove the clients of an ended server from the watched rooms."""
-        self._presence.node_gone(node)
+        self._presence.node_lost(node)
 
-    def come_in_again(self) -> None:
+    def rejoin(self) -> None:
         """Rejoin all rooms under the new name of this server: its lease had expired."""
-        self._presence.come_in_again()
+        self._presence.rejoin()
 
     def emptied(self) -> None:
         """Read all watched rooms again: the store was emptied or has lost data."""

@@ -41,15 +41,15 @@ class RoomView(Room):
         self._here: dict[str, Member] = {}
         self.here = self._here
 
-    def put_in(self, client_id: str, member: Member | None) -> None:
-        super().put_in(client_id, member)
+    def add(self, client_id: str, member: Member | None) -> None:
+        super().add(client_id, member)
         if isinstance(member, ClientConnection):
             self._here[client_id] = member
         elif member is not None:
             self._here.pop(client_id, None)  # it has moved to another server
 
-    def put_out(self, client_id: str) -> None:
-        super().put_out(client_id)
+    def remove(self, client_id: str) -> None:
+        super().remove(client_id)
         self._here.pop(client_id, None)
 
 
@@ -215,14 +215,14 @@ class RoomViews:
             member = asker.client
         elif room.here.get(client_id) in self.askers:
             member = room.here[client_id]
-        room.put_in(client_id, member)
+        room.add(client_id, member)
         return member
 
     def make_way(self, room: Room, asker: Asker, seat: RoomSeat) -> None:
         """Replace `asker` in a view by the connection at `seat`, with which its client is in the room now."""
         client_id = asker.client_id or ""
         asker.rooms.pop(room.name, None)
-        room.put_out(client_id)
+        room.remove(client_id)
         self.sit(room, client_id, seat)
 
     def own_members(self, room: Room) -> list[Asker]:

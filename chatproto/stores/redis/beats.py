@@ -36,13 +36,13 @@ SOONEST = 0.05
 class BeatListener(Protocol):
     """Receiver of what beats find out."""
 
-    def came_in(self, rooms: int) -> None:
+    def beat(self, rooms: int) -> None:
         """Handle a beat that the others may hear; there are so many rooms."""
 
-    def node_gone(self, node: str) -> None:
+    def node_lost(self, node: str) -> None:
         """Handle a server that is there no more."""
 
-    def come_in_again(self) -> None:
+    def rejoin(self) -> None:
         """Handle that the others have given this server up; it has another name now."""
 
     def emptied(self) -> None:
@@ -108,7 +108,7 @@ class Beats(CoroutineService):
 
     async def _run(self) -> None:
         while self.running:
-            await self._client.there(self._every)
+            await self._client.wait_connected(self._every)
             await self._beat()
             wait = self._every if self._watch.is_up or self._away else SOONEST
             await deferLater(self._reactor, wait, lambda: None)
@@ -127,7 +127,7 @@ class Beats(CoroutineService):
             if self._parted:
                 self._parted = False
                 for listener in self._listeners:
-                    listener.come_in_again()
+                    listener.rejoin()
         except RemoteError:
             self._away = True  # the client names it
 
@@ -160,7 +160,7 @@ class Beats(CoroutineService):
             if node in self._node:
                 continue  # a former name of this server
             for listener in self._listeners:
-                listener.node_gone(node)
+                listener.node_lost(node)
         if self._away:
             self._away = False
             self._table.hold(now)
@@ -170,7 +170,7 @@ class Beats(CoroutineService):
         )
         if self._watch.is_up:
             for listener in self._listeners:
-                listener.came_in(rooms)
+                listener.beat(rooms)
             if not self.first.called:
                 self.first.callback(None)
         for node, counter in self._table.late(now):

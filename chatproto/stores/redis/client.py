@@ -265,7 +265,7 @@ class RedisService(CoroutineService, Generic[C]):
         """Connect, and use the connection until it breaks; with success, `_wait` is `SOONEST` again."""
         raise NotImplementedError
 
-    def _went(self, error: BaseException) -> None:
+    def _connection_lost(self, error: BaseException) -> None:
         """Note that there is no connection, or no more."""
         if self._wait == SOONEST:  # once each time; the client names it too
             self.log.debug("{away}: {why}", away=self.away, why=error)
@@ -276,7 +276,7 @@ class RedisService(CoroutineService, Generic[C]):
             try:
                 await self._use()
             except LOST as error:
-                self._went(error)
+                self._connection_lost(error)
             finally:
                 self._connection = None
             await deferLater(self._reactor, self._wait, lambda: None)
@@ -342,7 +342,7 @@ class RedisClient(RedisService[RedisConnection]):
             if self._connection is not None and self._connection.connected:
                 await deferLater(self._reactor, SOONEST, lambda: None)  # refused on the second try
             else:
-                await self._there(left)
+                await self._wait_connected(left)
 
     async def confirmed(self) -> None:
         """Wait until enough replicas have what was carried out before. Raises OutcomeUncertain."""
@@ -352,12 +352,12 @@ class RedisClient(RedisService[RedisConnection]):
             raise OutcomeUncertain
         await self._connection.confirmed()
 
-    async def there(self, most: float) -> None:
+    async def wait_connected(self, most: float) -> None:
         """Wait for a connection, at most `most` seconds."""
         if self._connection is None:
-            await self._there(most)
+            await self._wait_connected(most)
 
-    async def _there(self, most: float) -> None:
+    async def _wait_connected(self, most: float) -> None:
         """Wait for a new connection, at most `most` seconds."""
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
@@ -371,12 +371,12 @@ class RedisClient(RedisService[RedisConnection]):
         async with connected(self._reactor, self._url) as connection:
             for script in ALL:
                 await connection.ask("SCRIPT", "LOAD", script.text)
-            self._came(connection)
+            self._connected(connection)
             self._wait = SOONEST
             await connection.ended
             raise ConnectionError("the connection was lost")
 
-    def _came(self, connection: RedisConnection) -> None:
+    def _connected(self, connection: RedisConnection) -> None:
         self._connection = connection
         if self.why:
             self.why = ""
@@ -389,7 +389,7 @@ class RedisClient(RedisService[RedisConnection]):
         for one in waiting:
             one.callback(None)
 
-    def _went(self, error: BaseException) -> None:
+    def _connection_lost(self, error: BaseException) -> None:
         if not self.why:
             self.log.error("{url} is not reachable: {why}", url=self._url, why=error)
         self.why = str(error) or "it does not say why"

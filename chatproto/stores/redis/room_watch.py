@@ -107,7 +107,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
             self._forget(name, trouble)
             raise trouble from None
         copy = watched.copy = RoomCopy(state)
-        self._go_on(watched)
+        self._apply_pending(watched)
         return copy
 
     async def reached(self, name: str, event: int) -> None:
@@ -170,7 +170,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
 
     # What is heard.
 
-    def _heard(self, channel: str, text: str) -> None:
+    def _published(self, channel: str, text: str) -> None:
         watched = self._channels.get(channel)
         if watched is None:
             return
@@ -178,12 +178,12 @@ class RoomWatch(RedisService[RedisSubscriber]):
             if len(watched.early) < MOST_EARLY:
                 watched.early.append(text)
             return
-        self._hear(watched, watched.copy, text)
+        self._apply_text(watched, watched.copy, text)
 
-    def _hear(self, watched: _Watched, copy: RoomCopy, text: str) -> None:
+    def _apply_text(self, watched: _Watched, copy: RoomCopy, text: str) -> None:
         try:
             number, event = read_event(text, watched.name)
-            new = copy.hear(number, event)
+            new = copy.apply(number, event)
         except EventsMissed:
             self.log.info("events of {room} are missing: it is read anew", room=watched.name)
             self._read(watched)
@@ -231,14 +231,14 @@ class RoomWatch(RedisService[RedisSubscriber]):
         for event in copy.catch_up(state, lines):
             watched.listener.happened(copy, event)
         self._reach(watched, copy)
-        self._go_on(watched)
+        self._apply_pending(watched)
 
-    def _go_on(self, watched: _Watched) -> None:
+    def _apply_pending(self, watched: _Watched) -> None:
         """Apply what was heard while the room was read. If something is missing, read it once more."""
         watched.reading = False
         early, watched.early = watched.early, []
         for text in early:
-            self._heard(self._rooms.channel(watched.name), text)
+            self._published(self._rooms.channel(watched.name), text)
         if watched.again and not watched.reading:
             watched.again = False
             self._read(watched)
@@ -250,7 +250,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
     # How it is connected.
 
     async def _use(self) -> None:
-        async with subscribed(self._reactor, self._url, self._heard) as connection:
+        async with subscribed(self._reactor, self._url, self._published) as connection:
             await connection.subscribe([*self._channels])
             self._connection = connection
             self._wait = SOONEST

@@ -78,13 +78,13 @@ class Person:
         self.got.append(message)
         self.leave()
 
-    def go_on(self) -> None: ...
+    def resume(self) -> None: ...
 
     def leave(self) -> None:
         if not self.gone:
             self.gone = True
             del self.server.secure.connections[self.client]
-            self.server.directory.gone(self.client, "")
+            self.server.directory.connection_lost(self.client, "")
 
     def of(self, *kinds: type[Any]) -> list[Any]:
         """List the received messages of these kinds."""
@@ -134,7 +134,7 @@ class Rooms:
     def follow(self, client: ClientConnection) -> None:
         self.heard.append(f"is {client.client_id}")
 
-    def gone(self, client: ClientConnection, reason: str = "") -> None:
+    def connection_lost(self, client: ClientConnection, reason: str = "") -> None:
         self.heard.append("gone")
 
 

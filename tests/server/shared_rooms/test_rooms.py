@@ -89,7 +89,7 @@ class PlainPort:
 
     def kick(self, name: str) -> bool:
         self.shown.append(f"{name} is kicked")
-        self.lobby.went(name, "was removed")
+        self.lobby.raw_left(name, "was removed")
         return True
 
     def kick_from(self, banned: Callable[[str], bool]) -> None:
@@ -286,19 +286,19 @@ class SharedRoomsTests(SharedRoomsCase):
         one, other = await self.servers()
         alice = other.person("alice", 1)
         await alice.answer(bcp2_rooms.Join, LOBBY)
-        one.lobby.came("guest-1")
-        other.lobby.came("guest-2")
+        one.lobby.raw_joined("guest-1")
+        other.lobby.raw_joined("guest-2")
         await self.until(lambda: "* guest-1 joined" in other.shown)
         self.assertNotIn("* guest-2 joined", other.shown)  # its port has shown it
         await self.until(lambda: "guest-2" in one.shared.lobby._room().plain)
-        one.lobby.heard("guest-1", "hello")
+        one.lobby.raw_message("guest-1", "hello")
         await self.until(lambda: "guest-1: hello" in other.shown)
         await alice.answer(bcp2_rooms.Say, LOBBY, "hi")
         await one.shared.order(bcp2_rooms.Say(0, LOBBY, "be nice"))
         for server in (one, other):
             await self.until(lambda server=server: "server> be nice" in server.shown)  # type: ignore[misc]  # bound now
             self.assertEqual(server.shown.count("alice: hi"), 1)
-        one.lobby.went("guest-1", "bye")
+        one.lobby.raw_left("guest-1", "bye")
         await self.until(lambda: "* guest-1 left (bye)" in other.shown)
         joined = {each.peer_id: each.role for each in alice.of(bcp2_rooms.Joined)}
         self.assertEqual(joined, {"guest-1": "open", "guest-2": "open"})
@@ -358,7 +358,7 @@ class SharedRoomsTests(SharedRoomsCase):
         alice, bob = await self.people()
         again = bob.server.person("alice", 1)
         self.assertIsInstance(await again.answer(bcp2_rooms.Join, TEA), bcp2_rooms.JoinAck)
-        alice.server.shared.gone(alice.client)
+        alice.server.shared.connection_lost(alice.client)
         await bob.answer(bcp2_rooms.Say, TEA, "hello")
         self.assertEqual([one.text for one in again.of(bcp2_rooms.Said)], ["hello"])
         self.assertEqual(bob.of(bcp2_rooms.Parted), [])
@@ -382,7 +382,7 @@ class SharedRoomsTests(SharedRoomsCase):
         self.patch(store, "enter", late)
         refused = await old.answer(bcp2_rooms.Join, TEA)
         self.assertEqual(refused.status, 401)
-        server.shared.gone(old.client)
+        server.shared.connection_lost(old.client)
         await alice.answer(bcp2_rooms.Say, TEA, "hello")
         await self.until(lambda: bool(new.of(bcp2_rooms.Said)))
         self.assertEqual((await new.answer(bcp2_rooms.Names, TEA)).count, 3)
@@ -390,7 +390,7 @@ class SharedRoomsTests(SharedRoomsCase):
     async def test_an_operator_moderates_the_lobby_in_bare_text_at_all_servers(self) -> None:
         one, other = await self.servers()
         for server, name in ((one, "guest-1"), (other, "guest-2")):
-            server.lobby.came(name)
+            server.lobby.raw_joined(name)
             server.plain.hosts[name] = "203.0.113.9"
         await self.until(lambda: not (one.lobby.admits("guest-2") or other.lobby.admits("guest-1")))
         self.assertTrue(one.lobby.admits("guest-3", "203.0.113.9"))
@@ -409,12 +409,12 @@ class SharedRoomsTests(SharedRoomsCase):
     async def test_a_ban_holds_in_a_lobby_that_nobody_is_in(self) -> None:
         one, other = await self.servers()
         for server, name in ((one, "guest-1"), (other, "guest-2")):
-            server.lobby.came(name)
+            server.lobby.raw_joined(name)
         await self.until(lambda: not (one.lobby.admits("guest-2") or other.lobby.admits("guest-1")))
         await one.shared.order(bcp2_rooms.Mute(0, LOBBY, "guest-2"))
         await one.shared.order(bcp2_rooms.Ban(0, LOBBY, address="203.0.113.9"))
-        one.lobby.went("guest-1", "bye")
-        other.lobby.went("guest-2", "bye")
+        one.lobby.raw_left("guest-1", "bye")
+        other.lobby.raw_left("guest-2", "bye")
         await self.until(lambda: one.lobby.admits("guest-2") and other.lobby.admits("guest-1"))
         for server in (one, other):
             self.assertFalse(server.lobby.admits("guest-3", "203.0.113.9"))
@@ -422,13 +422,13 @@ class SharedRoomsTests(SharedRoomsCase):
 
     async def test_a_ban_holds_for_the_first_in_the_lobby_of_a_server(self) -> None:
         one, other = await self.servers()
-        one.lobby.came("guest-1")
+        one.lobby.raw_joined("guest-1")
         await self.until(lambda: bool(one.lobby._room().plain))
         await one.shared.order(bcp2_rooms.Ban(0, LOBBY, address="203.0.113.9"))
         await one.shared.order(bcp2_rooms.Ban(0, LOBBY, "guest-3"))
         other.plain.hosts["guest-2"] = "203.0.113.9"
-        other.lobby.came("guest-2")
-        other.lobby.came("guest-3")
+        other.lobby.raw_joined("guest-2")
+        other.lobby.raw_joined("guest-3")
         await self.until(lambda: "guest-2 is banned" in other.shown)
         await self.until(lambda: "guest-3 is kicked" in other.shown)
 
@@ -543,7 +543,7 @@ class TroubleTests(SharedRoomsCase):
         await self.until(lambda: bool(bob.of(bcp2_rooms.Parted)))
         await alice.answer(bcp2_rooms.Op, TEA, "bob")
         self.assertIsInstance(await bob.answer(bcp2_rooms.Join, TEA), bcp2_rooms.JoinAck)
-        bob.server.shared.come_in_again()
+        bob.server.shared.rejoin()
         await bob.server.beats.beat()
         await bob.answer(bcp2_rooms.Say, TEA, "still here")
         self.assertEqual(len(bob.of(bcp2_rooms.Parted)), 1)
@@ -585,7 +585,7 @@ class TroubleTests(SharedRoomsCase):
         alice, bob = await self.people()
         member = bob.server.person("carol", 3)
         member.ask(bcp2_rooms.Join, TEA)
-        bob.server.shared.gone(member.client)
+        bob.server.shared.connection_lost(member.client)
         await bob.answer(bcp2_rooms.Say, TEA, "hello")
         copy = alice.server.watch.find(TEA)
         assert copy is not None

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.registrations import ClientConnection
-from chatproto.rooms.effects import Spread, Talk
+from chatproto.rooms.effects import LineSent, Spread
 from chatproto.rooms.policy import RoomPolicy
 from chatproto.rooms.room import Room
 from chatproto.rooms.shared import OwnNode, RoomCopy, RoomSeat, RoomState
@@ -64,7 +64,7 @@ class RoomViewTests(SynchronousTestCase):
         return self.views.add(RoomCopy(state))
 
     def say(self, room: Room) -> None:
-        self.delivery.apply([Talk(room, 2, "away0", 1.0, "hello", None, 0)])
+        self.delivery.apply([LineSent(room, 2, "away0", 1.0, "hello", None, 0)])
         self.clock.advance(0)
 
     def test_members_of_other_servers_are_not_looked_up_for_what_is_said(self) -> None:
@@ -90,8 +90,8 @@ class RoomViewTests(SynchronousTestCase):
         self.views.sit(room, "here0", seat)
         self.assertEqual([*room.here], ["here1"])
         self.assertEqual([*room.members], ["here0", "here1", "away0"])
-        room.put_out("here1")
-        room.put_out("away0")
+        room.remove("here1")
+        room.remove("away0")
         self.assertEqual((len(room.here), [*room.members]), (0, ["here0"]))
 
     def test_a_client_without_a_connection_that_is_known_here_is_elsewhere(self) -> None:

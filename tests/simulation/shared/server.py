@@ -129,7 +129,7 @@ class Visit:
             self.open = False
             self.world.trace.add(self.name, "leaves")
             del self.server.visits[self.client]
-            self.server.rooms.gone(self.client)
+            self.server.rooms.connection_lost(self.client)
 
     # What the server sends.
 

@@ -220,12 +220,12 @@ class LostPublishTests(RaceCase):
         self.assertEqual([visit.last for visit in world.visits], [last] * 4)
 
     def test_a_copy_that_minds_no_gap_misses_lines(self) -> None:
-        def hear(copy: RoomCopy, number: int, event: Any) -> bool:
+        def apply(copy: RoomCopy, number: int, event: Any) -> bool:
             copy.event = max(copy.event, number - 1)
-            return heard(copy, number, event)
+            return applied(copy, number, event)
 
-        heard = RoomCopy.hear
-        self.patch(RoomCopy, "hear", hear)
+        applied = RoomCopy.apply
+        self.patch(RoomCopy, "apply", apply)
         self.assertRaises(Broken, lambda: self.race().finish())
 
 
@@ -345,9 +345,9 @@ class GivenUpTests(RaceCase):
         world = self.begin()
         first, name = world.servers[0], world.servers[0].node.name
         self.hold_commands(0, 3.0)
-        first.rooms.come_in_again()
+        first.rooms.rejoin()
         self.visit(self.ann).leave()
-        world.servers[1].rooms.node_gone(name)
+        world.servers[1].rooms.node_lost(name)
         world.pass_time(10.0)
         self.assertEqual(world.unsettled(), "")
         self.assertEqual(self.visit(self.dot).members, {"bob", "cid", "dot"})
@@ -385,7 +385,7 @@ class GivenUpTests(RaceCase):
         first = world.servers[0]
         world.network.cut(world.connection(first, True), "silent")
         self.visit(self.ann).ask(bcp2_rooms.Part, HALL)
-        first.rooms.come_in_again()
+        first.rooms.rejoin()
         world.pass_time(10.0)
         self.assertEqual(self.visit(self.ann).asked, {})
         self.assertEqual(world.unsettled(), "")

@@ -43,7 +43,7 @@ class ReplicaTests(RedisCase):
         self.waits = client = RedisClient(reactor, self.place)
         client.startService()
         self.addCleanup(client.stopService)
-        await client.there(10.0)
+        await client.wait_connected(10.0)
         self.rooms = RedisRooms(client, 0, SERVER_DEFAULTS, self.new_token)
         return RedisDirectory(client, SERVER_DEFAULTS, self.new_token, NodeTable(10.0))
 

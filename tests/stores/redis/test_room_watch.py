@@ -85,13 +85,13 @@ class OneServer:
     def lost(self, copy: RoomCopy) -> None:
         self.gone.append(copy.policy.name)
 
-    def came_in(self, rooms: int) -> None:
+    def beat(self, rooms: int) -> None:
         self.counts.append(rooms)
 
-    def node_gone(self, node: str) -> None:
+    def node_lost(self, node: str) -> None:
         self.parted.append(node)
 
-    def come_in_again(self) -> None:
+    def rejoin(self) -> None:
         self.parted.append("me")
 
     def emptied(self) -> None:

@@ -271,7 +271,7 @@ class StopTests(SynchronousTestCase):
     def test_nobody_waits_for_a_connection_when_the_client_has_stopped(self) -> None:
         client = RedisClient(MemoryReactorClock(), RedisUrl("redis://127.0.0.1:6379/0"))
         client.startService()
-        waiting = Deferred.fromCoroutine(client.there(60.0))
+        waiting = Deferred.fromCoroutine(client.wait_connected(60.0))
         self.assertNoResult(waiting)
         client.stopService()
         self.successResultOf(waiting)

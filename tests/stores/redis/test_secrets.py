@@ -82,12 +82,12 @@ class Heard:
 
     def lost(self, copy: RoomCopy) -> None: ...
 
-    def came_in(self, rooms: int) -> None:
+    def beat(self, rooms: int) -> None:
         self.told.append(rooms)
 
-    def node_gone(self, node: str) -> None: ...
+    def node_lost(self, node: str) -> None: ...
 
-    def come_in_again(self) -> None: ...
+    def rejoin(self) -> None: ...
 
     def emptied(self) -> None: ...
 
@@ -136,7 +136,7 @@ class SecretTests(TestCase):
     async def test_it_is_used_over_tls_with_password_and_certificate(self) -> None:
         pem = self.pem.read_bytes()
         client = self.client(RedisUrl(self.url, None, SECRET, pem, pem))
-        await client.there(30)
+        await client.wait_connected(30)
         self.assertEqual(client.why, "")
         await client.ask("SET", "hello", "1")
         self.assertEqual(await client.ask("GET", "hello"), "1")
@@ -157,7 +157,7 @@ class SecretTests(TestCase):
         """Do all that is done with the directory."""
         tokens = map(str, count())
         client = self.client(url)
-        await client.there(30)
+        await client.wait_connected(30)
         self.assertEqual(client.why, "")
         self.assertEqual(await other_key(client, key(1)), "")
         store = RedisDirectory(client, SERVER_DEFAULTS, lambda: next(tokens), NodeTable(10.0))
