@@ -1,1 +1,1 @@
-"""Parts that every connection needs, whatever is spoken on it; every feature may import them."""
+"""Parts of connections that do not depend on the protocol; every feature may import them."""

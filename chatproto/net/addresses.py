@@ -1,7 +1,7 @@
-"""The reach of an IP address: who may be sent there, whatever spelling an IPv4 address hides in.
+"""Classify IP addresses by the network they belong to, in every spelling of an IPv4 address.
 
-One table for client and server. Python's `is_private` and `is_global` are not used: they differ
-between patch releases and take IPv4 addresses inside IPv6 ones for public.
+One table for client and server. Python's `is_private` and `is_global` are not used: they differ between
+patch releases and count IPv4 addresses inside IPv6 ones as public.
 """
 
 from __future__ import annotations
@@ -20,25 +20,26 @@ class AddressScope(Enum):
     PUBLIC = "public"
     """One host on the Internet."""
     PRIVATE = "private"
-    """A host of a local network, or of a documentation range, which only test networks use."""
+    """A host of a local network, or of a documentation range, which is used in test networks only."""
     CARRIER = "carrier"
     """A host behind a provider's NAT (RFC 6598)."""
     LOOPBACK = "loopback"
-    """The machine itself."""
+    """This machine itself."""
     LINK_LOCAL = "link-local"
-    """A host on one interface's network."""
+    """A host on the network of one interface."""
     NOWHERE = "nowhere"
-    """No single host that may be called: multicast, reserved, deprecated, a name, or a tunnel or
-    translation address whose IPv4 address is not public."""
+    """Not a single host that may be called: multicast, reserved, deprecated, a host name, or a tunnel
+    or translation address whose IPv4 address is not public.
+    """
 
 
 CALLABLE = frozenset((AddressScope.PUBLIC, AddressScope.PRIVATE, AddressScope.CARRIER))
-"""Kinds of addresses at which one client may be sent to call another machine."""
+"""Kinds of addresses that one client may be given to call another machine."""
 
 GET_ADDRESS = 0x8915
 """SIOCGIFADDR of Linux's <linux/sockios.h>: an interface's IPv4 address."""
 LEAST_PORT = 1024
-"""Ports below this one belong to the system's services; peers are neither sent there nor call there."""
+"""Lowest port of a peer: ports below it belong to the system's services."""
 
 _IPV4 = (
     ("0.0.0.0/8", AddressScope.NOWHERE),
@@ -67,17 +68,18 @@ _IPV6 = (
     ("2001::/23", AddressScope.NOWHERE),
     ("2000::/3", AddressScope.PUBLIC),
 )
-"""The first that fits counts; every other IPv6 address leads nowhere."""
+"""The first network that contains an address counts; every other IPv6 address is `NOWHERE`."""
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _EMBEDDED = (
     (IPv6Network("64:ff9b::/96"), 0),
     (IPv6Network("2002::/16"), 80),
 )
-"""Networks whose addresses hold an IPv4 address: NAT64 (RFC 6052), 6to4 (RFC 3056), and by how many
-bits it is shifted. IPv4-compatible addresses, Teredo, fec0::/10 and ::ffff:0:0:0/96 lead nowhere."""
+"""Networks whose addresses contain an IPv4 address, and by how many bits it is shifted: NAT64 (RFC
+6052), 6to4 (RFC 3056). IPv4-compatible addresses, Teredo, fec0::/10 and ::ffff:0:0:0/96 are `NOWHERE`.
+"""
 _ISATAP = (0x00005EFE, 0x02005EFE)
-"""The upper half of an interface identifier that holds an IPv4 address (RFC 5214)."""
+"""Upper half of an interface identifier that contains an IPv4 address (RFC 5214)."""
 
 _TABLE4 = tuple((IPv4Network(net), reach) for net, reach in _IPV4)
 _TABLE6 = tuple((IPv6Network(net), reach) for net, reach in _IPV6)
@@ -85,8 +87,9 @@ _TABLE6 = tuple((IPv6Network(net), reach) for net, reach in _IPV6)
 
 @lru_cache(maxsize=4096)
 def reach_of(host: str) -> AddressScope:
-    """Return where the literal `host` leads; a name, or an address with a scope, leads nowhere
-    (fe80::/10 with a scope is link-local)."""
+    """Return the scope of the address literal `host`; a name, or an address with a scope id, is
+    `NOWHERE`, except that fe80::/10 with a scope id is link-local.
+    """
     try:
         address = ip_address(host)
     except ValueError:
@@ -95,7 +98,7 @@ def reach_of(host: str) -> AddressScope:
 
 
 def address_reach(address: IPv4Address | IPv6Address) -> AddressScope:
-    """Return where `address` leads."""
+    """Return the scope of `address`."""
     if isinstance(address, IPv4Address):
         return next((reach for net, reach in _TABLE4 if address in net), AddressScope.PUBLIC)
     if address.scope_id is not None:
@@ -111,8 +114,9 @@ def address_reach(address: IPv4Address | IPv6Address) -> AddressScope:
 
 
 def embedded_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address to which a router or host would pass on what is sent to `address`,
-    an IPv6 address of NAT64, 6to4 or ISATAP; None if there is none."""
+    """Return the IPv4 address to which a router or host would forward packets for `address`, an IPv6
+    address of NAT64, 6to4 or ISATAP; None if there is none.
+    """
     if isinstance(address, IPv4Address):
         return None
     number = int(address)
@@ -125,7 +129,7 @@ def embedded_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | None:
 
 
 def as_address(text: str) -> IPv4Address | IPv6Address | None:
-    """`text` as an address, an IPv4 one in IPv6's clothes as IPv4; None if it is a name."""
+    """Return `text` as an address, an IPv4-mapped IPv6 address as IPv4; None for a host name."""
     try:
         address = ip_address(text.strip("[]"))
     except ValueError:
@@ -136,14 +140,14 @@ def as_address(text: str) -> IPv4Address | IPv6Address | None:
 
 @lru_cache(maxsize=4096)
 def is_loopback(host: str) -> bool:
-    """Return True if `host`, an address from a socket, is one that only this machine can connect to."""
+    """Return True if only this machine can connect from `host`, the address of a socket."""
     address = as_address(host)
     return address is not None and address.is_loopback
 
 
 @lru_cache(maxsize=4096)
 def network(host: str) -> str:
-    """Return what limits count as one address: an IPv4 address, or the /64 of an IPv6 one."""
+    """Return the unit that limits count as one address: an IPv4 address, or the /64 of an IPv6 address."""
     address = as_address(host)
     if isinstance(address, IPv6Address):
         return str(IPv6Network((int(address) >> 64 << 64, 64)))
@@ -151,7 +155,9 @@ def network(host: str) -> str:
 
 
 def may_be_called(host: str, local: bool) -> bool:
-    """Return True if somebody may be sent to `host`; `local`: to loopback addresses too."""
+    """Return True if a client may be given `host` to call; `local`: loopback addresses are allowed,
+    too.
+    """
     reach = reach_of(host)
     return reach in CALLABLE or (local and reach is AddressScope.LOOPBACK)
 
@@ -178,7 +184,9 @@ def interface_address(name: str) -> str:
 
 
 def source_address(host: str, port: int) -> str | None:
-    """Our address on the way to `host`, an address, found without sending anything; None: no way."""
+    """Return our source address towards `host`, an address, without sending anything; None:
+    unreachable.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -1,9 +1,8 @@
 """Answer the first data of accepted connections that have neither a transport nor a protocol yet.
 
-Most connections of classic clients bring one request, read its answer and close. A transport, a
-protocol and epoll cost such a connection more than everything else, so it gets none of them:
-its descriptor is read, answered and closed here. Every other connection goes on as usual, with the
-data that it has brought.
+Most connections of classic clients send one request, read its answer and close. A transport, a protocol
+and epoll cost such a connection more than everything else, so it gets none of them: its descriptor is
+read, answered and closed here. Every other connection is passed on with its first data.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ from twisted.logger import Logger
 from chatproto.wire.values import value_class
 
 FIRST_READ = 64 * 1024
-"""Bytes that are read at once from a connection without a transport."""
+"""Largest number of bytes read at once from a connection without a transport."""
 PATIENCE = 0.05
 """Seconds that a connection with an answer may take to close; on a busy machine a client takes 20 ms."""
 MOST_ANSWERED = 500
-"""Connections with an answer that are looked at again and again: some 2 ms."""
+"""Largest number of answered connections that are polled again: this takes some 2 ms."""
 
 Address = tuple[Any, ...]
 Received = bytes | OSError | None
-"""Result of reading a socket: data, no bytes at its end, an error, or None if nothing has come."""
+"""Result of reading a socket: data, no bytes at its end, an error, or None if nothing was received."""
 
 
 class Refused(Exception):
-    """A connection is refused. `protocol`: it says why; None: the socket is closed without a word."""
+    """A connection is refused. `protocol` reports why; None: the socket is closed without an answer."""
 
     def __init__(self, protocol: Protocol | None) -> None:
         super().__init__()
@@ -42,27 +41,30 @@ class Refused(Exception):
 class DirectFactory(Factory):
     """Factory that can answer the first data of a connection without a protocol.
 
-    What `arrive` returns stands for the connection, until `make_protocol` or `depart` is called with it.
+    The result of `arrive` stands for the connection until `make_protocol` or `depart` is called with
+    it.
     """
 
     def arrive(self, host: str, port: int) -> Any:
-        """Count a connection from `host`, as the socket tells it. Raises Refused."""
+        """Count a connection from `host`, the address that the socket reports. Raises Refused."""
         raise NotImplementedError
 
     def answer(self, visit: Any, own_host: Callable[[], str], data: bytes) -> bytes | None:
-        """Answer the first `data`; None if this needs a protocol. `own_host`: our address there."""
+        """Return the answer to the first `data`; None if this needs a protocol. `own_host`: our address
+        there.
+        """
         raise NotImplementedError
 
     @property
     def room(self) -> int:
-        """Return how many more connections may do without a protocol for a moment; at most 0: none.
+        """Return how many more connections may go without a protocol for a moment; at most 0: none.
 
-        Others may need their places, and only one with a protocol can be put out.
+        New clients may need their places, and only a connection with a protocol can be closed for one.
         """
         raise NotImplementedError
 
     def make_protocol(self, visit: Any, was_answered: bool) -> Protocol:
-        """Make the protocol that receives what was not answered."""
+        """Create the protocol that receives the unanswered data."""
         raise NotImplementedError
 
     def depart(self, visit: Any) -> None:
@@ -83,7 +85,7 @@ class Arrival:
         self.was_answered = False
 
     def receive(self) -> Received:
-        """Read what has come."""
+        """Read the received data."""
         try:
             return os.read(self.number, FIRST_READ)
         except BlockingIOError:
@@ -92,14 +94,14 @@ class Arrival:
             return error
 
     def send(self, data: bytes) -> bytes:
-        """Send `data`; return what the socket did not take, because it is full or broken."""
+        """Send `data`; return the part that the socket did not accept, because it is full or broken."""
         try:
             return data[os.write(self.number, data) :]
         except OSError:
             return data
 
     def own_host(self) -> str:
-        """Return the address at which the connection came in."""
+        """Return our own address of the connection."""
         one = socket.socket(fileno=self.number)
         try:
             host: str = one.getsockname()[0]
@@ -110,9 +112,10 @@ class Arrival:
 
 @value_class
 class Departure:
-    """A connection that needs a transport.
+    """Connection that needs a transport.
 
-    `make` makes its protocol, None if it is refused. Then `data` is to be handed on, and `unsent` sent.
+    `make` creates its protocol, or returns None to refuse it. Then `data` is passed to the protocol,
+    and `unsent` is sent.
     """
 
     number: int
@@ -123,9 +126,9 @@ class Departure:
 
 
 class Arrivals:
-    """The connections of a port that have no transport.
+    """Connections of a port that have no transport.
 
-    Each method returns those that need one now; nothing is known of them here any more.
+    Each method returns those that need a transport now, and forgets them.
     """
 
     log = Logger()
@@ -144,13 +147,13 @@ class Arrivals:
         return self._factory.room
 
     def hurry(self) -> list[Departure]:
-        """Return those on which nothing has come: they came before others that need a protocol now."""
+        """Return the connections without data: they came before others that need a protocol now."""
         silent = [one for one in self._here if not one.was_answered]
         self._here = [one for one in self._here if one.was_answered]
         return [self._departure(one) for one in silent]
 
     def begin(self, accepted: list[tuple[int, Address]]) -> list[Departure]:
-        """Receive from new connections, by descriptor and address, and answer them."""
+        """Receive from new connections, given by descriptor and address, and answer them."""
         now = self._seconds()
         new, departures = [], []
         for number, address in accepted:
@@ -159,7 +162,7 @@ class Arrivals:
                 visit = self._factory.arrive(address[0], address[1])
             except Refused as refused:
                 departures.append(Departure(number, address, partial(_told, refused)))
-            except Exception:  # one connection's trouble is not the others'
+            except Exception:  # a failure concerns only this connection
                 self.log.failure("a connection could not be accepted")
                 os.close(number)
             else:
@@ -173,7 +176,9 @@ class Arrivals:
         return departures + self._serve([one for one in received if one[1] is not None])
 
     def look_again(self) -> list[Departure]:
-        """Receive a moment later: most have ended. Nobody is waited for longer than `PATIENCE`."""
+        """Receive again a moment later, when most connections have ended. None is kept longer than
+        `PATIENCE`.
+        """
         patience_ends = self._seconds() - PATIENCE
         here, self._here = self._here, []
         received, departures = [], []
@@ -188,12 +193,14 @@ class Arrivals:
         return departures + self._serve(received)
 
     def end(self) -> list[Departure]:
-        """Return all: the port takes no more connections."""
+        """Return all connections: the port stops accepting."""
         here, self._here = self._here, []
         return [self._departure(one) for one in here]
 
     def _serve(self, received: Sequence[tuple[Arrival, Received]]) -> list[Departure]:
-        """Do each step for all before the next: its code is in the processor's caches then."""
+        """Do each step for all connections before the next step: its code stays in the processor's
+        caches.
+        """
         departures: list[Departure] = []
         answered: list[tuple[Arrival, bytes]] = []
         ended: list[Arrival] = []
@@ -205,7 +212,7 @@ class Arrivals:
             if not one.was_answered:
                 try:
                     answer = self._factory.answer(one.visit, one.own_host, data)
-                except Exception:  # as the reactor does: it ends this connection and no other
+                except Exception:  # as in the reactor, this ends one connection only
                     self.log.failure("a connection could not be answered")
                     ended.append(one)
                     continue

@@ -1,4 +1,4 @@
-"""Write to a connection, and keep a bounded amount for one that does not read."""
+"""Write to a connection, with a bounded queue for one that does not read."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from zope.interface import implementer
 class BoundedOutput:
     """Bounded queue of output for one connection.
 
-    Args: most: bytes that may wait while the connection does not read; more closes it. read: called when
-    the connection reads again.
+    Args: most: bytes that are queued while the connection does not read; more closes it. read: called
+    when the connection reads again.
     """
 
     def __init__(self, most: int, read: Callable[[], None] = lambda: None) -> None:
@@ -25,13 +25,13 @@ class BoundedOutput:
         self._bytes = 0
         self._transport: Any = None
         self.paused = False
-        """The connection does not read at the moment."""
+        """True while the connection does not read."""
         self.finished = False
-        """Nothing more is accepted."""
+        """True once no more output is accepted."""
 
     @property
     def half_full(self) -> bool:
-        """Return True if half of what may wait is waiting."""
+        """Return True if the queue is half full."""
         return 2 * self._bytes > self._most
 
     def start(self, transport: Any) -> None:
@@ -40,7 +40,7 @@ class BoundedOutput:
         transport.registerProducer(self, True)
 
     def write(self, line: bytes) -> None:
-        """Write `line`; a connection with too much unread is closed."""
+        """Write or queue `line`; a connection with too much unread output is closed."""
         if self.finished:
             return
         if not self.paused:
@@ -53,7 +53,7 @@ class BoundedOutput:
             self._bytes += len(line)
 
     def finish(self) -> None:
-        """Close when everything is written; a connection that does not read is dropped."""
+        """Close when everything is written; a connection that does not read is aborted."""
         self.finished = True
         if not self._waiting:
             self._transport.unregisterProducer()

@@ -1,4 +1,4 @@
-"""Bound the time in which a program stops: what has not stopped by then is given up."""
+"""Bound the time in which a program stops: parts that have not stopped by then are abandoned."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 STOP_WAIT = 10.0
-"""Seconds that a program which was told to end waits for each of its parts."""
+"""Seconds that a stopping program waits for each of its parts."""
 
 log = Logger()
 
@@ -19,7 +19,7 @@ log = Logger()
 def stopped_soon(stopping: Deferred[Any], clock: IReactorTime, name: str) -> Deferred[None]:
     """Return a Deferred that fires with `stopping`, or after STOP_WAIT seconds; it never fails.
 
-    `name` is logged if it was given up or failed.
+    A timeout or a failure is logged with `name`.
     """
     ended: Deferred[None] = Deferred()
 
@@ -48,7 +48,7 @@ class BoundedServices(MultiService):
         self._clock = clock
 
     def stopService(self) -> Deferred[Any]:
-        """Stop all; fires when each has stopped or was given up."""
+        """Stop all services; fires when each has stopped or was abandoned."""
         Service.stopService(self)
         children: list[IService] = list(self)
         waits = [

@@ -1,4 +1,4 @@
-"""Remember entries in the order of their last use, and a bounded number of them."""
+"""Store a bounded number of entries in the order of their last use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ Value = TypeVar("Value")
 
 
 def remember(table: OrderedDict[Key, Value], key: Key, value: Value, most: int) -> Value:
-    """Put `value` into `table` as the latest; the oldest is forgotten if there are more than `most`."""
+    """Put `value` into `table` as the latest entry; the oldest is removed if there are more than
+    `most`.
+    """
     table[key] = value
     table.move_to_end(key)
     if len(table) > most:

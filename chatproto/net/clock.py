@@ -1,14 +1,14 @@
-"""The two times of a program: `Monotonic` for timers, waits and ages, `Wall` for dates.
+"""Define the two times of a program: `Monotonic` for timers, timeouts and ages, `Wall` for dates.
 
-`Monotonic` is what the reactor's `seconds()` returns. It begins at the time of day and then counts
-every second, whatever happens to the system's clock. Everything in memory that ends (a timeout, a
-lease, a ban, a rate limit) is a `Monotonic`, and so are the ends in a store, which `rebase` translates
+`Monotonic` is the result of the reactor's `seconds()`. It starts as the time of day and then counts
+every second, even if the system's clock is set. Everything in memory that expires (a timeout, a lease,
+a ban, a rate limit) is a `Monotonic`, and so are the expiry times in a store, which `rebase` translates
 into the next program's time (chatproto/net/rebase.py).
 
-`Wall` is the time of day as the system's clock has it now. It may jump. It is shown, written into
-messages as `Date` and `Until`, and compared with what other programs say, and never waited for.
+`Wall` is the time of day by the system's clock. It may jump. It is shown, written into messages as
+`Date` and `Until`, and compared with dates from other programs; no timer depends on it.
 
-mypy refuses the one where the other is wanted: `Monotonic` is a float, so that seconds can be added
+mypy refuses the one where the other is expected: `Monotonic` is a float, so that seconds can be added
 and subtracted, and `Wall` is not, except at run time.
 """
 
@@ -20,15 +20,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 Monotonic: TypeAlias = float
-"""Seconds on the clock of the reactor, which never jumps."""
+"""Seconds on the reactor's clock, which never jumps."""
 
 JUMP = 0.5
-"""Seconds by which the system's clock has to differ before it counts as set, not as read imprecisely."""
+"""Difference in seconds from which the system's clock counts as set, not as read imprecisely."""
 
 if TYPE_CHECKING:
 
     class Wall:
-        """Seconds since 1970, as the system's clock has them."""
+        """Seconds since 1970 by the system's clock."""
 
         def __init__(self, seconds: float) -> None: ...
         def __add__(self, seconds: float) -> Wall: ...
@@ -47,13 +47,13 @@ else:
     Wall = float
 
 EPOCH = Wall(0)
-"""The beginning of 1970."""
+"""Start of 1970."""
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
-"""The clock that also counts the time for which the machine sleeps, where the system has one."""
+"""Clock that also counts while the machine sleeps, if the system has one."""
 
 
 def elapsed() -> float:
-    """Return the seconds since some moment in the past, the machine's sleep included."""
+    """Return the seconds since some moment in the past, including the time that the machine slept."""
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 
@@ -63,46 +63,47 @@ def wall() -> Wall:
 
 
 def counted() -> Callable[[], Monotonic]:
-    """Return a clock that begins at the time of day and that nobody can set."""
+    """Return a clock that starts as the time of day and cannot be set."""
     began = time.time() - elapsed()
     clock = _CLOCK
     if clock is None:
         return lambda: began + time.monotonic()
     read = time.clock_gettime
-    return lambda: began + read(clock)  # asked ten times for each message
+    return lambda: began + read(clock)  # called ten times for each message
 
 
 def use_monotonic_time(reactor: Any) -> None:
     """Make the clock of `reactor` a `Monotonic` one: call this before anything is scheduled.
 
-    Every reactor of Twisted (epoll, poll, select, asyncio) reads its time by `self.seconds()`, and by
-    default that is the system's clock: set back by ten minutes, no timer fires for ten minutes.
-    Calls that are scheduled already keep the time that is left of them. Doing this twice is harmless.
+    All reactors of Twisted (epoll, poll, select, asyncio) read their time with `self.seconds()`, which
+    by default is the system's clock: if that is set back by ten minutes, no timer fires for ten
+    minutes. Calls that are scheduled already keep their remaining time. A second call of this function
+    changes nothing.
     """
     if getattr(reactor.seconds, "is_monotonic", False):
         return
     seconds: Any = counted()
     seconds.is_monotonic = True
-    reactor.seconds = seconds  # DelayedCall and LoopingCall take it from here
+    reactor.seconds = seconds  # DelayedCall and LoopingCall read it here
     for call in reactor.getDelayedCalls():
         call.seconds = seconds
 
 
 AT_END = "call_at_end_of_turn"
-"""Method of a reactor that takes `net.fast_tcp.Turns`."""
+"""Name of the reactor's method that `net.fast_tcp.Turns` adds."""
 
 
 def at_end_of_turn(clock: Any) -> Callable[[Callable[[], object]], object]:
-    """Return a function that calls what it is given once, at the end of this turn of the reactor `clock`."""
+    """Return a function that calls its argument once, at the end of this turn of the reactor `clock`."""
     with_timer: Callable[[Callable[[], object]], object] = partial(clock.callLater, 0)
     return getattr(clock, AT_END, with_timer)
 
 
 class Times:
-    """Translates between the two times of one program.
+    """Translate between the two times of one program.
 
-    The difference between the two changes only if the system's clock is set, so that one moment has
-    one date as long as nobody does that.
+    The difference between the two changes only if the system's clock is set, so that one moment has the
+    same date until then.
     """
 
     def __init__(
@@ -117,11 +118,11 @@ class Times:
         return self.date(self.monotonic())
 
     def date(self, moment: Monotonic) -> Wall:
-        """Return the time of day at `moment`, by the system's clock as it is set now."""
+        """Return the date of `moment`, by the system's clock as it is set now."""
         return Wall(moment + self._difference())
 
     def moment(self, date: Wall) -> Monotonic:
-        """Return when the system's clock, as it is set now, shows `date`."""
+        """Return the moment at which the system's clock, as it is set now, shows `date`."""
         return float(date) - self._difference()
 
     def _difference(self) -> float:

@@ -18,7 +18,7 @@ class CoroutineService(Service):
 
     log = Logger()
     failed = ""
-    """Sentence for the log: what this program does no more."""
+    """Sentence for the log: what the program no longer does."""
     _reactor: Any
     _running: Deferred[None] | None = None
 
@@ -31,7 +31,7 @@ class CoroutineService(Service):
         super().stopService()
         running, self._running = self._running, None
         if running is not None:
-            self._reactor.callLater(0, running.cancel)  # it may be what is running just now
+            self._reactor.callLater(0, running.cancel)  # it may be the code that runs just now
         return running
 
     async def _run(self) -> None:
@@ -40,5 +40,5 @@ class CoroutineService(Service):
 
     def note_failure(self, failure: Failure) -> None:
         """Log `failed`, unless the service was stopped."""
-        if self.running:  # else it was cancelled
+        if self.running:  # otherwise it was cancelled
             self.log.failure(self.failed, failure)

@@ -1,4 +1,4 @@
-"""Dates: RFC 3339 in UTC for programs and logs, short and in their own time zone for people."""
+"""Format dates: RFC 3339 in UTC for programs and logs, short and in the local time zone for users."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from chatproto.wire.bcp2_common import write_moment
 def date_of(at: Wall) -> str:
     """Return `at` as a date such as `2026-11-29T17:08:34.159Z`.
 
-    A line in a room has the same date in SAID and in SAYACK, which is made once.
+    The date of a room message is formatted once for SAID and SAYACK.
     """
     return write_moment(float(at))
 
 
 def moment_of(date: str) -> Wall:
-    """Return the moment that `date` names. The clock of whoever wrote it may be wrong."""
+    """Return the moment of `date`; the clock of its author may be wrong."""
     return Wall(datetime.fromisoformat(date).timestamp())
 
 
@@ -31,9 +31,8 @@ def short_time(
 ) -> str:
     """Return the moment `at` as `17:08`, or, on another day than `now`, as `2026-11-28 17:08`.
 
-    Args: `zone`: the reader's time zone; None is this machine's. `form`: of the time of day, as for
-    `strftime`.
-    A moment that no calendar has, which only a peer's wrong clock tells, is `????-??-?? ??:??`.
+    Args: zone: the reader's time zone; None is this machine's. form: format of the time of day, as for
+    `strftime`. A moment outside the calendar, from a peer with a wrong clock, is `????-??-?? ??:??`.
     """
     try:
         moment, today = (

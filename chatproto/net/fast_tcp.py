@@ -1,11 +1,11 @@
-"""TCP that accepts, receives and sends at once, and the private names of Twisted's TCP.
+"""TCP that accepts, receives and sends at once, with all private names of Twisted's TCP.
 
-Twisted's `write` waits for the reactor to report that the socket is writable, even when it is:
-three more system calls for each answer, and as many again when the peer has half-closed. Its port
-waits likewise for the first data of a connection, which are usually there when it is accepted.
+Twisted's `write` waits for the reactor to report that the socket is writable, even if it is: three more
+system calls for each answer, and as many again when the peer has half-closed. Its port also waits for
+the first data of a connection, which have usually arrived when it is accepted.
 
-No other file of this program knows a private name of Twisted's TCP. `WHY_PLAIN` is empty if the
-installed Twisted has all names that stand here, and is of a known version; otherwise, and if the
+No other file of this program uses a private name of Twisted's TCP. `WHY_PLAIN` is empty if the
+installed Twisted has all names that are used here, and is a known version; otherwise, and if the
 environment variable `CHATPROTO_PLAIN_IO` is set, connections are Twisted's own.
 """
 
@@ -38,17 +38,23 @@ PLAIN_IO = "CHATPROTO_PLAIN_IO"
 KNOWN_TWISTED = 26
 """Major version of Twisted whose private names are used here and in `fast_tls`."""
 READ_SIZE = 256 * 1024
-"""Bytes that are read from a socket at once: each turn of the reactor costs, however little it reads."""
+"""Largest number of bytes read from a socket at once: each turn of the reactor has a fixed cost."""
 READABLE = getattr(select, "EPOLLIN", 0)
-"""The event of a socket that can be read, and has nothing else."""
+"""Event of a socket that can be read, without any other event."""
 EVENTS = 200
-"""Sockets that one turn of the reactor reads or ends at most: their ends take some 20 ms."""
+"""Largest number of sockets that one turn of the reactor reads or closes: closing them takes some 20
+ms.
+"""
 
 TOGETHER = 64
-"""Connections that are accepted, answered and sent to step by step; the first answer waits for the last."""
+"""Connections that are accepted, answered and written to step by step; the first answer waits for the
+last.
+"""
 MOMENT = 0.005
-"""Seconds after which the reactor watches a connection that goes on: a client needs as long to read its
-answer and to close on a busy machine, and whoever says more waits no longer than this, once."""
+"""Seconds after which the reactor watches a connection that stays open: on a busy machine a client
+needs as long to read its answer and to close, and a client that sends more is delayed only this long,
+once.
+"""
 
 DONE = Failure(CONNECTION_DONE)
 log = Logger()
@@ -78,18 +84,18 @@ def _why_plain() -> str:
 
 
 WHY_PLAIN = _why_plain()
-"""Reason why connections are Twisted's own; empty: they are the faster ones of this file."""
+"""Reason for using Twisted's own connections; empty: the faster ones of this file are used."""
 
 
 class Turns:
-    """Turns of Twisted's epoll reactor in fewer steps; `take` stands in the place of its `doIteration`.
+    """Turns of Twisted's epoll reactor in fewer steps; `take` replaces its `doIteration`.
 
-    A turn serves at most `EVENTS` sockets; the others have the next turns. Twisted asks for all that are
-    ready: where 20,000 connections break at one moment, that would be one turn of seconds, in which
-    nobody else is served. What is not reported stays ready, and the system reports sockets in turn.
+    A turn serves at most `EVENTS` sockets; the others have the next turns. Twisted polls all ready
+    sockets: if 20,000 connections break at one moment, that is one turn of several seconds, in which no
+    other client is served. Unreported sockets stay ready, and the system reports sockets in turn.
 
-    A socket that has something to read is read without the context that Twisted's old log has for each:
-    eleven calls of Python, and no line of ours shows it.
+    A readable socket is read without the context that Twisted's old log has for each: eleven Python
+    calls, and none of our log lines shows it.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -99,24 +105,24 @@ class Turns:
         self._at_end: list[Callable[[], object]] = []
 
     def at_end(self, call: Callable[[], object]) -> None:
-        """Call `call` once, when the sockets of this turn have been served; costs no timer."""
+        """Call `call` once, when the sockets of this turn have been served; needs no timer."""
         self._at_end.append(call)
 
     def take(self, timeout: float | None) -> None:
-        """Wait at most `timeout` seconds, None for ever, for sockets that are ready, and serve them."""
+        """Wait at most `timeout` seconds, None for ever, for ready sockets, and serve them."""
         if self._at_end:
-            timeout = 0  # a timer wanted it
+            timeout = 0  # a timer asked for it
         for number, event in self._poll(-1 if timeout is None else timeout, EVENTS):
             selectable = self._selectables.get(number)
             if selectable is None:
-                continue  # another one's event has ended it
+                continue  # the event of another connection has closed it
             if event != READABLE:
                 call = self._reactor._doReadOrWrite
                 callWithLogger(selectable, call, selectable, number, event)
                 continue
             try:
                 why = selectable.doRead()
-            except Exception as error:  # as the reactor does: it ends this connection and no other
+            except Exception as error:  # as in the reactor, this ends one connection only
                 log.failure("a connection could not read")
                 why = error
             if why:
@@ -131,13 +137,13 @@ class Turns:
 
 
 def use_fast_turns(reactor: Any) -> None:
-    """Have `reactor` take `Turns`; only Twisted's epoll reactor is changed.
+    """Make `reactor` use `Turns`; only Twisted's epoll reactor is changed.
 
-    Call this before the reactor runs. Twice is once.
+    Call this before the reactor runs. A second call changes nothing.
     """
     names = ("_poller", "_selectables", "_doReadOrWrite", "_disconnectSelectable")
     if WHY_PLAIN or missing(reactor, *names) or not hasattr(reactor._poller, "fileno"):
-        return  # `poll` has no descriptor, `epoll` has
+        return  # only epoll reactors have a descriptor
     if not hasattr(reactor, AT_END):
         turns = Turns(reactor)
         reactor.doIteration = turns.take
@@ -145,21 +151,21 @@ def use_fast_turns(reactor: Any) -> None:
 
 
 def accept_directly(port: Any) -> None:
-    """Have the listening `port` make connections of this file; one that is not TCP stays as it is."""
+    """Make the listening `port` create connections of this file; a port that is not TCP is unchanged."""
     if not WHY_PLAIN and isinstance(port, tcp.Port) and port.transport is tcp.Server:
         port.transport = watched_server  # type: ignore[assignment]
         acceptor = Acceptor(port)
-        # Methods of this one port, as `transport` is: Twisted makes ports without asking for a class.
+        # Methods of this one port, as `transport` is: Twisted creates ports without asking for a class.
         port.doRead = acceptor.accept  # type: ignore[method-assign]  # of one port
         port.connectionLost = acceptor.end  # type: ignore[method-assign]  # of one port
         port.stopListening = acceptor.stop  # type: ignore[method-assign, assignment]  # of one port
 
 
 def start_tls(connection: Any, handshake: Any, normal: bool) -> None:
-    """Begin TLS on `connection` as its own `startTLS` does, and send directly beneath it.
+    """Begin TLS on `connection` as its own `startTLS` does, and send encrypted data directly.
 
     Args: handshake: creates the OpenSSL connection. normal: True if the end that dialled is the TLS
-    client. A connection that is not Twisted's TCP, or accepted by a `DirectServer`, stays as it is.
+    client. A connection that is not Twisted's TCP, or was accepted by a `DirectServer`, is unchanged.
     """
     connection.startTLS(handshake, normal)
     if WHY_PLAIN or not isinstance(connection, tcp.Connection):
@@ -171,22 +177,22 @@ def start_tls(connection: Any, handshake: Any, normal: bool) -> None:
 
 
 def watched_server(*arguments: Any) -> DirectServer:
-    """Make a `DirectServer` that the reactor watches from the beginning."""
+    """Create a `DirectServer` that the reactor watches from the beginning."""
     connection = DirectServer(*arguments)
     connection.startReading()
     return connection
 
 
 class Acceptor:
-    """Accept the connections of `port`, and receive at once what they begin with.
+    """Accept the connections of `port`, and receive their first data at once.
 
-    Each step is done for `TOGETHER` connections before the next one: accept, make, receive, answer, send.
-    So the same code runs again while the processor's caches still hold it: a third less CPU.
+    Each step is done for `TOGETHER` connections before the next one: accept, create, receive, answer,
+    send. So the same code runs again while it is in the processor's caches: a third less CPU.
 
-    The reactor watches a connection only if it has not ended a `MOMENT` later: one that brings a
-    request and reads the answer costs no call of epoll. Its socket is the one of C beneath
-    Python's class, which would only count the files made of it. Those of a `DirectFactory` have no
-    socket, transport or protocol either until they need them; see `net.arrivals`.
+    The reactor watches a connection only if it is still open after a `MOMENT`: one that sends a request
+    and reads the answer costs no epoll call. Its socket is the C object beneath Python's class, which
+    would only count the files made of it. Connections of a `DirectFactory` have no socket, transport or
+    protocol either until they need them; see `net.arrivals`.
     """
 
     def __init__(self, port: tcp.Port) -> None:
@@ -197,10 +203,12 @@ class Acceptor:
         self._reactor = reactor
         self._arrivals = Arrivals(factory, reactor.seconds) if is_direct else None
         self._new: list[DirectServer] = []
-        self._timer: Any = None  # runs while there are new ones, or arrivals
+        self._timer: Any = None  # runs while there are new connections or arrivals
 
     def accept(self) -> None:
-        """Accept what waits; the number taken at once follows that of the last time, as in Twisted."""
+        """Accept pending connections; the number accepted at once follows that of the last time, as in
+        Twisted.
+        """
         port, taken, more = self._port, 0, not self._port.disconnecting
         most: int = port.numberAccepts
         while more and taken < most:
@@ -231,13 +239,13 @@ class Acceptor:
         except BlockingIOError:
             pass
         except OSError:
-            # Twisted meets it again, and knows what to do: with too many open files it has a
-            # reserve, to accept and close those that wait.
+            # Twisted meets the error again and handles it: with too many open files it has a
+            # reserve descriptor, to accept and close pending connections.
             tcp.Port.doRead(self._port)
         return [(number, with_scope(one) if one[2:] else one) for number, one in accepted]
 
     def _begin(self, accepted: list[tuple[int, Address]]) -> None:
-        """Make connections, and hand on what they begin with."""
+        """Create connections, and pass on their first data."""
         if self._arrivals is not None:
             self._go_on(self._arrivals.begin(accepted))
         else:
@@ -249,7 +257,7 @@ class Acceptor:
         self._look_later()
 
     def _protocol(self, address: Address) -> Any:
-        """Ask a usual factory for a protocol."""
+        """Create a protocol with an ordinary factory."""
         factory: Any = self._port.factory
         kind = IPv4Address if len(address) == 2 else IPv6Address
         return factory.buildProtocol(kind("TCP", *address))
@@ -257,7 +265,9 @@ class Acceptor:
     def _connected(
         self, number: int, address: Address, make: Callable[[], Any]
     ) -> DirectServer | None:
-        """Make the connection of a descriptor; None if `make`, which may raise anything, refuses it."""
+        """Create the connection of a descriptor; return None if `make`, which may raise anything,
+        refuses it.
+        """
         port = self._port
         listening: Any = port.socket
         kind = listening.family, listening.type, listening.proto
@@ -270,13 +280,13 @@ class Acceptor:
                 connection = DirectServer(accepted, protocol, address, port, session, self._reactor)
                 protocol.makeConnection(connection)
                 return connection
-        except Exception:  # one connection's trouble is not the others'
+        except Exception:  # a failure concerns only this connection
             log.failure("a connection could not be accepted")
         accepted.close()
         return None
 
     def _go_on(self, departures: list[Departure]) -> None:
-        """Make the connections of those that have arrived and need one, and hand on what they brought."""
+        """Create the connections of the arrivals that need one, and pass on their data."""
         for one in departures:
             connection = self._connected(one.number, one.address, one.make)
             if connection is None:
@@ -295,7 +305,7 @@ class Acceptor:
             self._timer = self._reactor.callLater(MOMENT, self._look_again)
 
     def _look_again(self) -> None:
-        """Receive a moment later; then the reactor watches what goes on."""
+        """Receive again a moment later; then the reactor watches the connections that are still open."""
         self._timer = None
         new, self._new = self._new, []
         for connection in receive_all(new):
@@ -305,17 +315,19 @@ class Acceptor:
         self._look_later()
 
     def stop(self) -> Any:
-        """Begin to close the port; whoever closes its connections then finds a protocol for each."""
+        """Begin to close the port: create a protocol for each connection, so that the caller can close
+        them all.
+        """
         self._make_all()
         return tcp.Port.stopListening(self._port)
 
     def end(self, reason: Failure) -> None:
-        """Close the port, and leave no timer behind."""
+        """Close the port and cancel its timer."""
         self._make_all()
         tcp.Port.connectionLost(self._port, reason)
 
     def _make_all(self) -> None:
-        """Have the reactor watch all connections."""
+        """Make the reactor watch all connections."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -328,7 +340,9 @@ class Acceptor:
 
 
 def with_scope(address: Address) -> Address:
-    """Return the `address` of an IPv6 socket with its scope, if it has one: it is complete only so."""
+    """Return the `address` of an IPv6 socket with its scope id, if it has one: it is incomplete
+    without.
+    """
     if not address[3]:
         return address
     name, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
@@ -336,9 +350,9 @@ def with_scope(address: Address) -> Address:
 
 
 def receive_all(connections: list[DirectServer]) -> list[DirectServer]:
-    """Hand on what the sockets of new `connections` have.
+    """Pass on the received data of new `connections`.
 
-    Returns: those that are new still: they have not ended, nor asked to be watched or paused.
+    Returns: the connections that are still new: they are open, and were not watched or paused.
     """
     for one in connections:
         if one.is_new:
@@ -353,19 +367,20 @@ def receive_all(connections: list[DirectServer]) -> list[DirectServer]:
 
 
 class DirectServer(tcp.Server):
-    """Accepted TCP connection that writes, and closes after a half-close, without the reactor.
+    """Accepted TCP connection that writes, and closes after a half-close, without waiting for the
+    reactor.
 
-    Its protocol must be an IHalfCloseableProtocol. Other cases (TLS, data that already waits, a full
-    or broken socket) are left to Twisted.
+    Its protocol must be an IHalfCloseableProtocol. Other cases (TLS, queued data, a full or broken
+    socket) are left to Twisted.
     """
 
     log = log
     _shouldShutdown = False  # no other process has the socket: closing it is enough
     is_new = True
-    """True until reading is begun, paused or over: the reactor has not been asked to watch it yet."""
-    _is_watched = False  # the reactor has been asked to watch it
+    """True until reading is begun, paused or over: the reactor does not watch the connection yet."""
+    _is_watched = False  # the reactor watches the connection
     _read_ended = False
-    _is_free = True  # nothing waits to be written, and the connection stands
+    _is_free = True  # nothing is queued, and the connection is up
     _log_prefix = ""
     _tempDataLen = 0
 
@@ -378,11 +393,12 @@ class DirectServer(tcp.Server):
         sessionno: int,
         reactor: Any,
     ) -> None:
-        # What Twisted's do, one in the other, but no texts for the log, which are hardly ever read. Theirs
-        # also begins to read.
+        # What Twisted's constructors do, without the texts for the log, which are hardly ever read.
+        # Theirs
+        # also start to read.
         sock.setblocking(False)
         self.reactor = reactor
-        self.socket: Any = sock  # C's, and not Python's around it
+        self.socket: Any = sock  # the C object, not Python's wrapper
         self.fileno = sock.fileno
         self.protocol = protocol
         self._tempDataBuffer = []
@@ -395,7 +411,7 @@ class DirectServer(tcp.Server):
         return f"<DirectServer {self.logPrefix()}>"
 
     def logPrefix(self) -> str:
-        """Return the beginning of lines of the log."""
+        """Return the prefix of log lines."""
         if not self._log_prefix:
             kind = getattr(self, "protocol", None).__class__.__name__
             self._log_prefix = f"{kind},{self.sessionno},{self.client[0]}"
@@ -411,7 +427,7 @@ class DirectServer(tcp.Server):
         super().stopReading()
 
     def hand_on(self, data: bytes | OSError) -> None:
-        """Do with `data` what the reactor does for a connection that it watches."""
+        """Process `data` as the reactor does for a connection that it watches."""
         if not self.connected or self.disconnecting or self._aborting:
             return
         if not isinstance(data, bytes):
@@ -423,7 +439,7 @@ class DirectServer(tcp.Server):
         else:
             try:
                 self.protocol.dataReceived(data)
-            except Exception:  # as the reactor does: it ends this connection and no other
+            except Exception:  # as in the reactor, this ends one connection only
                 failure = Failure()
                 self.log.failure("a connection could not read", failure)
                 self.connectionLost(failure)
@@ -439,7 +455,7 @@ class DirectServer(tcp.Server):
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         if self.is_new:
-            self.startReading()  # a handshake goes back and forth
+            self.startReading()  # a handshake needs several exchanges
         super().startTLS(ctx, normal)
         layer: Any = self.protocol
         if isinstance(layer, TLSMemoryBIOProtocol):
@@ -448,7 +464,7 @@ class DirectServer(tcp.Server):
             self.write = super().write  # type: ignore[method-assign]
 
     def connectionLost(self, reason: Failure) -> None:
-        """Break the cycles that TLS made, so that memory is free without the cycle collector."""
+        """Break the reference cycles of TLS, so that memory is freed without the cycle collector."""
         super().connectionLost(reason)
         for name in ("write", "getHandle", "getPeerCertificate"):
             self.__dict__.pop(name, None)
@@ -459,7 +475,7 @@ class DirectServer(tcp.Server):
             try:
                 sent = self.socket.send(data)
             except OSError:
-                pass  # full, or broken: the reactor will find out which
+                pass  # full or broken: the reactor will find out which
             else:
                 if sent == len(data):
                     return
@@ -473,13 +489,13 @@ class DirectServer(tcp.Server):
         self._read_ended = True
         try:
             self.protocol.readConnectionLost()
-        except Exception:  # as the reactor does: it ends this connection and no other
+        except Exception:  # as in the reactor, this ends one connection only
             failure = Failure()
             self.log.failure("a connection could not be ended", failure)
             self.connectionLost(failure)
 
     def loseConnection(self, *args: Any) -> None:
-        """Close when all is sent: at once if nothing waits and the peer has half-closed."""
+        """Close when all is sent: at once if nothing is queued and the peer has half-closed."""
         if (
             not self._read_ended
             or self.TLS
@@ -503,7 +519,7 @@ class DirectServer(tcp.Server):
 
 
 def write_to_all(connections: Iterable[Any], data: bytes) -> None:
-    """Write `data` to each of `connections`, without a call for each whose socket takes it whole."""
+    """Write `data` to each of `connections`, without a method call for a socket that accepts it whole."""
     size = len(data)
     for one in connections:
         if one.__class__ is not DirectServer or one.TLS or not one._is_free:
@@ -512,15 +528,15 @@ def write_to_all(connections: Iterable[Any], data: bytes) -> None:
         try:
             sent = one.socket.send(data)
         except OSError:
-            sent = 0  # full, or broken: the reactor will find out which
+            sent = 0  # full or broken: the reactor will find out which
         if sent != size:
             FileDescriptor.write(one, data[sent:])
 
 
 class DirectWriter:
-    """Send for the TLS layer on `connection`, and pause its producer as soon as data must wait.
+    """Send for the TLS layer on `connection`, and pause its producer as soon as data are queued.
 
-    Twisted pauses a producer only when 64 KiB wait, all of which would stand before the next message.
+    Twisted pauses a producer only when 64 KiB are queued, all of which would precede the next message.
     """
 
     __slots__ = ("_connection",)
@@ -529,7 +545,7 @@ class DirectWriter:
         self._connection = connection
 
     def write(self, data: bytes) -> None:
-        """Send encrypted `data`; the reactor sends later what the socket does not take now."""
+        """Send encrypted `data`; the reactor sends the rest later if the socket does not accept all."""
         connection = self._connection
         if not (
             connection.dataBuffer
@@ -540,7 +556,7 @@ class DirectWriter:
             try:
                 sent = connection.socket.send(data)
             except OSError:
-                sent = 0  # full, or broken: the reactor will find out which
+                sent = 0  # full or broken: the reactor will find out which
             if sent == len(data):
                 return
             data = data[sent:]
@@ -552,10 +568,10 @@ class DirectWriter:
 
 
 class AnyHostnameEndpoint(HostnameEndpoint):
-    """HostnameEndpoint that also takes names that are not IDNA, such as `my_host`.
+    """HostnameEndpoint that also accepts names that are not IDNA, such as `my_host`.
 
-    Twisted refuses these without asking the resolver; here the resolver decides. Without the method
-    that is replaced, it is Twisted's own.
+    Twisted refuses these without asking the resolver; here the resolver decides. If Twisted lacks the
+    method that is replaced, its own behaviour stays.
     """
 
     @staticmethod

@@ -1,11 +1,11 @@
-"""TLS that moves many records at a time, and the private names of Twisted's TLS and of pyOpenSSL.
+"""TLS that processes many records at a time, with all private names of Twisted's TLS and of pyOpenSSL.
 
-Twisted reads and writes one record of 16 KiB for each call, and holds small writes back until the
-reactor's next turn. The classes here do the same in fewer steps; the bytes on the wire are the same.
+Twisted reads and writes one record of 16 KiB for each call, and delays small writes until the reactor's
+next turn. The classes here do the same in fewer steps; the bytes on the wire are the same.
 
-No other file of this program knows a private name of `twisted.protocols.tls` or `OpenSSL`.
-`WHY_PLAIN` is empty if the installed versions are known and have all names that stand here;
-otherwise, and if the environment variable `CHATPROTO_PLAIN_IO` is set, TLS is the plain library's.
+No other file of this program uses a private name of `twisted.protocols.tls` or `OpenSSL`. `WHY_PLAIN`
+is empty if the installed versions are known and have all names that are used here; otherwise, and if
+the environment variable `CHATPROTO_PLAIN_IO` is set, TLS is the plain library's.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from chatproto.net.fast_tcp import missing, unknown
 KNOWN_PYOPENSSL = 26
 """Major version of pyOpenSSL whose private names are used here."""
 RECORD = 16 * 1024
-"""Bytes that one TLS record holds at most (RFC 8446, section 5.1)."""
+"""Largest number of bytes in one TLS record (RFC 8446, section 5.1)."""
 AROUND = 64
-"""More bytes than TLS puts around a record."""
+"""More bytes than TLS adds to a record."""
 BLOCK = 256 * 1024
-"""Bytes that are encrypted, or handed to the protocol, at once."""
+"""Bytes that are encrypted, or passed to the protocol, at once."""
 ENCRYPTED = BLOCK + (BLOCK // RECORD + 16) * AROUND
-"""Bytes that an encrypted block, and what TLS sends before it, take at most."""
+"""Largest size of an encrypted block with the data that TLS sends before it."""
 
 FUNCTIONS = ("SSL_write", "SSL_read", "SSL_get_error", "BIO_read", "BIO_write")
 BUFFERS = ("BIO_new", "BIO_s_mem", "SSL_set_bio")
@@ -66,13 +66,13 @@ def _missing() -> str:
 WHY_PLAIN = (
     fast_tcp.WHY_PLAIN or unknown("pyOpenSSL", OpenSSL.__version__, KNOWN_PYOPENSSL) or _missing()
 )
-"""Reason why TLS is the plain library's; empty: it is the faster one of this file."""
+"""Reason for using the plain library's TLS; empty: the faster one of this file is used."""
 
 if not WHY_PLAIN:
     _new_block = _ffi.new_allocator(should_clear_after_alloc=False)
     _encrypted = _new_block("char[]", ENCRYPTED)
     _decrypted = _new_block("char[]", BLOCK)
-    # Names of this module: to find them in the library takes as long as a call.
+    # Names of this module: a lookup in the library takes as long as a call.
     _ssl_write, _ssl_read, _ssl_error, _bio_read, _bio_write = (
         getattr(_lib, name) for name in FUNCTIONS
     )
@@ -83,9 +83,9 @@ elif not fast_tcp.WHY_PLAIN:
 
 
 def connection_for(layer: Any, context: SSL.Context) -> TlsEnd:
-    """Return the OpenSSL connection of the TLS `layer`, which from now on moves many records at once.
+    """Return the OpenSSL connection of the TLS `layer`, which then processes many records at once.
 
-    Args: layer: the protocol that `startTLS` made; one that is not Twisted's stays as it is.
+    Args: layer: the protocol that `startTLS` created; one that is not Twisted's is unchanged.
     """
     if WHY_PLAIN:
         return TlsEnd(context, None)
@@ -101,11 +101,11 @@ def connection_for(layer: Any, context: SSL.Context) -> TlsEnd:
 
 
 def write_at_once(layer: Any, transport: Any) -> Callable[[bytes], object]:
-    """Return the quickest `write` of `transport`, for messages that are small.
+    """Return the quickest `write` of `transport` for small messages.
 
     Twisted's own may wait for the reactor's next turn, with a timer for each connection.
 
-    Args: layer: what its `startTLS` made; one that is not Twisted's has no quicker way.
+    Args: layer: the protocol that its `startTLS` created; one that is not Twisted's has no quicker way.
     """
     if WHY_PLAIN or not isinstance(layer, TLSMemoryBIOProtocol):
         write: Callable[[bytes], object] = transport.write
@@ -114,23 +114,24 @@ def write_at_once(layer: Any, transport: Any) -> Callable[[bytes], object]:
 
 
 def break_cycles(layer: Any) -> None:
-    """Break the cycles of a `layer` whose connection has ended; memory needs no cycle collector then."""
+    """Break the reference cycles of a `layer` whose connection has ended, to free memory at once."""
     for name in ("_write", "writeSequence", "dataReceived"):
         layer.__dict__.pop(name, None)
     ended = getattr(layer, "_tlsConnection", None)
     if isinstance(ended, BlockTlsEnd) and ended.failed is not None:
-        clear_frames(ended.failed.__traceback__)  # one of them holds what holds the traceback
+        # one of the frames holds the object that holds the traceback
+        clear_frames(ended.failed.__traceback__)
         ended.failed = None
 
 
 class TlsEnd(SSL.Connection):
-    """pyOpenSSL's connection; a handshake that the peer ends politely fails with a reason."""
+    """pyOpenSSL's connection; a handshake that the peer ends with a TLS close fails with a reason."""
 
     handshake: Any = None
-    """Judge of the peer's key, for the one verify callback of all connections of a context."""
+    """Object that judges the peer's key, for the one verify callback of all connections of a context."""
 
     def do_handshake(self) -> None:
-        """Go on with the handshake. Twisted looks for a reason in its errors; ZeroReturnError has none."""
+        """Continue the handshake. Twisted expects a reason in its errors; ZeroReturnError has none."""
         try:
             super().do_handshake()
         except SSL.ZeroReturnError:
@@ -138,18 +139,20 @@ class TlsEnd(SSL.Connection):
 
 
 class BlockTlsEnd(TlsEnd):
-    """Connection whose `recv` and `bio_read` return all there is, where Twisted asks for a record."""
+    """Connection whose `recv` and `bio_read` return everything available, where Twisted reads one
+    record.
+    """
 
     failed: SSL.Error | None = None
-    """The last error that `recv` raised, but for that there is nothing to read."""
+    """The last error that `recv` raised, except that nothing could be read."""
     broken: SSL.Error | None = None
     """Error that `take` found, and that the next `recv` raises."""
-    _unread = 0  # bytes that bio_read has yet to return, at most
+    _unread = 0  # upper bound of the bytes that bio_read has not returned yet
 
     def recv(self, bufsiz: int, flags: int | None = None) -> bytes:
-        """Return what the records that came hold, up to a block, whatever `bufsiz` is.
+        """Return the contents of the received records, up to a block, whatever `bufsiz` is.
 
-        Raises: SSL.Error as the library does; an error behind some bytes is raised by the next call.
+        Raises: SSL.Error as the library does; an error after some bytes is raised by the next call.
         """
         if data := self.take():
             return data
@@ -159,7 +162,9 @@ class BlockTlsEnd(TlsEnd):
         raise self.failed
 
     def take(self) -> bytes:
-        """Return what `recv` returns; nothing if no more can be read now, or `broken` says why never."""
+        """Return the result of `recv`; no bytes if nothing can be read now, or for ever (then `broken`
+        is set).
+        """
         if self.broken is not None:
             return b""
         ssl, block, size = self._ssl, _decrypted, 0
@@ -173,7 +178,7 @@ class BlockTlsEnd(TlsEnd):
         return _bytes_of(block, size)[:] if size else b""
 
     def error_of(self, count: int) -> SSL.Error | None:
-        """Take from OpenSSL the error for which it returned `count`, as the library raises it."""
+        """Return OpenSSL's error for the result `count`, as the library raises it."""
         try:
             self._raise_ssl_error(self._ssl, count)
         except SSL.Error as error:
@@ -181,22 +186,22 @@ class BlockTlsEnd(TlsEnd):
         return None
 
     def feed(self, data: bytes) -> bool:
-        """Hand in encrypted `data`; return False if OpenSSL did not take it."""
+        """Pass encrypted `data` to OpenSSL; return False if it was not accepted."""
         return bool(_bio_write(self._into_ssl, data, len(data)) > 0)
 
     def answers(self) -> bytes:
-        """Return what OpenSSL has to send, up to an encrypted block; mostly nothing."""
+        """Return the bytes that OpenSSL sends, up to an encrypted block; usually none."""
         count = _bio_read(self._from_ssl, _encrypted, ENCRYPTED)
         return _bytes_of(_encrypted, count)[:] if count > 0 else b""
 
     def forget_handshake(self) -> None:
-        """Give up the buffers of the handshake, which hold nothing now and are as large as it was.
+        """Free the buffers of the handshake, which are empty now and as large as it was.
 
-        They are 4 of the 35 KiB that OpenSSL has for a connection. Call this when all that came has
-        been read, and all that was encrypted has been sent.
+        They are 4 of the 35 KiB that OpenSSL uses for a connection. Call this when all received data
+        have been read, and all encrypted data have been sent.
         """
         came, leaves = _lib.BIO_new(_lib.BIO_s_mem()), _lib.BIO_new(_lib.BIO_s_mem())
-        _lib.SSL_set_bio(self._ssl, came, leaves)  # it frees the old ones
+        _lib.SSL_set_bio(self._ssl, came, leaves)  # this frees the old ones
         self._into_ssl, self._from_ssl = came, leaves
 
     def send(self, buf: Any, flags: int = 0) -> int:
@@ -209,7 +214,7 @@ class BlockTlsEnd(TlsEnd):
         return count
 
     def bio_read(self, bufsiz: int) -> bytes:
-        """Return all bytes to be sent, also where `bufsiz` is less."""
+        """Return all bytes to be sent, even if `bufsiz` is less."""
         most, self._unread = max(bufsiz, self._unread), 0
         if most <= ENCRYPTED and (data := self.answers()):
             return data
@@ -226,10 +231,10 @@ class BlockMover:
         self._connection = connection
 
     def read(self, data: bytes) -> None:
-        """Decrypt `data` and hand it to the protocol, in the place of `dataReceived`.
+        """Decrypt `data` and pass it to the protocol; replaces `dataReceived`.
 
-        Handshakes, what waits to be written, and errors are left to Twisted. It learns from
-        exceptions that all was read and that nothing is to be sent, three times for each message.
+        Handshakes, queued data and errors are left to Twisted. Twisted learns from exceptions that
+        everything was read and that nothing is to be sent, three times for each message.
         """
         layer, connection = self._layer, self._connection
         if not layer._handshakeDone or layer._appSendBuffer or not connection.feed(data):
@@ -248,9 +253,9 @@ class BlockMover:
             layer._flushSendBIO()
 
     def write(self, data: bytes) -> None:
-        """Encrypt `data` and hand it to the transport, in the place of `_write`.
+        """Encrypt `data` and pass it to the transport; replaces `_write`.
 
-        Twisted calls it with nothing that waits for the handshake or was lost with the connection.
+        Twisted calls it only after the handshake, and while the connection is up.
         """
         at = 0
         while at < len(data) and self._encrypt(data[at : at + BLOCK], data, at):
@@ -258,28 +263,28 @@ class BlockMover:
             self._layer._flushSendBIO()
 
     def write_sequence(self, parts: Iterable[bytes | memoryview]) -> None:
-        """Encrypt `parts`, at most a block together, and hand them to the transport as one.
+        """Encrypt `parts`, at most a block together, and pass them to the transport as one.
 
-        Twisted's `writeSequence`, in whose place it stands, would join them first.
+        Replaces Twisted's `writeSequence`, which would join them first.
         """
         layer = self._layer
         if layer.disconnecting and layer._producer is None:
             return
-        layer._aggregator.flush()  # what was written before
+        layer._aggregator.flush()  # earlier writes
         for part in parts:
             self._encrypt(part, part, 0)
         if not layer._lostTLSConnection:
             layer._flushSendBIO()
 
     def _encrypt(self, data: bytes | memoryview, whole: bytes | memoryview, at: int) -> bool:
-        """Encrypt `data`, which is `whole` from `at`; return False if that must wait, or is lost."""
+        """Encrypt `data`, which is `whole` from `at`; return False if it was queued or lost."""
         layer = self._layer
         if layer._lostTLSConnection:
             return False
         try:
             layer._tlsConnection.send(data)
         except SSL.WantReadError:
-            layer._bufferedWrite(bytes(whole[at:]))  # for the handshake
+            layer._bufferedWrite(bytes(whole[at:]))  # until the handshake is done
             return False
         except SSL.Error:
             layer._tlsShutdownFinished(Failure())
@@ -290,9 +295,9 @@ class BlockMover:
 class RecordWriter:
     """Write for `layer`, once its handshake is done, each small piece at once and in one record.
 
-    Other cases (much at once, something that waits already, a closing or broken connection) are left
-    to Twisted. What the usual case needs is kept here: a room goes this way for each member, and
-    looking it up in the layer would cost as much as encrypting.
+    Other cases (large pieces, queued data, a closing or broken connection) are left to Twisted. The
+    objects that the usual case needs are stored here: a room writes to each member this way, and
+    looking them up in the layer would cost as much as encrypting.
     """
 
     __slots__ = ("_connection", "_is_free", "_layer", "_send", "_ssl")
@@ -303,7 +308,7 @@ class RecordWriter:
         self._connection = inside._tlsConnection
         self._ssl = self._connection._ssl
         self._send: Callable[[bytes], None] = inside.transport.write
-        self._is_free = True  # nothing waits in the layer
+        self._is_free = True  # nothing is queued in the layer
 
     def write(self, data: bytes) -> None:
         """Encrypt `data` and send it; a third of the cost of Twisted's `send` and `bio_read`."""
@@ -313,7 +318,7 @@ class RecordWriter:
                 size = _bio_read(self._connection._from_ssl, _encrypted, ENCRYPTED)
                 self._send(_bytes_of(_encrypted, size)[:])
                 return
-            # To be tried again with the same bytes, or broken: Twisted will find out which.
+            # To be repeated with the same bytes, or broken: Twisted will find out which.
             self._connection.error_of(count)
         layer = self._layer
         TLSMemoryBIOProtocol.write(layer, data)

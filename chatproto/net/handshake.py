@@ -1,9 +1,9 @@
 """The TLS handshake of one connection: the peer's key, and why it was refused.
 
 TLS 1.3 with a certificate on both sides and ALPN `bcp/2`. Certificates are self-signed: only the
-Ed25519 key in them counts. A key is judged in OpenSSL's verify callback, so that an end that dialled
-has not shown its own certificate yet when it refuses (RFC 8446, section 4.4). ALPN is checked there
-too: a stranger's web server never sees our certificate.
+Ed25519 key in them counts. A key is judged in OpenSSL's verify callback, so that the dialling end has
+not sent its own certificate yet when it refuses (RFC 8446, section 4.4). ALPN is checked there too: an
+unrelated web server never receives our certificate.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ log = Logger()
 ALPN = b"bcp/2"
 
 Judge = Callable[[str], str | None]
-"""Takes the name of the peer's key; returns why it is refused, in one sentence, or None."""
+"""Function that gets the name of the peer's key and returns why it is refused, in one sentence, or
+None.
+"""
 
 
 @implementer(IOpenSSLServerConnectionCreator, IOpenSSLClientConnectionCreator)
@@ -60,8 +62,8 @@ class Handshake:
     `handshakeCompleted` was called and `accepted()` is true; in TLS 1.3 the client completes it before
     the server has judged its key.
 
-    Args: context: the settings of TLS. judge: decides on the peer's key. most: bytes that the peer's
-    certificates may have together.
+    Args: context: the settings of TLS. judge: decides on the peer's key. most: largest total size in
+    bytes of the peer's certificates.
     """
 
     peer_key: str | None = None
@@ -75,7 +77,7 @@ class Handshake:
         self._context = context
         self._judge = judge
         self._most = most
-        # Weak, or the memory of a connection that has ended would wait for the collector of cycles.
+        # Weak, or the memory of an ended connection would wait for the cycle collector.
         self._connection: Callable[[], SSL.Connection | None] = lambda: None
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
@@ -95,12 +97,12 @@ class Handshake:
         return self.refusal is None
 
     def judge(self, der: bytes) -> str | None:
-        """Return why the certificate `der` is refused, or None; `peer_key` is the name of its key."""
+        """Return why the certificate `der` is refused, or None; sets `peer_key` to the name of its key."""
         if len(der) > self._most:
             return LARGE_CERTIFICATE()
         try:
             public = x509.load_der_x509_certificate(der).public_key()
-        except Exception:  # of many kinds: this reader is stricter than OpenSSL was
+        except Exception:  # of many kinds: this parser is stricter than OpenSSL
             public = None
         if not isinstance(public, Ed25519PublicKey):
             return NOT_ED25519()
@@ -108,7 +110,7 @@ class Handshake:
         return self._judge(self.peer_key)
 
     def trouble(self, reason: Failure) -> Cause:
-        """Return why the connection ended before the first message, in one sentence for a person."""
+        """Return why the connection ended before the first message, in one sentence for the user."""
         if self.refusal is not None:
             return Cause(reason_of(self.refusal, Reason.BAD_KEY), self.refusal)
         error = reason.value
@@ -123,9 +125,9 @@ class Handshake:
         return Cause(Reason.CONNECTION_LOST, str(error))
 
     def verify(self, connection: SSL.Connection, shown: Any, depth: int) -> bool:
-        """Answer OpenSSL, which asks several times about the same certificate.
+        """Answer OpenSSL's verify callback, which is called several times for the same certificate.
 
-        An exception would vanish in OpenSSL: it is logged, and refuses the peer.
+        An exception would be lost in OpenSSL: it is logged, and the peer is refused.
         """
         if self.peer_key is not None or self.refusal is not None:
             return self.refusal is None
@@ -142,7 +144,7 @@ class Handshake:
         return self.refusal is None
 
     def _shown(self) -> int:
-        """Return the bytes of all certificates that the peer sent, the judged one included."""
+        """Return the bytes of all certificates that the peer sent, including the judged one."""
         connection = self._connection()
         assert connection is not None
         chain = connection.get_peer_cert_chain() or ()
@@ -150,7 +152,7 @@ class Handshake:
 
 
 def verify_with(context: SSL.Context) -> None:
-    """Have each connection of `context` ask its own `Handshake` about the peer's certificate."""
+    """Make each connection of `context` ask its own `Handshake` about the peer's certificate."""
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
 
 
@@ -194,4 +196,4 @@ _SIGNS = (
     ("unsupported certificate", REFUSED),
     ("access denied", REFUSED),
 )
-"""Words in OpenSSL's reasons, and the sentence for each; the first that is found counts."""
+"""Words in OpenSSL's reasons, and the sentence for each; the first match counts."""

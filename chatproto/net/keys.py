@@ -19,5 +19,5 @@ def key_name(key: Ed25519PublicKey) -> str:
 
 
 def key_bytes(name: str) -> bytes:
-    """Return the 32 bytes of the hash in `name`. Keys are ordered by them."""
+    """Return the 32 bytes of the hash in `name`. They define the order of keys."""
     return base64.b32decode(name.removeprefix("sha256:") + "====")

@@ -1,4 +1,4 @@
-"""Paths as people write them."""
+"""Read paths as users type them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import os
 from pathlib import Path
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
-"""Variable with the folder of what systemd hands over by `LoadCredential=`."""
+"""Environment variable with the folder of the credentials of systemd (`LoadCredential=`)."""
 _CREDENTIAL = (f"${CREDENTIALS}/", f"${{{CREDENTIALS}}}/")
 
 
 def local_path(text: str) -> Path:
-    """`text` as a path; `~` and `~name` at its beginning are home folders.
+    """Return `text` as a path; `~` and `~name` at its beginning are home folders.
 
-    `$CREDENTIALS_DIRECTORY` at its beginning is the folder of that name in the environment: systemd
-    does not put it into options that come from a file.
+    `$CREDENTIALS_DIRECTORY` at its beginning is replaced by that environment variable: systemd does not
+    replace it in options from a file.
 
-    Raises ValueError with one sentence: empty, a NUL in it, no such home folder, no credentials, or
+    Raises ValueError with one sentence: empty, contains NUL, no such home folder, no credentials, or
     relative to a current folder that was removed.
     """
     if not text:
@@ -41,9 +41,10 @@ def local_path(text: str) -> Path:
 
 
 def what_is_in_the_way(folder: Path) -> Path | None:
-    """The part of `folder` that is there and is no folder; None if it is one or can be made.
+    """Return the part of `folder` that exists and is not a folder; None if `folder` exists or can be
+    created.
 
-    What may not be looked at is in nobody's way: whoever uses it says why.
+    A path that may not be examined does not count: the code that uses it reports the reason.
     """
     try:
         there = next(part for part in (folder, *folder.parents) if part.exists())

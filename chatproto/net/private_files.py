@@ -1,7 +1,7 @@
-"""Files and folders that other users of the machine must not read, write or have planted.
+"""Files and folders that other users of the machine must not read, write or replace.
 
-Every check raises `NotPrivate`, an OSError whose `strerror` is one clause for a person, so that it is
-reported wherever a path that cannot be used is reported.
+Every check raises `NotPrivate`, an OSError whose `strerror` is one clause for the user, so that it is
+reported like any path that cannot be used.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ ROOT = 0
 
 
 class NotPrivate(PermissionError):
-    """A path that another user of the machine controls or can look into."""
+    """A path that another user of the machine controls or can read."""
 
     def __init__(self, why: str, path: Path) -> None:
         super().__init__(errno.EACCES, why, str(path))
 
 
 def stamp(path: Path) -> tuple[int, ...] | None:
-    """Return values that change whenever the file does; None if there is none, or it cannot be seen."""
+    """Return values that change whenever the file does; None if it does not exist or cannot be
+    examined.
+    """
     try:
         status = path.stat()
     except OSError:
@@ -39,7 +41,7 @@ def stamp(path: Path) -> tuple[int, ...] | None:
 
 @contextmanager
 def locked_folder(path: Path) -> Iterator[None]:
-    """Hold the lock of the folder `path`, for which other programs wait meanwhile. Raises OSError."""
+    """Hold the lock of the folder `path`; other programs wait for it. Raises OSError."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -49,10 +51,10 @@ def locked_folder(path: Path) -> Iterator[None]:
 
 
 def check_owner(path: Path) -> None:
-    """Refuse `path` if it, or the link that stands there, belongs to another user than us or root.
+    """Refuse `path` if the file, or the link at `path`, belongs to another user than us or root.
 
-    A path that does not exist is fine. Raises NotPrivate, also for another user's link to nothing, or
-    OSError if it cannot be looked at.
+    A path that does not exist is accepted. Raises NotPrivate, also for another user's broken link, or
+    OSError if it cannot be examined.
     """
     try:
         for look in (path.lstat, path.stat):
@@ -65,7 +67,7 @@ def check_owner(path: Path) -> None:
 def check_file(path: Path) -> None:
     """Refuse `path` as `check_owner` does, and if it is anything but a regular file.
 
-    Reading a pipe that stands in the place of a file would wait for ever.
+    Reading a pipe instead of a file would block for ever.
     """
     check_owner(path)
     if path.exists() and not path.is_file():
@@ -75,8 +77,8 @@ def check_file(path: Path) -> None:
 def make_private_folder(path: Path) -> None:
     """Create the folder `path` for us alone, with its parents, whatever the umask is.
 
-    An existing folder must be ours; what others could write into it is taken from them. Raises
-    NotPrivate, or OSError if it cannot be made.
+    An existing folder must be ours; write permissions of others are removed. Raises NotPrivate, or
+    OSError if it cannot be created.
     """
     there = what_is_in_the_way(path)
     if there is not None:
@@ -95,11 +97,11 @@ def make_private_folder(path: Path) -> None:
 
 
 def make_private(path: Path, others: int = OTHERS) -> None:
-    """Take the permission bits `others` from the file `path`.
+    """Remove the permission bits `others` from the file `path`.
 
-    Only a regular file is looked at: a pipe or a terminal has no reader but us. A credential of
-    systemd's stays as it is: root owns it, and its group bits stand for an access list that has
-    nobody but us. Raises NotPrivate if the file is not ours to change, or OSError if it does not exist.
+    Only regular files are changed: a pipe or a terminal has no other reader. A credential of systemd is
+    unchanged: root owns it, and its group bits stand for an access list that contains only us. Raises
+    NotPrivate if the file is not ours to change, or OSError if it does not exist.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode) or not found.st_mode & others:

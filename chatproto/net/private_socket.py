@@ -18,12 +18,12 @@ from twisted.internet.protocol import Factory
 class PrivateSocket:
     """The socket at `path`, mode 0600, from `start` to `stop`.
 
-    A socket that a killed program left there is replaced. One that a running program serves, and any
-    other file, stays.
+    A socket left by a killed program is replaced. A socket that a running program serves, and any other
+    file, stays.
 
-    Args: complain: told in one sentence why there is no socket, or why it is not for the group.
-    group: id of a group that may connect too; the socket gets mode 0660, and the folder lets the
-    group pass through (mode 0710).
+    Args: complain: called with one sentence if there is no socket, or none for the group. group: id of
+    a group that may connect too; the socket gets mode 0660, and the folder mode 0710 lets the group
+    pass.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class PrivateSocket:
         self._port: IListeningPort | None = None
 
     def start(self) -> None:
-        """Listen; where that cannot be, say why, for all else works without it."""
+        """Listen; if that fails, report why, since everything else works without the socket."""
         try:
             if not stat.S_ISSOCK(self._path.lstat().st_mode):
                 self._complain(f"{self._path}: it is there already, and is no socket")
@@ -56,7 +56,7 @@ class PrivateSocket:
         except OSError as error:
             self._complain(f"{self._path}: {error.strerror or error}")
             return
-        before = os.umask(0o177)  # so that it is 0600 from its first moment
+        before = os.umask(0o177)  # mode 0600 from its first moment
         try:
             self._port = self._reactor.listenUNIX(str(self._path), self._factory, mode=0o600)
         except CannotListenError as error:
@@ -78,7 +78,7 @@ class PrivateSocket:
             self._complain(f"{self._path} is not for the group: {error.strerror or error}")
 
     def stop(self) -> Deferred[None]:
-        """Listen no more, and remove the socket."""
+        """Stop listening, and remove the socket."""
         port, self._port = self._port, None
         if port is None:
             return succeed(None)
@@ -92,7 +92,7 @@ def _is_served(path: Path) -> bool:
         try:
             probe.connect(str(path))
         except BlockingIOError:
-            return True  # many wait to be accepted
+            return True  # its queue of pending connections is full
         except OSError:
             return False
     return True

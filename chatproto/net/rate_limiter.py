@@ -1,6 +1,6 @@
 """Token buckets: one for a single source, and a bounded table of them by key.
 
-Pure rules: `now` is passed in, in seconds of any clock, and no timer is set here.
+Pure rules: `now` is passed in, in seconds of any clock, and no timers are used.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 UNLIMITED = float("inf")
-"""A rate that limits nothing."""
+"""Rate of a limiter without a limit."""
 ROUNDING = 1e-6
-"""Seconds by which a token may be taken too early, so that nobody waits for a rounding error."""
+"""Seconds by which a token may be taken too early, so that rounding errors cause no delays."""
 EXAMINED = 8
-"""Keys of a full table that one new key examines for one that can be forgotten."""
+"""Keys of a full table that are examined for one that can be removed, for each new key."""
 
 
 class RateLimiter:
-    """A token bucket: `burst` tokens at once, refilled at `rate` tokens a second.
+    """Token bucket: `burst` tokens at once, refilled at `rate` tokens per second.
 
-    `take` may overdraw the bucket; the debt is then waited for. Within any T seconds at most
-    `burst + rate * T` tokens are taken by `allow`, and by `take` at most one cost more.
-    A clock that is set back refills nothing and locks nobody out.
+    `take` may overdraw the bucket; the caller then waits for the debt. Within any T seconds at most
+    `burst + rate * T` tokens are taken by `allow`, and by `take` at most one cost more. A clock that is
+    set back refills nothing and locks nothing.
     """
 
     __slots__ = ("_burst", "_rate", "_seen", "_tokens")
@@ -38,7 +38,7 @@ class RateLimiter:
     def wait(self, now: float, cost: float = 1.0) -> float:
         """Return the seconds until `cost` tokens may be taken: 0 for now, infinity for never.
 
-        A cost above the burst has to wait for a full bucket, and then overdraws it.
+        A cost above the burst requires a full bucket, and then overdraws it.
         """
         rate = self._rate
         if rate == UNLIMITED:
@@ -51,16 +51,16 @@ class RateLimiter:
         return missing / rate if rate else UNLIMITED
 
     def allow(self, now: float, cost: float = 1.0) -> bool:
-        """Take `cost` tokens if `wait` is over, and return whether they were taken."""
+        """Take `cost` tokens if `wait` is 0, and return True if they were taken."""
         if self.wait(now, cost) > 0:
             return False
         self._tokens -= cost
         return True
 
     def take(self, now: float, cost: float = 1.0) -> float:
-        """Take `cost` tokens, be they there or not.
+        """Take `cost` tokens, even if they are not available.
 
-        Returns: seconds until the debt is made up for; 0 if there is none.
+        Returns: seconds until the debt is repaid; 0 if there is none.
         """
         if self._rate == UNLIMITED:
             return 0.0
@@ -70,7 +70,7 @@ class RateLimiter:
         return self.wait(now, 0.0) if self._tokens < 0 else 0.0
 
     def is_full(self, now: float) -> bool:
-        """Return True if the bucket differs in nothing from a new one."""
+        """Return True if the bucket is in the state of a new one."""
         self._refill(now)
         return self._tokens >= self._burst
 
@@ -83,8 +83,8 @@ class RateLimiter:
 class RateLimiters(Generic[Key]):
     """A `RateLimiter` for each key, at most `most` of them.
 
-    Only a full bucket is ever forgotten: it differs in nothing from a new one, so a flood of new keys
-    gives no key a fresh burst. While none can be forgotten, new keys share one bucket.
+    Only full buckets are removed: they equal new ones, so a flood of new keys gives no key a fresh
+    burst. If none can be removed, new keys share one bucket.
     """
 
     def __init__(self, rate: float, burst: float, most: int) -> None:
@@ -105,11 +105,11 @@ class RateLimiters(Generic[Key]):
         return self._shared.wait(now, cost) if self._is_crowded(now) else 0.0
 
     def allow(self, key: Key, now: float, cost: float = 1.0) -> bool:
-        """Take `cost` tokens of `key` if they are there; see `RateLimiter.allow`."""
+        """Take `cost` tokens of `key` if they are available; see `RateLimiter.allow`."""
         return self._of(key, now).allow(now, cost)
 
     def take(self, key: Key, now: float, cost: float = 1.0) -> float:
-        """Take `cost` tokens of `key`, be they there or not; see `RateLimiter.take`."""
+        """Take `cost` tokens of `key`, even if they are not available; see `RateLimiter.take`."""
         return self._of(key, now).take(now, cost)
 
     def _of(self, key: Key, now: float) -> RateLimiter:
@@ -123,7 +123,7 @@ class RateLimiters(Generic[Key]):
         return limiter
 
     def _is_crowded(self, now: float) -> bool:
-        """Forget a few full buckets; return True if there is no room for a new one even so."""
+        """Remove a few full buckets; return True if there is still no room for a new one."""
         for _ in range(min(EXAMINED, len(self._by_key))):
             key, limiter = next(iter(self._by_key.items()))
             if limiter.is_full(now):

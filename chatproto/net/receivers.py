@@ -1,7 +1,7 @@
-"""Cut what a connection receives into lines, raw data and messages, each chunk once.
+"""Cut the input of a connection into lines, raw data and messages, each chunk once.
 
-`TextConnection` is the base class of the protocols that speak in lines or plain text: the plain
-chat, the lobby and the control socket. `StrictReceiver` reads BCP/2 messages, and
+`TextConnection` is the base class of the protocols that speak in lines or plain text: the plain chat,
+the lobby and the control socket. `StrictReceiver` reads BCP/2 messages, and
 `server.connection.ClassicReceiver` classic requests.
 """
 
@@ -25,15 +25,15 @@ class TextConnection(LineReceiver):
     Twisted's `LineReceiver` calls them, with these differences:
 
     - With the delimiter LF, a CR before it is removed. `MAX_LENGTH` counts that CR.
-    - A chunk is cut in place. Twisted copies the rest of the chunk for each line in it, so that a
-      chunk of many short lines costs the square of its size.
-    - The return values of the callbacks are ignored. Twisted stops reading at one that is true.
+    - A chunk is cut in place. Twisted copies the rest of the chunk for each line in it, so that a chunk
+      of many short lines costs the square of its size.
+    - The return values of the callbacks are ignored. Twisted stops reading at a true one.
     - `unfinishedLine` is called when a chunk ends within a line.
     """
 
     delimiter = b"\n"
     transport: Any  # a connection of TCP, TLS or a UNIX socket
-    _cut = 0  # bytes at the head of `_buffer` that were passed on already
+    _cut = 0  # bytes at the start of `_buffer` that were already passed on
 
     def dataReceived(self, data: bytes) -> None:
         """Pass on the lines and raw data in `data`, until `pauseProducing` is called."""
@@ -52,13 +52,13 @@ class TextConnection(LineReceiver):
             self._busyReceiving = False
 
     def clearLineBuffer(self) -> bytes:
-        """Return the bytes that were not passed on, and forget them."""
+        """Return the bytes that were not passed on, and remove them."""
         rest = self._buffer[self._cut :]
         self._buffer, self._cut = b"", 0
         return rest
 
     def leaveRawMode(self, data: bytes, at: int) -> None:
-        """Go on with lines, from `data[at:]`; to be called within `rawDataReceived`.
+        """Continue with lines, from `data[at:]`; call this within `rawDataReceived`.
 
         `setLineMode(data[at:])` does the same with a copy of these bytes.
         """
@@ -66,7 +66,7 @@ class TextConnection(LineReceiver):
         self._buffer, self._cut = data, at
 
     def unfinishedLine(self, rest: bytes) -> bytes:
-        """Return what to keep of `rest`, the beginning of a line whose end has not arrived.
+        """Return the part to keep of `rest`, the beginning of a line whose end has not arrived.
 
         A subclass can check the bytes here before the line ends.
         """
@@ -95,7 +95,7 @@ class TextConnection(LineReceiver):
 class StrictReceiver(TextConnection):
     """Read the BCP/2 messages of `sender`: headers from lines, bodies from raw data.
 
-    A block of headers that lies in the chunk as a whole is taken in one step.
+    A block of headers that is complete in the chunk is read in one step.
     """
 
     delimiter = b"\r\n"
@@ -104,16 +104,16 @@ class StrictReceiver(TextConnection):
     """True if `read` stopped before the end of its input."""
 
     def __init__(self, sender: Sender, limits: Limits = DEFAULTS) -> None:
-        # The parser checks limits.line itself, since it also counts the block; this is more than it
-        # lets pass and any chunk.
+        # The parser itself checks limits.line, since it also counts the block; this is more than it
+        # accepts and more than any chunk.
         self.MAX_LENGTH = limits.line + limits.unsent
         self._parser = StrictParser(sender, limits)
 
     def read(self, data: bytes, most: int = 0) -> list[Bcp2Message | RemoteError]:
-        """Return what `data` completes, in order; what is malformed is a RemoteError.
+        """Return the messages that `data` completes, in order; a malformed one is a RemoteError.
 
-        Args: most: messages at most; 0: all. The bytes behind the last one are kept, `stopped` is
-        true, and the next call goes on with them.
+        Args: most: largest number of messages; 0: all. The bytes after the last one are kept, `stopped`
+        is true, and the next call continues with them.
         """
         self._most, self.stopped = most, False
         TextConnection.dataReceived(self, data)
@@ -122,24 +122,24 @@ class StrictReceiver(TextConnection):
 
     @property
     def unfinished(self) -> str:
-        """The part that has begun and is not complete: "block", "body" or "" for neither."""
+        """Return the part that has begun and is incomplete: "block", "body" or "" for neither."""
         if self._parser.in_body:
             return "body"
         return "block" if self._buffer or self._parser.in_block else ""
 
     @property
     def unreadable(self) -> bool:
-        """True after input that cannot be read further."""
+        """Return True after input that cannot be read further."""
         return self._parser.closed
 
     def lineReceived(self, line: bytes) -> None:
-        """Take one line of a block."""
+        """Process one line of a block."""
         self._parser.line(line)
         if self._parser.in_body:
             self.setRawMode()
 
     def rawDataReceived(self, data: bytes) -> None:
-        """Take bytes of a body."""
+        """Process bytes of a body."""
         end = self._parser.body(data)
         if not self._parser.in_body:
             self.leaveRawMode(data, end)
@@ -149,7 +149,7 @@ class StrictReceiver(TextConnection):
         return self._parser.begin_line(rest)
 
     def _take_line(self) -> bool:
-        """Take a block at once, or a line; return False if there is none, or enough was read."""
+        """Process a block at once, or a line; return False if neither is complete, or enough was read."""
         parser = self._parser
         if parser.closed:
             self.clearLineBuffer()
@@ -167,4 +167,4 @@ class StrictReceiver(TextConnection):
         super()._take_line()
         return (
             self._cut > before
-        )  # `read` collects what came, so the connection's end does not matter
+        )  # `read` collects messages, so the connection's end does not matter

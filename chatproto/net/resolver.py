@@ -1,4 +1,4 @@
-"""The names of hosts: what the system's resolver takes is one, whatever it looks like."""
+"""Resolve host names: a name is valid if the system's resolver accepts it."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ FAMILIES = {
     frozenset([IPv6Address]): socket.AF_INET6,
 }
 MOST_LOOKUPS = 10
-"""Lookups at a time; more than these wait."""
+"""Largest number of simultaneous lookups; further ones are queued."""
 
 
 @cache
 def _lookup_threads() -> ThreadPool:
-    """Return threads that nobody waits for at the end of the program.
+    """Return threads that do not delay the end of the program.
 
-    The reactor joins its own, and a lookup lasts half a minute where no name server answers.
+    The reactor joins its own threads, and a lookup takes half a minute if no name server answers.
     """
     pool = ThreadPool(0, MOST_LOOKUPS, "lookups")
     pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]  # a class there
@@ -50,7 +50,7 @@ def _lookup_threads() -> ThreadPool:
 def in_lookup_thread(
     reactor: Any, look: Callable[..., Any], *arguments: Any, threads: Any = None
 ) -> Deferred[Any]:
-    """Call `look(*arguments)` in a thread that does not hold up the end of the program.
+    """Call `look(*arguments)` in a thread that does not delay the end of the program.
 
     `threads`: the pool to use; None: that of the process.
     """
@@ -65,7 +65,7 @@ def look_up(
     Blocks unless `flags` has AI_NUMERICHOST.
     """
     try:
-        # Python would encode a string, and refuses names that the system may know.
+        # Python would encode a string, and refuses names that the system may accept.
         name = host.encode("ascii") if host.isascii() else host
         return socket.getaddrinfo(name, port, family, kind, flags=flags)
     except NO_HOST:
@@ -73,7 +73,7 @@ def look_up(
 
 
 def host_towards(host: str, port: int) -> str:
-    """Our address on the way to `host`, which may be a name; loopback if there is none."""
+    """Return our source address towards `host`, which may be a name; loopback if there is none."""
     found = look_up(host, port, kind=socket.SOCK_DGRAM)
     if not found:
         return "127.0.0.1"
@@ -83,10 +83,10 @@ def host_towards(host: str, port: int) -> str:
 
 @implementer(IHostnameResolver)
 class SystemResolver:
-    """Resolve addresses at once and names in threads; a name that cannot be one has no address.
+    """Resolve addresses at once and names in threads; an invalid name has no address.
 
-    Twisted's own waits for ever for a name with an empty or a long label (`a..b`). `threads`: the
-    pool to use; None: that of the process.
+    Twisted's own resolver waits for ever for a name with an empty or a long label (`a..b`). `threads`:
+    the pool to use; None: that of the process.
     """
 
     def __init__(self, reactor: Any, threads: Any = None) -> None:
@@ -124,13 +124,13 @@ class SystemResolver:
 
 @implementer(IHostResolution)
 class Resolution:
-    """Lookup of a name, under way."""
+    """Lookup of a name in progress."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def cancel(self) -> None:
-        """A call of the system's resolver cannot be cancelled; its answer is not waited for."""
+        """Do nothing: a call of the system's resolver cannot be cancelled; its answer is ignored."""
 
 
 def endpoint_to(
@@ -138,7 +138,7 @@ def endpoint_to(
 ) -> HostnameEndpoint | TCP6ClientEndpoint:
     """Return an endpoint that dials `host:port` from `binding`, `wait` seconds for each address.
 
-    An address with a scope such as `fe80::1%eth0` is none for a name's endpoint.
+    An endpoint for names does not accept an address with a scope id such as `fe80::1%eth0`.
     """
     address, scope, _ = host.partition("%")
     if scope and _is_ipv6(address):
@@ -155,5 +155,5 @@ def _is_ipv6(address: str) -> bool:
 
 
 def use_system_resolver(reactor: Any) -> None:
-    """Have every connection by name of `reactor` use `SystemResolver`; once, when a program starts."""
+    """Make all connections by name of `reactor` use `SystemResolver`; call it once, at start."""
     reactor.installNameResolver(SystemResolver(reactor))

@@ -11,9 +11,9 @@ from chatproto.net.receivers import TextConnection
 
 @implementer(IHalfCloseableProtocol)
 class ScriptConnection(TextConnection):
-    """Base class: a subclass has `lineReceived`, `refuse`, and what happens at both ends.
+    """Base class: a subclass has `lineReceived`, `refuse`, and the handlers of start and end.
 
-    Args: line: bytes of a command at most. output: what the connection is told goes there.
+    Args: line: largest size of a command in bytes. output: queue for the lines sent to the connection.
     """
 
     def __init__(self, line: int, output: BoundedOutput) -> None:
@@ -21,22 +21,22 @@ class ScriptConnection(TextConnection):
         self._output = output
 
     def tell(self, line: bytes) -> None:
-        """Write `line`, or keep it until there is room."""
+        """Write `line`, or queue it until there is room."""
         self._output.write(line)
 
     def refuse(self, why: str) -> None:
-        """Answer a line that is too long to be a command."""
+        """Answer a line that is too long for a command."""
         raise NotImplementedError
 
     def drop(self) -> None:
-        """End it now."""
+        """Abort the connection."""
         self.transport.abortConnection()
 
     def finish(self) -> None:
-        """End it when all is written."""
+        """Close the connection when all is written."""
         self._output.finish()
 
-    # What Twisted calls.
+    # Called by Twisted.
 
     def connectionMade(self) -> None:
         self._output.start(self.transport)
@@ -47,10 +47,10 @@ class ScriptConnection(TextConnection):
         self.setRawMode()
 
     def rawDataReceived(self, data: bytes) -> None:
-        """Ignore what follows a line that was too long."""
+        """Ignore input after a line that was too long."""
 
     def readConnectionLost(self) -> None:
-        self.finish()  # a script that has said all it had to say may still read the answer
+        self.finish()  # a script that has ended its input may still read the answer
 
     def writeConnectionLost(self) -> None:
         self.drop()

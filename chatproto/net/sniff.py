@@ -1,4 +1,4 @@
-"""Decide from the first bytes of a connection which protocol goes on with it."""
+"""Choose the protocol of a connection by its first bytes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from chatproto.wire.strict import TLS_CLIENT_HELLO
 
 
 class FirstBytes(Enum):
-    """The protocols that a connection may begin with."""
+    """Kinds of first bytes of a connection."""
 
     TLS = auto()
     """A TLS handshake (RFC 8446, section 5.1)."""
     BLOCK = auto()
-    """The whole start line of an expected block, such as PUNCH or RELAY."""
+    """The complete start line of an expected block, such as PUNCH or RELAY."""
     UNDECIDED = auto()
     """The beginning of such a start line; more bytes decide."""
     TEXT = auto()
@@ -29,7 +29,7 @@ class FirstBytes(Enum):
 def sniff(data: bytes, kinds: tuple[type[Kind], ...]) -> FirstBytes:
     """Classify a connection by all bytes received so far, at least one.
 
-    Args: kinds: the blocks that the connection may begin with; empty if it may not.
+    Args: kinds: blocks that the connection may begin with; empty for none.
     """
     if data[0] == TLS_CLIENT_HELLO:
         return FirstBytes.TLS
@@ -43,7 +43,9 @@ def sniff(data: bytes, kinds: tuple[type[Kind], ...]) -> FirstBytes:
 
 @cache
 def _start_lines(kinds: tuple[type[Kind], ...]) -> tuple[tuple[bytes, ...], int]:
-    """Return the start lines of `kinds`, of which a program has two or three, and the longest's length."""
+    """Return the start lines of `kinds`, of which a program has two or three, and the length of the
+    longest.
+    """
     starts = tuple(start_line(kind) for kind in kinds)
     return starts, max(map(len, starts), default=0)
 
@@ -51,7 +53,7 @@ def _start_lines(kinds: tuple[type[Kind], ...]) -> tuple[tuple[bytes, ...], int]
 def hand_over(
     transport: Any, protocol: IProtocol, data: bytes, begin: Callable[[], None] | None = None
 ) -> None:
-    """Let `protocol` go on with `transport`; `data` was received and is its to read.
+    """Hand `transport` over to `protocol`, which then reads `data`, the bytes received so far.
 
     `begin`: called once `protocol` has the transport. If it begins TLS there or in its
     `connectionMade`, `data` belongs to the handshake.

@@ -1,4 +1,4 @@
-"""Say why a connection could not be made, or a port not be opened."""
+"""Return in words why a connection or listening on a port failed."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from chatproto.wire.fields import host_port
 
 
 def connect_trouble(error: BaseException) -> str:
-    """Return the system's words for a connection that failed with `error`, else those of `error`."""
+    """Return the system's message for a connection that failed with `error`, else that of `error`."""
     number = error.osError if isinstance(error, ConnectError) else getattr(error, "errno", None)
     if isinstance(number, int) and number > 0:
         words = os.strerror(number)
         return words[:1].lower() + words[1:]
-    # Some of Twisted's errors end in a full stop, and this is the middle of a sentence.
+    # Some of Twisted's errors end in a full stop, but this is the middle of a sentence.
     return str(error).rstrip(".")
 
 
 def listen_trouble(error: Exception, every: str = "*") -> str:
-    """Return in one sentence why listening failed with `error`; `every` is the host of all addresses."""
+    """Return in one sentence why listening failed with `error`; `every` is the host that stands for all
+    addresses.
+    """
     trouble: Any = error
     if isinstance(error, CannotListenError):
         where, trouble = host_port(error.interface or every, error.port), error.socketError
         if isinstance(error.port, bytes):
             where = f"unix:{os.fsdecode(error.port)}"
     elif isinstance(error, OSError) and error.filename2:
-        # The lock beside a Unix socket is a link, whose name is the second one of the error.
+        # The lock file of a Unix socket is a link, whose name is the second one in the error.
         where = f"unix:{os.fsdecode(error.filename2).removesuffix('.lock')}"
     elif isinstance(error, OSError):
         where = f": cannot use {os.fsdecode(error.filename)}" if error.filename else ""

@@ -1,4 +1,4 @@
-"""Timers of a connection or a conversation: named ones, and those that notice a silent peer."""
+"""Timers of a connection or a conversation: named ones, and those that detect a silent peer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Timers:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self.seconds = clock.seconds
-        """Return the time of the clock that the timers run by."""
+        """The clock that the timers run by."""
         self._calls: dict[str, IDelayedCall] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -32,14 +32,14 @@ class Timers:
         self._calls[name] = self._clock.callLater(seconds, ring)
 
     def again(self, name: str, seconds: float) -> bool:
-        """Let the timer `name` run for `seconds` from now, cheaply; return False if there is none."""
+        """Restart the timer `name` with `seconds` from now, cheaply; return False if it does not run."""
         call = self._calls.get(name)
         if call is not None:
             call.reset(seconds)
         return call is not None
 
     def left(self, name: str) -> float:
-        """Return the seconds until the timer `name`, which runs, is due."""
+        """Return the seconds until the timer `name`, which must run, is due."""
         return self._calls[name].getTime() - self._clock.seconds()
 
     def cancel(self, *names: str) -> None:
@@ -55,14 +55,14 @@ class Timers:
 
 
 ROUNDING = 1e-6
-"""Seconds by which a silence may be too short, so that no timer runs for a rounding error."""
+"""Seconds by which a silence may be too short, so that rounding errors need no further timer."""
 
 
 class Keepalive:
     """Call `ask` after `seconds` of silence, and `gone` with a reason after as many again.
 
-    No timer is moved for what arrives: when one rings it looks at `heard_at`, which returns the time of
-    the clock at which something arrived last. `ping` and `gone` are the names of its `timers`.
+    Received data move no timer: when one fires it calls `heard_at`, which returns the time of the clock
+    at which data were received last. `ping` and `gone` are the names of its `timers`.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Keepalive:
         self._asked_at = 0.0
 
     def start(self) -> None:
-        """Begin a silence now."""
+        """Start a silence now."""
         self._timers.cancel("gone")
         self._timers.after("ping", self._seconds, self._ping)
 

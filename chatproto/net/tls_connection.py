@@ -1,8 +1,8 @@
 """BCP/2 inside TLS on one connection: handshake, decoding, keepalive, backpressure and close.
 
-`TlsConnection` is what all such connections have in common; the server's connections to its clients
-are made of it. `TimedTlsConnection` adds timers of its own, and is the base of the two connections of
-a client: to its server and to a peer.
+`TlsConnection` is the common part of all such connections; the server's connections to its clients
+derive from it. `TimedTlsConnection` adds timers, and is the base class of the two connections of a
+client: to its server and to a peer.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ from chatproto.wire.reasons import HANDSHAKE_TIMEOUT, NOT_BCP2, Cause, Reason
 from chatproto.wire.strict import encode
 
 MESSAGES_AT_ONCE = 64
-"""Messages that are read in one turn of the reactor; the others wait for the next."""
+"""Messages that are read in one turn of the reactor; the others wait for the next turn."""
 ENDED = Cause(Reason.CONNECTION_LOST)
 NO_BCP2 = NOT_BCP2()
 NEVER = float("-inf")
 
 
 def _not_connected(data: bytes) -> None:
-    """Drop what is written before or after the connection."""
+    """Drop data that are written before or after the connection."""
 
 
 @implementer(IHandshakeListener, IPushProducer)
 class TlsConnection(StrictReceiver):
     """Connection that speaks BCP/2 inside TLS.
 
-    A subclass sets its time limits in `_limit_handshake` and `_limit_close`, learns of the end of the
-    handshake in `established`, and reads in `rawDataReceived`.
+    A subclass sets its time limits in `_limit_handshake` and `_limit_close`, is called at the end of
+    the handshake in `established`, and reads in `rawDataReceived`.
 
-    Args: sender: the peer's part, which decides on the messages that it may send. handshake: judges
-    the peer's key.
+    Args: sender: the peer's role, which decides on the messages that it may send. handshake: judges the
+    peer's key.
     """
 
-    transport: Any = None  # a TCP connection, or what startTLS makes of it
-    _made = False  # the handshake is done, and the peer's key was not refused
+    transport: Any = None  # a TCP connection, or the transport that startTLS creates from it
+    _made = False  # the handshake is done, and the peer's key was accepted
     _leaving = False  # we close: nothing more is read or written
-    _writable = True  # the transport takes more
-    _layer: Any = None  # between TCP and this
+    _writable = True  # the transport accepts more data
+    _layer: Any = None  # between TCP and this protocol
 
     def __init__(self, sender: Sender, handshake: Handshake, limits: Limits) -> None:
         super().__init__(sender, limits)
@@ -73,7 +73,7 @@ class TlsConnection(StrictReceiver):
         hand_over(transport, self, data, self._begin_tls)
 
     def established(self) -> None:
-        """Begin the conversation: the handshake is done, and `key` was not refused."""
+        """Start the conversation: the handshake is done, and `key` was accepted."""
 
     def handshakeCompleted(self) -> None:
         if not self._handshake.accepted():
@@ -84,11 +84,11 @@ class TlsConnection(StrictReceiver):
         self.established()
 
     def pauseProducing(self) -> None:
-        """Note that enough waits to be sent; called by the transport."""
+        """Stop writing: the transport's buffer is full."""
         self._writable = False
 
     def resumeProducing(self) -> None:
-        """Note that the transport takes more; called by it."""
+        """Resume writing: the transport accepts more data."""
         self._writable = True
 
     def stopProducing(self) -> None:
@@ -101,9 +101,9 @@ class TlsConnection(StrictReceiver):
         self._layer = getattr(self.transport, "protocol", None)
 
     def _free(self, reason: Failure) -> None:
-        """Break the cycles of TLS, now that the connection has ended because of `reason`.
+        """Break the reference cycles of TLS, now that the connection has ended because of `reason`.
 
-        OpenSSL's memory would otherwise stay until a cycle collection, which comes late or never.
+        OpenSSL's memory would otherwise stay until the cycle collector runs, late or never.
         """
         reason.cleanFailure()
         layer, self._layer = self._layer, None
@@ -119,31 +119,31 @@ class TlsConnection(StrictReceiver):
         raise NotImplementedError
 
     def _close(self) -> None:
-        """Close when all is sent, or after a while."""
+        """Close when all is sent, or after a timeout."""
         if self._leaving:
             return
         self._leaving = True
         if self.transport is None:
-            return  # it is only being dialled, and comes to nothing now
+            return  # it is still being dialled, and is closed instead
         if self._made:
-            # TLS would wait for its producer's end before it ends itself.
+            # TLS would wait for its producer's end before it closes.
             self.transport.unregisterProducer()
         self.transport.loseConnection()
         self._limit_close()
 
     def _abort(self) -> None:
-        """End at once; what waits to be sent is lost."""
+        """Abort the connection; queued data are lost."""
         self._leaving = True
         if self.transport is not None:
             self.transport.abortConnection()
 
 
 class TimedTlsConnection(TlsConnection):
-    """TLS connection of a client, with timers of its own.
+    """TLS connection of a client, with its own timers.
 
-    It reads a few messages in a turn of the reactor, and nothing while somebody holds it (`hold`) or
-    the peer has sent faster than `_pace` allows. The peer is asked for a sign of life after
-    `silence` seconds. A subclass takes messages in `received` and the end in `ended`.
+    It reads a few messages in a turn of the reactor, and nothing while it is held (`hold`) or the peer
+    has sent faster than `_pace` allows. The peer is pinged after `silence` seconds. A subclass receives
+    messages in `received` and the end in `ended`.
 
     Args: silence: seconds.
     """
@@ -158,41 +158,41 @@ class TimedTlsConnection(TlsConnection):
     ) -> None:
         super().__init__(sender, handshake, limits)
         self._timers = Timers(clock)
-        self._heard_at = NEVER  # when something has arrived last
+        self._heard_at = NEVER  # when data were received last
         self._keepalive = Keepalive(
             self._timers, silence, lambda: self._heard_at, self.probe, self._lose
         )
         self._holds: set[str] = set()  # reasons why nothing is read
-        self._late = b""  # arrived while nothing was to be read
-        self._pong = False  # an answer to PING, to be written when it can be
+        self._late = b""  # received while reading was held
+        self._pong = False  # an answer to PING that is not written yet
         self._gone = False
         self._reason = ""
         self._write: Callable[[bytes], object] = _not_connected
 
-    # For the subclass to answer.
+    # Implemented by subclasses.
 
     def probe(self) -> None:
         """Ask the peer for a sign of life."""
         raise NotImplementedError
 
     def received(self, message: Bcp2Message | RemoteError) -> None:
-        """Handle a message, or what is wrong with one."""
+        """Handle a message, or the error in one."""
         raise NotImplementedError
 
     def ended(self, why: str, reason: Failure) -> None:
-        """Handle the end of the connection, `why` in a sentence for a person."""
+        """Handle the end of the connection; `why`: one sentence for the user."""
         raise NotImplementedError
 
     def _cost(self, message: Bcp2Message | RemoteError) -> int:
-        """Return what reading `message` costs."""
+        """Return the cost of reading `message`."""
         return 1
 
     def _pace(self, cost: int) -> float:
-        """Take `cost`; return the seconds in which nothing more is to be read."""
+        """Take `cost`; return the seconds for which reading stops."""
         return 0.0
 
     def _taken(self) -> None:
-        """Note that the messages that came together were taken."""
+        """Note that all messages that arrived together were processed."""
 
     def _trouble(self, reason: Failure) -> str:
         """Return why the connection ended before the peer accepted it."""
@@ -225,7 +225,7 @@ class TimedTlsConnection(TlsConnection):
     # Reading.
 
     def hold(self, held: bool, who: str = "screen") -> None:
-        """Stop reading because of `who`, or go on as far as `who` is concerned."""
+        """Stop reading because of `who`, or remove that reason."""
         before = bool(self._holds)
         if held:
             self._holds.add(who)
@@ -235,7 +235,7 @@ class TimedTlsConnection(TlsConnection):
             return
         if held:
             self.transport.pauseProducing()
-            self._keepalive.stop()  # a silence of our own making
+            self._keepalive.stop()  # we cause this silence
         else:
             self.transport.resumeProducing()
             self._listen()
@@ -250,7 +250,7 @@ class TimedTlsConnection(TlsConnection):
             self._keepalive.start()
 
     def _read(self, data: bytes) -> None:
-        """Take a few messages now; the others, and the bytes behind them, in the next turn."""
+        """Process a few messages now; the others, and the bytes after them, in the next turn."""
         data, self._late = self._late + data, b""
         cost = self._take_some(data)
         if self._leaving:
@@ -264,7 +264,7 @@ class TimedTlsConnection(TlsConnection):
             self._rest_for(wait)
 
     def _take_some(self, data: bytes) -> int:
-        """Take the messages of one turn; return what they cost."""
+        """Process the messages of one turn; return their cost."""
         cost = 0
         for message in self.read(data, MESSAGES_AT_ONCE):
             if not self._leaving:
@@ -274,7 +274,7 @@ class TimedTlsConnection(TlsConnection):
         return cost
 
     def _rest_for(self, wait: float) -> None:
-        """Read nothing more for `wait` seconds, then go on with what has arrived."""
+        """Stop reading for `wait` seconds, then continue with the received data."""
         self.hold(True, "pace")
         self._timers.after("pace", wait, self._rested)
 
@@ -285,7 +285,7 @@ class TimedTlsConnection(TlsConnection):
             self.hold(False, "pace")
 
     def _end(self, reason: Failure) -> None:
-        """Report the end once all that arrived before it was taken."""
+        """Report the end once everything received before it was processed."""
         if self.stopped and not self._leaving:
             self._take_some(b"")
             self._timers.after("pace", 0, lambda: self._end(reason))
@@ -303,7 +303,7 @@ class TimedTlsConnection(TlsConnection):
             self._write(encode(message))
 
     def _answer_ping(self) -> None:
-        """Send PINGACK as soon as the transport takes it; one answers all that come meanwhile."""
+        """Send PINGACK as soon as the transport accepts it; one answers all PINGs received meanwhile."""
         if self._writable:
             self._send(PingAck())
         else:
@@ -313,13 +313,13 @@ class TimedTlsConnection(TlsConnection):
         super()._begin_tls(normal)
         self._write = write_at_once(self._layer, self.transport)
 
-    # Time.
+    # Timers.
 
     def _limit_handshake(self) -> None:
         self._timers.after("begin", self._limits.handshake_wait, self._too_slow)
 
     def _too_slow(self) -> None:
-        """End the connection: its beginning has taken too long."""
+        """End the connection: its handshake has taken too long."""
         self._lose(HANDSHAKE_TIMEOUT())
 
     def _limit_close(self) -> None:
@@ -330,6 +330,6 @@ class TimedTlsConnection(TlsConnection):
             super()._close()
 
     def _lose(self, why: str) -> None:
-        """End at once, and report `why`."""
+        """Abort the connection, and report `why`."""
         self._reason = why
         self._abort()

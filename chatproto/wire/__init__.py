@@ -1,1 +1,1 @@
-"""Bytes to frozen messages and back: the whole protocol and nothing else."""
+"""Encode and decode the messages of the protocol, as immutable values."""

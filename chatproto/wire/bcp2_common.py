@@ -1,4 +1,4 @@
-"""Read and write header values and bodies of BCP/2; messages used by all sides."""
+"""Read and write the header values and bodies that several BCP/2 messages have."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from chatproto.wire.fields import (
 from chatproto.wire.values import distinct, value_class
 
 ADDRESSES = 8
-"""Addresses that a message may tell."""
+"""Largest number of addresses in one message."""
 LINES = 5000
-"""Lines of one body that lists people, members or rooms."""
+"""Largest number of lines in one body that lists clients, members or rooms."""
 KEY = re.compile(r"sha256:[A-Z2-7]{52}")
-"""The one spelling that is sent and kept; on receipt the case does not matter."""
+"""Canonical form of a key's name, which is sent and stored; on receipt the case does not matter."""
 STREAM = re.compile(r"[0-9a-f]{16}")
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
 TOKEN = re.compile(r"[A-Za-z0-9]{1,64}")
 USER = re.compile(r"[!-9;-~]{1,64}")
-"""An account's name: ASCII without blanks and colons, which password files put between their fields."""
+"""Name of an account: ASCII without blanks and colons, which separate the fields of password files."""
 
 Address = tuple[str, int]
 
 
 @distinct
 class Body(NamedTuple):
-    """The body of a message: its attribute, its reader and writer, and the name of its size limit.
+    """Body of a message: its attribute, its reader and writer, and the name of its size limit.
 
-    What is `secret` is never shown in a trace, nor how long it is.
+    A `secret` body is never shown in a trace, and neither is its length.
     """
 
     attribute: str
@@ -50,24 +50,24 @@ class Body(NamedTuple):
 
 
 def read_count(text: str, least: int = 0) -> int:
-    """A number from `least` to 2**53, decimal digits only. Raises RemoteError 400."""
+    """Read a number from `least` to 2**53, decimal digits only. Raises RemoteError 400."""
     if text.isascii() and text.isdigit() and len(text) <= 16 and least <= int(text) <= 2**53:
         return int(text)
     raise RemoteError(400, f"no number from {least} on: {text!r}")
 
 
 read_number = partial(read_count, least=1)
-"""Read a number from 1 to 2**53: a message's place in its stream. Raises RemoteError 400."""
+"""Read a number from 1 to 2**53: the position of a message in its stream. Raises RemoteError 400."""
 
 
 SURE = frozenset((read_count, read_number))
-"""Readers that take every number from 1 up to `FIFTEEN_DIGITS`, exclusive, as `str` writes it."""
+"""Readers that accept every number from 1 to below `FIFTEEN_DIGITS`, as `str` writes it."""
 FIFTEEN_DIGITS = 10**15
-"""The least number of more than 15 digits; all below it are less than 2**53."""
+"""Smallest number with more than 15 digits; all numbers below it are less than 2**53."""
 
 
 def read_key(text: str) -> str:
-    """The name of a key, in the spelling of `KEY`. Raises RemoteError 400."""
+    """Read the name of a key; return it in the form of `KEY`. Raises RemoteError 400."""
     key = f"{text[:7].lower()}{text[7:].upper()}" if text.isascii() else ""
     if KEY.fullmatch(key):
         return key
@@ -75,16 +75,16 @@ def read_key(text: str) -> str:
 
 
 def read_keys(text: str) -> tuple[str, ...]:
-    """Names of keys, with commas between. Raises RemoteError 400."""
+    """Read names of keys, separated by commas. Raises RemoteError 400."""
     return tuple(read_key(part.strip()) for part in text.split(",")) if text else ()
 
 
 @lru_cache(maxsize=4096)
 def plain_ip(host: str) -> str:
-    """The literal `host` in its one spelling, an IPv4 address in IPv6's clothes as IPv4.
+    """Return the address literal `host` in canonical form, an IPv4-mapped IPv6 address as IPv4.
 
-    Otherwise `::ffff:127.0.0.1` would be no loopback to whoever asks. Raises RemoteError 400, also
-    for a scope (`%eth0`), which means something on one machine only.
+    Otherwise a test for loopback would miss `::ffff:127.0.0.1`. Raises RemoteError 400, also for a
+    scope (`%eth0`), which is valid on one machine only.
     """
     usual = _usual_ip(host)
     if usual:
@@ -96,11 +96,11 @@ def plain_ip(host: str) -> str:
 
 
 def _usual_ip(host: str) -> str:
-    """The same by the C library, for a list has thousands; empty for what it cannot decide."""
+    """Return the canonical form by the C library, which is fast enough for long lists; "" if undecided."""
     try:
         if ":" in host:
             spelt = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, host))
-            return "" if "." in spelt else spelt  # an IPv4 address inside
+            return "" if "." in spelt else spelt  # contains an IPv4 address
         socket.inet_pton(socket.AF_INET, host)
     except (OSError, ValueError):
         return ""
@@ -108,7 +108,7 @@ def _usual_ip(host: str) -> str:
 
 
 AWAY_BYTES = 200
-"""Bytes of the text with which a client says that it is away."""
+"""Largest size in bytes of the text of /away."""
 
 
 def read_away(text: str) -> str:
@@ -119,19 +119,19 @@ def read_away(text: str) -> str:
 
 
 def read_address(text: str) -> Address:
-    """`ip:port`, a literal. Raises RemoteError 400."""
+    """Read `ip:port`; `ip` is an address literal. Raises RemoteError 400."""
     host, port = read_host_port(text)
     return plain_ip(host), port
 
 
 def read_relay(text: str) -> Address:
-    """`host:port`, a literal or a name. Raises RemoteError 400."""
+    """Read `host:port`; `host` is an address literal or a host name. Raises RemoteError 400."""
     host, port = read_host_port(text)
     return (host if HOST_NAME.fullmatch(host) else plain_ip(host)), port
 
 
 def read_addresses(text: str) -> tuple[Address, ...]:
-    """At most `ADDRESSES` addresses, with commas between. Raises RemoteError 400."""
+    """Read at most `ADDRESSES` addresses, separated by commas. Raises RemoteError 400."""
     parts = text.split(",") if text else []
     if len(parts) > ADDRESSES:
         raise RemoteError(400, f"more than {ADDRESSES} addresses")
@@ -139,7 +139,7 @@ def read_addresses(text: str) -> tuple[Address, ...]:
 
 
 def write_address(address: Address) -> str:
-    """An address as text, without a scope. Raises LocalError 400 for what is no literal."""
+    """Write an address as text, without its scope. Raises LocalError 400 for a host name."""
     host, port = address
     try:
         return host_port(plain_ip(host.partition("%")[0]), port)
@@ -148,17 +148,17 @@ def write_address(address: Address) -> str:
 
 
 def write_relay(address: Address) -> str:
-    """A literal or a name, and a port, as text."""
+    """Write a host (an address literal or a name) and a port as text."""
     return host_port(*address)
 
 
 def write_addresses(addresses: tuple[Address, ...]) -> str:
-    """Addresses as text."""
+    """Write addresses as text, separated by commas."""
     return ", ".join(map(write_address, addresses))
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """Reads one of `words`."""
+    """Return a reader that accepts one of `words`."""
 
     def read(text: str) -> str:
         if text in words:
@@ -169,7 +169,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
-    """Reads what `pattern` matches whole."""
+    """Return a reader that accepts text which `pattern` matches as a whole; `what` names it in errors."""
 
     def read(text: str) -> str:
         if pattern.fullmatch(text):
@@ -180,17 +180,17 @@ def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
 
 
 def read_yes(text: str) -> bool:
-    """`yes` or `no`. Raises RemoteError 400."""
+    """Read `yes` or `no`. Raises RemoteError 400."""
     return one_of("yes", "no")(text.lower()) == "yes"
 
 
 def write_yes(value: bool) -> str:
-    """`yes` or `no`."""
+    """Write `yes` or `no`."""
     return "yes" if value else "no"
 
 
 def read_have(text: str) -> tuple[str, int]:
-    """`<stream> <highest>`, or `- 0` where nothing is known. Raises RemoteError 400."""
+    """Read `<stream> <highest number>`, or `- 0` for no stream. Raises RemoteError 400."""
     stream, _, highest = text.partition(" ")
     count = read_count(highest)
     if stream == "-" and count == 0:
@@ -201,12 +201,12 @@ def read_have(text: str) -> tuple[str, int]:
 
 
 def write_have(have: tuple[str, int]) -> str:
-    """Write the stream and the highest number received of it."""
+    """Write a stream and the highest number received of it."""
     return f"{have[0] or '-'} {have[1]}"
 
 
 def read_date(text: str) -> str:
-    """A moment of RFC 3339 in UTC, one that the calendar has. Raises RemoteError 400."""
+    """Read an RFC 3339 date in UTC that exists in the calendar. Raises RemoteError 400."""
     try:
         if DATE.fullmatch(text) and datetime.fromisoformat(text):
             return text
@@ -221,7 +221,7 @@ def read_moment(text: str) -> float:
 
 
 LATEST = "9999-12-31T23:59:59.000Z"
-"""The date of every moment beyond it."""
+"""Date that stands for every later moment."""
 
 
 def write_moment(at: float) -> str:
@@ -233,7 +233,7 @@ def write_moment(at: float) -> str:
 
 
 def read_text(data: bytes) -> str:
-    """UTF-8. Raises RemoteError 400."""
+    """Decode UTF-8. Raises RemoteError 400."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -241,21 +241,21 @@ def read_text(data: bytes) -> str:
 
 
 def read_secret(data: bytes) -> str:
-    """UTF-8, of which an error tells nothing. Raises RemoteError 400 also for none at all."""
+    """Decode UTF-8 without quoting it in errors. Raises RemoteError 400, also for an empty body."""
     if not data:
         raise RemoteError(400, "an empty secret")
     return read_text(data)
 
 
 def read_listing(data: bytes) -> tuple[Contact, ...]:
-    """Lines `clientID ip:port key-or-dash`, each with its CRLF. Raises RemoteError 400, or 413."""
+    """Read lines `clientID ip:port key-or-dash`, each with its CRLF. Raises RemoteError 400 or 413."""
     return tuple(map(_read_contact, read_lines(data)))
 
 
 def read_lines(data: bytes, most: int = LINES) -> list[str]:
-    """At most `most` lines, each with its CRLF.
+    """Split a body into at most `most` lines, each with its CRLF.
 
-    Raises RemoteError: 400, and 413 for more, before anything is made of them.
+    Raises RemoteError: 400; 413 for more lines, before any line is parsed.
     """
     if data.count(b"\n") > most:
         raise RemoteError(413, f"more than {most} lines")
@@ -266,7 +266,7 @@ def read_lines(data: bytes, most: int = LINES) -> list[str]:
 
 
 def write_lines(lines: list[str], values: object, read: Callable[[bytes], object]) -> bytes:
-    """Write the lines of a body. Raises LocalError 400 unless `read` makes `values` of them."""
+    """Write the lines of a body. Raises LocalError 400 unless `read` returns `values` for them."""
     data = "".join(f"{line}\r\n" for line in lines).encode()
     if not data:
         return data
@@ -287,7 +287,7 @@ def _read_contact(line: str) -> Contact:
 
 
 def write_listing(contacts: tuple[Contact, ...]) -> bytes:
-    """Contacts as lines. Raises LocalError 400 for what would be read as something else."""
+    """Write contacts as lines. Raises LocalError 400 for values that would be read differently."""
     return "".join(map(_write_contact, contacts)).encode()
 
 
@@ -333,7 +333,7 @@ class OfRequest(Bcp2Message):
 
 @value_class
 class Ping(Bcp2Message):
-    """Ask whether the other side is there.
+    """Test whether the other end answers.
 
         PING
         CSeq: 7
@@ -369,8 +369,8 @@ class Error(Bcp2Message):
         CSeq: 7
         Status: 404 no such client
 
-    Answers a request with its CSeq. Between peers, `For` and `ID` name the message that is refused.
-    To JOIN, `Why` says what a room asks for: `banned`, `invitation` or `key`.
+    Answers a request with its CSeq. Between peers, `For` and `ID` name the refused message. In answers
+    to JOIN, `Why` is `banned`, or what the room requires: `invitation` or `key`.
     """
 
     method = "ERROR"

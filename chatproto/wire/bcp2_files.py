@@ -21,36 +21,35 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.values import value_class
 
 FOLDER = "folder"
-"""The Type of a list of files; every other Type is a media type (RFC 6838, section 4.2)."""
+"""Type of a list of files; every other Type is a media type (RFC 6838, section 4.2)."""
 TYPE = re.compile(
     r"folder|[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
 )
 DIGEST = re.compile(r"[0-9a-f]{64}")
 NAMES = re.compile(r"[A-Za-z0-9-]{1,32}(?: [A-Za-z0-9-]{1,32}){0,7}")
 BLAKE3_TAG = "blake3:"
-"""Beginning of a digest that BLAKE3 made; one of SHA-256 has none."""
+"""Prefix of a BLAKE3 digest; a SHA-256 digest has no prefix."""
 BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""Characters that no path may hold: they end its line, or a terminal obeys them."""
+"""Characters that are refused in paths: they end a line or control a terminal."""
 
 Piece = bytes | memoryview
-"""Some of a stream; what is received is bytes."""
+"""Chunk of a stream; received chunks are bytes."""
 Listed = tuple[int, str]
-"""A file of a folder: its bytes, and its path below the folder with slashes between."""
+"""File of a folder: its size in bytes, and its path below the folder, separated by slashes."""
 
 
 OFFER_FILES = 10_000
-"""Lines in the list of a folder; more are refused before one is read."""
+"""Largest number of files in the list of a folder; it is checked before any line is parsed."""
 OFFER_PARTS = 100_000
-"""Separators in the paths of that list; more are refused before one is read."""
+"""Largest number of slashes in that list; it is checked before any line is parsed."""
 LONGEST_PATH = 16 * 1024
-"""Bytes of a path in it; no system has longer ones."""
+"""Largest size in bytes of a path in it; no operating system has longer ones."""
 
 
 def read_files(data: bytes) -> tuple[Listed, ...]:
-    """Lines `size path`, each with its CRLF.
+    """Read lines `size path`, each with its CRLF.
 
-    Raises RemoteError: 400, and 413 past `OFFER_FILES` or `OFFER_PARTS`, before anything is made of
-    the list.
+    Raises RemoteError: 400; 413 past `OFFER_FILES` or `OFFER_PARTS`, before any line is parsed.
     """
     if not data:
         return ()
@@ -67,19 +66,19 @@ def _read_listed(line: str) -> Listed:
 
 
 def write_files(files: tuple[Listed, ...]) -> bytes:
-    """Files as lines. Raises LocalError 400 for what would be refused."""
+    """Write files as lines. Raises LocalError 400 for values that would be refused."""
     return write_lines([f"{size} {path}" for size, path in files], files, read_files)
 
 
 def read_name(text: str) -> str:
-    """A name that is not empty. Raises RemoteError 400."""
+    """Read a name, which must not be empty. Raises RemoteError 400."""
     if text:
         return text
     raise RemoteError(400, "a name is missing")
 
 
 def as_it_is(data: bytes) -> bytes:
-    """A body that nobody reads on its way: not copied."""
+    """Return a body unchanged and not copied: nothing parses it."""
     return data
 
 
@@ -89,11 +88,11 @@ HASHES = (
     Header("SHA-256", "sha256", matching(DIGEST, "hash"), needed=False),
     Header("BLAKE3", "blake3", matching(DIGEST, "hash"), needed=False),
 )
-"""One of these is there: the function is the one that OFFERACK picked."""
+"""Hash headers, of which a message has one: that of the function chosen in OFFERACK."""
 
 
 def read_hashes(text: str) -> tuple[str, ...]:
-    """Names of hash functions, with blanks between them. Raises RemoteError 400."""
+    """Read names of hash functions, separated by blanks. Raises RemoteError 400."""
     if NAMES.fullmatch(text) is None:
         raise RemoteError(400, f"no names of hash functions: {text[:40]!r}")
     return tuple(text.split(" "))
@@ -146,8 +145,9 @@ class OfferAck(Bcp2Message):
         Offset: 65536
         SHA-256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
 
-    `SHA-256`, or a function that the offer names, such as `BLAKE3`, is the hash of the bytes before
-    it, which the receiver has already. So the receiver picks the function for this transfer.
+    `SHA-256`, or another function of the offer such as `BLAKE3`, is the hash of the bytes before
+    `Offset`, which the receiver has already. With it the receiver chooses the hash function of this
+    transfer.
     """
 
     method = "OFFERACK"
@@ -160,7 +160,7 @@ class OfferAck(Bcp2Message):
 
 @value_class
 class Data(Bcp2Message):
-    """Send a chunk of a file, which begins at `Offset`; offset 0 starts again.
+    """Send a chunk of a file that begins at `Offset`; offset 0 restarts the file.
 
         DATA
         ID: 7
@@ -182,7 +182,8 @@ class Data(Bcp2Message):
 
 @value_class
 class Done(Bcp2Message):
-    """Tell that all chunks were sent; `SHA-256` (or `BLAKE3`, as OFFERACK) is the hash of the whole.
+    """Report that all chunks were sent; `SHA-256` (or `BLAKE3`, as in OFFERACK) is the hash of the
+    file.
 
         DONE
         ID: 7
@@ -221,7 +222,7 @@ class Cancel(Bcp2Message):
         ID: 7
         For: OFFER
 
-    `For: OFFER` if the receiver of this message offered the file: each side counts its own IDs.
+    `For: OFFER` if the receiver of this message offered the file: each peer numbers its own offers.
     """
 
     method = "CANCEL"
@@ -231,14 +232,14 @@ class Cancel(Bcp2Message):
 
 
 def digest_of(message: OfferAck | Done) -> str:
-    """Return the digest that `message` carries, tagged; "" unless it is exactly one."""
+    """Return the digest in `message` with its prefix; "" unless there is exactly one."""
     if message.sha256 and message.blake3:
         return ""
     return message.sha256 or (message.blake3 and BLAKE3_TAG + message.blake3)
 
 
 def digest_values(digest: str) -> dict[str, str]:
-    """Return the attribute of `OfferAck` and `Done` that carries a tagged digest, with its value."""
+    """Return the attribute of `OfferAck` and `Done` for a digest with its prefix, and its value."""
     plain = digest.removeprefix(BLAKE3_TAG)
     return {"sha256" if plain == digest else "blake3": plain}
 

@@ -27,12 +27,14 @@ from chatproto.wire.classic import Header
 from chatproto.wire.values import value_class
 
 NUMBER = ID._replace(read=read_number)
-"""The place of what is told once and in order; ID 0 is the beginning, before the first of them."""
+"""Position of an entry that is delivered once and in order; ID 0 is the position before the first."""
 
 
 @value_class
 class OfConversation(Bcp2Message):
-    """Base class of CHAT and CHATACK: who says it, its stream, and what it has of the peer's stream."""
+    """Base class of CHAT and CHATACK: the sender's id, its stream, and what it has of the peer's
+    stream.
+    """
 
     headers = (
         CLIENT_ID,
@@ -59,8 +61,8 @@ class Chat(OfConversation):
         Have: 0123456789abcdef 12
         Turn: mine
 
-    `Turn` tells whose turn it was in a conversation that the caller has not ended. Answered by
-    CHATACK, or ERROR 486 (busy), 603 (declined).
+    `Turn` says whose turn it was in a conversation that the caller has not ended. Answered by CHATACK,
+    or ERROR 486 (busy), 603 (declined).
     """
 
     method = "CHAT"
@@ -77,7 +79,7 @@ class ChatAck(OfConversation):
         Have: 0123456789abcdef 12
         Turn: mine
 
-    The headers are those of CHAT, from the other side.
+    The headers mean the same as in CHAT, for the peer that was called.
     """
 
     method = "CHATACK"
@@ -95,7 +97,7 @@ class Msg(Bcp2Message):
 
         waves
 
-    `Kind: action` is /me; without it, or with an unknown one, the body is a usual text.
+    `Kind: action` is /me; without it, or with an unknown kind, the body is an ordinary message.
     Acknowledged by MSGACK.
     """
 
@@ -110,7 +112,7 @@ class Msg(Bcp2Message):
 
 @value_class
 class MsgAck(Bcp2Message):
-    """Acknowledge all entries up to `ID`: they are in the receiver's log.
+    """Acknowledge all entries up to `ID`: the receiver has stored them in its log.
 
         MSGACK
         ID: 7
@@ -125,7 +127,7 @@ class MsgAck(Bcp2Message):
 
 @value_class
 class Turn(Bcp2Message):
-    """Give the turn to the other side.
+    """Pass the turn to the peer.
 
         TURN
         ID: 7
@@ -140,7 +142,7 @@ class Turn(Bcp2Message):
 
 @value_class
 class Mode(Bcp2Message):
-    """Switch between taking turns (half) and speaking at any time (full).
+    """Switch between taking turns (half) and sending at any time (full).
 
         MODE
         ID: 7

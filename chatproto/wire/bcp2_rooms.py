@@ -60,7 +60,7 @@ from chatproto.wire.values import value_class
 
 @value_class
 class Join(OfRoom):
-    """Enter a room; the first client in it owns it, and its key is `Secret`.
+    """Join a room; the first member owns it, and its key is `Secret`.
 
         JOIN
         CSeq: 7
@@ -91,7 +91,7 @@ class Part(OfRoom):
 
 @value_class
 class Say(OfRoom):
-    """Say the body in a room.
+    """Send the body as a message to a room.
 
         SAY
         CSeq: 7
@@ -100,7 +100,7 @@ class Say(OfRoom):
 
         hello
 
-    `Kind: action` is /me. Sent by clients. Answered by SAYACK; the others receive SAID.
+    `Kind: action` is /me. Sent by clients. Answered by SAYACK; the other members receive SAID.
     """
 
     method = "SAY"
@@ -112,7 +112,7 @@ class Say(OfRoom):
 
 @value_class
 class History(OfRoom):
-    """Ask for messages after `After`, before `Before`, or the last ones.
+    """Request messages after `After`, before `Before`, or the last ones.
 
         HISTORY
         CSeq: 7
@@ -132,7 +132,7 @@ class History(OfRoom):
 
 @value_class
 class Names(OfRoom):
-    """Ask who is in a room, from the id after `After` on.
+    """Request the members of a room, from the id after `After` on.
 
         NAMES
         CSeq: 7
@@ -170,7 +170,7 @@ class Topic(OfRoom):
 
 @value_class
 class Kick(OfRoom):
-    """Remove `peerID` from a room; the peer may come back.
+    """Remove `peerID` from a room; the client may join again.
 
         KICK
         CSeq: 7
@@ -189,7 +189,7 @@ class Kick(OfRoom):
 
 @value_class
 class Ban(Barring):
-    """Remove a peer from a room and keep it out until `Until`.
+    """Remove a client from a room and refuse it until `Until`.
 
         BAN
         CSeq: 7
@@ -252,7 +252,7 @@ class Op(OfSomebody):
 
 @value_class
 class Invite(OfSomebody):
-    """Let `peerID` into a room without its key until `Until`, and tell it.
+    """Allow `peerID` to join a room without its key until `Until`, and notify that client.
 
         INVITE
         CSeq: 7
@@ -268,7 +268,8 @@ class Invite(OfSomebody):
 
 @value_class
 class Settings(OfRoom):
-    """Change a room: its key (empty: none), whether only invited peers may join, whether it is kept.
+    """Change a room: its key (empty: none), whether only invited clients may join, whether it keeps
+    history.
 
         SETTINGS
         CSeq: 7
@@ -294,7 +295,7 @@ class Settings(OfRoom):
 
 @value_class
 class Rooms(OfRequest):
-    """Ask which rooms exist, from the one after `After` on.
+    """Request the rooms of the server, from the one after `After` on.
 
         ROOMS
         CSeq: 7
@@ -315,7 +316,7 @@ class Rooms(OfRequest):
 
 @value_class
 class JoinAck(OfRoom):
-    """Confirm JOIN: the number of members, the first of them, and the last message's number.
+    """Confirm JOIN: the number of members, the first of them, and the number of the last message.
 
         JOINACK
         CSeq: 7
@@ -330,7 +331,7 @@ class JoinAck(OfRoom):
         alice owner
         bob
 
-    Sent by servers. The body has one `id` or `id role` a line; `Next` tells that more follow.
+    Sent by servers. The body has one `id` or `id role` a line; `Next` is there if more members follow.
     """
 
     method = "JOINACK"
@@ -386,7 +387,7 @@ class SayAck(OfRoom):
 
 @value_class
 class Said(Bcp2Message):
-    """Tell a message that was said in a room.
+    """Deliver a message of a room.
 
         SAID
         Room: #tea
@@ -422,7 +423,7 @@ class HistoryAck(OfRoom):
         Count: 2
         More: yes
 
-    `More: yes` tells that others follow in the same direction.
+    `More: yes` if more messages follow in the same direction.
     """
 
     method = "HISTORYACK"
@@ -433,7 +434,7 @@ class HistoryAck(OfRoom):
 
 @value_class
 class NamesAck(OfRoom):
-    """List members of a room, one `id` or `id role` a line; `Count` is the number in all.
+    """List members of a room, one `id` or `id role` a line; `Count` is the number of all members.
 
         NAMESACK
         CSeq: 7
@@ -445,7 +446,7 @@ class NamesAck(OfRoom):
         alice owner
         bob
 
-    Sent by servers. `Next` tells that more follow after that id.
+    Sent by servers. `Next` is there if more members follow after that id.
     """
 
     method = "NAMESACK"
@@ -486,7 +487,7 @@ class KickAck(OfRoom):
 
 @value_class
 class BanAck(OfRoom):
-    """Confirm BAN; `Known: no` if nobody has the banned id yet.
+    """Confirm BAN; `Known: no` if the banned id is not registered.
 
         BANACK
         CSeq: 7
@@ -545,7 +546,7 @@ class OpAck(OfRoom):
 
 @value_class
 class InviteAck(OfRoom):
-    """Confirm INVITE; the peer was told if it is connected.
+    """Confirm INVITE; the invited client was notified if it is connected.
 
         INVITEACK
         CSeq: 7
@@ -559,7 +560,7 @@ class InviteAck(OfRoom):
 
 @value_class
 class SettingsAck(OfRoom):
-    """Tell all settings of a room; of its key only whether there is one.
+    """Report the settings of a room; `Locked` says if it has a key.
 
         SETTINGSACK
         CSeq: 7
@@ -594,7 +595,7 @@ class RoomsAck(OfRequest):
 
         #tea 2 green tea
 
-    Sent by servers. `Next` tells that more follow after that room.
+    Sent by servers. `Next` is there if more rooms follow after that one.
     """
 
     method = "ROOMSACK"
@@ -606,7 +607,7 @@ class RoomsAck(OfRequest):
 
 @value_class
 class Joined(Bcp2Message):
-    """Tell that `peerID` has entered a room.
+    """Report that `peerID` has joined a room.
 
         JOINED
         Room: #tea
@@ -625,7 +626,7 @@ class Joined(Bcp2Message):
 
 @value_class
 class Parted(Bcp2Message):
-    """Tell that `peerID` is no longer in a room.
+    """Report that `peerID` has left a room.
 
         PARTED
         Room: #tea
@@ -644,7 +645,7 @@ class Parted(Bcp2Message):
 
 @value_class
 class Changed(Bcp2Message):
-    """Tell what a moderator, or without `From` the server's operator, did in a room.
+    """Report a change of a room by a moderator, or without `From` by the server's operator.
 
         CHANGED
         Room: #tea
@@ -654,8 +655,8 @@ class Changed(Bcp2Message):
         Until: 2026-12-01T00:00:00Z
         Content-Length: 0
 
-    Pushed by servers. `peerID`, `Key` or `Address` name the peer; the body is a new topic, or the
-    reason of a kick.
+    Pushed by servers. `peerID`, `Key` or `Address` name the client concerned; the body is a new topic,
+    or the reason of a kick.
     """
 
     method = "CHANGED"
@@ -681,7 +682,7 @@ class Changed(Bcp2Message):
 
 @value_class
 class Invited(Bcp2Message):
-    """Tell that `From` invites this client into a room.
+    """Report that `From` invites this client to a room.
 
         INVITED
         Room: #tea
@@ -699,9 +700,9 @@ class Invited(Bcp2Message):
 def said_bytes(
     room: str, sender: str, number: int, date: str, text: str, cseq: int | None = None
 ) -> bytes:
-    """A SAID as `encode` writes it, for values that have been read: many are sent every second.
+    """Return a SAID as `encode` writes it, quickly, for values that were read from the wire.
 
-    `text` has its mark, if it is an action.
+    `text` has its prefix if it is an action.
     """
     said, kind = split_mark(text)
     body = said.encode()
@@ -715,7 +716,7 @@ def said_bytes(
 
 
 def say_ack_bytes(cseq: int, room: str, number: int, date: str) -> bytes:
-    """A SAYACK as `encode` writes it."""
+    """Return a SAYACK as `encode` writes it, quickly."""
     return (
         f"SAYACK\r\nCSeq: {cseq}\r\nRoom: {room}\r\nID: {number}\r\nDate: {date}\r\n\r\n".encode()
     )

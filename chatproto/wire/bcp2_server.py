@@ -1,7 +1,7 @@
 """Define the BCP/2 messages between client and server (PROTOCOL.md section 3).
 
-Each request has a `CSeq` that its answer repeats; pushes have none. Bytes are the matter of
-`chatproto.wire.strict`.
+Each request has a `CSeq` that its answer repeats; pushes have none. `chatproto.wire.strict` encodes and
+decodes them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from chatproto.wire.values import value_class
 
 @value_class
 class OfPeer(OfRequest):
-    """Base class of requests and answers that name a peer and nothing else."""
+    """Base class of requests and answers that only name a peer."""
 
     headers = (*OfRequest.headers, PEER_ID)
     peer_id: str
@@ -92,10 +92,10 @@ class Register(OfRequest):
         Open: yes
         Away: back at five
 
-    Sent by clients. The registration lasts as long as the connection; `Expires: 0` ends it.
-    `Listed: no` hides the id from lists, and only the keys in `Allow` find it. `Open: yes`
-    makes the client callable in plain text too. `Away`, which the server can read, is told to
-    watchers with PRESENCE, until a REGISTER without it. Answered by REGACK, or ERROR 409 (id taken).
+    Sent by clients. The registration lasts as long as the connection; `Expires: 0` ends it. `Listed:
+    no` hides the id from lists, and only the keys in `Allow` find it. `Open: yes` allows calls in plain
+    text too. The server can read `Away`, and sends it to watchers in PRESENCE, until a REGISTER without
+    it. Answered by REGACK, or ERROR 409 (id taken).
     """
 
     method = "REGISTER"
@@ -122,7 +122,7 @@ class Register(OfRequest):
 
 @value_class
 class Bridge(OfRequest):
-    """Ask for the peer `peerID`, or without it for any client that waits.
+    """Request the peer `peerID`, or without it any client that waits for a peer.
 
         BRIDGE
         CSeq: 7
@@ -138,7 +138,7 @@ class Bridge(OfRequest):
 
 @value_class
 class Info(OfRequest):
-    """Ask for registered ids that begin with `Prefix` and come after `After`.
+    """Request registered ids that begin with `Prefix` and follow `After`.
 
         INFO
         CSeq: 7
@@ -163,7 +163,7 @@ class Info(OfRequest):
 
 @value_class
 class Watch(OfPeer):
-    """Ask to be told when `peerID` comes and goes.
+    """Subscribe to the presence of `peerID`.
 
         WATCH
         CSeq: 7
@@ -191,7 +191,7 @@ class Unwatch(OfPeer):
 
 @value_class
 class Observe(OfRequest):
-    """Ask for the address that the server sees; needs no REGISTER.
+    """Request our address as the server sees it; needs no REGISTER.
 
         OBSERVE
         CSeq: 7
@@ -231,7 +231,7 @@ class RegAck(OfRequest):
         Expires: 90
         Observed: 192.0.2.7:40000
 
-    Sent by servers. `Observed` is the address that the server sees.
+    Sent by servers. `Observed` is the client's address as the server sees it.
     """
 
     method = "REGACK"
@@ -248,7 +248,7 @@ class RegAck(OfRequest):
 
 @value_class
 class ObserveAck(OfRequest):
-    """Tell the address that the server sees, and its time.
+    """Report the client's address as the server sees it, and the server's time.
 
         OBSERVEACK
         CSeq: 7
@@ -314,7 +314,7 @@ class InfoAck(OfRequest):
 
         alice 192.0.2.7:5556 sha256:UZYY4QXURXT5KCOULUNI5C3RGHXYKCQEH3DF2W63KC7NHHS6OOWA
 
-    Sent by servers. `Next` tells that more follow after that id.
+    Sent by servers. `Next` is there if more clients follow after that id.
     """
 
     method = "INFOACK"
@@ -354,7 +354,7 @@ class UnwatchAck(OfPeer):
 
 @value_class
 class Introduce(Bcp2Message):
-    """Tell that the peer `clientID` asked for this client and may call.
+    """Report that the peer `clientID` asked for this client and may call.
 
         INTRODUCE
         clientID: alice
@@ -379,7 +379,7 @@ class Introduce(Bcp2Message):
 
 @value_class
 class Presence(Bcp2Message):
-    """Tell that `peerID` is online or offline.
+    """Report that `peerID` is online or offline.
 
         PRESENCE
         peerID: bob
@@ -398,7 +398,7 @@ class Presence(Bcp2Message):
 
 @value_class
 class Closing(Bcp2Message):
-    """Tell that the server stops; reconnect after `Retry-After` seconds.
+    """Report that the server stops; reconnect after `Retry-After` seconds.
 
         CLOSING
         Retry-After: 30
@@ -413,7 +413,8 @@ class Closing(Bcp2Message):
 
 @value_class
 class Replaced(Bcp2Message):
-    """Tell that another connection, of the same key or the same user, registered the id; do not reconnect.
+    """Report that another connection, of the same key or the same user, registered the id; do not
+    reconnect.
 
         REPLACED
 
@@ -435,7 +436,7 @@ FROM_CLIENT: tuple[type[Bcp2Message], ...] = (
     PingAck,
     *bcp2_rooms.FROM_CLIENT,
 )
-"""Messages of a client."""
+"""Messages that a client may send."""
 FROM_SERVER: tuple[type[Bcp2Message], ...] = (
     LoginAck,
     RegAck,
@@ -453,4 +454,4 @@ FROM_SERVER: tuple[type[Bcp2Message], ...] = (
     Replaced,
     *bcp2_rooms.FROM_SERVER,
 )
-"""Messages of a server."""
+"""Messages that a server may send."""

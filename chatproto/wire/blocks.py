@@ -1,7 +1,7 @@
 """Read blocks of headers: a start line, header lines and an empty line.
 
-Every message of the protocol begins with such a block. The functions here are shared by all its
-dialects; a `Policy` says how much a block may differ from the form that we write ourselves.
+Every message begins with such a block. All dialects share these functions; a `Policy` says how far a
+block may differ from the form that we write.
 """
 
 from __future__ import annotations
@@ -18,54 +18,55 @@ if TYPE_CHECKING:
     from chatproto.wire.classic import Header
 
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
-"""Characters that no value may hold: C0 except the tab, DEL and C1."""
+"""Characters that are refused in values: C0 except the tab, DEL and C1."""
 BAD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-"""Bytes that no line of a strict block may hold: C0 except the tab, and DEL; so also a bare CR."""
+"""Bytes that are refused in a strict block: C0 except the tab, and DEL, and therefore a bare CR."""
 BINARY = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
-"""Bytes that no line of a lenient block may hold."""
+"""Bytes that are refused in a lenient block."""
 METHOD = re.compile(r"[A-Z]{1,32}")
 NAME = re.compile(r"[!-9;-~]+")
 
 
 class Policy(Enum):
-    """Choose how strictly a block is read."""
+    """How strictly a block is read."""
 
     STRICT = auto()
     """BCP/2 (PROTOCOL.md section 1): CRLF, no empty line before a block, header names are tokens."""
     LENIENT = auto()
     """Classic requests (section 2): LF or CRLF, empty lines before a block, blanks around names."""
     LOOSE = auto()
-    """Course programs (docs/dialects.md): lines that are no headers are skipped, the first of two
-    equal headers counts."""
+    """Course programs (docs/dialects.md): lines that are not headers are skipped, and the first of two
+    equal headers counts.
+    """
 
 
 class BlockParser:
-    """Collect the lines of one block after the other, strict or lenient.
+    """Collect the lines of one block after another, strict or lenient.
 
-    Nothing is kept beyond `limits.line`, `limits.headers` and `limits.header_block`. After a
-    RemoteError the stream cannot be read further.
+    Stores at most `limits.line`, `limits.headers` and `limits.header_block`. After a RemoteError the
+    stream cannot be read further.
     """
 
     __slots__ = ("_limits", "_strict", "lines", "size")
 
     def __init__(self, limits: Limits, policy: Policy) -> None:
         self.lines: list[bytes] = []
-        """The lines of the block that has begun, without their ends."""
+        """Lines of the unfinished block, without their line ends."""
         self.size = 0
-        """Bytes of these lines, two for each line end."""
+        """Size of these lines in bytes, counting two for each line end."""
         self._limits = limits
         self._strict = policy is Policy.STRICT
 
     @property
     def longest(self) -> int:
-        """The number of bytes that the next line may have."""
+        """Return the largest size in bytes of the next line."""
         room = self._limits.header_block - self.size
         return min(self._limits.line, max(0, room - 2) if self._strict else room)
 
     def add(self, line: bytes) -> list[bytes] | None:
-        """Take the next line, without its end; return the lines of the block that it completes.
+        """Add the next line, without its line end; return the lines of the block that it completes.
 
-        Raises: RemoteError: 413 if a limit is crossed; if strict, 400 for control characters and for
+        Raises: RemoteError: 413 if a limit is exceeded; if strict, 400 for control characters and for
         an empty line before a block.
         """
         self.check(line)
@@ -82,7 +83,7 @@ class BlockParser:
         return None
 
     def check(self, line: bytes) -> None:
-        """Check `line`, which need not be complete. Raises as `add`."""
+        """Check `line`, which may be incomplete. Raises the errors of `add`."""
         most = self.longest
         if self._strict and BAD.search(line, 0, most + 1):
             raise RemoteError(400, "a control character, or a line end that is not CRLF")
@@ -90,7 +91,7 @@ class BlockParser:
             raise RemoteError(413, f"a line of more than {most} bytes")
 
     def take(self) -> list[bytes]:
-        """Return the lines that are here, and begin anew."""
+        """Return the collected lines, and start a new block."""
         lines, self.lines, self.size = self.lines, [], 0
         return lines
 
@@ -109,8 +110,8 @@ def read_start(lines: list[bytes]) -> tuple[str, list[str]]:
 def read_headers(lines: Iterable[str], policy: Policy) -> tuple[dict[str, str], set[str]]:
     """Read header lines.
 
-    Returns: the values by lower-cased name, the first where a name repeats, and the repeated names.
-    Raises: RemoteError: 400 for a line that is no header, unless `policy` is LOOSE.
+    Returns: the values by lower-cased name, the first one of a repeated name, and the repeated names.
+    Raises: RemoteError: 400 for a line that is not a header, unless `policy` is LOOSE.
     """
     headers: dict[str, str] = {}
     twice: set[str] = set()

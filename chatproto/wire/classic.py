@@ -1,8 +1,8 @@
 """Define the classic messages, and list those that each side may send.
 
-A message is a frozen value; its `headers` say how it looks on the wire, in the order they are sent.
-To add one: a dataclass, a place in `SAYS`, a `case` where it is answered, and a test for each.
-Bytes are `chatproto.wire.codec`'s matter.
+A message is an immutable value; its `headers` define its form on the wire, in the order in which they
+are sent. To add one: a dataclass, an entry in `SAYS`, a `case` where it is answered, and a test for
+each. `chatproto.wire.codec` encodes and decodes them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STATUS = re.compile(r"([1-6][0-9]{2})(?: .*)?")
 
 
 class Sender(Enum):
-    """The sides that may send a message."""
+    """Sides that may send a message."""
 
     CLIENT = auto()
     SERVER = auto()
@@ -40,11 +40,11 @@ class Sender(Enum):
 
 @distinct
 class Header(NamedTuple):
-    """A header of a message: its name on the wire, its attribute, its reader and writer.
+    """Header of a message: its name on the wire, its attribute, its reader and writer.
 
-    `read` raises RemoteError 400. `write` makes text of the value. A header that is not `needed`
-    may be missing, and is left out when the value is the attribute's default. What is `secret`
-    is never shown in a trace.
+    `read` raises RemoteError 400. `write` returns the value as text. A header that is not `needed` may
+    be missing, and is left out when the value is the attribute's default. A `secret` header is never
+    shown in a trace.
     """
 
     name: str
@@ -57,9 +57,9 @@ class Header(NamedTuple):
 
 @distinct
 class LineField(NamedTuple):
-    """For messages whose lines are no headers: the attribute that holds them as a tuple.
+    """Attribute that holds, as a tuple, the lines of a message that are not headers.
 
-    `attribute` None: whatever the lines say is nothing.
+    `attribute` None: the lines are ignored.
     """
 
     attribute: str | None
@@ -68,9 +68,9 @@ class LineField(NamedTuple):
 
 
 def read_claimed_ip(text: str) -> str:
-    """`text` if it is an address literal or a host name, which some programs claim.
+    """Return `text` if it is an address literal or a host name, which some programs send.
 
-    Repeated as it stands to whoever claimed it. Raises RemoteError 400.
+    It is only repeated to the client that sent it. Raises RemoteError 400.
     """
     if IPV4.fullmatch(text) is None and HOST_NAME.fullmatch(text) is None:
         read_ip(text)
@@ -78,22 +78,24 @@ def read_claimed_ip(text: str) -> str:
 
 
 def read_optional_id(text: str) -> str:
-    """An id, or nothing. Raises RemoteError 400."""
+    """Read an id, or nothing. Raises RemoteError 400."""
     return read_client_id(text) if text else ""
 
 
 def read_optional_ip(text: str) -> str:
-    """An address, or nothing. Raises RemoteError 400."""
+    """Read an address, or nothing. Raises RemoteError 400."""
     return read_claimed_ip(text) if text else ""
 
 
 def read_optional_port(text: str) -> int | None:
-    """A port, or nothing. Raises RemoteError 400."""
+    """Read a port, or nothing. Raises RemoteError 400."""
     return read_port(text) if text else None
 
 
 def read_status(text: str) -> int:
-    """The code of `404 no such client`; the words are for people. Raises RemoteError 400."""
+    """Return the number of a status such as `404 no such client`; the words are ignored. Raises
+    RemoteError 400.
+    """
     match = STATUS.fullmatch(text)
     if match is None:
         raise RemoteError(400, f"no status: {text!r}")
@@ -101,19 +103,19 @@ def read_status(text: str) -> int:
 
 
 def write_status(status: int) -> str:
-    """A code with its words."""
+    """Write a status: its number and its words."""
     return status_line(status)
 
 
 def read_contact(line: str) -> Contact:
-    """A line of INFOACK, `<clientID> <ip>:<port>`. Raises RemoteError 400."""
+    """Read a line of INFOACK, `<clientID> <ip>:<port>`. Raises RemoteError 400."""
     name, _, where = line.partition(" ")
     host, port = read_host_port(where.strip())
     return Contact(read_client_id(name), host, port)
 
 
 def write_contact(contact: Contact) -> str:
-    """A contact as a line of INFOACK."""
+    """Write a contact as a line of INFOACK."""
     return f"{contact.client_id} {host_port(contact.host, contact.port)}"
 
 
@@ -133,10 +135,10 @@ class ClassicMessage:
 
 @distinct
 class Claim(NamedTuple):
-    """The values of REGISTER.
+    """Values of REGISTER.
 
-    Named tuples, because half of what a server does is to make these two: 0.2 µs instead of 0.45,
-    and they go into their template as they are.
+    Named tuples, because creating these two is half of a server's work: 0.2 µs instead of 0.45 µs. They
+    are also the arguments of the templates of their messages.
     """
 
     client_id: str
@@ -146,7 +148,7 @@ class Claim(NamedTuple):
 
 @distinct
 class Confirmation(NamedTuple):
-    """The values of REGACK."""
+    """Values of REGACK."""
 
     client_id: str
     ip: str
@@ -191,7 +193,7 @@ class ClassicRegAck(Confirmation):
 
 @value_class
 class ClassicBridge(ClassicMessage):
-    """Ask for a peer to talk to.
+    """Request a peer.
 
         BRIDGE
         clientID: alice
@@ -229,7 +231,7 @@ class ClassicBridgeAck(ClassicMessage):
 
 @value_class
 class ClassicInfo(ClassicMessage):
-    """Ask which clients are registered.
+    """Request the list of registered clients.
 
         INFO
 
@@ -262,7 +264,7 @@ class ClassicProbe(ClassicMessage):
 
         PROBE
 
-    Sent by clients. Any answer will do; ours is PROBEACK.
+    Sent by clients. They accept any answer; ours is PROBEACK.
     """
 
     method = "PROBE"
@@ -287,7 +289,7 @@ class Unregister(ClassicMessage):
         UNREGISTER
         clientID: alice
 
-    Sent by clients. Answered by UNREGACK, or ERROR 403 (from another address), 404 (not known).
+    Sent by clients. Answered by UNREGACK, or ERROR 403 (from another address), 404 (not registered).
     """
 
     method = "UNREGISTER"
@@ -309,7 +311,7 @@ class UnregAck(ClassicMessage):
 
 @value_class
 class ClassicQuit(ClassicMessage):
-    """Say goodbye.
+    """End a registration or a conversation.
 
         QUIT
         clientID: alice
@@ -336,7 +338,7 @@ class QuitAck(ClassicMessage):
 
 @value_class
 class ClassicChat(ClassicMessage):
-    """Call a peer, and tell where the caller accepts calls (dialect canon).
+    """Call a peer, and announce where the caller accepts calls (dialect canon).
 
         CHAT
         clientID: alice
@@ -391,4 +393,4 @@ SAYS: dict[Sender, tuple[type[Message], ...]] = {
     ),
     Sender.PEER: (ClassicQuit, ClassicChat),
 }
-"""Messages of each side: the whole protocol."""
+"""Messages that each side may send."""

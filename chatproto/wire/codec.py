@@ -1,8 +1,8 @@
 """Write classic messages as bytes, and read them from lines.
 
-`ClassicParser` accepts more than `encode` writes (PROTOCOL.md section 2): LF or CR CR LF for CRLF, no
-blank or several after the colon, headers in any order, empty lines before a message, a line of blanks
-for an empty one.
+`ClassicParser` accepts more forms than `encode` writes (PROTOCOL.md section 2): LF or CR CR LF for
+CRLF, no blank or several after the colon, headers in any order, empty lines before a message, and a
+line of blanks for an empty line.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from chatproto.wire.padding import BYTE_ORDER_MARK
 from chatproto.wire.values import distinct
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""Characters that no value may hold (C0, DEL and C1)."""
+"""Characters that are refused in values (C0, DEL and C1)."""
 LONGEST_START = 32
-"""Bytes of an unfinished line that are kept to find a start line at its end; the longest has 10."""
+"""Bytes of an unfinished line that are stored to find a start line at its end; the longest has 10."""
 HTTP = re.compile(rb"[A-Za-z]+ +[^ ]+ +HTTP/")
 
 
 @distinct
 class Form(NamedTuple):
-    """The form in which a message is written: a template for its values, or None for header by header."""
+    """Form in which a message is written: a template for its values, or None to write header by header."""
 
     template: str | None
-    values: Callable[[Any], tuple[Any, ...]] | None  # None: the message is that tuple
+    values: Callable[[Any], tuple[Any, ...]] | None  # None: the message itself is that tuple
     defaults: dict[str, Any]
 
 
 def form_of(kind: type[Message]) -> Form:
-    """Compute the form of a message class once."""
+    """Return the form of a message class, computed once."""
     names = [header.attribute for header in kind.headers]
     template = None
     if len(names) > 1 and all(header.needed and header.write is None for header in kind.headers):
@@ -56,7 +56,7 @@ FORMS: dict[type[Message], Form] = {
 
 
 def encode_text(message: Message) -> str:
-    """`message` as it is written. Raises LocalError for a value that would be misread."""
+    """Return `message` as text. Raises LocalError for a value that would be misread."""
     template, get_values, defaults = FORMS[message.__class__]
     if template is None:
         return _written(message, defaults)
@@ -68,7 +68,7 @@ def encode_text(message: Message) -> str:
 
 
 def encode(message: Message) -> bytes:
-    """`message` as bytes. Raises LocalError for a value that would be misread."""
+    """Return `message` as bytes. Raises LocalError for a value that would be misread."""
     try:
         return encode_text(message).encode()
     except UnicodeEncodeError:
@@ -76,13 +76,15 @@ def encode(message: Message) -> bytes:
 
 
 def shown(message: Message) -> str:
-    """`message` on one line for a trace: line ends as `\\r\\n`, nothing unprintable, no secret."""
+    """Return `message` on one line for a trace, with line ends as `\\r\\n` and without unprintable
+    characters or secrets.
+    """
     text = _written(message, {}, hide=True)
     return text.encode("unicode_escape").decode()
 
 
 def _written(message: Message, defaults: dict[str, Any], hide: bool = False) -> str:
-    """`message`, header by header."""
+    """Write `message` header by header."""
     block = [message.method]
     for header in message.headers:
         value = getattr(message, header.attribute)
@@ -100,25 +102,25 @@ def _written(message: Message, defaults: dict[str, Any], hide: bool = False) -> 
 
 
 def _check(text: str, line: bool = False) -> None:
-    """Raises LocalError if the other side would read something else than `text`."""
+    """Raise LocalError if `text` would be read differently."""
     if CONTROL.search(text) or text != text.strip(" \t") or (line and not text):
         raise LocalError(400, f"cannot be sent: {text!r}")
 
 
 class ClassicParser:
-    """Read classic messages of `sender` from lines, more freely than `encode` writes them.
+    """Read classic messages of `sender` from lines, in more forms than `encode` writes.
 
-    The messages are appended to `found`. A block that is malformed is found as a RemoteError, whose
-    status is to be answered, and the next block is read as usual. After input that cannot be read
-    further (binary data, a limit crossed, HTTP), `closed` is true and everything else is ignored.
+    The messages are appended to `found`. A malformed block is appended as a RemoteError, whose status
+    is the answer, and the next block is read as usual. After input that cannot be read further (binary
+    data, an exceeded limit, HTTP), `closed` is true and everything else is ignored.
 
     Limits: `limits.line`, `limits.headers`, `limits.header_block`.
     """
 
     closed = False
     begun = False
-    """True once a line has come: a NUL before the first is no padding."""
-    _stale = False  # behind a NUL: what an unused part of a buffer in C held before
+    """True once a line was received: a NUL before the first line is not padding."""
+    _stale = False  # after a NUL: old contents of a C program's buffer
 
     def __init__(self, limits: Limits = DEFAULTS, sender: Sender = Sender.CLIENT) -> None:
         self.found: list[Message | RemoteError] = []
@@ -128,11 +130,11 @@ class ClassicParser:
 
     @property
     def between(self) -> bool:
-        """True if no block has begun, so that a short cut may read the next one."""
+        """Return True between blocks, so that a short cut may read the next one."""
         return not (self._block.lines or self._stale or self.closed)
 
     def line(self, line: bytes) -> None:
-        """Take the next line, without its LF or CRLF."""
+        """Process the next line, without its LF or CRLF."""
         if self.closed:
             return
         try:
@@ -158,7 +160,7 @@ class ClassicParser:
                 self.found.append(error.as_value())
 
     def begin_line(self, rest: bytes) -> bytes:
-        """Check `rest`, the beginning of a line; return what to keep of it until more comes."""
+        """Check `rest`, the beginning of a line; return the part to keep until more bytes arrive."""
         if self.closed:
             return b""
         kept = self._unpadded(rest)
@@ -173,13 +175,14 @@ class ClassicParser:
         removed = rest[: len(rest) - len(kept)]
         if not removed:
             return kept
-        # A byte and a NUL stand for what was removed, so that the line is judged as if it came whole.
+        # A byte and a NUL stand for the removed bytes, so that the line is judged as if it had arrived
+        # whole.
         return (removed.strip(b"\x00")[:1] or b"\x00") + b"\x00" + kept
 
     def pending(self, rest: bytes) -> int:
-        """Return 0 if nothing has begun, else 1 and the number of whole lines of the block.
+        """Return 0 if no block has begun, else 1 plus the number of complete lines of the block.
 
-        `rest` is the unfinished line behind these; blanks alone begin nothing.
+        `rest` is the unfinished line after them; blanks alone do not begin a block.
         """
         begun = self._block.lines or (rest.strip(b" \t\r") and not self._stale)
         return 1 + len(self._block.lines) if begun else 0
@@ -196,25 +199,25 @@ class ClassicParser:
         return message if message.method in ("REGISTER", "BRIDGE") else None
 
     def finish(self, rest: bytes) -> None:
-        """Take the block without its empty line, because of a timeout or the end of input.
+        """End the block without its empty line, because of a timeout or the end of input.
 
-        A complete REGISTER or BRIDGE is accepted; anything else that has begun is malformed.
+        A complete REGISTER or BRIDGE is accepted; any other unfinished block is malformed.
         """
         if self.pending(rest) and not self.closed:
             self.found.append(self.unfinished(rest) or RemoteError(400, "it ends in the middle"))
             self._block.take()
 
     def _start_line(self, line: bytes) -> bytes:
-        """Return the start line that `line`, which is behind a NUL, is or ends with; empty: none.
+        """Return the start line that `line`, which follows a NUL, is or ends with; empty: none.
 
-        What the unused part of a buffer holds need not end with a line, or with a NUL.
+        The unused part of a buffer may end without a line end or a NUL.
         """
         text = line.strip(b" \t\r").decode("ascii", "replace")
         found = [method for method in self._methods if text.endswith(method)]
         return max(found, key=len, default="").encode()
 
     def _check(self, line: bytes) -> None:
-        """Check `line`, which need not be complete. Raises RemoteError 400 or 413."""
+        """Check `line`, which may be incomplete. Raises RemoteError 400 or 413."""
         if BINARY.search(line, 0, self._block.longest + 1):
             raise RemoteError(400, "control characters in a line")
         self._block.check(line)
@@ -225,10 +228,10 @@ class ClassicParser:
         self._block.take()
 
     def _unpadded(self, line: bytes) -> bytes:
-        """Return `line` without NULs before it: programs in C send their whole buffer.
+        """Return `line` without leading NULs: C programs send their whole buffer.
 
-        Text behind the NULs is what the buffer held before, up to the next start line of a request.
-        A NUL inside a line stays, and is refused with it.
+        Text after the NULs is the old contents of the buffer, up to the next start line of a request. A
+        NUL inside a line stays, and the line is refused.
         """
         if self.begun and line.startswith(b"\x00"):
             self._stale = True

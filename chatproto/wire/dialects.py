@@ -1,7 +1,8 @@
 """Describe the dialects in which course programs chat with each other, one row each.
 
-A row says what its caller sends first, how it frames a message and how it says farewell. What comes
-in is recognised by `chatproto.wire.reader`; a caller is answered in its own row.
+A row defines the caller's first bytes, the framing of a message, and the farewell.
+`chatproto.wire.reader` recognises the dialect of incoming bytes; a caller is answered in its own
+dialect.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _LINE_ENDS = re.compile(r"[\r\n\x00]+")
 
 @value_class
 class Me:
-    """Our own id and address, as openers announce them."""
+    """Our id and address, as openers announce them."""
 
     client_id: str
     host: str
@@ -27,13 +28,13 @@ class Me:
 
 @value_class
 class Capabilities:
-    """The properties of a dialect that a session depends on; BCP/2 has them too.
+    """Properties of a dialect that a session depends on; BCP/2 has them too.
 
     `asks`: a call must be accepted. `numbered`: messages have ids, and turns and modes can be sent.
-    `acknowledged`: the peer tells which messages it has stored. `resumes`: a conversation survives its
-    connection. `takes_turns`: the two sides alternate; `strict_turns`: always, not only until the peer
-    has spoken twice in a row. `dials_back`: each message has a new connection. `has_id`: the caller
-    tells its id. `farewells`: what a person may type to leave.
+    `acknowledged`: the peer reports which messages it has stored. `resumes`: a conversation survives
+    its connection. `takes_turns`: the two peers alternate; `strict_turns`: always, not only until the
+    peer has sent two messages in a row. `dials_back`: each message has a new connection. `has_id`: the
+    caller sends its id. `farewells`: words that a user may type to leave.
     """
 
     name: str
@@ -50,17 +51,17 @@ class Capabilities:
 
 
 BCP2 = Capabilities("bcp/2", asks=True, numbered=True, acknowledged=True, resumes=True)
-"""Peers inside TLS; turns are taken only if either side wants it."""
+"""Peers inside TLS; they take turns only if either of them wants it."""
 
 
 @value_class
 class Dialect(Capabilities):
-    """One plain dialect: templates with `{id}`, `{host}`, `{port}`, `{text}`, `{length}`, `{end}`.
+    """One plain-text dialect: templates with `{id}`, `{host}`, `{port}`, `{text}`, `{length}`, `{end}`.
 
-    `{end}` is the line end of the peer's raw messages, `{word}` what the person typed to leave.
-    `bare`: a message is raw text that only silence ends. `quits`: the raw messages that are a
-    farewell. `end`: the line end of our own messages until the peer's is known. `longest`: bytes of a
-    frame that programs of this dialect read as one message; 0: no limit.
+    `{end}` is the line end of the peer's raw messages, `{word}` the word that the user typed to leave.
+    `bare`: a message is raw text that only silence ends. `quits`: raw messages that are farewells.
+    `end`: line end of our messages until the peer's is known. `longest`: bytes of a frame that programs
+    of this dialect read as one message; 0: no limit.
     """
 
     opening: str
@@ -75,16 +76,17 @@ class Dialect(Capabilities):
     strict_turns: bool = True
 
     def opener(self, me: Me) -> bytes:
-        """Return the first bytes that a caller sends; empty where the dialect has none."""
+        """Return the first bytes that a caller sends; empty if the dialect has no opener."""
         announcement = f"Incoming chat request from {me.client_id} {me.host}:{me.port}"
         return self._fill(self.opening, me, announcement, b"", "")
 
     def frame(self, me: Me, text: str, line_end: bytes) -> bytes:
-        """`text` as one message; a framed one has blanks for line ends, which would end the frame.
+        """Return `text` as one message. Framed dialects get blanks for line ends, which would end the
+        frame.
 
-        An action, which no dialect knows, is the text `* waves`.
+        No dialect has actions: they are sent as the text `* waves`.
 
-        Raises LocalError 400 for what is not Unicode text.
+        Raises LocalError 400 for text that is not Unicode.
         """
         text = spoken(text)
         if not self.bare:
@@ -92,7 +94,7 @@ class Dialect(Capabilities):
         return self._fill(self.message, me, text, line_end, "")
 
     def farewell(self, me: Me, word: str, line_end: bytes) -> bytes:
-        """The end of the chat."""
+        """Return the bytes that end a chat."""
         return self._fill(self.goodbye, me, "", line_end, word)
 
     def _fill(self, template: str, me: Me, text: str, line_end: bytes, word: str) -> bytes:
@@ -223,6 +225,6 @@ DIALECTS: dict[str, Dialect] = {
         LOBBY,
     )
 }
-"""Every row, by what `--dialect` and `/chat --as` call it."""
+"""All dialects by name, as in `--dialect` and `/chat --as`."""
 PEERS = tuple(name for name in DIALECTS if name != LOBBY.name)
-"""Dialects that a called peer may speak; a lobby is a server."""
+"""Dialects that a called peer may use; lobby is a server's."""

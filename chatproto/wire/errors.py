@@ -9,10 +9,10 @@ from chatproto.wire.statuses import status_line
 
 
 class WireError(CodedError):
-    """Something about a message is against the protocol, or cannot be done.
+    """A message violates the protocol, or cannot be handled.
 
-    Args: status: one of the protocol. detail: for a log or a person, never for the wire. reason: its
-    code, where that says more than the status.
+    Args: status: a status of the protocol. detail: for a log or a user, never for the wire. reason: its
+    code, if that says more than the status.
     """
 
     status: int
@@ -25,8 +25,8 @@ class WireError(CodedError):
     def as_value(self) -> Self:
         """Return this error without its traceback, to be stored.
 
-        A traceback holds the frames of all callers and what these hold, among it the list that the
-        error is stored in: a cycle, which costs much more memory and time than the error.
+        A traceback refers to the frames of all callers and their variables, among them the list that
+        holds the error: a reference cycle, which costs much more memory and time than the error.
         """
         self.__traceback__ = self.__context__ = self.__cause__ = None
         return self
@@ -37,10 +37,10 @@ class WireError(CodedError):
 
 
 class RemoteError(WireError):
-    """The other side sent what the protocol does not allow; answer with `status`.
+    """The other side sent something that the protocol does not allow; answer with `status`.
 
-    `cseq` is the number of the request that it was, where there was one to be read (BCP/2). `why`
-    tells causes of one status apart, for programs.
+    `cseq` is the number of the request, if it could be read (BCP/2). `why` distinguishes causes of one
+    status, for programs.
     """
 
     cseq: int | None = None
@@ -48,7 +48,7 @@ class RemoteError(WireError):
 
 
 class Later(RemoteError):
-    """429: the other side may ask again after `retry_after` seconds."""
+    """429: the client may repeat the request after `retry_after` seconds."""
 
     retry_after: int
 
@@ -66,9 +66,9 @@ class NotAdmitted(RemoteError):
 
 
 class StoreTrouble(RemoteError):
-    """The store cannot keep or read something just now; the text is one sentence for a person.
+    """The store cannot be written or read at present; the text is one sentence for the user.
 
-    The client that asked for it is answered 503, and nothing has changed.
+    The client gets 503 for its request, and nothing has changed.
     """
 
     def __init__(self, detail: str) -> None:
@@ -79,12 +79,12 @@ class StoreTrouble(RemoteError):
 
 
 class Unreadable(StoreTrouble):
-    """One entry of the store is not what a server writes there, or of newer rules; the others can be read."""
+    """One entry of the store is invalid, or of a newer version; the others can be read."""
 
 
 class LocalError(WireError):
-    """Our own side asked for what the protocol or the state of things does not allow."""
+    """Our own side requested something that the protocol or the present state does not allow."""
 
 
 class CannotStart(Exception):
-    """The program cannot start; its text is one sentence for a person."""
+    """The program cannot start; its text is one sentence for the user."""

@@ -1,7 +1,7 @@
-"""Read and write the most frequent messages in one step, where they have their usual form.
+"""Read and write the most frequent messages in one step if they have their usual form.
 
-Each function here is a short cut for what the general parser or writer does, and
-`tests/wire/test_fast.py` holds that the results are equal. The benchmarks in `bench/` justify them.
+Each function is a short cut for the general parser or writer; `tests/wire/test_fast.py` checks that the
+results are equal. The benchmarks in `bench/` justify them.
 """
 
 from __future__ import annotations
@@ -30,26 +30,27 @@ _REQUEST = re.compile(
     rf"(?:{_REGISTER}"
     rf"|BRIDGE\r\nclientID: ({ID.pattern}))\r\n\r\n|([\s\S]+)"
 )
-"""The two requests as the assignment writes them, or all that follows the last of these.
+"""The two requests in the assignment's form, or everything after the last of them.
 
-Ports from 60000 up are left to the parser."""
+Ports from 60000 up are left to the parser.
+"""
 STARTS = b"REGISTER", b"BRIDGE"
-"""How these begin, and nothing but plain text."""
+"""First bytes of these requests, and of nothing but plain text."""
 _LINE, _BLOCK, _HEADERS = 80, 160, 3
 """No such request has a longer line, a longer block or more headers."""
 
 
 def fits(limits: Limits) -> bool:
-    """Return True if no request that `take_requests` takes can cross one of `limits`."""
+    """Return True if a request that `take_requests` accepts cannot exceed one of `limits`."""
     return limits.line >= _LINE and limits.header_block >= _BLOCK and limits.headers >= _HEADERS
 
 
 def take_requests(data: bytes, found: list[Message | RemoteError]) -> int:
-    """Append the classic requests at the head of `data` to `found`.
+    """Append the classic requests at the start of `data` to `found`.
 
     Stops at the first block that is not exactly a canonical REGISTER or BRIDGE.
 
-    Returns: the number of bytes taken.
+    Returns: the number of bytes used.
     """
     try:
         text = data.decode("ascii")
@@ -66,7 +67,7 @@ def take_requests(data: bytes, found: list[Message | RemoteError]) -> int:
 
 
 def take_registration(data: bytes) -> ClassicRegister | None:
-    """Return the canonical REGISTER that `data` is; None if it is anything else."""
+    """Return the canonical REGISTER in `data`; None if `data` is anything else."""
     found = _REGISTRATION.fullmatch(data)
     if found is None:
         return None
@@ -75,12 +76,12 @@ def take_registration(data: bytes) -> ClassicRegister | None:
 
 
 def confirm_registration(data: bytes) -> bytes:
-    """Write the REGACK that answers `data`, a canonical REGISTER: it has the same headers and one more."""
+    """Write the REGACK that answers `data`, a canonical REGISTER: the same headers and one more."""
     return b"REGACK" + data[len("REGISTER") : -len("\r\n")] + b"Status: registered\r\n\r\n"
 
 
 def write_confirmation(message: ClassicRegister) -> str:
-    """Write the REGACK that answers a registration which was read from the wire and is in force."""
+    """Write the REGACK for a registration that was read from the wire and is in force."""
     return _CONFIRMATION % message
 
 
@@ -91,15 +92,15 @@ _DATA = re.compile(
     rb"DATA\r\nID: ([1-9][0-9]{0,14})\r\nOffset: ([0-9]{1,15})"
     rb"\r\nContent-Length: ([0-9]{1,9})\r\n\r\n"
 )
-"""The headers of DATA as we write them. No number of 15 digits is too large for any of them."""
+"""Headers of DATA as we write them. Numbers of 15 digits are within the range of all of them."""
 DATA_LINE = len("Content-Length: 123456789")
 DATA_BLOCK = len("DATA\r\nID: \r\nOffset: \r\n\r\n") + 2 * 15 + DATA_LINE + 2
-"""No such block has a longer line, or is longer."""
+"""Largest size of such a block, and of a line in it."""
 
 
 @distinct
 class DataHead(NamedTuple):
-    """The headers of one DATA message, and where they end in the chunk."""
+    """Headers of one DATA message, and the position of their end in the chunk."""
 
     id: int
     offset: int
@@ -108,14 +109,14 @@ class DataHead(NamedTuple):
 
 
 def fits_data(limits: Limits) -> bool:
-    """Return True if no block that `read_data_head` reads can cross one of `limits`."""
+    """Return True if a block that `read_data_head` reads cannot exceed one of `limits`."""
     return limits.line >= DATA_LINE and limits.headers >= 3 and limits.header_block >= DATA_BLOCK
 
 
 def read_data_head(data: bytes, at: int) -> DataHead | None:
     """Read the headers of DATA at `at`; a file of 1 GiB has 16,000 of them.
 
-    Returns: None if they are not complete, or not in their usual form.
+    Returns: None if they are incomplete, or not in their usual form.
     """
     found = _DATA.match(data, at)
     if found is None:
@@ -125,7 +126,7 @@ def read_data_head(data: bytes, at: int) -> DataHead | None:
 
 
 def write_data_head(message: Data) -> bytes | None:
-    """Write the headers of `message`; None if their form would not be the usual one."""
+    """Write the headers of `message`; None if they would not have the usual form."""
     id, offset, length = message.id, message.offset, len(message.data)
     if not (
         type(id) is type(offset) is int and 0 < id < FIFTEEN_DIGITS and 0 <= offset < FIFTEEN_DIGITS
@@ -140,7 +141,7 @@ class TextForm(NamedTuple):
     """Usual form of a message that carries a text, as we write it.
 
     Args: begin: its first bytes. head: matches its headers, with the length of the text last. make:
-    makes the message of the values before that length and of the text; ValueError: they have none.
+    creates the message from the values before that length and the text; ValueError: they are invalid.
     limit: name of the limit on the text. line, block: bytes of its longest line and headers.
     """
 
@@ -184,11 +185,13 @@ TEXT_FORMS = {
         len("MSG\r\nID: \r\n\r\n\r\n\r\n") + 15 + _MSG_LINE + DATA_LINE,
     ),
 }
-"""Usual form of the text that each side sends: SAY to a server, MSG to a peer."""
+"""Usual form of the text message of each side: SAY to a server, MSG to a peer."""
 
 
 def text_form(sender: Sender, limits: Limits) -> TextForm | None:
-    """Return the form of what `sender` sends; None if there is none, or it can cross one of `limits`."""
+    """Return the form of the text messages of `sender`; None if there is none, or it can exceed one of
+    `limits`.
+    """
     form = TEXT_FORMS.get(sender)
     if form is None or limits.headers < 3:
         return None
@@ -196,9 +199,9 @@ def text_form(sender: Sender, limits: Limits) -> TextForm | None:
 
 
 def take_text(form: TextForm, data: bytes, at: int, most: int) -> tuple[Bcp2Message, int] | None:
-    """Read the message at `at`, with at most `most` bytes of text, and where it ends.
+    """Read the message at `at`, with at most `most` bytes of text, and the position of its end.
 
-    Returns: None if it is not complete, or not in its usual form.
+    Returns: None if it is incomplete, or not in its usual form.
     """
     found = form.head.match(data, at)
     if found is None:
@@ -210,5 +213,5 @@ def take_text(form: TextForm, data: bytes, at: int, most: int) -> tuple[Bcp2Mess
         return None
     try:
         return form.make(*values, text.decode()), begin + size
-    except ValueError:  # no UTF-8, or no day of the calendar
+    except ValueError:  # not UTF-8, or not a day of the calendar
         return None

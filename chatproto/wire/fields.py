@@ -11,12 +11,12 @@ from chatproto.wire.values import value_class
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Form of an id (protocol section 3)."""
 BLANK = re.compile(r"[\s\x00-\x1f]")
-"""Characters that no host name has."""
+"""Characters that are invalid in host names."""
 
 
 @value_class
 class Contact:
-    """A peer and its address; `key` is `sha256:...`, or None if it has none."""
+    """A peer and its address; `key` is `sha256:...`, or None for a peer without a key."""
 
     client_id: str
     host: str
@@ -25,24 +25,24 @@ class Contact:
 
 
 def read_client_id(text: str) -> str:
-    """`text` as an id. Raises RemoteError 400."""
+    """Return `text` if it is an id. Raises RemoteError 400."""
     if ID.fullmatch(text) is None:
         raise RemoteError(400, f"no client id: {text!r}")
     return text
 
 
 def fold(name: str) -> str:
-    """Fold an id or a room's name so that names which look alike become equal (PROTOCOL.md, rooms).
+    """Fold an id or a room name so that similar names become equal (PROTOCOL.md, rooms).
 
-    Lower case, 0 = o, 1 = i = l, rn = m. A folded name stays as it is.
+    Lower case, 0 = o, 1 = i = l, rn = m. Folding a folded name changes nothing.
     """
     return name.lower().replace("0", "o").replace("1", "l").replace("i", "l").replace("rn", "m")
 
 
 def read_number(text: str) -> float:
-    """Return `text`, typed by a person, as a number, such as `30` or `0.5`.
+    """Return the number in `text`, typed by a user, such as `30` or `0.5`.
 
-    Raises ValueError, also for what only Python reads as a number (`1_000`, digits of other scripts).
+    Raises ValueError, also for forms that only Python accepts (`1_000`, digits of other scripts).
     """
     if "_" in text or not text.isascii():
         raise ValueError(text)
@@ -50,14 +50,14 @@ def read_number(text: str) -> float:
 
 
 def read_port(text: str) -> int:
-    """`text` as a port from 1 to 65535, decimal digits only. Raises RemoteError 400."""
+    """Read a port from 1 to 65535, decimal digits only. Raises RemoteError 400."""
     if text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536:
         return int(text)
     raise RemoteError(400, f"no port: {text!r}")
 
 
 def read_ip(text: str) -> IPv4Address | IPv6Address:
-    """`text` as an address literal, an IPv6 one with or without brackets. Raises RemoteError 400."""
+    """Read an address literal, IPv6 with or without brackets. Raises RemoteError 400."""
     try:
         return ip_address(text.strip("[]") if text.startswith("[") else text)
     except ValueError:
@@ -65,19 +65,19 @@ def read_ip(text: str) -> IPv4Address | IPv6Address:
 
 
 def plain_host(host: str) -> str:
-    """`host` as a socket tells it, without the `::ffff:` of an IPv4 caller on an IPv6 socket."""
+    """Return `host`, as a socket reports it, without the `::ffff:` of an IPv4 client on an IPv6 socket."""
     return host[7:] if host.startswith("::ffff:") and "." in host else host
 
 
 def host_port(host: str, port: int) -> str:
-    """`host:port`, an IPv6 host in brackets, whether it came in some or not."""
+    """Return `host:port`, with one pair of brackets around an IPv6 host."""
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def read_host_port(text: str) -> tuple[str, int]:
-    """`host:port` or `[v6]:port` taken apart; a name is a host too. Raises RemoteError 400."""
+    """Split `host:port` or `[v6]:port`; the host may be a name. Raises RemoteError 400."""
     host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -89,7 +89,7 @@ def read_host_port(text: str) -> tuple[str, int]:
 
 
 def is_local(host: str) -> bool:
-    """Return True if `host` is loopback, unspecified or no address at all."""
+    """Return True if `host` is loopback, unspecified or not an address."""
     try:
         address = ip_address(host)
     except ValueError:

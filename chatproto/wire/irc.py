@@ -2,8 +2,8 @@
 
     @label=7;+x=a\\sb :bob!bob@chat PRIVMSG #tea :hello there
 
-`read_line` takes one line without its end and `write_line` returns one with it. No input raises
-anything but `BadIrcLine`, and no value that is written can end a line or begin a second one.
+`read_line` parses one line without its line end; `write_line` returns one with it. No input raises
+anything but `BadIrcLine`, and no written value can end a line or begin a second one.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from dataclasses import field
 from chatproto.wire.values import value_class
 
 LINE_BYTES = 512
-"""Bytes of a line without its tags, with its CR LF (RFC 2812, section 2.3)."""
+"""Largest size of a line in bytes, without its tags and with CR LF (RFC 2812, section 2.3)."""
 TAG_BYTES = 8191
-"""Bytes of the tags of one line, with the `@` and the blank behind them (IRCv3 message-tags)."""
+"""Largest size of the tags of one line in bytes, with the `@` and the blank after them (IRCv3
+message-tags).
+"""
 PARAMETERS = 15
-"""Most parameters of a line; the last one takes the rest (RFC 2812, section 2.3)."""
+"""Largest number of parameters of a line; the last one has the rest (RFC 2812, section 2.3)."""
 
 _COMMAND = re.compile(r"[A-Za-z]+|[0-9]{3}")
 _TAG = re.compile(r"\+?(?:[A-Za-z0-9.-]+/)?[A-Za-z0-9-]+")
@@ -31,7 +33,7 @@ _FORBIDDEN = str.maketrans({"\0": "\u2400", "\r": "\u240d", "\n": "\u240a"})
 
 
 class BadIrcLine(ValueError):
-    """Line that is not one of IRC; `code` is that of the standard reply FAIL, the text a sentence."""
+    """Line that is not valid IRC; `code` is that of the standard reply FAIL, the text a sentence."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -40,9 +42,9 @@ class BadIrcLine(ValueError):
 
 @value_class
 class IrcLine:
-    """One line: a command in upper case or a numeric, its parameters, and what stands before them.
+    """One line: a command in upper case or a numeric, its parameters, its tags and its source.
 
-    `source`: who says it, without the colon; empty in what clients send.
+    `source`: the prefix without the colon; empty in lines of clients.
     """
 
     command: str
@@ -52,11 +54,11 @@ class IrcLine:
 
 
 def read_line(data: bytes) -> IrcLine | None:
-    """Return the line in `data`, which has no CR LF at its end; None for a blank one.
+    """Parse the line in `data`, without its CR LF; return None for a blank line.
 
-    Tags with a malformed name are left out, as the specification has it.
+    Tags with a malformed name are left out, as the specification requires.
 
-    Raises: BadIrcLine: it is too long, not UTF-8, has a NUL, CR or LF inside, or names no command.
+    Raises: BadIrcLine: it is too long, is not UTF-8, contains NUL, CR or LF, or has no command.
     """
     tagged, rest = b"", data
     if data.startswith(b"@"):
@@ -87,9 +89,9 @@ def read_line(data: bytes) -> IrcLine | None:
 def write_line(line: IrcLine) -> bytes:
     """Return `line` with CR LF, at most `TAG_BYTES` and `LINE_BYTES` long.
 
-    NUL, CR and LF are written as their pictures (U+2400 and on). Blanks in any parameter but the last become
-    underscores. The last parameter is cut between two characters where the line would be too long, and tags
-    that do not fit are left out.
+    NUL, CR and LF are written as control pictures (U+2400 and on). Blanks in any parameter but the last
+    become underscores. If the line would be too long, the last parameter is cut between two characters,
+    and tags that do not fit are left out.
     """
     *firsts, last = line.parameters or ("",)
     words = [f":{_word(line.source)}"] if line.source else []
@@ -118,7 +120,7 @@ def _read_parameters(text: str) -> list[str]:
 
 
 def _read_tags(text: str) -> dict[str, str]:
-    """Return the tags in `a=b;c`, without an `@`; a name that stands twice has its last value."""
+    """Return the tags in `a=b;c`, without an `@`; a repeated name has its last value."""
     pairs = (one.partition("=") for one in text.split(";"))
     return {
         name: _ESCAPE.sub(lambda found: _MEANT.get(found[1], found[1]), value)
@@ -144,6 +146,6 @@ def _write_tags(tags: Mapping[str, str]) -> bytes:
 
 
 def _word(text: str) -> str:
-    """Return `text` as a parameter that is not the last: not empty, no blank, no colon before it."""
+    """Return `text` as a parameter that is not the last: not empty, no blank, no leading colon."""
     word = text.translate(_FORBIDDEN).replace(" ", "_") or "*"
     return f"_{word[1:]}" if word.startswith(":") else word

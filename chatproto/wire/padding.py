@@ -4,29 +4,30 @@ from __future__ import annotations
 
 NUL = b"\x00"
 BYTE_ORDER_MARK = "\ufeff"
-"""Byte order mark: programs of Windows begin a stream with it."""
+"""Byte order mark, with which Windows programs begin a stream."""
 UTF8_MARK = BYTE_ORDER_MARK.encode()
 
 
 class Unpadder:
-    """Take the padding out of one incoming stream of text.
+    """Remove the padding from one incoming stream of text.
 
-    A NUL ends a message. More NULs are padding. Text behind a single NUL is undecided: a program that
-    sends `strlen + 1` bytes a message says something new, a program that sends its whole buffer shows
-    what the buffer held before. Padding after it, or no NUL at its end, tell that it is the latter.
-    The result does not depend on how the stream is split. At most `limit` bytes stay undecided.
+    A NUL ends a message. Further NULs are padding. Text after a single NUL is undecided: a program that
+    sends `strlen + 1` bytes for each message has sent a new message; a program that sends its whole
+    buffer has sent the buffer's old contents. Padding after the text, or no NUL at its end, show that
+    it is old contents. The result does not depend on how the stream is split. At most `limit` bytes
+    stay undecided.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._after_one = False  # one NUL ended a message, and nothing has come behind it
-        self._undecided: list[bytes] = []  # texts behind single NULs; the last may lack its own
+        self._after_one = False  # one NUL ended a message, and nothing was received after it
+        self._undecided: list[bytes] = []  # texts after single NULs; the last one may lack its own
         self._size = 0
         self._padded = False  # inside a run of NULs
 
     @property
     def waits(self) -> bool:
-        """True if only more input or `settle` decides about something."""
+        """Return True if only more input or `settle` decides about some text."""
         return self._after_one or bool(self._undecided)
 
     def passes(self, data: bytes) -> bool:
@@ -34,7 +35,7 @@ class Unpadder:
         return NUL not in data and not (self._padded or self._after_one or self._undecided)
 
     def feed(self, data: bytes) -> list[bytes | None]:
-        """Return the text in `data`; None stands where a NUL ended a message."""
+        """Return the text in `data`; None marks a NUL that ended a message."""
         if self.passes(data):
             return [data]
         found: list[bytes | None] = []
@@ -77,7 +78,9 @@ class Unpadder:
     def _nul(self, found: list[bytes | None]) -> None:
         if self._padded:
             return
-        if self._after_one:  # the second in a row: what was undecided lay in the buffer from before
+        if (
+            self._after_one
+        ):  # the second in a row: the undecided text was old contents of the buffer
             self._forget()
             self._padded = True
             return

@@ -1,7 +1,7 @@
 """Read and write the plain-text block that may precede TLS or a relayed connection.
 
-PUNCH says to which introduction a connection belongs, before its TLS; RELAY asks for a place in a
-pipe. They are read strictly, as all of BCP/2 (CRLF, and nothing that is not one of them), and written by
+PUNCH assigns a connection to a rendezvous, before TLS; RELAY requests one end of a relay pipe. They are
+read strictly, like all of BCP/2 (CRLF, known messages only), and written by
 `chatproto.wire.strict.encode`.
 """
 
@@ -16,7 +16,7 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.values import value_class
 
 MOST = 256
-"""Bytes of such a block; the longest that we write has 85."""
+"""Largest size of such a block in bytes; the longest that we write has 85."""
 
 
 @value_class
@@ -51,7 +51,7 @@ class Relay(Bcp2Message):
 
 @value_class
 class RelayAck(Bcp2Message):
-    """Tell that the other side is here: from now on the connection carries its bytes.
+    """Report that the other holder of the ticket is connected: the connection now carries its bytes.
 
         RELAYACK
 
@@ -77,9 +77,9 @@ class RelayError(Bcp2Message):
 
 
 TO_PEER: tuple[type[Punch], ...] = (Punch,)
-"""First messages that a caller of a person may send."""
+"""First messages that a peer may send."""
 TO_SERVER: tuple[type[Relay], ...] = (Relay,)
-"""First messages that a caller of a server may send."""
+"""First messages that a client may send to a server."""
 FROM_RELAY: tuple[type[RelayAck] | type[RelayError], ...] = (RelayAck, RelayError)
 """Answers of a server to RELAY."""
 
@@ -87,7 +87,7 @@ Kind = TypeVar("Kind", bound=Bcp2Message)
 
 
 def may_begin(data: bytes, kinds: tuple[type[Kind], ...]) -> bool:
-    """Return True if a connection that begins with `data` can begin with one of `kinds`."""
+    """Return True if `data` may be the beginning of one of `kinds`."""
     for kind in kinds:
         start = start_line(kind)
         if data.startswith(start) or start.startswith(data):
@@ -96,15 +96,15 @@ def may_begin(data: bytes, kinds: tuple[type[Kind], ...]) -> bool:
 
 
 def start_line(kind: type[Bcp2Message]) -> bytes:
-    """Return the first line of every block of `kind`, with its end."""
+    """Return the start line of every block of `kind`, with its line end."""
     return kind.method.encode() + b"\r\n"
 
 
 def read_first(data: bytes, kinds: tuple[type[Kind], ...]) -> tuple[Kind, bytes] | None:
-    """The block at the head of `data` and the bytes after it; None: it is not whole yet.
+    """Return the block at the start of `data` and the bytes after it; None if it is incomplete.
 
-    Raises RemoteError: 405 for what is none of `kinds`, 400 for one that is malformed, 413 for more
-    than `MOST` bytes. Headers that are not known are nothing; the same one twice is 400.
+    Raises RemoteError: 405 for a block that is not one of `kinds`, 400 for a malformed one or a
+    repeated header, 413 for more than `MOST` bytes. Unknown headers are ignored.
     """
     if not may_begin(data, kinds):
         raise RemoteError(405, f"not one of {', '.join(kind.method for kind in kinds)}")

@@ -1,9 +1,9 @@
 """Read the plain text of a peer: recognise its dialect from the first bytes, then parse it.
 
-A stream is blocks (`CHAT` and its like: a start line, header lines, a blank line) or bare text,
-which only silence ends. Nothing is kept past `limits.header_block` of a block, nor past
-`limits.message` of a text. A person may well write a line that looks like the start of a block, so what
-follows it is looked at too.
+A stream consists of blocks (`CHAT` and similar: a start line, header lines, a blank line) or of raw
+text, which only silence ends. At most `limits.header_block` of a block and `limits.message` of a text
+are stored. A user may write a line that looks like the start of a block, so the reader also checks what
+follows it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from chatproto.wire.values import value_class
 
 @value_class
 class DialectKnown:
-    """The caller's dialect is known; what its row does not tell is None."""
+    """The caller's dialect was recognised; values that the dialect does not send are None."""
 
     dialect: Dialect
     client_id: str | None = None
@@ -54,14 +54,14 @@ class PlainMessage:
 
 @value_class
 class Left:
-    """The peer ended the chat by `word`; an empty one: its input just ended."""
+    """The peer ended the chat with `word`; empty: its input ended."""
 
     word: str
 
 
 Item = DialectKnown | PlainMessage | Left
 
-# All expressions here are bounded: what a stranger sends is matched again with every segment.
+# All expressions are bounded: unknown peers' data are matched again with every segment.
 _ANNOUNCED = re.compile(rb"Incoming chat request from [^\n]{1,200}\n")
 _ANNOUNCEMENT = re.compile(
     r"Incoming chat request from (\S+) \[?([^\s\]]+?)\]?:([0-9]{1,5})", re.ASCII
@@ -79,47 +79,49 @@ _OPENERS = (
     ("CHAT", {"type", "clientid", "ip", "port"}),
     ("ID", {"id", "ip", "port"}),
 )
-"""Start line and headers of the openers that tell an address, with which they end."""
+"""Start line and headers of the openers that announce an address, which ends them."""
 _COMMANDS = ("QUIT", "/quit")
-"""Farewells that are one even as the last line of a longer text; the words of row raw are not."""
+"""Farewells that count even as the last line of a longer text; the words of dialect raw do not."""
 
 
 class Reader:
     """Parse the incoming bytes of one connection.
 
-    `dialect` None: we were called, and the head of the stream tells it. Else it is how we called,
-    until the first frame of another row comes, which is then theirs.
-    Raises RemoteError 413 for what crosses a limit, and nothing else. Nothing follows a farewell.
+    `dialect` None: the peer called us, and the first bytes show its dialect. Otherwise the dialect of
+    our call, until the first frame in another dialect arrives, which is then the peer's. Raises
+    RemoteError 413 for an exceeded limit, and nothing else. Nothing follows a farewell.
     """
 
     def __init__(self, limits: Limits = DEFAULTS, dialect: Dialect | None = None) -> None:
         self.dialect = dialect
         self.line_end = dialect.end if dialect else b""
-        self.farewells: frozenset[str] = frozenset()  # besides those of the row (`raw_text.parted`)
+        self.farewells: frozenset[str] = (
+            frozenset()
+        )  # besides those of the dialect (`raw_text.parted`)
         self._limits = limits
         self._rest = bytearray()
         self._padding = Unpadder(limits.message)
         self._called = dialect is None
         self._opened = not self._called
-        # Called by us, they may answer in another dialect: the first frame tells which.
+        # A peer that we called may answer in another dialect: its first frame shows which.
         self._mirrors = not self._called and dialect is not LOBBY
         self._due: int | None = None  # bytes of a counted body (dialect typelength)
         self._heard_text = False
         self._left = False
-        self._items: list[Item] = []  # that the bytes which were fed last complete
+        self._items: list[Item] = []  # completed by the bytes fed last
 
     @property
     def pending(self) -> bool:
-        """True if a block or text has begun and is not complete."""
+        """Return True if a block or text has begun and is incomplete."""
         return bool(self._rest) or self._due is not None or self._padding.waits
 
     @property
     def wants_silence(self) -> bool:
-        """True if bytes wait that only silence can complete."""
+        """Return True if bytes are left that only silence can complete."""
         if self._padding.waits:
             return True
         if self._due is not None:
-            # Some count without the line end, some do not send one.
+            # Some programs count without the line end, and some do not send one.
             return len(self._rest) >= self._due and whole(self._rest) == len(self._rest)
         if not self._rest:
             return False
@@ -128,7 +130,7 @@ class Reader:
             case Shape.BLOCK:
                 return self._lacks_blank_line()
             case Shape.START:
-                # A person at netcat types an opener slowly; in a bare chat it is a word.
+                # A user at netcat types an opener slowly; in a raw chat it is a word.
                 return self.dialect is not None and self.dialect.bare
             case Shape.WORD:
                 return not framed
@@ -136,13 +138,13 @@ class Reader:
                 return True
 
     def feed(self, data: bytes) -> list[Item]:
-        """Return what `data` completes."""
+        """Return the items that `data` completes."""
         self._items = []
         self._take_in(self._padding.feed(data))
         return self._items
 
     def silence(self) -> list[Item]:
-        """`limits.text_silence` has passed without a byte: a bare text is whole."""
+        """Return the items that silence completes: `limits.text_silence` has passed without a byte."""
         self._items = []
         self._take_in(self._padding.settle())
         if self._left or not self.wants_silence:
@@ -156,7 +158,9 @@ class Reader:
         return self._items
 
     def end(self) -> list[Item]:
-        """The end of input: what is left is a message, and the peer has left."""
+        """Return the items that the end of input completes: the rest is a message, and the peer has
+        left.
+        """
         self._items = []
         self._take_in(self._padding.settle())
         if self._left:
@@ -167,7 +171,7 @@ class Reader:
         return self._items
 
     def _take_in(self, parts: list[bytes | None]) -> None:
-        """Read `parts`; None ends a message, as a NUL does."""
+        """Process `parts`; None ends a message, as a NUL does."""
         for part in parts:
             if self._left:
                 return
@@ -178,24 +182,24 @@ class Reader:
                 self._run()
 
     def _complete(self) -> None:
-        """Take what there is as whole."""
+        """Process the stored bytes as complete."""
         if self._due is not None:
             self._counted(min(self._due, len(self._rest)), ended=True)
         elif self._shape() in (Shape.BLOCK, Shape.START):
-            self._rest += b"\r\n\r\n"  # many leave it to the end of input to say so
+            self._rest += b"\r\n\r\n"  # many programs leave it out and end their input
         self._run()
         if self._rest and not self._left:
             self._flush()
 
     def _lacks_blank_line(self) -> bool:
-        """Return True for an opener that is whole but for its end, which some programs never send."""
+        """Return True for an opener that lacks only its end, which some programs never send."""
         if self.dialect is not None or not self._rest.endswith(b"\n"):
             return False
         return self._shape() is Shape.BLOCK and is_opener(bytes(self._rest))
 
     def _shape(self) -> Shape:
         if self.dialect is LOBBY:
-            return Shape.TEXT  # everything there is somebody's words
+            return Shape.TEXT  # everything stored is a user's text
         return shape_of(self._rest, self.dialect in (None, IDHDR))
 
     def _run(self) -> None:
@@ -203,7 +207,7 @@ class Reader:
             pass
 
     def _step(self) -> bool:
-        """Take one thing from the head of what is there. False if it is not whole yet."""
+        """Process one item at the start of the stored bytes. Return False if it is incomplete."""
         rest = self._rest
         if self._due is not None:
             return self._counted(self._due)
@@ -245,7 +249,7 @@ class Reader:
         read = self._understood(read_block(data))
         del self._rest[:size]
         if read is None:
-            # It looks like a block and is none that we know: words, then.
+            # It looks like a block, but not a known one: it is text.
             text = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n")
             read = [DialectKnown(RAW), PlainMessage(text)]
         for item in read:
@@ -258,7 +262,7 @@ class Reader:
         if block.start == "QUIT":
             return [Left("QUIT")]
         if self.dialect is IDONLY and lines[0].lower().startswith("clientid"):
-            # All the rest is text, whatever it looks like.
+            # Everything else is text, whatever it looks like.
             return [PlainMessage("\n".join(lines[1:]))] if lines[1:] else []
         if block.start == "CHATREQ":
             return [self._caller(CHATREQ, headers)]
@@ -308,10 +312,10 @@ class Reader:
         self._due = int(length)
 
     def _counted(self, due: int, ended: bool = False) -> bool:
-        """Take a body of `due` bytes; `ended`: no more of it will come.
+        """Process a body of `due` bytes; `ended`: no more of it will arrive.
 
-        Programs that count characters send more bytes than they say: without a line end behind
-        `due` bytes the body goes on to the next one.
+        Programs that count characters send more bytes than they announce: if no line end follows `due`
+        bytes, the body continues up to the next one.
         """
         rest = self._rest
         if len(rest) < due:
@@ -328,7 +332,7 @@ class Reader:
         del rest[:size]
         self._due = None
         if not self._opened and (announced := _ANNOUNCEMENT.fullmatch(text)):
-            # The first body is this row's opener.
+            # The first body is this dialect's opener.
             self._take(_announcer(TYPELENGTH, announced))
             return True
         self._take(DialectKnown(TYPELENGTH))
@@ -342,10 +346,10 @@ class Reader:
         self._take(Left("/quit") if "/quit" in text else PlainMessage(text))
 
     def _flush(self, most: int | None = None) -> None:
-        """Take what is there, up to `most` bytes, as one bare message."""
+        """Process the stored bytes, up to `most`, as one raw message."""
         data = bytes(self._rest if most is None else self._rest[:most])
         if most is not None:
-            # A character that is cut goes to the next part.
+            # A character that was cut belongs to the next part.
             data = data[: whole(data) or len(data)]
         shape = self._shape()
         del self._rest[: len(data)]
@@ -377,10 +381,10 @@ class Reader:
             self._take(Left(farewell))
 
     def _take(self, item: Item) -> None:
-        """Note `item`, and what it tells of the dialect."""
+        """Record `item`, and what it shows about the dialect."""
         match item:
             case DialectKnown(dialect):
-                if self._opened:  # a second opener, or the answer of one whom we called
+                if self._opened:  # a second opener, or the answer of a peer that we called
                     if self._mirrors and dialect not in (RAW, self.dialect):
                         self._mirrors = False
                         self.dialect, self.line_end = dialect, dialect.end
@@ -399,7 +403,7 @@ class Reader:
 
 
 def _body_ends(rest: bytearray, due: int) -> bool:
-    """Return True if a body of `due` bytes is whole: its line end, or the next frame, follows."""
+    """Return True if a body of `due` bytes is complete: its line end, or the next frame, follows."""
     behind = rest[due : due + 6]
     if behind:
         return behind.startswith((b"\r", b"\n")) or behind == b"CHAT\r\n"
@@ -421,37 +425,41 @@ def _announcer(dialect: Dialect, announced: re.Match[str]) -> DialectKnown:
 
 
 class Shape(Enum):
-    """The possible meanings of the bytes received so far."""
+    """Possible meanings of the bytes received so far."""
 
     TEXT = auto()
-    """No block, whatever comes."""
+    """Not a block, whatever follows."""
     WORD = auto()
-    """A start line that lacks its end, or text."""
+    """A start line without its line end, or text."""
     START = auto()
-    """A start line, after which no header is whole."""
+    """A start line, without a complete header after it."""
     BLOCK = auto()
-    """A start line and the name of a header that some row has."""
+    """A start line and the name of a header that some dialect has."""
     QUIT = auto()
-    """The start line of a farewell, which need not have more."""
+    """The start line of a farewell, which may stand alone."""
 
 
 @value_class
 class HeaderBlock:
-    """A start line, its header lines by lower-cased name, and the lines as they stood."""
+    """A start line, its header lines by lower-cased name, and the lines in their original form."""
 
     start: str
     headers: dict[str, str]
     lines: list[str]
 
     def text_of(self, name: str) -> str:
-        """The value of header `name` and the lines after it that are no headers: a text of several."""
+        """Return the value of header `name` and the lines after it that are not headers: a text of
+        several lines.
+        """
         at = next(n for n, line in enumerate(self.lines) if _name_of(line) == name)
         more = [line for line in self.lines[at + 1 :] if _name_of(line) not in _NAMES]
         return "\n".join([self.headers[name], *more])
 
 
 def shape_of(data: bytearray, ids: bool) -> Shape:
-    """Tell what `data` begins with; with `ids`, a block may start with an `ID:` line (dialect idhdr)."""
+    """Classify the beginning of `data`; with `ids`, a block may start with an `ID:` line (dialect
+    idhdr).
+    """
     start = _START.match(data)
     if start is None and ids:
         start = _ID_START.match(data)
@@ -471,13 +479,13 @@ def shape_of(data: bytearray, ids: bool) -> Shape:
 
 
 def end_of_block(data: bytearray, most: int) -> int:
-    """Return the end of the block at the head of `data`, 0 if it does not end within `most` bytes."""
+    """Return the end of the block at the start of `data`; 0 if it does not end within `most` bytes."""
     blank = _BLANK_LINE.search(data, 0, most)
     return blank.end() if blank else 0
 
 
 def read_block(data: bytes) -> HeaderBlock:
-    """`data`, a whole block, taken apart. The first line of row idhdr is a header too."""
+    """Split `data`, a complete block. In dialect idhdr the first line is a header too."""
     text = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n")
     start, *lines = text.split("\n")
     if _ID_START.match(data):
@@ -487,7 +495,9 @@ def read_block(data: bytes) -> HeaderBlock:
 
 
 def is_opener(data: bytes) -> bool:
-    """Return True if `data`, whole lines, are an opener with an address that lacks only its blank line."""
+    """Return True if `data`, complete lines, is an opener with an address that lacks only its blank
+    line.
+    """
     block = read_block(data)
     told = {name for name, value in block.headers.items() if value}
     return len(block.lines) == len(told) and (block.start, told) in _OPENERS
@@ -504,7 +514,7 @@ def _name_of(line: str) -> str:
 def parted(text: str, dialect: Dialect, farewells: frozenset[str] = frozenset()) -> tuple[str, str]:
     """Split a raw `text` into its message and the farewell at its end; each may be empty.
 
-    `farewells`: words that end a talk without an opener besides those of the row, in lower case.
+    `farewells`: further words that end a chat without an opener, in lower case.
     """
     words = text.strip("\r\n")
     if dialect is LOBBY:
@@ -519,7 +529,7 @@ def parted(text: str, dialect: Dialect, farewells: frozenset[str] = frozenset())
         before = words.removesuffix(command)
         if command not in quits or before == words:
             continue
-        # Without a line end before it, it is one only if its own blank line follows.
+        # Without a line end before it, it counts only if its own blank line follows.
         glued = command == "QUIT" and text[len(text.rstrip("\r\n")) :].count("\n") > 1
         if before.endswith("\n") or glued:
             return before.rstrip("\r\n"), command

@@ -1,12 +1,12 @@
 """List every reason for which something ends, fails or is refused: its code and its sentence.
 
 Programs decide by the code, in logic, exit codes and the JSON interface (`code`). A code is never
-renamed, because scripts depend on it. People read the sentence. It has no number of the protocol, no
-line end and no full stop, since it may stand in brackets or before `: try again in 5 s`.
+renamed, because scripts depend on it. Users read the sentence. It contains no status of the protocol,
+no line end and no full stop, since it may stand in brackets or before `: try again in 5 s`.
 
-`Reason` holds the codes, each with its usual sentence. Below it stand the sentences that say more,
-with gaps for names, hosts and limits. Sentences about a file on this machine are made where the
-file is used, because the system's own words are part of them.
+`Reason` holds the codes, each with its usual sentence. The sentences below it say more, with
+placeholders for names, hosts and limits. Sentences about a file on this machine are made where the file
+is used, because the system's message is part of them.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """A code, the status that stands for it in the protocol or None, and the usual sentence."""
+    """A code, its status in the protocol or None, and the usual sentence."""
 
     code: str
     status: int | None
     sentence: str
 
     def __new__(cls, code: str, status: int | None, sentence: str) -> Reason:
-        """Make a member whose value is `code`."""
+        """Create a member whose value is `code`."""
         member = object.__new__(cls)
         member._value_ = member.code = code
         member.status = status
         member.sentence = sentence
         return member
 
-    # The statuses of the protocol, with SIP's code where SIP has one (RFC 3261, section 21).
+    # Statuses of the protocol, with SIP's code where SIP has one (RFC 3261, section 21).
     MALFORMED = "malformed", 400, "the request was not understood"
     NOT_REGISTERED = "not-registered", 401, "you are not registered or not logged in"
     REFUSED = "refused", 403, "refused"
@@ -47,38 +47,38 @@ class Reason(Enum):
     UNAVAILABLE = "unavailable", 503, "not available at the moment"
     DECLINED = "declined", 603, "declined"
 
-    # A session ends or its connection breaks.
+    # A session ends or its connection fails.
     YOU_LEFT = "you-left", None, "you left"
     PEER_LEFT = "peer-left", None, "the peer left"
     PEER_GONE = "peer-gone", None, "connection lost"
-    """The connection ended where no other can take its place."""
+    """The connection ended, and no other can replace it."""
     CONNECTION_LOST = "connection-lost", None, "connection lost"
     NOT_ANSWERED = "not-answered", None, "no answer"
     MISSED = "missed", None, "you did not answer in time"
     NOT_A_PERSON = "not-a-person", None, "that is a server: start with --server HOST:PORT to use it"
     OLD_STATE = "old-state", None, "your home folder is older than the messages that the peer has"
-    """The peer has messages of ours that this home does not know: it was set back."""
+    """The peer has messages of ours that are not in this home: it was restored from a backup."""
 
-    # A call reaches nobody, or somebody else than was meant.
+    # A call does not reach the peer, or reaches another one.
     UNREACHABLE = "unreachable", None, "no connection to the peer is possible"
     NO_HOST = "no-host", None, "no such host"
     CONNECTION_REFUSED = "connection-refused", None, "connection refused"
     NOT_TLS = "not-tls", None, "the other program does not speak TLS"
     TLS_BROKEN_OFF = "tls-broken-off", None, "the connection was closed during the TLS handshake"
     TLS_FAILED = "tls-failed", None, "the TLS handshake failed"
-    """The other side does not speak TLS as the protocol wants it."""
+    """The other end does not speak TLS as the protocol requires."""
     BAD_KEY = "bad-key", None, "no valid key was shown"
-    """The other side shows no key, one that cannot be read, or our own."""
+    """The other end has no key, an unreadable one, or our own."""
     NO_ADDRESS = "no-address", None, "no address to call is known"
     OTHER_ID = "other-id", None, "another id than the one you asked for"
     OTHER_KEY = "other-key", None, "another key than the known one"
     NO_KEY = "no-key", None, "the peer shows no key, and plain text is not allowed"
     UNKNOWN_NAME = "unknown-name", None, "unknown name"
     AMBIGUOUS = "ambiguous", None, "the name means several peers"
-    """Several people, or several servers' clients, have that name."""
+    """Several peers, or clients of several servers, have that name."""
     NOT_THEIRS = "not-theirs", None, "another peer answered"
 
-    # A message does not arrive.
+    # A message is not delivered.
     TAKEN_BACK = "taken-back", None, "cancelled with /unsend"
     EXPIRED = "expired", None, "queued for too long"
     STOPPING = "stopping", None, "the program is stopping"
@@ -88,7 +88,7 @@ class Reason(Enum):
     """The line was typed for another conversation or room, or for one that has ended."""
 
     TOO_MANY = "too-many", None, "too many at once"
-    """A bound of this program's is reached; see docs/PROTOCOL.md, section 6."""
+    """A limit of this program is reached; see docs/PROTOCOL.md, section 6."""
 
     # A server.
     LOGIN_REFUSED = "login-refused", None, "login refused"
@@ -119,31 +119,31 @@ _OF_STATUS = {one.status: one for one in Reason if one.status is not None}
 
 
 class Cause(str):
-    """The sentence about an end, a failure or a refusal, with its code in `reason`.
+    """Sentence about an end, a failure or a refusal, with its code in `reason`.
 
-    A sentence on its way from where something happened to the screen keeps its code this way.
+    It keeps the code with the sentence from the place of the failure to the screen.
     """
 
     reason: Reason
 
     def __new__(cls, reason: Reason, sentence: str = "") -> Cause:
-        """Make one of `sentence`, or of the usual one of `reason`."""
+        """Create one from `sentence`, or from the usual sentence of `reason`."""
         made = super().__new__(cls, sentence or reason.sentence)
         made.reason = reason
         return made
 
 
 def reason_of(sentence: str, otherwise: Reason = Reason.CONNECTION_LOST) -> Reason:
-    """Return the code of a sentence, or `otherwise` for one that carries none."""
+    """Return the code of a sentence, or `otherwise` for one without a code."""
     return sentence.reason if isinstance(sentence, Cause) else otherwise
 
 
 class Sentence:
-    """A sentence with named gaps; calling it fills them.
+    """Sentence with named placeholders; calling it fills them.
 
         Sentence(Reason.NO_HOST, "no host named {host}")(host="example.net")
 
-    A value goes in as it is. The interfaces make it safe to show, as all text of others.
+    Values are inserted unchanged. The interfaces make them safe to show, like all text of others.
     """
 
     def __init__(self, reason: Reason, text: str) -> None:
@@ -151,20 +151,20 @@ class Sentence:
         self.text = text
 
     def __call__(self, **gaps: object) -> Cause:
-        """Return the sentence with its code. Raises KeyError if a gap is missing."""
+        """Return the sentence with its code. Raises KeyError if a value is missing."""
         return Cause(self.reason, self.text.format(**gaps))
 
     def around(self, why: str, **gaps: object) -> Cause:
-        """Return the sentence with `why` in it, and the code of `why` if that has one."""
+        """Return the sentence with `why` inserted, and the code of `why` if that has one."""
         return Cause(reason_of(why, self.reason), self.text.format(why=why, **gaps))
 
 
 class CodedError(Exception):
-    """An exception with a code and one sentence for a person.
+    """Exception with a code and one sentence for the user.
 
-    Args: text: the sentence; a `Cause` brings its code. reason: the code of another text.
-    `status`: the protocol's, where a server refused. `retry_after`: seconds after which the request
-    may be repeated, where the server told them. `why`: its word that tells causes of one status apart.
+    Args: text: the sentence; a `Cause` brings its code. reason: the code of any other text. status: of
+    the protocol, if a server refused. retry_after: seconds after which the request may be repeated, if
+    the server sent them. why: the server's word that distinguishes causes of one status.
     """
 
     status: int | None = None
@@ -177,22 +177,22 @@ class CodedError(Exception):
 
     @property
     def sentence(self) -> str:
-        """The text, or the usual sentence of the code, and when to try again."""
+        """Return the text, or the usual sentence of the code, and when to retry."""
         words = self.args[0] or self.reason.sentence
         seconds = self.retry_after
         return words if seconds is None else f"{words}: try again in {seconds} s"
 
     @property
     def cause(self) -> Cause:
-        """The sentence with the code."""
+        """Return the sentence with the code."""
         return Cause(self.reason, self.sentence)
 
 
 NO_TLS = (Reason.NOT_TLS, Reason.TLS_BROKEN_OFF, Reason.TLS_FAILED)
-"""Failures after which the other side may speak plain text only."""
+"""Failures after which the other end may speak plain text only."""
 
 
-# A connection, whichever program it leads to.
+# Connections to any program.
 
 HOST_UNKNOWN = Sentence(Reason.NO_HOST, "no host named {host}")
 NOBODY_LISTENS = Sentence(
@@ -323,7 +323,7 @@ NO_TURNS = Sentence(
 )
 NOT_YOUR_TURN = Sentence(Reason.MALFORMED, "it is not your turn")
 CALL_HINT = "/chat ID calls a peer"
-"""Next step for a person without any conversation; a `hint` of `NO_CURRENT`."""
+"""Next step for a user without a conversation; the `hint` of `NO_CURRENT`."""
 NO_CURRENT = Sentence(Reason.NOT_FOUND, "you are in no conversation: {hint}")
 NOT_SENT_ENDED = Sentence(
     Reason.NOT_FOUND, "not sent: the conversation with {target} has ended ({hint})"

@@ -26,15 +26,15 @@ from chatproto.wire.fields import read_client_id
 from chatproto.wire.values import distinct, value_class
 
 ROOM = re.compile(r"#[a-z0-9][a-z0-9._-]{0,62}")
-"""The one spelling of a room that is kept; on receipt the case does not matter."""
+"""Canonical form of a room name, which is stored; on receipt the case does not matter."""
 ROLES = ("member", "muted", "op", "owner", "open")
-"""Roles in a room; `open`: there in bare text, by the lobby's port."""
+"""Roles in a room; `open`: a plain-text client of the lobby port."""
 CHANGES = ("topic", "kick", "ban", "unban", "mute", "op", "settings")
-"""Changes that CHANGED tells."""
+"""Changes that CHANGED reports."""
 SECRET_BYTES = 200
 KEY_LIKE = re.compile("sha256:", re.IGNORECASE)
 ADDRESS_LIKE = re.compile(r"\d+(\.\d+){3}|.*:.*")
-"""An id may have digits and dots, too: only four numbers are an address."""
+"""Form of an address. An id may have digits and dots, too: only four numbers are an address."""
 
 
 @distinct
@@ -47,7 +47,7 @@ class Occupant(NamedTuple):
 
 @distinct
 class Listed(NamedTuple):
-    """A room in a list, how many are in it, and its topic."""
+    """Room in a list: its name, its number of members, and its topic."""
 
     room: str
     members: int
@@ -55,7 +55,7 @@ class Listed(NamedTuple):
 
 
 def read_room(text: str) -> str:
-    """A room's name, in the spelling of `ROOM`. Raises RemoteError 400."""
+    """Read a room name; return it in the form of `ROOM`. Raises RemoteError 400."""
     name = text.lower() if text.isascii() else ""
     if ROOM.fullmatch(name):
         return name
@@ -63,7 +63,7 @@ def read_room(text: str) -> str:
 
 
 def read_barred(text: str) -> tuple[str, str, str]:
-    """Return a typed id, key or address at its place among those three, the others empty.
+    """Return the typed id, key or address at its position among the three, the others empty.
 
     Raises RemoteError 400.
     """
@@ -78,14 +78,14 @@ def read_barred(text: str) -> tuple[str, str, str]:
 
 
 def read_secret(text: str) -> str:
-    """A room's key, at most `SECRET_BYTES` bytes; empty for none. Raises RemoteError 400."""
+    """Read a room's key, at most `SECRET_BYTES` bytes; empty for none. Raises RemoteError 400."""
     if len(text.encode("utf-8", "replace")) <= SECRET_BYTES:
         return text
     raise RemoteError(400, "a room's key is too long")
 
 
 def read_occupants(data: bytes) -> tuple[Occupant, ...]:
-    """Lines `id` or `id role`, each with its CRLF. Raises RemoteError 400."""
+    """Read lines `id` or `id role`, each with its CRLF. Raises RemoteError 400."""
     found = []
     for line in read_lines(data):
         name, blank, role = line.partition(" ")
@@ -95,7 +95,7 @@ def read_occupants(data: bytes) -> tuple[Occupant, ...]:
 
 
 def write_occupants(occupants: tuple[Occupant, ...]) -> bytes:
-    """People as lines. Raises LocalError 400 for what would be read as something else."""
+    """Write members as lines. Raises LocalError 400 for values that would be read differently."""
     return write_lines(
         [one.id if one.role == "member" else f"{one.id} {one.role}" for one in occupants],
         occupants,
@@ -104,7 +104,7 @@ def write_occupants(occupants: tuple[Occupant, ...]) -> bytes:
 
 
 def read_rooms(data: bytes) -> tuple[Listed, ...]:
-    """Lines `room members topic`, each with its CRLF. Raises RemoteError 400."""
+    """Read lines `room members topic`, each with its CRLF. Raises RemoteError 400."""
     found = []
     for line in read_lines(data):
         name, _, rest = line.partition(" ")
@@ -114,7 +114,7 @@ def read_rooms(data: bytes) -> tuple[Listed, ...]:
 
 
 def write_rooms(rooms: tuple[Listed, ...]) -> bytes:
-    """Rooms as lines. Raises LocalError 400 for what would be read as something else."""
+    """Write rooms as lines. Raises LocalError 400 for values that would be read differently."""
     return write_lines(
         [f"{one.room} {one.members} {one.topic}" for one in rooms], rooms, read_rooms
     )
@@ -152,9 +152,9 @@ class OfRoom(OfRequest):
 
 @value_class
 class OfSomebody(OfRoom):
-    """Base class of requests about a peer in a room, perhaps until a date.
+    """Base class of requests about a member of a room, perhaps until a date.
 
-    A moment that has passed takes back what was so.
+    A date in the past ends the effect of an earlier request.
     """
 
     headers = (*OfRoom.headers, PEER_ID, UNTIL)

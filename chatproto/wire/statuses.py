@@ -1,6 +1,6 @@
-"""The protocol's statuses with their words, as `Status:` carries them (PROTOCOL.md section 2).
+"""Define the statuses of the protocol with their words, as in `Status:` (PROTOCOL.md section 2).
 
-Other programs read these words, so they are fixed. People read the sentences of `wire/reasons.py`.
+Other programs read these words, so they never change. Users read the sentences of `wire/reasons.py`.
 """
 
 from __future__ import annotations
@@ -26,5 +26,5 @@ STATUS_WORDS: dict[int, str] = {
 
 
 def status_line(status: int) -> str:
-    """Return a status with its words, `404 no such client`; an unknown one is an `error`."""
+    """Return a status with its words, `404 no such client`; an unknown one is `error`."""
     return f"{status} {STATUS_WORDS.get(status, 'error')}"

@@ -31,7 +31,7 @@ from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.values import distinct
 
 TLS_CLIENT_HELLO = 0x16
-"""The first byte of a TLS connection (RFC 8446, section 5.1); no plain text begins with it."""
+"""First byte of a TLS connection (RFC 8446, section 5.1); no plain text begins with it."""
 SAYS: dict[Sender, tuple[type[Bcp2Message], ...]] = {
     Sender.CLIENT: FROM_CLIENT,
     Sender.SERVER: FROM_SERVER,
@@ -39,36 +39,39 @@ SAYS: dict[Sender, tuple[type[Bcp2Message], ...]] = {
 }
 """Messages of each side."""
 KINDS = {sender: {kind.method: kind for kind in kinds} for sender, kinds in SAYS.items()}
-"""The same, by method."""
+"""The messages of each side by method."""
 ABSENT: dict[type[Bcp2Message], dict[str, Any]] = {
     kind: {field.name: field.default for field in fields(kind)}
     for kinds in SAYS.values()
     for kind in kinds
 }
-"""The values that are told by leaving their header out; none in messages before TLS."""
+"""Values that are sent by leaving out their header; messages before TLS have none."""
 SKIPPED = {
     Sender.CLIENT: "body_to_server",
     Sender.SERVER: "body_from_server",
     Sender.PEER: "message",
 }
-"""The limit's name on a body that nobody reads: of an unknown method, or of one that has none."""
+"""Name of the limit on a body that is not read: of an unknown method, or of one without a body."""
 SMALL_PART = 4096
-"""Parts of a body are put together up to this many bytes, so that a body that comes in drops does
-not take many times its size."""
+"""Parts of a body are joined up to this many bytes, so that a body in small parts does not take many
+times its size.
+"""
 LARGE_PART = 16 * 1024
-"""From so many bytes on a part of a body is not copied out of what came with it."""
+"""Size in bytes from which a part of a body is not copied out of the received chunk."""
 
 
 def encode(message: Bcp2Message, limits: Limits = DEFAULTS) -> bytes:
-    """`message` as bytes.
+    """Return `message` as bytes.
 
-    Raises LocalError: 400 for a value that would be refused or misread, 413 for what crosses a limit.
+    Raises LocalError: 400 for a value that would be refused or misread, 413 for an exceeded limit.
     """
     return b"".join(encode_apart(message, limits))
 
 
 def encode_apart(message: Bcp2Message, limits: Limits = DEFAULTS) -> tuple[bytes, Piece]:
-    """`message` as bytes: its head and its body, which is not copied. Raises as `encode`."""
+    """Return the head and the body of `message` as bytes; the body is not copied. Raises the errors of
+    `encode`.
+    """
     if isinstance(message, Data) and len(message.data) <= limits.chunk and fits_data(limits):
         usual = write_data_head(message)
         if usual is not None:
@@ -81,7 +84,7 @@ def encode_apart(message: Bcp2Message, limits: Limits = DEFAULTS) -> tuple[bytes
             if CONTROL.search(text) or text != text.strip(" \t"):
                 raise LocalError(400, f"cannot be sent: {text!r}")
             try:
-                header.read(text)  # as the other side will
+                header.read(text)  # as the receiver will
             except RemoteError as error:
                 raise LocalError(error.status, f"{header.name}: {error.detail}") from None
         lines.append(f"{header.name}: {text}")
@@ -101,7 +104,7 @@ def encode_apart(message: Bcp2Message, limits: Limits = DEFAULTS) -> tuple[bytes
 
 
 def shown(message: Bcp2Message) -> str:
-    """`message` on one line for a trace, without its body's text and without secrets."""
+    """Return `message` on one line for a trace, without the text of its body and without secrets."""
     lines = [message.method]
     for header, value in _values_of(message):
         text = "…" if header.secret else header.write(value) if header.write else value
@@ -116,7 +119,7 @@ def shown(message: Bcp2Message) -> str:
 
 
 def _values_of(message: Bcp2Message) -> list[tuple[Header, Any]]:
-    """List the headers that `message` is sent with, and their values."""
+    """List the headers of `message` that are sent, and their values."""
     defaults = ABSENT.get(message.__class__, {})
     found = []
     for header in message.headers:
@@ -127,7 +130,7 @@ def _values_of(message: Bcp2Message) -> list[tuple[Header, Any]]:
 
 
 def _body_of(message: Bcp2Message, body: Body) -> bytes:
-    """Return the body of `message` as it is sent. Raises LocalError for what is no text."""
+    """Return the body of `message` as bytes. Raises LocalError if it is not valid text."""
     try:
         return body.write(getattr(message, body.attribute))
     except UnicodeEncodeError:
@@ -136,7 +139,7 @@ def _body_of(message: Bcp2Message, body: Body) -> bytes:
 
 @distinct
 class _Head(NamedTuple):
-    """A message whose body is awaited: its values, or the error in its headers."""
+    """Message whose body has not arrived: its values, or the error in its headers."""
 
     kind: type[Bcp2Message] | None
     values: dict[str, Any]
@@ -147,10 +150,10 @@ class _Head(NamedTuple):
 class StrictParser:
     """Read the BCP/2 messages that `sender` may send, from lines and the bytes of bodies.
 
-    The messages are appended to `found`. A malformed message is found in its place as a RemoteError,
-    with the `cseq` that its answer repeats, and the next one is read as usual. After input that
-    cannot be read further (a line end that is not CRLF, a control character, a line that is no
-    header, a doubtful length or number, a limit crossed) `closed` is true and the rest is ignored.
+    The messages are appended to `found`. A malformed message is appended as a RemoteError, with the
+    `cseq` that its answer repeats, and the next one is read as usual. After input that cannot be read
+    further (a line end that is not CRLF, a control character, a line that is not a header, an ambiguous
+    length or number, an exceeded limit) `closed` is true and the rest is ignored.
 
     Limits: `limits.line`, `limits.headers`, `limits.header_block`, and the limit of each body.
     """
@@ -166,17 +169,17 @@ class StrictParser:
         self._files = Data.method in self._kinds and fits_data(limits)
         self._form = text_form(sender, limits)
         self._block = BlockParser(limits, Policy.STRICT)
-        self._head: _Head | None = None  # of the message whose body is coming
+        self._head: _Head | None = None  # of the message whose body is being received
         self._parts: list[Piece] = []
         self._missing = 0
 
     @property
     def in_block(self) -> bool:
-        """True if a block of headers has begun with a whole line."""
+        """Return True if a block of headers has begun with a complete line."""
         return bool(self._block.lines)
 
     def line(self, line: bytes) -> None:
-        """Take the next line, without its CRLF."""
+        """Process the next line, without its CRLF."""
         if self.closed:
             return
         lines = None
@@ -188,7 +191,7 @@ class StrictParser:
             self._fail(error, lines or self._block.take())
 
     def begin_line(self, rest: bytes) -> bytes:
-        """Check `rest`, the beginning of a line; return what to keep of it until more comes."""
+        """Check `rest`, the beginning of a line; return the part to keep until more bytes arrive."""
         if self.closed:
             return b""
         try:
@@ -199,9 +202,9 @@ class StrictParser:
         return rest
 
     def body(self, data: bytes, at: int = 0) -> int:
-        """Take the bytes of a body in `data` from `at` on; return where they end.
+        """Process the bytes of a body in `data` from `at` on; return the position of their end.
 
-        The bytes of a body that has no reader are dropped.
+        The bytes of a body without a reader are dropped.
         """
         head = self._head
         assert head is not None
@@ -218,11 +221,11 @@ class StrictParser:
         return end
 
     def block(self, data: bytes, at: int) -> int:
-        """Take the block at `at` in one step if all of it is there and each line is well formed.
+        """Process the block at `at` in one step if it is complete and each line is well formed.
 
-        `line` alone says what is wrong with a block. What is there of a body behind it is taken too.
+        Errors are left to `line`. The received part of the body after the block is processed too.
 
-        Returns: where the bytes that were taken end; 0 if the block is to be taken line by line.
+        Returns: the position after the processed bytes; 0 if the block must be processed line by line.
         """
         if self._block.lines:
             return 0
@@ -254,7 +257,9 @@ class StrictParser:
         return end if not self.in_body or end == len(data) else self.body(data, end)
 
     def _take_data(self, data: bytes, at: int) -> int:
-        """Take a usual head of DATA at `at`, with the body if that is there; where it ends, or 0."""
+        """Process a usual head of DATA at `at`, with its body if that has arrived; return the position
+        after it, or 0.
+        """
         head = read_data_head(data, at)
         if head is None or head.length > self._limits.chunk:
             return 0
@@ -272,7 +277,7 @@ class StrictParser:
         self.closed = True
 
     def _begin(self, lines: list[bytes]) -> None:
-        """Read a block that is whole. Raises RemoteError for what cannot be read on."""
+        """Parse a complete block. Raises RemoteError if reading cannot continue."""
         method, rest = read_start(lines)
         headers, twice = read_headers(rest, Policy.STRICT)
         if "cseq" in twice or "content-length" in twice:
@@ -299,7 +304,7 @@ class StrictParser:
             self._finish(self._head)
 
     def _finish(self, head: _Head) -> None:
-        """Add the message, which is whole, or its error."""
+        """Append the complete message, or its error."""
         body, self._parts, self._head, self.in_body = b"".join(self._parts), [], None, False
         error, kind = head.error, head.kind
         if error is None and kind is not None:
@@ -315,7 +320,7 @@ class StrictParser:
 
 
 def decode(sender: Sender, data: bytes, limits: Limits = DEFAULTS) -> Bcp2Message:
-    """Return the message of which `data` consists. Raises ValueError if it is not exactly one."""
+    """Return the message in `data`. Raises ValueError unless it is exactly one."""
     parser = StrictParser(sender, limits)
     end = parser.block(data, 0)
     found = parser.found[0] if parser.found else None
@@ -325,7 +330,7 @@ def decode(sender: Sender, data: bytes, limits: Limits = DEFAULTS) -> Bcp2Messag
 
 
 def number(lines: list[bytes]) -> int | None:
-    """Return the CSeq in the lines of a block, if there is exactly one that can be read."""
+    """Return the CSeq in the lines of a block, if exactly one can be read."""
     found = [line for line in lines[1:] if line[:5].lower() == b"cseq:"]
     if len(found) != 1:
         return None
@@ -336,7 +341,7 @@ def number(lines: list[bytes]) -> int | None:
 
 
 def _part(data: bytes, at: int, end: int) -> Piece:
-    """Return `data[at:end]`; a large part is not copied, a small one does not keep all of `data`."""
+    """Return `data[at:end]`; a large part is not copied, a small one does not keep all of `data` alive."""
     if end - at == len(data) or end - at < LARGE_PART:
         return data[at:end]
     return memoryview(data)[at:end]

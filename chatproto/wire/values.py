@@ -1,4 +1,4 @@
-"""Make value classes: cheap to define and to make, equal by what they hold, unchanged once made."""
+"""Define value classes: quick to define and to create, immutable, and equal only within one class."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
 FROZEN = "CHATPROTO_FROZEN" in os.environ
-"""True if `value_class` makes classes whose values cannot be changed, as the tests have it."""
+"""True if value objects refuse changes, as in the tests."""
 
 _same_items: Any = tuple.__eq__
 Kind = TypeVar("Kind", bound=type)
@@ -18,11 +18,11 @@ Value = TypeVar("Value")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def value_class(kind: type[Value]) -> type[Value]:
-    """Make `kind` a dataclass with slots whose values are never changed after making.
+    """Make `kind` a dataclass with slots whose values never change.
 
-    The type checker refuses a change, and so does every value in the tests, which run with
-    CHATPROTO_FROZEN in the environment. A program does without: a frozen dataclass takes four times
-    as long to define, and a program has some 220 of them; a value takes four times as long to make.
+    The type checker refuses changes, and so do the values in the tests, which run with CHATPROTO_FROZEN
+    in the environment. Programs do without: a frozen dataclass takes four times as long to define, and
+    a program has some 220 of them; its values take four times as long to create.
 
     Equality, hash and text are those of a frozen dataclass, but not compiled anew for each class.
     """
@@ -58,7 +58,7 @@ def _compare(kind: Any, names: list[str]) -> None:
 
 
 def _show(names: list[str]) -> Callable[[Any], str]:
-    """Return the `__repr__` of a class that shows the attributes `names`."""
+    """Return a `__repr__` that shows the attributes `names`."""
 
     def shown(self: Any) -> str:
         held = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
@@ -70,8 +70,8 @@ def _show(names: list[str]) -> Callable[[Any], str]:
 def distinct(kind: Kind) -> Kind:
     """Make the values of the NamedTuple `kind` equal only to values of the same class.
 
-    A named tuple is quicker to make than a frozen dataclass, but equals any tuple with the same
-    items, so that a dictionary takes one kind of message for another.
+    A named tuple is quicker to create than a frozen dataclass, but equals any tuple with the same
+    items, so that a dictionary would take one kind of message for another.
     """
 
     def equal(self: Any, other: object) -> bool:
