@@ -152,8 +152,6 @@ class SharedDirectory:
     def _at_once(self, message: Bcp2Message, client: ClientConnection) -> bool:
         """Answer a request that needs no store; return False if it needs one."""
         match message:
-            case bcp2_server.Register():
-                return self._keyed.renewed(message, client)
             case bcp2_server.Observe(cseq):
                 self._context.tell(
                     client,

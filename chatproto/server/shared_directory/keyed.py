@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chatproto.directory.group import KeyIds, RegisterDecision, granted, is_silent
+from chatproto.directory.group import KeyIds, RegisterDecision, is_silent
 from chatproto.directory.introducing import IntroductionMaker
 from chatproto.directory.keyed import count_new_id, new_ids_limiter
 from chatproto.directory.registrations import ClientConnection, Dismiss, Effect, Registration
@@ -45,25 +45,6 @@ class SharedKeyed:
         self._maker = maker
         self._lists = lists
         self._new_ids = new_ids_limiter(context.limits)
-
-    def renewed(self, message: bcp2_server.Register, client: ClientConnection) -> bool:
-        """Answer an unchanged registration without a write; return False if it has changed."""
-        mine = self._context.own.of(client)
-        if mine is None or message.expires == 0:
-            return False
-        known = mine.registration
-        same = (
-            known.client_id == message.client_id
-            and known.port == message.port
-            and known.addresses == message.addresses
-            and known.expires == granted(message, self._context.limits)
-            and (known.listed, known.allow, known.away)
-            == (message.listed, message.allow, message.away)
-            and client.open == message.open
-        )
-        if same:
-            self._context.tell(client, _ack(message, known))
-        return same
 
     async def register(self, message: bcp2_server.Register, client: ClientConnection) -> None:
         """Register `client`, or end its registration, and answer. Raises RemoteError."""

@@ -76,15 +76,19 @@ class RegisteringTests(HallCase):
         found = (await two.store.load("alice")).presences["alice"].registration
         self.assertEqual((found.connected, found.client.node), (True, two.node.name))
 
-    async def test_a_renewal_writes_nothing(self) -> None:
+    async def test_a_client_that_registers_again_has_registered_last(self) -> None:
+        one, two = await self.servers()
+        alice, bob, carol = (one.person("alice", 1), two.person("bob", 2), one.person("carol", 3))
+        for each in (alice, bob, carol, alice):
+            self.assertIsInstance(await each.register(), RegAck)
+        self.assertEqual((await bob.answer(Bridge, "")).client_id, "alice")
+
+    async def test_a_server_that_may_be_given_up_confirms_no_registration(self) -> None:
         one, _ = await self.servers()
         alice = one.person("alice", 1)
         await alice.register()
-        version = (await one.store.load("alice")).version
-        self.assertIsInstance(await alice.register(), RegAck)
-        self.assertEqual((await one.store.load("alice")).version, version)
-        await alice.register(away="at lunch")
-        self.assertEqual((await one.store.load("alice")).version, version + 1)
+        one.node.renew()
+        self.assertEqual((await alice.register()).status, 503)
 
     async def test_a_client_has_one_id_at_a_time_and_can_end_its_registration(self) -> None:
         one, two = await self.servers()

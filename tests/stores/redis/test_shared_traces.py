@@ -111,3 +111,9 @@ def test_a_line_to_a_foreign_room_is_refused_after_what_was_said_before() -> Non
     lines = [bcp2_rooms.Say(3, "#tea", "hi"), bcp2_rooms.Say(4, "#den", "you too")]
     register, join = bcp2_server.Register(1, "ann", 5000), bcp2_rooms.Join(2, "#tea")
     compare([keyed(1, register, join), keyed(1, *lines, bcp2_rooms.Say(5, "#tea", "again"))])
+
+
+def test_a_client_that_registers_again_is_the_one_that_registered_last() -> None:
+    names = "ann", "bob", "carl"
+    register = [keyed(at, bcp2_server.Register(1, name, 5000)) for at, name in enumerate(names, 1)]
+    compare([*register, register[0], keyed(2, bcp2_server.Bridge(2, ""))])
