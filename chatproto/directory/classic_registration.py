@@ -63,12 +63,11 @@ class ClassicRegistration:
         return self.source.host
 
     def confirmed_by(self, message: ClassicRegister, source: Origin) -> bool:
-        """Return True if `message` changes nothing and the connection that registered still lives."""
-        held = self.source
+        """Return True if `message` changes nothing, and comes on the connection that registered."""
         return (
             self.port == message.port
             and self.ip == message.ip
-            and (held is source or (held.alive and held.host == source.host))
+            and self.source is source
             and self.key is None
         )
 

@@ -101,7 +101,8 @@ class RegistryContract(Case):
         free = registry.last_free("bob")
         self.assertEqual(free and free.client_id, "alice")
         self.assertFalse(registry.confirm(message._replace(port=3001), here, 4.0))
-        self.assertFalse(registry.confirm(message, Origin("192.0.2.2", 40000, False), 4.0))
+        for host in ("192.0.2.1", "192.0.2.2"):
+            self.assertFalse(registry.confirm(message, Origin(host, 40001, False), 4.0))
         self.assertEqual(registry.heard_at("alice"), 3.0)
 
     def test_renews_what_says_nothing_new_when_its_connection_has_ended(self) -> None:

@@ -24,6 +24,8 @@ from tests.contracts.registry import image
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "192.0.2.1", "192.0.2.2", "192.0.2.9")
 SERVER = "192.0.2.9"
+CONNECTED = (*HOSTS, "192.0.2.1")
+"""Hosts of the connections; one host has two."""
 LOCAL = ("127.0.0.1", "127.0.0.2", SERVER)
 names = st.sampled_from(["alice", "bob", "carol"])
 requests = st.one_of(
@@ -32,10 +34,12 @@ requests = st.one_of(
     st.builds(Unregister, names),
 )
 steps = st.lists(
-    st.tuples(st.integers(0, len(HOSTS) - 1), st.one_of(requests, st.none()), st.floats(0.0, 90.0)),
+    st.tuples(
+        st.integers(0, len(CONNECTED) - 1), st.one_of(requests, st.none()), st.floats(0.0, 90.0)
+    ),
     max_size=40,
 )
-"""A host, the request that its connection makes or None for its end, and the seconds that pass."""
+"""A connection, the request that it makes or None for its end, and the seconds that pass."""
 
 
 def origin(host: str) -> Origin:
@@ -60,17 +64,27 @@ class ConfirmTests(SynchronousTestCase):
         found = []
         for registry in (MemoryRegistry(), Unconfirming()):
             directory, now = Directory(registry), 1000.0
-            origins = [origin(host) for host in HOSTS]
+            origins = [origin(host) for host in CONNECTED]
             answers = []
             for number, message, pause in asked:
                 now += pause
                 if message is None:
                     origins[number].alive = False
-                    origins[number] = origin(HOSTS[number])
+                    origins[number] = origin(CONNECTED[number])
                 else:
                     answers.append(directory.answer(message, origins[number], now))
             found.append((answers, image(registry)))
         self.assertEqual(*found)
+
+    def test_a_registration_belongs_to_the_connection_that_made_it_last(self) -> None:
+        message, directory = ClassicRegister("alice", HOSTS[2], 3000), Directory(MemoryRegistry())
+        first, second, other = (origin(host) for host in (HOSTS[2], HOSTS[2], HOSTS[3]))
+        for source in (first, second):
+            self.assertEqual(directory.answer(message, source, 1.0), ClassicRegAck(*message))
+        first.alive = False
+        self.assertEqual(directory.answer(message, other, 100.0), ClassicError(409))
+        second.alive = False
+        self.assertEqual(directory.answer(message, other, 100.0), ClassicRegAck(*message))
 
     def test_the_answers_to_first_requests_are_those_of_the_rules(self) -> None:
         """Each request on a connection of its own, and whatever has been registered before."""

@@ -151,11 +151,7 @@ class SharedClassic:
             if mine is not None:
                 heard = max(heard, mine.heard)
             lease, wait = group.classic.get(client_id), self._context.limits.takeover_wait
-            if (
-                lease is None
-                or lease.source is not source
-                or not lease.confirmed_by(message, source)
-            ):
+            if lease is None or not lease.confirmed_by(message, source):
                 lease = group.decide_classic(
                     client_id, source.claimed(ip), port, source, heard, now, wait
                 )

@@ -117,3 +117,11 @@ def test_a_client_that_registers_again_is_the_one_that_registered_last() -> None
     names = "ann", "bob", "carl"
     register = [keyed(at, bcp2_server.Register(1, name, 5000)) for at, name in enumerate(names, 1)]
     compare([*register, register[0], keyed(2, bcp2_server.Bridge(2, ""))])
+
+
+def test_a_classic_id_is_not_taken_while_the_connection_that_registered_it_last_is_open() -> None:
+    first, second, other = (
+        plain(number, classic.ClassicRegister("dora", "198.51.100.1", 3000))
+        for number in (10, 13, 11)
+    )
+    compare([first, ("wait", "61"), second, ("leave", "10"), ("wait", "250"), other])
