@@ -51,6 +51,7 @@ class SharedLease:
 
     Its source is alive only if the connection has lasted: most of them end at once. Args: made: when the
     client registered first, by which they are listed. heard: its last request, as far as it was noted.
+    free: the client has just registered, so BRIDGE may return it (again); this is not stored.
     """
 
     lease: ClassicRegistration
@@ -59,6 +60,7 @@ class SharedLease:
     made: float
     heard: float
     unknown: Unknown = field(default_factory=dict)
+    free: bool = field(default=False, compare=False)
 
 
 @value_class

@@ -103,6 +103,7 @@ def leased(
     there = SharedLease(
         *(replace(lease, source=source), node, number, former.made if former else now, now),
         former.unknown if former else {},
+        free=True,
     )
     return replace(state, classic={**state.classic, lease.client_id: there})
 

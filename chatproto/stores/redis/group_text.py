@@ -275,7 +275,7 @@ def read_listed(text: str) -> ListedClient:
 
 @distinct
 class ListChange(NamedTuple):
-    """Change of a list: `+` adds a member or moves it, `-` removes it."""
+    """Change of a list: `+` adds a member or moves it, `=` moves it if it is there, `-` removes it."""
 
     what: str
     key: str
@@ -293,7 +293,14 @@ def list_changes(
     for (key, member), score in after.items():
         if before.get((key, member)) != score:
             yield ListChange("+", key, member, score)
+    for client_id, held in state.classic.items():
+        known = former.classic.get(client_id)
+        if known is None or held.free:
+            yield ListChange("+", FREE, client_id, held.heard)
+        elif held.heard != known.heard:  # any other request leaves a client in its pair
+            yield ListChange("=", FREE, client_id, held.heard)
     for client_id in former.classic.keys() - state.classic.keys():
+        yield ListChange("-", FREE, client_id)
         yield ListChange("-", WAITING, client_id)
 
 
@@ -323,7 +330,7 @@ def _entries(state: GroupState, limits: ServerLimits) -> dict[tuple[str, str], f
         network = counted_network(held.lease.host)
         if network is not None:
             found[network_key(network), client_id] = held.heard
-        found[FREE, client_id] = found[HEARD, client_id] = held.heard
+        found[HEARD, client_id] = held.heard
     ends = group_ends(state, limits)
     if ends:
         found[ENDS, state.fold] = min(ends)

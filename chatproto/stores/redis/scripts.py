@@ -97,6 +97,7 @@ else
 end
 local function change(what, key, score, member)
   if what == '+' then redis.call('ZADD', key, score, member) end
+  if what == '=' then redis.call('ZADD', key, 'XX', score, member) end
   if what == '-' then redis.call('ZREM', key, member) end
 end
 for n = 7, #ARGV, 4 do
@@ -118,10 +119,10 @@ return result
 
 KEYS: aggregate, token, nodes that went, ids that keys own, then lists. ARGV: version; new version; data
 ("" removes it); its life in milliseconds; node that changes it; how many ids keys own at most ("": no
-more of them by it); then fours: `+` or `-`, the number of the list among KEYS, score, member; or `>`, "",
-node and a notice for its inbox. Returns the new version; 0 for a conflict, also if the node was given up;
--1 for too many ids. After it why a list or an inbox could not be changed, which does not keep the rest
-from being done.
+more of them by it); then fours: `+`, `=` or `-` (`ListChange`), the number of the list among KEYS, score,
+member; or `>`, "", node and a notice for its inbox. Returns the new version; 0 for a conflict, also if the
+node was given up; -1 for too many ids. After it why a list or an inbox could not be changed, which does not
+keep the rest from being done.
 """
 
 NOTIFY = _script(_SEND + "return send(ARGV[1], ARGV[2])")

@@ -257,6 +257,18 @@ class PairTests(DirectoryCase):
         self.assertTrue(await other.pair("carl", facts.partner, "partner", NOW))
         self.assertFalse(await other.pair("carl", "eve", "partner", NOW))
 
+    async def test_a_request_of_a_client_in_a_pair_does_not_make_it_free(self) -> None:
+        directory = await self.directory()
+        for number, client_id in enumerate(("ann", "bob", "carl", "dora")):
+            await self.put(directory, client_id, classic=classic(client_id, heard=NOW + number))
+        self.assertTrue(await directory.pair("ann", "bob", "free", NOW))
+        for number, client_id in enumerate(("bob", "carl"), 10):  # `free` has them in this order
+            await self.put(directory, client_id, classic=classic(client_id, heard=NOW + number))
+        self.assertEqual((await directory.pairing("eve")).free, ("carl", "dora"))
+        again = replace(classic("bob", heard=NOW + 20), free=True)
+        await self.put(directory, "bob", classic=again)
+        self.assertEqual((await directory.pairing("eve")).free, ("bob", "carl"))
+
     async def test_those_who_wait_keep_their_places(self) -> None:
         directory = await self.directory()
         for number, client_id in enumerate(("ann", "bob", "ann")):

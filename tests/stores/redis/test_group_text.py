@@ -206,8 +206,10 @@ class Lists(SynchronousTestCase):
         lists = {LISTED, CLASSIC, ENDS, FREE, HEARD, here}
         self.assertEqual(self.changes(empty, came), {("+", one, "bob") for one in lists})
         again = replace(empty, classic={"bob": classic(heard=200.0)})
-        wanted = {("+", one, "bob") for one in (ENDS, FREE, HEARD, here)}
-        self.assertEqual(self.changes(came, again), wanted)
+        wanted = {("+", one, "bob") for one in (ENDS, HEARD, here)}
+        self.assertEqual(self.changes(came, again), wanted | {("=", FREE, "bob")})
+        registered = replace(empty, classic={"bob": replace(classic(heard=200.0), free=True)})
+        self.assertEqual(self.changes(came, registered), wanted | {("+", FREE, "bob")})
         lists.add(group_text.WAITING)
         self.assertEqual(self.changes(came, empty), {("-", one, "bob") for one in lists})
         [local] = [

@@ -125,3 +125,11 @@ def test_a_classic_id_is_not_taken_while_the_connection_that_registered_it_last_
         for number in (10, 13, 11)
     )
     compare([first, ("wait", "61"), second, ("leave", "10"), ("wait", "250"), other])
+
+
+def test_a_classic_client_in_a_pair_is_not_free_because_it_asks_again() -> None:
+    dora, bob = (classic.ClassicRegister(name, "198.51.100.1", 3000) for name in ("dora", "bob"))
+    ask, carl = plain(10, classic.ClassicBridge("dora")), plain(12, classic.ClassicBridge("carl"))
+    ann = keyed(1, bcp2_server.Register(1, "ann", 5000, open=True))
+    gone = plain(11, classic.Unregister("bob"))
+    compare([plain(10, dora), plain(11, bob), ask, ("wait", "61"), gone, ann, ask, carl])
