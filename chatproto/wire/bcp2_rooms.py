@@ -268,8 +268,7 @@ class Invite(OfSomebody):
 
 @value_class
 class Settings(OfRoom):
-    """Change a room: its key (empty: none), whether only invited clients may join, whether it keeps
-    history.
+    """Change a room: its key (empty: none), if joining needs an invitation, if it keeps history.
 
         SETTINGS
         CSeq: 7

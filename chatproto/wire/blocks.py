@@ -28,7 +28,7 @@ NAME = re.compile(r"[!-9;-~]+")
 
 
 class Policy(Enum):
-    """How strictly a block is read."""
+    """Strictness in reading a block."""
 
     STRICT = auto()
     """BCP/2 (PROTOCOL.md section 1): CRLF, no empty line before a block, header names are tokens."""
