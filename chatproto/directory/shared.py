@@ -50,7 +50,7 @@ class SharedLease:
     """A classic registration, by the connection `number` of the server `node`.
 
     Its source is alive only if the connection has lasted: most of them end at once. Args: made: when the
-    client registered first, by which they are listed. heard: its last request, as far as it was noted.
+    client registered first, by which they are listed. heard: its last request.
     free: the client has just registered, so BRIDGE may return it (again); this is not stored.
     """
 

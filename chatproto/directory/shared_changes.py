@@ -33,7 +33,7 @@ class OwnPresence:
 class OwnLease:
     """A classic registration by an open connection to this server, the one of that number.
 
-    Args: made: when the client registered first. heard: its last request; noted: as the store knows it.
+    Args: made: when the client registered first. heard: its last request, as far as this server knows.
     lasts: the connection has lasted, so that the store has to know of its end.
     """
 
@@ -41,7 +41,6 @@ class OwnLease:
     number: int
     made: float
     heard: float
-    noted: float
     lasts: bool = False
 
 
@@ -240,8 +239,9 @@ def _with_leases(
         if state.owner is not None or (former is not None and _is_elsewhere(former, mine, is_own)):
             continue
         source = replace(mine.lease.source, alive=mine.lasts)
+        heard = mine.heard if former is None else max(mine.heard, former.heard)
         there = SharedLease(
-            *(replace(mine.lease, source=source), node, mine.number, mine.made, mine.heard),
+            *(replace(mine.lease, source=source), node, mine.number, mine.made, heard),
             former.unknown if former is not None else {},
         )
         if former != there or former.lease.source.alive != mine.lasts:

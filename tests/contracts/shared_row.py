@@ -44,8 +44,7 @@ SHARED_LIMITS = LIMITS.with_values(
 )
 """Small ones, but a beat is rare, so that hours cost little.
 
-A classic client's requests are noted once a minute: its lease may end up to a minute earlier than in
-memory, and so does not end in what is compared.
+A classic lease that has ended is listed until the next sweep, and so does not end in what is compared.
 """
 
 

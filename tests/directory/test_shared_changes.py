@@ -129,7 +129,7 @@ class SettledTests(SynchronousTestCase):
         lease = ClassicRegistration("bob", "192.0.2.1", 3000, Origin("192.0.2.1", 9, False))
         state = leased(GroupState("bob"), lease, HERE, 4, NOW)
         self.assertFalse(state.classic["bob"].lease.source.alive)
-        mine = OwnLease(lease, 4, NOW, NOW, NOW)
+        mine = OwnLease(lease, 4, NOW, NOW)
         self.assertIs(settle(state, None, {"bob": mine})[0].classic["bob"], state.classic["bob"])
         mine.lasts = True
         state, _, _ = settle(state, None, {"bob": mine})

@@ -37,8 +37,6 @@ EXAMINED = 16
 """Silent clients that are examined to find one that can be removed."""
 CROWD = 100
 """Registrations of an address above which a new one replaces one of the same address."""
-NOTED = 60.0
-"""Seconds between two writes that a client is still there, while its requests change nothing."""
 
 
 async def partner(context: DirectoryContext, asker: str, keyed: bool = False) -> Contact | None:
@@ -103,21 +101,13 @@ class SharedClassic:
         self._young: dict[str, float] = {}
         """Registrations of connections that may be short, with their time; the oldest first."""
 
-    def at_once(self, message: object, source: Origin) -> Message | None:
-        """Return the answer to a request that needs no store (an unchanged registration); else None."""
+    def at_once(self, message: object) -> Message | None:
+        """Return the answer to a request that needs no store; else None."""
         match message:
             case RemoteError(status=status):
                 return ClassicError(status)
             case ClassicProbe():
                 return ProbeAck()
-            case ClassicRegister():
-                mine, now = self._context.own.leases.get(message.client_id), self._context.now()
-                if mine is None or not mine.lease.confirmed_by(message, source):
-                    return None
-                if now - mine.noted > NOTED or not self._context.own.serves():
-                    return None
-                mine.heard = now
-                return ClassicRegAck(*message)
         return None
 
     async def answer(self, message: Message, source: Origin, number: int) -> Message:
@@ -147,9 +137,6 @@ class SharedClassic:
         async def decide(state: GroupState) -> GroupDecision | None:
             group, held = self._context.groups.as_group(state), state.classic.get(client_id)
             heard, now = held.heard if held is not None else 0.0, self._context.now()
-            mine = self._context.own.leases.get(client_id)
-            if mine is not None:
-                heard = max(heard, mine.heard)
             lease, wait = group.classic.get(client_id), self._context.limits.takeover_wait
             if lease is None or not lease.confirmed_by(message, source):
                 lease = group.decide_classic(
@@ -173,7 +160,7 @@ class SharedClassic:
         assert after is not None
         there = after.classic[client_id]
         if source.alive:
-            mine = OwnLease(made[0], number, there.made, there.heard, there.heard)
+            mine = OwnLease(made[0], number, there.made, there.heard)
             self._context.own.leases.put(client_id, mine)
             self._ids.setdefault(number, set()).add(client_id)
             self._young.pop(client_id, None)
@@ -222,9 +209,6 @@ class SharedClassic:
             if registered:
                 await self._context.store.wait(asker, self._context.now())
             return ClassicBridgeAck()
-        mine = self._context.own.leases.get(asker)
-        if mine is not None:
-            mine.noted = 0.0  # write its next registration: it makes the client free again
         return ClassicBridgeAck(contact.client_id, contact.host, contact.port)
 
     async def _touch(self, asker: str, source: Origin) -> bool:
@@ -235,8 +219,6 @@ class SharedClassic:
             registered[:] = [held is not None]
             lease = self._context.groups.as_group(state).classic.get(asker)
             if held is None or lease is None or not lease.source.is_same_host(source):
-                return None
-            if now - held.heard <= NOTED:
                 return None
             return GroupDecision(
                 replace(state, classic={**state.classic, asker: replace(held, heard=now)})

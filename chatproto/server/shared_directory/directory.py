@@ -240,7 +240,7 @@ class SharedDirectory:
         source = self._own.sources[connection.came] = connection.source
         answers: list[tuple[Any, Message]] = []
         for number, message in enumerate(messages):
-            reply = self._classic.at_once(message, source)
+            reply = self._classic.at_once(message)
             if reply is None:
                 self._start(self._serve_plain(connection, source, answers, messages[number:]))
                 return
@@ -256,7 +256,7 @@ class SharedDirectory:
         messages: list[Any],
     ) -> None:
         for message in messages:
-            reply = self._classic.at_once(message, source)
+            reply = self._classic.at_once(message)
             if reply is None:
                 try:
                     reply = await self._classic.answer(message, source, connection.came)

@@ -11,7 +11,7 @@ from chatproto.directory.registrations import ClientConnection, Dismiss, Effect,
 from chatproto.directory.shared import GroupState, ListedClient, Notice, SharedPresence, ToClient
 from chatproto.directory.shared_changes import OwnPresence, ended, registered
 from chatproto.directory.shared_store import NoRoom
-from chatproto.server.shared_directory.classic import NOTED, partner
+from chatproto.server.shared_directory.classic import partner
 from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision
 from chatproto.server.shared_directory.lists import SharedLists
 from chatproto.server.shared_directory.settling import Settler, ending
@@ -60,8 +60,8 @@ class SharedKeyed:
             group = self._context.groups.as_group(state)
             owned = tuple(state.owned) if state.owner == client.key else ()
             new = client_id not in owned
-            heard, wait = self._heard_at(state, client_id), self._context.limits.takeover_wait
-            silent = is_silent(heard, self._context.now(), wait)
+            held, wait = state.classic.get(client_id), self._context.limits.takeover_wait
+            silent = held is not None and is_silent(held.heard, self._context.now(), wait)
             late = self._is_late(client, state.presences.get(client_id))
             if late or not group.admits(client_id, client, new, silent):
                 # A delayed request, from a connection that its client has replaced since.
@@ -106,15 +106,6 @@ class SharedKeyed:
         elsewhere = there.registration.client.node not in self._context.own.node
         came = self._context.now() - (self._context.clock.seconds() - client.since)
         return elsewhere and there.registration.key == client.key and there.made > came + LATE
-
-    def _heard_at(self, state: GroupState, client_id: str) -> float:
-        """Return the latest possible time of the last request of a classic client, 0 for none."""
-        held, mine = state.classic.get(client_id), self._context.own.leases.get(client_id)
-        if held is None:
-            return 0.0
-        if mine is not None:
-            return max(held.heard, mine.heard)
-        return held.heard + (NOTED if held.lease.source.alive else 0.0)
 
     async def _reserve(self, key: str, client_id: str) -> float:
         """Reserve an id for a key; return the time. Raises RemoteError 403 if it has `names_per_key` ids."""

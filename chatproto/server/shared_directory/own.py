@@ -70,10 +70,6 @@ class OwnClients:
         """Return True if the other servers know of this one, and count its clients as connected."""
         return self.node.is_valid(self._seconds())
 
-    def serves(self) -> bool:
-        """Return True if requests of clients may be carried out."""
-        return self.node.serves(self._seconds())
-
     def check(self) -> None:
         """Raise StoreTrouble unless requests of clients may be carried out."""
         self.node.check(self._seconds())

@@ -105,7 +105,7 @@ class Settler:
             if there.node not in own.node:
                 own.leases.pop(one)
             elif there.number == mine.number:
-                mine.noted = there.heard
+                mine.heard = there.heard
 
 
 def ending(client: ClientConnection, message: Bcp2Message) -> tuple[str, Notice]:

@@ -117,16 +117,30 @@ class ClassicTests(HallCase):
         info = await other.ask(ClassicInfo())
         self.assertEqual(info.contacts, ())
 
-    async def test_a_renewal_on_the_same_connection_writes_nothing(self) -> None:
-        one, _ = await self.servers()
-        ann = one.caller()
+    async def test_a_client_that_was_returned_is_free_again_when_it_registers_again(self) -> None:
+        one, two = await self.servers()
+        ann, ben = one.caller(), two.caller()
         await ann.register("ann")
-        version = (await one.store.load("ann")).version
-        await ann.ask(*[ClassicRegister("ann", ann.source.host, 3000)] * 10)
-        self.assertEqual((await one.store.load("ann")).version, version)
-        self.ahead(61)
+        self.assertEqual((await ben.ask(ClassicBridge("ben"))).client_id, "ann")
+        self.assertEqual(await ben.ask(ClassicBridge("carl")), ClassicBridgeAck())
         await ann.register("ann")
-        self.assertEqual((await one.store.load("ann")).version, version + 1)
+        self.assertEqual((await ben.ask(ClassicBridge("carl"))).client_id, "ann")
+
+    async def test_an_id_is_kept_for_a_minute_after_each_last_request(self) -> None:
+        one, two = await self.servers()
+        ann, other = one.caller(), two.caller()
+        await ann.register("ann")
+        again = one.caller(ann.source.host)
+        for request in (ClassicRegister("ann", ann.source.host, 3000), ClassicBridge("ann")):
+            self.ahead(31, one)
+            await ann.ask(request)
+            ann.leave()
+            await one.settled()
+            self.ahead(31)
+            self.assertEqual(await other.register("ann"), ClassicError(409))
+            ann = again
+        self.ahead(30)
+        self.assertIsInstance(await other.register("ann"), ClassicRegAck)
 
     async def test_an_address_has_a_bound_and_its_longest_silent_makes_room(self) -> None:
         self.limits = SERVER_DEFAULTS.with_values(["registrations-per-address=2"])

@@ -133,3 +133,17 @@ def test_a_classic_client_in_a_pair_is_not_free_because_it_asks_again() -> None:
     ann = keyed(1, bcp2_server.Register(1, "ann", 5000, open=True))
     gone = plain(11, classic.Unregister("bob"))
     compare([plain(10, dora), plain(11, bob), ask, ("wait", "61"), gone, ann, ask, carl])
+
+
+def test_each_request_of_a_classic_client_makes_its_id_last() -> None:
+    register, other = (
+        plain(number, classic.ClassicRegister("dora", "198.51.100.1", 3000)) for number in (10, 11)
+    )
+    ask, ended, wait = plain(13, classic.ClassicBridge("dora")), ("leave", "10"), ("wait", "31")
+    compare([register, wait, register, ended, wait, other, ask, wait, other, wait, other])
+
+
+def test_a_classic_client_is_free_again_when_it_registers_again() -> None:
+    register = plain(10, classic.ClassicRegister("dora", "198.51.100.1", 3000))
+    bob, carl = (plain(11, classic.ClassicBridge(name)) for name in ("bob", "carl"))
+    compare([register, bob, carl, register, carl])
