@@ -413,8 +413,7 @@ class Closing(Bcp2Message):
 
 @value_class
 class Replaced(Bcp2Message):
-    """Report that another connection, of the same key or the same user, registered the id; do not
-    reconnect.
+    """Report that the same key or user registered the id on another connection; do not reconnect.
 
         REPLACED
 

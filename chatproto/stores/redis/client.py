@@ -279,8 +279,9 @@ class RedisService(CoroutineService, Generic[C]):
                 self._connection_lost(error)
             finally:
                 self._connection = None
-            await deferLater(self._reactor, self._wait, lambda: None)
-            self._wait = min(LATEST, self._wait * 2)
+            if self.running:  # else the cancellation ended `_use` with one of `LOST`
+                await deferLater(self._reactor, self._wait, lambda: None)
+                self._wait = min(LATEST, self._wait * 2)
 
 
 class RedisClient(RedisService[RedisConnection]):

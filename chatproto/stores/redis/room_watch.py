@@ -64,9 +64,12 @@ class RoomWatch(RedisService[RedisSubscriber]):
         self._readings: set[Deferred[None]] = set()
 
     def stopService(self) -> Deferred[None] | None:
-        for reading in tuple(self._readings):
-            self._reactor.callLater(0, reading.cancel)
+        self._reactor.callLater(0, self._cancel_readings)  # one may be the code that runs just now
         return super().stopService()
+
+    def _cancel_readings(self) -> None:
+        for reading in tuple(self._readings):
+            reading.cancel()
 
     def find(self, name: str) -> RoomCopy | None:
         """Return the copy of a room that is watched."""
@@ -223,6 +226,8 @@ class RoomWatch(RedisService[RedisSubscriber]):
                 if isinstance(error, RemoteError) and error.status in (404, 409):
                     self.forget(watched.name)
                     watched.listener.lost(copy)
+                    return
+                if not self.running:  # the cancellation ended the request with one of `LOST`
                     return
             await deferLater(self._reactor, wait, lambda: None)
             wait = min(LATEST, wait * 2)

@@ -552,6 +552,15 @@ class NodeTests(WatchCase):
         await one.beats.beat()
         self.assertEqual((one.gone, one.parted), (["everything"], []))
 
+    async def test_stopped_watch_reads_no_room_again(self) -> None:
+        one, _ = await self.several()
+        await one.watch.stopService()
+        self.redis.kill()
+        await self.until(lambda: one.client._connection is None)
+        one.watch.look_again([TEA])  # a request in vain would be repeated, and leave a timer behind
+        self.assertEqual(one.watch._readings, set())
+        self.flushLoggedErrors()
+
     async def test_nobody_is_given_up_while_redis_is_away(self) -> None:
         one, other = await self.several()
         for server in (one, other, one):
