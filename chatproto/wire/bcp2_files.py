@@ -182,8 +182,7 @@ class Data(Bcp2Message):
 
 @value_class
 class Done(Bcp2Message):
-    """Report that all chunks were sent; `SHA-256` (or `BLAKE3`, as in OFFERACK) is the hash of the
-    file.
+    """Report that all chunks were sent; `SHA-256` (or `BLAKE3`, as in OFFERACK) is their hash.
 
         DONE
         ID: 7

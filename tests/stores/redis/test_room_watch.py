@@ -554,7 +554,9 @@ class NodeTests(WatchCase):
 
     async def test_stopped_watch_reads_no_room_again(self) -> None:
         one, _ = await self.several()
-        await one.watch.stopService()
+        stopped = one.watch.stopService()
+        assert stopped is not None
+        await stopped
         self.redis.kill()
         await self.until(lambda: one.client._connection is None)
         one.watch.look_again([TEA])  # a request in vain would be repeated, and leave a timer behind
