@@ -1,4 +1,6 @@
-"""Choose the addresses that a client is told of a peer: none that could scan or flood a third."""
+"""Choose the addresses of a client that its peer is given: none that could be used to scan or flood
+others.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +19,19 @@ from chatproto.net.addresses import (
 from chatproto.wire.bcp2_common import ADDRESSES, Address
 
 OTHER_IPV6 = 2
-"""Global IPv6 addresses that may be told although the server has not seen them."""
+"""Number of global IPv6 addresses that may be given although the server has not seen them."""
 
 
 def announced_to(them: Registration, to: ClientConnection) -> tuple[Address, ...]:
-    """The addresses of `them` that `to` may be told (protocol section 3, Addresses), at most eight.
+    """Return the addresses of `them` that `to` may be given (protocol section 3, Addresses), at most
+    eight.
 
-    Of those claimed: public ones with the observed host, two other global IPv6 ones, private ones if
-    both are seen at one address or both in private space, loopback ones if both are on the server's
-    machine. The observed host last, with the claimed port and with the observed one, which is where a
-    router lets others in if the client has dialled the server from the port that it listens on (no
-    router is between the server and its own machine): always, but where it is loopback and `to` is
-    on another machine, or link-local.
+    Of the claimed addresses: public ones with the observed host; two other global IPv6 ones; private
+    ones if both clients are seen at one address or both in private space; loopback ones if both are on
+    the server's machine. The observed host follows last, with the claimed port and with the observed
+    one. The latter is where a router admits others if the client has dialled the server from its
+    listening port, so it is left out on the server's own machine. An observed host that is loopback is
+    left out if `to` is on another machine, and a link-local one always.
     """
     found: dict[Address, None] = {}
     others: set[Address] = set()
@@ -59,7 +62,7 @@ def _first(addresses: Iterable[Address], most: int) -> tuple[Address, ...]:
 def _is_harmless(
     address: IPv4Address | IPv6Address, one: ClientConnection, other: ClientConnection
 ) -> bool:
-    """Return True if `address` is one machine's, and the same machine's for both."""
+    """Return True if `address` belongs to one machine, which is the same for both clients."""
     reach = address_reach(address)
     return reach in CALLABLE or (reach is AddressScope.LOOPBACK and one.local and other.local)
 
@@ -67,7 +70,7 @@ def _is_harmless(
 def _is_shared(
     address: IPv4Address | IPv6Address, one: ClientConnection, other: ClientConnection
 ) -> bool:
-    """Return True if `address` is of a network that the two may have in common."""
+    """Return True if `address` belongs to a network that the two clients may share."""
     reach = address_reach(address)
     if reach is AddressScope.LOOPBACK:
         return True

@@ -17,15 +17,15 @@ _STATUS = re.compile(r"([1-6]\d\d)\b")
 _METHOD = re.compile(r"[A-Z]{3,16}")
 _OTHER = re.compile(r"[^A-Za-z0-9._-]+")
 _HOST = re.compile(r"[\w.:%-]{1,255}")
-_WHY = 200  # characters of a server's own words that a person is shown
+_WHY = 200  # characters of a server's own words that are shown to the user
 
 
 class ServerRefused(CodedError):
     """The server refused a request.
 
-    Args: sentence: for a person. status: the protocol's, None where a classic server told
-    none. retry_after: seconds after which the answer may be another, if the server told them. why:
-    tells causes of one status apart.
+    Args: sentence: for the user. status: of the protocol; None if a classic server sent none.
+    retry_after: seconds after which a retry may succeed, if the server sent them. why: distinguishes
+    causes of one status.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class ServerRefused(CodedError):
 
 
 class NoAnswer(Exception):
-    """Answer that cannot be read; its text continues "the server at host:port …"."""
+    """Answer that cannot be parsed; its text continues "the server at host:port …"."""
 
 
 @value_class
 class ServerAnswer:
-    """A start line, its headers by lower-cased name, and its lines as they stood."""
+    """A start line, its headers by lower-cased name, and its lines in their original form."""
 
     method: str
     headers: dict[str, str]
@@ -68,13 +68,13 @@ class ServerAnswer:
 
 
 def read_answer(lines: Sequence[bytes], ended: bool) -> ServerAnswer | None:
-    """Read the answer that `lines` begin with; None if it is not complete.
+    """Parse the answer at the start of `lines`; return None if it is incomplete.
 
-    The last of `lines` is the one whose end has not arrived; it may be empty. An answer ends at an
-    empty line or at a NUL, since a server in C may send its whole buffer. With `ended`, no more
-    will come, by end of input or silence. Line ends alone are no answer.
+    The last of `lines` has not ended yet; it may be empty. An answer ends at an empty line or at a NUL,
+    since a server in C may send its whole buffer. With `ended`, no more input follows, by end of input
+    or silence. Line ends alone are not an answer.
 
-    Raises: NoAnswer: no chat server answers so.
+    Raises: NoAnswer: no chat server answers like this.
     """
     block: list[bytes] = []
     for number, line in enumerate(lines):
@@ -106,10 +106,10 @@ def read_answer(lines: Sequence[bytes], ended: bool) -> ServerAnswer | None:
 
 
 def contact(answer: ServerAnswer, own_id: str) -> Contact | None:
-    """Return the peer that BRIDGEACK names.
+    """Return the peer in BRIDGEACK.
 
-    None if a value is missing, blank or `None`, or if the id is our own. Characters that our ids may
-    not have are removed; if none are left, the id is `peer`.
+    None if a value is missing, blank or `None`, or if the id is our own. Characters that are not
+    allowed in our ids are removed; if none are left, the id is `peer`.
     """
     client_id = answer.headers.get("clientid", "")
     host = answer.headers.get("ip", "").strip("[]")
@@ -123,7 +123,7 @@ def contact(answer: ServerAnswer, own_id: str) -> Contact | None:
 
 
 def contacts(answer: ServerAnswer) -> tuple[Contact, ...]:
-    """Return the clients that INFOACK lists; lines that cannot be parsed are skipped."""
+    """Return the clients in INFOACK; lines that cannot be parsed are skipped."""
     found = []
     for line in answer.lines:
         name, _, where = line.rpartition(" ")
@@ -137,5 +137,5 @@ def contacts(answer: ServerAnswer) -> tuple[Contact, ...]:
 
 
 def _cleaned(client_id: str) -> str:
-    """`client_id` with what `ID` allows."""
+    """Return `client_id` with only the characters that `ID` allows."""
     return _OTHER.sub("", client_id).lstrip("._-")[:64] or "peer"

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 
 class Directory:
-    """The rules of the classic requests over a registry; `now` is handed in, in seconds.
+    """Rules of the classic requests over a registry; `now` is passed in, in seconds.
 
-    `names`: the ids that belong to keys, which no classic client gets.
+    `names`: ids that belong to keys, which no classic client can register.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Directory:
     ) -> None:
         self.registry = registry
         self.open: KeyedDirectory | None = None
-        """Those with a key who are called in plain text too."""
+        """Clients with a key that also accept plain-text calls."""
         self._names = names
         self.limits = limits
 
     def begin(self, registry: Registry, names: IdOwners) -> None:
-        """Go on with another store."""
+        """Continue with another store."""
         self.registry = registry
         self._names = names
 
@@ -75,7 +75,7 @@ class Directory:
                 case ClassicQuit():
                     self._forget(message.client_id, source)
                     return QuitAck()
-        except RemoteError as error:  # a store that is full, or in trouble
+        except RemoteError as error:  # a store that is full, or fails
             return ClassicError(error.status)
         return ClassicError(405)
 
@@ -87,9 +87,10 @@ class Directory:
         return tuple(found)
 
     def register(self, message: ClassicRegister, source: Origin, now: float) -> bool:
-        """Store a registration that is new, or that a former connection made; False if `answer` decides.
+        """Store a registration that is new, or that a former connection made; return False if `answer`
+        must decide.
 
-        Short cut for nearly all registrations: `answer` says the same.
+        Short cut for nearly all registrations: `answer` has the same result.
         """
         registry, names, (client_id, ip, port) = self.registry, self._names, message
         try:
@@ -99,7 +100,7 @@ class Directory:
                 return registry.renew(message, source, now)
             ip = source.host if ip == source.host else source.claimed(ip)
             registry.keep(ClassicRegistration(client_id, ip, port, source), now)
-        except RemoteError:  # the store is full or in trouble: `answer` says so
+        except RemoteError:  # the store is full or fails: `answer` reports it
             return False
         return True
 
@@ -117,7 +118,7 @@ class Directory:
         return ClassicRegAck(*message)
 
     def _bridge(self, message: ClassicBridge, source: Origin, now: float) -> Message:
-        """Introduce a peer; counts as a request of the asker if it comes from its own address."""
+        """Introduce a peer; counts as a request of the asker if it is sent from the asker's address."""
         asker = message.client_id
         lease = self.registry.find(asker)
         if lease is not None and lease.source.is_same_host(source):
@@ -132,7 +133,7 @@ class Directory:
         return ClassicBridgeAck(contact.client_id, contact.host, contact.port)
 
     def _forget(self, client_id: str, source: Origin) -> None:
-        """Forget `client_id` for `source`. Raises RemoteError as `check_forget` does."""
+        """Remove `client_id` for `source`. Raises RemoteError as `check_forget` does."""
         check_forget(client_id, self.registry.find(client_id), source)
         self.registry.forget(client_id)
 
@@ -148,7 +149,7 @@ class Directory:
     def info_lines(self) -> Iterator[str]:
         """Format every registration as `<clientID> <ip>:<port>`, for the server's terminal.
 
-        Yields one after another, as they are wanted, of those that there are now.
+        Yields them one by one, of the registrations that exist at that time.
         """
         for lease in self.registry.listed(len(self.registry)):
             one = lease.contact()
@@ -156,9 +157,9 @@ class Directory:
 
 
 def check_forget(client_id: str, lease: ClassicRegistration | None, source: Origin) -> None:
-    """Check that `source` is where a client registered from, and may end its registration.
+    """Check that a client registered from `source`, which may therefore end its registration.
 
-    Raises: RemoteError: 400 for no id, 404 for no such client, 403 if it is from elsewhere.
+    Raises: RemoteError: 400 for no id, 404 for an unknown client, 403 from another address.
     """
     if not client_id:
         raise RemoteError(400, "name an id")
@@ -174,7 +175,7 @@ def bridge_line(
     lease: ClassicRegistration | None,
     source: Origin,
 ) -> str:
-    """Format the terminal's line for an introduction. `lease`: the asker's registration, if there is one."""
+    """Format the terminal's line for an introduction. `lease`: the asker's registration, or None."""
     host, port = (lease.ip, lease.port) if lease else (source.host, source.port)
     asker = f"BRIDGE: {message.client_id} {host_port(host, port)}"
     if reply.port is None:
@@ -185,5 +186,5 @@ def bridge_line(
 def register_line(message: ClassicRegister) -> str:
     """Format the terminal's line for a registration."""
     client_id, ip, port = message
-    where = host_port(ip, port) if ":" in ip else f"{ip}:{port}"  # most are of IPv4
+    where = host_port(ip, port) if ":" in ip else f"{ip}:{port}"  # most are IPv4
     return f"REGISTER: {client_id} from {where} received"

@@ -1,4 +1,4 @@
-"""Peer that the server names when we ask for an introduction."""
+"""Peer to which the server introduces us."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class BridgeResult:
     relay: Address | None = None
 
     def contact(self) -> Contact:
-        """With the first address."""
+        """Return the peer with its first address."""
         host, port = self.addresses[0] if self.addresses else ("", 0)
         return Contact(self.client_id, host, port, self.key)
 
 
 def callee_of(answer: bcp2_server.BridgeAck) -> BridgeResult | None:
-    """Read the peer from BRIDGEACK; None if no peer is available."""
+    """Return the peer in BRIDGEACK; None if no peer is available."""
     if not answer.client_id:
         return None
     return BridgeResult(

@@ -13,11 +13,11 @@ from chatproto.wire.values import value_class
 
 @dataclass(slots=True, eq=False)
 class Origin:
-    """The connection that a request came on, as the server sees it.
+    """Connection that sent a request, as the server sees it.
 
-    `local`: the other end is on this machine. `alive` becomes false when the connection ends; a
-    lease may keep this object for as long as it likes without keeping the connection. `server`: the
-    server's own address there.
+    `local`: the other end is on this machine. `alive` becomes false when the connection ends; a lease
+    may refer to this object without keeping the connection in memory. `server`: the server's own
+    address of the connection.
     """
 
     host: str
@@ -27,14 +27,15 @@ class Origin:
     server: str = ""
 
     def see_own(self, server: str) -> None:
-        """Note the server's own address: who comes from there is on this machine."""
+        """Note the server's own address: a client with the same address is on this machine."""
         self.server = server
         self.local = self.local or self.host == server
 
     def claimed(self, ip: str) -> str:
-        """Return the address that the client claims with `ip`: some take the server's for their own.
+        """Return the address that the client claims with `ip`: some send the server's address as their
+        own.
 
-        Most claim the one that they come from; very many clients need it once in memory, not twice.
+        Most claim the address that they connect from; it is then stored once, not twice.
         """
         return self.host if ip == self.host or (ip == self.server and not self.local) else ip
 
@@ -47,8 +48,8 @@ class Origin:
 class ClassicRegistration:
     """Registration: the address that `client_id` claims (`ip`, `port`), and its origin.
 
-    `source`: connection that confirmed it last. `key`: None for a classic client. The registry knows when
-    the client was heard from last, because that changes with every request.
+    `source`: connection that confirmed it last. `key`: None for a classic client. The registry stores
+    the time of the last request, because that changes with every request.
     """
 
     client_id: str
@@ -59,7 +60,7 @@ class ClassicRegistration:
 
     @property
     def host(self) -> str:
-        """The address that it registered from."""
+        """Address that the client registered from."""
         return self.source.host
 
     def confirmed_by(self, message: ClassicRegister, source: Origin) -> bool:
@@ -72,10 +73,11 @@ class ClassicRegistration:
         )
 
     def renewed_by(self, message: ClassicRegister, source: Origin) -> bool:
-        """Return True if `message` changes nothing but the connection, and the former one has ended.
+        """Return True if `message` changes nothing but the connection, and the former connection has
+        ended.
 
-        All loopback addresses count as one, as in the limits. A client that claims the server's own
-        address may be registered at another one: not here.
+        All loopback addresses count as one, as in the limits. False for a client that claims the
+        server's own address, since it may be registered at another one.
         """
         held = self.source
         return (
@@ -94,11 +96,11 @@ class ClassicRegistration:
 
 @lru_cache(maxsize=4096)
 def shown_ip(claimed: str, observed: str, local: bool) -> str:
-    """Return the address to hand out for a client that claims `claimed` and is seen at `observed`.
+    """Return the address to announce for a client that claims `claimed` and is seen at `observed`.
 
-    The observed one is handed out if the claim is a name, a public address other than the observed
-    one, or, from a client that is not on this machine, an address that leads to no host elsewhere:
-    loopback, link-local, multicast, reserved (`net.addresses`).
+    It is the observed one if the claim is a name, a public address other than the observed one, or,
+    from a client that is not on this machine, an address without a host elsewhere: loopback,
+    link-local, multicast, reserved (`net.addresses`).
     """
     address = as_address(claimed)
     if address is None:

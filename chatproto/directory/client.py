@@ -1,6 +1,6 @@
-"""Our side towards a classic server: one connection a request, one write, one answer, and we close.
+"""Our side of the classic dialect: one connection per request, one write, one answer, then we close.
 
-The forms in which servers answer are the matter of `answer.py`.
+`answer.py` parses the forms in which servers answer.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from chatproto.wire.reasons import (
 )
 
 ANSWER_WAIT = 5.0
-"""Seconds for a classic server's answer, in all."""
+"""Seconds for a classic server's answer in all."""
 ANSWER_REPEAT = 2.0
-"""Seconds without an answer, then the server is asked again on the same connection."""
+"""Seconds without an answer after which the request is repeated on the same connection."""
 ANSWER_SILENCE = 0.3
-"""Seconds of silence that end an answer; as many lie before a second connection."""
+"""Seconds of silence that end an answer; also the pause before a second connection."""
 
 
 class ServerUnreachable(CodedError):
     """No server answers.
 
-    Args: why: one sentence for a person. status, retry_after: the server refused us for now, and is
-    asked again after so many seconds.
+    Args: why: one sentence for the user. status, retry_after: the server refused us for now; the
+    request may be repeated after so many seconds.
     """
 
     def __init__(self, why: str, status: int | None = None, retry_after: int | None = None) -> None:
@@ -66,9 +66,8 @@ ID_TAKEN = 409
 class ClassicServer:
     """A server that speaks the classic dialect, at `host:port`.
 
-    Each request ends within `ANSWER_WAIT`; it fails with Unreachable or Refused. To cancel it
-    closes its connection. Nothing is sent that was not asked for, since several of these programs exit
-    upon what they do not know.
+    Each request ends within `ANSWER_WAIT`; it fails with Unreachable or Refused. Cancelling it closes
+    its connection. Nothing else is sent, since several of these programs exit on unknown input.
     """
 
     def __init__(
@@ -81,12 +80,12 @@ class ClassicServer:
         self._limits = limits
 
     def register(self, client_id: str, host: str, port: int) -> Deferred[None]:
-        """Say where we can be called."""
+        """Register the address where we accept calls."""
         asked = self._ask(ClassicRegister(client_id, host, port), "REGACK")
         return asked.addCallback(lambda answer: None)
 
     def bridge(self, client_id: str) -> Deferred[Contact | None]:
-        """Send BRIDGE; None if the server has no peer for us."""
+        """Send BRIDGE; return None if the server has no peer for us."""
         asked = self._ask(ClassicBridge(client_id), "BRIDGEACK")
         return asked.addCallback(contact, client_id)
 
@@ -135,7 +134,7 @@ class _Request:
         connect: Callable[[Protocol], Deferred[Protocol]],
     ) -> None:
         self.asked: Deferred[ServerAnswer] = Deferred(self._cancelled)
-        self.unknown = False  # the assignment does not have it: some close or exit upon it
+        self.unknown = False  # not in the assignment: some servers close or exit on it
         self.limits = limits
         self._data = data
         self._connect = connect
@@ -148,17 +147,17 @@ class _Request:
         self._try()
 
     def done(self, answer: ServerAnswer) -> None:
-        """Hand the answer to the caller, once."""
+        """Pass the answer to the caller, once."""
         if self._end():
             self.asked.callback(answer)
 
     def failed(self, error: Exception | Failure) -> None:
-        """Hand the failure to the caller, once."""
+        """Pass the failure to the caller, once."""
         if self._end():
             self.asked.errback(error)
 
     def empty(self) -> None:
-        """The connection ended without an answer: one more is worth trying."""
+        """The connection ended without an answer: try one more."""
         if self.unknown:
             self.failed(NoAnswer("closed the connection at INFO, it has no list of clients"))
         elif self._tries > 1:
@@ -187,7 +186,7 @@ class _Request:
             self.failed(NoAnswer("cannot be reached (no answer)"))
 
     def _end(self) -> bool:
-        """Close and cancel whatever there is; False if that was done before."""
+        """Close and cancel everything; return False if that was done before."""
         if self._ended:
             return False
         self._ended = True
@@ -202,7 +201,7 @@ class _Request:
 
 
 class AnswerConnection(TextConnection):
-    """The connection of one request to a classic server, which sends it and reads the answer.
+    """Connection of one request to a classic server: send it and read the answer.
 
     An answer of more than `limits.body_from_server` bytes is an error.
     """
@@ -216,13 +215,13 @@ class AnswerConnection(TextConnection):
         self._closed = False
 
     def close(self) -> None:
-        """Close the connection, and ignore what still arrives."""
+        """Close the connection, and ignore further input."""
         self._closed = True
         if self.transport is not None:
             self.transport.loseConnection()
 
     def connectionMade(self) -> None:
-        """Send the request, and again if no answer comes within `ANSWER_REPEAT`."""
+        """Send the request, and repeat it if no answer arrives within `ANSWER_REPEAT`."""
         if self._closed:
             self.close()
             return
@@ -244,7 +243,7 @@ class AnswerConnection(TextConnection):
             self._request.timers.after("silence", silence, lambda: self._look(ended=True))
 
     def lineReceived(self, line: bytes) -> None:
-        """Keep one line of the answer."""
+        """Store one line of the answer."""
         self._lines.append(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Describe ourselves for REGISTER."""
+"""Our registration, as sent in REGISTER."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chatproto.wire.values import value_class
 
 @value_class
 class ClientRegistration:
-    """Id, port and addresses to register, and who may see them (PROTOCOL.md, section 5)."""
+    """Id, port and addresses to register, and which keys may see them (PROTOCOL.md, section 5)."""
 
     client_id: str
     port: int
@@ -19,14 +19,14 @@ class ClientRegistration:
     listed: bool = True
     allow: tuple[str, ...] = ()
     look: Callable[[], tuple[Address, ...]] | None = None
-    """Function that finds the addresses anew, each time that they are told."""
+    """Function that returns the current addresses for each REGISTER."""
     open: bool = False
-    """Callable in plain text too."""
+    """True to accept plain-text calls, too."""
     away: str = ""
-    """Text with which we say that we are away; empty for none."""
+    """Text of /away; empty for none."""
 
     def request(self, cseq: int) -> bcp2_server.Register:
-        """The message that asks for it, for as long as the server likes."""
+        """Return REGISTER, with the lease time left to the server."""
         addresses = self.addresses if self.look is None else self.look()
         who = cseq, self.client_id, self.port, addresses
         return bcp2_server.Register(*who, None, self.listed, self.allow, self.open, self.away)

@@ -1,7 +1,7 @@
-"""Decide about the ids that look alike: who owns them, who is registered (PROTOCOL.md, 2 and 3).
+"""Rules about ids that look alike: their owner and their registrations (PROTOCOL.md, 2 and 3).
 
-Everything here is a function of values. A store may load them, decide, and decide again if somebody
-else has changed them meanwhile; nothing is changed in place.
+Everything here is a function of values. A store loads them, decides, and decides again if another
+server has changed them meanwhile; nothing is changed in place.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from chatproto.wire.limits import ServerLimits
 from chatproto.wire.values import value_class
 
 RESERVED = "server"
-"""The server's terminal speaks in rooms by this name (`rooms.lobby.OPERATOR`): no new client gets it."""
+"""Name of the server's terminal in rooms (`rooms.lobby.OPERATOR`): no new client can register it."""
 
 
 @value_class
 class KeyIds:
-    """Ids that one key owns; `room`: whether the server has room for another one from its address."""
+    """Ids that one key owns; `room`: False if the server has no room for another one from its address."""
 
     owned: tuple[str, ...] = ()
     room: bool = True
@@ -33,9 +33,9 @@ class KeyIds:
 class RegisterDecision:
     """Outcome of a keyed REGISTER.
 
-    Args: presence: the registration from now on. lost: other ids that look like it, which another key
-    has lost. replaced: connection that was registered with the id, and has to end. ousts: a classic
-    client loses the id by it.
+    Args: presence: the new registration. lost: other ids that look like it, which another key has lost.
+    replaced: connection that had registered the id, and must end. ousts: True if a classic client loses
+    the id.
     """
 
     presence: Registration
@@ -50,7 +50,7 @@ def is_silent(heard: float, now: float, takeover_wait: float) -> bool:
 
 
 def granted(message: bcp2_server.Register, limits: ServerLimits) -> int:
-    """Return the seconds for which a registration holds that `message` asks for."""
+    """Return the seconds of the lease for `message`."""
     wanted = limits.lease if message.expires is None else message.expires
     return min(max(wanted, limits.lease_least), limits.lease_most)
 
@@ -58,10 +58,10 @@ def granted(message: bcp2_server.Register, limits: ServerLimits) -> int:
 def may_see(
     key: str, presence: Registration | None, hidden: tuple[str, ...] | None, owns: bool
 ) -> bool:
-    """Return True if the owner of `key` may know whether an id exists.
+    """Return True if the owner of `key` may learn whether an id exists.
 
-    Args: presence: who is registered so. hidden: keys that may know while nobody is; None: everybody.
-    owns: the key owns the id.
+    Args: presence: registration of the id. hidden: keys that may see the id while it is not registered;
+    None: all. owns: the key owns the id.
     """
     if presence is not None:
         return presence.is_visible_to(key)
@@ -70,10 +70,10 @@ def may_see(
 
 @value_class
 class Group:
-    """All ids that fold to one look-alike.
+    """Group of all ids that fold to the same text.
 
-    Args: owner: key that owns all of them, or None. ids: those that it owns, as they are spelled.
-    presences, classic: registrations by id, with a key and without.
+    Args: owner: key that owns all of them, or None. ids: the owned ids, in their spelling. presences,
+    classic: registrations by id, with a key and without.
     """
 
     owner: str | None = None
@@ -86,8 +86,8 @@ class Group:
     ) -> bool:
         """Return True unless a newer connection of the same program has the id already.
 
-        Args: new: the key of `client` does not own the id yet. silent: a classic client that holds the id
-        has made no request for long. Raises: RemoteError: 409 if somebody else uses the id.
+        Args: new: the key of `client` does not own the id yet. silent: a classic client that holds the
+        id has made no request for long. Raises: RemoteError: 409 if another client uses the id.
         """
         former, own = self.presences.get(client_id), client.user == client_id
         if self._classic_at(client_id) is not None and not (own and silent):
@@ -107,13 +107,13 @@ class Group:
         ids: KeyIds,
         limits: ServerLimits,
     ) -> RegisterDecision:
-        """Give an id that is free to the key of `client`. `ids`: those that the key owns.
+        """Give a free id to the key of `client`. `ids`: those that the key owns.
 
-        The name of the client's account may be taken from another key; but not for another id's sake
-        that looks like it.
+        The name of the client's account may be taken from another key, but not an id that only looks
+        like it.
 
-        Raises: RemoteError: 409 if another key owns it or what looks like it, 403 if the key owns as
-        many as it may, 503 if there is no room for a new one.
+        Raises: RemoteError: 409 if another key owns the id or a similar one, 403 if the key owns as
+        many ids as it may, 503 if there is no room for a new one.
         """
         client_id, key = message.client_id, client.key
         others = self.ids if self.owner not in (None, key) else ()
@@ -125,7 +125,7 @@ class Group:
         if new and not ids.room:
             raise RemoteError(503, "there is no room for another id")
         former = self.presences.get(client_id)
-        # A client that comes back with an id on another connection uses it.
+        # A client that returns with an id on another connection counts as using it.
         trial = new or (client.client_id == client_id and former is not None and not former.proven)
         presence = Registration(
             client_id,
@@ -149,7 +149,7 @@ class Group:
     def decide_bridge(self, peer_id: str, key: str) -> Registration | Contact:
         """Return the peer to introduce to the owner of `key`: a client with a key, or a classic one.
 
-        Raises: RemoteError: 404 for no such client or an unlisted one, 480 for one that is away.
+        Raises: RemoteError: 404 for an unknown or unlisted client, 480 for one that is away.
         """
         callee, classic = self.presences.get(peer_id), self._classic_at(peer_id)
         if callee is None and classic is not None:
@@ -178,9 +178,9 @@ class Group:
     ) -> ClassicRegistration:
         """Register a classic client at `ip` and `port`.
 
-        Args: heard: time of the last request of the client that holds the id. takeover_wait: seconds for
-        which the id stays with it after that, if its connection has ended.
-        Raises: RemoteError: 409 if another client holds the id, or a key owns what looks like it.
+        Args: heard: time of the last request of the client that holds the id. takeover_wait: seconds
+        after that for which it keeps the id, if its connection has ended.
+        Raises: RemoteError: 409 if another client holds the id, or a key owns a similar one.
         """
         held = self.classic.get(client_id)
         if held is not None:

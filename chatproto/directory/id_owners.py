@@ -9,61 +9,63 @@ from chatproto.wire.fields import fold
 from chatproto.wire.limits import ServerLimits
 
 RESERVE = 10
-"""One of so many places is kept for addresses that own no id."""
+"""One of this many places is reserved for addresses that own no id."""
 
 
 class IdOwners(Protocol):
     """Store of id owners. One key owns all ids that look alike (see `wire.fields.fold`).
 
     A persistent store has written a change when the call returns. Any method may raise StoreTrouble and
-    then has changed nothing; only `expire` frees no id instead.
+    then has changed nothing; `expire` frees no id instead.
     """
 
     def __len__(self) -> int:
-        """Return how many ids are owned."""
+        """Return the number of owned ids."""
 
     def has_from(self, host: str) -> bool:
-        """Return True if an id is owned that was new from the address `host` (`net.addresses.network`)."""
+        """Return True if an owned id was first registered from the address `host`
+        (`net.addresses.network`).
+        """
 
     def owner(self, client_id: str) -> str | None:
-        """The key that owns `client_id` or what looks like it."""
+        """Return the key that owns `client_id` or an id that looks like it."""
 
     def owned(self, key: str) -> tuple[str, ...]:
-        """The ids that `key` owns."""
+        """Return the ids that `key` owns."""
 
     def keep(
         self, client_id: str, key: str, now: float, host: str = "", trial: bool = False
     ) -> None:
-        """`client_id` belongs to `key`, and is used; what looks like it is no other key's any more.
+        """Store that `key` owns `client_id` and uses it; no other key owns a similar id any more.
 
-        `host`: the address that a new one comes from; it stays as it was of one that is known.
-        `trial`: it is a new one that was only registered, or is one still. What is none any more stays none.
+        `host`: address that a new id comes from; that of a known id stays. `trial`: the id is new and
+        was only registered, or still is; an id that was used never becomes a trial again.
         """
 
     def hide(self, client_id: str, allow: tuple[str, ...] | None) -> None:
-        """Only the keys `allow` may know of `client_id`, which is owned, also while nobody is registered so.
+        """Allow only the keys `allow` to see `client_id`, an owned id, even while it is not registered.
 
-        None: everybody may.
+        None: all keys.
         """
 
     def hidden(self, client_id: str) -> tuple[str, ...] | None:
-        """Return the keys that may know of `client_id`; None: everybody may."""
+        """Return the keys that may see `client_id`; None: all."""
 
     def free(self, client_id: str) -> bool:
-        """Remove the owner of an id; False if it had none."""
+        """Remove the owner of an id; return False if it had none."""
 
     def expire(self, before: float, trials_before: float | None = None, most: int = 1_000) -> int:
-        """Free what was last used before `before`, and trials last used before `trials_before`.
+        """Free ids last used before `before`, and trials last used before `trials_before`.
 
-        At most `most` of them, and nothing else is looked at. How many went.
+        Examines and frees at most `most`. Returns the number freed.
         """
 
 
 def ids_of(names: IdOwners, key: str, client_id: str, host: str, limits: ServerLimits) -> KeyIds:
-    """Load the ids of `key`, which asks for `client_id` from the address `host`.
+    """Load the ids of `key`, which requests `client_id` from the address `host`.
 
-    The last tenth of the room is for addresses that own none: one that is owned is never given to
-    somebody else.
+    The last tenth of the room is for addresses that own none: an owned id is never given to another
+    key.
     """
     owned = names.owned(key)
     if client_id in owned:

@@ -18,16 +18,16 @@ from chatproto.wire.limits import ServerLimits
 K = TypeVar("K")
 MINUTE = 60.0
 MOST = 100_000
-"""Pairs and keys that are remembered at most; the oldest are forgotten."""
+"""Largest number of pairs and keys that are stored; the oldest are removed."""
 NewTickets = Callable[[str, str, float], tuple[str, str] | None]
 
 
 class Introductions:
-    """Counts them: so many of one key in a minute, and so many to one (protocol section 3).
+    """Count introductions: so many by one key in a minute, and so many to one (protocol section 3).
 
-    Two who have asked for each other have accepted each other, as far as a server can tell, and are
-    not counted. Strangers of one address get a part of what one key may receive, and all strangers
-    together leave some of it to people whom that key knows: it watches them, or allows them to find it.
+    Two clients that have asked for each other are not counted: as far as a server can tell, both agree.
+    Unknown callers from one address share a part of what one key may receive, and all unknown callers
+    together leave a part to known ones: those that the callee watches, or allows to find it.
     """
 
     def __init__(self, limits: ServerLimits) -> None:
@@ -38,7 +38,9 @@ class Introductions:
         self._in_vain: OrderedDict[str, deque[float]] = OrderedDict()
         self._by_callee: OrderedDict[str, deque[tuple[str, float]]] = OrderedDict()
         self._strangers: OrderedDict[str, deque[float]] = OrderedDict()  # by callee
-        self._addresses: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()  # and address
+        self._addresses: OrderedDict[tuple[str, str], deque[float]] = (
+            OrderedDict()
+        )  # by callee and address
 
     def count(
         self, caller: str, callee: str, now: float, address: str = "", known: bool = False
@@ -72,7 +74,7 @@ class Introductions:
         remember(self._by_callee, callee, made, MOST).append((caller, now))
 
     def count_in_vain(self, caller: str, now: float) -> None:
-        """Count a request of `caller` that introduces nobody, which has a bound of its own.
+        """Count a request of `caller` without an introduction, which has its own limit.
 
         Raises RemoteError 429 past `introductions_vain` within a minute.
         """
@@ -82,7 +84,7 @@ class Introductions:
         asked.append(now)
 
     def lost(self, callee: str) -> None:
-        """Take back the introductions to `callee` of the last minute from their callers' counts.
+        """Remove the introductions to `callee` of the last minute from their callers' counts.
 
         The connection of `callee` has ended, so it may not have received them; the callers ask again.
         The count of `callee` itself stays.
@@ -94,7 +96,7 @@ class Introductions:
 
 
 def _recent(times: OrderedDict[K, deque[float]], key: K, now: float) -> deque[float]:
-    """Return the times of the last minute under `key`, after dropping older ones."""
+    """Return the times of the last minute under `key`, after removing older ones."""
     found = remember(times, key, times.get(key, deque()), MOST)
     while found and found[0] <= now - MINUTE:
         found.popleft()
@@ -106,17 +108,19 @@ def no_tickets(asker: str, call: str, now: float) -> None:
 
 
 class IntroductionMaker:
-    """Makes introductions, of one server's clients to others, and counts them.
+    """Make introductions between clients, and count them.
 
-    Args: new_call: makes call ids. new_tickets: makes two for the relay, of who asks and of whom they ask
-    for, from the asker's key, the call and the time; or None, and there is no relay for them.
+    Args: new_call: returns a call id. new_tickets: returns two relay tickets, of the caller and of the
+    callee, from the caller's key, the call and the time; or None without a relay.
     """
 
     def __init__(
         self, limits: ServerLimits, new_call: Callable[[], str], new_tickets: NewTickets
     ) -> None:
         self.relay: Address | None = None
-        """Address at which the tickets are good; None: that by which a client knows this server."""
+        """Address at which the tickets are valid; None: the address at which a client knows this
+        server.
+        """
         self._new_call = new_call
         self._new_tickets = new_tickets
         self._introductions = Introductions(limits)
@@ -124,10 +128,10 @@ class IntroductionMaker:
     def introduce(
         self, cseq: int, caller: Registration, callee: Registration, known: bool, now: float
     ) -> tuple[bcp2_server.BridgeAck, bcp2_server.Introduce]:
-        """Return what the caller is answered, and what the callee is told.
+        """Return the answer to the caller, and the push to the callee.
 
-        Args: known: the callee watches the caller. Raises: RemoteError: 403 for one's own key, 429 where
-        it is too often.
+        Args: known: the callee watches the caller. Raises: RemoteError: 403 for one's own key, 429 past
+        a limit.
         """
         if callee.key == caller.key:
             raise RemoteError(403, "that is your own key")
@@ -143,9 +147,11 @@ class IntroductionMaker:
         return answer, push
 
     def in_vain(self, key: str, now: float) -> None:
-        """Count a request that introduces nobody. Raises RemoteError 429 where it is too often."""
+        """Count a request without an introduction. Raises RemoteError 429 past the limit."""
         self._introductions.count_in_vain(key, now)
 
     def lost(self, key: str) -> None:
-        """Take introductions to `key` back, the connection of which has ended: it may not know of them."""
+        """Remove introductions to `key` from the counts: its connection has ended and may not have
+        received them.
+        """
         self._introductions.lost(key)

@@ -1,4 +1,4 @@
-"""Answer BCP/2 requests: registrations with keys, and who may call whom (PROTOCOL.md, 3)."""
+"""Answer BCP/2 requests: registrations with keys, and introductions (PROTOCOL.md, 3)."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ from chatproto.wire.fields import Contact
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 RETRY_AFTER = 10
-"""Seconds after which a request that came too soon may be made again."""
+"""Seconds after which a client that was refused with 429 may retry."""
 HOUR = 3600.0
 MOST_ADDRESSES = 100_000
-"""Addresses whose new ids are counted."""
+"""Largest number of addresses whose new ids are counted."""
 
 
 OPEN_TRIED = 100
-"""Clients that are looked at, at most, for one who can be called in plain text from where one asks."""
+"""Largest number of clients that are examined for one that accepts plain-text calls from the asker."""
 
 
 def new_ids_limiter(limits: ServerLimits) -> RateLimiters[str]:
-    """Count new ids by address: `new_ids_per_address` at once, and as many in an hour."""
+    """Return a limiter of new ids by address: `new_ids_per_address` at once, and as many per hour."""
     most = limits.new_ids_per_address
     return RateLimiters(most / HOUR, most, MOST_ADDRESSES)
 
 
 def count_new_id(limiter: RateLimiters[str], host: str, now: float) -> None:
-    """Count one new id from `host`. Raises Later if that is one too many."""
+    """Count one new id from `host`. Raises Later if the limit is exceeded."""
     address = network(host)
     if not limiter.allow(address, now):
         wait = min(limiter.wait(address, now), HOUR)
@@ -62,7 +62,7 @@ def count_new_id(limiter: RateLimiters[str], host: str, now: float) -> None:
 def refused(message: object, error: RemoteError, retry_after: int = RETRY_AFTER) -> Error:
     """Return the ERROR that answers `message`.
 
-    Args: retry_after: seconds, if it came too soon and `error` does not know better.
+    Args: retry_after: seconds for a 429 whose `error` has none.
     """
     retry = retry_after if error.status in (429, 503) else None
     if isinstance(error, Later):
@@ -71,9 +71,10 @@ def refused(message: object, error: RemoteError, retry_after: int = RETRY_AFTER)
 
 
 def state_of(peer_id: str, presence: Registration | None) -> bcp2_server.Presence:
-    """Return what somebody who begins to watch is told first.
+    """Return the first PRESENCE for a new watcher.
 
-    The grace is for those who watched before the end of a connection: this one BRIDGE would answer 480.
+    The grace period is for clients that watched before the end of a connection: BRIDGE would answer
+    this one with 480.
     """
     if presence is None or not presence.connected:
         return bcp2_server.Presence(peer_id, "offline", "")
@@ -81,7 +82,7 @@ def state_of(peer_id: str, presence: Registration | None) -> bcp2_server.Presenc
 
 
 def info_limit(message: bcp2_server.Info, limits: ServerLimits) -> int:
-    """Return how many clients one answer to INFO may list."""
+    """Return the largest number of clients in one answer to INFO."""
     most = min(limits.info_lines, LINES)
     return min(message.limit or most, most)
 
@@ -93,23 +94,24 @@ def info_answer(message: bcp2_server.Info, found: list[Contact], limit: int) -> 
 
 
 def open_contact(presence: Registration, source: Origin) -> Contact | None:
-    """Return the address at which a client can be called in plain text from `source`, if there is one."""
+    """Return the address at which a client accepts plain-text calls from `source`; None if there is
+    none.
+    """
     client_id, seen = presence.client_id, presence.client
     if not is_loopback(seen.host) or source.local:
         return Contact(client_id, seen.host, presence.port)
-    # On the server's machine, seen from elsewhere: at one of the machine's other addresses.
+    # A client on the server's machine, for a peer elsewhere: at another address of the machine.
     addresses = announced_to(presence, ClientConnection("", source.host, source.port, source.local))
     return Contact(client_id, *addresses[0]) if addresses else None
 
 
 class KeyedDirectory:
-    """The rules for clients with keys; `now` is handed in, in seconds, and `new_call` makes call ids.
+    """Rules for clients with keys; `now` is passed in, in seconds, and `new_call` returns a call id.
 
-    `names`: whose id is whose. `registry`: the classic clients, whose ids no key may take.
-    `new_tickets` makes two for the relay, of who asks and of whom they ask for, from the asker's key,
-    the call and `now`; or None, and there is no relay for them. `presences`: every registration; those
-    that are not connected are looked up there when somebody asks for them.
-    `date`: the time of day at a moment of `now`.
+    `names`: owners of ids. `registry`: classic clients, whose ids no key can register. `new_tickets`
+    returns two relay tickets, of the caller and of the callee, from the caller's key, the call and
+    `now`; or None without a relay. `presences`: all registrations; those without a connection are
+    looked up there on demand. `date`: the time of day at a moment of `now`.
     """
 
     def __init__(
@@ -129,17 +131,20 @@ class KeyedDirectory:
         self._presences = presences if presences is not None else MemoryRegistrations(names)
         self._connected: dict[str, Registration] = {}
         self._listing = Listing()
-        self._open: OrderedDict[str, None] = OrderedDict()  # called in plain text; the next last
+        # accept plain-text calls; the one to be returned next is last
+        self._open: OrderedDict[str, None] = OrderedDict()
         self._leaving: OrderedDict[str, tuple[float, Registration]] = OrderedDict()
-        """Clients that have left and are online still for those who watch: until when, in that order."""
-        self._more_ended = False  # `due` has not forgotten all that have ended
+        """Clients whose connection has ended and that still count as online for watchers, with the time
+        at which this ends, in that order.
+        """
+        self._more_ended = False  # `due` has not handled all ends
         self._used: OrderedDict[str, float] = OrderedDict()  # connected: since when `names` knows
         self._watchers = Watchers(limits.watches)
         self._new_ids = new_ids_limiter(limits)
         self.introducer = IntroductionMaker(limits, new_call, new_tickets)
 
     def answer(self, message: Bcp2Message, client: ClientConnection, now: float) -> list[Effect]:
-        """Return the effects of one request: its answer to `client`, and pushes to other clients."""
+        """Return the effects of one request: the answer to `client`, and pushes to other clients."""
         try:
             match message:
                 case bcp2_server.Register():
@@ -174,15 +179,15 @@ class KeyedDirectory:
 
     @property
     def registered(self) -> int:
-        """Number of registrations, connected or away."""
+        """Return the number of registrations, connected or away."""
         return len(self._presences)
 
     def knows(self, client_id: str) -> bool:
-        """Return True if there is a registration of that id, connected or away."""
+        """Return True if `client_id` is registered, connected or away."""
         return self._find(client_id) is not None
 
     def sees(self, key: str, client_id: str) -> bool:
-        """Return True if the owner of `key` may know whether `client_id` exists. Raises StoreTrouble."""
+        """Return True if the owner of `key` may learn whether `client_id` exists. Raises StoreTrouble."""
         return self._sees(key, client_id, self._find(client_id))
 
     def _sees(self, key: str, client_id: str, presence: Registration | None) -> bool:
@@ -204,7 +209,7 @@ class KeyedDirectory:
     def lost(self, client: ClientConnection, now: float) -> None:
         """Handle the end of a client's connection.
 
-        Its registration stays until it expires and answers 480; watchers hear "offline" after
+        Its registration stays until it expires and BRIDGE answers 480; watchers receive "offline" after
         `presence_grace` seconds.
         """
         self._watchers.lost(client)
@@ -219,9 +224,9 @@ class KeyedDirectory:
         self.introducer.lost(presence.key)
 
     def due(self, now: float, most: int = 1_000_000) -> list[Effect]:
-        """Apply the passing of time: presences that ended, registrations and names that expired.
+        """Apply the passing of time: ended presences, expired registrations and names.
 
-        Of each kind at most `most`; `is_due` tells whether there is more.
+        At most `most` of each; `is_due` reports if there are more.
         """
         effects: list[Effect] = []
         limits = self.limits
@@ -240,7 +245,7 @@ class KeyedDirectory:
             client_id, used = next(iter(self._used.items()))
             if used > now - min(limits.keep_names, limits.keep_unused) / 2:
                 break
-            # Connected for half a day: somebody wants that id.
+            # Connected for half a day: the id is in use.
             presence = self._connected[client_id] = self._connected[client_id].used()
             self._use(presence, now)
         names = self.names.expire(now - limits.keep_names, now - limits.keep_unused, most)
@@ -248,13 +253,13 @@ class KeyedDirectory:
         return effects
 
     def is_due(self, now: float) -> bool:
-        """Return True if `due` has more to tell than it did."""
+        """Return True if `due` has more to do than it did."""
         if self._leaving and next(iter(self._leaving.values()))[0] <= now:
             return True
         return self._more_ended
 
     def uses(self, client: ClientConnection, now: float) -> None:
-        """Note that `client` does more with its id than to register it: it is kept for long then."""
+        """Note that `client` does more with its id than register it: the id is then owned for longer."""
         presence = self._of(client)
         if presence is not None and not presence.proven:
             presence = self._connected[presence.client_id] = presence.used()
@@ -263,7 +268,7 @@ class KeyedDirectory:
     def free(self, client_id: str) -> tuple[bool, list[Effect]]:
         """Remove an id from its key (the operator's /free).
 
-        Returns: whether the id had an owner, and the effects on its client.
+        Returns: True if the id had an owner, and the effects on its client.
         """
         effects = self.expel(client_id)
         return self.names.free(client_id), effects
@@ -277,7 +282,7 @@ class KeyedDirectory:
         return self._end(client_id, presence)
 
     def _end(self, client_id: str, presence: Registration) -> list[Effect]:
-        """Do what follows from the end of a registration that is in the store no more."""
+        """Handle the end of a registration that is no longer in the store."""
         effects = self._watchers.tell(client_id, "offline", presence)
         if presence.connected:
             effects.append(Dismiss(presence.client, Error(403)))
@@ -286,7 +291,9 @@ class KeyedDirectory:
         return effects
 
     def contacts(self, prefix: str = "", after: str = "", most: int | None = None) -> list[Contact]:
-        """Return the connected and listed clients with ids from `prefix` and after `after`, by id."""
+        """Return the connected and listed clients whose ids begin with `prefix` and follow `after`, by
+        id.
+        """
         ids = self._listing.ids(prefix, after)
         return [self._connected[client_id].contact() for client_id in islice(ids, most)]
 
@@ -307,7 +314,7 @@ class KeyedDirectory:
                 found.append(lease.contact())
         return found
 
-    # What classic clients may know.
+    # What classic clients may see.
 
     def open_contacts(self, source: Origin, most: int) -> list[Contact]:
         """List clients that accept plain-text calls, at addresses usable from `source`, at most `most`."""
@@ -316,7 +323,7 @@ class KeyedDirectory:
         return [*islice((one for one in found if one is not None), most)]
 
     def next_open(self, asker: str, source: Origin) -> Contact | None:
-        """Return one of them for the classic question of `asker`; the next question gets another."""
+        """Return one of them for the classic BRIDGE of `asker`; the next BRIDGE gets another."""
         for client_id in islice(reversed(self._open), OPEN_TRIED):
             contact = self._open_contact(client_id, source) if client_id != asker else None
             if contact is not None:
@@ -351,7 +358,7 @@ class KeyedDirectory:
         new = client_id not in ids.owned
         silent = is_silent(self.registry.heard_at(client_id), now, limits.takeover_wait)
         if not group.admits(client_id, client, new, silent):
-            # What was on its way for long comes from a connection that its own program has left.
+            # A delayed request is from a connection that its own program has replaced.
             return [Dismiss(client, bcp2_server.Replaced())]
         if new:
             count_new_id(self._new_ids, client.host, now)
@@ -414,14 +421,14 @@ class KeyedDirectory:
         self, message: bcp2_server.Bridge, caller: Registration, now: float
     ) -> list[Effect]:
         """Introduce the listed client of another key that registered last (BRIDGE without a name)."""
-        for client_id in self._listing.newest():  # a key has a few ids at most
+        for client_id in self._listing.newest():  # one key has few ids
             callee = self._connected[client_id]
             if callee.key != caller.key:
                 return self._introduce(message.cseq, caller, callee, now)
         return [PushTo(caller.client, self._classic_for(caller, message.cseq))]
 
     def _classic_for(self, caller: Registration, cseq: int) -> bcp2_server.BridgeAck:
-        """Answer with a classic client if `caller` calls in plain text too, else with nobody."""
+        """Answer with a classic client if `caller` makes plain-text calls too, else with no peer."""
         asker, registry = caller.client_id, self.registry
         lease = None
         if caller.open:
@@ -435,7 +442,7 @@ class KeyedDirectory:
     def _introduce(
         self, cseq: int, caller: Registration, callee: Registration, now: float
     ) -> list[Effect]:
-        """Tell each of the other. Raises RemoteError 429 where it is too often."""
+        """Introduce the two to each other. Raises RemoteError 429 past a limit."""
         known = caller.client_id in callee.client.watches
         answer, push = self.introducer.introduce(cseq, caller, callee, known, now)
         self.uses(callee.client, now)
@@ -461,7 +468,7 @@ class KeyedDirectory:
             PushTo(client, state),
         ]
 
-    # How it follows.
+    # Effects.
 
     def _registered(self, client: ClientConnection) -> Registration:
         presence = self._of(client)
@@ -470,7 +477,7 @@ class KeyedDirectory:
         return presence
 
     def _group(self, client_id: str, owner: str | None = None, ids: tuple[str, ...] = ()) -> Group:
-        """Load who is registered as `client_id`; `owner`, `ids`: who owns it, if that matters."""
+        """Load the registrations of `client_id`; `owner`, `ids`: its owner, if that matters."""
         presence, lease = self._find(client_id), self.registry.find(client_id)
         return Group(
             owner,
@@ -496,10 +503,10 @@ class KeyedDirectory:
             if self.names.owner(client_id) in (None, key):
                 self.names.keep(client_id, key, now, trial=not presence.proven)
         except StoreTrouble:
-            pass  # nobody asked for it; the store says what is wrong
+            pass  # no client waits for it; the store reports the failure
 
     def _forget(self, client_id: str) -> None:
-        """Know nothing more of a registration than its store does."""
+        """Remove everything about a registration that is not in its store."""
         presence = self._connected.pop(client_id, None)
         self._leaving.pop(client_id, None)
         self._used.pop(client_id, None)

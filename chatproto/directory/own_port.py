@@ -1,4 +1,4 @@
-"""Connections from the port on which we listen: where a server sees us, others find us."""
+"""Dial from the port on which we listen, so that peers can call us at the address that a server sees."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def connect(
 ) -> Deferred[Any]:
     """Connect `protocol` to `host:port` within `wait` seconds, from `own_port`, a binding or None.
 
-    That port may have a connection to there already, or still: then it comes from any other one.
+    If that port already has a connection to that address, any other port is used.
     """
 
     def connected(binding: Any) -> Deferred[Any]:

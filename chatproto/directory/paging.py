@@ -1,4 +1,4 @@
-"""Ask for all pages of one answer, within a bound on their time."""
+"""Request all pages of one answer, within a time limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Row = TypeVar("Row")
 
 
 class Paging:
-    """The pages of one answer: all of them within `PAGES_WAIT`, however many a server makes of it."""
+    """Pages of one answer: all of them within `PAGES_WAIT`, however many the server sends."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -34,8 +34,9 @@ class Paging:
     ) -> tuple[Row, ...]:
         """Return the rows of all pages, at most `most`.
 
-        Args: ask: asks for the page after a name, "" for the first; its `next` names the last row if more
-        follow. Raises ServerUnreachable after `PAGES_WAIT`.
+        Args: ask: requests the page after a name, "" for the first; its `next` is the last row if more
+        follow.
+        Raises ServerUnreachable after `PAGES_WAIT`.
         """
         found: list[Row] = []
         after = ""

@@ -9,18 +9,20 @@ from chatproto.directory.registry import Registry
 def partner_stays(
     partner: ClassicRegistration | None, heard: float, now: float, partner_wait: float
 ) -> bool:
-    """Return True if the partner of before is given again: it was heard of within `partner_wait` seconds."""
+    """Return True if the previous partner is introduced again: its last request was within
+    `partner_wait` s.
+    """
     return partner is not None and not partner.key and heard >= now - partner_wait
 
 
 def bridge(
     registry: Registry, asker: str, now: float, partner_wait: float, waits: bool = True
 ) -> ClassicRegistration | None:
-    """Return the client to introduce to `asker`, or None: `asker` then waits (if `waits`).
+    """Return the client to introduce to `asker`, or None: `asker` is then queued (if `waits`).
 
-    In this order: its own partner of before, if heard of within `partner_wait` seconds; the first
-    who waits; the free one heard of last. Never `asker` itself, and nobody who has a key, for those
-    are not called in plain text. `asker` need not be registered.
+    In this order: the previous partner, if its last request was within `partner_wait` seconds; the
+    longest waiting client; the free client with the latest request. Never `asker` itself, or a client
+    with a key, which does not accept plain-text calls. `asker` may be unregistered.
     """
     partner = registry.partner_of(asker)
     peer = registry.find(partner) if partner is not None else None

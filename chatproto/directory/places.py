@@ -9,15 +9,15 @@ from chatproto.wire.fields import host_port
 from chatproto.wire.limits import CLIENT_DEFAULTS
 
 MOST = 60.0
-"""Seconds between two rounds of tries."""
+"""Longest pause in seconds between two rounds of attempts."""
 
 
 class Places:
-    """`addresses`, at least one, are tried one after another, and then again from the first.
+    """Try `addresses`, at least one, one after another, and then again from the first.
 
-    After a connection was lost the next is tried at once; after each round that failed it takes 1 s
-    times 1.5 up to `MOST`, give or take a half: who all lost a server at one moment are not to meet
-    at the next. `jitter` makes numbers from 0 to 1. No server is waited for longer than `longest`.
+    After a lost connection the next address is tried at once. After each failed round the pause is 1 s
+    times 1.5 up to `MOST`, plus or minus half: clients that lost a server at the same moment must not
+    return at the same moment. `jitter` returns numbers from 0 to 1. No pause is longer than `longest`.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Places:
 
     @property
     def current(self) -> Address:
-        """Address being tried, or tried last."""
+        """Address that is being tried, or was tried last."""
         return self._addresses[self._at]
 
     @property
@@ -52,7 +52,7 @@ class Places:
         self._least = 1.0
 
     def wait(self) -> float:
-        """Count a failure; return the seconds to wait before the next try."""
+        """Count a failure; return the seconds to wait before the next attempt."""
         rounds, before = divmod(self._failures, len(self._addresses))
         self._failures += 1
         if before or not rounds:
@@ -60,7 +60,7 @@ class Places:
         return max(self._least, min(MOST, 1.5 ** min(rounds - 1, 20))) * (0.5 + self._jitter())
 
     def pause(self, told: int) -> float:
-        """Return the seconds to wait after CLOSING, which told us to return in `told` seconds.
+        """Return the seconds to wait after CLOSING, which requested `told` seconds.
 
         The wait is never shorter, and has a random part: `told` is in whole seconds, the same for many
         clients. If the server is not back by then, each further wait is at least a quarter of `told`.
@@ -75,11 +75,13 @@ class Places:
         return usual if told is None else min(told, self._longest) * (1 + 0.5 * self._jitter())
 
     def move_on(self) -> None:
-        """The next is tried now."""
+        """Try the next address now."""
         self._at = (self._at + 1) % len(self._addresses)
 
     def drop(self) -> bool:
-        """Try the current one no more; False if there is no other. `move_on` comes before a try."""
+        """Never try the current address again; return False if it is the only one. Call `move_on`
+        before a try.
+        """
         if len(self._addresses) == 1:
             return False
         del self._addresses[self._at]

@@ -1,4 +1,4 @@
-"""Store interface of keyed registrations: found by id, and kept over the end of the server."""
+"""Store interface of keyed registrations: found by id, and stored beyond the end of the server."""
 
 from __future__ import annotations
 
@@ -11,46 +11,51 @@ from chatproto.directory.registrations import Registration
 
 
 class RegistrationStore(Protocol):
-    """The registrations of clients with keys, connected or away. Times are seconds of one clock.
+    """Registrations of clients with keys, connected or away. Times are seconds of one clock.
 
-    The directory knows by itself who is connected, and asks for the others by id when somebody wants
-    them. A persistent store has written a change when `commit` or `forget` returns; both raise
-    StoreTrouble where it cannot, and nothing has changed. `find` and `all` raise it for what cannot be
-    read. The others never raise.
+    The directory itself knows which clients are connected, and looks up the others by id. A persistent
+    store has written a change when `commit` or `forget` returns; both raise StoreTrouble on failure,
+    and nothing has changed. `find` and `all` raise it for data that cannot be read. The other methods
+    never raise.
     """
 
     def __len__(self) -> int:
-        """Return the number of registrations; some of them may have ended just now."""
+        """Return the number of registrations; some of them may have expired just now."""
 
     def find(self, client_id: str) -> Registration | None:
-        """Return the registration of `client_id`; None if there is none, or its end has come."""
+        """Return the registration of `client_id`; None if there is none, or it has expired."""
 
     def all(self) -> Iterable[Registration]:
-        """Each registration that `find` returns, in the order in which they were made if that is known."""
+        """Return each registration that `find` returns, in the order of their creation if that is
+        known.
+        """
 
     def commit(
         self, presence: Registration, now: float, host: str = "", gone: Iterable[str] = ()
     ) -> None:
-        """Register `presence`, which is connected, and give the id to its key: all of it or nothing.
+        """Store `presence`, which is connected, and give the id to its key: both or neither.
 
-        What `IdOwners.keep` and `IdOwners.hide` say of the id goes with it.
+        Includes what `IdOwners.keep` and `IdOwners.hide` store for the id.
 
-        Args: host: the address that a new id comes from. gone: ids whose registrations end by it.
+        Args: host: address that a new id comes from. gone: ids whose registrations end with it.
         """
 
     def left(self, presence: Registration) -> None:
         """Note that the connection has ended; `presence.until` is set."""
 
     def all_left(self, now: float) -> None:
-        """Note that the last server ended with every connection; each `until` is `now + expires` at most."""
+        """Note that the last server ended with every connection; each `until` is `now + expires` at
+        most.
+        """
 
     def forget(self, client_id: str) -> None:
-        """Take that one out, if it is in."""
+        """Remove the registration, if there is one."""
 
     def expire(self, now: float, most: int = 1_000_000) -> bool:
-        """Forget those that are not connected and whose `until` has come.
+        """Remove registrations that are not connected and whose `until` has passed.
 
-        From now on none of them is found. At most `most` are taken out; returns True if there may be more.
+        From now on `find` returns none of them. At most `most` are removed; returns True if there may
+        be more.
         """
 
 
@@ -60,8 +65,8 @@ class MemoryRegistrations:
     def __init__(self, names: IdOwners) -> None:
         self._names = names
         self._all: dict[str, Registration] = {}
-        self._ends: list[tuple[float, str]] = []  # a heap: which of them end when
-        self._now = float("-inf")  # what ended until then is not found
+        self._ends: list[tuple[float, str]] = []  # a heap: id by time of expiry
+        self._now = float("-inf")  # registrations that expired before are not found
 
     def __len__(self) -> int:
         return len(self._all)
@@ -86,7 +91,7 @@ class MemoryRegistrations:
         self.put(presence)
 
     def put(self, presence: Registration) -> None:
-        """Put in a registration as it is, in the place of the former of that id."""
+        """Store a registration unchanged; it replaces a former one with that id."""
         self._all.pop(presence.client_id, None)
         self._all[presence.client_id] = presence
         if presence.until is not None:

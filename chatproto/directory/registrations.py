@@ -11,15 +11,13 @@ from chatproto.wire.values import value_class
 
 @dataclass(slots=True, eq=False)
 class ClientConnection:
-    """A connection that proved `key`, as the server sees it at `host:port`.
+    """Connection that proved `key`, as the server sees it at `host:port`.
 
-    `client_id` is the id that it registered, None before; `user` the account that it has logged in to.
-    `local`: it is on the server's own machine.
-    `number`: higher than those of all that came before, to this server; `node`: which server that is,
-    where several share a store.
-    `since`: when it came, in monotonic seconds of its server; None where that is not known.
-    `watches`: whose coming and going it wants to know. `listens`: the port that it registered;
-    `open`: where it can be called in plain text too.
+    `client_id`: id that it registered, None before. `user`: account that it has logged in to. `local`:
+    it is on the server's own machine. `number`: higher than those of all earlier connections to this
+    server. `node`: this server, if several share a store. `since`: when it was accepted, in monotonic
+    seconds of its server; None if unknown. `watches`: ids whose presence it watches. `listens`: port
+    that it registered. `open`: address at which it accepts plain-text calls.
     """
 
     key: str
@@ -41,7 +39,9 @@ class ClientConnection:
 
     @property
     def callable_at(self) -> Address:
-        """Address that peers may connect to: the address seen, with the registered port if any."""
+        """Address that peers may connect to: the address seen, with the registered port if there is
+        one.
+        """
         return self.host, self.listens or self.port
 
     @property
@@ -71,9 +71,9 @@ Effect = PushTo | Dismiss
 
 @value_class
 class Registration:
-    """Registration of a keyed client; without a connection, requests for it are answered 480.
+    """Registration of a client with a key; without a connection, BRIDGE answers 480.
 
-    `until` is the time (seconds) at which it ends; None while the connection lives.
+    `until`: time (seconds) at which it expires; None while the connection is up.
     """
 
     client_id: str
@@ -88,15 +88,15 @@ class Registration:
     proven: bool = True
     """Return True if the id was used for more than its registration."""
     away: str = ""
-    """Text with which the client says that it is away; empty if it says nothing."""
+    """Text of /away; empty for none."""
 
     @property
     def open(self) -> bool:
-        """Return True if they can be called in plain text too."""
+        """Return True if the client accepts plain-text calls, too."""
         return self.client.open
 
     def contact(self) -> Contact:
-        """Return the client at the address that the server has seen, with its port."""
+        """Return the client with the address that the server has seen, and its port."""
         return Contact(self.client_id, self.client.host, self.port, self.key)
 
     @property
@@ -105,7 +105,7 @@ class Registration:
         return self.until is None
 
     def left(self, now: float) -> Registration:
-        """Return the registration after its connection has ended: it stays for `expires` seconds."""
+        """Return the registration after the end of its connection: it stays for `expires` seconds."""
         return replace(self, until=now + self.expires)
 
     def resumed(self, now: float) -> Registration:

@@ -27,14 +27,14 @@ DONE: dict[type[Bcp2Message], type[Bcp2Message]] = {
     bcp2_rooms.Op: bcp2_rooms.OpAck,
     bcp2_rooms.Invite: bcp2_rooms.InviteAck,
 }
-"""Answers that say little more than that the request was done."""
+"""Answers that only confirm the request."""
 PAGE_BYTES = 1024 * 1024
-"""Bytes of one page of HISTORY that are kept."""
+"""Largest size in bytes of one page of HISTORY."""
 
 
 @value_class
 class RoomPage:
-    """Some of what was said in a room, oldest first; `more`: others follow in the same direction."""
+    """Part of the messages of a room, oldest first; `more`: further ones follow in the same direction."""
 
     said: tuple[bcp2_rooms.Said, ...]
     more: bool
@@ -49,30 +49,30 @@ class RoomClient:
     def __init__(self, server: SecureServer, limits: ClientLimits = CLIENT_DEFAULTS) -> None:
         self._server = server
         self.ready = server.ready
-        """Wait for the try to connect that is under way."""
+        """Wait for the connection attempt in progress."""
         self._limits = limits
 
     async def join(self, room: str, secret: str = "") -> bcp2_rooms.JoinAck:
-        """Be in `room`; the server tells from now on what happens there."""
+        """Join `room`; the server then pushes its messages and changes."""
         return await self._ask(
             partial(bcp2_rooms.Join, room=room, secret=secret), bcp2_rooms.JoinAck
         )
 
     async def key_of(self, client_id: str) -> str | None:
-        """Return the key of the listed client `client_id`; None for any other."""
+        """Return the key of the listed client `client_id`; None if there is none."""
         make = partial(bcp2_server.Info, prefix=client_id, limit=1)
         found = await self._ask(make, bcp2_server.InfoAck)
-        # The id itself comes before all that only begin with it.
+        # The id itself precedes all ids that begin with it.
         return next((one.key for one in found.contacts if one.client_id == client_id), None)
 
     async def say(self, room: str, text: str) -> bcp2_rooms.SayAck:
-        """Say `text`, which has its mark if it is an action; its number and time."""
+        """Send `text`, which has its prefix if it is an action; return its number and date."""
         said, kind = split_mark(text)
         make = partial(bcp2_rooms.Say, room=room, text=said, kind=kind)
         return await self._ask(make, bcp2_rooms.SayAck)
 
     async def do(self, request: type[Bcp2Message], **values: str) -> Bcp2Message:
-        """Ask a request of `DONE`, with what stands in it; return the answer."""
+        """Send a request of `DONE` with the given values; return the answer."""
         return await self._ask(partial(request, **values), DONE[request])
 
     async def history(
@@ -87,7 +87,7 @@ class RoomClient:
         size = 0
 
         def take(message: Bcp2Message) -> None:
-            # No server of ours sends more; another is not to fill our memory.
+            # Our servers never send more; another server must not fill our memory.
             nonlocal size
             if isinstance(message, bcp2_rooms.Said) and len(said) < self._limits.history_page:
                 size += len(message.text)
@@ -99,7 +99,7 @@ class RoomClient:
         return RoomPage(tuple(said), ack.more)
 
     async def names(self, room: str) -> tuple[Occupant, ...]:
-        """Return every member of `room`, page by page."""
+        """Return all members of `room`, page by page."""
 
         def ask(after: str) -> Awaitable[bcp2_rooms.NamesAck]:
             return self._ask(partial(bcp2_rooms.Names, room=room, after=after), bcp2_rooms.NamesAck)
@@ -107,11 +107,11 @@ class RoomClient:
         return await self.paging().all(ask, attrgetter("members"), self._limits.listed)
 
     def paging(self) -> Paging:
-        """Return the bound on the time of an answer in pages that begins now."""
+        """Return the time limit of an answer in pages that begins now."""
         return Paging(self._server.seconds)
 
     async def rooms(self) -> tuple[Listed, ...]:
-        """Every room that we may know of, page after page."""
+        """Return all rooms that we may see, page by page."""
 
         def ask(after: str) -> Awaitable[bcp2_rooms.RoomsAck]:
             return self._ask(partial(bcp2_rooms.Rooms, after=after), bcp2_rooms.RoomsAck)

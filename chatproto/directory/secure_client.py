@@ -1,4 +1,4 @@
-"""Our side towards a server of our own kind: one lasting TLS connection, made again when it breaks."""
+"""Our side of BCP/2 towards a server: one lasting TLS connection, which is restored after it breaks."""
 
 from __future__ import annotations
 
@@ -31,29 +31,30 @@ from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.reasons import Cause, Reason
 
 HELLO_WAIT = 2.0
-"""Seconds for a server of unknown kind to answer TLS, before the person is told."""
+"""Seconds for a server of unknown kind to answer TLS, before the user is notified."""
 
 DIAL_BURST, DIAL_RATE = 10, 0.2
-"""Connections that are made by themselves at once for each server, and then in a second: a server that
-takes and ends them is not dialled without a pause."""
+"""Automatic connections at once for each server, and then per second: a server that accepts and closes
+them is not dialled without a pause.
+"""
 FOR_NOW = (408, 429, 500, 503)
-"""Refusals that another try may not meet."""
+"""Statuses of refusals after which a retry may succeed."""
 FORBIDDEN = WRONG_PASSWORD = 403
 TOO_MANY = 429
 NO_LOGIN = {WRONG_PASSWORD: reasons.WRONG_PASSWORD, 405: reasons.NO_ACCOUNTS}
 
 
 class ServerListener(Protocol):
-    """Receiver of what happens on the connection to the server without a request."""
+    """Receiver of events on the connection to the server that are not answers."""
 
     def server_registered(self, server: SecureServer, expires: int) -> None:
-        """Handle a registration that succeeded, also again after a lost connection."""
+        """Handle a successful registration, also after a lost connection."""
 
     def server_lost(self, server: SecureServer, why: str) -> None:
-        """The connection is gone, or was not to be had; it is tried again."""
+        """Handle a connection that was lost or could not be made; it is retried."""
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
-        """Handle a final refusal, by the server or of its key; it is not tried again."""
+        """Handle a final refusal, by the server or of its key; it is not retried."""
 
     def server_left_out(self, server: SecureServer, why: str) -> None:
         """Handle the final refusal of one of several servers; the others are tried."""
@@ -70,17 +71,17 @@ def _unheard(push: Bcp2Message) -> None:
 
 
 class SecureServer:
-    """A server that speaks BCP/2, at `host:port`; `handshake` makes TLS's part of one connection.
+    """A server that speaks BCP/2, at `host:port`; `handshake` creates the TLS state of one connection.
 
-    Once started it is connected and registered again whenever the connection breaks, there or at one
-    of `others`, which have the same directory (`Places` tells when). Requests fail with Unreachable
-    or Refused. `login` makes the LOGIN that each connection begins with. Without `registers` it is
-    only asked, and never told who asks. `renewed` is called before a login that was refused is tried
-    again, and returns why the next one would be the same; empty if it is another.
+    Once started it is connected and registered again whenever the connection breaks, at the same
+    address or at one of `others`, which have the same directory (`Places` decides when). Requests fail
+    with Unreachable or Refused. `login` creates the LOGIN that each connection begins with. Without
+    `registers` it only sends requests and never registers. `renewed` is called before a refused login
+    is retried, and returns why the next one would be the same; empty if it differs.
 
-    Args: pushed: takes what the server says of rooms. own_port: returns the address that connections
-    are bound to. is_known: returns True if a server of our kind was there before. silent: told why it
-    may be a classic server.
+    Args: pushed: receives the server's messages about rooms. own_port: returns the address that
+    connections are bound to. is_known: returns True if a BCP/2 server was at an address before. silent:
+    called with the reason for which it may be a classic server.
     """
 
     def __init__(
@@ -104,13 +105,13 @@ class SecureServer:
     ) -> None:
         self.key: str | None = None
         self.registered = False
-        self.watched: dict[str, None] = {}  # in the order in which it was asked
-        self._followed: set[str] = set()  # those of them that are watched on when they have come
-        self.observed: Address | None = None  # where it sees us
-        self.near = False  # whether the connection to it does not leave this machine
+        self.watched: dict[str, None] = {}  # in the order of the requests
+        self._followed: set[str] = set()  # those of them that stay watched when they are online
+        self.observed: Address | None = None  # our address as the server sees it
+        self.near = False  # True if the connection does not leave this machine
         self._reactor = reactor
         self.seconds = reactor.seconds
-        """Return the time by which its waits are counted."""
+        """Clock of its waits."""
         self._places = Places([(host, port), *others], jitter, limits.retry_most)
         self._dials = RateLimiter(DIAL_RATE, DIAL_BURST * (1 + len(others)))
         self._handshake = handshake
@@ -124,24 +125,22 @@ class SecureServer:
         self._is_known = is_known
         self._silent = silent
         self.login_refused = False
-        """Return True if the server refused our user or the password."""
-        self._may_ask = False  # where nothing is registered: the login is over
+        """True if the server refused our user or the password."""
+        self._may_ask = False  # if nothing is registered: the login is done
         self._registration: ClientRegistration | None = None
         self._connection: ServerConnection | None = None
-        self._beginning: ServerConnection | None = None  # TLS does not stand yet
+        self._beginning: ServerConnection | None = None  # TLS is not established yet
         self._dialling: Deferred[Any] | None = None
         self._timers = Timers(reactor)
         self._stopped = True
-        self._broke = ""  # why the last connection ended, or the last try was in vain
-        self._refused = ""  # why it does not want us, or we do not want it
-        self._put_off: ServerRefused | None = (
-            None  # it does not want us for now, and is asked again
-        )
+        self._broke = ""  # why the last connection ended, or the last attempt failed
+        self._refused = ""  # why it refuses us, or we refuse it
+        self._put_off: ServerRefused | None = None  # it refuses us for now, and is retried
         self._waiting: list[Deferred[None]] = []
 
     @property
     def name(self) -> str:
-        """The `host:port` where it is tried or was reached last."""
+        """The `host:port` that is being tried or was reached last."""
         return self._places.name
 
     @property
@@ -150,7 +149,7 @@ class SecureServer:
         return self._places.current
 
     def start(self, registration: ClientRegistration) -> None:
-        """Connect and register, and stay so."""
+        """Connect and register, and restore both whenever they are lost."""
         self._registration = registration
         self._stopped = False
         self.login_refused = False
@@ -158,7 +157,7 @@ class SecureServer:
         self._dial()
 
     def stop(self) -> None:
-        """Take the registration back and close."""
+        """End the registration and close."""
         self._stopped = True
         self.registered = False
         self._timers.cancel("slow")
@@ -171,7 +170,7 @@ class SecureServer:
         self._come_out()
 
     def ready(self) -> Deferred[None]:
-        """Fires when the try to connect and register that is under way has come out, either way."""
+        """Fires when the current attempt to connect and register has succeeded or failed."""
         under_way = self._dialling or self._beginning or self._connection
         known = self.registered or self._may_ask
         if known or self._stopped or under_way is None:
@@ -181,7 +180,7 @@ class SecureServer:
         return waiting
 
     def bridge(self, peer_id: str = "") -> Deferred[BridgeResult | None]:
-        """Ask to be introduced to `peer_id`, or to anybody; None if no peer is available."""
+        """Request an introduction to `peer_id`, or to any peer; return None if no peer is available."""
 
         def read(answer: Bcp2Message) -> BridgeResult | None:
             assert isinstance(answer, bcp2_server.BridgeAck)
@@ -192,17 +191,17 @@ class SecureServer:
         ).addCallback(read)
 
     async def watch(self, peer_id: str) -> None:
-        """Be told when `peer_id` comes; on later connections too, until they have come."""
+        """Report when `peer_id` is online, once; also on later connections until then."""
         await self._ask(lambda cseq: bcp2_server.Watch(cseq, peer_id), bcp2_server.WatchAck)
         self.watched[peer_id] = None
 
     async def follow(self, peer_id: str) -> None:
-        """Be told whenever `peer_id` comes, or says to be away or back, until `unfollow`."""
+        """Report whenever `peer_id` comes online or changes its /away text, until `unfollow`."""
         self._followed.add(peer_id)
         await self.watch(peer_id)
 
     def unfollow(self, peer_id: str) -> None:
-        """Be told no more of `peer_id`."""
+        """Stop watching `peer_id`."""
         self._followed.discard(peer_id)
         if peer_id in self.watched and self.registered:
             self._unwatch(peer_id)
@@ -226,7 +225,7 @@ class SecureServer:
         wanted: type[Bcp2Message],
         part: Callable[[Bcp2Message], None] | None = None,
     ) -> Deferred[Bcp2Message]:
-        """Ask what is not asked above; see `ServerConnection.ask`."""
+        """Send any other request; see `ServerConnection.ask`."""
         if not self.registered:
             return fail(self._unreached())
         return self._ask(make, wanted, part)
@@ -234,7 +233,7 @@ class SecureServer:
     def describe(self, registration: ClientRegistration) -> Deferred[None]:
         """Register as `registration` says, now if we are registered, and from then on.
 
-        Nobody is told: the registration itself is no news.
+        The listener is not called: the registration itself is no news.
         """
         self._registration = registration
         if not self.registered:
@@ -243,9 +242,9 @@ class SecureServer:
         return asked.addCallback(lambda _: None)
 
     def register(self) -> Deferred[None]:
-        """Register now rather than when the connection does it by itself; after a refusal, try again.
+        """Register now instead of at the next connection; after a refusal, retry.
 
-        Of that try the news tell what comes out, as of the first.
+        The listener is called with the outcome, as for the first attempt.
         """
         registration = self._registration
         if self._refused and registration is not None:
@@ -277,14 +276,14 @@ class SecureServer:
             )
 
     def connection_pushed(self, push: Bcp2Message) -> None:
-        """Handle a message that is no answer."""
+        """Handle a push."""
         match push:
             case bcp2_server.Introduce():
                 self._news.introduced(self, push)
             case bcp2_server.Presence(peer_id, status, away):
                 if status == "online" and peer_id in self.watched:
                     if not away and peer_id not in self._followed:
-                        self._unwatch(peer_id)  # else watched on, until they are back
+                        self._unwatch(peer_id)  # else stays watched until it is back
                     self._news.present(self, push)
             case bcp2_server.Closing(retry_after):
                 self._drop_connection()
@@ -300,9 +299,9 @@ class SecureServer:
                 self._pushed(push)
 
     def connection_lost(self, connection: ServerConnection | None, why: str, final: bool) -> None:
-        """Handle the end of a connection; `final`: a further try would fail as well."""
+        """Handle the end of a connection; `final`: a retry would fail as well."""
         if connection is not None and connection not in (self._connection, self._beginning):
-            return  # we have left it before
+            return  # we have replaced it
         self._connection, self._beginning, self._may_ask = None, None, False
         self._timers.cancel("slow")
         final = final or (connection is not None and self._is_classic(connection.sign))
@@ -316,20 +315,20 @@ class SecureServer:
         else:
             self._lost(why)
 
-    # How it follows.
+    # Consequences.
 
     def _is_classic(self, sign: Sign) -> bool:
-        """Return True if a server of which no key is known took TLS as a classic one does.
+        """Return True if a server without a known key answered TLS as a classic one does.
 
-        A connection closed at the hello is no such sign: a proxy in front of a server that is down
-        does the same.
+        A connection that is closed at the hello is no such sign: a proxy in front of a server that is
+        down does the same.
         """
         if self.key is not None or self._is_known():
             return False
         return sign in (Sign.SILENT, Sign.PLAIN)
 
     def _wait_for_hello(self) -> None:
-        """Say soon that a server of which no key is known does not answer TLS."""
+        """Report soon that a server without a known key does not answer TLS."""
         if self.key is None and not self._is_known():
             self._timers.after("slow", HELLO_WAIT, self._is_slow)
 
@@ -389,7 +388,7 @@ class SecureServer:
         self._news.server_registered(self, answer.expires)
 
     def _not_registered(self, failure: Failure, too_many: str = "") -> None:
-        """Try again later, or never; `too_many`: what a 429 says, if not the server's own words."""
+        """Retry later, or never; `too_many`: sentence for a 429, instead of the server's own words."""
         error = failure.value
         if isinstance(error, ServerRefused) and error.status in FOR_NOW:
             self._drop_connection()
@@ -405,7 +404,7 @@ class SecureServer:
             failure.raiseException()
 
     def _dismissal(self, status: int) -> Cause:
-        """Return why the server ends the connection for good with `status`."""
+        """Return why the server closes the connection for good with `status`."""
         if status != FORBIDDEN:
             return Cause(Reason.of(status))
         says = reasons.DISCONNECTED_BY_OPERATOR if self.registered else reasons.KEY_NOT_ADMITTED
@@ -443,7 +442,7 @@ class SecureServer:
             self._timers.after("again", wait, self._dial_next)
 
     def _unheeded(self, make: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]) -> None:
-        """Ask what nobody waits for; should it fail, the next connection asks again."""
+        """Send a request whose answer is ignored; if it fails, the next connection repeats it."""
         self._ask(make, wanted).addErrback(
             lambda failure: failure.trap(ServerRefused, ServerUnreachable)
         )
@@ -464,7 +463,7 @@ class SecureServer:
         return self._connection.ask(make, wanted, part)
 
     def _unreached(self) -> ServerUnreachable:
-        """Why it cannot be asked."""
+        """Return why the server cannot be reached."""
         if self._refused:
             why = reasons.SERVER_GIVEN_UP_WHY(server=self.name, why=self._refused)
             return ServerUnreachable(why)

@@ -37,9 +37,9 @@ from chatproto.wire.strict import encode
 from chatproto.wire.values import distinct
 
 READ_BURST, READ_RATE = 20_000, 1000.0
-"""Messages of a server that are read at once, and then in a second; the others are read later."""
+"""Messages of a server that are read at once, and then per second; further ones are read later."""
 PING_BURST, PING_RATE = 10, 1.0
-"""PINGs of a server that are answered at once, and then in a second."""
+"""PINGs of a server that are answered at once, and then per second."""
 
 
 class ServerConnectionOwner(Protocol):
@@ -55,7 +55,7 @@ class ServerConnectionOwner(Protocol):
 
 
 class Sign(Enum):
-    """Reactions of a server that speaks plain text to a TLS hello."""
+    """Reactions of a plain-text server to a TLS hello."""
 
     NONE = auto()
     SILENT = auto()
@@ -90,7 +90,7 @@ class ServerConnection(TimedTlsConnection):
         self._clock = clock
         self._asked: dict[int, _PendingAnswer] = {}
         self._cseq = 0
-        self._closing = False  # for good: its owner wants to hear no more
+        self._closing = False  # for good: its owner ignores what follows
         self.sign = Sign.NONE
         self._answer = b""
         self._reading = RateLimiter(READ_RATE, READ_BURST)
@@ -102,9 +102,9 @@ class ServerConnection(TimedTlsConnection):
         wanted: type[Bcp2Message],
         part: Callable[[Bcp2Message], None] | None = None,
     ) -> Deferred[Bcp2Message]:
-        """Send a request; fires with its answer, or fails with Refused or Unreachable.
+        """Send a request; the Deferred fires with its answer, or fails with Refused or Unreachable.
 
-        `part` gets every message before the answer that repeats the CSeq.
+        `part` receives every message before the answer that repeats the CSeq.
         """
         self._cseq += 1
         try:
@@ -123,7 +123,7 @@ class ServerConnection(TimedTlsConnection):
         return reach_of(str(self.transport.getPeer().host)) is AddressScope.LOOPBACK
 
     def close(self) -> None:
-        """Close the connection without telling its owner."""
+        """Close the connection without calling its owner."""
         self._closing = True
         if self._made:
             self._close()
@@ -139,7 +139,7 @@ class ServerConnection(TimedTlsConnection):
             self._note_answer(self.transport.protocol)
 
     def _note_answer(self, tls: Any) -> None:
-        """Keep the first bytes of the answer to the TLS hello: a full server refuses in plain text."""
+        """Store the first bytes of the answer to the TLS hello: a full server refuses in plain text."""
 
         def first(data: bytes) -> None:
             del tls.dataReceived
@@ -178,7 +178,7 @@ class ServerConnection(TimedTlsConnection):
             if self._pings.allow(self._clock.seconds()):
                 self._answer_ping()
         elif cseq is None or cseq not in self._asked:
-            if not self._closing:  # else what it says is of a connection that we have left
+            if not self._closing:  # else its messages belong to a connection that we have replaced
                 self._server.connection_pushed(message)
         else:
             wanted, answer, part = self._asked[cseq]
@@ -196,7 +196,7 @@ class ServerConnection(TimedTlsConnection):
                 answer.errback(ServerUnreachable(why))
 
     def _unanswered(self, result: object, timeout: float) -> object:
-        """End the connection: a request that is not answered means that it is broken."""
+        """End the connection: an unanswered request means that it is broken."""
         self._lose(REQUEST_TIMEOUT(seconds=timeout))
         raise ServerUnreachable(SERVER_LOST(server=self._server.name, why=self._reason))
 
@@ -209,7 +209,7 @@ class ServerConnection(TimedTlsConnection):
         self._finish()
 
     def _finish(self) -> None:
-        """End with FIN during the handshake: TLS would end with RST, upon which some classic servers exit."""
+        """Close with FIN during the handshake: TLS would send RST, on which some classic servers exit."""
         if isinstance(self.transport, FileDescriptor):
             FileDescriptor.loseConnection(self.transport)
         else:
@@ -217,15 +217,15 @@ class ServerConnection(TimedTlsConnection):
 
 
 ANSWER_BEGINS = 64
-"""Bytes of the answer to a TLS hello that are looked at."""
+"""Bytes of the answer to a TLS hello that are examined."""
 REFUSED_FOR_NOW = re.compile(rb"ERROR\r\nStatus: (408|429|503)\b")
 
 
 def _tls_trouble(handshake: Handshake, reason: Failure, answer: bytes) -> tuple[Cause, Sign]:
-    """Return why the handshake failed, and what that says of the server.
+    """Return why the handshake failed, and the sign of a classic server if there is one.
 
-    answer: how the server's answer begins. A server of our kind that is full, or that refuses the address
-    for now, says so in plain text; it is tried again.
+    answer: first bytes of the server's answer. A BCP/2 server that is full, or that refuses the address
+    for now, says so in plain text; it is retried.
     """
     refused = REFUSED_FOR_NOW.match(answer)
     if refused is not None:

@@ -1,8 +1,8 @@
-"""The ids that look alike, as several servers share them, and the news that servers send each other. Pure.
+"""Groups of similar ids as several servers share them, and the notices between servers. Pure.
 
-Times are seconds since 1970. A store that several servers share gives out a group as a value with a
-version, and takes another one only if nobody has changed it meanwhile. Servers of two versions may write
-the same group: what one of them does not know is kept in `unknown`.
+Times are seconds since 1970. A store shared by several servers returns a group as a value with a
+version, and accepts a new value only if the version has not changed meanwhile. Servers of two versions
+may write the same group: fields unknown to one of them are stored in `unknown`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class OwnedId:
     """An id that belongs to the owner of its group.
 
     Args: since: when it was reserved; the older reservation counts. until: end of the ownership, unless
-    the id is used again. trial: it was only registered. allow: keys that may know of it; None: all.
+    the id is used again. trial: it was only registered. allow: keys that may see it; None: all.
     """
 
     since: float
@@ -37,7 +37,7 @@ class OwnedId:
 class SharedPresence:
     """A registration with a key; its client has the node and the number of its connection.
 
-    Args: made: when it was made, by which the newest is found.
+    Args: made: when it was made, which defines the newest.
     """
 
     registration: Registration
@@ -47,11 +47,11 @@ class SharedPresence:
 
 @value_class
 class SharedLease:
-    """A classic registration, by the connection `number` of the server `node`.
+    """A classic registration by the connection `number` of the server `node`.
 
-    Its source is alive only if the connection has lasted: most of them end at once. Args: made: when the
-    client registered first, by which they are listed. heard: its last request.
-    free: the client has just registered, so BRIDGE may return it (again); this is not stored.
+    Its source is alive only if the connection has lasted: most of them end at once. Args: made: time of
+    the first registration, which defines the order of lists. heard: its last request, as far as it was
+    stored.
     """
 
     lease: ClassicRegistration
@@ -65,10 +65,10 @@ class SharedLease:
 
 @value_class
 class GroupState:
-    """All that is known of the ids that fold to `fold`.
+    """State of the ids that fold to `fold`.
 
-    Args: version: 0 for a group that nobody has written yet. watching: servers at which somebody watches
-    one of the ids.
+    Args: version: 0 for a group that was never written. watching: servers with clients that watch one
+    of the ids.
     """
 
     fold: str
@@ -82,19 +82,20 @@ class GroupState:
 
 
 def next_version(state: GroupState, now: float) -> int:
-    """Return the version of what follows `state`.
+    """Return the version of the successor of `state`.
 
-    A group that nobody has written, or that was empty and is gone, begins with the time in microseconds:
-    so it has no version for a second time, and a server that has seen the former one takes it for no other.
+    A group that was never written, or that was empty and removed, starts with the time in microseconds:
+    no version occurs twice, and a server that has seen the former group does not mistake the new one
+    for it.
     """
     return state.version + 1 if state.version else int(now * 1e6)
 
 
 @distinct
 class ListedClient(NamedTuple):
-    """A connected and listed client with a key, or a classic one (`key` is "" then), as INFO shows it.
+    """A connected and listed client with a key, or a classic one (`key` is "" then), as INFO lists it.
 
-    `node`: the server at which it is; "" for a classic one.
+    `node`: its server; "" for a classic client.
     """
 
     client_id: str
@@ -108,7 +109,7 @@ class ListedClient(NamedTuple):
 class ClassicCrowd:
     """Classic clients from one address, and from all.
 
-    Args: there, all: their numbers. silent_there, silent: those of them that were silent for longest.
+    Args: there, all: their numbers. silent_there, silent: the longest silent of them.
     """
 
     there: int
@@ -119,10 +120,10 @@ class ClassicCrowd:
 
 @value_class
 class PairingFacts:
-    """Ids that a classic BRIDGE is decided upon.
+    """Ids on which a classic BRIDGE is decided.
 
-    Args: partner: the last partner of the asker, or None. waiting, free: the first that wait, and those
-    that were heard of last; two at most of each, the asker not among them.
+    Args: partner: the last partner of the asker, or None. waiting, free: the longest waiting clients,
+    and the free ones with the latest requests; at most two of each, without the asker.
     """
 
     partner: str | None
@@ -132,7 +133,9 @@ class PairingFacts:
 
 @value_class
 class ToClient:
-    """`text`, a BCP/2 message, is for the client with the connection `number`; `ends`: and that ends it."""
+    """`text`, a BCP/2 message, for the client with the connection `number`; `ends`: the connection then
+    ends.
+    """
 
     number: int
     text: str
@@ -141,7 +144,7 @@ class ToClient:
 
 @value_class
 class PresenceNotice:
-    """`client_id` has come, has gone, or has another registration.
+    """`client_id` has registered, has left, or has a changed registration.
 
     Args: version: that of its group since then. presence: its registration; None if it has ended.
     """

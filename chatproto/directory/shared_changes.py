@@ -1,4 +1,4 @@
-"""Make of a group that several servers share, and of what was decided, the next one. Pure; takes `now`."""
+"""Compute the next state of a shared group from a decision. Pure; takes `now`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from chatproto.wire.values import value_class
 
 @dataclass(slots=True, eq=False)
 class OwnPresence:
-    """A registration of a client that is connected to this server.
+    """Registration of a client that is connected to this server.
 
-    Args: made: when it was made. since: when its id was reserved for the key. used: since when the store
-    knows that the id is used.
+    Args: made: when it was made. since: when its id was reserved for the key. used: since when the
+    store knows that the id is used.
     """
 
     registration: Registration
@@ -31,10 +31,10 @@ class OwnPresence:
 
 @dataclass(slots=True, eq=False)
 class OwnLease:
-    """A classic registration by an open connection to this server, the one of that number.
+    """Classic registration by an open connection to this server, the one of that number.
 
-    Args: made: when the client registered first. heard: its last request, as far as this server knows.
-    lasts: the connection has lasted, so that the store has to know of its end.
+    Args: made: time of the first registration. heard: its last request; noted: the same as stored.
+    lasts: the connection has lasted, so that its end must be stored.
     """
 
     lease: ClassicRegistration
@@ -45,7 +45,7 @@ class OwnLease:
 
 
 def kept_until(trial: bool, now: float, limits: ServerLimits) -> float:
-    """Return until when an id is its key's if it is used no more from `now` on."""
+    """Return when the ownership of an id ends if it is not used after `now`."""
     return now + (limits.keep_unused if trial else limits.keep_names)
 
 
@@ -68,7 +68,9 @@ def registered(
 
 
 def _placed(presence: Registration, node: str) -> Registration:
-    """Return a registration whose client says where it is connected, whatever becomes of it here."""
+    """Return a registration that records where its client is connected, whatever this server does with
+    it.
+    """
     client = replace(presence.client, client_id=presence.client_id, node=node)
     return replace(presence, client=client)
 
@@ -81,14 +83,14 @@ def _used(known: OwnedId, presence: Registration, now: float, limits: ServerLimi
 
 
 def ended(state: GroupState, client_id: str) -> GroupState:
-    """Return the group without what is registered as `client_id`, with a key or without."""
+    """Return the group without the registration of `client_id`, with a key or without."""
     presences = {one: there for one, there in state.presences.items() if one != client_id}
     classic = {one: there for one, there in state.classic.items() if one != client_id}
     return replace(state, presences=presences, classic=classic)
 
 
 def freed(state: GroupState, client_id: str) -> GroupState:
-    """Return the group in which no key owns `client_id`."""
+    """Return the group without an owner of `client_id`."""
     owned = {one: known for one, known in ended(state, client_id).owned.items() if one != client_id}
     return replace(ended(state, client_id), owned=owned, owner=state.owner if owned else None)
 
@@ -109,10 +111,10 @@ def leased(
 
 @value_class
 class Settled:
-    """A group as the connections of this server want it.
+    """A group in the state that the connections of this server require.
 
-    Args: lost: own ids that belong to another connection now, or to another key. dismissed: clients that
-    have lost theirs, for an older reservation.
+    Args: lost: own ids that now belong to another connection or key. dismissed: clients that have lost
+    theirs to an older reservation.
     """
 
     state: GroupState
@@ -129,12 +131,12 @@ def settled(
     now: float,
     limits: ServerLimits,
 ) -> Settled:
-    """Return the group with all that is connected to this server, and nothing that is no more.
+    """Return the group with all clients connected to this server, and without those that are not.
 
-    After Redis has lost what it had, the older reservation of an id counts.
+    After Redis has lost its data, the older reservation of an id counts.
 
-    Args: own, leases: registrations of this server, by id. node: its name; is_own: whether a name is, or
-    was, one of its.
+    Args: own, leases: registrations of this server, by id. node: its name; is_own: returns True for its
+    present and former names.
     """
     result = Settled(_without_gone(state, own, is_own, now))
     for client_id, mine in own.items():
@@ -184,8 +186,8 @@ def _with_own(
     known = state.owned.get(client_id, OwnedId(mine.since, now, trial=not presence.proven))
     made = SharedPresence(placed, mine.made, there.unknown if there is not None else {})
     if there is not None and _is_same(there, made):
-        made = there  # so that there is nothing to write
-    # Classic clients have registered an id of this key's while Redis did not know of the key.
+        made = there  # so that nothing is written
+    # Classic clients registered an id of this key while Redis did not know the key.
     classic = {one: lease for one, lease in state.classic.items() if lease.made < mine.since}
     state = replace(
         state,
@@ -210,13 +212,13 @@ def _where(client: ClientConnection) -> tuple[object, ...]:
 
 
 def _is_newer(there: SharedPresence, mine: OwnPresence, is_own: Callable[[str], bool]) -> bool:
-    """Return True if somebody registered the id after us, at another server, with the same key."""
+    """Return True if the id was registered after us, at another server, with the same key."""
     client = there.registration.client
     return there.registration.connected and not is_own(client.node) and there.made > mine.made
 
 
 def _is_elsewhere(there: SharedLease, mine: OwnLease, is_own: Callable[[str], bool]) -> bool:
-    """Return True if a client has registered at another server since it was heard of here."""
+    """Return True if a client has registered at another server since its last request here."""
     newer = there.lease.source.alive or there.heard > mine.heard
     return newer and not is_own(there.node)
 

@@ -1,4 +1,4 @@
-"""See a group that several servers share as it is now: without what has ended. Pure; takes `now`."""
+"""Return the present state of a shared group, without what has expired. Pure; takes `now`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from chatproto.directory.shared import GroupState, SharedLease, SharedPresence
 OwnConnection = Callable[[str, int], ClientConnection | None]
 """Function that finds a connection with a key of this server, by node and number."""
 OwnOrigin = Callable[[str, int], Origin | None]
-"""The same of a connection in plain text."""
+"""The same for a plain-text connection."""
 
 
 def nodes_of(state: GroupState) -> set[str]:
-    """Return the servers that `current` must know of."""
+    """Return the servers whose state `current` needs."""
     found = {one.registration.client.node for one in state.presences.values()}
     return found | {one.node for one in state.classic.values()} | state.watching
 
@@ -25,9 +25,9 @@ def nodes_of(state: GroupState) -> set[str]:
 def current(
     state: GroupState, now: float, left: Mapping[str, float], classic_lease: float
 ) -> GroupState:
-    """Return a group without what has ended.
+    """Return a group without what has expired.
 
-    Args: left: when servers went that are there no more: their clients count as away since then.
+    Args: left: when stopped servers left: their clients count as away since then.
     """
     presences = {}
     for client_id, one in state.presences.items():
@@ -55,7 +55,7 @@ def current(
 
 
 def away_since(one: SharedPresence, since: float) -> SharedPresence:
-    """Return a registration whose connection has ended at `since`, if that was not known yet."""
+    """Return a registration whose connection ended at `since`, unless its end was known already."""
     if not one.registration.connected:
         return one
     return replace(one, registration=one.registration.left(since))
@@ -77,9 +77,9 @@ def group_of(
     origin: OwnOrigin,
     now: float,
 ) -> Group:
-    """Return the group to decide upon, in which the connections of this server are themselves.
+    """Return the group to decide on, in which clients of this server are their real connections.
 
-    Those that have ended have left just now, if the store does not know of it yet.
+    Connections that have ended count as ended just now, if the store does not know it yet.
     """
     presences: dict[str, Registration] = {}
     for client_id, one in state.presences.items():

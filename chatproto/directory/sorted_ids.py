@@ -1,4 +1,4 @@
-"""Keep ids in order, for lists in pages: a change costs the same few microseconds at any size."""
+"""Store ids in order, for lists in pages: a change costs the same few microseconds at any size."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ class SortedIds:
     def __init__(self, ids: Iterable[str] = ()) -> None:
         self._ids = SortedList(ids)
         self.add: Callable[[str], None] = self._ids.add
-        """Put in an id that is not there yet."""
+        """Add an id, which must not be in the set."""
         self.remove: Callable[[str], None] = self._ids.remove
-        """Take out an id. Raises ValueError if it is not there."""
+        """Remove an id. Raises ValueError if it is missing."""
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def page(self, prefix: str = "", after: str = "") -> Iterator[str]:
-        """Iterate over the ids that begin with `prefix` and come after `after`, in order.
+        """Iterate over the ids that begin with `prefix` and follow `after`, in order.
 
-        Only what is taken of it is looked at. The ids must not change meanwhile.
+        Only the consumed part is examined. The ids must not change meanwhile.
         """
         follows = after >= prefix
         for client_id in self._ids.irange(after if follows else prefix, None, (not follows, True)):
             if not client_id.startswith(prefix):
-                break  # they stand together
+                break  # they are adjacent
             yield client_id
 
 
@@ -44,13 +44,13 @@ class Listing:
         self._callable: OrderedDict[str, None] = OrderedDict()  # connected, the newest last
 
     def add(self, presence: Registration) -> None:
-        """A registration that has just been made; its id is in no other."""
+        """Add a new registration; its id must not be listed."""
         if presence.listed and presence.connected:
             self._sorted.add(presence.client_id)
             self._callable[presence.client_id] = None
 
     def remove(self, presence: Registration) -> None:
-        """The registration has ended. Twice is once."""
+        """Remove a registration that has ended. A second call changes nothing."""
         if presence.client_id in self._callable:
             del self._callable[presence.client_id]
             self._sorted.remove(presence.client_id)

@@ -8,17 +8,17 @@ from chatproto.wire.errors import RemoteError
 
 
 class Watchers:
-    """By id, also one that nobody has just now; each client watches at most `most`."""
+    """Watchers by id, which may be unregistered; each client watches at most `most` ids."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._watchers: dict[str, dict[ClientConnection, bcp2_server.Presence]] = {}
-        """By id, who watches it and what each was told last."""
+        """By id, its watchers with the last PRESENCE sent to each."""
 
     def add(self, client: ClientConnection, news: bcp2_server.Presence) -> None:
-        """From now on `client` is told of the peer of `news`, which it is told now.
+        """Let `client` watch the peer of `news`, its first PRESENCE.
 
-        Raises RemoteError 413 where it is too many.
+        Raises RemoteError 413 past the limit.
         """
         peer_id = news.peer_id
         if peer_id not in client.watches and len(client.watches) >= self._most:
@@ -27,7 +27,7 @@ class Watchers:
         self._watchers.setdefault(peer_id, {})[client] = news
 
     def remove(self, client: ClientConnection, peer_id: str) -> None:
-        """And no more."""
+        """Stop watching `peer_id`."""
         client.watches.discard(peer_id)
         watchers = self._watchers.get(peer_id)
         if watchers is not None:
@@ -36,16 +36,18 @@ class Watchers:
                 del self._watchers[peer_id]
 
     def watched(self, peer_id: str) -> bool:
-        """Return True if anybody watches an id."""
+        """Return True if any client watches the id."""
         return peer_id in self._watchers
 
     def lost(self, client: ClientConnection) -> None:
-        """Forget every watch of a client whose connection has ended."""
+        """Remove all watches of a client whose connection has ended."""
         for peer_id in tuple(client.watches):
             self.remove(client, peer_id)
 
     def tell(self, client_id: str, status: str, presence: Registration | None) -> list[Effect]:
-        """Push a changed status to the watchers that may see it; `presence`: the registration, if any."""
+        """Return pushes of a changed status to the watchers that may see it; `presence`: the
+        registration, or None.
+        """
         away = presence.away if presence is not None and status == "online" else ""
         news = bcp2_server.Presence(client_id, status, away)
         watchers = self._watchers.get(client_id, {})
