@@ -33,15 +33,15 @@ def check_key(key: object) -> None:
 
 
 def read_text(value: object) -> str:
-    """Return `value` if it is a text that stands in one line and can be sent. Raises ValueError."""
+    """Return `value` if it is a one-line text that can be sent. Raises ValueError."""
     if not isinstance(value, str) or CONTROL.search(value):
         raise ValueError("no text in one line")
-    value.encode()  # JSON can hold half of a surrogate pair, which cannot be sent
+    value.encode()  # JSON can contain half of a surrogate pair, which cannot be sent
     return value
 
 
 def policy_fields(policy: RoomPolicy) -> dict[str, Any]:
-    """Return the fields of a policy, but for its name and version, as values of JSON."""
+    """Return the fields of a policy, without its name and version, as JSON values."""
     fields: dict[str, Any] = {
         "owner": policy.owner,
         "topic": policy.topic,
@@ -57,7 +57,7 @@ def policy_fields(policy: RoomPolicy) -> dict[str, Any]:
 
 
 def read_policy(name: str, fields: dict[str, Any]) -> RoomPolicy:
-    """Make the policy of the room `name` from `policy_fields`.
+    """Create the policy of the room `name` from `policy_fields`.
 
     Raises: KeyError, TypeError or ValueError: `fields` are not those of a policy.
     """
@@ -69,7 +69,7 @@ def read_policy(name: str, fields: dict[str, Any]) -> RoomPolicy:
 
 
 def check_room(kept: RoomPolicy) -> None:
-    """Raise ValueError unless all that is kept of a room has the types that it should have."""
+    """Raise ValueError unless all stored values of a room have the right types."""
     pairs = (*kept.ops.items(), *kept.mutes.items(), *kept.invited.items())
     fine = (
         is_text(kept.name, kept.owner, kept.topic, kept.secret)

@@ -1,8 +1,8 @@
-"""Keep registrations in memory: bounded, and lost when the process ends.
+"""Store registrations in memory: bounded, and lost when the process ends.
 
-A request changes the time in its entry, and moves nothing: to keep the entries in their order would take
-longer than the rest of a request when there are very many. One look at all of them finds the longest
-silent, or those heard of last, for the next thousands of questions.
+A request only changes the time in its entry: keeping the entries in order would take longer than the
+rest of a request if there are very many. One scan of all entries finds the longest silent, or those
+with the latest requests, for the next thousands of queries.
 """
 
 from __future__ import annotations
@@ -23,24 +23,26 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 LOOPBACK = 127
-"""First byte of IPv4 addresses of the machine itself."""
+"""First byte of IPv4 loopback addresses."""
 CROWD = 100
-"""An address with more leases than this makes room among its own."""
+"""Number of leases of one address above which it makes room among its own."""
 LOOKED = 20_000
-"""About so many are found by a look at all, which takes some 20 ms for 200,000."""
+"""Approximate number of entries found by one scan, which takes some 20 ms for 200,000."""
 EXAMINED = 10_000
-"""So many of the longest silent are known, if they are asked for."""
+"""Number of the longest silent that are known after a scan."""
 SAMPLE = 1000
-"""Of very many entries about so many are sorted."""
+"""Approximate number of entries that are sorted as a sample of very many."""
 StoredLease = tuple[str, str, int, str | None, str, int, int, float]
-"""Lease as a file has it: id, claimed address and port, key, the address and port that it came from,
-whether that was this machine, and the time of its last request."""
+"""A lease as a file stores it: id, claimed address and port, key, the address and port that it came
+from, whether that was this machine, and the time of its last request.
+"""
 
 
 def counted_network(host: str) -> str | None:
     """Return the address that the limit of registrations counts for `host`; None for loopback.
 
-    An IPv4 address as sockets write it is found in a tenth of the time: a start with many asks for each.
+    An IPv4 address in the form of sockets takes a tenth of the time: a start with many leases needs
+    each.
     """
     try:
         address = inet_aton(host)
@@ -52,11 +54,11 @@ def counted_network(host: str) -> str | None:
 
 
 class LeaseEntry:
-    """A lease and when it was last heard of.
+    """A lease and the time of its last request.
 
-    Args: counted: see `counted_network`. row: the lease as it was read at the start; `lease` is made of it
-    when somebody asks, since most of very many are asked for late or never. free: whether BRIDGE may hand
-    it out. lease: a new one, which has no row.
+    Args: counted: see `counted_network`. row: the lease as it was read at the start; `lease` is created
+    from it on demand, since most of very many are needed late or never. free: True if BRIDGE may return
+    it. lease: a new one, which has no row.
     """
 
     __slots__ = ("free", "heard", "lease", "network", "row")
@@ -78,7 +80,7 @@ class LeaseEntry:
             self.lease = lease
 
     def __getattr__(self, name: str) -> ClassicRegistration:
-        """Make the lease. Python asks here only for what is not set."""
+        """Create the lease. Python calls this only for a missing attribute."""
         if name != "lease" or self.row is None:
             raise AttributeError(name)
         client_id, ip, port, key, host, seen, local, _ = self.row
@@ -96,12 +98,13 @@ class SilentClients:
 
     def __init__(self, entries: dict[str, LeaseEntry]) -> None:
         self.entries = entries
-        # As it was at the last look, the longest silent last. All others were heard of at `_until` or later.
+        # The result of the last scan, the longest silent last. All others had a request at `_until` or
+        # later.
         self._known: list[tuple[float, str]] = []
         self._until = -inf
 
     def silent(self, before: float = inf) -> Iterator[str]:
-        """Iterate over the ids of those not heard of since `before`, the longest silent first.
+        """Iterate over the ids without a request since `before`, the longest silent first.
 
         All of them, or about `EXAMINED` at least.
         """
@@ -114,7 +117,7 @@ class SilentClients:
             yield from (one for one in self._still_silent(before) if one not in found)
 
     def _still_silent(self, before: float) -> Iterator[str]:
-        """Iterate over those of `silent` that the last look found."""
+        """Iterate over the ids of `silent` that the last scan found."""
         known = self._known
         while known and known[-1][0] < before and not self._is_silent(*known[-1]):
             known.pop()
@@ -125,7 +128,7 @@ class SilentClients:
                 yield client_id
 
     def _is_silent(self, heard: float, client_id: str) -> bool:
-        """Return True if the client is here, and was not heard of since `heard`."""
+        """Return True if the client is registered and had no request since `heard`."""
         entry = self.entries.get(client_id)
         return entry is not None and entry.heard == heard
 
@@ -140,7 +143,7 @@ class SilentClients:
 
 
 class FreeClients:
-    """Find the free one of `entries` that was heard of last.
+    """Find the free one of `entries` with the latest request.
 
     They change outside; `set_free` and `hear` note it.
     """
@@ -148,18 +151,18 @@ class FreeClients:
     def __init__(self, entries: Mapping[str, LeaseEntry]) -> None:
         self._entries = entries
         self._count = sum(one.free for one in entries.values())
-        # Some of them several times, or not free any more.
+        # Some of them several times, or no longer free.
         self._recent: deque[LeaseEntry] = deque(maxlen=LOOKED)
         self.hear = self._recent.append
-        """Note that a free client was heard of."""
+        """Note a request of a free client."""
 
     def set_free(self, entry: LeaseEntry, free: bool) -> None:
-        """Note that a client becomes free, before it is heard of, or is free no more."""
+        """Note that a client becomes free, before its request is noted, or is no longer free."""
         self._count += free - entry.free
         entry.free = free
 
     def last(self, but: LeaseEntry | None) -> LeaseEntry | None:
-        """Return the free one other than `but` that was heard of last."""
+        """Return the free one other than `but` with the latest request."""
         found = self._recent_free(but)
         if found is None and self._count > (but is not None and but.free):
             free = [one for one in self._entries.values() if one.free]
@@ -170,7 +173,7 @@ class FreeClients:
         return found
 
     def _recent_free(self, but: LeaseEntry | None) -> LeaseEntry | None:
-        """Return what `last` does if it is one of the recent ones."""
+        """Return the result of `last` if it is one of the recent ones."""
         recent, passed = self._recent, False
         while recent and (recent[-1] is but or not recent[-1].free):
             passed |= recent.pop() is but
@@ -181,9 +184,9 @@ class FreeClients:
 
 
 def _heard_at_rank(entries: Sequence[LeaseEntry], rank: int) -> float:
-    """Return about when that entry was heard of before which `rank` others were.
+    """Return approximately the request time that `rank` entries are later than.
 
-    Plus or minus infinity if that is beyond the end.
+    Plus or minus infinity beyond the ends.
     """
     if not 0 < rank < len(entries):
         return inf if rank > 0 else -inf
@@ -197,18 +200,18 @@ class MemoryRegistry:
     def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._most = max(1, limits.registrations)
         self._most_per_network = max(1, limits.registrations_per_address)
-        self._entries: dict[str, LeaseEntry] = {}  # in the order in which they registered
+        self._entries: dict[str, LeaseEntry] = {}  # in the order of their registration
         self._silent = SilentClients(self._entries)
         self._free = FreeClients(self._entries)
-        self._waiting: OrderedDict[str, LeaseEntry] = OrderedDict()  # the first who came first
+        self._waiting: OrderedDict[str, LeaseEntry] = OrderedDict()  # the longest waiting first
         self._networks: dict[str, SilentClients] = {}
         self._partners: OrderedDict[str, str] = OrderedDict()  # the oldest pair first
         self._sorted = SortedIds()
 
     def load(self, image: dict[str, list[Any]], find: Callable[[Any], Origin]) -> None:
-        """Fill an empty registry from what an older server wrote of one, in JSON.
+        """Fill an empty registry from the JSON that an older server wrote.
 
-        Args: find: makes an origin of its JSON.
+        Args: find: creates an origin from its JSON.
         """
         free, entries = set(image.get("free", ())), self._entries
         for client_id, ip, port, key, source, heard in image.get("leases", ()):
@@ -225,8 +228,8 @@ class MemoryRegistry:
     def restore(self, rows: Sequence[StoredLease]) -> None:
         """Fill an empty registry, all of whose clients are free.
 
-        Args: rows: leases in the order in which they registered. If they are too many, the longest silent
-        are forgotten.
+        Args: rows: leases in the order of their registration. If they are too many, the longest silent
+        are removed.
         """
         entries, counted = self._entries, dict[str, str | None]()
         for row in rows:
@@ -322,7 +325,7 @@ class MemoryRegistry:
         return count
 
     def _forget_all(self, ended: Sequence[str]) -> bool:
-        """Forget clients that are here; False if the store is in trouble, and they still are."""
+        """Remove registered clients; return False if the store fails, and they stay."""
         for client_id in ended:
             MemoryRegistry.forget(self, client_id)
         return True
@@ -365,21 +368,21 @@ class MemoryRegistry:
             self._waiting.setdefault(asker, entry)
 
     def _make_room(self, counted: str | None) -> None:
-        """Forget the longest silent of an address, or of all, if there is no room for another one there.
+        """Remove the longest silent of an address, or of all, if there is no room for another one.
 
-        Nobody is forgotten whose connection lives. Raises RemoteError 503 if nobody else is there.
+        No client with a live connection is removed. Raises RemoteError 503 if there is no other.
         """
         full = len(self._entries) >= self._most
         there = self._networks.get(counted or "")
         count = len(there.entries) if there is not None else 0
-        # Whoever takes many places makes room for itself.
+        # An address with many leases makes room among its own.
         if there is not None and (count >= self._most_per_network or (full and count > CROWD)):
             self._forget_one(there)
         elif full:
             self._forget_one(self._silent)
 
     def _forget_one(self, clients: SilentClients) -> None:
-        """Forget the longest silent of `clients` whose connection has ended."""
+        """Remove the longest silent of `clients` whose connection has ended."""
         for client_id in islice(clients.silent(), EXAMINED):
             if not self._entries[client_id].lease.source.alive:
                 self.forget(client_id)
@@ -405,12 +408,12 @@ class MemoryRegistry:
         return there.entries
 
     def _enter_network(self, entry: LeaseEntry) -> None:
-        """Count `entry` where it came from; the longest silent there goes if it is one too many."""
+        """Count `entry` for its address; the longest silent there is removed if it is one too many."""
         if entry.network is None:
             return
         there, client_id = self._there(entry.network), entry.lease.client_id
         there[client_id] = entry
-        if len(there) > self._most_per_network:  # it moved here
+        if len(there) > self._most_per_network:  # its address has changed
             silent = self._networks[entry.network].silent()
             self.forget(next(one for one in silent if one != client_id))
 

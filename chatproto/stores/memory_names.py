@@ -1,4 +1,4 @@
-"""Keep in memory which key owns which id."""
+"""Store in memory which key owns which id."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Owned:
 
 
 class MemoryNames:
-    """A `directory.names.Names` in dictionaries; the longest unused comes first."""
+    """A `directory.id_owners.IdOwners` in dictionaries; the longest unused comes first."""
 
     def __init__(self) -> None:
         self._used: OrderedDict[str, Owned] = OrderedDict()
         self._trials: OrderedDict[str, Owned] = OrderedDict()
-        self._owners: dict[str, tuple[str, set[str]]] = {}  # by fold: the key, and its ids
+        self._owners: dict[str, tuple[str, set[str]]] = {}  # by folded id: the key, and its ids
         self._ids: dict[str, dict[str, None]] = {}  # by key
         self._hosts: Counter[str] = Counter()
         self._hidden: dict[str, tuple[str, ...]] = {}
 
     def image(self) -> list[Any]:
-        """Give `[id, key, used, host, trial]` of each owned id, the longest unused first."""
+        """Return `[id, key, used, host, trial]` of each owned id, the longest unused first."""
         return [
             [client_id, one.key, one.used, one.host, one.trial]
             for order in (self._used, self._trials)
@@ -39,7 +39,7 @@ class MemoryNames:
         ]
 
     def hidden_image(self) -> list[Any]:
-        """Give `[id, keys]` of each hidden id: the keys that may still see it."""
+        """Return `[id, keys]` of each hidden id: the keys that may still see it."""
         return [[client_id, list(allow)] for client_id, allow in self._hidden.items()]
 
     def load(self, image: list[Any], hidden: list[Any]) -> None:

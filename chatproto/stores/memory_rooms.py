@@ -1,4 +1,4 @@
-"""Rooms in memory: while the process lives."""
+"""Store rooms in memory: they end with the process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chatproto.rooms.policy import RoomPolicy
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 LINE_BYTES = 200
-"""Bytes of memory that a line takes besides its text, about."""
+"""Approximate number of bytes of memory that a line takes besides its text."""
 
 
 class MemoryRoomLog:
@@ -38,7 +38,7 @@ class MemoryRoomLog:
         return size
 
     def drop(self) -> int:
-        """Forget the oldest line; how many bytes that frees."""
+        """Remove the oldest line; return the number of bytes freed."""
         line = self.lines.popleft()
         self.since = line.number + 1
         size = weight(line)
@@ -52,7 +52,7 @@ def weight(line: RoomLine) -> int:
 
 
 class MemoryRooms:
-    """A `rooms.history.History` in dictionaries."""
+    """A `rooms.history.RoomStore` in dictionaries."""
 
     def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._limits = limits
@@ -79,7 +79,7 @@ class MemoryRooms:
     def settle(self) -> None: ...
 
     def image(self) -> tuple[list[Any], list[Any]]:
-        """Give `[room, since, last]` of each log, and every line with its room before it."""
+        """Return `[room, since, last]` of each log, and every line with its room before it."""
         logs = list(self._logs.items())
         heads = [[room, log.since, log.last] for room, log in logs]
         return heads, [(room, line) for room, log in logs for line in log.lines]
@@ -93,7 +93,7 @@ class MemoryRooms:
             self._size += self.log(room).add(RoomLine(*line))
 
     def log(self, room: str) -> MemoryRoomLog:
-        """Return the history of `room`, empty if there is none yet."""
+        """Return the history of `room`, empty if it has none."""
         log = self._logs.get(room)
         if log is None:
             log = self._logs[room] = MemoryRoomLog()
@@ -135,14 +135,14 @@ class MemoryRooms:
             self._size -= log.size
 
     def _empty(self, log: MemoryRoomLog) -> None:
-        """Forget all of it: what is said now is not kept, and there would be a gap."""
+        """Remove the whole history: a message that is not stored would leave a gap."""
         self._size -= log.size
         log.lines.clear()
         log.size = 0
         log.since = log.last + 1
 
     def _make_room(self) -> None:
-        """The room with most loses half, so that this is seldom to be done."""
+        """Remove half of the largest history, so that this is seldom needed."""
         log = max(self._logs.values(), key=lambda one: one.size)
         for _ in range((len(log.lines) + 1) // 2):
             self._size -= log.drop()

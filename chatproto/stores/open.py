@@ -1,4 +1,4 @@
-"""From the text of `--store` to a store."""
+"""Open the store that `--store` names."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 SQLITE = "sqlite:"
 SECRET = re.compile("//.*@", re.DOTALL)
 IN_HOME = "server.sqlite"
-"""The file of `sqlite:` without a path, in the server's home."""
+"""File name of `sqlite:` without a path, in the server's home."""
 
 
 class Store(Protocol):
-    """Parts of a server's store. The limits bound it; `registry` keeps all it acknowledged."""
+    """Parts of a server's store. The limits bound it; `registry` stores everything that it
+    acknowledged.
+    """
 
     @property
     def registry(self) -> Registry: ...
@@ -41,16 +43,16 @@ class Store(Protocol):
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be kept just now, in one sentence; empty: it can be."""
+        """Why nothing can be stored at present, in one sentence; empty: it can."""
 
     def write_behind(self) -> bool:
-        """Keep some of what need not be kept at once; called every few seconds.
+        """Write some of the data that may be written late; called every few seconds.
 
-        Returns: True if there is more, which another call would keep.
+        Returns: True if there is more, which another call would write.
         """
 
     def close(self) -> None:
-        """Keep the rest and end."""
+        """Write the rest and close."""
 
 
 class MemoryStore:
@@ -70,7 +72,7 @@ class MemoryStore:
 
 
 def sqlite_path(text: str, home: Path) -> Path | None:
-    """The file that `text`, a --store, names; None: it is `memory:`.
+    """Return the file that `text`, the value of --store, names; None for `memory:`.
 
     Raises ValueError (one sentence) for anything else.
     """
@@ -78,10 +80,12 @@ def sqlite_path(text: str, home: Path) -> Path | None:
         return None
     if text.startswith(SQLITE):
         path = text.removeprefix(SQLITE)
-        if path == ":memory:":  # SQLite's own word, which would be the name of a file here
+        if (
+            path == ":memory:"
+        ):  # SQLite's name of a store in memory, which would be the name of a file here
             raise ValueError("write memory: for a store that keeps nothing on disk")
         return (local_path(path) if path else home / IN_HOME).absolute()
-    text = SECRET.sub("//", text)  # a password may stand there
+    text = SECRET.sub("//", text)  # it may contain a password
     raise ValueError(
         f"no store {text!r}: choose sqlite:PATH, redis://HOST:PORT/DB,"
         " rediss://HOST:PORT/DB or memory:"
@@ -97,13 +101,13 @@ def open_store(
     durable: bool = False,
     now: Callable[[], Monotonic] | None = None,
 ) -> Store:
-    """The store in the file `path`, or the one in memory, of the server with the key named `key`.
+    """Open the store in the file `path`, or one in memory, of the server with the key named `key`.
 
-    `now`: the time on which moments are kept. `tell` gets a sentence when the file cannot be used any
-    more, and when it can again. Raises StoreTrouble.
+    `now`: clock of the stored moments. `tell`: called with one sentence when the file cannot be used
+    any more, and when it can again. Raises StoreTrouble.
     """
     if path is None:
         return MemoryStore(limits)
-    from chatproto.stores.sqlite import SqliteStore  # only who keeps a file needs SQLite
+    from chatproto.stores.sqlite import SqliteStore  # only a server with a file needs SQLite
 
     return SqliteStore(path, key, limits, durable=durable, tell=tell, now=now)

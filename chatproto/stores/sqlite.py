@@ -1,4 +1,4 @@
-"""Keep everything of a server in one SQLite file, the default store, and copy it while it is used."""
+"""Store everything of a server in one SQLite file, the default store, and copy it while it is in use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 STEPS = ("server.sql", "server_rooms.sql", "server_names.sql", "server_hidden.sql")
-"""Files that lead from each version to the next; a new version adds one and changes none."""
+"""Files that upgrade each version to the next; a new version adds one and changes none."""
 
 SERVER = Kind(
     application=0x63687372,  # `chsr`
@@ -32,16 +32,16 @@ SERVER = Kind(
     no_database="it is not an SQLite file; move it away, or restore a copy",
     alone=True,
     opening_wait=2.0,
-    lock_wait=0.05,  # nobody else is served meanwhile
+    lock_wait=0.05,  # no other client is served meanwhile
 )
 
 SEEN_EVERY = 10.0
-"""Seconds between two notes of when the file was written."""
+"""Seconds between two records of the time of writing."""
 NEWEST = (
     "SELECT max(used) FROM names UNION ALL SELECT max(heard) FROM leases"
     " UNION ALL SELECT max(at) FROM lines"
 )
-"""Time that is surely past for a file without such a note."""
+"""Latest stored time, for a file without such a record."""
 
 
 class SqliteStore:
@@ -83,13 +83,13 @@ class SqliteStore:
 
     @property
     def trouble(self) -> str:
-        """Why nothing could be kept when it was last tried; empty: it could."""
+        """Why the last write failed; empty: it succeeded."""
         return self._file.trouble
 
     def write_behind(self) -> bool:
-        """Keep some of what need not be kept at once; return True if there is more.
+        """Write some of the data that may be written late; return True if there is more.
 
-        What cannot be kept is tried again the next time.
+        A failed write is repeated the next time.
         """
         self._file.look()
         more = self.registry.write_behind()
@@ -99,7 +99,7 @@ class SqliteStore:
         return more
 
     def close(self) -> None:
-        """Keep the rest, and let another server have the file.
+        """Write the rest, and release the file for another server.
 
         A server with many clients calls `write_behind` before, until there is no more.
         """
@@ -108,7 +108,7 @@ class SqliteStore:
         try:
             self.rooms.settle()
         except StoreTrouble:
-            pass  # it was told; nobody has been answered that it is kept
+            pass  # reported already; no client was told that it is stored
         if self._now is not None:
             self._seen(self._now())
         self._file.close()
@@ -125,7 +125,7 @@ class SqliteStore:
             )
 
     def _rebase(self) -> None:
-        """Move what is kept into this program's time."""
+        """Translate the stored times into this program's time."""
         if self._now is None:
             return
         now, file = self._now(), self._file
@@ -147,22 +147,22 @@ class SqliteStore:
         self._seen(now)
 
     def _seen(self, now: Monotonic) -> None:
-        """Keep that the file is written at `now`."""
+        """Record that the file is written at `now`."""
         self._seen_next = now + SEEN_EVERY
         try:
             note = [(Seen.now(now).text(),)]
             self._file.touch("REPLACE INTO meta VALUES ('seen', ?)", note, told=False)
         except StoreTrouble:
-            pass  # it is tried again
+            pass  # it is repeated
 
 
 # Backups.
 
 
 def back_up(source: Path, target: Path) -> None:
-    """Make the new file `target`, mode 0600, whole and on the disk, of all that is in the store `source` now.
+    """Create the file `target`, mode 0600, as a complete copy of the store `source` at this moment.
 
-    Whoever writes `source` goes on meanwhile. Raises StoreTrouble, and there is no `target` then.
+    `source` can be written meanwhile. Raises StoreTrouble, and `target` does not exist then.
     """
     if not source.is_file():
         raise StoreTrouble(f"no store at {source}: name it with --home or --store")
@@ -187,7 +187,7 @@ def back_up(source: Path, target: Path) -> None:
 
 def _copy(source: Path, part: Path) -> None:
     """Copy all pages at once, as of this moment; in WAL mode, readers do not block the server."""
-    place = f"{source.absolute().as_uri()}?mode=rw"  # SQLite keeps its readers' places in a file
+    place = f"{source.absolute().as_uri()}?mode=rw"  # SQLite records its readers in a file
     with (
         closing(sqlite3.connect(place, uri=True, timeout=SERVER.opening_wait)) as live,
         closing(sqlite3.connect(part, isolation_level=None)) as copy,
@@ -196,7 +196,7 @@ def _copy(source: Path, part: Path) -> None:
         if live.execute("PRAGMA application_id").fetchone() != (SERVER.application,):
             raise StoreTrouble(f"{source} is not a store of a {SERVER.program}: name another file")
         live.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE")  # one file, and nothing beside it
+        copy.execute("PRAGMA journal_mode = DELETE")  # a single file
         if copy.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise StoreTrouble(f"{source} is damaged: keep the backups that you have")
 

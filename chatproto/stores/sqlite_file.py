@@ -26,7 +26,7 @@ REASONS = {
     sqlite3.SQLITE_LOCKED: "another program is writing it",
     sqlite3.SQLITE_IOERR: "the disk is full, or could not be read or written",
 }
-"""By SQLite's code, for every kind of file; any other is told in SQLite's own words."""
+"""Sentences by SQLite's code, for every kind of file; other errors have SQLite's own message."""
 
 
 LOST = "it was removed or replaced; put it back, or restart with what is there now"
@@ -42,7 +42,7 @@ class Kind:
     """Kind of SQLite file: everything in which a server's file differs from a client's.
 
     `application`: id in the file's header. `program`: name for messages. `steps`: SQL from version to
-    version; the first makes version 1 of an empty file. `trouble`: exception to raise. `no_database`:
+    version; the first creates version 1 in an empty file. `trouble`: exception to raise. `no_database`:
     sentence for a file of another format. `alone`: one process only. `opening_wait`, `lock_wait`:
     seconds that another process may delay the start, and each write.
     """
@@ -62,11 +62,12 @@ def ignored(sentence: str) -> None:
 
 
 class SqliteFile:
-    """The file `path` of the given kind, mode 0600, on the thread that calls, and no other program's.
+    """The file `path` of the given kind, mode 0600, used by the calling thread and no other program.
 
-    What `write` and `transaction` have done survives the end of the process, and with `durable` that
-    of the power supply too; `touch` may lose what it did last in the latter. `tell` gets a sentence
-    when a trouble begins, and when it is over. Raises its kind's trouble, also when it is made.
+    Results of `write` and `transaction` survive the end of the process, and with `durable` a power
+    failure; the last `touch` may be lost in a power failure. `tell`: called with one sentence when an
+    error begins, and when it is over.
+    Raises its kind's trouble, also in the constructor.
     """
 
     def __init__(
@@ -80,10 +81,12 @@ class SqliteFile:
         self.path = path
         self._kind = kind
         self._durable = durable
-        self._tell: Callable[[str], None] = ignored  # a trouble at the start has its own way out
-        self._lost = False  # another file, or none, stands at `path`
+        self._tell: Callable[[str], None] = (
+            ignored  # an error at the start is reported in another way
+        )
+        self._lost = False  # another file, or none, is at `path`
         self.trouble = ""
-        """Trouble that was told last and is not over yet."""
+        """Error that was reported last and is not over yet."""
         self._lock = _locked(path, kind) if kind.alone else None
         try:
             with self._troubles():
@@ -108,16 +111,16 @@ class SqliteFile:
         self._tell = tell
 
     def look(self) -> None:
-        """Refuse to write while another file, or none, stands at `path`: it would be lost at the end.
+        """Refuse to write while another file, or none, is at `path`: the data would be lost at the end.
 
-        To be called every few seconds. The trouble is told; it is over when the file is back.
+        Call this every few seconds. The error is reported; it is over when the file is back.
         """
         try:
             lost = self.path.stat().st_ino != self._inode
         except FileNotFoundError:
             lost = True
         except OSError:
-            return  # what cannot be looked at is not known to be lost
+            return  # a path that cannot be examined is not known to be lost
         if lost != self._lost:
             self._lost = lost
             self._db.execute(f"PRAGMA query_only = {lost:d}")
@@ -127,7 +130,7 @@ class SqliteFile:
                 self._is_over()
 
     def check(self, *tables: str) -> None:
-        """Look through `tables` for damage, and for values of other types than they declare."""
+        """Check `tables` for damage, and for values of other types than declared."""
         for table in tables:
             if self.read(f"PRAGMA quick_check({table})") != [("ok",)]:
                 raise self.damaged()
@@ -136,7 +139,7 @@ class SqliteFile:
     def check_types(self, *tables: str) -> None:
         """Raise the kind's trouble if a value in `tables` has another type than its column declares.
 
-        SQLite itself takes a text where a number is declared.
+        SQLite itself accepts text in a number column.
         """
         for table in tables:
             columns = self.read(f"PRAGMA table_info({table})")
@@ -149,7 +152,7 @@ class SqliteFile:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Turn whatever goes wrong with rows that are no values of ours into the kind's trouble."""
+        """Turn any error with invalid rows into the kind's trouble."""
         try:
             yield
         except self._kind.trouble:
@@ -158,7 +161,7 @@ class SqliteFile:
             raise self.damaged() from None
 
     def damaged(self) -> Exception:
-        """Return the kind's trouble for a file whose content is not what we wrote."""
+        """Return the kind's trouble for a file with damaged content."""
         return self._kind.trouble(f"cannot use {self.path}: {REASONS[sqlite3.SQLITE_CORRUPT]}")
 
     def read(self, query: str, *values: Value) -> list[Row]:
@@ -166,13 +169,13 @@ class SqliteFile:
             return self._db.execute(query, values).fetchall()
 
     def each(self, query: str, *values: Value) -> Generator[Row, None, None]:
-        """Yield the rows of a query one by one; close it if not all are taken."""
+        """Yield the rows of a query one by one; close it if not all are consumed."""
         with self._troubles(), closing(self._db.execute(query, values)) as cursor:
             yield from cursor
 
     def write(self, query: str, *values: Value) -> int:
-        """Do one thing; how many rows it changed."""
-        try:  # `_troubles` costs as much as all else that Python does here
+        """Run one statement; return the number of changed rows."""
+        try:  # `_troubles` costs as much as all other Python code here
             rows = self._db.execute(query, values).rowcount
         except FAILURES as error:
             raise self._trouble_of(error) from None
@@ -181,9 +184,9 @@ class SqliteFile:
         return rows
 
     def touch(self, query: str, rows: Iterable[tuple[Value, ...]], *, told: bool = True) -> int:
-        """Do one thing with each of `rows`, all or none, that nobody waits for.
+        """Run one statement with each of `rows`, all or none, without waiting for the disk.
 
-        told: False for a note of our own, which neither begins nor ends a trouble that is told.
+        told: False for an internal record, whose errors are not reported.
         """
         with self._troubles(writes=True, told=told):
             if self._durable:
@@ -202,7 +205,7 @@ class SqliteFile:
             yield db
 
     def close(self) -> None:
-        """Close and unlock it; what fails now was written before."""
+        """Close and unlock it; a failure now concerns nothing new."""
         try:
             self._db.close()
         except sqlite3.Error:
@@ -229,7 +232,7 @@ class SqliteFile:
 
     @contextmanager
     def _troubles(self, writes: bool = False, told: bool = True) -> Iterator[None]:
-        """Turn an error of SQLite or the system into one sentence, told once."""
+        """Turn an error of SQLite or the system into one sentence, reported once."""
         try:
             yield
         except FAILURES as error:
@@ -238,10 +241,10 @@ class SqliteFile:
             self._is_over()
 
     def _trouble_of(self, error: Exception, told: bool = True) -> Exception:
-        """Return the kind's trouble for `error`, one of `FAILURES`, after it was told."""
+        """Return the kind's trouble for `error`, one of `FAILURES`, after reporting it."""
         if isinstance(
             error, OverflowError | UnicodeEncodeError
-        ):  # the value's fault, not the file's
+        ):  # the value is wrong, not the file
             return self._kind.trouble(f"{self.path} cannot hold this: {error}")
         why = LOST if self._lost else reason(error, self._kind)
         sentence = f"cannot use {self.path}: {why}"
@@ -251,7 +254,7 @@ class SqliteFile:
         return self._kind.trouble(sentence)
 
     def _is_over(self) -> None:
-        """Tell that the file can be written again."""
+        """Report that the file can be written again."""
         self.trouble = ""
         self._tell(f"{self.path} can be written again")
 
@@ -260,7 +263,7 @@ def reason(error: Exception, kind: Kind) -> str:
     """Explain in a few words why a file of this kind cannot be used."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    # The lowest byte is the kind; what is above it says where it was noticed.
+    # The lowest byte is the kind; the others say where it was detected.
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return str(error)
@@ -270,9 +273,10 @@ def reason(error: Exception, kind: Kind) -> str:
 
 
 def upgrade(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
-    """Bring the file `path` to the version that is the number of steps, each wholly or not at all.
+    """Upgrade the file `path` to the version that is the number of steps, each step completely or not
+    at all.
 
-    It is nobody else's to read from then on. Raises the kind's trouble, and changes nothing, if it is of
+    From then on no other user can read it. Raises the kind's trouble, and changes nothing, if it is of
     a newer version or another program's.
     """
     (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -300,8 +304,9 @@ def upgrade(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
 
 
 def _locked(path: Path, kind: Kind) -> int:
-    """The descriptor of a lock that lasts as long as the process; SQLite's own are released between
-    two writes. Raises the kind's trouble."""
+    """Return the descriptor of a lock that lasts as long as the process; SQLite releases its own
+    between two writes. Raises the kind's trouble.
+    """
     try:
         check_owner(Path(f"{path}-lock"))
         lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -318,7 +323,7 @@ def _locked(path: Path, kind: Kind) -> int:
 
 
 def _make(path: Path) -> None:
-    """Make the file, for the owner alone, if there is nothing."""
+    """Create the file, readable by its owner only, if it does not exist."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     except FileExistsError:
@@ -326,7 +331,7 @@ def _make(path: Path) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Take from others what they may do with the file, which is ours; SQLite's own beside it follow it."""
+    """Remove the permissions of other users for our file; SQLite's files beside it get the same ones."""
     for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         if one.exists():
             make_private(one)

@@ -1,4 +1,4 @@
-"""Keep one user's conversations in an SQLite file."""
+"""Store one user's conversations in an SQLite file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LEDGER = Kind(
     steps=(files("chatproto.stores").joinpath("ledger.sql").read_text(encoding="utf-8"),),
     trouble=LedgerTrouble,
     no_database="it is not an SQLite file; move it away",
-    alone=False,  # the folder that it lies in has a lock (`client/home.py`)
+    alone=False,  # its folder has a lock (`client/home.py`)
     opening_wait=1.0,
     lock_wait=1.0,
 )
@@ -42,8 +42,9 @@ AGES = (
     " seconds REAL NOT NULL, PRIMARY KEY (key, id)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS seen (one INTEGER PRIMARY KEY, text TEXT NOT NULL)",
 )
-"""Beside the tables of version 1, so that older programs open the file too: by how much the time of
-each entry of the outbox differs from its date, and when the file was written last (`net.rebase`)."""
+"""Beside the tables of version 1, so that older programs can open the file too: the difference between
+the time and the date of each outbox entry, and when the file was written last (`net.rebase`).
+"""
 MOVE = (
     "INSERT INTO moved SELECT key, id, ? FROM outbox WHERE true"
     " ON CONFLICT (key, id) DO UPDATE SET seconds = seconds + excluded.seconds"
@@ -55,19 +56,19 @@ NOT_IN_THE_FUTURE = (
 GONE = "DELETE FROM moved WHERE (key, id) NOT IN (SELECT key, id FROM outbox)"
 
 LATER = 2**63 - 1
-"""A number that no line reaches."""
+"""Number above those of all lines."""
 MOST_LINES = 10_000
-"""Most lines of the log that are handed out at once, however many are asked for."""
+"""Largest number of log lines that one query returns."""
 
 
 class SqliteLedger:
-    """A `peer.ledger.Ledger` in the file `path`, mode 0600, on the thread that calls.
+    """A `session.ledger.Ledger` in the file `path`, mode 0600, used by the calling thread.
 
-    What a call has done survives the end of the process, however it ends; a failing power supply may
-    cost the last few calls. Without `log` no line of the log is written, and no text of the outbox:
-    those are kept in memory, and what is left of them is removed when the file is opened again.
-    `now`: the time on which entries of the outbox age, however the system's clock is set; without it
-    they age by their dates. Raises LedgerTrouble also when it is made.
+    The result of a call survives the end of the process; a power failure may lose the last few calls.
+    Without `log` no log line is written, and no text of the outbox: those are in memory, and their
+    entries are removed when the file is opened again. `now`: clock by which outbox entries age, even if
+    the system's clock is set; without it they age by their dates. Raises LedgerTrouble also in the
+    constructor.
     """
 
     def __init__(
@@ -80,11 +81,11 @@ class SqliteLedger:
     ) -> None:
         self._log = log
         self._now = now
-        self._most = most  # bytes of the lines of one person
+        self._most = most  # bytes of the lines of one peer
         self._full: set[str] = set()
-        self._thinned: dict[str, bool] = {}  # whether that is still to be told
-        self._texts: dict[tuple[str, int], str] = {}  # of the outbox, if there is no log
-        self._rooms: dict[str, int] = {}  # how many lines each has in the log
+        self._thinned: dict[str, bool] = {}  # True until that is reported
+        self._texts: dict[tuple[str, int], str] = {}  # texts of the outbox, if there is no log
+        self._rooms: dict[str, int] = {}  # number of log lines of each room
         self._file = SqliteFile(Path(path), LEDGER)
         try:
             with self._file.transaction() as db:
@@ -255,17 +256,17 @@ class SqliteLedger:
                 with self._file.transaction() as db:
                     self._see(db, self._now())
             except LedgerTrouble:
-                pass  # the next start takes it as written at the last message
+                pass  # the next start assumes that it was written at the last message
         self._file.close()
 
     def _advance(self, db: Connection, number: str, key: str, entry: StreamEntry) -> None:
-        """Count a stream's `number` on, `last` or `have`. Raises `out_of_order`."""
+        """Advance a stream's `number`, `last` or `have`. Raises `out_of_order`."""
         query = f"UPDATE peers SET {number} = ? WHERE key = ? AND {number} < ?"
         if not db.execute(query, (entry.id, key, entry.id)).rowcount:
             raise out_of_order(key, entry)
 
     def _write(self, db: Connection, key: str, name: str, entry: StreamEntry, state: str) -> int:
-        """Put a message into the log; the number of its line, 0 for what gets none."""
+        """Write a message into the log; return the number of its line, 0 if it gets none."""
         if not self._log or entry.kind != MSG:
             return 0
         written = db.execute(
@@ -275,7 +276,7 @@ class SqliteLedger:
         return written.lastrowid or 0
 
     def _rebase(self) -> None:
-        """Move the time of what waits into this program's; nothing waits since the future."""
+        """Translate the times of queued entries into this program's time; none is in the future."""
         if self._now is None:
             return
         with self._file.transaction() as db:
@@ -290,11 +291,13 @@ class SqliteLedger:
             self._see(db, now)
 
     def _see(self, db: Connection, now: Monotonic) -> None:
-        """Keep that the file is written at `now`."""
+        """Record that the file is written at `now`."""
         db.execute("REPLACE INTO seen VALUES (1, ?)", (Seen.now(now).text(),))
 
     def _note_time(self, db: Connection, key: str, entry: StreamEntry, now: Monotonic) -> float:
-        """Keep how far the date of a new entry is from the time on which it ages; return it."""
+        """Store the difference between the date of a new entry and the time by which it ages; return
+        that time.
+        """
         self._see(db, now)
         moved = now - float(entry.at)
         if abs(moved) < LEAST:
@@ -303,7 +306,7 @@ class SqliteLedger:
         return moved
 
     def _size_up(self) -> None:
-        """Count once what a log of an earlier version holds; `meta` keeps it from then on."""
+        """Count once the contents of a log of an earlier version; `meta` stores the count from then on."""
         with self._file.transaction() as db:
             known = db.execute("SELECT 1 FROM meta WHERE name = 'sized'").fetchone()
             if known is None:
@@ -315,7 +318,7 @@ class SqliteLedger:
                 db.execute("INSERT INTO meta VALUES ('sized', 1)")
 
     def _count(self, db: Connection, key: str, size: int) -> None:
-        """A line of `key` with `size` bytes was written: make room if that is too much."""
+        """Count a written line of `key` with `size` bytes: make room if that is too much."""
         [(logged,)] = db.execute(
             "INSERT INTO meta VALUES ('logged ' || ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value",
@@ -343,7 +346,7 @@ class SqliteLedger:
             self._thinned.setdefault(key, True)
 
     def _drop(self, db: Connection, key: str, last: int) -> None:
-        """Remove what `key` said up to line `last`; the index wants to be told what was in it."""
+        """Remove the lines of `key` up to line `last`; the index needs their old contents."""
         of_them = "FROM log WHERE key = ? AND state = ? AND number <= ?"
         db.execute(
             f"INSERT INTO words (words, rowid, text) SELECT 'delete', number, text {of_them}"
@@ -353,7 +356,7 @@ class SqliteLedger:
         db.execute(f"DELETE {of_them}", (key, HEARD, last))
 
     def _mark(self, db: Connection, key: str, ids: tuple[int, ...], state: str) -> None:
-        """The lines of the entries `ids` become `state`."""
+        """Set the lines of the entries `ids` to `state`."""
         db.executemany(
             "UPDATE log SET state = ?"
             " WHERE number = (SELECT line FROM outbox WHERE key = ? AND id = ?)",
@@ -361,7 +364,7 @@ class SqliteLedger:
         )
 
     def _lines(self, rows: Iterable[Row]) -> tuple[LogLine, ...]:
-        """Check rows and make lines of them. Raises LedgerTrouble.
+        """Check rows and return them as lines. Raises LedgerTrouble.
 
         The history is too long to be checked at the start.
         """
@@ -373,7 +376,7 @@ class SqliteLedger:
         return tuple(found)
 
     def _index(self, db: Connection) -> None:
-        """Put into `words` what is new in the log: all at once costs a fiftieth of line by line."""
+        """Add new log lines to `words`: all at once costs a fiftieth of line by line."""
         db.execute(
             "INSERT INTO words (rowid, text) SELECT number, text FROM log"
             " WHERE number > (SELECT value FROM meta WHERE name = 'indexed')"
@@ -384,7 +387,7 @@ class SqliteLedger:
         )
 
     def _thin_out(self, db: Connection, room: str, most: int) -> None:
-        """Leave the last `most` lines of `room`. The index wants to be told what was in the others."""
+        """Keep only the last `most` lines of `room`. The index needs the old contents of the others."""
         self._index(db)
         old = (
             "FROM log WHERE key = ? AND number <="
@@ -396,10 +399,10 @@ class SqliteLedger:
 
 
 def out_of_order(key: str, entry: StreamEntry) -> LedgerTrouble:
-    """Error for a message number that does not follow, or for a stream that was never begun."""
+    """Return the error for a message number out of order, or for a stream that was never begun."""
     return LedgerTrouble(f"message {entry.id} is out of order in the log of {key}")
 
 
 def clamp(most: int) -> int:
-    """Limit the number of history lines asked for to `MOST_LINES`."""
+    """Limit a requested number of history lines to `MOST_LINES`."""
     return max(0, min(most, MOST_LINES))

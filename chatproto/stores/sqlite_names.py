@@ -1,4 +1,4 @@
-"""Keep in an SQLite file which key owns which id; nothing in memory, for up to a million ids."""
+"""Store in an SQLite file which key owns which id, for up to a million ids."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from chatproto.wire.fields import fold
 
 TOUCH = "UPDATE names SET used = ?, trial = trial AND ? WHERE client_id = ? AND key = ?"
 REMEMBERED = 50_000
-"""Answers, in memory: a statement to SQLite costs several system calls."""
+"""Number of answers cached in memory: a query to SQLite costs several system calls."""
 
 
 class SqliteNames:
-    """A `directory.names.Names` in the table `names`, which nobody else writes.
+    """A `directory.id_owners.IdOwners` in the table `names`, which no other code writes.
 
-    Whom an id belongs to is there for good when a call returns; when it was last used, if only that
+    The owner of an id is stored permanently when a call returns; the time of its last use, if only that
     is new, may be lost in a power failure.
     """
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
         self._count: int = file.read("SELECT count(*) FROM names")[0][0]
-        self._owners: dict[str, str | None] = {}  # by fold: of those asked for lately
+        self._owners: dict[str, str | None] = {}  # by folded id: recent queries
 
     def __len__(self) -> int:
         return self._count
@@ -68,7 +68,7 @@ class SqliteNames:
     def keep_in(
         self, db: sqlite3.Connection, client_id: str, key: str, now: float, host: str, trial: bool
     ) -> int:
-        """Do what `keep` does, as a part of a transaction; call `kept` after it.
+        """Do the same as `keep` within a transaction; call `kept` after it.
 
         Returns: how many more ids are owned.
         """
@@ -83,7 +83,7 @@ class SqliteNames:
         return 1 - gone
 
     def kept(self, client_id: str, more: int) -> None:
-        """Note that a transaction with `keep_in`, which returned `more`, is written."""
+        """Note that a transaction with `keep_in`, which returned `more`, is committed."""
         self._owners.pop(fold(client_id), None)
         self._count += more
 
@@ -94,7 +94,7 @@ class SqliteNames:
     def hide_in(
         self, db: sqlite3.Connection, client_id: str, allow: tuple[str, ...] | None
     ) -> None:
-        """Do what `hide` does, as a part of a transaction."""
+        """Do the same as `hide` within a transaction."""
         if allow is None:
             db.execute("DELETE FROM hidden WHERE client_id = ?", (client_id,))
         else:

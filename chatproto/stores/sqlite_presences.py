@@ -1,4 +1,4 @@
-"""Keep the registrations of clients with keys in an SQLite file, and read each when it is asked for."""
+"""Store the registrations of clients with keys in an SQLite file, and read each on demand."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ UNENDED = (
     " ORDER BY client_id LIMIT ?"
 )
 BATCH = 2000
-"""Ends that are written behind at once: some 10 ms."""
+"""Number of ends that are written late at once: some 10 ms."""
 NONE = "[]"
-"""An empty list, as it is written: most allow nobody in particular."""
+"""An empty list in written form: most registrations allow no keys."""
 
 
 class SqlitePresences:
     """A `directory.registration_store.RegistrationStore` in the table `presences`.
 
-    A registration without an end is of a client that is connected, or was when the last server ended.
-    The ends of the latter are computed from `all_left` when one is read, and written behind, as are
-    those of clients that leave.
+    A registration without an end belongs to a client that is connected, or was when the last server
+    ended. The ends of the latter are computed from `all_left` when one is read, and written late, as
+    are those of clients that leave.
     """
 
     def __init__(self, file: SqliteFile, names: SqliteNames) -> None:
@@ -46,11 +46,13 @@ class SqlitePresences:
         self._count: int = file.read("SELECT count(*) FROM presences")[0][0]
         self._here: set[str] = set()  # connected to this server
         self._left: dict[str, float] = {}  # ends that are not in the file yet
-        self._began: float | None = None  # when all who are not here had left at the latest
-        self._looked: str | None = (
-            None  # up to which id the ends since then are in the file; None: all
+        self._began: float | None = (
+            None  # when all clients without a connection had left at the latest
         )
-        self._now = float("-inf")  # what ended until then is not found
+        self._looked: str | None = (
+            None  # the ends since then are in the file up to this id; None: all
+        )
+        self._now = float("-inf")  # registrations that expired before are not found
 
     def __len__(self) -> int:
         return self._count
@@ -114,7 +116,7 @@ class SqlitePresences:
                 self._write_left()
             self._file.touch(ahead, [(now, now)])
         except StoreTrouble:
-            pass  # the file has told it; they stay longer
+            pass  # reported by the file; they stay longer
 
     def forget(self, client_id: str) -> None:
         self._count -= self._file.write(DELETE, client_id)
@@ -128,13 +130,13 @@ class SqlitePresences:
             if rows:
                 self._count -= self._file.touch(DELETE, rows)
         except StoreTrouble:
-            return False  # the file has told it; they are not found, and go when it can be written
+            return False  # reported by the file; they are not found, and are removed when it can be written
         return len(rows) >= most
 
     def write_behind(self) -> bool:
         """Write some ends that are not in the file yet; return True if there are more.
 
-        What fails is tried again the next time.
+        A failed write is repeated the next time.
         """
         try:
             self._write_left()
@@ -165,7 +167,9 @@ class SqlitePresences:
         self._left.pop(client_id, None)
 
     def _as_of_now(self, row: Row) -> Registration | None:
-        """Return the registration in `row`; None if it has ended. Raises ValueError if it is none."""
+        """Return the registration in `row`; None if it has expired. Raises ValueError for an invalid
+        row.
+        """
         client_id, key, port, addresses, expires, listed, allow, host, number, local, until = row
         until = self._left.get(client_id, until)
         if until is None and self._began is not None and client_id not in self._here:

@@ -1,4 +1,4 @@
-"""Keep registrations in memory, for thousands of reads per second, and in an SQLite file."""
+"""Store registrations in memory, for thousands of reads per second, and in an SQLite file."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 BATCH = 2000
-"""As many leases are written behind at once: some 5 ms."""
+"""Number of leases that are written late at once: some 5 ms."""
 STRANGE = (
     "SELECT client_id, port FROM leases"
     f" WHERE port NOT BETWEEN 0 AND {LAST_PORT} OR client_id GLOB '*[^A-Za-z0-9._-]*'"
     " OR client_id NOT GLOB '[A-Za-z0-9]*' OR length(client_id) > 64"
-    " OR length(client_id) != length(CAST(client_id AS BLOB))"  # has a NUL, where GLOB ends
+    " OR length(client_id) != length(CAST(client_id AS BLOB))"  # contains a NUL, at which GLOB ends
 )
-"""Rows that are no registrations: SQLite finds them in a tenth of the time that Python takes."""
+"""Rows that are not valid registrations: SQLite finds them in a tenth of the time that Python takes."""
 
 
 class SqliteRegistry(MemoryRegistry):
-    """A `directory.registry.Registry` whose leases are in the table `leases` too.
+    """A `directory.registry.Registry` whose leases are also in the table `leases`.
 
-    A lease that says something new is there when `keep` returns; when somebody was heard of comes to
-    the file with `write_behind`. Who waits and who was whose partner ends with the process.
+    A lease that differs from the former one is in the file when `keep` returns; times of last requests
+    are written with `write_behind`. Waiting clients and partners end with the process.
     """
 
     def __init__(self, file: SqliteFile, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         super().__init__(limits)
         self._file = file
-        self._heard: dict[str, None] = {}  # clients heard from since that was written
+        self._heard: dict[str, None] = {}  # clients with a request since the last write
         self._load()
 
     def forget(self, client_id: str) -> bool:
@@ -53,9 +53,9 @@ class SqliteRegistry(MemoryRegistry):
         return super()._forget_all(ended)
 
     def write_behind(self) -> bool:
-        """Write when `BATCH` leases were heard of; return True if there are more.
+        """Write `BATCH` times of last requests; return True if there are more.
 
-        What fails is tried again the next time.
+        A failed write is repeated the next time.
         """
         batch = list(islice(self._heard, BATCH))
         if not batch:
@@ -93,9 +93,9 @@ class SqliteRegistry(MemoryRegistry):
         )
 
     def _load(self) -> None:
-        """Read what there is; only now and then is it too much, after a limit was lowered.
+        """Read the stored leases; they are too many only after a limit was lowered.
 
-        Raises ValueError if a row is no registration.
+        Raises ValueError for an invalid row.
         """
         for client_id, port in self._file.read(STRANGE):
             check_lease(client_id, port, "")
@@ -104,7 +104,7 @@ class SqliteRegistry(MemoryRegistry):
             " ORDER BY number"
         )
         collects = gc.isenabled()
-        gc.disable()  # it would look at all of them several times, and none of them is garbage
+        gc.disable()  # it would examine all of them several times, and none of them is garbage
         try:
             self.restore(rows)
         finally:
@@ -115,8 +115,8 @@ class SqliteRegistry(MemoryRegistry):
 def _is_same(former: ClassicRegistration, lease: ClassicRegistration) -> bool:
     """Return True if the file need not change for `lease`.
 
-    The number of the connection, new each time, is no reason to write; neither is which of this machine's
-    own addresses a client has.
+    The number of the connection, new each time, is no reason to write; neither is which of this
+    machine's own addresses a client has.
     """
     old, new = former.source, lease.source
     return (

@@ -1,4 +1,4 @@
-"""Rooms and what was said in them, in a file of SQLite."""
+"""Store rooms and their messages in an SQLite file."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ INSERT = "INSERT INTO lines VALUES (?, ?, ?, ?, ?)"
 SET_NUMBERS = "REPLACE INTO room_numbers (room, since, last) VALUES (?, ?, ?)"
 FORGET_BEFORE = "DELETE FROM lines WHERE room = ? AND number < ?"
 THIN_OUT_EVERY = 64
-"""Lines that are removed at a time because newer ones have their place; until then nobody is shown them."""
+"""Lines that are removed at a time because newer ones replace them; until then they are not shown."""
 
 
 @value_class
 class Numbers:
-    """Every number of a room from `since` to `last` was given to a line that is kept.
+    """Every number of a room from `since` to `last` belongs to a stored line.
 
-    `oldest`: when the first of them was said, or one that was before it.
+    `oldest`: date of the first of them, or of an earlier line.
     """
 
     since: int = 0
@@ -44,11 +44,11 @@ UNKNOWN = Numbers()
 
 
 class SqliteRooms:
-    """A `rooms.history.History` in the tables `rooms`, `room_numbers` and `lines`.
+    """A `rooms.history.RoomStore` in the tables `rooms`, `room_numbers` and `lines`.
 
-    The numbers are in memory too, and only there up to date: what the file has of a room is its last
-    line, or in `room_numbers` what was said last that was not to be kept. What is said is kept as long
-    as `limits.room_history` lets it, however much that is in all: `limits.history_bytes` is for memory.
+    The numbers are in memory too, and only there up to date: the file has the last line of a room, or
+    in `room_numbers` the number of the last message without history. Messages are stored as long as
+    `limits.room_history` allows, however much that is in all: `limits.history_bytes` is for memory.
     """
 
     def __init__(self, file: SqliteFile, limits: ServerLimits = SERVER_DEFAULTS) -> None:
@@ -58,9 +58,9 @@ class SqliteRooms:
         self._said: list[tuple[str, int, str, float, str]] = []
         """Lines that are not in the file yet."""
         self._before: dict[str, Numbers | None] = {}
-        """State of the rooms before these lines were said, for a write that fails."""
+        """State of the rooms before these lines, for a write that fails."""
         self._outgrown: set[str] = set()
-        """Those of which the file is to be told more than what was said."""
+        """Rooms of which the file needs more than the new lines."""
         for room, since, last, kept, oldest in file.read(
             "SELECT room, since, last,"
             " (SELECT max(number) FROM lines WHERE lines.room = numbers.room),"
@@ -76,7 +76,7 @@ class SqliteRooms:
         oldest = known.oldest if known and known.since <= known.last else at
         since = max(known.since if known else number, number - self._most + 1)
         if not keep:
-            since = number + 1  # what is said now is missing, and so all before it must be
+            since = number + 1  # this line is not stored, so all earlier ones must be removed
         else:
             self._said.append((room, number, sender, at, text))
         if not (keep and known and (since == known.since or number % THIN_OUT_EVERY)):
@@ -165,7 +165,7 @@ class SqliteRooms:
         return tuple(read_policy(name, json.loads(kept)) for name, kept in rows)
 
     def check(self) -> None:
-        """Raise what reading it raises if a row is no room."""
+        """Raise the error of reading if a row is not a valid room."""
         for kept in self.rooms():
             check_room(kept)
 
@@ -195,7 +195,7 @@ class SqliteRooms:
 
 
 def moved_room(text: str, shift: Shift) -> str:
-    """Return the row `text` of a room with its ends moved; one that cannot be read is left alone."""
+    """Return the row `text` of a room with its times shifted; one that cannot be read is unchanged."""
     try:
         fields = json.loads(text)
         fields["used"] += shift.ages

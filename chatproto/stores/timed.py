@@ -1,4 +1,4 @@
-"""A store whose every call is timed, for servers that are looked after (`--metrics`)."""
+"""Time every call of a store, for `--metrics`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chatproto.rooms.history import RoomStore
 from chatproto.stores.open import Store
 
 Spend = Callable[[str, str, float, bool], None]
-"""The part of the store, the call, its seconds, and whether it failed."""
+"""Function that gets the part of the store, the call, its seconds, and whether it failed."""
 
 
 class TimedPart:
@@ -50,7 +50,7 @@ class TimedPart:
 
 
 class TimedStore(TimedPart):
-    """`store`, with how long each call of it and of its parts took told to `spend`."""
+    """`store`, which reports the time of each call of it and of its parts to `spend`."""
 
     def __init__(self, store: Store, spend: Spend) -> None:
         super().__init__(store, "store", spend)
@@ -61,7 +61,7 @@ class TimedStore(TimedPart):
 
 
 class TimedDirectory:
-    """Directory shared by several servers, with how long each call took told to `spend`."""
+    """Directory shared by several servers, which reports the time of each call to `spend`."""
 
     def __init__(self, store: Any, spend: Spend) -> None:
         self._store = store

@@ -1,1 +1,1 @@
-"""Keep in Redis what several servers share: the connection, and the log of all changes."""
+"""Store in Redis what several servers share: the directory, rooms and accounts."""

@@ -1,7 +1,8 @@
-"""Accounts that several servers share, in Redis: `--auth redis`, and `chatserver passwd --store redis://…`.
+"""Accounts that several servers share, in Redis: `--auth redis`, and `chatserver passwd --store
+redis://…`.
 
-Redis key: `chatproto:accounts`, a hash. Its fields are users as they look (`fold`), its values
-`user:hash`. Each call has a connection of its own: to check a password costs a hundred times as much.
+Redis key: `:accounts`, a hash from the folded user (`fold`) to `user:hash`. Each call has its own
+connection: checking a password costs a hundred times as much.
 """
 
 from __future__ import annotations
@@ -22,19 +23,20 @@ if former and string.sub(former, 1, #user) ~= user then return former end
 redis.call('HSET', KEYS[1], ARGV[1], user .. ARGV[3])
 return former and 1 or 0
 """
-"""Put a user's hash unless another user looks alike. Returns 1 or 0, whether there was an account; or that
-user's entry."""
+"""Store a user's hash unless a similar user exists. Returns 1 or 0, whether there was an account; or
+the entry of the similar user.
+"""
 REMOVE = """
 local former = redis.call('HGET', KEYS[1], ARGV[1])
 local user = ARGV[2] .. ':'
 if not former or string.sub(former, 1, #user) ~= user then return 0 end
 return redis.call('HDEL', KEYS[1], ARGV[1])
 """
-"""Remove an account; 0 if there is none of that name."""
+"""Remove an account; return 0 if there is none of that name."""
 
 
 class LooksAlike(Exception):
-    """The account `other` looks like the one that is to be made."""
+    """The account `other` looks like the one to be created."""
 
     def __init__(self, other: str) -> None:
         super().__init__(other)
@@ -42,7 +44,7 @@ class LooksAlike(Exception):
 
 
 class RedisAccounts:
-    """The accounts in the Redis `url`. Every call raises StoreTrouble if Redis is away or refuses."""
+    """Accounts in the Redis `url`. Every call raises StoreTrouble if Redis is unreachable or refuses."""
 
     def __init__(self, reactor: Any, url: RedisUrl) -> None:
         self._reactor = reactor
@@ -64,7 +66,7 @@ class RedisAccounts:
         return not found
 
     async def remove(self, user: str) -> bool:
-        """Take the account away; False if there is none."""
+        """Remove the account; return False if there is none."""
         return bool(await self._ask("EVAL", REMOVE, "1", ACCOUNTS, fold(user), user))
 
     async def users(self) -> list[str]:
@@ -86,6 +88,6 @@ class RedisAccounts:
 
 
 def _read(entry: Any) -> tuple[str, str]:
-    """Return the user and the hash of an entry; two "" for one that another program wrote."""
+    """Return the user and the hash of an entry; two "" for an entry that another program wrote."""
     user, _, known = entry.partition(":") if isinstance(entry, str) else ("", "", "")
     return (user, known) if USER.fullmatch(user) else ("", "")

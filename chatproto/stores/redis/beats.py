@@ -1,7 +1,7 @@
-"""Tell the other servers that this one is there, and notice those that are not, and what was missed.
+"""Send this server's heartbeats, and detect stopped servers and missed events.
 
-Redis keys: `chatproto:nodes`, a hash of counters that move while their servers live, `chatproto:gone`, a
-sorted set of servers by when they went, and `chatproto:epoch`, another text after Redis was emptied.
+Redis keys: `:nodes`, a hash of counters that increase while their servers run, `chatproto:gone`, a
+sorted set of servers by when they left, and `:epoch`, a text that differs after Redis was emptied.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from chatproto.wire.limits import ServerLimits
 
 EPOCH = "chatproto:epoch"
 REMEMBERED = 86400.0
-"""Seconds that it is known when a server went; no shorter than a registration lasts without a connection."""
+"""Seconds for which the end of a server is stored; no shorter than a lease without a connection."""
 COUNTER = re.compile(r"[0-9]{1,18}")
 """Form of a node's counter."""
 SOONEST = 0.05
-"""Seconds between two beats while the subscription to the rooms is not there yet."""
+"""Seconds between two beats while the room subscription is missing."""
 
 
 class BeatListener(Protocol):
-    """Receiver of what beats find out."""
+    """Receiver of what beats detect."""
 
     def beat(self, rooms: int) -> None:
-        """Handle a beat that the others may hear; there are so many rooms."""
+        """Handle a beat that the other servers can see; `rooms`: number of rooms."""
 
     def node_lost(self, node: str) -> None:
-        """Handle a server that is there no more."""
+        """Handle the end of another server."""
 
     def rejoin(self) -> None:
-        """Handle that the others have given this server up; it has another name now."""
+        """Handle that the other servers have removed this one; it has a new name now."""
 
     def emptied(self) -> None:
-        """Handle that Redis has another epoch: what it held may be gone."""
+        """Handle that Redis has another epoch: its data may be lost."""
 
 
 class Beats(CoroutineService):
-    """Beats of this server, every `server_beat` seconds.
+    """Heartbeats of this server, every `server_beat` seconds.
 
-    Args: table: where the servers that are there are noted. now: seconds since 1970.
+    Args: table: running servers. now: seconds since 1970.
     """
 
     log = Logger()
@@ -78,32 +78,32 @@ class Beats(CoroutineService):
         self._table = table
         self._remembered = max(REMEMBERED, limits.lease_most)
         self._epoch = ""
-        self._counter = 0  # of this server, as it was seen last
+        self._counter = 0  # of this server, as last seen
         self._said = 0.0  # when the last beat was sent
-        self._known = False  # whether Redis knows of this server
+        self._known = False  # True if Redis knows this server
         self._away = False
-        self._parted = False  # it has another name now, which is not told yet
-        self._strangers: set[str] = set()  # nodes of members that were no nodes at the last beat
+        self._parted = False  # it has another name now, which was not reported yet
+        self._strangers: set[str] = set()  # nodes of members that were unknown at the last beat
         self._every = limits.server_beat
         self._lapse = limits.server_lapse
         self.first: Deferred[None] = Deferred()
-        """Fires at the first beat at which all is there."""
+        """Fires at the first complete beat."""
 
     async def end(self) -> None:
-        """Say that this server ends, if Redis is there: the others put its members out."""
+        """Report the end of this server, if Redis is reachable: the others remove its members."""
         if self.running:
             self.stopService()
             try:
                 await self._give_up(self._node.name, "")
             except RemoteError:
-                pass  # they find out
+                pass  # the others will detect it
 
     def beat(self) -> Deferred[None]:
-        """Beat once, unless Redis is away."""
+        """Send one beat, unless Redis is unreachable."""
         return Deferred.fromCoroutine(self._beat())
 
     def knows(self, node: str) -> bool:
-        """Return True if the server `node` is there, as far as is known."""
+        """Return True if the server `node` is running, as far as is known."""
         return node in self._table
 
     async def _run(self) -> None:
@@ -120,8 +120,8 @@ class Beats(CoroutineService):
                 if found[0] == self._epoch:
                     self._part()
                 self._known = False
-                # Before anything is written under a name that Redis does not know: the others would take
-                # it for that of a server that is gone.
+                # Before anything is written under a name that Redis does not know: the other servers
+                # would take it for that of a stopped server.
                 copies, events, found = await self._say_it()
             await self._learn(found, copies, events)
             if self._parted:
@@ -129,10 +129,10 @@ class Beats(CoroutineService):
                 for listener in self._listeners:
                     listener.rejoin()
         except RemoteError:
-            self._away = True  # the client names it
+            self._away = True  # the client reports it
 
     async def _say_it(self) -> tuple[list[RoomCopy], list[int], Any]:
-        """Return the watched rooms with their last events, and what Redis has answered to a beat."""
+        """Return the watched rooms with their last events, and the answer of Redis to a beat."""
         self._said = self._reactor.seconds()
         copies = self._watch.copies()
         events = [copy.event for copy in copies]
@@ -153,7 +153,7 @@ class Beats(CoroutineService):
         if former and (former != epoch or (self._known and self._counter <= before)):
             self._empty()
         self._known = True
-        # This server may have been stopped since it has said so.
+        # This server may have been stopped since it sent the beat.
         self._node.confirm(self._said + self._lapse, now)
         gone = self._table.see(counters, now) | self._long_gone(counters, copies)
         for node in gone:
@@ -194,9 +194,10 @@ class Beats(CoroutineService):
         await self._client.run(GIVE_UP, keys, words)
 
     def _long_gone(self, counters: dict[str, int], copies: list[RoomCopy]) -> set[str]:
-        """Return the nodes of members that are no nodes for the second time: nobody saw them go.
+        """Return the nodes of members that are unknown for the second time: their end was not noticed.
 
-        A server may have come after the nodes were read, and have members already; not at both beats.
+        A server may have started after the nodes were read, and have members already; but not at both
+        beats.
         """
         nodes = {seat.node for copy in copies for seat in copy.members.values()}
         before, self._strangers = self._strangers, nodes - counters.keys()
@@ -208,7 +209,7 @@ class Beats(CoroutineService):
             listener.emptied()
 
     def _part(self) -> None:
-        """Go on under another name: the members of the former one were put out."""
+        """Continue under another name: the members of the former one were removed."""
         self.log.warn("the other servers have given this one up: it comes in again")
         self._parted = True
         self._node.renew()

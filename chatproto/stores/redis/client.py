@@ -1,4 +1,4 @@
-"""Connect to Redis and carry out commands there. Only this module uses txredisapi."""
+"""Connect to Redis and run commands. Only this module uses txredisapi."""
 
 from __future__ import annotations
 
@@ -24,46 +24,46 @@ from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.errors import RemoteError, StoreTrouble, Unreadable
 
 ANSWER = 5.0
-"""Seconds after which a command that is not answered never will be."""
+"""Seconds to wait for the answer to a command."""
 PING = 5.0
 """Seconds between two pings of a subscription; one without an answer ends it."""
 REPLICATED = 1.0
-"""Seconds in which replicas must have a change; what else is asked waits as long."""
+"""Seconds in which replicas must have a change; later commands on the connection wait as long."""
 CONFIRMED = "0:chatproto:confirmed"
-"""Channel on which nobody listens."""
+"""Channel without subscribers."""
 SOONEST, LATEST = 0.1, 1.0
-"""Seconds between two tries to connect."""
+"""Shortest and longest pause in seconds between two attempts to connect."""
 MOST_NAMED = 1000
-"""Keys that are remembered to be named in the log."""
+"""Number of keys that are stored to name each in the log only once."""
 MOST_KEYS = 3
-"""Keys of a script that are named."""
+"""Keys of a script that are named in the log."""
 RETRIED = TOKEN_LIFE - ANSWER - 5.0
-"""Seconds after the first try in which the result of a script is surely still there."""
+"""Seconds after the first attempt in which the result of a script is certainly still stored."""
 LOST = (
     *(ConnectError, ConnectionClosed, DNSLookupError, TimeoutError, OSError),
     *(txredisapi.RedisError, StoreTrouble),
 )
-"""Exceptions of a Redis that is away, or does not do what it is asked."""
+"""Exceptions of a Redis that is unreachable or refuses a command."""
 
 
 C = TypeVar("C", bound="RedisConnection")
 
 
 class OutcomeUncertain(RemoteError):
-    """A change may have been made, or not. The client that asked for it is answered 503."""
+    """A change may have been made, or not. The client is answered 503."""
 
     def __init__(self, why: str = "Redis did not answer, and did not come back in time") -> None:
         super().__init__(503, why)
 
 
 class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has no types
-    """Connection without a factory of txredisapi's. Numbers in replies of text stay text."""
+    """Connection without a factory of txredisapi's. Numbers in text replies stay text."""
 
     def __init__(self, reactor: Any, url: RedisUrl) -> None:
         super().__init__(convertNumbers=False)
         self._reactor = reactor
         self._password = url.password
-        self._untrusted = False  # True if TLS ended the connection over a certificate
+        self._untrusted = False  # True if TLS ended the connection because of a certificate
         self._replicas = url.replicas
         self._unconfirmed: list[Deferred[int]] = []
         self._confirming = False
@@ -80,7 +80,7 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
             self.ended.callback(None)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Any:
-        """Return the result of `script`. Raises as `ask` does."""
+        """Return the result of `script`. Raises the errors of `ask`."""
         rest = (str(len(keys)), *keys, *arguments)
         try:
             return await self.ask("EVALSHA", script.sha, *rest)
@@ -90,9 +90,9 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
         return await self.ask("EVAL", script.text, *rest)
 
     async def confirmed(self) -> None:
-        """Wait until enough replicas have what was carried out before.
+        """Wait until enough replicas have all earlier changes.
 
-        Raises: OutcomeUncertain: they do not within `REPLICATED`, or Redis does not say so.
+        Raises: OutcomeUncertain: they do not within `REPLICATED`, or Redis does not answer.
         """
         if not self._replicas:
             return
@@ -108,12 +108,12 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
             )
 
     async def _confirm(self) -> None:
-        """Ask once for all who wait: what others ask on this connection meanwhile is answered later."""
+        """Ask once for all waiting callers: later commands on this connection are answered afterwards."""
         while self._unconfirmed:
             batch, self._unconfirmed = self._unconfirmed, []
             try:
                 # WAIT waits for what this connection has written: a change that is found done after a
-                # lost reply was written by the one before.
+                # lost reply was written by the former connection.
                 await self.ask("PUBLISH", CONFIRMED, "")
                 there = await self.ask("WAIT", str(self._replicas), str(int(REPLICATED * 1000)))
             except LOST as error:
@@ -129,9 +129,8 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
 
         Bytes in it that are not UTF-8 stay bytes.
 
-        Raises: StoreTrouble: it was not carried out; the sentence repeats neither what stood in the
-        command nor the password. Unreadable: a key holds another type. One of `LOST`: it may have been
-        carried out.
+        Raises: StoreTrouble: it was not carried out; the sentence repeats neither the arguments nor the
+        password. Unreadable: a key holds another type. One of `LOST`: it may have been carried out.
         """
         reply = self.execute_command(*command)
         reply.addTimeout(ANSWER, self._reactor)
@@ -147,7 +146,7 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
                 ) from None
             raise
         except txredisapi.ResponseError as error:
-            why = str(error).partition(", with args")[0]  # which would be what somebody said
+            why = str(error).partition(", with args")[0]  # which may contain a user's text
             if self._password:
                 why = why.replace(self._password, "...")
             kind = Unreadable if "WRONGTYPE" in why else StoreTrouble
@@ -155,10 +154,10 @@ class RedisConnection(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has
 
 
 class RedisSubscriber(RedisConnection):
-    """Connection that hears what is published on channels. `heard` gets each channel and text.
+    """Subscribed connection. `heard` is called with each channel and text.
 
-    It is pinged, and closed without an answer: one that is open at one end only would be as silent as
-    a quiet channel.
+    It is pinged, and closed without an answer: a half-open connection would be as silent as a quiet
+    channel.
     """
 
     def __init__(self, reactor: Any, url: RedisUrl, heard: Callable[[str, str], None]) -> None:
@@ -178,7 +177,7 @@ class RedisSubscriber(RedisConnection):
                 result.raiseException()
 
     async def unsubscribe(self, channel: str) -> None:
-        """Hear no more of `channel`. Raises one of `LOST`."""
+        """Unsubscribe from `channel`. Raises one of `LOST`."""
         await self.ask("UNSUBSCRIBE", channel)
 
     def replyReceived(self, reply: Any) -> None:
@@ -198,7 +197,7 @@ class RedisSubscriber(RedisConnection):
 
 
 class _Connections(Factory):
-    """Make connections, and log nothing about it."""
+    """Create connections, and log nothing about it."""
 
     noisy = False
 
@@ -213,7 +212,7 @@ class _Connections(Factory):
 async def subscribed(
     reactor: Any, url: RedisUrl, heard: Callable[[str, str], None]
 ) -> AsyncIterator[RedisSubscriber]:
-    """Hold a connection that hears channels, as `connected` does."""
+    """Hold a subscribed connection, as `connected` does."""
     async with _opened(reactor, url, lambda: RedisSubscriber(reactor, url, heard)) as connection:
         yield connection
 
@@ -245,11 +244,11 @@ async def _opened(reactor: Any, url: RedisUrl, make: Callable[[], C]) -> AsyncIt
 
 
 class RedisService(CoroutineService, Generic[C]):
-    """Use of one connection to the Redis `url`, made again whenever it breaks."""
+    """Use of one connection to the Redis `url`, which is restored whenever it breaks."""
 
     log = Logger()
     away = ""
-    """Words for the log: what a service that is not connected lacks."""
+    """Words for the log: what a service without a connection lacks."""
 
     def __init__(self, reactor: Any, url: RedisUrl) -> None:
         self._reactor = reactor
@@ -262,16 +261,16 @@ class RedisService(CoroutineService, Generic[C]):
         return self._connection is not None
 
     async def _use(self) -> None:
-        """Connect, and use the connection until it breaks; with success, `_wait` is `SOONEST` again."""
+        """Connect, and use the connection until it breaks; on success set `_wait` to `SOONEST`."""
         raise NotImplementedError
 
     def _connection_lost(self, error: BaseException) -> None:
-        """Note that there is no connection, or no more."""
-        if self._wait == SOONEST:  # once each time; the client names it too
+        """Note that there is no connection, or no longer one."""
+        if self._wait == SOONEST:  # once for each outage; the client reports it too
             self.log.debug("{away}: {why}", away=self.away, why=error)
 
     async def _run(self) -> None:
-        self._wait = SOONEST  # before the next try to connect
+        self._wait = SOONEST  # before the next attempt to connect
         while self.running:
             try:
                 await self._use()
@@ -279,20 +278,20 @@ class RedisService(CoroutineService, Generic[C]):
                 self._connection_lost(error)
             finally:
                 self._connection = None
-            if self.running:  # else the cancellation ended `_use` with one of `LOST`
+            if self.running:  # otherwise the cancellation ended `_use` with one of `LOST`
                 await deferLater(self._reactor, self._wait, lambda: None)
                 self._wait = min(LATEST, self._wait * 2)
 
 
 class RedisClient(RedisService[RedisConnection]):
-    """One connection to the Redis `url` for commands, made again whenever it breaks."""
+    """One connection to the Redis `url` for commands, which is restored whenever it breaks."""
 
     failed = "Redis can no longer be used"
 
     def __init__(self, reactor: Any, url: RedisUrl) -> None:
         super().__init__(reactor, url)
         self.why = ""
-        """Why it is away, in one sentence; empty if it is there, or nothing is known yet."""
+        """Why it is unreachable, in one sentence; empty if it is connected, or not known yet."""
         self._waiting: list[Deferred[None]] = []
         self._named: set[str] = set()
 
@@ -309,24 +308,24 @@ class RedisClient(RedisService[RedisConnection]):
         return self._connection
 
     async def ask(self, *command: str) -> Any:
-        """Return the reply to a command that may be carried out twice. Raises StoreTrouble."""
+        """Return the reply to a command that may run twice. Raises StoreTrouble."""
         try:
             return await self.connection.ask(*command)
         except LOST as error:
             raise self._trouble(error, command[1]) from None
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Any:
-        """Return the result of a script that may be carried out twice. Raises StoreTrouble."""
+        """Return the result of a script that may run twice. Raises StoreTrouble."""
         try:
             return await self.connection.run(script, keys, arguments)
         except LOST as error:
             raise self._trouble(error, *keys) from None
 
     async def once(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Any:
-        """Run a script that keeps its result under a token, again after a lost reply.
+        """Run a script that stores its result under a token, again after a lost reply.
 
-        Raises: StoreTrouble: it was not carried out. OutcomeUncertain: it may have been; Redis did not
-        come back while the result of a former try would be found.
+        Raises: StoreTrouble: it was not run. OutcomeUncertain: it may have been; Redis did not return
+        while the result of a former attempt would be found.
         """
         begun: float | None = None
         while True:
@@ -341,12 +340,14 @@ class RedisClient(RedisService[RedisConnection]):
             if left <= 0 or not self.running:
                 raise OutcomeUncertain from None
             if self._connection is not None and self._connection.connected:
-                await deferLater(self._reactor, SOONEST, lambda: None)  # refused on the second try
+                await deferLater(
+                    self._reactor, SOONEST, lambda: None
+                )  # refused on the second attempt
             else:
                 await self._wait_connected(left)
 
     async def confirmed(self) -> None:
-        """Wait until enough replicas have what was carried out before. Raises OutcomeUncertain."""
+        """Wait until enough replicas have all earlier changes. Raises OutcomeUncertain."""
         if not self._url.replicas:
             return
         if self._connection is None:
@@ -385,7 +386,7 @@ class RedisClient(RedisService[RedisConnection]):
         self._wake()
 
     def _wake(self) -> None:
-        """Have those go on that wait for a connection."""
+        """Resume the callers that wait for a connection."""
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             one.callback(None)
@@ -396,7 +397,7 @@ class RedisClient(RedisService[RedisConnection]):
         self.why = str(error) or "it does not say why"
 
     def name(self, key: str, why: str) -> None:
-        """Log `why`, once for each key: other programs have written there."""
+        """Log `why`, once for each key: other programs have written to it."""
         if key not in self._named:
             if len(self._named) >= MOST_NAMED:
                 self._named.clear()
@@ -404,12 +405,12 @@ class RedisClient(RedisService[RedisConnection]):
             self.log.error("{why}", why=why)
 
     def unreadable(self, key: str, why: str) -> Unreadable:
-        """Return the error for a key that another program has written, after it was named."""
+        """Return the error for a key that another program has written, after logging it."""
         self.name(key, why)
         return Unreadable(why)
 
     async def remove(self, others: Sequence[Any], why: str, *keys: str) -> None:
-        """Remove from sorted sets what another program has put there; `why` is named for the first.
+        """Remove entries of other programs from sorted sets; `why` is logged for the first.
 
         Raises StoreTrouble.
         """
@@ -418,7 +419,7 @@ class RedisClient(RedisService[RedisConnection]):
             await self.ask("ZREM", key, *others)
 
     def _trouble(self, error: BaseException, *keys: str) -> StoreTrouble:
-        """Return `error`, one of `LOST`, as what a client is answered."""
+        """Return `error`, one of `LOST`, as the error for the client."""
         if isinstance(error, Unreadable):
             one = " or ".join(keys[:MOST_KEYS])
             self.name(one, f"{one} in Redis cannot be used: {error.detail}")

@@ -1,15 +1,15 @@
 """The directory that several servers share, in Redis: groups of ids, and lists of all clients.
 
-Redis keys of the ids that fold to FOLD: `chatproto:{i:FOLD}`, a hash of version and JSON, and the same with
-`:t:TOKEN` (result of a change, for a retry). A group ends by itself `SLACK` after all that is in it.
+Redis keys of the ids that fold to FOLD: `:{i:FOLD}`, a hash of version and JSON, and the same with
+`:t:TOKEN` (result of a change, for a retry). A group expires `SLACK` after everything in it.
 
-Lists, all sorted sets: `chatproto:ids` (connected and listed clients, and classic ones, by id),
-`chatproto:newest` and `chatproto:open` (those with keys, and those of them that take calls in plain text, by
-registration), `chatproto:classics` (by registration), `chatproto:names` (owned ids, by end),
-`chatproto:present` (registrations with keys), `chatproto:ends` (groups, by the first end of anything in
-them), `chatproto:heard` and `chatproto:{a:ADDRESS}` (classic clients, and those from one address, by last
-request). Of classic pairs: `chatproto:{pair}:free` (by last request), `:waiting` (by when they began to),
-`:partners` (a hash) and `:pairs` (who is in it, by when).
+Lists, all sorted sets: `:ids` (connected and listed clients, and classic ones, by id), `:newest` and
+`chatproto:open` (those with keys, and those of them that accept plain-text calls, by registration),
+`:classics` (by registration), `chatproto:names` (owned ids, by end), `:present` (registrations with
+keys), `chatproto:ends` (groups, by the first end of anything in them), `:heard` and
+`chatproto:{a:ADDRESS}` (classic clients, and those from one address, by last request). Of classic
+pairs: `:{pair}:free` (by last request), `:waiting` (by time of arrival), `:partners` (a hash) and
+`:pairs` (its members, by time).
 """
 
 from __future__ import annotations
@@ -67,20 +67,20 @@ from chatproto.wire.fields import ID, fold
 from chatproto.wire.limits import ServerLimits
 
 SLACK = 30 * 86400.0
-"""Seconds that a group is stored after all that is in it has ended, so that the lists can follow."""
+"""Seconds that a group is stored after everything in it has expired, so that the lists can follow."""
 LAST = "~"
-"""Letter that comes after all those of ids."""
+"""Character that sorts after all those of ids."""
 PARTNERS, PAIRS = "chatproto:{pair}:partners", "chatproto:{pair}:pairs"
 PAIR_KEYS = {FREE: "zset", WAITING: "zset", PARTNERS: "hash", PAIRS: "zset"}
 """Keys of the pairs of classic clients, with their types."""
 MOST_LEFT = 1000
-"""Servers that are there no more of which it is remembered when they went."""
+"""Number of stopped servers whose end is stored."""
 
 
 class RedisDirectory:
     """A `directory.shared_store.SharedDirectoryStore`.
 
-    Args: new_token: makes a name that nobody has had, for a change. table: servers that are there.
+    Args: new_token: returns a unique name for a change. table: running servers.
     """
 
     def __init__(
@@ -94,14 +94,15 @@ class RedisDirectory:
         self._limits = limits
         self._new_token = new_token
         self._table = table
-        self._left: dict[str, float] = {}  # when servers went that are there no more
+        self._left: dict[str, float] = {}  # when stopped servers left
 
     # Groups.
 
     async def load(self, client_id: str) -> GroupState:
-        """Load the group of `client_id`, as it was written: also what has ended since then.
+        """Load the group of `client_id` as it was written, including what has expired since then.
 
-        Raises: StoreTrouble. Unreadable: another program has written it, or servers of newer rules have.
+        Raises: StoreTrouble. Unreadable: another program has written it, or servers of newer rules
+        have.
         """
         folded = fold(client_id)
         key = _group_key(folded)
@@ -125,7 +126,7 @@ class RedisDirectory:
         node: str = "",
         most: int | None = None,
     ) -> GroupState:
-        """Do as `SharedDirectoryStore.commit` says. Raises also: StoreTrouble, OutcomeUncertain."""
+        """See `SharedDirectoryStore.commit`. Raises also: StoreTrouble, OutcomeUncertain."""
         key, version = _group_key(state.fold), next_version(former, now)
         keys = [key, f"{key}:t:{self._new_token()}", GONE, OWNED]
         words = []
@@ -159,12 +160,12 @@ class RedisDirectory:
     def _life(self, state: GroupState, now: float) -> float:
         """Return the seconds for which a group is stored."""
         latest = max(group_ends(state, self._limits), default=now)
-        # A connected client may have nothing that ends, and those who watch for ever.
+        # A connected client may have nothing that expires, and watches have no end.
         lasts = self._limits.keep_names if state.presences or state.watching else 0.0
         return max(latest - now, lasts, 0.0) + SLACK
 
     async def due(self, now: float, most: int) -> list[str]:
-        """Return at most `most` ids of groups in which something has ended."""
+        """Return at most `most` ids of groups in which something has expired."""
         found = await self._client.ask(
             *("ZRANGEBYSCORE", ENDS, "-inf", repr(now), "LIMIT", "0", str(most))
         )
@@ -176,23 +177,27 @@ class RedisDirectory:
         return folds
 
     async def skip(self, client_id: str) -> None:
-        """Name the group of `client_id` as `due` no more: it is gone, or cannot be read."""
+        """Remove the group of `client_id` from the results of `due`: it does not exist, or cannot be
+        read.
+        """
         await self._client.ask("ZREM", ENDS, fold(client_id))
 
     # Lists.
 
     async def listed(self, prefix: str, after: str, most: int) -> list[ListedClient]:
-        """Return listed clients with ids from `prefix` and after `after`, by id, with keys and without."""
+        """Return listed clients whose ids begin with `prefix` and follow `after`, by id, with keys and
+        without.
+        """
         begin = f"({after} {LAST}" if after and after >= prefix else f"[{prefix}" if prefix else "-"
         end = f"({prefix}{LAST}" if prefix else "+"
         return await self._listed("ZRANGEBYLEX", LISTED, begin, end, "LIMIT", "0", str(most))
 
     async def newest(self, first: int, most: int) -> list[ListedClient]:
-        """Return listed clients with keys, the newest first, beginning with the place `first`."""
+        """Return listed clients with keys, the newest first, starting at position `first`."""
         return await self._listed("ZREVRANGE", NEWEST, str(first), str(first + most - 1))
 
     async def open(self, first: int, most: int) -> list[ListedClient]:
-        """Return listed clients with keys that take calls in plain text, the newest first."""
+        """Return listed clients with keys that accept plain-text calls, the newest first."""
         return await self._listed("ZREVRANGE", OPEN, str(first), str(first + most - 1))
 
     async def classics(self, most: int) -> list[ListedClient]:
@@ -200,7 +205,7 @@ class RedisDirectory:
         return await self._listed("ZRANGE", CLASSIC, "0", str(most - 1))
 
     async def _listed(self, *command: str) -> list[ListedClient]:
-        """Return the clients of a page; others are removed, so that it is full."""
+        """Return the clients of a page; other entries are removed, so that it is full."""
         while True:
             found, others = [], []
             for entry in await self._client.ask(*command):
@@ -221,7 +226,7 @@ class RedisDirectory:
         try:
             return int(await self._client.ask("ZCARD", key))
         except Unreadable:
-            return 0  # the client has named it
+            return 0  # the client has logged it
 
     async def crowd(self, host: str, most: int) -> ClassicCrowd:
         """Return the classic clients from the address of `host` and from all, `most` of each."""
@@ -237,17 +242,17 @@ class RedisDirectory:
     # Ids of a key.
 
     async def reserve(self, key: str, client_id: str, most: int, now: float) -> bool:
-        """Reserve one of `most` ids for a key; False if it has as many. Twice is once, the second time."""
+        """Reserve one of `most` ids for a key; return False if it has as many. A second call renews it."""
         words = client_id, str(most), repr(now)
         return bool(await self._client.run(RESERVE, (_count_key(key),), words))
 
     async def release(self, key: str, client_id: str, since: float) -> bool:
-        """Take back the reservation that was made at `since`; False if it was made anew meanwhile."""
+        """Remove the reservation that was made at `since`; return False if it was renewed meanwhile."""
         words = client_id, repr(since)
         return bool(await self._client.run(RELEASE, (_count_key(key),), words))
 
     async def reserved(self, key: str) -> Mapping[str, float]:
-        """Return the ids that a key has reserved, and when."""
+        """Return the ids that a key has reserved, with the times."""
         key = _count_key(key)
         found = await self._client.ask("HGETALL", key)
         try:
@@ -259,7 +264,7 @@ class RedisDirectory:
     # Pairs of classic clients.
 
     async def pairing(self, asker: str) -> PairingFacts:
-        """Return what a BRIDGE of `asker` is decided upon."""
+        """Return the ids on which a BRIDGE of `asker` is decided."""
         keys = FREE, WAITING, PARTNERS
         while True:
             partner, waiting, free = await self._run_pairs(PAIRING, keys, (asker,))
@@ -270,9 +275,10 @@ class RedisDirectory:
             await self._client.remove(others, why, FREE, WAITING)
 
     async def pair(self, asker: str, peer: str, place: str, now: float) -> bool:
-        """Make two each other's partner, neither free nor waiting.
+        """Make two clients each other's partner, neither free nor waiting.
 
-        Args: place: where `peer` was found, "partner", "waiting" or "free". False: it is there no more.
+        Args: place: where `peer` was found, "partner", "waiting" or "free". Returns False if it is no
+        longer there.
         """
         most = str(2 * self._limits.registrations)
         words = asker, peer, place, repr(now), most
@@ -281,42 +287,42 @@ class RedisDirectory:
     async def _run_pairs(
         self, script: Script, keys: tuple[str, ...], words: tuple[str, ...]
     ) -> Any:
-        """Run a script. A key that another program has written is removed: pairs are made anew then."""
+        """Run a script. A key that another program has written is removed: pairs then start empty."""
         try:
             return await self._client.run(script, keys, words)
-        except Unreadable:  # the client has named it
+        except Unreadable:  # the client has logged it
             for key, kind in PAIR_KEYS.items():
                 if await self._client.ask("TYPE", key) not in (kind, "none"):
                     await self._client.ask("DEL", key)
         return await self._client.run(script, keys, words)
 
     async def wait(self, asker: str, now: float) -> None:
-        """`asker` waits; in its old place if it did already."""
+        """Queue `asker`, or leave it at its place in the queue."""
         await self._client.ask("ZADD", WAITING, "NX", repr(now), asker)
 
     async def unpair(self, client_id: str) -> None:
-        """Take a client that is registered no more out of those that are free or wait."""
+        """Remove a client that is no longer registered from the free and waiting clients."""
         await self._client.ask("ZREM", FREE, client_id)
         await self._client.ask("ZREM", WAITING, client_id)
 
     # Servers.
 
     async def send(self, node: str, notice: Notice) -> bool:
-        """Put a notice into the inbox of a server; False if there is no such server."""
+        """Put a notice into the inbox of a server; return False if there is no such server."""
         return bool(await self._client.run(NOTIFY, (), (node, write_notice(notice))))
 
     async def left_at(self, node: str) -> float | None:
-        """Return when a server went; None: it is there. 0.0: so long ago that nobody knows."""
+        """Return when a server left; None: it is running. 0.0: so long ago that the time is unknown."""
         if node in self._table:
             return None
         if node in self._left:
             return self._left[node]
-        # A server that has come just now is in no table yet.
+        # A server that has just started is in no table yet.
         if await self._client.ask("HEXISTS", NODES, node):
             return None
         left = await self._client.ask("ZSCORE", GONE, node)
         if left is None:
-            return 0.0  # not for ever: after Redis was emptied a server comes back under its name
+            return 0.0  # not stored: after Redis was emptied a server returns under its name
         if len(self._left) >= MOST_LEFT:
             self._left.clear()
         self._left[node] = float(left)
@@ -324,7 +330,7 @@ class RedisDirectory:
 
 
 def is_id(value: object) -> bool:
-    """Return True if `value`, which Redis has told, is the id of a client."""
+    """Return True if `value`, from Redis, is the id of a client."""
     return isinstance(value, str) and ID.fullmatch(value) is not None
 
 

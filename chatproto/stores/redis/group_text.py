@@ -1,6 +1,7 @@
-"""Text of the shared directory in Redis: groups and notices as JSON, entries of the lists of all groups.
+"""Text of the shared directory in Redis: groups and notices as JSON, entries of the lists of all
+groups.
 
-Everybody who can write to Redis may have written anything: other types, deep nesting, huge numbers.
+Any program with access to Redis may have written anything: other types, deep nesting, huge numbers.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ CLASSIC, OWNED, PRESENT = "chatproto:classics", "chatproto:names", "chatproto:pr
 ENDS, HEARD = "chatproto:ends", "chatproto:heard"
 FREE, WAITING = "chatproto:{pair}:free", "chatproto:{pair}:waiting"
 EMPTY = "-"
-"""A field of an entry of a list that is empty."""
+"""Stands for an empty field in an entry of a list."""
 
 
 def network_key(network: str) -> str:
@@ -51,7 +52,7 @@ def network_key(network: str) -> str:
 
 
 def write_group(state: GroupState) -> str:
-    """Return a group as JSON, with the fields that a newer server has written beside."""
+    """Return a group as JSON, including fields that a newer server has written."""
     least = state.unknown.get("least", LEAST)
     fields = {
         **state.unknown,
@@ -68,7 +69,7 @@ def write_group(state: GroupState) -> str:
 
 
 def read_group(fold: str, version: int, text: str) -> GroupState:
-    """Read a group. Raises one of POISON for what is none, Unreadable for one of newer rules."""
+    """Read a group. Raises one of POISON for invalid text, Unreadable for one of newer rules."""
     fields = json.loads(text)
     least = _number(fields.pop("least"))
     if least > PROTOCOL:
@@ -130,7 +131,7 @@ def _presence(shared: SharedPresence) -> dict[str, Any]:
 
 
 def read_presence(client_id: str, fields: Any) -> SharedPresence:
-    """Read a registration; what is unknown in `fields` is kept. Raises one of POISON."""
+    """Read a registration; unknown `fields` are stored. Raises one of POISON."""
     key, port, host = (fields.pop(one) for one in ("key", "port", "host"))
     until, user, listens = (fields.pop(one) for one in ("until", "user", "listens"))
     check_key(key)
@@ -211,7 +212,7 @@ def write_notice(notice: Notice) -> str:
 
 
 def read_notice(text: str) -> Notice:
-    """Read a notice. Raises one of POISON for what is none."""
+    """Read a notice. Raises one of POISON for invalid text."""
     match json.loads(text):
         case ["client", number, str(message), bool(ends), *_]:
             message.encode()
@@ -254,7 +255,7 @@ def _moment(value: Any) -> float:
 
 
 def write_listed(client: ListedClient) -> str:
-    """Return a client as a list has it. Its id comes first, so that lists are in the order of ids."""
+    """Return a client as an entry of a list. Its id comes first, so that lists are in the order of ids."""
     key, node = client.key or EMPTY, client.node or EMPTY
     return f"{client.client_id} {client.host} {client.port} {key} {node}"
 
@@ -275,7 +276,7 @@ def read_listed(text: str) -> ListedClient:
 
 @distinct
 class ListChange(NamedTuple):
-    """Change of a list: `+` adds a member or moves it, `=` moves it if it is there, `-` removes it."""
+    """Change of a list: `+` adds or moves a member, `=` moves it if it is there, `-` removes it."""
 
     what: str
     key: str
@@ -286,7 +287,7 @@ class ListChange(NamedTuple):
 def list_changes(
     former: GroupState, state: GroupState, limits: ServerLimits
 ) -> Iterator[ListChange]:
-    """Return what changes in the lists when a group that is `former` becomes `state`."""
+    """Return the changes of the lists when the group `former` becomes `state`."""
     before, after = _entries(former, limits), _entries(state, limits)
     for key, member in before.keys() - after.keys():
         yield ListChange("-", key, member)
@@ -305,7 +306,7 @@ def list_changes(
 
 
 def _entries(state: GroupState, limits: ServerLimits) -> dict[tuple[str, str], float]:
-    """Return the score of each member of lists that the group has, by list and member."""
+    """Return the score of each list member of the group, by list and member."""
     found: dict[tuple[str, str], float] = {}
     for client_id, one in state.owned.items():
         found[OWNED, client_id] = one.until
@@ -338,7 +339,7 @@ def _entries(state: GroupState, limits: ServerLimits) -> dict[tuple[str, str], f
 
 
 def group_ends(state: GroupState, limits: ServerLimits) -> list[float]:
-    """Return when what is in a group ends, as far as it ends by itself."""
+    """Return when the last item in a group expires."""
     ends = [one.until for one in state.owned.values()]
     ends += [one.heard + limits.classic_lease for one in state.classic.values()]
     untils = (one.registration.until for one in state.presences.values())

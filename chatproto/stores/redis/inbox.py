@@ -1,7 +1,7 @@
 """Read the notices that other servers send to this one.
 
-Redis key of the server NODE: `chatproto:inbox:NODE`, a bounded stream whose entries are numbered. It is
-there while the server is: whoever gives a server up deletes it (`stores.redis.beats`).
+Redis key of the server NODE: `:inbox:NODE`, a bounded stream whose entries are numbered. It exists
+while the server runs: the server that removes another one deletes it (`stores.redis.beats`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.errors import StoreTrouble
 
 BLOCK = 2.0
-"""Seconds that one read waits for a notice; less than the time in which Redis has to answer."""
+"""Seconds that one read waits for a notice; less than the time in which Redis must answer."""
 AT_ONCE = 100
 """Notices that are read at once."""
 MOST_NUMBER = 2**53
-"""The highest number of a notice: the scripts that count them have no higher ones."""
+"""Highest number of a notice: the scripts that count them have no higher ones."""
 
 
 class Inbox(RedisService[RedisConnection]):
-    """Inbox of the server `node`, read on a connection of its own. A former name's is read no more."""
+    """Inbox of the server `node`, read on its own connection. The inbox of a former name is no longer
+    read.
+    """
 
     failed = "the inbox is read no more"
     away = "the inbox cannot be read"
@@ -35,7 +37,7 @@ class Inbox(RedisService[RedisConnection]):
         self._node = node
         self._listener = listener
         self._name = ""
-        self._last = 0  # number of the notice that was read last
+        self._last = 0  # number of the last notice read
 
     async def _use(self) -> None:
         async with connected(self._reactor, self._url) as connection:
@@ -45,7 +47,7 @@ class Inbox(RedisService[RedisConnection]):
                 self._wait = SOONEST
 
     async def _read(self, connection: RedisConnection) -> None:
-        """Wait for notices for a while, and hand on what has come."""
+        """Wait for notices for a while, and pass them on."""
         name = self._node.name
         if name != self._name:
             self._name, self._last = name, 0
@@ -65,7 +67,7 @@ class Inbox(RedisService[RedisConnection]):
         if found is None:
             newest = await connection.ask("XREVRANGE", key, "+", "-", "COUNT", "1")
             if (_number(newest[0]) if newest else 0) < self._last:
-                self._last = 0  # Redis has lost what was in it
+                self._last = 0  # Redis has lost its entries
                 self._miss()
             return
         for entry in found[0][1]:

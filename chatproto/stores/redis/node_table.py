@@ -1,6 +1,6 @@
-"""Judge which servers are alive: those whose counters move. Pure; takes `now`.
+"""Decide which servers are running: those whose counters increase. Pure; takes `now`.
 
-Redis's time is the time of day, which may jump; each server measures with its own monotonic clock.
+The time of Redis is the time of day, which may jump; each server measures with its own monotonic clock.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NODES, GONE = "chatproto:nodes", "chatproto:gone"
-"""Redis keys: counters of servers that move while they live, and when servers went (a sorted set)."""
+"""Redis keys: counters of servers that increase while they run, and when servers left (a sorted set)."""
 
 
 def inbox_key(node: str) -> str:
@@ -17,17 +17,17 @@ def inbox_key(node: str) -> str:
 
 
 class NodeTable:
-    """Servers that share a Redis. `lapse`: seconds without a beat after which one is given up."""
+    """Servers that share a Redis. `lapse`: seconds without a beat after which one is removed."""
 
     def __init__(self, lapse: float) -> None:
         self._lapse = lapse
-        self._moved: dict[str, tuple[int, float]] = {}  # counter, and when it came to be that
+        self._moved: dict[str, tuple[int, float]] = {}  # counter, and when it reached that value
 
     def __contains__(self, node: str) -> bool:
         return node in self._moved
 
     def see(self, counters: Mapping[str, int], now: float) -> set[str]:
-        """Note the counters of all nodes; return those that are there no more."""
+        """Store the counters of all nodes; return the nodes that are missing now."""
         gone = self._moved.keys() - counters.keys()
         for node in gone:
             del self._moved[node]
@@ -42,5 +42,5 @@ class NodeTable:
         return [(node, counter) for node, (counter, moved) in self._moved.items() if moved < before]
 
     def hold(self, now: float) -> None:
-        """Count nobody's silence until `now`: Redis was away."""
+        """Ignore all silence until `now`: Redis was unreachable."""
         self._moved = {node: (counter, now) for node, (counter, _) in self._moved.items()}

@@ -1,10 +1,10 @@
-"""Rooms that several servers share, in Redis: each a hash, a hash of its members, and a stream of its lines.
+"""Rooms that several servers share, in Redis: a hash, a hash of members, and a stream of lines each.
 
-Redis keys of the room that looks like ALIKE: `chatproto:{r:ALIKE}` (version, policy, last number, last
-event), the same with `:m` (members), `:s` (stream; the id of a line is its number) and `:e` (what members
-were told last that no state shows). Of all rooms: `chatproto:rooms` (those that are open, by name) and
-`chatproto:used` (all, by when they became empty; infinite while somebody is in it). Of an owner:
-`chatproto:{k:KEY}`. A change is published on the channel `DATABASE:chatproto:{r:ALIKE}`.
+Redis keys of the room that folds to ALIKE: `:{r:ALIKE}` (version, policy, last number, last event), the
+same with `:m` (members), `:s` (stream; the id of a line is its number) and `:e` (last events that the
+state does not show). Of all rooms: `:rooms` (open ones, by name) and `:used` (all, by when they became
+empty; infinite while they have members). Of an owner: `:{k:KEY}`. A change is published on the channel
+`DATABASE:chatproto:{r:ALIKE}`.
 """
 
 from __future__ import annotations
@@ -58,22 +58,22 @@ from chatproto.wire.limits import ServerLimits
 from chatproto.wire.room_fields import ROOM
 
 AT_ONCE = 100
-"""Rooms that are asked about at once."""
+"""Rooms that are read at once."""
 LISTING, USED = "chatproto:rooms", "chatproto:used"
 NO_ROOM = "{key} in Redis cannot be read: it is not a room"
 
 
 def room_key(name: str) -> str:
-    """Return the key of the room `name`, and of all that look like it."""
+    """Return the key of the room `name`, and of all rooms that look like it."""
     return f"chatproto:{{r:{fold(name)}}}"
 
 
 class RedisRooms:
-    """Reads and changes rooms. Every call raises StoreTrouble if Redis is away or refuses, and changes raise
-    OutcomeUncertain if they may have been made.
+    """Reads and changes rooms. Every call raises StoreTrouble if Redis is unreachable or refuses, and
+    changes raise OutcomeUncertain if they may have been made.
 
-    Args: database: number of the database in Redis; channels do not belong to one. new_token: makes a
-    name that nobody has had, for a change.
+    Args: database: number of the database in Redis; channels do not belong to one. new_token: returns a
+    unique name for a change.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class RedisRooms:
     async def read(self, name: str, after: int | None = None) -> tuple[RoomState, list[LineSaid]]:
         """Read a room, and its lines after the number `after`; None for no lines.
 
-        Raises: RemoteError: 404 if there is no such room; 409 if there is one that looks like it.
+        Raises: RemoteError: 404 if there is no such room; 409 if there is a similar one.
         """
         key = room_key(name)
         first = "" if after is None else str(after + 1)
@@ -118,14 +118,14 @@ class RedisRooms:
         return state, [*self._lines(key, lines)]
 
     async def create(self, policy: RoomPolicy, now: float, last: int = 0) -> None:
-        """Make a room that is empty. `last`: number of its last line, 0 for a room in which nothing was said.
+        """Create an empty room. `last`: number of its last line, 0 for a room without messages.
 
-        Raises: Conflict: there is one that looks like it.
+        Raises: Conflict: there is a similar one.
         """
         await self._change(policy, {}, 0, None, now, last)
 
     async def fill(self, name: str, lines: Iterable[RoomLine]) -> None:
-        """Give a new room its history; lines that it has already are left out."""
+        """Store the history of a new room; lines that it has already are left out."""
         stream = f"{room_key(name)}:s"
         newest = await self._client.ask("XREVRANGE", stream, "+", "-", "COUNT", "1")
         last = _number(newest[0][0]) if newest else 0
@@ -144,11 +144,13 @@ class RedisRooms:
         gone: Iterable[tuple[str, RoomSeat]] = (),
         reason: str = "",
     ) -> tuple[int, int]:
-        """Replace the policy of `copy`, and publish `news` (JSON values); put `gone` out in the same step.
+        """Replace the policy of `copy`, and publish `news` (JSON values); remove `gone` in the same
+        step.
 
-        With the policy that it has, only the news is published. `by`: the member who wants it, with its
-        place. `gone`: members, unless others have their ids by now. Returns: the number of the event, and
-        that of the last event of those who have left. Raises: Conflict: also if `by` has that place no more.
+        If the policy is unchanged, only the news is published. `by`: the member who makes the change,
+        with its seat. `gone`: members, unless other clients have their ids by now. Returns: the number
+        of the event, and that of the last event of the removed members. Raises: Conflict: also if `by`
+        no longer has that seat.
         """
         version, out = copy.policy.version, _written_out(gone, reason)
         return await self._change(policy, copy.unknown, version, news, now, by=by, out=out)
@@ -193,12 +195,12 @@ class RedisRooms:
         last: int = 0,
         seats: Sequence[RoomSeat] = (),
     ) -> list[int]:
-        """Say lines (sender, time, text, speaker) in a room; return their numbers, all above `last`.
+        """Store lines (sender, time, text, speaker) of a room; return their numbers, all above `last`.
 
-        `seats`: places of the speakers, if they must be members. A line whose speaker has that place no
-        more is not said: its number is `UNSEATED`.
+        `seats`: seats of the speakers, if they must be members. A line whose speaker no longer has that
+        seat is not stored: its number is `UNSEATED`.
 
-        Raises: Conflict: none was said.
+        Raises: Conflict: none was stored.
         """
         key = room_key(name)
         keys = (key, f"{key}:s", f"{key}:m", *(self._token(key) for _ in lines))
@@ -220,11 +222,11 @@ class RedisRooms:
         seat: RoomSeat,
         former: RoomSeat | None = None,
     ) -> int:
-        """Put a member into a room; return the number of the event.
+        """Add a member to a room; return the number of the event.
 
-        `former`: the place that its id has in the room now.
+        `former`: the seat that its id has in the room now.
 
-        Raises: Conflict: also if the server of the member was given up. RemoteError: 503 if the room is
+        Raises: Conflict: also if the server of the member was removed. RemoteError: 503 if the room is
         full.
         """
         key = room_key(name)
@@ -245,9 +247,9 @@ class RedisRooms:
     async def leave(
         self, name: str, gone: Iterable[tuple[str, RoomSeat]], reason: str, now: float
     ) -> tuple[int, int]:
-        """Remove members, unless others have their ids by now.
+        """Remove members, unless other clients have their ids by now.
 
-        Returns: how many have left, and the number of the last event.
+        Returns: how many were removed, and the number of the last event.
         """
         key = room_key(name)
         each = _written_out(gone, reason)
@@ -279,12 +281,12 @@ class RedisRooms:
         return page._replace(more=page.more or len(found) > limit)
 
     async def reserve(self, owner: str, name: str, most: int, now: float) -> bool:
-        """Reserve one of `most` rooms of an owner; False if it has as many."""
+        """Reserve one of `most` rooms of an owner; return False if it has as many."""
         words = f"r:{fold(name)}", str(most), f"{now} {name}"
         return bool(await self._client.run(RESERVE, (_count_key(owner),), words))
 
     async def release(self, owner: str, before: float) -> None:
-        """Take back an owner's reservations from before `before` of rooms that it does not have."""
+        """Remove an owner's reservations from before `before` for rooms that it does not have."""
         key = _count_key(owner)
         found = await self._client.ask("HGETALL", key)
         for item, entry in zip(found[::2], found[1::2], strict=True):
@@ -295,7 +297,7 @@ class RedisRooms:
                 await self._client.run(RELEASE, (key,), (item, entry))
 
     async def _has(self, owner: str, name: str) -> bool:
-        """Return True if there is a room of `owner`, or one that cannot be read."""
+        """Return True if `owner` has that room, or it cannot be read."""
         try:
             state, _ = await self.read(name)
         except Unreadable:
@@ -312,7 +314,7 @@ class RedisRooms:
         return [one.partition(" ")[2] for one in found if isinstance(one, str)]
 
     async def outlines(self, names: Sequence[str]) -> list[tuple[RoomPolicy, int]]:
-        """Return the policy and the number of members of those of `names` that there are."""
+        """Return the policy and the number of members of those of `names` that exist."""
         found = []
         for begin in range(0, len(names), AT_ONCE):
             some = names[begin : begin + AT_ONCE]
@@ -322,7 +324,7 @@ class RedisRooms:
         return found
 
     async def _outline(self, name: str) -> tuple[RoomPolicy, int] | None:
-        """Return the policy and the number of members of one room; None if there is none to be read."""
+        """Return the policy and the number of members of one room; None if it cannot be read."""
         key, ask = room_key(name), self._client.ask
         asked = [ask("HMGET", key, "version", "policy"), ask("HLEN", f"{key}:m")]
         answers = await DeferredList(
@@ -335,7 +337,7 @@ class RedisRooms:
                 failure.raiseException()
         (_, facts), (_, members) = answers
         if facts[0] is None:
-            return None  # it was reserved and never made, or is forgotten since its name was read
+            return None  # it was reserved and never created, or was removed since its name was read
         try:
             fields = json.loads(facts[1])
             policy, _ = parsed_policy(name, int(facts[0]), fields)
@@ -345,7 +347,7 @@ class RedisRooms:
             return None
 
     async def forget(self, policy: RoomPolicy) -> bool:
-        """Remove a room and its history; False if it has changed, or somebody is in it."""
+        """Remove a room and its history; return False if it has changed, or has members."""
         key = room_key(policy.name)
         count = _count_key(policy.owner)
         keys = (key, f"{key}:m", f"{key}:s", f"{key}:e", LISTING, USED, count)
@@ -357,7 +359,7 @@ class RedisRooms:
         return int(await self._client.ask("ZCARD", USED))
 
     async def expire(self, name: str, before: float, most: int) -> int:
-        """Forget the lines of a room that were said before `before`; look at `most` of them at most."""
+        """Remove the lines of a room from before `before`; examine at most `most`."""
         stream, ask = f"{room_key(name)}:s", self._client.ask
         found = await ask("XRANGE", stream, "-", "+", "COUNT", str(most))
         old = 0
@@ -366,7 +368,7 @@ class RedisRooms:
                 if read_line(_number(entry), fields[1]).line.at >= before:
                     break
             except (IndexError, *POISON):
-                pass  # another program wrote it: it goes with the first that is old
+                pass  # another program wrote it: it is removed with the first old line
             old += 1
         if old:
             kept = found[old][0] if old < len(found) else f"{_number(found[-1][0]) + 1}-0"
@@ -381,7 +383,7 @@ class RedisRooms:
         return await self._rooms(found)
 
     async def occupied(self, first: int, most: int) -> list[str]:
-        """Return the names of at most `most` rooms with members, beginning with the place `first`."""
+        """Return the names of at most `most` rooms with members, starting at position `first`."""
         found = await self._client.ask(
             *("ZRANGEBYSCORE", USED, "+inf", "+inf", "LIMIT", str(first), str(most))
         )
@@ -392,7 +394,7 @@ class RedisRooms:
         return sorted(await self._rooms(await self._client.ask("ZRANGE", USED, "0", "-1")))
 
     async def _rooms(self, found: list[Any]) -> list[str]:
-        """Return the names of rooms in `found`; what is none is removed."""
+        """Return the names of rooms in `found`; other entries are removed."""
         for one in found:
             if not _is_room(one):
                 why = f"{one!r} in {USED} in Redis is no room"
@@ -400,12 +402,12 @@ class RedisRooms:
         return [one for one in found if _is_room(one)]
 
     async def skip(self, name: str) -> None:
-        """Name a room no more that there is not."""
+        """Remove the name of a room that does not exist from the lists."""
         for key in (USED, LISTING):
             await self._client.ask("ZREM", key, name)
 
     async def listed(self, after: str, most: int) -> list[str]:
-        """Return the names of at most `most` open rooms that come after `after`."""
+        """Return the names of at most `most` open rooms that follow `after`."""
         begin = f"({after}" if after else "-"
         found = await self._client.ask(
             *("ZRANGEBYLEX", LISTING, begin, "+", "LIMIT", "0", str(most))
@@ -437,7 +439,7 @@ def _count_key(owner: str) -> str:
 
 
 def _is_before(since: str, before: float) -> bool:
-    """Return True if a reservation was made before `before`, or says no time: no server has written it."""
+    """Return True if a reservation was made before `before`, or has no time: no server has written it."""
     try:
         return float(since) < before
     except ValueError:
@@ -445,7 +447,7 @@ def _is_before(since: str, before: float) -> bool:
 
 
 def _written_out(gone: Iterable[tuple[str, RoomSeat]], reason: str) -> list[str]:
-    """Return members that are to be put out as the scripts take them: id, member, reason of each."""
+    """Return members to be removed as the scripts expect them: id, member, reason of each."""
     why = json.dumps([reason], separators=(",", ":"))
     return [word for who, seat in gone for word in (who, write_seat(seat), why)]
 

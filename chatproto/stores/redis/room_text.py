@@ -1,6 +1,6 @@
 """Text of shared rooms in Redis: policies, members and lines as JSON, events as they are published.
 
-Everybody who can write to Redis may have written anything: other types, deep nesting, huge numbers.
+Any program with access to Redis may have written anything: other types, deep nesting, huge numbers.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ POISON = (KeyError, OverflowError, TypeError, ValueError, RecursionError)
 
 
 def read_event(text: str, room: str) -> tuple[int, RoomEvent]:
-    """Read the number of an event of a room, and the event. Raises one of POISON for what is none."""
+    """Read the number of an event of a room, and the event. Raises one of POISON for invalid text."""
     number, _, rest = text.partition(" ")
     kind, _, rest = rest.partition(" ")
     name, _, body = rest.partition(" ")
@@ -70,7 +70,7 @@ def written_policy(policy: RoomPolicy, unknown: Mapping[str, Any]) -> dict[str, 
 
 
 def parsed_policy(name: str, version: int, fields: Any) -> tuple[RoomPolicy, dict[str, Any]]:
-    """Read a policy and its unknown fields. Raises KeyError, TypeError or ValueError for what is none."""
+    """Read a policy and its unknown fields. Raises KeyError, TypeError or ValueError for invalid ones."""
     known = {one: fields[one] for one in FIELDS}
     fine = all(isinstance(known[one], kind) for one, kind in FIELDS.items())
     if not fine or ROOM.fullmatch(name) is None:
@@ -83,34 +83,34 @@ def parsed_policy(name: str, version: int, fields: Any) -> tuple[RoomPolicy, dic
 
 
 def write_line(sender: str, at: float, text: str, spoken_by: SpokenBy) -> str:
-    """A line as Redis keeps it."""
+    """Return a line as Redis stores it."""
     return json.dumps([sender, at, text, *spoken_by], ensure_ascii=False, separators=(",", ":"))
 
 
 def read_line(number: int, text: str) -> LineSaid:
-    """Raises TypeError or ValueError for what is no line."""
+    """Read a line. Raises TypeError or ValueError for invalid text."""
     sender, at, said, node, connection, cseq = json.loads(text)
     if not (isinstance(said, str) and isinstance(node, str)):
         raise ValueError
-    said.encode()  # JSON can hold half of a surrogate pair, which cannot be sent
+    said.encode()  # JSON can contain half of a surrogate pair, which cannot be sent
     line = RoomLine(number, read_member(sender), float(at), said)
     return LineSaid(line, SpokenBy(node, int(connection), int(cseq)))
 
 
 def read_member(name: Any) -> str:
-    """Return `name` if it is one that members have. Raises TypeError or ValueError."""
+    """Return `name` if it is a member's name. Raises TypeError or ValueError."""
     if ID.fullmatch(name) is None:
         raise ValueError
     return str(name)
 
 
 def write_seat(seat: RoomSeat) -> str:
-    """A member as Redis keeps it."""
+    """Return a member as Redis stores it."""
     return json.dumps(list(seat), separators=(",", ":"))
 
 
 def read_seat(text: str) -> RoomSeat:
-    """Raises TypeError or ValueError for what is no member."""
+    """Read a member. Raises TypeError or ValueError for invalid text."""
     node, number, key, host = json.loads(text)
     if not all(isinstance(one, str) for one in (node, key, host)):
         raise ValueError

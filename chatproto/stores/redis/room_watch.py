@@ -1,7 +1,8 @@
-"""Watch the rooms in which this server has members: subscribe, read, and apply what is published.
+"""Watch the rooms in which this server has members: subscribe, read, and apply published events.
 
-What is published may get lost: with the connection, or without a sign. A gap between the numbers of
-events, a new connection, and `look_again` (a beat has found that Redis is further) make a room be read anew.
+Published events may get lost, with the connection or without a sign. A room is read again after a gap
+between the numbers of events, on a new connection, and on `look_again` (a beat has found that Redis is
+ahead).
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.errors import RemoteError, StoreTrouble
 
 MOST_EARLY = 10_000
-"""Events of a room that are kept while it is read; more of them, and it is read once more."""
+"""Events of a room that are stored while it is read; if there are more, it is read once more."""
 
 
 @dataclass(eq=False, slots=True)
 class _Watched:
-    """A room that is watched.
+    """Room that is watched.
 
-    `early`: events that came while it is read; `again`: it is to be read once more then. `reached`: who
-    waits until the copy shows something.
+    `early`: events that arrived while it is read; `again`: it must be read once more then. `reached`:
+    callers that wait until the copy shows an event or a line.
     """
 
     name: str
@@ -51,7 +52,7 @@ class _Watched:
 
 
 class RoomWatch(RedisService[RedisSubscriber]):
-    """Copies of the rooms that are watched."""
+    """Copies of the watched rooms."""
 
     failed = "a room is watched no more"
     away = "no subscription"
@@ -72,7 +73,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
             reading.cancel()
 
     def find(self, name: str) -> RoomCopy | None:
-        """Return the copy of a room that is watched."""
+        """Return the copy of a watched room, or None."""
         watched = self._watched.get(name)
         return watched.copy if watched is not None else None
 
@@ -83,9 +84,9 @@ class RoomWatch(RedisService[RedisSubscriber]):
     async def watch(self, name: str, listener: RoomListener) -> RoomCopy:
         """Watch a room, and return its copy. Raises RemoteError 404 and 409 as `RedisRooms.read` does.
 
-        `listener` gets what happens in it, in order, once the copy shows it.
+        `listener` receives its events in order, once the copy shows them.
 
-        Raises: StoreTrouble: Redis is away.
+        Raises: StoreTrouble: Redis is unreachable.
         """
         watched = self._watched.get(name)
         if watched is not None:
@@ -116,12 +117,12 @@ class RoomWatch(RedisService[RedisSubscriber]):
     async def reached(self, name: str, event: int) -> None:
         """Wait until the copy of a room shows the event of that number, and no later one if possible.
 
-        Raises: StoreTrouble: the room is watched no more.
+        Raises: StoreTrouble: the room is no longer watched.
         """
         await self._until(name, lambda copy: copy.event >= event)
 
     async def shows(self, name: str, line: int) -> None:
-        """Wait until the copy of a room shows the line of that number. Raises as `reached` does."""
+        """Wait until the copy of a room shows the line of that number. Raises the errors of `reached`."""
         await self._until(name, lambda copy: copy.last >= line)
 
     async def _until(self, name: str, fact: Callable[[RoomCopy], bool]) -> None:
@@ -134,7 +135,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
             await waiting
 
     async def refresh(self, name: str) -> None:
-        """Wait until a room was read anew, after a conflict. Raises StoreTrouble as `reached` does."""
+        """Wait until a room was read again, after a conflict. Raises StoreTrouble as `reached` does."""
         self.look_again([name])
         watched = self._watched.get(name)
         while watched is not None and watched.reading:
@@ -143,7 +144,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
             await waiting
 
     def forget(self, name: str) -> None:
-        """Watch a room no more."""
+        """Stop watching a room."""
         self._forget(name, StoreTrouble("the room is watched no more"))
 
     def _forget(self, name: str, trouble: RemoteError) -> None:
@@ -161,7 +162,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
                 left.addErrback(lambda failure: failure.trap(*LOST))
 
     def look_again(self, names: Iterable[str]) -> None:
-        """Read rooms anew: Redis has other events than are known here."""
+        """Read rooms again: Redis has other events than the copies."""
         for name in names:
             watched = self._watched.get(name)
             if watched is None:
@@ -171,7 +172,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
             else:
                 self._read(watched)
 
-    # What is heard.
+    # Published events.
 
     def _published(self, channel: str, text: str) -> None:
         watched = self._channels.get(channel)
@@ -200,7 +201,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
             self._reach(watched, copy)
 
     def _reach(self, watched: _Watched, copy: RoomCopy) -> None:
-        """Tell those who wait for an event that it is there."""
+        """Resume the callers that wait for an event that the copy shows now."""
         if not watched.reached:
             return
         reached, watched.reached = watched.reached, []
@@ -215,7 +216,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
         reading.addErrback(self.note_failure).addCallback(lambda _: self._readings.discard(reading))
 
     async def _read_anew(self, watched: _Watched) -> None:
-        """Read a room until it can be read, and tell what has happened meanwhile."""
+        """Read a room until it can be read, and report what has happened meanwhile."""
         copy, wait = watched.copy, SOONEST
         assert copy is not None
         while self._watched.get(watched.name) is watched:
@@ -239,7 +240,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
         self._apply_pending(watched)
 
     def _apply_pending(self, watched: _Watched) -> None:
-        """Apply what was heard while the room was read. If something is missing, read it once more."""
+        """Apply the events that arrived while the room was read. If one is missing, read it once more."""
         watched.reading = False
         early, watched.early = watched.early, []
         for text in early:
@@ -252,7 +253,7 @@ class RoomWatch(RedisService[RedisSubscriber]):
             for one in waiting:
                 one.callback(None)
 
-    # How it is connected.
+    # Connection.
 
     async def _use(self) -> None:
         async with subscribed(self._reactor, self._url, self._published) as connection:

@@ -1,11 +1,11 @@
-"""Scripts that change an aggregate in Redis in one step. They hold no rules: those are in Python.
+"""Scripts that change one aggregate in Redis in one step. They contain no rules: those are in Python.
 
-Each aggregate has keys with one hash tag, and is changed only if its version is the one that was decided
-upon. A script that may not be carried out twice keeps its result for `TOKEN_LIFE` under a token, in the
-same step: a retry after a lost reply finds it there, whoever else has changed the aggregate meanwhile.
+All keys of an aggregate have one hash tag. It is changed only if its version is the one on which the
+decision was made. A script that must not run twice stores its result for `TOKEN_LIFE` under a token, in
+the same step: a retry after a lost reply finds it there, even if the aggregate has changed meanwhile.
 
-A list of all rooms or clients is changed with `pcall`: where another program has put something else in its
-place, the aggregate is changed all the same.
+Lists of all rooms or clients are changed with `pcall`: if another program has put something else in
+their place, the aggregate is changed nevertheless.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from hashlib import sha1
 from chatproto.wire.values import value_class
 
 TOKEN_LIFE = 60
-"""Seconds that the result of a script is kept for a retry."""
+"""Seconds for which the result of a script is stored for a retry."""
 CONFLICT, FULL = 0, -1
-"""Results of a script that found another version, and no place."""
+"""Results of a script that found another version, or no room."""
 
 
 @value_class
 class Script:
-    """A Lua script. `text` is what Redis runs, `sha` its name there."""
+    """Lua script. `text` is what Redis runs, `sha` its name in Redis."""
 
     text: str
     sha: str
@@ -42,9 +42,9 @@ local function send(node, text)
   return 1
 end
 """
-"""Put a notice into the inbox of a node, if there is such a node: 10,000 to 10,100 are kept.
+"""Put a notice into the inbox of a node, if it exists: 10,000 to 10,100 notices are stored.
 
-Entries are numbered, so that the reader sees when one was trimmed before it was read.
+Entries are numbered, so that the reader notices if one was removed before it was read.
 """
 
 _PUT_OUT = """
@@ -69,11 +69,11 @@ local function put_out(first)
   return gone
 end
 """
-"""Remove members from a room, if they are the ones that are meant; a second time does nothing.
+"""Remove members from a room, if their seats are unchanged; a second run does nothing.
 
-KEYS begin with: room, members, rooms by use, what was told. ARGV begin with: what channels begin with, time,
-name in the rooms by use. From the argument `first` on, for each: id, member, reason as JSON. Returns how
-many have left.
+KEYS begin with: room, members, rooms by use, last events. ARGV begin with: prefix of channels, time,
+name in the rooms by use. From the argument `first` on, for each: id, member, reason as JSON. Returns
+how many were removed.
 """
 
 COMMIT = _script(
@@ -115,14 +115,14 @@ redis.call('SET', KEYS[2], result, 'EX', 60)
 return result
 """
 )
-"""Replace the data of an aggregate, and the entries that lists have of it.
+"""Replace the data of an aggregate, and its entries in lists.
 
-KEYS: aggregate, token, nodes that went, ids that keys own, then lists. ARGV: version; new version; data
-("" removes it); its life in milliseconds; node that changes it; how many ids keys own at most ("": no
-more of them by it); then fours: `+`, `=` or `-` (`ListChange`), the number of the list among KEYS, score,
-member; or `>`, "", node and a notice for its inbox. Returns the new version; 0 for a conflict, also if the
-node was given up; -1 for too many ids. After it why a list or an inbox could not be changed, which does not
-keep the rest from being done.
+KEYS: aggregate, token, stopped nodes, ids owned by keys, then lists. ARGV: version; new version; data
+("" removes it); its life in milliseconds; node that makes the change; limit of ids owned by keys ("":
+none); then groups of four: `+`, `=` or `-` (`ListChange`), the number of the list among KEYS, score,
+member; or `>`, "", node and a notice for its inbox. Returns the new version; 0 for a conflict, also if
+the node was removed; -1 for too many ids. Then why a list or an inbox could not be changed, which does
+not prevent the rest.
 """
 
 NOTIFY = _script(_SEND + "return send(ARGV[1], ARGV[2])")
@@ -136,16 +136,17 @@ end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 """)
-"""Reserve a place for an item. KEYS: count. ARGV: item, most items, time. Returns 1, or 0 if it is full.
+"""Reserve a place for an item. KEYS: count. ARGV: item, most items, time. Returns 1, or 0 if it is
+full.
 
-One that is reserved already is reserved anew.
+A second reservation of an item renews the first.
 """
 
 RELEASE = _script("""
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 return redis.call('HDEL', KEYS[1], ARGV[1])
 """)
-"""Take a reservation back unless it was made anew meanwhile. KEYS: count. ARGV: item, its time."""
+"""Remove a reservation unless it was renewed meanwhile. KEYS: count. ARGV: item, its time."""
 
 CROWD = _script("""
 local last = ARGV[1] - 1
@@ -154,7 +155,7 @@ return {
   redis.call('ZRANGE', KEYS[1], 0, last), redis.call('ZRANGE', KEYS[2], 0, last)
 }
 """)
-"""Read how many members two lists have, and the first of each. KEYS: the lists. ARGV: most members."""
+"""Read the number of members of two lists, and the first members. KEYS: the lists. ARGV: most members."""
 
 PAIRING = _script("""
 local function first(key, reverse)
@@ -167,9 +168,10 @@ local function first(key, reverse)
 end
 return {redis.call('HGET', KEYS[3], ARGV[1]) or '', first(KEYS[2], false), first(KEYS[1], true)}
 """)
-"""Read what a pair is decided upon. KEYS: free, waiting, partners. ARGV: asker.
+"""Read the ids on which a pair is decided. KEYS: free, waiting, partners. ARGV: asker.
 
-Returns its partner ("" for none), the first two others that wait, and the last two others that are free.
+Returns its partner ("" for none), the first two other waiting clients, and the last two other free
+ones.
 """
 
 PAIR = _script("""
@@ -193,7 +195,7 @@ return 1
 """Make two clients partners, neither free nor waiting.
 
 KEYS: free, waiting, partners, pairs by time. ARGV: asker, peer, where it was found (waiting, free or
-partner), time, most clients that have a partner. Returns 1, or 0 if the peer is there no more.
+partner), time, limit of clients with a partner. Returns 1, or 0 if the peer is no longer there.
 """
 
 SAY = _script("""
@@ -223,12 +225,12 @@ for n = 4, #KEYS do
 end
 return numbers
 """)
-"""Say lines in a room, in their order.
+"""Store lines of a room, in their order.
 
-KEYS: room, stream, members, then the token of each line. ARGV: what channels begin with, version, how many
-lines are kept (0: none), a number that all are above, then for each: id, member ("": is not looked at),
-line. Returns their numbers; 0 for a conflict; -1 for a line whose speaker is not that member any more: a
-server that was stopped for a while still has what its clients said before they went to another one.
+KEYS: room, stream, members, then the token of each line. ARGV: prefix of channels, version, number of
+lines in the history (0: none), a number below all new ones, then for each: id, member ("": not
+checked), line. Returns their numbers; 0 for a conflict; -1 for a line whose speaker no longer has that
+seat: a server that was stopped for a while still has lines of clients that have moved to another one.
 """
 
 ENTER = _script("""
@@ -248,12 +250,12 @@ redis.call('PUBLISH', ARGV[1] .. KEYS[1], event .. what .. ARGV[3] .. ' ' .. ARG
 redis.call('SET', KEYS[4], event, 'EX', 60)
 return event
 """)
-"""Put a member into a room.
+"""Add a member to a room.
 
-KEYS: room, members, rooms by use, token, nodes that went. ARGV: what channels begin with, version, id,
-member, most members, name in the rooms by use, node of the member, and the member in whose place it comes
-("": nobody has the id). Returns the number of the event; 0 for a conflict, also if another member has that
-place or the node was given up; -1 if it is full.
+KEYS: room, members, rooms by use, token, stopped nodes. ARGV: prefix of channels, version, id, member,
+most members, name in the rooms by use, node of the member, and the member that it replaces ("": the id
+is not in the room). Returns the number of the event; 0 for a conflict, also if another member has that
+seat or the node was removed; -1 if the room is full.
 """
 
 LEAVE = _script(
@@ -263,10 +265,11 @@ local gone = put_out(4)
 return {gone, redis.call('HGET', KEYS[1], 'event') or 0}
 """
 )
-"""Remove members from a room; a second time does nothing.
+"""Remove members from a room; a second run does nothing.
 
-KEYS: room, members, rooms by use, what was told. ARGV: what channels begin with, time, name in the rooms by
-use, then for each: id, member, reason as JSON. Returns how many have left, and the number of the last event.
+KEYS: room, members, rooms by use, last events. ARGV: prefix of channels, time, name in the rooms by
+use, then for each: id, member, reason as JSON. Returns how many were removed, and the number of the
+last event.
 """
 
 POLICY = _script(
@@ -301,14 +304,14 @@ redis.call('SET', KEYS[5], result, 'EX', 60)
 return result
 """
 )
-"""Replace the policy of a room, or make a room (version 0), tell its members, and put some of them out.
+"""Replace the policy of a room, or create a room (version 0), publish it, and remove some members.
 
-KEYS: room, members, rooms by use, what was told, token, listing of open rooms. ARGV: what channels begin
-with, time, name in the listing, version, policy ("": as it is), first number of a new room, 1 for an open
-room, policy and news as JSON, the news alone ("": nothing that members are told), id and member who wants
-it ("": is not looked at), then for each who is put out: id, member, reason as JSON. Returns the number of
-the event, and how many have left after it, each with the next number; 0 for a conflict, also if the one
-who wants it is no member any more.
+KEYS: room, members, rooms by use, last events, token, list of open rooms. ARGV: prefix of channels,
+time, name in the list, version, policy ("": unchanged), first number of a new room, 1 for an open room,
+policy and news as JSON, the news alone ("": nothing is published), id and seat of the member who makes
+the change ("": not checked), then for each removed member: id, member, reason as JSON. Returns the
+number of the event, and how many were removed after it, each with the next number; 0 for a conflict,
+also if the member who makes the change is no longer in the room.
 """
 
 READ = _script("""
@@ -319,8 +322,8 @@ return {facts, redis.call('HGETALL', KEYS[2]), redis.call('XRANGE', KEYS[3], fir
 """)
 """Read a room at one moment.
 
-KEYS: room, members, stream, what was told. ARGV: first line wanted, "" for none. `told` holds the last
-events that no state shows: news of the policy, and why members have left.
+KEYS: room, members, stream, last events. ARGV: first line wanted, "" for none. `told` holds the last
+events that the state does not show: news of the policy, and why members have left.
 """
 
 FORGET = _script("""
@@ -332,10 +335,10 @@ redis.call('ZREM', KEYS[6], ARGV[2])
 redis.call('HDEL', KEYS[7], ARGV[3])
 return 1
 """)
-"""Remove a room in which there is nobody.
+"""Remove a room without members.
 
-KEYS: room, members, stream, what was told, listing, rooms by use, count of its owner. ARGV: version, name
-in the listing, item in the count. Returns 1, or 0 if it has changed or is in use.
+KEYS: room, members, stream, last events, list of open rooms, rooms by use, count of its owner. ARGV:
+version, name in the list, item in the count. Returns 1, or 0 if it has changed or is in use.
 """
 
 BEAT = _script("""
@@ -367,12 +370,12 @@ end
 local count = redis.call('ZCARD', KEYS[3])
 return {redis.call('GET', KEYS[2]), removed, redis.call('HGETALL', KEYS[1]), changed, count}
 """)
-"""Say that a node is there, and look whether anything was missed.
+"""Record that a node is running, and check whether it missed events.
 
 KEYS: nodes, epoch, rooms by use, then rooms. ARGV: node, 1 for its first beat, a new epoch if there is
-none, then for each room the last event that is known. Returns the epoch, and which of the first three keys
-were removed because another program had written them; unless the node was given up also the nodes with
-their counters, the indexes of rooms that have other events, and the number of all rooms.
+none, then for each room the last known event. Returns the epoch, and which of the first three keys were
+removed because another program had written them; unless the node was removed also the nodes with their
+counters, the indexes of rooms that have other events, and the number of all rooms.
 """
 
 GIVE_UP = _script("""
@@ -384,10 +387,10 @@ redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])
 return 1
 """)
-"""Give up a node, unless its counter has moved.
+"""Remove a node, unless its counter has increased.
 
-KEYS: nodes, nodes that went, inbox of the node. ARGV: node, counter ("": any), time, time before which
-nobody remembers nodes that went. Returns 1, or 0.
+KEYS: nodes, stopped nodes, inbox of the node. ARGV: node, counter ("": any), time, time before which
+ends of nodes are removed. Returns 1, or 0.
 """
 
 ALL = (

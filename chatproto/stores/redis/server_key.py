@@ -1,6 +1,6 @@
-"""Key of the servers that share a Redis: clients know them by it.
+"""Key of the servers that share a Redis, by which clients know them.
 
-Redis key: `chatproto:key`.
+Redis key: `:key`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ KEY = "chatproto:key"
 
 
 async def other_key(client: RedisClient, key: str) -> str:
-    """Make a Redis belong to the servers with `key`; return "" if it does, else the key of the others.
+    """Assign a Redis to the servers with `key`; return "" on success, else the key of the servers that
+    own it.
 
     Raises: StoreTrouble.
     """

@@ -1,4 +1,4 @@
-"""Address of a Redis, and how to log in there."""
+"""Address of a Redis, and the login data."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re
 
 
 class RedisUrl:
-    """The address of a Redis, `redis[s]://[user@]host[:port][/database]`, and how to log in there.
+    """The address of a Redis, `redis[s]://[user@]host[:port][/database]`, and the login data.
 
-    `rediss` is TLS. `authority` is the PEM text of the certificates that may vouch for the server (default:
-    the platform's), `certificate` the PEM text of our own certificate and its key, if Redis asks for one.
-    `replicas`: how many replicas must have a change before it is acknowledged, 0 to 9.
-    Raises ValueError with one sentence, which never repeats what may be a password.
+    `rediss` is TLS. `authority` is the PEM text of the certificates that may sign the server's
+    (default: the platform's), `certificate` the PEM text of our own certificate and its key, if Redis
+    requires one. `replicas`: how many replicas must have a change before it is acknowledged, 0 to 9.
+    Raises ValueError with one sentence, which never repeats a possible password.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class RedisUrl:
     def renew(
         self, password: str | None, authority: bytes | None, certificate: bytes | None
     ) -> None:
-        """Log in with these from the next connection on; they are those of the constructor.
+        """Use these login data from the next connection on; see the constructor.
 
-        Raises ValueError for certificates that are none; then the former ones still apply.
+        Raises ValueError for invalid certificates; then the former ones still apply.
         """
         tls: Any = None
         if self._scheme == "rediss":
@@ -77,7 +77,7 @@ class RedisUrl:
 
 
 def _tls_options(host: str, authority: bytes | None, certificate: bytes | None) -> Any:
-    """Return what makes TLS connections to `host`. Raises ValueError for PEM that is none."""
+    """Return the TLS options for connections to `host`. Raises ValueError for invalid PEM."""
     try:
         trusted = None
         if authority is not None:
