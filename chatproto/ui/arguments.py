@@ -1,7 +1,7 @@
 """Parse the arguments of commands: one function per syntax.
 
-Args: the rest of the line after the command's name and one blank, and a function that reads free
-text. Returns: the arguments of the client's method. Raises: Misused.
+Args: the rest of the line after the command's name and one blank, and a function that reads free text.
+Returns: the arguments of the client's method. Raises: Misused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from chatproto.net.paths import local_path
 
 ReadText = Callable[[str], str]
-"""Function that writes a free text: `str` as it was typed, another as the JSON interface has it."""
+"""Function that reads a free text: `str` for typed text, another one for the JSON interface."""
 
 
 NUMBER = re.compile(r"[1-9][0-9]{0,17}")
@@ -25,7 +25,7 @@ class Misused(Exception):
 
 
 def nothing(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """No argument at all."""
+    """Accept no argument."""
     if split_words(rest):
         raise Misused("takes no arguments")
     return ()
@@ -43,19 +43,21 @@ def one(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def one_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Parse as `one`, or give "" if nothing was typed."""
+    """Parse as `one` does; return "" for no argument."""
     return one(rest, read_text) if split_words(rest) else ("",)
 
 
 def asker(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Read an id, or the number of a file; `@5` is an id and stays so written."""
+    """Parse an id, or the number of a file; `@5` is an id and keeps its `@`."""
     words = split_words(rest)
     (name,) = one_or_none(rest, read_text)
     return (f"@{name}",) if name.isdecimal() and words[0].startswith("@") else (name,)
 
 
 def accepted(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Read as `asker`, and perhaps the folder for an offered file; `~` at its beginning is a home folder."""
+    """Parse as `asker` does, with an optional folder for an offered file; `~` at its beginning is a
+    home folder.
+    """
     words = split_words(rest)
     if len(words) < 2:
         return asker(rest, read_text)
@@ -66,7 +68,7 @@ def accepted(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def number(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """A number from 1 on."""
+    """Parse a number from 1 on."""
     words = split_words(rest)
     if len(words) != 1 or NUMBER.fullmatch(words[0]) is None:
         raise Misused("takes a number")
@@ -93,11 +95,11 @@ def _expanded(path: str) -> str:
 
 
 MOST_SHOWN = "20"
-"""Messages that /history shows without a number."""
+"""Number of messages that /history shows by default."""
 
 
 def past(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Parse a name (id or `#room`) and a number of messages; each may be left out.
+    """Parse a name (id or `#room`) and a number of messages; both are optional.
 
     `@5` is an id, `5` a number.
     """
@@ -111,7 +113,7 @@ def past(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def number_and_name(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """A number from 1 on, and perhaps whose."""
+    """Parse a number from 1 on, and an optional name."""
     words = split_words(rest)
     if not 1 <= len(words) <= 2 or NUMBER.fullmatch(words[0]) is None:
         raise Misused("takes a number and an optional name")
@@ -119,7 +121,7 @@ def number_and_name(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def compared(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """An id or none, and `yes` or nothing."""
+    """Parse an optional id and an optional `yes`."""
     words = [word.removeprefix("@") for word in split_words(rest)]
     same = words.pop() if words and words[-1].lower() == "yes" else ""
     if len(words) > 1:
@@ -128,7 +130,7 @@ def compared(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def name_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """An id and the name of a key."""
+    """Parse an id and the name of a key."""
     words = split_words(rest)
     if len(words) != 2:
         raise Misused("takes a name and a key")
@@ -136,7 +138,7 @@ def name_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def ignored(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Read the name to ignore (empty: list them), and `yes` after `off`, else `no`."""
+    """Parse the name to ignore (empty: list them), and return `yes` after `off`, else `no`."""
     words = [word.removeprefix("@") for word in split_words(rest)]
     off = "yes" if len(words) == 2 and words[0] == "off" else "no"
     if len(words) > 1 and off == "no":
@@ -145,7 +147,7 @@ def ignored(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def full_or_half(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """`full` or `half`."""
+    """Parse `full` or `half`."""
     words = [word.lower() for word in split_words(rest)]
     if words not in (["full"], ["half"]):
         raise Misused("takes full or half")
@@ -191,7 +193,7 @@ def addressed_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def some_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Parse a text with something in it."""
+    """Parse a text that is not blank."""
     text = read_text(rest).strip()
     if not text:
         raise Misused("needs a text")
@@ -199,17 +201,17 @@ def some_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def text_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Parse a text, perhaps an empty one."""
+    """Parse a text, which may be empty."""
     return (read_text(rest).strip(),)
 
 
 def shortened(word: str) -> str:
-    """`word`, cut where a mistaken paste would fill the screen."""
+    """Return `word`, cut to a length that cannot fill the screen after a mistaken paste."""
     return word if len(word) <= 40 else word[:39] + "…"
 
 
 def split_words(rest: str) -> list[str]:
-    """`rest` taken apart as a shell does."""
+    """Split `rest` into words as a shell does."""
     try:
         return shlex.split(rest)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Findings of `chatclient doctor` as lines: how it stands, what was looked at, what to do."""
+"""Format the findings of `chatclient doctor`: result, check and next step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NARROWEST = 20
 
 
 def finding_lines(finding: Finding, columns: int = 0) -> list[str]:
-    """`finding` in lines of at most `columns`, if that is not 0; what to do is behind an arrow."""
+    """Return `finding` in lines of at most `columns`, if that is not 0; the next step follows an arrow."""
     lines = _wrapped(f"{finding.state:{STATE_WIDTH}}", f"{finding.check}: {finding.text}", columns)
     if finding.advice:
         lines += _wrapped(f"{'':{STATE_WIDTH}}-> ", finding.advice, columns)

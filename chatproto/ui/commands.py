@@ -1,8 +1,8 @@
-"""Commands, typed as a line or given as values: `ROWS` is all there is.
+"""Commands, typed as a line or given as values; `ROWS` is the table of all of them.
 
 `parse` reads a line, `parse_values` an object such as `{"do": "msg", "to": "bob", "text": "hi"}`, and
-`run` has the client do it. A new command is a row in `ROWS` and a method of the part that it is about;
-help, Tab and the nearest name follow.
+`run` calls the client. A new command is a row in `ROWS` and a method of the part that it concerns;
+help, completion and the suggestion of similar names follow from it.
 """
 
 from __future__ import annotations
@@ -64,34 +64,36 @@ class BadCommand(Exception):
 
 
 class TargetChanged(BadCommand):
-    """Line that was typed for another target than the present one."""
+    """Line that was typed for a target other than the present one."""
 
     reason = Reason.TARGET_CHANGED
 
 
 @value_class
 class TypedText:
-    """A text for the current conversation."""
+    """Text for the current conversation."""
 
     text: str
 
 
 @value_class
 class Command:
-    """A row's name and what its `run` is given."""
+    """Name of a row, and the arguments of its `run`."""
 
     name: str
     arguments: tuple[str, ...] = ()
 
 
 LIKE = 0.7
-"""Similarity from which a mistyped name gets a hint: `/regster`, not `/me` for `/mute`."""
+"""Similarity from which a mistyped name gets a hint: `/regster`, but not `/me` for `/mute`."""
 _HELP_COLUMN = 24
-"""Characters at most for what is typed in /help; a longer usage pushes its help to the right."""
+"""Width in characters of the first column of /help; after a longer usage the help text starts further
+right.
+"""
 
 
 def help_answer(asked: str = "") -> CommandOutput:
-    """Build the answer of /help: a first screen, the commands of a topic, or one command in full.
+    """Return the answer to /help: a first screen, the commands of a topic, or one command in full.
 
     `asked`: `files` is the topic, `/files` the command.
 
@@ -117,13 +119,13 @@ def help_answer(asked: str = "") -> CommandOutput:
 
 
 def _aligned(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Return what is typed and what it does in two columns."""
+    """Return usages and help texts in two columns."""
     column = max((len(usage) for usage, _ in pairs if len(usage) <= _HELP_COLUMN), default=0)
     return [f"{usage:{column}}  {about}" for usage, about in pairs]
 
 
 _ANY_LINE = "any other line is sent, //x sends /x"
-"""Line behind the commands on the first screen of /help."""
+"""Line below the commands on the first screen of /help."""
 
 
 def _verify(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -456,7 +458,7 @@ ROWS: dict[str, CommandRow] = {
         *ROOM_ROWS,
     )
 }
-"""Every command by its name, in the order of /help."""
+"""All commands by name, in the order of /help."""
 
 
 def _ignore(client: Client, who: str, off: str) -> None:
@@ -469,7 +471,7 @@ def _ignore(client: Client, who: str, off: str) -> None:
 
 
 def _row(name: str, command: str) -> CommandRow:
-    """The row of that name. Raises BadCommand with the nearest name there is."""
+    """Return the row of that name. Raises BadCommand, with the most similar name if there is one."""
     row = ROWS.get(ALIASES.get(name.lower(), name.lower()))
     if row is not None:
         return row
@@ -503,12 +505,12 @@ def parse(line: str, read_text: ReadText = str) -> TypedText | Command | None:
         return Command(row.name, row.read(found[2] or "", read_text))
     except Misused as wrong:
         raise BadCommand(f"/{row.name} {wrong}: write {row.usage}", row.name) from None
-    except BadCommand as wrong:  # of `read_text`, which does not know for whom it reads
+    except BadCommand as wrong:  # from `read_text`, which does not know the command
         raise BadCommand(str(wrong), row.name) from None
 
 
 def parse_values(given: Values) -> Command:
-    """The command in `given`, an object with `do`. Raises BadCommand, and nothing else."""
+    """Return the command in `given`, an object with `do`. Raises BadCommand, and nothing else."""
     if not isinstance(given.get("do"), str):
         raise BadCommand('"do" must be the name of a command')
     row = _row(given["do"].removeprefix("/"), shortened(given["do"]))
@@ -520,9 +522,9 @@ def parse_values(given: Values) -> Command:
 
 
 def run(said: TypedText | Command, client: Client) -> Event | None:
-    """Have `client` do what was said; return an answer that needed no client, to be shown.
+    """Make `client` carry out `said`; return an answer to be shown that needed no client.
 
-    Raises BadCommand for help on what is not there.
+    Raises BadCommand for help on an unknown topic.
     """
     if isinstance(said, TypedText):
         attempt(client, "say", lambda: client.messages.say(said.text))
@@ -537,23 +539,23 @@ def run(said: TypedText | Command, client: Client) -> Event | None:
 
 
 def attempt(client: Client, command: str, work: Callable[[], object]) -> None:
-    """Do `work` for `command` now. If it cannot be done, that is one `Failed` with one sentence."""
+    """Call `work` for `command`; an error is one `Failed` with one sentence."""
     try:
         work()
     except CodedError as error:
         client.requests.fail(command, error)
-    except Exception:  # a mistake of ours: the program goes on
+    except Exception:  # a defect of this program, which continues
         client.requests.mistaken(command)
     client.context.settled(None)
 
 
 def run_line(line: str, client: Client, read_text: ReadText = str) -> Event | None:
-    """Read `line` and run it; an event is to be shown: an answer, or why it could not be done."""
+    """Read `line` and run it; return an event to be shown: an answer, or why it failed."""
     return _run_line(lambda: parse(line, read_text), client)
 
 
 def run_typed(line: str, client: Client) -> Event | None:
-    """The same for a line that a person typed: in no conversation, a bare `help` or `quit` is a command."""
+    """Do the same for a typed line: without a conversation, a bare `help` or `quit` is a command."""
     return _run_line(lambda: _meant(line, client), client)
 
 
@@ -561,7 +563,7 @@ _BLANK_BEFORE = re.compile(r"\s+/([^\s/]+)(?:\s.*)?", re.DOTALL)
 
 
 def command_behind_blank(line: str, client: Client) -> str:
-    """Return the command in `line`, with its slash, that a person has typed behind a blank; or nothing.
+    """Return the command in a typed `line` that begins with a blank, with its slash; or "".
 
     From scripts and pipes, and with `--plain`, such a line is a text.
     """
@@ -573,9 +575,9 @@ def command_behind_blank(line: str, client: Client) -> str:
 
 
 def _meant(line: str, client: Client) -> TypedText | Command | None:
-    """Read a line that a person typed: where nobody would hear it, a bare `help` is a command.
+    """Read a typed line: without a recipient, a bare `help` is a command.
 
-    Raises: BadCommand: also for a command behind a blank.
+    Raises: BadCommand: also for a command after a blank.
     """
     if command := command_behind_blank(line, client):
         raise BadCommand(BLANK_BEFORE(command=command))
@@ -587,7 +589,7 @@ def _meant(line: str, client: Client) -> TypedText | Command | None:
 
 
 def run_for(intended: Target | None, line: str | TypedText, client: Client) -> Event | None:
-    """Carry out a line, or a text as it is, that was typed while `intended` was the target.
+    """Carry out a line, or an unparsed text, that was typed while `intended` was the target.
 
     If the target has changed or ended since then, a text and a command that acts on the target are not
     carried out: the event is a `Failed` with `Reason.TARGET_CHANGED`.
@@ -607,7 +609,7 @@ def run_for(intended: Target | None, line: str | TypedText, client: Client) -> E
 
 
 def run_values(given: Values, client: Client) -> Event | None:
-    """The same for a command that is given as an object with `do`."""
+    """Do the same for a command that is given as an object with `do`."""
     return _run_line(lambda: parse_values(given), client)
 
 

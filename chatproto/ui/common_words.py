@@ -1,4 +1,4 @@
-"""Commands of other chat programs, and what does the same here."""
+"""Commands of other chat programs, and their equivalents here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALIASES: dict[str, str] = {
 """Commands of other programs that mean exactly one of ours: they are carried out."""
 
 BARE: dict[str, str] = {"help": "help", "?": "help", "quit": "quit", "exit": "quit"}
-"""Words that are commands, without a slash, for who types them in no conversation."""
+"""Words that are commands without a slash if there is no conversation."""
 
 OURS: dict[str, str] = {
     **dict.fromkeys(("nick", "name", "nickname", "user"), "start with --id NAME to choose your id"),
@@ -61,7 +61,7 @@ OURS: dict[str, str] = {
     **dict.fromkeys(("clear", "cls"), "Ctrl-L clears the screen"),
     **dict.fromkeys(("set", "option", "bind"), "options and keys are set in client.toml"),
 }
-"""By the word behind the slash, in small letters: one of our commands, or what to do instead."""
+"""By word without the slash, in lower case: one of our commands, or what to do instead."""
 
 
 def ours(word: str) -> str | None:

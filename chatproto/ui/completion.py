@@ -1,7 +1,8 @@
 """Complete commands, names, options and paths when Tab is pressed.
 
-Pure but for `folder_entries`, which reads a folder. A name or path that cannot be shown as it is (control
-characters, invisible ones, bytes that are not UTF-8) is left out: nobody could see what is completed.
+Pure except for `folder_entries`, which reads a folder. Names and paths that cannot be shown unchanged
+(control characters, invisible ones, bytes that are not UTF-8) are left out: the user could not see the
+completion.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from chatproto.wire.fields import ID
 from chatproto.wire.values import value_class
 
 MOST = 100
-"""Completions that are offered at once."""
+"""Largest number of completions offered at once."""
 MOST_ENTRIES = 10_000
-"""Entries of a folder that are looked at."""
+"""Largest number of entries of a folder that are examined."""
 
 NONE = FamiliarNames()
 Entries = Callable[[str], Iterable[tuple[str, bool]]]
-"""Returns the names in a folder (empty: the current one), each with whether it is a folder."""
+"""Function that returns the names in a folder (empty: the current one), each with True for a folder."""
 
 _LAST_WORD = re.compile(r"\S*\Z")
 _ESCAPED = {
@@ -35,19 +36,19 @@ _ESCAPED = {
     '"': re.compile(r'["\\]'),
     "'": re.compile(r"(?!)"),
 }
-"""By quote, the characters that want a backslash before them."""
+"""By quote, the characters that need a backslash before them."""
 
 
 @value_class
 class Completion:
-    """`line`: the whole line, completed. `shown`: the completed part alone, for a list of choices."""
+    """`line`: the completed line. `shown`: the completed part alone, for a list of choices."""
 
     line: str
     shown: str
 
 
 def folder_entries(folder: str) -> Iterator[tuple[str, bool]]:
-    """Read `folder`, `~` being the home; a folder that cannot be read has no entries."""
+    """Return the entries of `folder`, where `~` is the home; none if it cannot be read."""
     try:
         with os.scandir(local_path(folder) if folder else ".") as found:
             for entry in islice(found, MOST_ENTRIES):
@@ -59,7 +60,7 @@ def folder_entries(folder: str) -> Iterator[tuple[str, bool]]:
 def completions(
     text: str, names: FamiliarNames = NONE, entries: Entries = folder_entries
 ) -> list[Completion]:
-    """List the lines that `text`, which ends at the cursor, can be completed to, best first.
+    """Return the lines to which `text`, which ends at the cursor, can be completed, best first.
 
     At most `MOST`. A command is completed by its name, an argument by what its row allows, and a word
     of a text by members of the room.
@@ -103,7 +104,7 @@ def _arguments(text: str, rest: str, row: CommandRow, names: FamiliarNames) -> I
     elif equals and option in row.options:
         words = [f"{option}={value}" for value in row.options[option]]
     else:
-        # Nobody who has typed nothing yet means an option such as --as.
+        # An option such as --as is offered only after its first character.
         words = [*row.words, *(one for one in row.options if last or not one.startswith("-"))]
         if row.name == "help":
             words += [*TOPICS, *ROWS]
@@ -128,7 +129,7 @@ def _names_one(words: Iterable[str], names: FamiliarNames) -> bool:
 
 
 def _is_registered(known: str) -> bool:
-    """Return True for an id, perhaps at a server; not for an address or an unconfirmed name."""
+    """Return True for an id, with or without a server; False for an address or an unconfirmed name."""
     return ID.fullmatch(known.partition("@")[0]) is not None
 
 
@@ -146,23 +147,23 @@ def _members(text: str, begin: int, names: FamiliarNames) -> Iterator[Completion
 
 
 def _paths(text: str, begin: int, entries: Entries) -> Iterator[Completion]:
-    """Complete a path; what its quotes and backslashes say is kept to the same kind of quotes."""
+    """Complete a path; the completed path has the same kind of quotes as the typed part."""
     start, word, quote = open_word(text, begin)
     folder, slash, name = word.rpartition("/")
     for entry, is_folder in sorted(entries(folder + slash)):
         if not entry.startswith(name) or (entry.startswith(".") and not name):
             continue
         shown = entry + ("/" if is_folder else "")
-        here = "./" if entry.startswith("~") and not slash else ""  # it is nobody's home folder
+        here = "./" if entry.startswith("~") and not slash else ""  # not a home folder
         end = "" if is_folder else f"{quote} "
         path = quoted(here + folder + slash + shown, quote)
         yield Completion(text[:start] + path + end, shown)
 
 
 def open_word(text: str, begin: int) -> tuple[int, str, str]:
-    """Return where the last word of `text[begin:]` starts, what it says, and the quote left open in it.
+    """Return the start of the last word of `text[begin:]`, its contents, and the quote left open in it.
 
-    As a shell, and `shlex`, reads it; a lone backslash at the end says nothing.
+    As a shell, and `shlex`, reads it; a lone backslash at the end is ignored.
     """
     start, word, quote, index = begin, "", "", begin
     while index < len(text):

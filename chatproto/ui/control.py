@@ -1,7 +1,7 @@
 """Serve control.sock: the JSON interface for scripts, beside the user's screen.
 
 Commands (or texts as JSON strings) in, one per line; events out, one object per line; several
-connections at once. The answer to a command goes only to the connection that gave it, whenever it comes;
+connections at once. The answer to a command goes only to the connection that sent it, even a late one;
 the screen and the other connections receive the events.
 """
 
@@ -42,7 +42,7 @@ from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Reason
 
 CONTROL_UNSENT = 8 * 1024 * 1024
-"""Bytes that may wait to be sent to one script."""
+"""Largest number of bytes queued for one script."""
 CONTROL_ANSWERS = 10.0
 """Seconds for the remaining answers to a script that has closed its output."""
 CONTROL_CONNECTIONS = 16
@@ -50,7 +50,7 @@ CONTROL_CONNECTIONS = 16
 NAME = "control.sock"
 
 Speaker = Callable[[str, References], Event | None]
-"""Carries out a line; an event is an answer for whoever wrote it."""
+"""Function that carries out a line; an event is an answer to the sender of the line."""
 
 
 READING = ("history", "search")
@@ -58,9 +58,9 @@ READING = ("history", "search")
 
 
 def is_answer(event: Event, asked: PendingRequest | None) -> bool:
-    """Return True if `event` is for the front end alone that gave the command.
+    """Return True if `event` is only for the front end that sent the command.
 
-    Args: asked: the request of which the event comes; None: of a command of the screen, or of none.
+    Args: asked: the request that caused the event; None: a command of the screen, or no command.
     """
     match event:
         case CommandOutput() | Contacts() | Bridged():
@@ -73,12 +73,12 @@ def is_answer(event: Event, asked: PendingRequest | None) -> bool:
 
 
 def for_others(event: Event) -> Event | None:
-    """Return the event as seen by those whose lines go elsewhere than those of who gave the command.
+    """Return the event as seen by front ends with other targets than the sender of the command.
 
     None to hide it.
     """
     if isinstance(event, SessionChanged) and event.current is not None:
-        # Where the asker's next line goes; theirs goes where it went before.
+        # It describes the target of the sender; that of the others is unchanged.
         return replace(event, current=None) if event.path is not None else None
     if isinstance(event, RoomChanged) and event.change == "current":
         return None
@@ -86,10 +86,10 @@ def for_others(event: Event) -> Event | None:
 
 
 class ControlConnection(HeldConnection):
-    """The connection of one script, dropped when it leaves more than `CONTROL_UNSENT` bytes unread.
+    """Connection of one script, closed when it leaves more than `CONTROL_UNSENT` bytes unread.
 
-    No command is read from one that has left half of that unread. One that closes its output is closed
-    when its commands are over, after `CONTROL_ANSWERS` at the latest.
+    No command is read while half of that is unread. A script that closes its output is disconnected
+    when its commands have ended, after `CONTROL_ANSWERS` at the latest.
     """
 
     def __init__(self, control: Control, speaker: Speaker) -> None:
@@ -120,7 +120,7 @@ class ControlConnection(HeldConnection):
         if self._has_said_all and self.references.are_over:
             self.finish()
 
-    # What Twisted calls.
+    # Called by Twisted.
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -142,10 +142,11 @@ class ControlConnection(HeldConnection):
 
 
 class Control(HeldConnections[ControlConnection]):
-    """Every connection to control.sock; stands between the node, which tells, and the screen.
+    """All connections to control.sock; placed between the client, which publishes, and the screen.
 
-    `screen` is told what is not an answer to a script. `new_speaker` makes what carries out the
-    lines of one connection; `seconds` returns the time of day; `clock` is the reactor, for timers.
+    `screen` is called with events that are not answers to scripts. `new_speaker` creates the function
+    that carries out the lines of one connection; `seconds` returns the time of day; `clock` is the
+    reactor, for timers.
     """
 
     def __init__(
@@ -193,11 +194,11 @@ class Control(HeldConnections[ControlConnection]):
                 connection.tell(said)
 
     def finish(self) -> None:
-        """End all connections when what was told is written."""
+        """Close all connections when everything is written."""
         for connection in tuple(self._connections):
             connection.finish()
 
-    # What a connection tells.
+    # Called by connections.
 
     def run_line(self, connection: ControlConnection, speaker: Speaker, line: str) -> None:
         """Carry out one command line of a connection."""
@@ -214,26 +215,26 @@ class Control(HeldConnections[ControlConnection]):
             self._asking = None
 
     def line(self, event: Event, marks: Marks = NO_MARKS) -> bytes:
-        """Return the line about `event`, with the `marks` for one connection."""
+        """Return `event` as a line, with the `marks` for one connection."""
         shown = json.dumps(json_object(event, self._seconds(), marks), default=str)
         return shown.encode("ascii") + b"\n"
 
 
 def _asked_beside_the_screen() -> PendingRequest | None:
-    """Return the request of which the event comes that is told now, if the screen did not make it."""
+    """Return the request that causes the present event, unless the screen sent it."""
     part = current()
     return part.asked if part is not None and part.asked.owner is not None else None
 
 
 class ControlSocket(PrivateSocket):
-    """The socket in `home`, from `start` to `stop`; nobody but its owner may connect to it."""
+    """The socket in `home`, from `start` to `stop`; only its owner can connect to it."""
 
     def __init__(self, reactor: IReactorUNIX, home: Path, control: Control) -> None:
         super().__init__(reactor, home / NAME, control, self._tell)
         self._control = control
 
     def stop(self) -> Deferred[None]:
-        """Listen no more, and end each connection when it has read what it was told."""
+        """Stop listening, and close each connection when it has read everything."""
         self._control.finish()
         return super().stop()
 

@@ -12,7 +12,7 @@ _UNITS = ("KB", "MB", "GB", "TB")
 
 
 def amount(count: float) -> str:
-    """Bytes, in at most ten characters."""
+    """Return a number of bytes in at most ten characters."""
     if count < 1000:
         return "1 byte" if count == 1 else f"{count:.0f} bytes"
     for unit in _UNITS:
@@ -23,12 +23,12 @@ def amount(count: float) -> str:
 
 
 def speed(rate: float) -> str:
-    """Bytes a second."""
+    """Return bytes per second as text."""
     return f"{rate:.0f} B/s" if rate < 1000 else f"{amount(rate)}/s"
 
 
 def duration(seconds: float) -> str:
-    """Minutes and seconds, or hours with them; a day and more is not counted out."""
+    """Return minutes and seconds, or hours with them; a day or more is not given in detail."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours >= 24:
@@ -42,7 +42,7 @@ def percent(offset: int, size: int) -> int:
 
 
 def file_lines(event: FileChanged) -> list[str]:
-    """Format a transfer's change, or nothing for its small steps."""
+    """Format a change of a transfer; nothing for mere progress."""
     called, why = inline(event.name), bracket(event.reason)
     ours = event.to is not None
     who = name(event.to if event.to is not None else event.from_ or "?")
@@ -76,7 +76,7 @@ def file_lines(event: FileChanged) -> list[str]:
 
 
 def list_lines(rows: Iterable[dict[str, Any]]) -> list[str]:
-    """The transfers that have not ended, as `FileChanged.row` gives them, a line each."""
+    """Return the transfers that have not ended, as `FileChanged.row` gives them, one line each."""
     return [_listed(row) for row in rows] or ["no file is being sent or received"]
 
 

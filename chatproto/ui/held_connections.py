@@ -1,4 +1,4 @@
-"""Connections of programs that give commands beside the screen, all held back together."""
+"""Connections of programs that send commands beside the screen, all held together."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from chatproto.net.script_connection import ScriptConnection
 
 
 class HeldConnection(ScriptConnection):
-    """Connection of which nothing is read while it is held, or has taken too little of its answers."""
+    """Connection that is not read while it is held, or has read too little of its answers."""
 
     _held = False
 
     def hold(self, held: bool) -> None:
-        """Carry out no more for now, or go on."""
+        """Stop carrying out commands, or resume."""
         self._held = held
         self._flow()
 
     @property
     @abstractmethod
     def _full(self) -> bool:
-        """True while the program at the other end is to be waited for."""
+        """Return True while the program at the other end must read first."""
 
     def _flow(self) -> None:
         if self._output.finished:
@@ -39,7 +39,7 @@ Held = TypeVar("Held", bound=HeldConnection)
 
 
 class HeldConnections(Factory, Generic[Held]):
-    """Every connection of one kind, the oldest first."""
+    """All connections of one kind, the oldest first."""
 
     noisy = False
 
@@ -51,7 +51,7 @@ class HeldConnections(Factory, Generic[Held]):
         return len(self._connections)
 
     def hold(self, held: bool) -> None:
-        """Carry out nothing for now, or go on."""
+        """Hold all connections, or resume."""
         self._held = held
         for connection in tuple(self._connections):
             connection.hold(held)

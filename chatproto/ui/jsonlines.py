@@ -1,4 +1,4 @@
-"""The JSON interface: commands in, as objects or as in the plain one; one JSON object a line out."""
+"""The JSON interface: commands in, as objects or typed lines; one JSON object per line out."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from chatproto.wire.reasons import Reason
 
 
 def json_text(written: str) -> str:
-    """A free text: one that begins with `"` is a JSON string, any other stands as it is.
+    """Read a free text: one that begins with `"` is a JSON string, any other is used unchanged.
 
-    So a program can say anything, line ends and a first `/` too, and nothing that it passes on
-    from others is ever taken for a command. Raises BadCommand.
+    So a program can send any text, with line ends and a leading `/`, and no text that it passes on is
+    taken for a command. Raises BadCommand.
     """
     if not written.startswith('"'):
         return written
@@ -37,12 +37,12 @@ def json_text(written: str) -> str:
 
 
 def run_json(line: str, client: Client, references: References) -> Event | None:
-    """Read a line of the JSON interface and run it; an event is to be shown, as of `run_line`.
+    """Read a line of the JSON interface and run it; return an event to be shown, as `run_line` does.
 
-    An object with `ref` is one of the `references` until it is over.
+    An object with `ref` is one of the `references` until it has ended.
 
     `line` has bytes that are not UTF-8 as lone surrogates. In a path among values they mean themselves;
-    a line that is no object is refused with them.
+    a line that is not an object is refused with them.
     """
     try:
         given = read_object(line)
@@ -75,13 +75,13 @@ class JsonLines:
         self._references = References(self._write)
 
     def tell(self, event: Event) -> None:
-        """Writes `event`."""
+        """Write `event`."""
         if isinstance(event, Exited):
             self._references.stop()
         self._write(event, self._references.of_current(event))
 
     def _write(self, event: Event, marks: Marks) -> None:
-        # ASCII only, so that a terminal or a program in any locale gets it whole and unharmed.
+        # ASCII only, so that any terminal or program receives it unchanged, in any locale.
         self._write_line(json.dumps(json_object(event, self._seconds(), marks), default=str))
 
     def dropped_line(self, count: int) -> str:
@@ -89,13 +89,13 @@ class JsonLines:
         return json.dumps(json_object(dropped(count), self._seconds()))
 
     def on_line(self, line: str) -> None:
-        """Does what `line` says, or tells why it cannot be done."""
+        """Carry out `line`, or report why it cannot be done."""
         shown = run_json(line, self._client, self._references)
         if shown is not None:
             self.tell(shown)
 
     def on_refused(self, sentence: str) -> None:
-        """Tells why a line was not taken at all."""
+        """Report why a line was not accepted at all."""
         self.tell(Failed(sentence, status=413, code=Reason.TOO_LARGE))
 
     def on_end(self) -> None:

@@ -1,4 +1,4 @@
-"""Make text from peers safe to show inside a line of ours."""
+"""Make text from peers safe to show inside a line of this program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOT_IN_A_NAME = re.compile(r"[\s>]+")
 
 
 def split(text: str) -> list[str]:
-    """`text` as its lines, each fit to be shown; a last line end begins no further line."""
+    """Return the lines of `text`, each safe to show; a final line end adds no further line."""
     text = _LINE_END.sub("\n", text)
     lines = printable(text, lines=True).split("\n")
     if text.endswith("\n"):
@@ -23,12 +23,12 @@ def split(text: str) -> list[str]:
 
 
 def inline(text: str) -> str:
-    """`text` fit to stand inside a line of ours."""
+    """Return `text` in a form that is safe inside one line."""
     return " ".join(split(text))
 
 
 def name(text: str) -> str:
-    """An id or the like as one word, so that nobody's name can look like the rest of a line."""
+    """Return an id or similar as one word, so that no name can look like the rest of a line."""
     if ID.fullmatch(text):
         return text
     return _NOT_IN_A_NAME.sub("_", inline(text)) or "?"
@@ -39,5 +39,5 @@ def bracket(reason: str | None) -> str:
 
 
 def room_name(text: str) -> str:
-    """A room's name as one word."""
+    """Return a room name as one word."""
     return f"#{name(text.removeprefix('#'))}"

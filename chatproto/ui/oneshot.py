@@ -1,7 +1,7 @@
 """Run one-shot commands (`chatclient send` and others): events in, commands out, until done.
 
-Pure: `begin` and `heard` return a `Step` for the caller to carry out. Events and commands are the
-objects of the JSON interface; the client may be this process, or one behind control.sock. An event of
+Pure: `begin` and `heard` return a `Step` for the caller to carry out. Events and commands are objects
+of the JSON interface; the client may be this process, or one behind control.sock. An event caused by
 one of these commands has a `ref`, and the last one of each command is `done`.
 """
 
@@ -14,7 +14,7 @@ from chatproto.ui.values import Values
 from chatproto.wire.values import value_class
 
 Said = dict[str, Any]
-"""An event as an object of the JSON interface."""
+"""Event as an object of the JSON interface."""
 Commands = tuple[Values, ...]
 """Commands as objects of the JSON interface: `{"do": "chat", "to": "bob"}`."""
 
@@ -24,7 +24,7 @@ DONE, WRONG, REFUSED, LATER, NOT_DONE = 0, 1, 3, 4, 5
 
 @value_class
 class Over:
-    """The end: `code`, and one sentence about it for standard error; none where all went well."""
+    """End of the work: `code`, and one sentence for standard error; none after success."""
 
     code: int
     sentence: str = ""
@@ -32,9 +32,9 @@ class Over:
 
 @value_class
 class Step:
-    """Next actions: `commands` to give, `lines` for standard output, `notes` for standard error.
+    """Next actions: `commands` to send, `lines` for standard output, `notes` for standard error.
 
-    `wait`: seconds after which the work is to go on by itself (`Work.again`).
+    `wait`: seconds after which the work continues by itself (`Work.again`).
     """
 
     commands: Commands = ()
@@ -46,15 +46,15 @@ class Step:
 
 NOTHING = Step()
 FOR_NOW = frozenset({"timeout", "rate-limited", "unavailable"})
-"""Codes of refusals that another try may not meet."""
+"""Codes of refusals after which a retry may succeed."""
 RETRY_AFTER = 5.0
-"""Seconds to another try, where the refusal tells none."""
+"""Seconds until a retry, if the refusal has none."""
 MOST_WAITED = 150.0
-"""Seconds in all that are waited because of such refusals, where there is no --timeout."""
+"""Total seconds of waiting for retries, without --timeout."""
 
 
 def retrying(sentence: str, seconds: float) -> str:
-    """Return the note about another try in `seconds`, after a refusal with `sentence`."""
+    """Return the note about a retry in `seconds`, after a refusal with `sentence`."""
     return f"{sentence.removesuffix(f': try again in {seconds:g} s')}, retrying in {seconds:g} s"
 
 
@@ -70,23 +70,23 @@ class Work(ABC):
 
     @abstractmethod
     def begin(self) -> Step:
-        """Start, now that a client is there."""
+        """Start: the client is ready."""
 
     @abstractmethod
     def heard(self, event: Said) -> Step:
         """Handle an event of the client."""
 
     def again(self) -> Step:
-        """Go on, after the time that a step wanted to wait."""
+        """Continue after the wait that a step requested."""
         return self.begin()
 
     def doing(self, event: Said) -> str:
-        """Describe in one sentence the wait that an answer to `who` shows; empty if none."""
+        """Describe in one sentence the wait that an answer to `who` shows; empty if there is none."""
         return ""
 
     @abstractmethod
     def stopped(self, why: str, goes_on: bool) -> Over:
-        """End early because of `why`; `goes_on`: the client keeps running without us."""
+        """Return the end because of `why`; `goes_on`: the client keeps running without us."""
 
     def concerns(self, event: Said) -> bool:
         """Return True if `event` reports progress of a file of this work."""
@@ -102,16 +102,16 @@ class Unreached:
 
     @property
     def is_for_now(self) -> bool:
-        """Return True for a refusal that may pass: a rate limit, or a server that is busy."""
+        """Return True for a refusal that may pass: a rate limit, or a busy server."""
         return self.code in FOR_NOW
 
     @property
     def is_away(self) -> bool:
-        """Return True if the server says that the peer is away; not answering is another thing."""
+        """Return True if the server says that the peer is away; an unanswered call does not count."""
         return self.code == "away"
 
     def end(self, to: str) -> Over:
-        """Return what it means for a command about `to`."""
+        """Return the end of a command about `to`."""
         match self.code:
             case "away":
                 return Over(NOT_DONE, f"{to} is away")
@@ -145,10 +145,10 @@ DOING = {
 
 
 class ReachPeer:
-    """Has a conversation with `to`: goes on with the one that there is, or calls.
+    """Have a conversation with `to`: use the present one, or call.
 
-    `open`: there is one; `their_turn`: the two take turns, and it is the peer's. `why`: why there is none
-    any more, or was none to be had.
+    `open`: there is one; `their_turn`: the two take turns, and it is the peer's turn. `why`: why it
+    ended, or the call failed.
     """
 
     def __init__(self, to: str, patient: bool = False) -> None:
@@ -181,7 +181,7 @@ class ReachPeer:
             case {"event": "session", "id": self.to, "state": "broken"}:
                 self.open = False
             case {"event": "session", "id": self.to, "state": "closed", "current": True}:
-                pass  # it says where the next typed line goes, and ends nothing
+                pass  # it only changes the current target, and ends nothing
             case {"event": "session", "id": self.to, "state": "closed", "code": str(code)}:
                 self.open, self.why = False, Unreached(code, event.get("reason", ""))
             case {"event": "error", "command": "who"} | {
@@ -210,12 +210,12 @@ class ReachPeer:
         return Step(notes=(retrying(sentence, seconds),), wait=seconds)
 
     def may_wait(self, why: Unreached, seconds: float = RETRY_AFTER) -> bool:
-        """Return True if `why` is a refusal for now, and there is time for another try."""
+        """Return True if `why` is a refusal for now, and there is time for a retry."""
         enough = self._patient or self._waited + seconds <= MOST_WAITED
         return enough and why.is_for_now
 
     def again(self) -> Commands:
-        """Commands to give when the wait is over."""
+        """Return the commands after the wait."""
         self.waiting = False
         if self.open:
             return ()
@@ -234,12 +234,12 @@ class ReachPeer:
 
     @property
     def who(self) -> Values:
-        """Command that asks for the peer's name and the state of the conversation."""
+        """Return the command that requests the peer's name and the state of the conversation."""
         return {"do": "who", "id": self.to}
 
     @property
     def call(self) -> Values:
-        """The command that calls them."""
+        """Return the command that calls the peer."""
         return {"do": "chat", "to": self.to}
 
     @property
@@ -248,13 +248,13 @@ class ReachPeer:
         return self.why is not None and self.why.is_away
 
     def came(self, event: Said) -> bool:
-        """Return True if `event` says that the peer, who was away, is back."""
+        """Return True if `event` says that the peer is back."""
         here = event["event"] == "presence" and event["id"] == self.to
         return here and event["status"] == "online" and self.is_away
 
 
 class WorkWithPeer(Work):
-    """Work for which a conversation with `to` is needed. `patient`: wait for a peer that is away."""
+    """Work that needs a conversation with `to`. `patient`: wait for a peer that is away."""
 
     calls = True
 
@@ -272,20 +272,20 @@ class WorkWithPeer(Work):
 
 
 class SendText(WorkWithPeer):
-    """Send `text` to `to`; done when it is in the peer's log."""
+    """Send `text` to `to`; done when the peer has stored it."""
 
     def __init__(self, to: str, text: str, patient: bool = False) -> None:
         super().__init__(to, patient)
         self._text = text
         self._said = False
-        self._id: int | None = None  # it is in the outbox
-        self._queued = False  # and `msg` is over
+        self._id: int | None = None  # number in the outbox
+        self._queued = False  # `msg` has ended
         self._sent = False
         self._lost: Unreached | None = None  # why it was not delivered
 
     def heard(self, event: Said) -> Step:
         if event["event"] == "answer" and event["command"] == "who":
-            if self._begun:  # of progress
+            if self._begun:  # for progress
                 return NOTHING
             self._begun = True
             return self._say(self._reach.heard(event))
@@ -337,7 +337,7 @@ class SendText(WorkWithPeer):
     def _judged(self) -> Step:
         """Decide what a failed call means for the text.
 
-        Nothing is decided until the client has said whether the text is queued.
+        It waits until the client has reported whether the text is queued.
         """
         why = self._reach.why
         if self._queued and self._reach.open and self._reach.their_turn and not self._sent:
@@ -352,9 +352,11 @@ class SendText(WorkWithPeer):
         return NOTHING if self._patient else over(LATER, f"{end.sentence}: {self._kept}")
 
     def _ended(self, code: str, why: str) -> Step:
-        """Go on after the end of `msg`, or what became of a queued text later; `why`: of a failure."""
+        """Continue after the end of `msg`, or after the later outcome of a queued text; `why`: of a
+        failure.
+        """
         match code:
-            case "delivered" | "sent":  # in the open, no more is known than that it went
+            case "delivered" | "sent":  # in plain text it is only known to be sent
                 return over(DONE)
             case "queued":
                 self._queued = True
@@ -375,5 +377,5 @@ class SendText(WorkWithPeer):
             return over(NOT_DONE, otherwise)
         self._said = False
         if self._reach.may_wait(why):
-            return NOTHING  # the refusal itself follows, and says how long
+            return NOTHING  # the refusal itself follows, with the time to wait
         return NOTHING if self._patient and why.is_away else Step(over=why.end(self._to))

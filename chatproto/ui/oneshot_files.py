@@ -28,7 +28,7 @@ _LINE = 32 * 1024
 INFO_TRIES, INFO_WAIT = 3, 0.5
 """Number of INFO requests to a server, and seconds between two of them."""
 _ENDED = frozenset({"done", "declined", "cancelled", "failed", "stalled"})
-"""States of a file after which it is not waited for; a stalled one may go on much later."""
+"""States of a file that end the wait for it; a stalled one may continue much later."""
 
 
 class SendFiles(WorkWithPeer):
@@ -42,7 +42,7 @@ class SendFiles(WorkWithPeer):
 
     def heard(self, event: Said) -> Step:
         if event["event"] == "answer" and event["command"] == "who":
-            if self._begun:  # another one's, or of progress
+            if self._begun:  # another command's, or progress
                 return NOTHING
             self._begun = True
         call = self._reach.heard(event)
@@ -84,7 +84,7 @@ class SendFiles(WorkWithPeer):
         return event.get("to") == self._to and event.get("path") in self._states
 
     def _offer(self, under_way: dict[str, str]) -> Step:
-        """Send what is not under way already, by its path with its state."""
+        """Send the paths that are not in progress; `under_way`: state by path."""
         parts: list[list[str]] = []
         room = 0
         for path in self._states:
@@ -123,7 +123,7 @@ class SendFiles(WorkWithPeer):
         return over(LATER, self._first("stalled")) if stalled else over(DONE)
 
     def _first(self, state: str) -> str:
-        """A sentence about the first that is `state`, and how many more are."""
+        """Return a sentence about the first file that is `state`, and the number of others."""
         paths = [path for path, one in self._states.items() if one == state]
         name, why = paths[0].rpartition("/")[2], self._reasons.get(paths[0])
         said = f"{self._to} declined {name}" if state == "declined" else f"{name}: {state}"
@@ -138,14 +138,14 @@ class SendFiles(WorkWithPeer):
 
 
 class Receive(Work):
-    """Accept calls and files of `sender`, or of anybody confirmed by the server; print their paths.
+    """Accept calls and files of `sender`, or of any peer confirmed by the server; print their paths.
 
     Done after `count` files; 0: never.
     """
 
     def __init__(self, sender: str = "", count: int = 0) -> None:
         self._sender = sender
-        self._key: str | None = None  # theirs, if it is known
+        self._key: str | None = None  # the sender's, if it is known
         self._count = count
         self._came = 0
 
@@ -186,7 +186,7 @@ class Receive(Work):
         return self._wants(event.get("from", "?"))
 
     def _wants(self, sender: str) -> bool:
-        # A name that nobody confirms ends in a question mark, and is nobody's.
+        # An unconfirmed name ends in a question mark, and identifies no peer.
         if self._sender == "":
             return not sender.endswith("?")
         return sender == self._sender
@@ -238,7 +238,7 @@ class ListRegistered(Work):
                 return Step(notes=(retrying(why, seconds),), wait=seconds)
             case {"event": "error", "command": "info"}:
                 self._tries -= 1
-                # Meanwhile the next of several servers is asked.
+                # Meanwhile the client tries the next of several servers.
                 return Step(wait=INFO_WAIT) if self._tries else over(NOT_DONE, event["text"])
         return NOTHING
 

@@ -1,11 +1,12 @@
-"""Pastes into a terminal that marks none: many lines are one message, and commands among them do not run.
+"""Handle pastes into a terminal that does not mark them: many lines become one message, and commands do
+not run.
 
-Lines that follow each other within `paste_gap` were pasted. After a text, or after a line that is
-no command, a pasted line that begins with / is held, and all lines behind it, so that their order
-stays. The person is asked about them once the paste has ended. Only a single line answers: an empty
-one sends them as text, /drop forgets those that begin with /. Any other line joins the held ones,
-because it may be the end of the paste, which had no line end. After `ANSWER_WAIT` without an answer
-all of them are forgotten, and that is said.
+Lines that follow each other within `paste_gap` were pasted. After a text, or after a line that is not a
+command, a pasted line that begins with / is held, with all lines after it, so that their order stays.
+When the paste has ended, the user is asked about them. Only a single line answers: an empty one sends
+them as text, /drop discards those that begin with /. Any other line is added to the held ones, because
+it may be the end of the paste, which had no line end. After `ANSWER_WAIT` without an answer all of them
+are discarded, with a notice.
 """
 
 from __future__ import annotations
@@ -19,20 +20,19 @@ from chatproto.net.timers import Timers
 from chatproto.wire.limits import CLIENT_DEFAULTS
 
 MOST_LINES = 400
-"""Lines that are held; fewer than `waiting_messages`, so that all of them can be sent at once."""
+"""Largest number of held lines; less than `waiting_messages`, so that all can be sent at once."""
 
 ANSWER_WAIT = 60.0
-"""Seconds in which the question about held lines is to be answered."""
+"""Seconds for the answer to the question about held lines."""
 
 Target = Callable[[], object]
-"""Returns whoever gets the next line, as a value that is equal only to itself."""
+"""Function that returns the recipient of the next line, as a value that is equal only to itself."""
 
 
 class Pause(ABC):
-    """Find out when a paste is over: `paste_gap` without a line, and none that waits to be read.
+    """Detect the end of a paste: `paste_gap` without a line, and no unread input.
 
-    Args: say: sends a text to the current target. more: True while input may be waiting that was not
-    read yet.
+    Args: say: sends a text to the current target. more: returns True while unread input may be waiting.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class Pause(ABC):
 
 
 class Paste(Pause):
-    """Collect pasted lines, which follow each other faster than anybody types, into one message.
+    """Join pasted lines, which follow each other faster than a user types, into one message.
 
-    A text longer than `body_to_server` bytes is sent in several, of whole lines.
+    A text longer than `body_to_server` bytes is sent in several messages of whole lines.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Paste(Pause):
         return bool(self._lines)
 
     def add(self, line: str) -> None:
-        """Another line of it, the first one too."""
+        """Add a line of the paste, also the first one."""
         size = len(line.encode()) + 1
         if self._lines and self._size + size > CLIENT_DEFAULTS.body_to_server:
             self.end()
@@ -100,7 +100,7 @@ class Paste(Pause):
 class PasteGuard(Pause):
     """Hold the commands of a paste, and ask about them.
 
-    Args: as of `Pause`; notify: shows a sentence to the person.
+    Args: see `Pause`; notify: shows a sentence to the user.
     """
 
     def __init__(
@@ -114,12 +114,14 @@ class PasteGuard(Pause):
         super().__init__(clock, say, more)
         self._notify = notify
         self._target = target
-        self._text_before = False  # in this paste: what follows it may be text as well
+        self._text_before = False  # in this paste: the lines after it may be text as well
         self._held: list[str] = []
-        self._for: object = None  # the target that they were pasted for
+        self._for: object = None  # the target at the time of the paste
         self._asked = False
-        self._since: list[str] = []  # lines since the question, until they are known to be no paste
-        self._full = False  # too many were held: the rest of this paste is forgotten
+        self._since: list[
+            str
+        ] = []  # lines since the question, until they are known not to be pasted
+        self._full = False  # too many were held: the rest of this paste is discarded
 
     def takes(self, line: str) -> bool:
         """Return True if `line` is held, or answers the question; it must not be carried out then."""
@@ -137,19 +139,19 @@ class PasteGuard(Pause):
         return False
 
     def done(self, command: bool) -> None:
-        """Note that a line was carried out; `command`: it was one, and no text."""
+        """Note that a line was carried out; `command`: it was a command, not a text."""
         self._text_before = self._text_before or not command
         self._wait()
 
     def end(self) -> None:
-        """Drop the held lines at the end of input, and say so."""
+        """Discard the held lines at the end of input, with a notice."""
         self._timers.stop()
         lines = len(self._held) + len(self._since)
         if lines:
             self._notify(f"not sent: {_pasted(lines)}")
         self._forget()
 
-    # How it follows.
+    # Consequences.
 
     def _hold(self, lines: list[str], line: str) -> None:
         lines.append(line)

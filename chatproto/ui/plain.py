@@ -30,10 +30,10 @@ def dropped(count: int) -> Notice:
 class PlainInterface:
     """Plain interface: one event per line out, one command or text per line in.
 
-    `write_line` takes a line without its end and does not block. `seconds`: the time of day, seconds since
-    1970. `times`: begin each line with it, in the `form` of `strftime`. `clock`: only for a terminal,
-    where pasted lines become one message and run no commands unasked. `more`: tells whether unread input
-    is waiting.
+    `write_line` takes a line without its end and does not block. `seconds`: the time of day, seconds
+    since 1970. `times`: begin each line with it, in the `form` of `strftime`. `clock`: only for a
+    terminal, where pasted lines become one message and run no commands unasked. `more`: returns True if
+    unread input is waiting.
     """
 
     def __init__(
@@ -51,7 +51,9 @@ class PlainInterface:
         self._seconds = seconds
         self._times = times
         self._form = form
-        self._queued: Counter[str] = Counter()  # texts for each room that wait for the server
+        self._queued: Counter[str] = (
+            Counter()
+        )  # texts for each room that are queued until the server is back
         self._paste: Paste | None = None
         self._guard: PasteGuard | None = None
         if clock is not None:
@@ -61,7 +63,7 @@ class PlainInterface:
             )
 
     def tell(self, event: Event) -> None:
-        """Shows `event`."""
+        """Show `event`."""
         late = self._said_late(event)
         for line in plain_lines(late or event, self._seconds(), self._times, self._form):
             self._write_line(line)
@@ -69,7 +71,7 @@ class PlainInterface:
             self.tell(Notice("/help lists the commands"))
 
     def _said_late(self, event: Event) -> Delivered | None:
-        """Return the news that a text for a room has arrived which was told to be queued."""
+        """Return the notice that a text for a room, reported as queued, was delivered."""
         match event:
             case Notice(to=str(to), id=None) if to.startswith("#"):
                 self._queued[to] += 1
@@ -85,7 +87,7 @@ class PlainInterface:
         return plain_lines(dropped(count), self._seconds(), self._times, self._form)[0]
 
     def on_line(self, line: str) -> None:
-        """Does what `line` says, or shows why it cannot be done."""
+        """Carry out `line`, or show why it cannot be done."""
         if self._paste is not None and self._paste.begun:
             self._paste.add(line)
         elif self._guard is None or self._paste is None:
@@ -104,7 +106,7 @@ class PlainInterface:
                     self._guard.done(carried_out)
 
     def on_refused(self, sentence: str) -> None:
-        """Shows why a line was not taken at all."""
+        """Show why a line was not accepted at all."""
         self.tell(Failed(sentence, status=413, code=Reason.TOO_LARGE))
         if self._guard is not None:
             self._guard.done(command=False)
@@ -115,7 +117,7 @@ class PlainInterface:
         self._client.end_of_input()
 
     def on_interrupt(self) -> None:
-        """Ctrl-C: end as at the end of input, with what was pasted sent or said not to be."""
+        """Handle Ctrl-C as the end of input; pasted lines are sent or reported as discarded."""
         self._end_paste()
         self._client.interrupted()
 
@@ -125,7 +127,7 @@ class PlainInterface:
             self._guard.end()
 
     def _run(self, line: str) -> bool:
-        """Carry `line` out; False if it is none that can be read."""
+        """Carry out `line`; return False if it cannot be parsed."""
         shown = run_typed(line, self._client)
         if shown is not None:
             self.tell(shown)

@@ -9,21 +9,21 @@ from chatproto.stdio.printable import printable
 from chatproto.ui.file_view import duration, percent, speed
 
 MOST = 8
-"""Lines at once; so many files move, and those that wait are shown where there is room."""
+"""Largest number of lines: as many files move at once, and waiting ones are shown if there is room."""
 _OVER = frozenset({"done", "declined", "cancelled", "failed"})
 _WAITING = frozenset({"queued", "offered"})
 
 
 class ProgressLines:
-    """The last lines of a terminal: told of `file` events, it gives what to write there.
+    """Last lines of a terminal: for each `file` event, return the text to write there.
 
-    `simple`: the terminal knows no way up, and all share one line.
+    `simple`: the terminal cannot move the cursor up, and all files share one line.
     """
 
     def __init__(self, simple: bool) -> None:
         self._simple = simple
         self._files: dict[int, dict[str, Any]] = {}
-        self._drawn = 0  # lines of ours that the cursor stands at the end of
+        self._drawn = 0  # lines of ours above the cursor
 
     def told(self, event: dict[str, Any], columns: int, rows: int) -> str:
         """Return the text to write for `event`; a finished file keeps its line above the others."""
@@ -33,7 +33,7 @@ class ProgressLines:
             return f"\r{progress_line(event, columns)}" + "\n" * over
         if over:
             self._files.pop(event["id"], None)
-            # The others are drawn again with their next news: something may be said of this one first.
+            # The others are drawn again at their next event: a line about this one may follow first.
             return f"{self._erased()}{progress_line(event, columns).rstrip()}\n"
         self._files[event["id"]] = event
         first = sorted(self._files.values(), key=lambda one: one["state"] in _WAITING)
@@ -54,9 +54,10 @@ class ProgressLines:
 
 
 def progress_line(event: dict[str, Any], columns: int) -> str:
-    """The `file` event as name, percent, rate and time left, in at most `columns` (from 40 on).
+    """Return the `file` event as name, percentage, rate and time left, in at most `columns` (from 40
+    on).
 
-    It is filled up with blanks, so that nothing is left of a longer one before it.
+    It is padded with blanks, so that nothing of a longer line before it stays.
     """
     whole = event["state"] == "done"
     done = f" {100 if whole else percent(event['offset'], event['size'])}%"
@@ -70,7 +71,7 @@ def progress_line(event: dict[str, Any], columns: int) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal that `text` takes."""
+    """Return the number of terminal columns of `text`."""
     return sum(_columns(character) for character in text)
 
 
@@ -81,7 +82,7 @@ def _columns(character: str) -> int:
 
 
 def _cut(text: str, columns: int) -> str:
-    """The beginning of `text`, with a sign that it goes on if it does not fit."""
+    """Return the beginning of `text`, with a sign if it was cut."""
     if _width(text) <= columns:
         return text
     kept, left = "", columns - 1

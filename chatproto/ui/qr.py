@@ -1,4 +1,4 @@
-"""Draw the safety number as a QR code, for another device to read."""
+"""Draw the safety number as a QR code for another device."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import zip_longest
 from chatproto.client.events import CommandOutput, Event
 
 BORDER = 2
-"""Light modules around the code; readers need some."""
+"""Light modules around the code, which readers need."""
 MISSING = "no QR code: pip install 'chatproto[qr]' adds it"
 _HALVES = {(True, True): " ", (True, False): "▄", (False, True): "▀", (False, False): "█"}
 """Two modules, one above the other (True: dark), as a character that draws the light ones."""
@@ -19,11 +19,11 @@ TOO_SMALL = "no room for the QR code: enlarge the terminal and type /verify agai
 def qr_lines(event: Event, columns: int, rows: int) -> list[str]:
     """Return lines that show the number of /verify as a QR code of its sixty digits.
 
-    At most 17 lines. None for another event, and for a number that was compared already; one line that
-    says how to get it where segno is not installed, or where there is too little room. The light modules
-    are drawn, so that the code is right for light text on a dark screen.
+    At most 17 lines. No lines for another event, and for a number that was compared already; one line
+    with advice if segno is not installed, or if there is too little room. The light modules are drawn,
+    so that the code is right for light text on a dark screen.
 
-    Args: columns: of the terminal. rows: that are left for the code; it never leaves the screen.
+    Args: columns: of the terminal. rows: left for the code, which never leaves the screen.
     """
     if not isinstance(event, CommandOutput) or event.command != "verify":
         return []

@@ -1,4 +1,4 @@
-"""No interface (--ui none): prints what whoever started the program must know, and reads nothing."""
+"""No interface (--ui none): print what concerns the program itself, and read nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chatproto.ui.view import plain_lines
 
 
 class QuietInterface:
-    """Print where the program runs, where it is registered, and failures; no message and no answer.
+    """Print the addresses of the program, its registration, and failures; no message and no answer.
 
     `write_line` takes a line without its end and does not block; `seconds` returns the time of day.
     """
@@ -30,4 +30,4 @@ class QuietInterface:
         """Read nothing."""
 
     def stop(self) -> None:
-        """Read no more of nothing."""
+        """Do nothing: there is no input to stop."""

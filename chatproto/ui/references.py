@@ -1,13 +1,13 @@
-"""Carry out commands that have a reference, and tell their end once.
+"""Carry out commands that have a reference, and report their end once.
 
     {"ref": 7, "do": "msg", "to": "bob", "text": "hi"}
 
-Every event that comes of a command carries its `ref`, for the front end that gave it. The last is
+Every event caused by a command carries its `ref`, for the front end that sent it. The last one is
 
     {"event": "done", "ref": 7, "command": "msg", "code": "delivered", "done": true}
 
 with `code` `ok`, one of `ENDS`, or that of the failure, whose `status` and `text` are then there too.
-Events that come later, such as `delivered` after the code `queued`, still carry the `ref`.
+Later events, such as `delivered` after the code `queued`, still carry the `ref`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from chatproto.wire.reasons import (
 )
 
 MOST = 1000
-"""Commands of one front end that are not over."""
+"""Largest number of unfinished commands of one front end."""
 LONGEST = 64
-"""Characters of a reference that is a string."""
+"""Largest number of characters in a reference that is a string."""
 ENDS: dict[str, dict[str, str]] = {
     "msg": {
         "delivered": "it is in the peer's log, or the room's",
@@ -43,19 +43,19 @@ ENDS: dict[str, dict[str, str]] = {
     "chat": {"open": "the conversation is open", "ok": "it was open already"},
     "send": {"done": "all files arrived"},
 }
-"""Codes of commands that did not fail, besides `ok`, and what each means; `me` has those of `msg`."""
+"""Codes of commands that did not fail, besides `ok`, and their meanings; `me` has those of `msg`."""
 Reference = str | int
 Marks = Mapping[str, Reference]
-"""Fields of an event besides its own: `ref`, and of an error which command failed and for whom."""
+"""Additional fields of an event: `ref`, and of an error the failed command and its target."""
 NO_MARKS: Marks = {}
 
 
 class References:
-    """Commands of one front end that are not over, each with its reference.
+    """Unfinished commands of one front end, each with its reference.
 
-    `tell` is called with the event of each end, and with what `of_current` returns for it. `owner`: the
-    front end, if it is not the screen. `ended` is called after the end of each command, also of those
-    without a reference.
+    `tell` is called with the event of each end, and with the result of `of_current` for it. `owner`:
+    the front end, if it is not the screen. `ended` is called after the end of each command, also of
+    those without a reference.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class References:
         self._tell = tell
         self._ended = ended
         self._unmarked = 0
-        """Commands without a reference that are not over."""
+        """Number of unfinished commands without a reference."""
         self._open: dict[Reference, _Referenced] = {}
         self.forget = self._open.clear
 
@@ -77,13 +77,13 @@ class References:
 
     @property
     def are_over(self) -> bool:
-        """Return True if no command goes on, with a reference or without."""
+        """Return True if no command is in progress, with a reference or without."""
         return not self._open and not self._unmarked
 
     def run_line(self, given: Values, client: Client) -> Event | None:
-        """Carry out a command; an event is to be shown, while its reference is `of_current`.
+        """Carry out a command; return an event to be shown, while its reference is `of_current`.
 
-        A command without `ref` is carried out as well, and has no end.
+        A command without `ref` is carried out as well, and has no end event.
         """
         values = {name: value for name, value in given.items() if name != "ref"}
         ref = given.get("ref")
@@ -108,7 +108,7 @@ class References:
         return None
 
     def run_unmarked(self, command: str, work: Callable[[], Event | None]) -> Event | None:
-        """Carry out a command without a reference; an answer that comes later is this front end's too."""
+        """Carry out a command without a reference; a later answer belongs to this front end too."""
         self._unmarked += 1
         part = PendingRequest(command, self._unmarked_over, self.owner).part()
         with telling(part):
@@ -117,7 +117,7 @@ class References:
         return answer
 
     def refuse(self, ref: Reference, why: str) -> None:
-        """Tell the end of a command that cannot be read."""
+        """Report the end of a command that cannot be parsed."""
         asked = _Referenced({}, self, ref)
         self._refuse(asked, Cause(Reason.MALFORMED, why))
         if ref not in self._open:
@@ -134,9 +134,9 @@ class References:
         self._tell(refused, asked.marks(refused))
 
     def of_current(self, event: Event) -> Marks:
-        """Return the fields that `event`, told now, has because of the command that it comes of.
+        """Return the fields that the present `event` gets from the command that causes it.
 
-        `ref`, and `to` or `room` for an error; none for an event of nobody's or another's command.
+        `ref`, and `to` or `room` for an error; none for an event of no command or another front end's.
         """
         part = current()
         asked = part.asked if part is not None else None
@@ -145,14 +145,14 @@ class References:
         return NO_MARKS
 
     def stop(self) -> None:
-        """End what is not over, because the program ends."""
+        """End all unfinished commands, because the program ends."""
         for asked in tuple(self._open.values()):
             if asked.command != "quit":
                 asked.fail(Reason.STOPPING, None, Reason.STOPPING.sentence)
             asked.end()
 
     def over(self, asked: _Referenced) -> None:
-        """Tell the end of a command."""
+        """Report the end of a command."""
         if self._open.pop(asked.ref, None) is asked:
             self._tell_end(asked)
             self._ended()
@@ -174,15 +174,15 @@ class _Referenced(PendingRequest):
         self._about = {"room" if room else "to": whom} if isinstance(whom, str) and whom else {}
 
     def marks(self, event: Event) -> Marks:
-        """Return what an event of this command has besides its own fields."""
+        """Return the additional fields of an event of this command."""
         if not isinstance(event, Failed):
             return {"ref": self.ref}
-        # What failed may be a part of the command: a call, for the message to who was to be called.
+        # A part of the command may have failed: a call before the message to the same peer.
         return {"ref": self.ref, **self._about, "command": self.command}
 
 
 def command_in(given: Values) -> str:
-    """Return the name of the command in an object with `do`; empty if that is no name."""
+    """Return the name of the command in an object with `do`; empty if it is not a name."""
     name = given.get("do")
     return shortened(name.removeprefix("/")) if isinstance(name, str) else ""
 
@@ -190,7 +190,7 @@ def command_in(given: Values) -> str:
 def begin(
     asked: PendingRequest, work: Callable[[], Event | None], tell: Callable[[Event], object]
 ) -> None:
-    """Carry out the command of `asked`, and `tell` the event that `work` answers with at once."""
+    """Carry out the command of `asked`; pass the immediate answer of `work` to `tell`."""
     part = asked.part()
     with telling(part):
         event = work()

@@ -11,14 +11,14 @@ from chatproto.ui.arguments import Misused, ReadText, shortened, split_words
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 MOST_SECONDS = 10**11
-"""As many as can be typed, and more; a date that far is none any more."""
+"""More seconds than anybody types; a date that far away does not exist."""
 _TIME = re.compile(r"([0-9]{1,6})([smhd])")
 _TO_ROOM = re.compile(r"\s*@(#\S*)(?:\s|\Z)")
 SETTINGS = ("key", "invited", "kept")
 
 
 def room_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """A room, with or without its `#`, and its key (`key=KEY`) or an empty string."""
+    """Parse a room, with or without its `#`, and its key (`key=KEY`) or ""."""
     words = split_words(rest)
     if not 1 <= len(words) <= 2 or not words[0]:
         raise Misused("takes one room and an optional key=KEY")
@@ -28,7 +28,7 @@ def room_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def room_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """A room, or an empty string."""
+    """Parse a room, or return ""."""
     words = split_words(rest)
     if len(words) > 1:
         raise Misused("takes one room")
@@ -44,7 +44,7 @@ def somebody(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def kicked(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Parse a name, a room or "", and a reason or ""; the reason is all behind them."""
+    """Parse a name, a room or "", and the reason after them or ""."""
     who, room, words = "", "", rest.split()
     while words and not (who and room):
         if words[0].startswith("#") and not room:
@@ -71,7 +71,9 @@ def somebody_for_a_time(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def topic(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """`show` or `set`, a text, and a room (`@#room` before it) or an empty string; `""` is no topic."""
+    """Return `show` or `set`, a text, and a room (`@#room` before it) or ""; the text `""` stands for
+    no topic.
+    """
     room = ""
     if found := _TO_ROOM.match(rest):
         room = found[1]
@@ -82,7 +84,7 @@ def topic(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def settings(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """A room or an empty string, then `name=value` words with a name of `SETTINGS`."""
+    """Parse a room or "", then `name=value` words with a name of `SETTINGS`."""
     words, room = _apart(rest)
     for word in words:
         name, equals, value = word.partition("=")
@@ -94,7 +96,7 @@ def settings(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def words(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Words to look for."""
+    """Parse search words."""
     text = read_text(rest).strip()
     if not text:
         raise Misused("needs words to search for")
@@ -102,7 +104,7 @@ def words(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def _apart(rest: str) -> tuple[list[str], str]:
-    """The words, and the room among them."""
+    """Return the words, and the room among them."""
     found = split_words(rest)
     rooms = [word for word in found if word.startswith("#")]
     if len(rooms) > 1:
@@ -114,7 +116,7 @@ def _apart(rest: str) -> tuple[list[str], str]:
 
 
 def duration(value: object) -> tuple[str, ...]:
-    """A value that is a number of seconds, or a time as it is typed; 0 takes something back."""
+    """Parse a number of seconds, or a time as it is typed; 0 ends an earlier order."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_SECONDS:
         return (str(value),)
     if not isinstance(value, str):

@@ -18,7 +18,7 @@ DONE = {
     "settings": "changed the settings of the room",
     "invited": "invited {who}",
 }
-"""Words for each change of a room by somebody."""
+"""Words for each change of a room by a member."""
 
 
 def room_lines(event: RoomChanged, now: Wall, form: str = HOURS_AND_MINUTES) -> list[str]:
@@ -33,7 +33,7 @@ def room_lines(event: RoomChanged, now: Wall, form: str = HOURS_AND_MINUTES) -> 
         case "joined":
             return [f"{room} {_who(event)} joined"]
         case "parted" if event.reason == "kicked":
-            return []  # told before as what somebody did
+            return []  # shown before as the order of a member
         case "parted" if event.own:
             return [f"you are no longer in {room}{bracket(event.reason)}"]
         case "parted":

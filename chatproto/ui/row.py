@@ -16,14 +16,14 @@ from chatproto.wire.values import value_class
 class CommandRow:
     """Command: its syntax, help, parser and the part of the client that carries it out.
 
-    `read` parses what follows the name and one blank (raises Misused). `run` calls a part of the client
-    with the arguments; `answer` makes an event of them where no client is needed. `more`: longer text
-    for /help NAME. For Tab: `words` that may be an argument, `options` with their values, the mark before
-    an id or a room (`ids`, `rooms`; None: takes none), whether only an id as a server has it will do
-    (`registered`), and whether paths (`files`) or a `text` may follow.
-    `fields`: values of its JSON form; `arrange` makes of them the same arguments that `read` makes of a line.
-    `target`: index of the argument that names a conversation or room, of a command that acts on the
-    current one if that argument is empty or missing; None for commands that do not.
+    `read` parses the text after the name and one blank (raises Misused). `run` calls a part of the
+    client with the arguments; `answer` returns an event from them if no client is needed. `more`:
+    longer text for /help NAME. For Tab: `words` that may be an argument, `options` with their values,
+    the prefix of an id or a room (`ids`, `rooms`; None: takes none), `registered` if only an id at a
+    server is allowed, and whether paths (`files`) or a `text` may follow. `fields`: values of its JSON
+    form; `arrange` turns them into the same arguments that `read` returns for a line. `target`: index
+    of the argument that names a conversation or room, of a command that acts on the current one if that
+    argument is empty or missing; None for other commands.
     """
 
     name: str

@@ -8,12 +8,12 @@ from chatproto.wire.values import value_class
 
 @value_class
 class HelpTopic:
-    """Group of commands: one line about it, and the names of the commands in the order of its list."""
+    """Group of commands: one line about it, and the names of its commands in the order of the list."""
 
     about: str
     commands: tuple[str, ...]
     lines: tuple[str, ...] = ()
-    """Further lines, about what is no command."""
+    """Further lines, about things other than commands."""
 
 
 FIRST = (
@@ -30,11 +30,11 @@ FIRST = (
 """Commands on the first screen of /help: the usual form of each, short enough for 40 columns."""
 
 _KEY_COLUMN = 18
-"""Characters for the names of keys in /help keys; longer ones push their help to the right."""
+"""Characters for the names of keys in /help keys; after longer ones the help starts further right."""
 
 
 def key_lines(keys: Keymap) -> tuple[str, ...]:
-    """Return the lines of /help keys, with the keys that the person has chosen."""
+    """Return the lines of /help keys, with the keys that the user has chosen."""
     answers = " ".join(map(keys.shown, ("accept", "decline", "verify")))
     rows = (
         ("Enter", "send the line"),

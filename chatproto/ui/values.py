@@ -3,9 +3,9 @@
     {"do": "msg", "to": "bob", "text": "hello"}
     {"do": "send", "to": "bob", "paths": ["/tmp/a file"]}
 
-`do` names the command, without its slash; `Row.fields` in the table of commands (`ui.commands.ROWS`)
-lists the values that it takes. Values are never parsed: quotes, blanks, `~`, `@` and line ends in
-them mean themselves.
+`do` is the command without its slash; `CommandRow.fields` in the table of commands (`ui.commands.ROWS`)
+lists its values. Values are never parsed: quotes, blanks, `~`, `@` and line ends in them have no
+special meaning.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Values = Mapping[str, Any]
 """One command as an object: `do`, and the fields of its row."""
 
 VALUE = 64 * 1024
-"""Characters of a name, key or mode; texts and paths have limits of their own."""
+"""Largest number of characters of a name, key or mode; texts and paths have limits of their own."""
 _REFERENCE = re.compile(r'\s*\{\s*"ref"\s*:\s*(-?\d{1,64}|"[^"\\]{0,64}")\s*,')
 _NAMES_A_COMMAND = re.compile(r'"do"\s*:')
 
 
 @value_class
 class Field:
-    """Value of a command's JSON form: its name, and how it becomes arguments of `run`.
+    """Value of a command's JSON form: its name, and its conversion into arguments of `run`.
 
     `read` raises Misused. `missing`: the arguments if the value is left out or null; None: required.
     """
@@ -42,11 +42,11 @@ class Field:
 
 
 Arrange = Callable[[dict[str, tuple[str, ...]]], tuple[str, ...]]
-"""Makes the arguments of the fields that were given, where these do not simply follow each other."""
+"""Function that returns the arguments from the given fields, if these do not simply follow each other."""
 
 
 def word(value: object) -> tuple[str, ...]:
-    """A name: an id, `#room`, address, key or dialect."""
+    """Read a name: an id, `#room`, address, key or dialect."""
     if not isinstance(value, str):
         raise Misused("must be a string")
     if len(value) > VALUE:
@@ -55,14 +55,14 @@ def word(value: object) -> tuple[str, ...]:
 
 
 def name(value: object) -> tuple[str, ...]:
-    """A name that is not empty."""
+    """Read a name that is not empty."""
     if value == "":
         raise Misused("must not be empty")
     return word(value)
 
 
 def text(value: object) -> tuple[str, ...]:
-    """A text with something in it."""
+    """Read a text that is not blank."""
     if not isinstance(value, str):
         raise Misused("must be a string")
     if not value.strip():
@@ -71,12 +71,12 @@ def text(value: object) -> tuple[str, ...]:
 
 
 def any_text(value: object) -> tuple[str, ...]:
-    """A text, perhaps empty."""
+    """Read a text, which may be empty."""
     return ("",) if value == "" else text(value)
 
 
 def number(value: object) -> tuple[str, ...]:
-    """A number from 1 on, or its digits in a string."""
+    """Read a number from 1 on, or its digits in a string."""
     digits = str(value) if _is_number(value) else value
     if not isinstance(digits, str) or NUMBER.fullmatch(digits) is None:
         raise Misused("must be a number of at least 1")
@@ -84,7 +84,9 @@ def number(value: object) -> tuple[str, ...]:
 
 
 def asker(value: object) -> tuple[str, ...]:
-    """An id in a string, or the number of a file; as `arguments.asker`, an id of digits has an `@`."""
+    """Read an id in a string, or the number of a file; as in `arguments.asker`, an id of digits has an
+    `@`.
+    """
     if _is_number(value):
         return number(value)
     (found,) = name(value)
@@ -92,14 +94,14 @@ def asker(value: object) -> tuple[str, ...]:
 
 
 def flag(value: object) -> tuple[str, ...]:
-    """`true` or `false`, as `yes` or `no`."""
+    """Read `true` or `false`; return `yes` or `no`."""
     if not isinstance(value, bool):
         raise Misused("must be true or false")
     return ("yes" if value else "no",)
 
 
 def one_of(*known: str) -> Callable[[object], tuple[str, ...]]:
-    """Make a reader for one of some words."""
+    """Return a reader that accepts one of some words."""
 
     def read(value: object) -> tuple[str, ...]:
         if not isinstance(value, str) or value not in known:
@@ -110,14 +112,14 @@ def one_of(*known: str) -> Callable[[object], tuple[str, ...]]:
 
 
 def paths(value: object) -> tuple[str, ...]:
-    """Paths as the file system has them: bytes that are not UTF-8 as `os.fsdecode` writes them."""
+    """Read paths of the file system: bytes that are not UTF-8 in the form of `os.fsdecode`."""
     if not isinstance(value, list) or not value:
         raise Misused("must be a list of paths")
     return tuple(_path(one) for one in value)
 
 
 def folder(value: object) -> tuple[str, ...]:
-    """Read the absolute path of a folder: this program knows no current folder of who asks."""
+    """Read the absolute path of a folder: the current folder of the sender is unknown."""
     if not isinstance(value, str) or not Path(value).is_absolute():
         raise Misused("must be an absolute path")
     return (_path(value),)
@@ -173,15 +175,15 @@ def arguments(given: Values, fields: tuple[Field, ...], arrange: Arrange) -> tup
 
 
 def in_order(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The fields one after another."""
+    """Return the fields one after another."""
     return tuple(argument for part in found.values() for argument in part)
 
 
 def read_object(line: str) -> dict[str, Any] | None:
-    """The object in `line`, if that is a command given as values; None if it is anything else.
+    """Return the object in `line`, if that is a command given as values; None if it is anything else.
 
-    One with `ref` and without `do` is a command too: nobody who gives a reference means a text.
-    Raises Misused for what can only be meant as such a command and cannot be read.
+    An object with `ref` and without `do` counts as a command too: a text has no reference. Raises
+    Misused for input that can only be meant as such a command and cannot be read.
     """
     if not line.lstrip().startswith("{"):
         return None
@@ -197,7 +199,7 @@ def read_object(line: str) -> dict[str, Any] | None:
 
 
 def reference_in(line: str) -> object:
-    """Return the `ref` with which a line begins that cannot be read as a whole; None if there is none."""
+    """Return the `ref` at the start of a line that cannot be parsed as a whole; None if there is none."""
     found = _REFERENCE.match(line)
     try:
         return json.loads(found[1]) if found is not None else None

@@ -1,12 +1,12 @@
 """Format events as lines of the plain interface, or as JSON objects.
 
-Pure. Text from peers goes through `printable` before it becomes a line; JSON needs none, because every
-control and non-ASCII character is escaped.
+Pure. Text from peers passes through `printable` before it becomes a line; JSON needs no filter, because
+every control and non-ASCII character is escaped.
 
 A `SessionChanged` is shown by its own fields, without memory of earlier ones. An open one with
-`encrypted` or `security` has just opened, and the turn follows it. Without them it tells only what is
-new: turn (`both` has no line), mode, path, or that it is current. A closed one is shown with its
-reason; without one, a `Bye` has told it.
+`encrypted` or `security` has just opened, and the turn follows it. Without them it has only the change:
+turn (`both` has no line), mode, path, or that it is current. A closed one is shown with its reason;
+without one, a `Bye` has shown it.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ from chatproto.wire.reasons import Cause, Reason, reason_of
 def plain_lines(
     event: Event, now: Wall, times: bool = False, form: str = HOURS_AND_MINUTES
 ) -> list[str]:
-    """Return `event` as lines without line ends; none if it needs no showing (protocol section 2).
+    """Return `event` as lines without line ends; none if it is not shown (protocol section 2).
 
-    Lines of the past begin with the local time at which they were said. `times`: all lines begin
-    with a time. `now` is seconds since 1970. `form`: of the time of day, as for `strftime`.
+    Earlier messages begin with the local time of their date. `times`: all lines begin with a time.
+    `now` is seconds since 1970. `form`: of the time of day, as for `strftime`.
     """
     past = isinstance(event, MessageReceived) and event.history
     lines = _lines(event, now, form)
@@ -113,21 +113,22 @@ def _lines(event: Event, now: Wall, form: str) -> list[str]:
         case Bye():
             return [f"* {name(event.id)} left{bracket(event.reason)}"]
         case Sent() | Delivered() | Exited() | CommandOver():
-            return []  # the person saw what they typed, and sees the program end
+            return []  # the user saw the typed line, and sees the program end
     raise TypeError(f"no lines are written for {event!r}")
 
 
 def json_object(
     event: Event, now: Wall, marks: Mapping[str, str | int] = MappingProxyType({})
 ) -> dict[str, object]:
-    """`event` as an object of the JSON interface; `now` is its time of day, `marks` as in `references`.
+    """Return `event` as an object of the JSON interface; `now` is its time of day, `marks` as in
+    `references`.
 
-    What is None is left out, but for `Bridged`, where it means nobody.
+    None values are left out, except in `Bridged`, where None means that no peer was found.
     """
     found: dict[str, object] = {"event": event.event, "time": date_of(now), **marks}
     if isinstance(event, CommandOutput):
         found["command"] = event.command
-        return {**found, **event.data, **found}  # ours first, and never replaced
+        return {**found, **event.data, **found}  # our fields first; they are never replaced
     for field in fields(event):
         value: Any = getattr(event, field.name)
         if value is not None or isinstance(event, Bridged):
@@ -149,13 +150,13 @@ def _address(host: str, port: int) -> str:
 
 
 def _incoming(event: IncomingCallEvent) -> list[str]:
-    # A caller in the open is never confirmed, and keeps the line that the assignment fixes.
+    # A plain-text caller is never confirmed, and keeps the assignment's line.
     doubt = "? (unconfirmed)" if event.encrypted and not event.confirmed else ""
     where = _address(event.host, event.port) + (
         f" ({path_words(event.path)})" if event.path else ""
     )
     who = f"{name(event.id)}{doubt}"
-    # A caller that tells no id is shown by its address alone.
+    # A caller without an id is shown by its address alone.
     lines = [f"Incoming chat request from {who if who == where else f'{who} {where}'}"]
     if event.ask:
         lines.append("* /accept or /decline")
@@ -174,14 +175,14 @@ def _session(event: SessionChanged) -> list[str]:
             at = "" if at == f" {who}" else at
             return [f"calling {who}{at}{bracket(event.reason)}"]
         case "ringing":
-            return []  # `IncomingCallEvent` says it
+            return []  # `IncomingCallEvent` shows it
         case "broken":
             return [f"connection to {who} lost, retrying{bracket(event.reason)}"]
         case "closed":
-            # Without a reason it was another's or the person's own doing, and they know: `Bye`.
+            # Without a reason it was the peer's or the user's own action, which they know: `Bye`.
             if not event.reason:
                 return []
-            if event.encrypted is None:  # it never opened
+            if event.encrypted is None:  # it was never open
                 return [f"no conversation with {who}{bracket(event.reason)}"]
             return [f"the conversation with {who} has ended{bracket(event.reason)}"]
         case "open":
@@ -190,7 +191,7 @@ def _session(event: SessionChanged) -> list[str]:
 
 
 def _open(event: SessionChanged, who: str) -> list[str]:
-    """A conversation that has just opened, or what is new in one that was open before."""
+    """Return the lines for a conversation that has just opened, or for a change in an open one."""
     here = event.current is not False
     if event.dialect is not None:
         security = inline(event.security or ("encrypted" if event.encrypted else "open"))

@@ -1,1 +1,1 @@
-"""The IRC face: any IRC client on the same machine shows what this client has (docs/irc.md)."""
+"""The IRC face: any IRC client on the same machine can use this client (docs/irc.md)."""

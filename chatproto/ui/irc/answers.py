@@ -1,4 +1,4 @@
-"""Answer one command of a client, with its label where it has one (IRCv3 labeled-response)."""
+"""Answer one command of a client, with its label if it has one (IRCv3 labeled-response)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from chatproto.ui.irc.lines import FACE, Batch
 from chatproto.wire.irc import IrcLine
 
 LABEL = 64
-"""Bytes of a label at most."""
+"""Largest size of a label in bytes."""
 
 
 class Answer:
-    """Lines that come of one command. Without a label they are written at once, else when it has ended."""
+    """Lines that answer one command. Without a label they are written at once, else when it has ended."""
 
     def __init__(self, write: Callable[[IrcLine | Batch], None], label: str = "") -> None:
         self.parts = 1
@@ -30,7 +30,7 @@ class Answer:
                 self._write(line)
 
     def end(self) -> None:
-        """End one part; with the last one, write what has its label."""
+        """End one part; after the last one, write the labelled answer."""
         self.parts -= 1
         if self.parts or not self._label:
             return

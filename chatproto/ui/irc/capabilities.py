@@ -16,13 +16,13 @@ NEEDED_BY = {
     "batch": "batch",
     "label": "labeled-response",
 }
-"""Capability without which a client is sent no such tag; other tags need message-tags."""
+"""Capability that a client needs for a tag; other tags need message-tags."""
 
 
 class ClientCapabilities:
-    """ClientCapabilities that one client has asked for.
+    """Capabilities that one client has requested.
 
-    `open`: the client negotiates, and waits with the registration until CAP END.
+    `open`: the client negotiates, and its registration waits for CAP END.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class ClientCapabilities:
         return [reply(nick, BAD_CAP_COMMAND, command or "*", "Invalid CAP command")]
 
     def allowed(self, line: IrcLine) -> IrcLine:
-        """Return `line` with those tags only that the client knows."""
+        """Return `line` with only those tags that the client supports."""
         if not line.tags:
             return line
         tags = {

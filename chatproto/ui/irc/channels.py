@@ -1,4 +1,4 @@
-"""Show the rooms that we are in as channels: who is there under which nickname, and what happens."""
+"""Show our rooms as channels: the members with their nicknames, and the changes."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ RANKS = {"op": "+o", "deop": "-o"}
 
 @dataclass(slots=True)
 class Present:
-    """Member of a channel, by the nickname under which it is shown there."""
+    """Member of a channel, with the nickname under which it is shown there."""
 
     nick: str
     role: str = "member"
 
     @property
     def sign(self) -> str:
-        """Return what stands before the nickname."""
+        """Return the prefix of the nickname."""
         return PREFIXES[self.role][1] if self.role in PREFIXES else ""
 
 
 @dataclass(slots=True)
 class Channel:
-    """A room as IRC clients are shown it; members by their ids at the server."""
+    """Room as it is shown to IRC clients; members by their ids at the server."""
 
     name: str
     topic: str = ""
@@ -47,7 +47,7 @@ class Channel:
 
 
 class Channels:
-    """Every channel by its name. Methods return the lines that tell clients of a change."""
+    """All channels by name. Methods return the lines that show a change to clients."""
 
     def __init__(self, people: People) -> None:
         self._people = people
@@ -57,18 +57,18 @@ class Channels:
         return iter(tuple(self._all.values()))
 
     def get(self, name: str) -> Channel | None:
-        """Return the channel `name`, in whatever case."""
+        """Return the channel `name`, ignoring case."""
         return self._all.get(name.lower())
 
     def entered(self, event: RoomChanged) -> list[IrcLine]:
-        """Enter a room; one that we are in again has its members compared."""
+        """Enter a room; for a room that we are in already, compare its members."""
         found = [(id, "member") for id in event.members or ()]
         known = self._all.get(event.room)
         if known is not None:
             roles = {id: one.role for id, one in known.members.items()}
             known.topic = inline(event.text or "")
             if (event.count or 0) > len(found):
-                return []  # the rest comes with the answer to NAMES
+                return []  # the rest follows with the answer to NAMES
             return self.named(event.room, [(id, roles.get(id, role)) for id, role in found])
         channel = self._all[event.room] = Channel(event.room, inline(event.text or ""))
         own = self._people.own_id
@@ -94,7 +94,7 @@ class Channels:
         ]
 
     def named(self, room: str, found: Iterable[tuple[str, str]]) -> list[IrcLine]:
-        """Take the members of `room` with their roles from the server; return what is new of them."""
+        """Store the members of `room` with their roles from the server; return the changes."""
         channel = self._all.get(room)
         if channel is None:
             return []
@@ -111,9 +111,9 @@ class Channels:
         return lines
 
     def member(self, room: str, id: str) -> tuple[str, list[IrcLine]]:
-        """Return the nickname of somebody who says something in `room`, and the lines that go before.
+        """Return the nickname of a speaker in `room`, and the lines that must precede the message.
 
-        Somebody whose key has changed has another nickname: the former one leaves.
+        A member whose key has changed has another nickname: the former one leaves.
         """
         nick = self._people.of_member(id)
         channel = self._all.get(room)
@@ -126,14 +126,14 @@ class Channels:
         return nick, [*lines, *self._comes(channel, id, shown.role)]
 
     def renamed(self, before: str, now: str) -> None:
-        """Note that clients were told of a person's new nickname."""
+        """Note that clients received a new nickname of a member."""
         for channel in self._all.values():
             for one in channel.members.values():
                 if one.nick == before:
                     one.nick = now
 
     def changed(self, event: RoomChanged, at: Wall) -> list[IrcLine]:
-        """Return the lines about what happened in a room. Entering is `entered`."""
+        """Return the lines about a change of a room. Entering is `entered`."""
         channel = self._all.get(event.room)
         if event.change == "invited" and event.own:
             inviter = self._people.source(self._people.of_member(event.by)) if event.by else FACE
@@ -189,7 +189,7 @@ class Channels:
         return _part(channel, self._people.source(one.nick), reason)
 
     def _ranks(self, channel: Channel, one: Present, role: str) -> list[IrcLine]:
-        """Tell the new role of a member."""
+        """Return the change of a member's role."""
         before, one.role = one.role, role
         lost, got = (PREFIXES[which][0] if which in PREFIXES else "" for which in (before, role))
         if lost == got:

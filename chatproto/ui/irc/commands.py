@@ -1,4 +1,4 @@
-"""Carry out the lines of an IRC client that has registered: `TABLE` is all there is."""
+"""Carry out the lines of a registered IRC client; `TABLE` lists all commands."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ from chatproto.wire.reasons import CodedError, Reason
 from chatproto.wire.values import value_class
 
 NOT_THERE = (Reason.NOT_FOUND, Reason.UNKNOWN_NAME, Reason.AMBIGUOUS)
-"""Failures of a message because its recipient means nobody, or may mean two."""
+"""Failures of a message whose recipient is unknown or ambiguous."""
 NOT_JOINED = {
     400: numerics.NO_SUCH_CHANNEL,
-    403: numerics.INVITATION_ONLY,  # an older server does not tell why
+    403: numerics.INVITATION_ONLY,  # an older server does not send the reason
     413: numerics.TOO_MANY_CHANNELS,
     503: numerics.CHANNEL_FULL,
 }
-"""Numeric of a JOIN that is refused, by status."""
+"""Numeric of a refused JOIN, by status."""
 NOT_ADMITTED = {
     "banned": numerics.BANNED,
     "invitation": numerics.INVITATION_ONLY,
     "key": numerics.WRONG_CHANNEL_KEY,
 }
-"""Numeric of a JOIN that is refused with 403, by what the room asks for."""
+"""Numeric of a JOIN refused with 403, by what the room requires."""
 RANKS = {"+": "", "-": "0"}
 LEFT_SHOWN = 200
-"""Characters of the changes that were not done which an answer repeats."""
+"""Characters of the failed changes that an answer repeats."""
 NAMES_READ = 2
-"""Words behind a command to `*chat` that may be nicknames."""
+"""Number of words after a command to `*chat` that may be nicknames."""
 
 
 @value_class
 class IrcCommand:
-    """One line of one client, and all that is needed to carry it out."""
+    """One line of one client, with the objects needed to carry it out."""
 
     face: IrcFace
     who: IrcConnection
@@ -73,31 +73,31 @@ class IrcCommand:
         failed: Callable[[Failed], Iterable[IrcLine]],
         ended: Callable[[PendingRequest], Iterable[IrcLine]] = no_lines,
     ) -> None:
-        """Carry out a command that is given as an object with `do`."""
+        """Carry out a command given as an object with `do`."""
         work = partial(run_values, form, self.face.client)
         self.face.ask(self.who, self.answer, str(form["do"]), work, failed, ended)
 
     def channel(self, name: str) -> Channel | None:
-        """Return the channel `name`; None, and told, if we are not in it."""
+        """Return the channel `name`; None, after an answer, if we are not in it."""
         found = self.face.channels.get(name)
         if found is None:
             self.tell(numerics.NOT_IN_CHANNEL, name, "You're not on that channel")
         return found
 
     def member(self, channel: Channel, nick: str) -> str | None:
-        """Return the id of a member of `channel`; None, and told, if there is none."""
+        """Return the id of a member of `channel`; None, after an answer, if there is none."""
         found = channel.by_nick(nick, self.face.people)
         if found is None:
             self.tell(numerics.NOT_A_MEMBER, nick, channel.name, "They aren't on that channel")
         return found
 
     def refused(self, event: Failed) -> Iterable[IrcLine]:
-        """Return the line about a failure for which IRC has no numeric."""
+        """Return the line for a failure without a numeric in IRC."""
         code = event.code.code.upper().replace("-", "_")
         return [fail(self.line.command, code, *self.line.parameters[:1], with_hints(event.text))]
 
     def not_operator(self, channel: str, event: Failed) -> Iterable[IrcLine]:
-        """Return the line about a refused order in `channel`."""
+        """Return the line for a refused order in `channel`."""
         if event.status == Reason.REFUSED.status:
             return [reply(self.own, numerics.NOT_OPERATOR, channel, with_hints(event.text))]
         return self.refused(event)
@@ -124,11 +124,11 @@ def take(face: IrcFace, who: IrcConnection, line: IrcLine, answer: Answer) -> No
     work()
 
 
-# What is said.
+# Messages.
 
 
 def message(call: IrcCommand) -> None:
-    """PRIVMSG and NOTICE: to a room, a person, or a command to `*chat`."""
+    """Handle PRIVMSG and NOTICE: to a room, to a peer, or a command to `*chat`."""
     if len(call.line.parameters) < 2 or not call.line.parameters[1]:
         call.tell(numerics.NO_TEXT, "No text to send")
         return
@@ -145,7 +145,7 @@ def message(call: IrcCommand) -> None:
 def _say(call: IrcCommand, target: str, text: str) -> None:
     typed = typed_text(text)
     if typed is None:
-        return  # CTCP of another kind asks the other program: nothing is passed on
+        return  # other CTCP requests concern the other program: nothing is passed on
     said, kind = typed
     if not said.strip():
         call.tell(numerics.NO_TEXT, "No text to send")
@@ -179,7 +179,7 @@ def _say(call: IrcCommand, target: str, text: str) -> None:
 
 
 def _not_called(call: IrcCommand, target: str, asked: PendingRequest) -> Iterable[IrcLine]:
-    """Return the line about a stranger who is not there: it comes once, whether or not a call was shown."""
+    """Return the line about an unknown peer that is away, once, whether or not a call was shown."""
     if asked.code not in {one.code for one in NOT_THERE}:
         return []
     return [reply(call.own, numerics.NO_SUCH_NICK, target, with_hints(asked.text or ""))]
@@ -194,7 +194,7 @@ def _not_said(call: IrcCommand, target: str, event: Failed) -> Iterable[IrcLine]
 
 
 def _command(call: IrcCommand, text: str) -> None:
-    """Carry out a command of ours, written to `*chat` with or without its slash."""
+    """Carry out one of our commands, written to `*chat` with or without its slash."""
     face = call.face
     name, _, rest = text.strip().removeprefix("/").partition(" ")
     name = ALIASES.get(name.lower(), name.lower())
@@ -216,7 +216,7 @@ def _command(call: IrcCommand, text: str) -> None:
 
 
 def _send(call: IrcCommand, nick: str, rest: str) -> Event | None:
-    """`send @bob path`: files for somebody."""
+    """Handle `send @bob path`: offer files to a peer."""
     try:
         to = call.face.people.address(nick)
         _, *found = paths(rest, str)
@@ -228,7 +228,7 @@ def _send(call: IrcCommand, nick: str, rest: str) -> Event | None:
 
 
 def _with_names(call: IrcCommand, command: str, rest: str) -> str:
-    """Return the arguments of a command with nicknames that only IRC knows as names."""
+    """Return the arguments of a command with IRC nicknames replaced by names."""
     row = ROWS.get(command)
     if row is None or row.ids is None:
         return rest
@@ -244,7 +244,7 @@ def _with_names(call: IrcCommand, command: str, rest: str) -> str:
 
 
 def join(call: IrcCommand) -> None:
-    """JOIN #a,#b key,key; JOIN 0 leaves all channels (RFC 2812, section 3.2.1)."""
+    """Handle JOIN #a,#b key,key; JOIN 0 leaves all channels (RFC 2812, section 3.2.1)."""
     if call.line.parameters[0] == "0":
         for channel in call.face.channels:
             call.ask({"do": "part", "room": channel.name}, call.refused)
@@ -266,7 +266,7 @@ def _not_joined(call: IrcCommand, name: str, event: Failed) -> Iterable[IrcLine]
 
 
 def part(call: IrcCommand) -> None:
-    """PART #a,#b."""
+    """Handle PART #a,#b."""
     for name in call.line.parameters[0].split(","):
         channel = call.channel(name)
         if channel is not None:
@@ -274,7 +274,7 @@ def part(call: IrcCommand) -> None:
 
 
 def topic(call: IrcCommand) -> None:
-    """TOPIC #room, or TOPIC #room :text."""
+    """Handle TOPIC #room, or TOPIC #room :text."""
     channel = call.channel(call.line.parameters[0])
     if channel is None:
         return
@@ -288,7 +288,7 @@ def topic(call: IrcCommand) -> None:
 
 
 def kick(call: IrcCommand) -> None:
-    """KICK #room nick, or KICK #room nick :reason."""
+    """Handle KICK #room nick, or KICK #room nick :reason."""
     channel = call.channel(call.line.parameters[0])
     who = call.member(channel, call.line.parameters[1]) if channel is not None else None
     if channel is not None and who is not None:
@@ -298,7 +298,7 @@ def kick(call: IrcCommand) -> None:
 
 
 def invite(call: IrcCommand) -> None:
-    """INVITE nick #room."""
+    """Handle INVITE nick #room."""
     nick, name = call.line.parameters[:2]
     channel = call.channel(name)
     if channel is None:
@@ -313,7 +313,7 @@ def invite(call: IrcCommand) -> None:
 
 
 def mode(call: IrcCommand) -> None:
-    """MODE of a channel: b, q, o, k, i; of ourselves there are none."""
+    """Handle MODE of a channel: b, q, o, k, i; there are none of users."""
     name, *rest = call.line.parameters
     if not name.startswith("#"):
         if call.face.people.is_own(name):
@@ -363,7 +363,7 @@ def _change(call: IrcCommand, channel: Channel, change: Change) -> None:
 
     def ended(asked: PendingRequest) -> Iterable[IrcLine]:
         if asked.code != OK or change.letter not in "ik":
-            return []  # all others are told as what somebody did in the room
+            return []  # all others are shown as changes of the room
         words = (f"{change.sign}{change.letter}", *([change.argument] if change.argument else []))
         return [IrcLine("MODE", (channel.name, *words), source=call.face.people.own_source)]
 
@@ -379,16 +379,16 @@ def _ban(call: IrcCommand, channel: Channel, change: Change) -> dict[str, object
     return {"do": do, "id": who} if who else None
 
 
-# Ourselves.
+# Our own client.
 
 
 def nick(call: IrcCommand) -> None:
-    """NICK: our nickname is our id, which stays."""
+    """Handle NICK: our nickname is our id, which stays."""
     call.answer.tell([IrcLine("NICK", (call.own,), source=call.face.people.own_source)])
 
 
 def away(call: IrcCommand) -> None:
-    """AWAY text, or AWAY to be back."""
+    """Handle AWAY with a text, or without one to be back."""
     text = call.line.parameters[0] if call.line.parameters else ""
 
     def ended(asked: PendingRequest) -> Iterable[IrcLine]:
@@ -402,22 +402,22 @@ def away(call: IrcCommand) -> None:
 
 
 def leave(call: IrcCommand) -> None:
-    """QUIT ends the connection; the program goes on."""
+    """Handle QUIT: close the connection; the program continues."""
     call.who.close("you left")
 
 
 def capabilities(call: IrcCommand) -> None:
-    """CAP after the registration."""
+    """Handle CAP after the registration."""
     call.answer.tell(call.who.capabilities.take(call.line, call.own))
 
 
 def registered(call: IrcCommand) -> None:
-    """PASS and USER come only once."""
+    """Refuse a second PASS or USER."""
     call.tell(numerics.ALREADY_REGISTERED, "You are registered already")
 
 
 def nothing(call: IrcCommand) -> None:
-    """PONG and TAGMSG need no answer."""
+    """Ignore PONG and TAGMSG."""
 
 
 TABLE: dict[str, tuple[int, Callable[[IrcCommand], None]]] = {

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 IRC_WAIT = 60.0
 """Seconds for an IRC client to register."""
 IRC_UNSENT = 8 * 1024 * 1024
-"""Bytes that wait to be sent to one IRC client: a list of all rooms is long."""
+"""Largest number of bytes queued for one IRC client: a list of all rooms is long."""
 IRC_REQUESTS = 200
-"""Requests of one IRC client that are not over; then nothing more is read from it."""
+"""Largest number of unfinished requests of one IRC client; then it is not read."""
 
 
 class IrcConnection(HeldConnection):
-    """One IRC client, dropped when it leaves more than `IRC_UNSENT` bytes unread.
+    """One IRC client, closed when it leaves more than `IRC_UNSENT` bytes unread.
 
-    `target`: where its commands to `*chat` go that name nobody.
+    `target`: recipient of its commands to `*chat` that name none.
     """
 
     def __init__(self, face: IrcFace, target: ActiveTarget) -> None:
@@ -49,10 +49,10 @@ class IrcConnection(HeldConnection):
         self._batches = 0
         self._timers = Timers(face.client.context.clock)
 
-    # What it is told.
+    # Output.
 
     def write(self, line: IrcLine | Batch) -> None:
-        """Write a line or a batch, with those tags only that the client knows."""
+        """Write a line or a batch, with only those tags that the client supports."""
         match line:
             case Batch():
                 self._write_batch(line)
@@ -78,9 +78,9 @@ class IrcConnection(HeldConnection):
         self.write(IrcLine("BATCH", (f"-{number}",), source=FACE))
 
     def write_past(self, lines: Iterable[IrcLine], target: str = "") -> None:
-        """Write messages of the past; a client that knows no times is told them in the texts.
+        """Write earlier messages; for a client without server-time the texts begin with the time.
 
-        `target`: all of them are of that room or person.
+        `target`: the room or peer of all of them.
         """
         if "server-time" not in self.capabilities:
             lines = [_with_time(line) for line in lines]
@@ -90,13 +90,13 @@ class IrcConnection(HeldConnection):
             self.write_all(lines)
 
     def close(self, why: str) -> None:
-        """Say why it ends, and end it when that is written."""
+        """Send the reason and close the connection."""
         if self._unsent.finished:
             return
         self.write(IrcLine("ERROR", (f"Closing link: {why}",)))
         self.finish()
 
-    # How much is read from it.
+    # Reading.
 
     def begun(self) -> None:
         """Count a request; a client with too many is not read until some have ended."""
@@ -104,7 +104,7 @@ class IrcConnection(HeldConnection):
         self._flow()
 
     def ended(self) -> None:
-        """Count a request less."""
+        """Count the end of a request."""
         self._under_way -= 1
         self._flow()
 
@@ -115,7 +115,7 @@ class IrcConnection(HeldConnection):
     def refuse(self, why: str) -> None:
         self.write(IrcLine("ERROR", (f"Closing link: {why}",)))
 
-    # What Twisted calls.
+    # Called by Twisted.
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -190,7 +190,7 @@ class IrcConnection(HeldConnection):
 
 
 def _with_time(line: IrcLine) -> IrcLine:
-    """Return a message with its moment (UTC) before the text."""
+    """Return a message with its time (UTC) before the text."""
     at = line.tags.get("time", "")
     if line.command != "PRIVMSG" or not at:
         return line

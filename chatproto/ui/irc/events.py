@@ -1,4 +1,4 @@
-"""Say in lines of IRC what the client tells: messages, what becomes of them, calls, files, rooms."""
+"""Translate the client's events into IRC lines: messages, deliveries, calls, files, rooms."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from chatproto.wire.irc import IrcLine
 from chatproto.wire.values import value_class
 
 OF_NOBODY = (None, "register", "log", "call", "file")
-"""Commands in a `Failed` that nobody gave: something went wrong by itself."""
+"""Commands in a `Failed` that no front end sent: an automatic action failed."""
 CALLS = 1000
-"""Conversations whose nickname is remembered; the oldest is forgotten first."""
+"""Conversations whose nickname is stored; the oldest is removed first."""
 _HINT = re.compile(r"(?<![\w/])/([a-z]+)(?=[\s,:;.)]|$)")
 
 
 @value_class
 class Told:
-    """Lines for clients. `own`: one's own message, which whoever wrote it hears with echo-message only."""
+    """Lines for clients. `own`: our message, which its sender receives with echo-message only."""
 
     lines: tuple[IrcLine, ...]
     own: bool = False
@@ -58,22 +58,22 @@ def with_hints(text: str) -> str:
 
 
 class EventLines:
-    """Lines about events, for the people and channels of one client. `now` returns the time of day."""
+    """Lines about events, for the peers and channels of one client. `now` returns the time of day."""
 
     def __init__(self, people: People, channels: Channels, now: Callable[[], Wall]) -> None:
         self._people = people
         self._channels = channels
         self._now = now
-        self._last: dict[str, int] = {}  # the highest number of a message, by room
-        self._calls: dict[int, str] = {}  # nicknames of conversations, by their numbers
+        self._last: dict[str, int] = {}  # the highest message number, by room
+        self._calls: dict[int, str] = {}  # nicknames of conversations, by number
 
     def of(self, event: Event) -> list[Told]:
-        """Return what all clients are told of `event`; nothing of what is an answer to one of them."""
+        """Return the lines about `event` for all clients; none for an answer to one of them."""
         match event:
             case MessageReceived(history=None):
                 return self._message(event)
             case MessageReceived(room=str(room), id=int(id)) if id > self._last.get(room, 0):
-                return self._message(event)  # it was said while the server was lost
+                return self._message(event)  # sent while the server was lost
             case MessageReceived():
                 return []
             case Sent():
@@ -107,9 +107,9 @@ class EventLines:
         return Told(self._notices(event, CHAT_SOURCE, self._people.own_id))
 
     def said(self, event: MessageReceived | Sent, peer: str = "") -> list[Told]:
-        """Return a message as its sender says it, whenever that was.
+        """Return a message with its sender as the source, whenever it was sent.
 
-        `peer`: the nickname of the other person in it, if their name may mean another key by now.
+        `peer`: the nickname of the other peer, if its name may belong to another key by now.
         """
         match event:
             case MessageReceived():
@@ -141,7 +141,7 @@ class EventLines:
         return [Told(lines, own=True, message=True)]
 
     def _tags(self, event: MessageReceived | Sent, whose: str) -> dict[str, str]:
-        """Return when a message was said and what tells it from others; note its number in its room."""
+        """Return the tags of a message: its time and its unique id; store its number in its room."""
         at = event.said if event.said is not None else self._now()
         if event.room is not None and isinstance(event.id, int):
             self._last[event.room] = max(event.id, self._last.get(event.room, 0))
@@ -151,8 +151,8 @@ class EventLines:
     def _session(self, event: SessionChanged) -> list[Told]:
         renamed = self._renamed(event)
         if event.current and event.dialect is None and event.path is None:
-            return renamed  # where a line without a name goes, which IRC has not
-        # A line always names its recipient here, so that nothing is current.
+            return renamed  # changes the current target, which IRC does not have
+        # Lines always name their recipient here, so there is no current one.
         return [*renamed, *self._about(event.id, replace(event, current=None))]
 
     def _renamed(self, event: SessionChanged) -> list[Told]:
@@ -178,7 +178,7 @@ class EventLines:
         return [Told((*told, *more))]
 
     def _about(self, name: str, event: Event) -> list[Told]:
-        """Return `event` as notices where one talks with `name`, an id or a room."""
+        """Return `event` as notices in the conversation with `name`, an id or a room."""
         if name.startswith("#"):
             return [Told(self._notices(event, CHAT_SOURCE, name))]
         source = self._people.source(self._people.of_name(name)) if name else CHAT_SOURCE
@@ -196,5 +196,5 @@ class EventLines:
 
 
 def _msgid(id: int | str, at: Wall, whose: str) -> str:
-    """Return what tells a message from all others: its number, its moment, and who counts."""
+    """Return the unique id of a message: its number, its date, and the sender of the numbering."""
     return re.sub(r"[^A-Za-z0-9-]", "_", f"{id}-{round(float(at) * 1000):x}-{whose}")

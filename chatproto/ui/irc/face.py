@@ -1,4 +1,4 @@
-"""Show one client to any number of IRC clients, and carry out what they ask."""
+"""Show one client to any number of IRC clients, and carry out their commands."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ from chatproto.wire.irc import IrcLine
 from chatproto.wire.reasons import CodedError
 
 IRC_CONNECTIONS = 16
-"""IRC clients of one program at once."""
+"""Largest number of IRC clients of one program."""
 FailedLines = Callable[[Failed], Iterable[IrcLine]]
 AnswerLines = Callable[[Event], Iterable[IrcLine]]
 EndedLines = Callable[[PendingRequest], Iterable[IrcLine]]
 
 
 def no_lines(_: object) -> Iterable[IrcLine]:
-    """Return no lines, about an answer or an end that needs none."""
+    """Return no lines, for an answer or an end that needs none."""
     return ()
 
 
 class IrcAsked(PendingRequest):
-    """Request of an IRC client: who gave the command, and how failures, answers and its end are told."""
+    """Request of an IRC client: its connection, and how failures, answers and the end are reported."""
 
     def __init__(
         self,
@@ -78,10 +78,10 @@ class IrcAsked(PendingRequest):
 
 
 class IrcFace(HeldConnections[IrcConnection]):
-    """Every IRC client of one program.
+    """All IRC clients of one program.
 
-    Args: take: carries out the line of a client. password: what PASS must give; empty: none. where: one
-    sentence about how to connect, told once the program runs.
+    Args: take: carries out the line of a client. password: expected in PASS; empty: none. where: one
+    sentence on how to connect, shown once the program runs.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class IrcFace(HeldConnections[IrcConnection]):
         self._where = where
         self._missed = MissedMessages()
         self._any_before = False
-        self._asking = False  # a command is being carried out, with the target of its client
+        self._asking = False  # True while a command is carried out, with the target of its client
 
     def listen(self) -> None:
-        """Hear the events of the client from now on."""
+        """Subscribe to the events of the client."""
         self.client.context.publish.listen(self.tell)
         self.client.context.hold_input.listen(self.hold)
         self.client.member_keys.changed.listen(self._rename_member)
@@ -116,7 +116,7 @@ class IrcFace(HeldConnections[IrcConnection]):
         return IrcConnection(self, ActiveTarget(self.client.conversations))
 
     def _make_room(self) -> bool:
-        """Return True if there is a place, if need be that of the first who has not registered."""
+        """Return True if there is a place, perhaps that of the oldest unregistered client."""
         if len(self._connections) < IRC_CONNECTIONS:
             return True
         first = next((one for one in self._connections if not one.registered), None)
@@ -126,7 +126,7 @@ class IrcFace(HeldConnections[IrcConnection]):
         first.drop()
         return True
 
-    # What an IRC client asks.
+    # Commands of an IRC client.
 
     def ask(
         self,
@@ -138,10 +138,10 @@ class IrcFace(HeldConnections[IrcConnection]):
         ended: EndedLines = no_lines,
         answered: AnswerLines = no_lines,
     ) -> None:
-        """Carry out `command` by `work`, with what comes of it as the `answer`.
+        """Carry out `command` by `work`; its results become the `answer`.
 
-        `failed`: the lines about each failure. `ended`: the lines at the end. `answered`: those about
-        what the command shows.
+        `failed`: returns the lines about a failure. `ended`: the lines at the end. `answered`: those
+        about the output of the command.
         """
         asked = IrcAsked(command, connection, answer, failed, ended, answered)
         self._asking = True
@@ -153,10 +153,10 @@ class IrcFace(HeldConnections[IrcConnection]):
     def beside(
         self, screen: Callable[[Event], None], spoken: bool = False
     ) -> Callable[[Event], None]:
-        """Return what tells `screen` all events but the answers to IRC clients.
+        """Return a function that passes all events to `screen` except answers to IRC clients.
 
-        `spoken`: a message that an IRC client sends is told as a notice, because the screen shows none
-        of our own messages.
+        `spoken`: a message of an IRC client is passed as a notice, because the screen shows no own
+        messages.
         """
 
         def tell(event: Event) -> None:
@@ -173,10 +173,10 @@ class IrcFace(HeldConnections[IrcConnection]):
 
         return tell
 
-    # What the client tells.
+    # Events of the client.
 
     def tell(self, event: Event) -> None:
-        """Show `event` to those whom it is for."""
+        """Show `event` to the clients that it concerns."""
         asked = _current()
         request = asked if asked is not None and not asked.is_over else None
         match event:
@@ -196,7 +196,7 @@ class IrcFace(HeldConnections[IrcConnection]):
                 self._publish(event, asked)
 
     def _rename_member(self, client_id: str) -> None:
-        """Show the member `client_id` of each room under the nickname of the key that they have."""
+        """Show the member `client_id` of each room under the nickname of its present key."""
         for channel in self.channels:
             _, lines = self.channels.member(channel.name, client_id)
             self._write_to_all(lines)
@@ -209,7 +209,7 @@ class IrcFace(HeldConnections[IrcConnection]):
         return [one for one in self._connections if one.registered]
 
     def _publish(self, event: Event, request: IrcAsked | None) -> None:
-        """Show `event` to all clients; `request`: of which it comes, which may be over."""
+        """Show `event` to all clients; `request`: its cause, which may have ended."""
         registered = self._registered()
         shown = self.events.of(event)
         for told in shown:
@@ -239,26 +239,26 @@ class IrcFace(HeldConnections[IrcConnection]):
             connection.write_past(told.lines)
 
     def _ask_names(self, room: str, *, again: bool) -> None:
-        """Ask the server who is in `room` with which role, and show it."""
+        """Request the members of `room` with their roles from the server, and show them."""
 
         async def work() -> None:
             try:
                 found = await self.client.rooms.client.names(room)
             except CodedError:
-                lines = []  # the members without their roles are shown then
+                lines = []  # then the members are shown without their roles
             else:
                 lines = self.channels.named(room, [(one.id, one.role) for one in found])
             channel = self.channels.get(room)
             if channel is not None:
-                # A channel that is new is shown whole, another with what has changed.
+                # A new channel is shown completely, another one with its changes.
                 self._write_to_all(lines if again else self.channels.names(channel))
 
         Deferred.fromCoroutine(work())
 
-    # What a connection tells.
+    # Called by connections.
 
     def entered(self, connection: IrcConnection, asked: str) -> None:
-        """Greet a client that has registered, and show it how everything stands."""
+        """Greet a client that has registered, and show it the present state."""
         own = self.people.own_id
         connection.write_all(greeting(asked, self.client.context.limits))
         if asked != own:
@@ -282,7 +282,7 @@ class IrcFace(HeldConnections[IrcConnection]):
     def _show_log(
         self, connections: Iterable[IrcConnection], target: str, lines: Iterable[MessageReceived]
     ) -> None:
-        """Show messages of our own log with `target`, a room or a nickname."""
+        """Show messages of our log with `target`, a room or a nickname."""
         peer = "" if target.startswith("#") else target
         told = [one for event in lines for one in self.events.said(event, peer)]
         shown = [line for one in told for line in one.lines]
@@ -293,14 +293,14 @@ class IrcFace(HeldConnections[IrcConnection]):
     def _show_missed(
         self, connection: IrcConnection, missed: Iterable[MessageReceived | Sent]
     ) -> None:
-        """Show messages that came while no client was there."""
+        """Show messages that arrived while no client was connected."""
         for event in missed:
             for told in self.events.said(event):
                 connection.write_past(told.lines)
 
 
 def _current() -> IrcAsked | None:
-    """Return the request of an IRC client of which the event comes that is told now."""
+    """Return the request of an IRC client that causes the present event."""
     part = current()
     asked = part.asked if part is not None else None
     return asked if isinstance(asked, IrcAsked) else None

@@ -1,4 +1,4 @@
-"""Make the lines that the face writes, of messages too, and read the text of a PRIVMSG."""
+"""Create the lines that the face writes, including messages, and read the text of a PRIVMSG."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from chatproto.wire.irc import LINE_BYTES, IrcLine
 from chatproto.wire.values import value_class
 
 FACE = "chat"
-"""Name of the server and the host of everybody, as an IRC client sees them."""
+"""Name of the server and host of all users, as an IRC client sees them."""
 CHAT = "*chat"
-"""Nickname of the program itself, to which commands are written."""
+"""Nickname of the program itself; commands are written to it."""
 CHAT_SOURCE = f"{CHAT}!chat@{FACE}"
 NO_TAGS: Mapping[str, str] = {}
 _CTCP = "\x01"
@@ -22,9 +22,9 @@ _FORMATS = re.compile(
     "\x03(?:\\d{1,2}(?:,\\d{1,2})?)?|\x04(?:[0-9A-Fa-f]{6}(?:,[0-9A-Fa-f]{6})?)?"
     "|[\x02\x0f\x11\x16\x1d\x1e\x1f]"
 )
-"""Colours and the like, which other programs show as pictures of control characters."""
+"""Formatting codes of IRC, which other interfaces would show as control pictures."""
 LEAST = 64
-"""Bytes of text in a line at least, whoever says it."""
+"""Smallest number of bytes of text in a line, for any source."""
 
 
 @value_class
@@ -38,7 +38,7 @@ class Batch:
 
 
 def reply(nick: str, numeric: str, *parameters: str) -> IrcLine:
-    """Return a numeric for the client whose nickname is `nick`."""
+    """Return a numeric for the client with the nickname `nick`."""
     return IrcLine(numeric, (nick, *parameters), source=FACE)
 
 
@@ -52,7 +52,7 @@ def said(
 ) -> tuple[IrcLine, ...]:
     """Return `message` as lines of `command`, PRIVMSG or NOTICE; the first one has all `tags`.
 
-    The others have none that is an identity of the message (`msgid`).
+    The others have no tag that identifies the message (`msgid`).
     """
     texts = texts_of(message, LINE_BYTES - len(f":{source} {command} {target} :\r\n".encode()))
     more = {name: value for name, value in tags.items() if name != "msgid"}
@@ -65,7 +65,7 @@ def said(
 def packed(
     numeric: str, before: tuple[str, ...], words: Iterable[str], nick: str
 ) -> Iterable[IrcLine]:
-    """Yield numerics whose last parameter has as many of `words` as fit, separated by blanks."""
+    """Yield numerics, each with as many of `words` as fit in its last parameter, separated by blanks."""
     head = len(f":{FACE} {numeric} {' '.join((nick, *before))} :\r\n".encode())
     line: list[str] = []
     size = head
@@ -81,9 +81,9 @@ def packed(
 
 
 def texts_of(message: str, most: int) -> list[str]:
-    """Return `message` as texts of at most `most` bytes, one for each of its lines at least.
+    """Return `message` as texts of at most `most` bytes, at least one for each of its lines.
 
-    Nothing in them is obeyed by a terminal or taken for CTCP; an action becomes a CTCP ACTION in each.
+    Control characters and CTCP in them are made harmless; an action becomes a CTCP ACTION in each.
     """
     said, kind = split_mark(message)
     frame = len(f"{_CTCP}ACTION {_CTCP}") if kind == ACTION else 0
@@ -93,7 +93,7 @@ def texts_of(message: str, most: int) -> list[str]:
 
 
 def typed_text(text: str) -> tuple[str, str] | None:
-    """Return what was typed and its kind, as `split_mark` does; None for other CTCP than ACTION."""
+    """Return the typed text and its kind, as `split_mark` does; None for CTCP other than ACTION."""
     kind = ""
     if text.startswith(_CTCP):
         word, _, text = text.strip(_CTCP).partition(" ")

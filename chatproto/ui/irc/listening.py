@@ -21,11 +21,11 @@ from chatproto.wire.errors import CannotStart
 HOST = "127.0.0.1"
 PASSWORD_FILE = "irc_password"
 LONGEST = 400
-"""Bytes of a password at most: PASS is one line."""
+"""Largest size of a password in bytes: PASS is one line."""
 
 
 def read_password(home: Path) -> str:
-    """Return the password of the home for IRC clients, made at the first time. Raises CannotStart."""
+    """Return the home's password for IRC clients, created on first use. Raises CannotStart."""
     path = home / PASSWORD_FILE
     try:
         check_file(path)
@@ -45,7 +45,7 @@ def read_password(home: Path) -> str:
 
 
 class PortListener(Service):
-    """Listen on a TCP port of the loopback interface; 0: any that is free."""
+    """Listen on a TCP port of the loopback interface; 0: any free port."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class PortListener(Service):
         self._port: IListeningPort | None = None
 
     def startService(self) -> None:
-        """Listen; `complain` is told why that cannot be."""
+        """Listen; `complain` is called with the reason on failure."""
         super().startService()
         try:
             self._port = self._reactor.listenTCP(self._number, self._face, interface=HOST)
@@ -72,7 +72,7 @@ class PortListener(Service):
             self._complain(f"IRC clients cannot connect to {HOST} port {self._number}: {why}")
 
     def stopService(self) -> Deferred[None]:
-        """Listen no more."""
+        """Stop listening."""
         super().stopService()
         port, self._port = self._port, None
         if port is None:
@@ -98,12 +98,12 @@ class SocketListener(Service):
         )
 
     def startService(self) -> None:
-        """Listen; `complain` is told why that cannot be."""
+        """Listen; `complain` is called with the reason on failure."""
         super().startService()
         self._socket.start()
 
     def stopService(self) -> Deferred[None]:
-        """Listen no more, and remove the socket."""
+        """Stop listening, and remove the socket."""
         super().stopService()
         return self._socket.stop()
 

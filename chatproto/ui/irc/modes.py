@@ -1,4 +1,4 @@
-"""Read MODE of a channel: changes, each with its sign, letter and argument."""
+"""Parse MODE of a channel: changes, each with its sign, letter and argument."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from chatproto.wire.values import value_class
 
 WITH_ARGUMENT = "bqkoO"
-"""Letters that take a parameter; `b` and `q` without one ask for a list."""
+"""Letters that take a parameter; `b` and `q` without one request a list."""
 LETTERS = f"{WITH_ARGUMENT}i"
 _MASK = re.compile(r"(?P<nick>[^!@]*)(?:!(?P<user>[^@]*))?(?:@(?P<host>.*))?")
 _WILD = re.compile(r"[*?]")
@@ -24,7 +24,7 @@ class Change:
 
 
 def changes(parameters: tuple[str, ...]) -> list[Change]:
-    """Return the changes that MODE asks for with these parameters behind the channel."""
+    """Return the changes in the parameters of MODE after the channel."""
     found: list[Change] = []
     rest = list(parameters[1:])
     sign = "+"
@@ -40,14 +40,14 @@ def changes(parameters: tuple[str, ...]) -> list[Change]:
 
 @value_class
 class Barred:
-    """Meaning of a mask: a nickname, else an id, else a key or an address; empty if that is everybody."""
+    """Meaning of a mask: a nickname, else an id, else a key or an address; all empty for everyone."""
 
     nick: str = ""
     other: str = ""
 
 
 def barred(mask: str) -> Barred:
-    """Return whom `mask` means: `bob!*@*`, `*!bob@*` (an id), `*!*@192.0.2.7` or a key."""
+    """Return the meaning of `mask`: `bob!*@*`, `*!bob@*` (an id), `*!*@192.0.2.7` or a key."""
     found = _MASK.fullmatch(mask)
     if found is None or mask.startswith("sha256:") or _ADDRESS.fullmatch(mask):
         return Barred(other=mask)

@@ -1,4 +1,4 @@
-"""Keep in the home which nickname is whose key: a line `nick key` for each, only ever added."""
+"""Store in the home which nickname belongs to which key: a line `nick key` for each, only ever added."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ log = Logger()
 
 NAME = "irc_nicks"
 MOST_BYTES = 4 * 1024 * 1024
-"""Bytes that are read."""
+"""Largest number of bytes that are read."""
 
 
 class NickFile:
-    """The file `path` (mode 0600); None: nothing is kept. Trouble is logged and costs only the memory."""
+    """The file `path` (mode 0600); None: nothing is stored. Errors are logged, and only the storage is
+    lost.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -40,14 +42,14 @@ class NickFile:
         return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2 and KEY.fullmatch(pair[1])]
 
     def add(self, nick: str, key: str) -> None:
-        """Keep that `nick` is the owner of `key`, for ever."""
+        """Store permanently that `nick` belongs to `key`."""
         if self._path is None:
             return
-        # The last line may have been cut when the machine went down.
+        # The last line may have been cut by a power failure.
         line = f"{'' if self._whole else chr(10)}{nick} {key}\n"
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-            flags |= os.O_NONBLOCK  # a pipe that nobody reads is refused
+            flags |= os.O_NONBLOCK  # a pipe without a reader is refused
             with os.fdopen(os.open(self._path, flags, 0o600), "wb") as file:
                 file.write(line.encode("ascii"))
                 file.flush()

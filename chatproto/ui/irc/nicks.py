@@ -1,10 +1,10 @@
-"""Give each person one nickname, and each nickname to one person for ever.
+"""Give each peer one nickname, and each nickname to one peer permanently.
 
-    bob  bob~2  bob@SERVER     bob, or bob_2 where `bob` is somebody else's
+    bob  bob~2  bob@SERVER     bob, or bob_2 if `bob` belongs to another peer
     bob?                       bob_unconfirmed
     bob~open                   bob_open
 
-Nicknames are the same in upper and lower case (CASEMAPPING=ascii), which ids are not.
+Nicknames are the same in upper and lower case (CASEMAPPING=ascii); ids are not.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from chatproto.wire.fields import ID
 from chatproto.wire.values import value_class
 
 LONGEST = 80
-"""Characters of a nickname at most."""
+"""Largest number of characters of a nickname."""
 MOST = 20_000
-"""Nicknames that are known; further people all have the nickname `NOBODY`, which nobody can write to."""
+"""Largest number of nicknames; all further peers have the nickname `NOBODY`, which accepts no messages."""
 NOBODY = "_"
 MARKS = {"?": "_unconfirmed", "~open": "_open"}
-"""Marks behind an id, and what stands for each in a nickname."""
+"""Suffixes of an id, and their replacements in a nickname."""
 
 _NAME = re.compile(r"(?P<id>[^?~@]*)(?P<marks>[?~][^@]*)?(?:@.*)?", re.DOTALL)
 _KEY = re.compile(r"sha256:([A-Z2-7]{8})[A-Z2-7]*")
@@ -32,9 +32,9 @@ _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 @value_class
 class Wanted:
-    """A nickname that is wanted: `base`, and `user`, the id in it.
+    """Requested nickname: `base`, and `user`, the id in it.
 
-    `first`: the number of the first one that may be had; 2 for an id that looks as if it had a mark.
+    `first`: the lowest number that may be appended; 2 for an id that looks as if it had a suffix.
     """
 
     base: str
@@ -43,7 +43,7 @@ class Wanted:
 
 
 def wanted(name: str) -> Wanted:
-    """Return the nickname that `name`, as the program shows it, should have."""
+    """Return the nickname to request for `name`, as the program shows it."""
     key = _KEY.fullmatch(name)
     if key is not None:
         base = f"key_{key[1].lower()}"
@@ -61,13 +61,13 @@ def wanted(name: str) -> Wanted:
 
 
 def folded(nick: str) -> str:
-    """Return `nick` as two nicknames are compared."""
+    """Return `nick` in the form in which nicknames are compared."""
     return nick.translate(_LOWER)
 
 
 @value_class
 class Given:
-    """A nickname in its spelling, whose it is, and the id in it."""
+    """Nickname in its spelling, its owner, and the id in it."""
 
     nick: str
     who: Hashable
@@ -75,10 +75,10 @@ class Given:
 
 
 class Nicks:
-    """Table of nicknames, and of whom each stands for.
+    """Table of nicknames and their owners.
 
-    Args: known: nicknames of earlier runs with their keys. key_of: returns the key of somebody, None if
-    none is known. keep: called with each new nickname of a key.
+    Args: known: nicknames of earlier runs with their keys. key_of: returns the key of an owner, None if
+    unknown. keep: called with each new nickname of a key.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Nicks:
         return iter(tuple(self._given.values()))
 
     def owner(self, nick: str) -> Given | None:
-        """Return whom `nick` stands for; None if it is nobody's."""
+        """Return the owner of `nick`; None if it has none."""
         return self._given.get(folded(nick))
 
     def of(
@@ -108,10 +108,10 @@ class Nicks:
         name: str,
         passes: Callable[[Hashable], bool] = lambda owner: False,
     ) -> str:
-        """Return the nickname of `who`, who is shown as `name`, and give them one if they have none.
+        """Return the nickname of `who`, which is shown as `name`; assign one if there is none.
 
-        `passes`: tells whether a nickname of that owner passes to `who`, as of somebody without a known
-        key who has proved one.
+        `passes`: returns True if a nickname of that owner passes to `who`, as when an owner without a
+        known key has proved one.
         """
         want = wanted(name)
         found = self._found.get((who, want.base))
@@ -140,5 +140,5 @@ class Nicks:
 
 
 def is_id(nick: str) -> bool:
-    """Return True if `nick` may be the id of somebody who has not been named yet."""
+    """Return True if `nick` may be the id of a client without a nickname."""
     return ID.fullmatch(nick) is not None and wanted(nick).first == 1

@@ -1,4 +1,6 @@
-"""Choose what a client that has connected is shown of the past, and keep what no client has heard."""
+"""Choose the earlier messages for a client that has connected, and store those that no client has
+received.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +16,28 @@ from chatproto.ui.irc.channels import Channels
 from chatproto.ui.irc.people import People
 
 LINES = 50
-"""Messages of one room or person."""
+"""Messages of one room or peer."""
 CONTACTS = 10
-"""People whose messages are shown."""
+"""Peers whose messages are shown."""
 LOOKED = 200
-"""People in whose messages is looked, those who were given a nickname last."""
+"""Peers whose messages are examined: those with the latest nicknames."""
 DAYS = 2
-"""Age of messages of people at most; those of rooms are as old as the log."""
+"""Largest age in days of messages of peers; those of rooms are as old as the log."""
 MOST = 1000
-"""Messages that are kept while no client is there; the oldest goes first."""
+"""Messages that are stored while no client is connected; the oldest is removed first."""
 CHARACTERS = 1024 * 1024
 """Characters of all of them, or one message of any length."""
 
 
 def past_of_room(client: Client, room: str) -> tuple[MessageReceived, ...]:
-    """Return the latest messages of `room` that our own log has, the oldest first."""
+    """Return the latest messages of `room` in our log, the oldest first."""
     return client.messages.last(RoomTarget(room), LINES)
 
 
 def past(
     client: Client, people: People, channels: Channels
 ) -> Iterator[tuple[str, tuple[MessageReceived, ...]]]:
-    """Yield each room and nickname with the latest messages that our own log has, the oldest first."""
+    """Yield each room and nickname with the latest messages in our log, the oldest first."""
     for channel in channels:
         yield channel.name, past_of_room(client, channel.name)
     oldest = client.context.now() - DAYS * 86400
@@ -59,14 +61,14 @@ class MissedMessages:
         self._size = 0
 
     def add(self, event: MessageReceived | Sent) -> None:
-        """Keep `event`."""
+        """Store `event`."""
         self._kept.append(event)
         self._size += len(event.text)
         while len(self._kept) > MOST or (self._size > CHARACTERS and len(self._kept) > 1):
             self._size -= len(self._kept.popleft().text)
 
     def take(self) -> tuple[MessageReceived | Sent, ...]:
-        """Return what is kept, the oldest first, and keep none of it."""
+        """Remove and return all stored messages, the oldest first."""
         kept = tuple(self._kept)
         self._kept.clear()
         self._size = 0

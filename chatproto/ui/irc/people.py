@@ -1,4 +1,4 @@
-"""Know the people of one client by their nicknames: who a nickname is, and how a command names them."""
+"""Map between the peers of one client and their nicknames, and to the names in commands."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ OWN = "own"
 
 
 class People:
-    """Nicknames of everybody that `client` has to do with; those of keys are kept in `file`."""
+    """Nicknames of all peers of `client`; those of keys are stored in `file`."""
 
     def __init__(self, client: Client, file: NickFile) -> None:
         self.own_id = client.context.settings.client_id
         """Our id, which is our nickname."""
         self._client = client
         self._names = client.conversations.names
-        self._shown: dict[Hashable, str] = {}  # by whom, the name that the program showed last
+        self._shown: dict[Hashable, str] = {}  # by owner, the name that the program showed last
         known: list[tuple[str, Hashable]] = [
             (nick, KeyedPerson(key)) for nick, key in file.read() if nick != self.own_id
         ]
@@ -33,11 +33,11 @@ class People:
 
     @property
     def own_source(self) -> str:
-        """Source of what we say ourselves."""
+        """Source of our own messages."""
         return f"{self.own_id}!{self.own_id}@{FACE}"
 
     def of_name(self, name: str) -> str:
-        """Return the nickname of whoever the program shows as `name`."""
+        """Return the nickname of the peer that the program shows as `name`."""
         if name == self.own_id:
             return name
         who = self._who(name)
@@ -45,9 +45,9 @@ class People:
         return self._nicks.of(who, self._wished(who, name), lambda owner: self._passes(owner, who))
 
     def of_member(self, client_id: str) -> str:
-        """Return the nickname of a member of a room, whom our server calls `client_id`.
+        """Return the nickname of a room member whose id at our server is `client_id`.
 
-        Somebody with another key than the one that is pinned to the id is unconfirmed.
+        A member with another key than the one pinned to the id is unconfirmed.
         """
         if client_id == self.own_id:
             return client_id
@@ -77,15 +77,15 @@ class People:
         return given.user if given is not None else nick
 
     def is_own(self, nick: str) -> bool:
-        """Return True if `nick` is our own."""
+        """Return True if `nick` is ours."""
         return folded(nick) == folded(self.own_id)
 
     def is_known(self, nick: str) -> bool:
-        """Return True if `nick` is somebody's, ours too."""
+        """Return True if `nick` belongs to a peer or to us."""
         return self._nicks.owner(nick) is not None
 
     def id_here(self, nick: str) -> str:
-        """Return the id that our server has for the owner of `nick`; an unknown one is an id itself."""
+        """Return the id at our server of the owner of `nick`; an unknown nickname counts as an id."""
         given, trust = self._nicks.owner(nick), self._client.trust
         key = _key_of(given.who) if given is not None else None
         if given is None or trust is None or key is None:
@@ -93,12 +93,12 @@ class People:
         return next(iter(trust.ids_of(key)), given.user)
 
     def spelling(self, nick: str) -> str:
-        """Return `nick` as it is spelled here."""
+        """Return `nick` in its stored spelling."""
         given = self._nicks.owner(nick)
         return given.nick if given is not None else nick
 
     def address(self, nick: str) -> str:
-        """Return the name by which commands mean the owner of `nick`. Raises LocalError."""
+        """Return the name that identifies the owner of `nick` in commands. Raises LocalError."""
         given = self._nicks.owner(nick)
         if given is None:
             return self._address_of_new(nick)
@@ -115,27 +115,27 @@ class People:
         raise LocalError(404, NICK_UNKNOWN(nick=nick))
 
     def _address_of_new(self, nick: str) -> str:
-        """As `address`, of a nickname that nobody has yet: an id may be written to at once."""
+        """Return the same for a nickname without an owner: the user can write to an id at once."""
         if not is_id(nick):
             raise LocalError(404, NICK_UNKNOWN(nick=nick))
-        who = self._names.resolve(nick)  # which says where the same id is known twice
+        who = self._names.resolve(nick)  # raises an error if the id is known twice
         if self._nicks.of(who, nick) != nick:
             raise LocalError(404, NICK_UNKNOWN(nick=nick))
         self._shown[who] = nick
         return self.address(nick)
 
     def name(self, nick: str) -> str:
-        """Return the name that the program shows for the owner of `nick`; `nick` if it has shown none."""
+        """Return the name that the program shows for the owner of `nick`; `nick` if there is none."""
         given = self._nicks.owner(nick)
         return self._shown.get(given.who, nick) if given is not None else nick
 
     def is_stranger(self, address: str) -> bool:
-        """Return True if whom `address` means must be called before they are told anything."""
+        """Return True if the peer `address` must be called before messages can be sent."""
         who = self._names.resolve(address)
         return who.key is None and self._client.conversations.with_recipient(who) is None
 
     def gone(self, nick: str) -> LocalError | None:
-        """Return why nobody has the key of `nick` any more; None if that may be otherwise."""
+        """Return why no peer has the key of `nick` any more; None if that is not certain."""
         given = self._nicks.owner(nick)
         key = _key_of(given.who) if given is not None else None
         trust = self._client.trust
@@ -149,13 +149,13 @@ class People:
         )
 
     def _nicks_of_id(self, given: Given) -> str:
-        """Return the nickname of who has the id of `given` now, if that is another key."""
+        """Return the nickname that has the id of `given` now, if it belongs to another key."""
         trust = self._client.trust
         pin = trust.pinned(given.user) if trust is not None else None
         return self.of_name(given.user) if pin is not None else ""
 
     def account(self, nick: str) -> str:
-        """Return the id of the owner of `nick` if their safety number was compared, else nothing."""
+        """Return the id of the owner of `nick` if its safety number was compared, else ""."""
         given, trust = self._nicks.owner(nick), self._client.trust
         key = _key_of(given.who) if given is not None else None
         if given is None or key is None or trust is None or not trust.is_verified(key):
@@ -170,25 +170,25 @@ class People:
         return _key_of(given.who) if given is not None else None
 
     def keyed(self) -> list[tuple[str, str]]:
-        """Return every key that has a nickname, with its latest one; the latest first."""
+        """Return all keys with a nickname, and the latest nickname of each; the latest first."""
         found = {_key_of(given.who): given.nick for given in self._nicks}
         return [(nick, key) for key, nick in reversed(found.items()) if key is not None]
 
     def _who(self, name: str) -> Hashable:
-        """Return whom `name` means: a recipient, or a word for somebody who is only a name."""
+        """Return the owner of `name`: a recipient, or a word for a peer that is only a name."""
         try:
             who = self._names.resolve(name)
         except LocalError:
             return "name", name
         match who:
-            case OpenPeer():  # a call in plain text proves nothing but a name, and each is another
+            case OpenPeer():  # a plain-text call proves only a name, and each call counts as another peer
                 return "open", wanted(name).base
         return who
 
     def _wished(self, who: Hashable, name: str) -> str:
-        """Return the name from which the nickname of `who` is made.
+        """Return the name from which the nickname of `who` is formed.
 
-        In plain text that is never the bare id, which may become the nickname of a key.
+        For a plain-text peer that is never the bare id, which may become the nickname of a key.
         """
         match who:
             case ("open", str()) if not self._client.context.settings.plain and "~open" not in name:
@@ -199,7 +199,7 @@ class People:
         """Return True if a nickname passes from an id at a server, or an address, to the key there."""
         trust = self._client.trust
         match owner, who:
-            case Dialled(), KeyedPerson():  # who has answered there
+            case Dialled(), KeyedPerson():  # the owner that answered there
                 return self._who(self._shown.get(owner, "")) == who
             case FirstContact(server, client_id), KeyedPerson(key) if trust is not None:
                 here = server in (None, trust.server_key)
@@ -210,7 +210,7 @@ class People:
 
 
 def _key_of(who: Hashable) -> str | None:
-    """Return the key of a person; None for a name without one."""
+    """Return the key of an owner; None for a name without one."""
     match who:
         case KeyedPerson(key):
             return key

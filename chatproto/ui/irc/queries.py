@@ -1,4 +1,4 @@
-"""Answer what an IRC client asks about channels and people."""
+"""Answer queries of an IRC client about channels and users."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def userhost(face: IrcFace, line: IrcLine, answer: Answer) -> None:
 
 
 def is_on(face: IrcFace, line: IrcLine, answer: Answer) -> None:
-    """Answer ISON: who is in a conversation or a channel with us."""
+    """Answer ISON: which peers are in a conversation or a channel with us."""
     here = {face.people.of_name(one.name) for one in face.client.conversations if one.was_open}
     for channel in face.channels:
         here |= {one.nick for one in channel.members.values()}
@@ -112,7 +112,7 @@ def is_on(face: IrcFace, line: IrcLine, answer: Answer) -> None:
 
 
 def list_rooms(face: IrcFace, line: IrcLine, answer: Answer) -> None:
-    """Answer LIST with the rooms of the server; LIST #a,#b with those of them that there are."""
+    """Answer LIST with the rooms of the server; LIST #a,#b with the existing ones of them."""
     own = face.people.own_id
     named = line.parameters[0].lower().split(",") if line.parameters else []
     wanted = {one for one in named if one.startswith("#")}
@@ -136,7 +136,7 @@ def list_rooms(face: IrcFace, line: IrcLine, answer: Answer) -> None:
 
 
 def channel_modes(face: IrcFace, channel: Channel, answer: Answer) -> None:
-    """Answer MODE #room with how the room is: locked by a key, by invitation only."""
+    """Answer MODE #room with its settings: locked by a key, by invitation only."""
     own = face.people.own_id
 
     async def work() -> None:
@@ -145,7 +145,7 @@ def channel_modes(face: IrcFace, channel: Channel, answer: Answer) -> None:
             ack = await face.client.rooms.client.settings(channel.name)
             modes += ("i" if ack.invited else "") + ("k" if ack.locked else "")
         except CodedError:
-            pass  # only moderators may ask; to all others a room has no modes
+            pass  # only moderators may ask; others are shown no modes
         answer.tell([reply(own, numerics.CHANNEL_MODE, channel.name, modes)])
         answer.end()
 
@@ -154,7 +154,7 @@ def channel_modes(face: IrcFace, channel: Channel, answer: Answer) -> None:
 
 
 def code_of(error: CodedError) -> str:
-    """Return the code of `error` as a standard reply has it."""
+    """Return the code of `error` in the form of a standard reply."""
     return error.reason.code.upper().replace("-", "_")
 
 

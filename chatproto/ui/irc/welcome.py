@@ -15,7 +15,7 @@ TOKENS = 10
 """Tokens of one 005; a line has 15 parameters at most."""
 CHANNEL_MODES = "bq,k,,i"
 PREFIXES = {"owner": ("O", "~"), "op": ("o", "@")}
-"""Letter of the mode, and what stands before a nickname, by the role in a room."""
+"""Letter of the mode, and prefix of a nickname, by role in a room."""
 MOTD = (
     "This is your own chat client; it ends encryption on this machine.",
     f"/msg {CHAT} help lists its commands: calls, files, keys and rooms.",
@@ -24,7 +24,7 @@ MOTD = (
 
 
 def greeting(nick: str, limits: ClientLimits) -> list[IrcLine]:
-    """Return all lines that tell a client `nick` that it is registered."""
+    """Return the lines that confirm the registration of a client `nick`."""
     letters = "".join(letter for letter, _ in PREFIXES.values())
     signs = "".join(sign for _, sign in PREFIXES.values())
     tokens = (

@@ -1,4 +1,4 @@
-"""Decide what rings the bell: a call, a private message, one's own name in a room."""
+"""Decide what rings the bell: a call, a private message, our own id in a room."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST = 100
 class Attention:
     """Turn events into bells and desktop notifications (OSC 9), not more often than `BETWEEN`.
 
-    `own_id`: one's own name in rooms. `on`: False with --no-bell.
+    `own_id`: our id in rooms. `on`: False with --no-bell.
     """
 
     def __init__(self, own_id: str, on: bool) -> None:
@@ -33,7 +33,7 @@ class Attention:
         return text
 
     def names_me(self, text: str) -> bool:
-        """Return True if `text` has one's own name as a word."""
+        """Return True if `text` has our id as a word."""
         return self._own.search(text) is not None
 
     def _text(self, event: Event) -> str | None:

@@ -1,8 +1,8 @@
-"""Tell a pasted line end from a pressed Enter, where the terminal does not mark pastes.
+"""Distinguish a pasted line end from a pressed Enter if the terminal does not mark pastes.
 
-Keys of a paste come together. An Enter with further keys behind it was pasted, and so is each Enter that
-follows within `paste_gap`. Nobody types so fast; what was typed ahead while the program stood still is
-taken for a paste too, and stays in the prompt.
+Keys of a paste arrive together. An Enter followed by further keys was pasted, and so is each Enter that
+follows within `paste_gap`. No user types so fast; keys typed while the program did not respond count as
+a paste too, and stay in the prompt.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ class Burst:
     ) -> None:
         self._seconds = seconds
         self._gap = gap
-        self._last: float | None = None  # when the last key of a paste came
+        self._last: float | None = None  # when the last key of a paste arrived
         self._marks = False
 
     def key(self) -> None:
-        """Note a key: a paste goes on while keys follow each other within the gap."""
+        """Note a key: a paste continues while keys follow each other within the gap."""
         if self._goes_on():
             self._last = self._seconds()
 
     def marked(self) -> None:
-        """Note that the terminal marked a paste: it marks all of them, and no guess is needed."""
+        """Note that the terminal marked a paste: it marks all of them, and guessing is unnecessary."""
         self._marks = True
 
     def line_end(self, more: bool) -> bool:
-        """Return True if this Enter was pasted; `more`: further keys have come already."""
+        """Return True if this Enter was pasted; `more`: further keys have arrived already."""
         if self._marks or not (more or self._goes_on()):
             return False
         self._last = self._seconds()

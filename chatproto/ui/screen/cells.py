@@ -1,4 +1,4 @@
-"""Measure, cut and wrap text by the columns that it takes on a terminal."""
+"""Measure, cut and wrap text by its columns on a terminal."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def columns_of(character: str) -> int:
 
 
 def width(text: str) -> int:
-    """Return the columns that `text`, which is printable, takes on a terminal."""
+    """Return the number of terminal columns of the printable `text`."""
     if text.isascii():
         return len(text)
     return sum(map(columns_of, text))
 
 
 def cut(text: str, columns: int, more: str = "…") -> str:
-    """Return the beginning of `text` in at most `columns` columns; `more` tells that it goes on."""
+    """Return the beginning of `text` in at most `columns` columns; `more` marks a cut."""
     if width(text) <= columns:
         return text
     if columns <= 0:
@@ -40,8 +40,7 @@ def pad(text: str, columns: int) -> str:
 def wrap(text: str, columns: int) -> list[str]:
     """Split one line of text between words, or inside a word that is longer than `columns`.
 
-    Blanks at the beginning are kept; those where it is split go. `columns`: from 2 on, as a wide
-    character takes two.
+    Leading blanks are kept; blanks at a split are removed. `columns`: at least 2, for wide characters.
     """
     if len(text) * 2 <= columns or width(text) <= columns:
         return [text]
@@ -56,7 +55,7 @@ def wrap(text: str, columns: int) -> list[str]:
             lines.append(line)
             line, used = "", 0
             continue
-        if line.strip():  # else it is indented so far that the word has no room beside it
+        if line.strip():  # else its indentation leaves no room for the word
             lines.append(line.rstrip(" "))
         while size > columns:
             head = _begin(token, columns)
@@ -68,7 +67,7 @@ def wrap(text: str, columns: int) -> list[str]:
 
 
 def _begin(text: str, columns: int) -> str:
-    """Return as many characters of `text` as fit; marks that combine stay with their letter."""
+    """Return as many characters of `text` as fit; combining marks stay with their letter."""
     used = 0
     for index, character in enumerate(text):
         used += columns_of(character)

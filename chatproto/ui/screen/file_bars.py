@@ -1,4 +1,4 @@
-"""Files on their way, one bar each above the prompt while they move."""
+"""Progress bars of moving files, one each above the prompt."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from chatproto.ui.screen.glyphs import Glyphs
 from chatproto.ui.screen.styles import Line
 
 MOST = 3
-"""Bars at once; the other files are counted in the status line."""
+"""Largest number of bars; the other files are counted in the status line."""
 _BAR = 12  # columns
 _LIVE = frozenset({"moving", "queued", "offered", "broken", "stalled"})
 
 
 class FileBars:
-    """Follow `file` events, and draw those that move."""
+    """Follow `file` events, and draw a bar for each moving file."""
 
     def __init__(self) -> None:
         self._files: dict[int, FileChanged] = {}
 
     def changed(self, event: FileChanged) -> None:
-        """Note the news of a file."""
+        """Process an event of a file."""
         if event.state in _LIVE:
             self._files[event.id] = event
         else:
@@ -60,7 +60,7 @@ def _bar(event: FileChanged, columns: int, glyphs: Glyphs) -> Line:
 
 
 def files_part(files: Iterable[FileChanged]) -> Line:
-    """Return the part about files on their way: how many, how far, how fast, how long yet."""
+    """Return the part of the status line about files: number, progress, rate and time left."""
     moving = [one for one in files if one.state == "moving"]
     if not moving:
         return ()

@@ -5,18 +5,18 @@ from __future__ import annotations
 from chatproto.ui.screen.glyphs import Glyphs
 
 ASK = 5
-"""Lines that are sent without a question."""
+"""Largest number of lines that are sent without a question."""
 SHOWN = 3
-"""Lines of one's own long message that the scrollback shows."""
+"""Lines of a long own message that the scrollback shows."""
 
 
 def lines_of(text: str) -> int:
-    """Return the lines of `text`; a last line end begins no further one."""
+    """Return the lines of `text`; a final line end adds no further one."""
     return text.rstrip("\n").count("\n") + 1
 
 
 def question(text: str) -> str:
-    """Return what is asked before `text` is sent; empty if nothing needs to be."""
+    """Return the question before `text` is sent; empty if there is none."""
     count = lines_of(text)
     if count <= ASK:
         return ""
@@ -24,7 +24,7 @@ def question(text: str) -> str:
 
 
 def folded(lines: list[str], glyphs: Glyphs) -> list[str]:
-    """Return the first lines of a long message and how many there are besides."""
+    """Return the first lines of a long message and the number of the others."""
     if len(lines) <= ASK:
         return lines
     return [*lines[:SHOWN], f"{glyphs.more} {len(lines) - SHOWN} more lines"]

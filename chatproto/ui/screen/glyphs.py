@@ -1,4 +1,4 @@
-"""Signs that the full interface draws with, and plain ones where the terminal has no UTF-8."""
+"""Signs that the full interface draws with, and ASCII ones for terminals without UTF-8."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chatproto.wire.values import value_class
 
 @value_class
 class Glyphs:
-    """Drawing signs, each one column wide but for the lock."""
+    """Drawing signs, each one column wide except the lock."""
 
     lock: str = "🔒"
     tick: str = "✓"
@@ -28,9 +28,9 @@ ASCII = Glyphs("", "ok", "-", "|", "~", ":", "-", "#", ".")
 
 
 def charset_of(environ: Mapping[str, str]) -> str:
-    """Return the character set that the locale names; empty for C and POSIX, which name none.
+    """Return the character set of the locale; empty for C and POSIX, which have none.
 
-    Python itself sets LC_CTYPE to C.UTF-8 where the locale is C (PEP 538), so LANG=C counts then.
+    Python itself sets LC_CTYPE to C.UTF-8 if the locale is C (PEP 538), so LANG=C counts then.
     """
     coerced = environ.get("LC_CTYPE") == "C.UTF-8" and not environ.get("LC_ALL")
     ctype = "" if coerced else environ.get("LC_CTYPE", "")
@@ -42,18 +42,18 @@ def charset_of(environ: Mapping[str, str]) -> str:
 
 
 def glyphs_for(environ: Mapping[str, str]) -> Glyphs:
-    """Choose by the locale: C, POSIX and those that name another character set get ASCII."""
+    """Choose by the locale: C, POSIX and those with another character set get ASCII."""
     return UNICODE if charset_of(environ).replace("-", "") == "utf8" else ASCII
 
 
 def encoding_for(environ: Mapping[str, str]) -> str:
-    """Return the encoding of what is written to the terminal.
+    """Return the encoding of output to the terminal.
 
     In C and POSIX it is ASCII, and other characters become question marks: a terminal with another
     character set would take single bytes of UTF-8 for control characters.
     """
     charset = charset_of(environ) or "ascii"
-    try:  # locales write iso885915 too
+    try:  # some locales write iso885915
         return codecs.lookup(charset.replace("iso8859", "iso8859-").replace("--", "-")).name
     except LookupError:
         return "ascii"

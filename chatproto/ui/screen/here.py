@@ -1,4 +1,4 @@
-"""Describe who gets the next line, for the prompt and the status line."""
+"""Describe the recipient of the next line, for the prompt and the status line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chatproto.ui.view import path_words
 from chatproto.wire.values import value_class
 
 NARROW = 60
-"""Columns from which on there is room for more than a few words in the status line."""
+"""Number of columns from which the status line has room for more than a few words."""
 
 _STATES = {
     "calling": "calling",
@@ -19,17 +19,18 @@ _STATES = {
     "ringing": "calls",
     "broken": "reconnecting",
 }
-"""Words for the states of a session in which no line is written at once."""
+"""Words for the states of a session in which a line is not sent at once."""
 
 
 @value_class
 class Here:
-    """Recipient of the next line; `name` as the client has it, which is shown legibly only.
+    """Recipient of the next line; `name` is the client's name for it, which is shown in legible form
+    only.
 
-    `kind`: nobody, peer, room, away or ended. `security`: open, encrypted, verified, or empty while there
-    is no connection. `state`: of the session. `turn`: mine, theirs or both. `count`: members of a room.
-    `waiting`: the server looks for somebody to call us (classic BRIDGE). `away`: text with which the peer
-    says to be away.
+    `kind`: nobody, peer, room, away or ended. `security`: open, encrypted, verified, or empty without a
+    connection. `state`: of the session. `turn`: mine, theirs or both. `count`: members of a room.
+    `waiting`: the server looks for a peer to call us (classic BRIDGE). `away`: the peer's text of
+    /away.
     """
 
     kind: str = "nobody"
@@ -44,7 +45,7 @@ class Here:
 
 
 def recipient(client: Client) -> str:
-    """Return the name of whoever gets the next line; empty if nobody does."""
+    """Return the name of the recipient of the next line; empty if there is none."""
     all = client.conversations
     return all.current.name if all.current is not None else all.target_name
 
@@ -79,9 +80,9 @@ def here(client: Client, waiting: bool = False) -> Here:
 
 
 def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> Line:
-    """Return what stands before the typed line: who gets it, and how safe that is.
+    """Return the text before the typed line: the recipient, and its security.
 
-    `secret`: a password is asked for, with this sentence.
+    `secret`: sentence that asks for a password.
     """
     if secret:
         return (("warn", cut(f"{secret}: ", max(columns // 2, 12), glyphs.more)),)
@@ -116,16 +117,16 @@ def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> L
 
 
 def status_parts(here: Here, glyphs: Glyphs, columns: int) -> Line:
-    """Return the beginning of the status line: who gets the next line, how safe and by which path.
+    """Return the beginning of the status line: the recipient, its security and its path.
 
-    On a terminal of less than `NARROW` columns it is brief, so that there is room for what is unread.
+    On a terminal of less than `NARROW` columns it is brief, so that there is room for unread counts.
     """
     brief = columns < NARROW
     if here.kind in ("nobody", "ended"):
         hint = "" if brief else ": /chat ID, /join #room, /help"
         return (("", f"no conversation{hint}"),)
     style = person_style(here.name)
-    # However long it is, what is unread has its place beside it.
+    # Unread counts have their place beside it, whatever its length.
     shown = cut(name(here.name), max(columns // 3, 12), glyphs.more)
     parts: list[Line] = [((style, shown),)]
     if here.kind == "room":

@@ -1,4 +1,4 @@
-"""Keep the lines that the person typed in a private file, for the next start."""
+"""Store the lines that the user typed in a private file, for the next start."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import TextIO
 from chatproto.net.file_reading import read_file
 
 KEPT = 1000
-"""Lines that are kept."""
+"""Number of stored lines."""
 LONGEST = 4096
-"""Characters of a line that is kept; a longer one, such as a paste, is not."""
+"""Largest number of characters of a stored line; a longer one, such as a paste, is not stored."""
 MOST_BYTES = 16 * 1024 * 1024
-"""Bytes of the file that are read."""
+"""Largest number of bytes of the file that are read."""
 _TOO_MANY = 2 * KEPT
 
 
 class TypedHistory:
     """History of typed lines, the oldest first.
 
-    `path`: a file that only its owner reads, a JSON string a line; None keeps the history in memory only.
-    A file that cannot be read or written is no reason to refuse a line: it is left alone.
+    `path`: a file that only its owner can read, a JSON string per line; None keeps the history in
+    memory only. A file that cannot be read or written does not prevent a line: it is left unchanged.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
     def read(self) -> list[str]:
-        """Return the lines of earlier starts; a file that has grown too long is cut."""
+        """Return the lines of earlier starts; cut a file that has grown too long."""
         if self._path is None:
             return []
         kept: deque[str] = deque(maxlen=KEPT)
@@ -49,7 +49,7 @@ class TypedHistory:
         return list(kept)
 
     def add(self, text: str) -> None:
-        """Keep `text`."""
+        """Store `text`."""
         if self._path is None or not text.strip() or len(text) > LONGEST:
             return
         try:
@@ -70,7 +70,7 @@ class TypedHistory:
 
 
 def _open(path: Path, flags: int) -> TextIO:
-    # Without waiting: a pipe that nobody reads is refused.
+    # Without blocking: a pipe without a reader is refused.
     flags |= os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     return os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8")
 

@@ -1,6 +1,6 @@
-"""The full interface but for the terminal itself: what is shown, and what the person does.
+"""The full interface except for the terminal itself: what is shown, and the user's actions.
 
-`terminal.py` draws what this says and tells it of keys; nothing here knows the drawing library.
+`terminal.py` draws its output and passes on keys; nothing here depends on the drawing library.
 """
 
 from __future__ import annotations
@@ -56,27 +56,27 @@ from chatproto.wire.actions import ACTION, marked
 from chatproto.wire.reasons import Reason
 
 BACK = 1.0
-"""Seconds after the return from a failed call in which a line that is begun may be meant for that."""
+"""Seconds after the return from a failed call in which an unfinished line may be meant for that call."""
 TWICE = 2.0
 """Seconds between two Ctrl-C that quit."""
 ROWS = 5000
-"""Rows that wait for a slow terminal; further ones are dropped and counted."""
+"""Rows that are queued for a slow terminal; further ones are dropped and counted."""
 FULL = 1000
-"""Rows from which on peers are read no more until the terminal has taken most of them."""
+"""Number of rows from which peers are not read until the terminal has taken most of them."""
 LAST = 5
-"""Lines said last that are shown when a conversation becomes the current one."""
+"""Latest lines that are shown when a conversation becomes the current one."""
 HELD_ROWS = 6
-"""Rows above the prompt for one's own lines whose delivery is not known yet."""
+"""Rows above the prompt for own lines whose delivery is not known yet."""
 
 CLEARS = "Ctrl-C clears the line"
-"""Way out for a person whose line stays in the prompt."""
+"""Next step for a user whose line stays in the prompt."""
 
 
 class FullInterface:
-    """Hold what the screen shows, and carry out what the person types.
+    """Hold what the screen shows, and carry out what the user types.
 
-    Args: clock: the reactor's. seconds: the time of day. columns, height: of the terminal. changed: called
-    when there is something new to draw. on_full: True while too many rows wait.
+    Args: clock: the reactor's. seconds: the time of day. columns, height: of the terminal. changed:
+    called when there is something new to draw. on_full: True while too many rows are queued.
     """
 
     def __init__(
@@ -110,34 +110,34 @@ class FullInterface:
         self._bars = FileBars()
         self._rows: list[Line] = []
         self._began = seconds()
-        self._past: list[MessageReceived] = []  # of the past, until it is known what they belong to
-        self._group = ""  # the title of the lines that were printed last, if they belong together
+        self._past: list[MessageReceived] = []  # earlier messages, until their heading is known
+        self._group = ""  # heading of the last printed lines, if they belong together
         self._dropped = 0
         self._full = False
         self._bell: str | None = None
         self._hint = ""
         self._hint_until: float | None = None  # None: until the line changes
-        self._listing: list[str] = []  # what Tab may complete to
-        self._waiting = False  # the server looks for somebody to call us
+        self._listing: list[str] = []  # completions for Tab
+        self._waiting = False  # the server looks for a peer to call us
         self._saying: OwnLine | None = None
-        self._catching = False  # a text is being said, and a refusal of it keeps it in the prompt
+        self._catching = False  # a text is being sent, and its refusal keeps it in the prompt
         self._refusal: Failed | None = None
         self._intended: Target | None = None
         self._typing = False
-        self._asked_for = ""  # the long text about which the person was asked
-        self._held = False  # no more may be said for now
+        self._asked_for = ""  # the long text about which the user was asked
+        self._held = False  # no further lines may be sent for now
         self._tried: tuple[Target, Target] | None = None  # a call, and the target before it
-        self._back_from: tuple[Target, float] | None = None  # the call that failed, and until when
-        self._elsewhere = False  # a question is answered, and the target comes back at once
+        self._back_from: tuple[Target, float] | None = None  # the failed call, and until when
+        self._elsewhere = False  # a question is answered, and the target returns at once
         self._interrupted: float | None = None
         self._ending = False
         client.context.hold_input.listen(self._hold)
         client.context.settled.listen(self._settled)
 
-    # What there is to draw.
+    # Output to draw.
 
     def take_rows(self) -> list[Line]:
-        """Take the rows for the scrollback that have not been printed yet."""
+        """Remove and return the rows for the scrollback that have not been printed yet."""
         now = self._clock.seconds()
         self._print_past(None)
         self._print_own(self._own.ready(now))
@@ -155,20 +155,20 @@ class FullInterface:
 
     @property
     def waits(self) -> bool:
-        """True while rows have not been taken."""
+        """Return True while rows are left."""
         return bool(self._rows)
 
     def finish(self) -> None:
-        """Have all that is held printed: the program ends."""
+        """Release all held lines for printing: the program ends."""
         self._print_own(self._own.all())
 
     def take_bell(self) -> str | None:
-        """Take the text of a notification that is to ring, if there is one."""
+        """Remove and return the text of a notification that must ring, if there is one."""
         text, self._bell = self._bell, None
         return text
 
     def next_wait(self) -> float | None:
-        """Return the seconds after which there is something to print; None: not by itself."""
+        """Return the seconds until there is something to print; None: nothing by itself."""
         now = self._clock.seconds()
         waits = [self._own.next_wait(now)]
         if self._hint and self._hint_until is not None:
@@ -176,7 +176,7 @@ class FullInterface:
         return 0.0 if self._rows else min((one for one in waits if one is not None), default=None)
 
     def prompt(self, secret: str = "") -> Line:
-        """Return what stands before the typed line."""
+        """Return the text before the typed line."""
         return prompt_line(self._here(), self._glyphs, self._columns(), secret)
 
     def above(self) -> list[Line]:
@@ -197,7 +197,7 @@ class FullInterface:
         found += self._bars.lines(columns, self._glyphs)
         before = (status_parts(self._here(), self._glyphs, columns), self._own_away())
         behind = files_part(self._bars.all())
-        # Numbers of files are cut where there is little room: each has its bar above.
+        # The part about files is cut if there is little room: each file has its bar above.
         free = room_beside((*before, behind if columns >= NARROW else ()), columns, self._glyphs)
         parts = (*before, self._tabs.line(self._glyphs, free), behind)
         return [*found, status_line(parts, columns, self._glyphs)]
@@ -229,7 +229,7 @@ class FullInterface:
         self._changed()
 
     def _follow(self, event: Event) -> bool:
-        """Keep what is known of one's own lines, tabs and files; True: there is nothing to print."""
+        """Update own lines, tabs and files; return True if there is nothing to print."""
         now = self._clock.seconds()
         match event:
             case Sent():
@@ -270,7 +270,7 @@ class FullInterface:
         return False
 
     def _before(self, event: Event) -> None:
-        """Print one's own lines that were said before `event`, in the same conversation."""
+        """Print own lines that were sent before `event`, in the same conversation."""
         if isinstance(event, MessageReceived):
             where = event.room or event.from_
             self._print_own(self._own.ready(self._clock.seconds(), where))
@@ -282,13 +282,13 @@ class FullInterface:
             self._put(self._scrollback.own(line, self._tabs.current))
 
     def _print_past(self, event: Event | None) -> None:
-        """Print the lines of the past that came before `event`."""
+        """Print the earlier messages that preceded `event`."""
         said, self._past = self._past, []
         if said:
             self._put(self._scrollback.past(said, past_title(said, event), self._seconds()))
 
     def _put(self, rows: list[Line], group: str = "") -> None:
-        """Print `rows`; `group`: the line above those that belong together, and are not said now."""
+        """Print `rows`; `group`: the line above rows that belong together and are not new."""
         if rows and group != self._group:
             if self._group:
                 self._add([self._scrollback.heading(END, "dim")])
@@ -308,7 +308,7 @@ class FullInterface:
             self._on_full(True)
 
     def _look(self) -> None:
-        """Follow the target: what was said last where the next line goes now is shown."""
+        """Follow the target: show the latest lines of the new one."""
         if self._elsewhere:
             return
         where, before = recipient(self._client), self._tabs.current
@@ -327,10 +327,10 @@ class FullInterface:
     def _here(self) -> Here:
         return here(self._client, self._waiting)
 
-    # What the person does.
+    # Actions of the user.
 
     def typing(self, text: str) -> None:
-        """Note what the prompt holds: a line is for whoever was the target when it was begun."""
+        """Note the text in the prompt: a line is meant for the target at the time of its first key."""
         if bool(text) is not self._typing:
             self._typing = bool(text)
             self._intended = self._client.conversations.target
@@ -355,9 +355,9 @@ class FullInterface:
         self._questions.key(self._clock.seconds())
 
     def enter(self, text: str, pasted: bool = False) -> bool:
-        """Send `text`, or carry it out; False: it was not taken, and stays in the prompt.
+        """Send `text`, or carry it out; return False if it was not accepted, and stays in the prompt.
 
-        `pasted`: it begins with what was pasted, and so is no command.
+        `pasted`: it begins with pasted text, and so is not a command.
         """
         command = text.startswith("/") and not text.startswith("//") and not pasted
         if not text.strip():
@@ -382,7 +382,7 @@ class FullInterface:
         return self._run_line(said, line)
 
     def _close_over(self, line: str) -> bool:
-        """Carry out a /leave of a conversation that is over already; False: `line` is no such command."""
+        """Carry out a /leave of a conversation that has ended already; return False for any other line."""
         try:
             said = parse(line)
         except BadCommand:
@@ -400,7 +400,7 @@ class FullInterface:
         return True
 
     def say_wrong(self, sentence: str) -> None:
-        """Show a sentence about a mistake of ours."""
+        """Show a sentence about a defect of this program."""
         self._say_hint(f"!! {sentence}")
 
     def complete(self, before: str, again: bool) -> str:
@@ -412,7 +412,7 @@ class FullInterface:
         return text
 
     def take_back(self) -> bool:
-        """Esc: forget the question about a long text, which stays in the prompt."""
+        """Handle Esc: cancel the question about a long text, which stays in the prompt."""
         if not self._asked_for:
             return False
         self._asked_for = ""
@@ -421,7 +421,7 @@ class FullInterface:
         return True
 
     def answers(self, empty: bool) -> bool:
-        """Return True if a bare letter answers the question now; `empty`: the prompt is."""
+        """Return True if a single letter answers the question now; `empty`: the prompt is empty."""
         return self._questions.takes_letter(empty, self._clock.seconds())
 
     @property
@@ -432,7 +432,7 @@ class FullInterface:
     def answer(self, word: str, typing: bool) -> None:
         """Answer the first question with `accept`, `decline` or `verify`.
 
-        `typing`: the prompt holds text, and so the target stays where it is.
+        `typing`: the prompt holds text, and so the target stays unchanged.
         """
         question = self._questions.first
         if question is None:
@@ -443,7 +443,7 @@ class FullInterface:
             return
         self._questions.take(self._clock.seconds())
         if word == "accept" and typing:
-            self._elsewhere = True  # for a moment the target is another one, and nobody looks at it
+            self._elsewhere = True  # the target is another one for a moment, which is not shown
             try:
                 ActiveTarget(self._client.conversations).run(lambda: self._accept(question))
             finally:
@@ -460,15 +460,15 @@ class FullInterface:
         self._changed()
 
     def switch(self, number: int) -> None:
-        """Alt-1 to Alt-9: make another conversation the current one."""
+        """Handle Alt-1 to Alt-9: make another conversation the current one."""
         self._switch(self._tabs.at(number))
 
     def next_unread(self) -> None:
-        """Alt-n: go to the next conversation with unread lines."""
+        """Handle Alt-n: go to the next conversation with unread lines."""
         self._switch(self._tabs.next_unread())
 
     def interrupt(self) -> None:
-        """Ctrl-C: the line was cleared; twice within `TWICE` seconds ends the program."""
+        """Handle Ctrl-C, which has cleared the line; twice within `TWICE` seconds ends the program."""
         now = self._clock.seconds()
         if self._ending:
             self._client.stop()
@@ -481,16 +481,16 @@ class FullInterface:
             self._changed()
 
     def on_interrupt(self) -> None:
-        """End as at the end of input, and say so."""
+        """End as at the end of input, with a notice."""
         self._ending = True
         self._client.interrupted()
 
     def on_end(self) -> None:
-        """Ctrl-D on an empty line, or the terminal is gone: deliver what was said, and end."""
+        """Handle Ctrl-D on an empty line, or a lost terminal: deliver queued lines, and end."""
         self._ending = True
         self._client.end_of_input()
 
-    # How it is done.
+    # Details.
 
     def _say_hint(self, sentence: str, until: float | None = None) -> None:
         """Show a sentence above the prompt until the line changes, or at most `until`."""
@@ -507,7 +507,7 @@ class FullInterface:
         return True
 
     def _run_line(self, said: str | TypedText, line: OwnLine | None) -> bool:
-        """Carry out what was typed; `line`: it is a text, and shown as our own once it is taken."""
+        """Carry out the typed line; `line`: a text, which is shown as ours once it is accepted."""
         text = isinstance(said, TypedText) or not said.startswith("/")
         self._saying, self._catching, self._refusal = line, text or line is not None, None
         before = self._client.conversations.target
@@ -529,7 +529,9 @@ class FullInterface:
         return True
 
     def _remember(self, before: Target | None) -> None:
-        """Note that the person has begun a call while `before` was the target; it may be over already."""
+        """Note that the user has started a call while `before` was the target; it may have ended
+        already.
+        """
         now = self._client.conversations.target
         if now is before or now is None:
             return
@@ -544,7 +546,9 @@ class FullInterface:
         self._changed()
 
     def _back(self, typing: bool) -> None:
-        """Go back to the target before a call, if that has failed, the target is open, and not `typing`."""
+        """Return to the target before a call, if the call has failed, the target is open, and not
+        `typing`.
+        """
         if self._tried is None:
             return
         call, before = self._tried
@@ -566,7 +570,7 @@ class FullInterface:
         return any(one is target and one.state.value in ("open", "broken") for one in all)
 
     def _keep(self, sentence: str) -> bool:
-        """Say why the line stays in the prompt; the next Enter is for the target as it is now."""
+        """Report why the line stays in the prompt; the next Enter is for the present target."""
         self._say_hint(f"!! {inline(sentence)} ({CLEARS})")
         self._intended = self._client.conversations.target
         self._changed()
@@ -599,6 +603,6 @@ class FullInterface:
 
 
 def _asked(question: Question) -> str:
-    """Return the question as /accept takes it: an id of digits is written with an @."""
+    """Return the question in the form that /accept takes: an id of digits has an @."""
     digits = question.kind == "call" and question.about.isdecimal()
     return f"@{question.about}" if digits else question.about

@@ -1,4 +1,4 @@
-"""Choose the keys of the full interface: the usual ones, or those of the table [keys] in client.toml."""
+"""Choose the keys of the full interface: the defaults, or those of the table [keys] in client.toml."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ USUAL = {
     "editor": "ctrl-x ctrl-e",
     "newline": "alt-enter",
 }
-"""Every action whose key can be chosen, and its usual key."""
+"""All actions whose key can be chosen, and their default keys."""
 
 _KEY = re.compile(r"ctrl-[abefgklnopqrstuvwxy]|alt-(?:[a-z]|enter)|f(?:[1-9]|1[0-2])")
-"""One key. Not to be had: Enter, Tab, Backspace, Esc, Ctrl-C, Ctrl-D, Ctrl-Z, and what types a letter."""
+"""One key. Not available: Enter, Tab, Backspace, Esc, Ctrl-C, Ctrl-D, Ctrl-Z, and keys that type a
+letter.
+"""
 STANDS = 1.0
-"""Seconds for which a question has to stand, without any key, before a bare letter answers it."""
+"""Seconds that a question must be shown, without any key, before a single letter answers it."""
 _LONGEST = 2
-"""Keys of one action at most, pressed one after the other."""
+"""Largest number of keys of one action, pressed one after another."""
 
 
 @value_class
@@ -33,7 +35,7 @@ class Keymap:
     keys: Mapping[str, str] = field(default_factory=lambda: USUAL)
 
     def shown(self, action: str) -> str:
-        """Return the key of `action` as a person reads it: `Alt-a`, `Ctrl-X Ctrl-E`, `F5`."""
+        """Return the key of `action` for display: `Alt-a`, `Ctrl-X Ctrl-E`, `F5`."""
         return " ".join(map(_shown, self.keys[action].split()))
 
     def pressed(self, action: str) -> tuple[str, ...]:
@@ -45,7 +47,7 @@ USUAL_KEYS = Keymap()
 
 
 def read_keymap(chosen: Mapping[str, object]) -> Keymap:
-    """Return the usual keys with those of the table `chosen`. Raises ValueError with one sentence."""
+    """Return the default keys with those of the table `chosen`. Raises ValueError with one sentence."""
     keys = dict(USUAL)
     for action, key in chosen.items():
         if action not in USUAL:

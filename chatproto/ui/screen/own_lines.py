@@ -1,7 +1,7 @@
-"""One's own lines between Enter and the scrollback, where their delivery mark is known soon.
+"""Own lines between Enter and the scrollback, until their delivery mark is known.
 
-The scrollback is never painted again, so a line waits above the prompt until the other side has it,
-it is queued, or `MARK_WAIT` is over. Later news of it are lines of their own.
+The scrollback is never redrawn, so a line stays above the prompt until the peer has it, it is queued,
+or `MARK_WAIT` has passed. Later news of it are separate lines.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from chatproto.client.events import Delivered, Sent, Undelivered
 from chatproto.net.clock import Monotonic, Wall
 
 MARK_WAIT = 0.5
-"""Seconds for which a line waits above the prompt for its mark."""
+"""Seconds for which a line stays above the prompt for its mark."""
 MOST = 2000
-"""Lines whose delivery is followed after they were printed; older ones are forgotten."""
+"""Lines whose delivery is followed after they were printed; older ones are removed."""
 
 
 @dataclass(slots=True, eq=False)
 class OwnLine:
-    """A text that the person said, in the conversation or room `where`.
+    """Text that the user sent, in the conversation or room `where`.
 
-    `mark`: empty, `delivered`, `waits`, `held` or `failed`. `sent`: a connection has taken it.
+    `mark`: empty, `delivered`, `waits`, `held` or `failed`. `sent`: a connection has accepted it.
     """
 
     where: str
@@ -36,7 +36,7 @@ class OwnLine:
 
 
 class OwnLines:
-    """Follow what the person says until its fate is known."""
+    """Follow own lines until their outcome is known."""
 
     def __init__(self) -> None:
         self._held: list[OwnLine] = []
@@ -45,25 +45,25 @@ class OwnLines:
 
     @property
     def held(self) -> list[OwnLine]:
-        """The lines that are not in the scrollback yet, the oldest first."""
+        """Lines that are not in the scrollback yet, the oldest first."""
         return list(self._held)
 
     def typed(self, where: str, text: str, at: Wall, now: Monotonic) -> OwnLine:
-        """Add a line that the person has just sent; `now` is monotonic."""
+        """Add a line that the user has just sent; `now` is monotonic."""
         line = OwnLine(where, text, at, now)
         self._held.append(line)
         self._followed.append(line)
         return line
 
     def refuse(self, line: OwnLine) -> None:
-        """Forget `line`: it was not taken, and stays in the prompt."""
+        """Remove `line`: it was not accepted, and stays in the prompt."""
         if line in self._held:
             self._held.remove(line)
         if line in self._followed:
             self._followed.remove(line)
 
     def sent(self, event: Sent, at: Wall, now: Monotonic) -> None:
-        """Note that a message went out; one that was typed elsewhere is added."""
+        """Note that a message was sent; one of another front end is added."""
         where = event.room or event.to or ""
         fits = (
             one
@@ -83,9 +83,9 @@ class OwnLines:
             self._late.append(line)
 
     def queued(self, line: OwnLine | None, to: str, id: int | None, mark: str = "waits") -> bool:
-        """Note that a message waits: number `id`, if it has one. False: it was printed.
+        """Note that a message is queued: number `id`, if it has one. Return False if it was printed.
 
-        Args: line: the one that is being said. mark: `held` if it waits for our turn.
+        Args: line: the one that is being sent. mark: `held` if it is queued until our turn.
         """
         found = line or (self._of(to, id) if id is not None else None)
         if found is None:
@@ -95,7 +95,7 @@ class OwnLines:
         return not found.printed
 
     def delivered(self, event: Delivered) -> None:
-        """Note that the other side has a message in its log."""
+        """Note that the peer has stored a message."""
         line = self._of(event.to, event.id)
         if line is None:
             return
@@ -105,7 +105,7 @@ class OwnLines:
             self._late.append(line)
 
     def failed(self, event: Undelivered) -> None:
-        """Note that a message will not arrive; its line is followed no more."""
+        """Note that a message will not be delivered; its line is no longer followed."""
         line = self._of(event.to, event.id) if event.id is not None else None
         if line is None:
             fits = (
@@ -119,10 +119,10 @@ class OwnLines:
             self._settle(line)
 
     def ready(self, now: Monotonic, where: str | None = None) -> list[OwnLine]:
-        """Take the lines that go into the scrollback now.
+        """Remove and return the lines that are ready for the scrollback.
 
-        A line goes once its mark is known or its wait is over, and with it all before it. `where`: somebody
-        else said something there, and all lines of it go before that.
+        A line is ready once its mark is known or its wait has passed, with all lines before it.
+        `where`: another member has sent a message there, and all own lines of it precede that.
         """
         last = 0
         for number, line in enumerate(self._held, 1):
@@ -135,19 +135,21 @@ class OwnLines:
         return taken
 
     def all(self) -> list[OwnLine]:
-        """Take all held lines."""
+        """Remove and return all held lines."""
         taken, self._held = self._held, []
         for line in taken:
             line.printed = True
         return taken
 
     def late(self) -> list[OwnLine]:
-        """Take the lines that were delivered, or sent in plain text, after they had been printed."""
+        """Remove and return the lines that were delivered, or sent in plain text, after they had been
+        printed.
+        """
         taken, self._late = self._late, []
         return taken
 
     def next_wait(self, now: Monotonic) -> float | None:
-        """Return the seconds until a held line is to be printed; None: there is none."""
+        """Return the seconds until a held line must be printed; None: there is none."""
         if not self._held:
             return None
         return max(0.0, self._held[0].since + MARK_WAIT - now)

@@ -1,4 +1,4 @@
-"""Questions to the person: calls, files and invitations, which no typed letter answers by accident."""
+"""Questions to the user: calls, files and invitations, protected from accidental answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chatproto.ui.screen.styles import Line
 from chatproto.wire.values import value_class
 
 MOST = 50
-"""Questions that queue; further ones are only told in the scrollback, and /accept answers them."""
+"""Largest number of queued questions; further ones are only printed, and /accept answers them."""
 
 
 @value_class
@@ -31,19 +31,19 @@ class Question:
 
 
 class QuestionQueue:
-    """Queue of questions, the oldest first. `now` is monotonic seconds. `keys`: that answer."""
+    """Queue of questions, the oldest first. `now` is monotonic seconds. `keys`: keys that answer."""
 
     def __init__(self, keys: Keymap) -> None:
         self._keys = keys
         self._all: list[Question] = []
-        self._since = 0.0  # when the first one came to stand there, or a key was pressed last
+        self._since = 0.0  # when the first one was shown, or a key was pressed last
 
     def __len__(self) -> int:
         return len(self._all)
 
     @property
     def first(self) -> Question | None:
-        """The question that is asked now."""
+        """Return the question that is shown now."""
         return self._all[0] if self._all else None
 
     def heard(self, event: Event, now: float) -> bool:
@@ -53,7 +53,7 @@ class QuestionQueue:
                 how = "encrypted" if event.encrypted else "open, not encrypted"
                 unsure = event.encrypted and not event.confirmed
                 doubt = ", not confirmed" if unsure else ""
-                about = f"{event.id}?" if unsure else event.id  # as the conversation is called
+                about = f"{event.id}?" if unsure else event.id  # name of the conversation
                 return self._ask("call", about, f"{name(event.id)} calls ({how}{doubt})", now)
             case SessionChanged() if event.state not in ("ringing", "calling"):
                 self._drop("call", event.was or event.id, now)
@@ -73,23 +73,25 @@ class QuestionQueue:
         return False
 
     def key(self, now: float) -> None:
-        """Note that a key was pressed: a bare letter counts as an answer only later."""
+        """Note that a key was pressed: a single letter counts as an answer only later."""
         self._since = now
 
     def takes_letter(self, empty: bool, now: float) -> bool:
-        """Return True if a bare letter answers: the prompt is `empty` and the question has stood."""
+        """Return True if a single letter answers: the prompt is `empty` and the question was shown long
+        enough.
+        """
         return bool(self._all) and empty and now >= self._since + STANDS
 
     def take(self, now: float) -> Question | None:
-        """Remove the first question, which is being answered, and return it."""
+        """Remove and return the first question, which is being answered."""
         self._since = now
         return self._all.pop(0) if self._all else None
 
     def lines(self, columns: int, glyphs: Glyphs) -> list[Line]:
         """Return the rows above the prompt; none without a question.
 
-        The keys always stand in full: a question that is longer than `columns` is cut, and they follow
-        in rows of their own.
+        The keys are always shown in full: a question that is longer than `columns` is cut, and they
+        follow in rows of their own.
         """
         if not self._all:
             return []

@@ -1,4 +1,4 @@
-"""Find what is left of the prompt after a terminal has become narrower and wrapped its rows anew."""
+"""Find the rest of the prompt after a terminal has become narrower and re-wrapped its rows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BY_VARIABLE = (
     "KONSOLE_VERSION",
     "WT_SESSION",
 )
-"""Variables that a terminal of this kind sets."""
+"""Environment variables of terminals that re-wrap their rows."""
 _BY_TERM = ("tmux", "xterm-kitty", "alacritty", "foot", "wezterm", "contour")
 
 
 def wraps_anew(environ: Mapping[str, str]) -> bool:
-    """Return True if the terminal is known to wrap its rows anew when its width changes.
+    """Return True if the terminal is known to re-wrap its rows when its width changes.
 
     Others, such as xterm and the Linux console, cut them; there one row stays one row.
     """
@@ -28,7 +28,7 @@ def wraps_anew(environ: Mapping[str, str]) -> bool:
 def rows_above(widths: Sequence[int], cursor: int, columns: int) -> int:
     """Return how many rows are above the cursor in a terminal that now has `columns`.
 
-    Args: widths: columns that each row above the cursor's took before. cursor: its column, from 0.
+    Args: widths: columns of each row above the cursor before. cursor: its column, from 0.
     """
     wrapped = sum(max(1, -(-width // columns)) for width in widths)
     return wrapped + cursor // columns

@@ -1,4 +1,4 @@
-"""Lay out what was said as rows: time, name in a column, text wrapped by display width."""
+"""Lay out messages as rows: time, name in a column, text wrapped by display width."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from chatproto.ui.screen.status import cut_line
 from chatproto.ui.screen.styles import Fragment, Line
 
 NAME = 16
-"""Columns of a name at most."""
+"""Largest number of columns of a name."""
 LEAST = 20
-"""Columns that text has at least, however narrow the terminal is."""
+"""Smallest number of columns of text, even on a narrow terminal."""
 
 
 def column_for(columns: int) -> int:
-    """Return the columns of the names on a terminal of `columns`."""
+    """Return the number of columns for names on a terminal of `columns`."""
     return NAME if columns >= 100 else 12 if columns >= 60 else 8
 
 
@@ -43,14 +43,14 @@ def rows(
 ) -> list[Line]:
     """Return one entry of the scrollback as rows of at most `columns` columns.
 
-    Args: time: short local time; empty for none. who: label before the text. lines: printable text,
-    one item a line; those behind the first begin with a bar, so that nobody can make a line look as
-    if another had said it. style: of the text. mark: stands behind the text. ours: the text is a
-    sentence of this program, and a key in it that the wrap would break stands alone, to be copied.
+    Args: time: short local time; empty for none. who: label before the text. lines: printable text, one
+    item per line; those after the first begin with a bar, so that no text can look like a line of
+    another sender. style: of the text. mark: printed after the text. ours: the text is a sentence of
+    this program, and a key that the wrap would break gets its own row, to be copied.
     """
     indent = width(time) + 1 if time else 0
     named = sum(width(text) for _, text in who)
-    # On a narrow terminal a notice takes the columns of the names.
+    # On a narrow terminal a notice uses the columns of the names.
     column = named if columns < 60 and named <= 2 else column_for(columns)
     begin = indent + max(column, named) + 1
     room = columns - begin
@@ -62,7 +62,7 @@ def rows(
     head: list[Fragment] = [("dim", f"{time} ")] if time else []
     head += who
     found: list[Line] = []
-    if columns - begin < LEAST // 2:  # a long name on a narrow terminal has a row of its own
+    if columns - begin < LEAST // 2:  # a long name on a narrow terminal has its own row
         found.append(cut_line(tuple(head), columns, glyphs))
         head, begin = [("", " " * inner)], inner
     else:
@@ -99,10 +99,10 @@ def rule(text: str, columns: int, glyphs: Glyphs, style: str = "dim") -> Line:
 
 
 def plain_rows(lines: Sequence[str], columns: int) -> list[Line]:
-    """Return the answer of a command: as it is, indented, and wrapped only where it must be.
+    """Return the answer of a command: unchanged, indented, and wrapped only if necessary.
 
-    Where a line has two columns, such as those of /help, the second one is wrapped in itself; if there
-    is no room for it, it begins below the first.
+    In a line with two columns, such as those of /help, the second one is wrapped within itself; if
+    there is no room for it, it begins below the first.
     """
     found: list[Line] = []
     for line in lines:
@@ -120,14 +120,14 @@ _KEY = re.compile(r"(\(?sha256:[A-Z2-7]{52}[).,;:]*)")
 
 
 def _is_broken(line: str, pieces: Sequence[str]) -> bool:
-    """Return True if a key in `line` is in none of its `pieces` as a whole."""
+    """Return True if a key in `line` is not complete in one of its `pieces`."""
     return not all(any(key in piece for piece in pieces) for key in _KEY.findall(line))
 
 
 def _keys_alone(line: str, first: int, after: int, columns: int) -> tuple[list[str], set[int]]:
-    """Wrap `line`, with each key from the left edge on in rows of its own.
+    """Wrap `line`, with each key in rows of its own that begin at the left edge.
 
-    Args: first, after, columns: of the first row, of the further ones, and of those with a key.
+    Args: first, after, columns: widths of the first row, of further ones, and of those with a key.
     Returns: the pieces, and the indexes of those that begin at the left edge.
     """
     pieces: list[str] = []

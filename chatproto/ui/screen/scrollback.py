@@ -1,4 +1,6 @@
-"""Turn events and one's own lines into rows for the terminal's scrollback, and name those of the past."""
+"""Lay out events and own lines as rows for the terminal's scrollback, with headings for earlier
+messages.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,13 @@ from chatproto.ui.view import plain_lines
 from chatproto.wire.actions import spoken
 
 PAST = 7 * 86400.0
-"""Seconds: a message says itself when it was written, and is believed so far back."""
+"""Seconds: the date that a message carries is accepted up to this age."""
 BELOW = 2
 """Rows below the scrollback: status line and prompt."""
 LATE = 60.0
-"""Seconds by which the clock of a peer may be wrong, for a line that is taken to be older than the start."""
+"""Seconds by which the clock of a peer may be wrong, for a line that counts as older than the start."""
 END = "end of what is new"
-"""Line behind lines that were new at the start."""
+"""Line after lines that were new at the start."""
 _NOTICE: Line = (("dim", "--"),)
 _TROUBLE: Line = (("bad", "!!"),)
 
@@ -50,8 +52,8 @@ _TROUBLE: Line = (("bad", "!!"),)
 class Scrollback:
     """Lay out each event once, with day lines between.
 
-    Args: own_id: one's own id. columns, height: return the size of the terminal. time_format: of
-    `strftime`, for the local time before each entry. keys: that the person has chosen.
+    Args: own_id: our id. columns, height: return the size of the terminal. time_format: of `strftime`,
+    for the local time before each entry. keys: chosen by the user.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class Scrollback:
                     return shown + plain_rows(code, self._columns())
                 return shown + [(("", line),) for line in code]
             case Sent() | Delivered() | Exited():
-                return []  # own_lines.py follows them
+                return []  # own_lines.py shows them
             case RoomChanged(change="current"):
                 return []  # the prompt shows it
             case SessionChanged() if event.current and not event.dialect and not event.turn:
@@ -97,7 +99,7 @@ class Scrollback:
             case SessionChanged(state="open") if (
                 event.turn and not event.dialect and not event.mode
             ):
-                return []  # and whose turn it is
+                return []  # so does the turn
             case FileChanged(state="moving") if not event.reason:
                 return []  # its bar shows it
         lines = self._plain(event, now)
@@ -111,7 +113,7 @@ class Scrollback:
         ]
 
     def own(self, line: OwnLine, current: str, printed: bool = True) -> list[Line]:
-        """Return the rows of one's own `line` with its mark.
+        """Return the rows of the own `line` with its mark.
 
         Args: current: the current conversation. printed: False above the prompt, without a day line.
         """
@@ -124,11 +126,11 @@ class Scrollback:
         return self._entry(line.at, label(parts, self._glyphs), shown, self._mark(line), printed)
 
     def late(self, lines: list[OwnLine], now: Wall) -> list[Line]:
-        """Return the rows that tell of `lines`, delivered or sent after they were printed."""
+        """Return the rows about `lines`, delivered or sent after they were printed."""
         found: list[Line] = []
         for where, mark in dict.fromkeys((line.where, line.mark) for line in lines):
             ours = [line for line in lines if (line.where, line.mark) == (where, mark)]
-            # Plain text is sent, and nobody tells whether it arrived.
+            # Plain text is sent, and its delivery stays unknown.
             sure = mark == "delivered"
             tick = f"{self._glyphs.tick} " if sure else ""
             to = f"{'delivered' if sure else 'sent'} to {name(where)}"
@@ -140,7 +142,7 @@ class Scrollback:
         return found
 
     def last(self, said: list[MessageReceived], unread: int, title: str, now: Wall) -> list[Line]:
-        """Return what was said last, with a line before the first of the `unread` ones."""
+        """Return the latest messages, with a line before the first of the `unread` ones."""
         if not said:
             return []
         found = [self.heading(title, "dim")]
@@ -152,9 +154,9 @@ class Scrollback:
         return found
 
     def past(self, said: Sequence[MessageReceived], title: str, now: Wall) -> list[Line]:
-        """Return what a command looked up: dim, under `title` and above a line that ends it.
+        """Return the messages that a command looked up: dim, between `title` and a line that ends them.
 
-        One's own lines say to whom they were.
+        Own lines include their recipient.
         """
         found = [self.heading(title, "dim")]
         for event in said:
@@ -162,10 +164,10 @@ class Scrollback:
         return [*found, self.heading("end", "dim")]
 
     def heading(self, text: str, style: str = "warn") -> Line:
-        """Return a line with `text` in it, before or behind lines that belong together."""
+        """Return a line with `text` in it, before or after lines that belong together."""
         return rule(text, self._columns(), self._glyphs, style)
 
-    # How an entry is made.
+    # Layout of an entry.
 
     def _plain(self, event: Event, now: Wall) -> list[str]:
         return [line.removeprefix("* ") for line in plain_lines(event, now, form=self._format)]
@@ -218,7 +220,7 @@ class Scrollback:
         return found + rows(time, who, lines, columns, self._glyphs, style, mark, ours)
 
     def _past_mark(self, state: str | None) -> Fragment | None:
-        """Return the mark of one's own line in the log."""
+        """Return the mark of an own line in the log."""
         if state == "delivered":
             return ("good", self._glyphs.tick)
         words = {
@@ -242,14 +244,14 @@ class Scrollback:
 
 
 def is_past(event: Event) -> bool:
-    """Return True for a line of a log or of a room's history that the person knew before, or asked for."""
+    """Return True for a line of a log or of a room's history that the user knew before, or requested."""
     return isinstance(event, MessageReceived) and bool(event.history) and not event.missed
 
 
 def past_title(said: Sequence[MessageReceived], event: Event | None) -> str:
-    """Return the line above `said`; `event` followed them: the end of the command that looked them up.
+    """Return the heading of `said`; `event` followed them: the end of the command that looked them up.
 
-    At the start none follows: the last run of the program may not have shown them.
+    At the start there is none: the last run of the program may not have shown them.
     """
     count = f"{len(said)} message{'' if len(said) == 1 else 's'}"
     if isinstance(event, CommandOutput) and event.command == "search":
@@ -262,7 +264,7 @@ def past_title(said: Sequence[MessageReceived], event: Event | None) -> str:
 
 
 def news_title(event: Event, now: Wall, began: Wall) -> str:
-    """Return the line above lines such as `event` that were said before the program began; or nothing.
+    """Return the heading of lines such as `event` that were sent before the program began; or "".
 
     Args: now, began: seconds since 1970.
     """

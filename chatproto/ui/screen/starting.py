@@ -1,6 +1,6 @@
-"""Stand for the full interface from the first prompt until the client is loaded.
+"""Stand in for the full interface from the first prompt until the client is loaded.
 
-Importing this module must cost little: the prompt waits for it.
+Importing this module must be quick: the prompt waits for it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from chatproto.ui.screen.styles import Line
 
 
 class StartingInterface:
-    """Show an empty prompt, and take no line: the screen keeps it for the `FullInterface`.
+    """Show an empty prompt, and accept no line: the screen keeps it for the `FullInterface`.
 
-    Args: columns: of the terminal. end: called when the person wants the program to end.
+    Args: columns: of the terminal. end: called when the user wants to end the program.
     """
 
     asks = False
@@ -29,10 +29,10 @@ class StartingInterface:
         self._end = end
         self._interrupts = 0
 
-    # What there is to draw.
+    # Output to draw.
 
     def prompt(self, secret: str = "") -> Line:
-        """Return what stands before the typed line."""
+        """Return the text before the typed line."""
         return (("dim", "to nobody> "),)
 
     def above(self) -> list[Line]:
@@ -40,11 +40,11 @@ class StartingInterface:
         return [status_line([(("", "starting"),)], self._columns(), self._glyphs)]
 
     def take_rows(self) -> list[Line]:
-        """Return no rows: nothing was said yet."""
+        """Return no rows."""
         return []
 
     def take_bell(self) -> str | None:
-        """Return None: nothing rings."""
+        """Return None: there is no notification."""
         return None
 
     def next_wait(self) -> float | None:
@@ -52,53 +52,53 @@ class StartingInterface:
         return None
 
     def finish(self) -> None:
-        """Hold nothing that would have to be printed."""
+        """Do nothing: no line is held."""
 
-    # What the person does.
+    # Actions of the user.
 
     def typing(self, text: str) -> None:
-        """Leave the line to the full interface, which is told of it."""
+        """Do nothing: the full interface gets the line later."""
 
     def pasted(self, text: str) -> None:
-        """Say nothing about a paste."""
+        """Ignore a paste."""
 
     def key(self) -> None:
-        """Ask no question that a key could be meant for."""
+        """Ignore a key: there is no question."""
 
     def enter(self, text: str, pasted: bool = False) -> bool:
         """Keep the line in the prompt."""
         return False
 
     def say_wrong(self, sentence: str) -> None:
-        """Leave a mistake of ours to the log."""
+        """Do nothing: defects are in the log."""
 
     def complete(self, before: str, again: bool) -> str:
-        """Return the line as it is: nothing is known that it could become."""
+        """Return the line unchanged: there are no completions."""
         return before
 
     def take_back(self) -> bool:
-        """Return False: nothing was asked."""
+        """Return False: there is no question."""
         return False
 
     def answers(self, empty: bool) -> bool:
-        """Return False: nothing was asked."""
+        """Return False: there is no question."""
         return False
 
     def answer(self, word: str, typing: bool) -> None:
-        """Answer nothing."""
+        """Do nothing: there is no question."""
 
     def switch(self, number: int) -> None:
-        """Switch to no conversation."""
+        """Do nothing: there is no conversation."""
 
     def next_unread(self) -> None:
-        """Go to no conversation."""
+        """Do nothing: there is no conversation."""
 
     def interrupt(self) -> None:
-        """Ctrl-C: the line was cleared; a second one ends the program."""
+        """Handle Ctrl-C, which has cleared the line; a second one ends the program."""
         self._interrupts += 1
         if self._interrupts == 2:
             self._end()
 
     def on_end(self) -> None:
-        """End the program: Ctrl-D on an empty line, or the terminal is gone."""
+        """End the program: Ctrl-D on an empty line, or the terminal was lost."""
         self._end()

@@ -1,4 +1,4 @@
-"""Put the status line together; it is cut from the right, so that the target always stands."""
+"""Compose the status line; it is cut from the right, so that the target is always shown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def room_beside(parts: Iterable[Line], columns: int, glyphs: Glyphs) -> int:
 
 
 def cut_line(line: Line, columns: int, glyphs: Glyphs) -> Line:
-    """Return `line` cut from the right to `columns` columns, with a sign that it goes on."""
+    """Return `line` cut from the right to `columns` columns, with a sign for the cut."""
     if sum(width(text) for _, text in line) <= columns:
         return line
     room, found = columns - width(glyphs.more), []

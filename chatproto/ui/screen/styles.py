@@ -1,7 +1,7 @@
-"""Colours of the full interface: by person, readable on dark and on light, or none at all.
+"""Colours of the full interface: by peer, readable on dark and on light, or none at all.
 
-A style is a name such as `dim` or `person.3`. It becomes an escape sequence for the scrollback, and
-a style string for the prompt. Meaning never hangs on a style alone.
+A style is a name such as `dim` or `person.3`. It becomes an escape sequence for the scrollback, and a
+style string for the prompt. A style alone never carries meaning.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ PEOPLE = (
     (33, "#0087ff"),
     (167, "#d75f5f"),
 )
-"""Colours of people and rooms: number in the palette of 256, and the same as red, green, blue.
+"""Colours of peers and rooms: number in the palette of 256, and the same as red, green, blue.
 
 Each has a contrast of at least 3 to 1 against white and against black.
 """
 
 _BASIC = ("36", "32", "35", "31")
-"""SGR codes of the palette of 8 that can be read on dark and on light: no yellow, no blue."""
+"""SGR codes of the palette of 8 that are readable on dark and on light: no yellow, no blue."""
 
 _ROLES: dict[str, tuple[str, str, str]] = {
     "": ("", "", ""),
@@ -64,7 +64,7 @@ _NAMED = tuple(
 
 
 def person_style(name: str) -> str:
-    """Return the style of a person or room: always the same for the same `name`."""
+    """Return the style of a peer or room: always the same for the same `name`."""
     return f"person.{crc32(name.lower().encode()) % len(PEOPLE)}"
 
 
@@ -72,8 +72,8 @@ def colours_wanted(choice: str, environ: Mapping[str, str], described: Callable[
     """Return how many colours to use: 0, 8 or 256.
 
     Args: choice: `auto`, `always` or `never` (--color). environ: NO_COLOR, set and not empty, means
-    none (no-color.org). described: return what the terminal has by its description, which is read only
-    where the environment does not tell.
+    none (no-color.org). described: returns the number in the terminal's description, which is read only
+    if the environment does not decide.
     """
     if choice == "never":
         return 0
@@ -88,7 +88,7 @@ def colours_wanted(choice: str, environ: Mapping[str, str], described: Callable[
 
 
 def colours_of(fd: int) -> int:
-    """Return how many colours the terminal `fd` has by its description; 0 if there is none."""
+    """Return how many colours the terminal `fd` has by its description; 0 if it has none."""
     import curses  # only here: it reads the terminal's description
 
     try:
@@ -101,8 +101,8 @@ def colours_of(fd: int) -> int:
 def read_colours(chosen: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
     """Return the colours of the table [colors] in client.toml, by the name of a style.
 
-    Each is a number of the palette of 256. `people` has a list of them, from which people and rooms get
-    theirs. Raises ValueError with one sentence.
+    Each is a number of the palette of 256. `people` has a list of them, for peers and rooms. Raises
+    ValueError with one sentence.
     """
     found = {}
     for name, value in chosen.items():
@@ -120,7 +120,7 @@ def read_colours(chosen: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
 
 
 def _rgb(index: int) -> str:
-    """Return the colour `index` of the palette of 256 as the prompt's styles have it."""
+    """Return the colour `index` of the palette of 256 in the form of the prompt's styles."""
     if index < 16:
         return _NAMED[index]
     if index >= 232:
@@ -132,8 +132,8 @@ def _rgb(index: int) -> str:
 class Styles:
     """Turn style names into escape sequences.
 
-    Args: colours: 0, 8 or 256. chosen: colours in place of the usual ones, as `read_colours` returns them;
-    they hold where there are 256.
+    Args: colours: 0, 8 or 256. chosen: colours that replace the defaults, as `read_colours` returns
+    them; used with 256 colours.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Styles:
         self._codes |= {name: f"38;5;{index}" for name, index in self._single()}
 
     def escaped(self, line: Line) -> str:
-        """Return `line` for the terminal; no control character of its texts passes."""
+        """Return `line` for the terminal; control characters in its texts are removed."""
         parts = []
         for style, text in line:
             code, text = self._codes.get(style, ""), printable(text)

@@ -1,4 +1,4 @@
-"""Complete with Tab as a shell does: what is common at once, a list at the second Tab."""
+"""Complete with Tab as a shell does: the common part at once, a list at the second Tab."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from chatproto.ui.completion import Completion
 from chatproto.ui.screen.cells import pad, width
 
 ROWS = 8
-"""Rows of a list at most."""
+"""Largest number of rows of a list."""
 
 
 def completed(text: str, candidates: Sequence[Completion]) -> str:
-    """Return `text` as far as all `candidates` agree; upper and lower case as they have it."""
+    """Return `text` as far as all `candidates` agree, in their upper and lower case."""
     if not candidates:
         return text
     lines = [one.line for one in candidates]
@@ -23,7 +23,7 @@ def completed(text: str, candidates: Sequence[Completion]) -> str:
 
 
 def listing(candidates: Sequence[Completion], columns: int) -> list[str]:
-    """Return what the `candidates` complete to in columns, in at most `ROWS` rows."""
+    """Return the completions of `candidates` in columns, in at most `ROWS` rows."""
     words = sorted(printable(one.shown) for one in candidates)
     size = min(max(map(width, words), default=1) + 2, max(columns - 2, 1))
     across = max(1, (columns - 2) // size)

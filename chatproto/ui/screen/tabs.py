@@ -10,18 +10,17 @@ from chatproto.ui.screen.glyphs import Glyphs
 from chatproto.ui.screen.styles import Fragment, Line, person_style
 
 MOST = 200
-"""Conversations that are remembered; the oldest without unread lines goes first."""
+"""Conversations that are stored; the oldest without unread lines is removed first."""
 _SHORT = (16, 8, 4)
-"""Columns of a name, where there is ever less room for the tabs."""
+"""Columns of a name, in steps for less and less room."""
 
 
 @dataclass(slots=True)
 class Tab:
-    """A conversation or room.
+    """Conversation or room.
 
-    `number`: stays as long as the tab does, whatever others come and go. `unread`: lines said there since
-    it was last the current one. `begun`: it has been open, or something was said in it; a call that
-    reached nobody never was.
+    `number`: permanent as long as the tab exists. `unread`: lines received there since it was last the
+    current one. `begun`: it was open, or has messages; False for a call that reached no peer.
     """
 
     name: str
@@ -33,7 +32,7 @@ class Tab:
 class Tabs:
     """Numbers for Alt-1 to Alt-9, and unread counts.
 
-    A new tab gets the lowest number that is free, and keeps it.
+    A new tab gets the lowest free number, and keeps it.
     """
 
     def __init__(self) -> None:
@@ -42,7 +41,7 @@ class Tabs:
 
     @property
     def current(self) -> str:
-        """The name of whoever gets the next line; empty if nobody does."""
+        """Name of the recipient of the next line; empty if there is none."""
         return self._current
 
     def names(self) -> list[str]:
@@ -74,7 +73,7 @@ class Tabs:
         return sorted(self._all, key=lambda tab: tab.number)
 
     def heard(self, name: str) -> bool:
-        """Count a line said in `name`; True if it is unread, as another one is current."""
+        """Count a line in `name`; return True if it is unread, because another one is current."""
         tab = self.open(name)
         if name == self._current:
             return False
@@ -82,7 +81,7 @@ class Tabs:
         return True
 
     def rename(self, was: str, name: str) -> None:
-        """Call `was` `name` from now on."""
+        """Rename the tab `was` to `name`."""
         old = self._named(was)
         if old is None or was == name:
             return
@@ -96,21 +95,21 @@ class Tabs:
             self._current = name
 
     def close(self, name: str, never_open: bool = False) -> None:
-        """Forget `name`, unless it has unread lines or is the current one.
+        """Remove `name`, unless it has unread lines or is the current one.
 
-        `never_open`: a call that was not taken up is forgotten all the same, if nothing is unread.
+        `never_open`: a call that was not accepted is removed in any case, if nothing is unread.
         """
         stays = name == self._current and not never_open
         self._all = [tab for tab in self._all if tab.name != name or tab.unread or stays]
 
     def remove(self, name: str) -> None:
-        """Forget `name` with all its unread lines: the person wants it closed."""
+        """Remove `name` with all its unread lines: the user wants it closed."""
         self._all = [tab for tab in self._all if tab.name != name]
 
     def look_at(self, name: str) -> int:
         """Make `name` the current one; return how many of its lines were unread.
 
-        With nobody as the current one, a call that reached nobody is forgotten.
+        An empty `name` removes a call that reached no peer.
         """
         before, self._current = self._current, name
         if not name:
@@ -121,18 +120,18 @@ class Tabs:
         return unread if before != name else 0
 
     def at(self, number: int) -> str:
-        """Return the name behind Alt-`number`; empty if there is none."""
+        """Return the name with the key Alt-`number`; empty if there is none."""
         return next((tab.name for tab in self._all if tab.number == number), "")
 
     def next_unread(self) -> str:
-        """Return the first one behind the current one with unread lines; empty if there is none."""
+        """Return the first one after the current one with unread lines; empty if there is none."""
         all = self._ordered()
         names = [tab.name for tab in all]
         start = names.index(self._current) + 1 if self._current in names else 0
         return next((tab.name for tab in (*all[start:], *all[:start]) if tab.unread), "")
 
     def line(self, glyphs: Glyphs, columns: int) -> Line:
-        """Return the tabs but for the current one in at most `columns`, those with unread lines first.
+        """Return the tabs except the current one in at most `columns`, those with unread lines first.
 
         Names are cut so that all with unread lines have their place; `+3` stands for those without one.
         """
@@ -161,7 +160,7 @@ def _shown(tab: Tab, most: int, glyphs: Glyphs) -> Fragment:
 
 
 def _fitting(shown: list[Fragment], columns: int) -> int:
-    """Return how many of `shown` fit, with a blank between two and the number of the rest behind."""
+    """Return how many of `shown` fit, with a blank between two and the number of the rest after them."""
     used = 0
     for number, (_, text) in enumerate(shown):
         used += width(text) + (number > 0)

@@ -1,8 +1,8 @@
-"""Draw the full interface on a terminal, and read its keys: the only file that knows prompt_toolkit.
+"""Draw the full interface on a terminal, and read its keys: the only file that uses prompt_toolkit.
 
-One application runs from the start to the end. The prompt and the rows above it are drawn anew; what
-was said is written above them into the terminal's own scrollback. Everything that one event draws is one
-write, framed so that a terminal shows it at once (CSI ? 2026 h/l).
+One application runs from the start to the end. The prompt and the rows above it are redrawn; messages
+are written above them into the terminal's own scrollback. Everything drawn for one event is one write,
+framed so that a terminal shows it at once (CSI ? 2026 h/l).
 """
 
 from __future__ import annotations
@@ -61,19 +61,19 @@ from chatproto.ui.screen.starting import StartingInterface
 from chatproto.ui.screen.styles import Line, Styles
 
 if TYPE_CHECKING:
-    from chatproto.ui.screen.interface import FullInterface  # loaded while the prompt stands
+    from chatproto.ui.screen.interface import FullInterface  # loaded while the prompt is shown
 
 GATHER = 0.05
-"""Seconds for which arriving lines are gathered, but for the first after a pause."""
+"""Seconds for which arriving lines are gathered, except the first after a pause."""
 PROMPT_ROWS = 8
-"""Rows of the prompt at most; a longer text scrolls in it."""
+"""Largest number of rows of the prompt; a longer text scrolls in it."""
 _BEGIN_FRAME, _END_FRAME = "\x1b[?2026h", "\x1b[?2026l"
 _RESET = "\x1b[0m\x1b[?2004l\x1b[?2026l\x1b[?25h\x1b[?7h"
 _DIRECTIONS = dict.fromkeys((1564, 8206, 8207, *range(8234, 8239), *range(8294, 8298)), "�")
 
 
 def window_size(fd: int) -> Size:
-    """Return rows and columns of the terminal `fd`; 24 and 80 if it does not know them."""
+    """Return rows and columns of the terminal `fd`; 24 and 80 if it does not report them."""
     try:
         columns, rows = os.get_terminal_size(fd)
     except OSError:
@@ -82,7 +82,7 @@ def window_size(fd: int) -> Size:
 
 
 class Frames:
-    """Take what the drawing library writes, and pass it on in whole frames."""
+    """Collect the output of the drawing library, and pass it on in complete frames."""
 
     def __init__(self, output: Output, fd: int, encoding: str) -> None:
         self.encoding = encoding
@@ -101,7 +101,7 @@ class Frames:
         self._parts.append(text)
 
     def flush(self) -> None:
-        """Pass on what was written, unless a frame is being drawn."""
+        """Pass on the output, unless a frame is being drawn."""
         if not self._held:
             self._pass("".join(self._parts))
 
@@ -110,7 +110,7 @@ class Frames:
         self._held = True
 
     def release(self) -> Deferred[None]:
-        """End the frame, which is passed on; the result fires when the terminal has it."""
+        """End the frame and pass it on; the result fires when the terminal has it."""
         self._held = False
         text = "".join(self._parts)
         return self._pass(f"{_BEGIN_FRAME}{text}{_END_FRAME}" if text else "")
@@ -122,7 +122,7 @@ class Frames:
 
 
 class _Directions(Processor):
-    """Show direction marks in the prompt instead of obeying them."""
+    """Show direction marks in the prompt instead of applying them."""
 
     def apply_transformation(self, ti: TransformationInput) -> Transformation:
         shown = [(style, text.translate(_DIRECTIONS), *rest) for style, text, *rest in ti.fragments]
@@ -130,7 +130,7 @@ class _Directions(Processor):
 
 
 class _History(InMemoryHistory):
-    """Hand new lines to the file."""
+    """Pass new lines to the file."""
 
     def __init__(self, kept: TypedHistory) -> None:
         super().__init__(kept.read())
@@ -142,7 +142,7 @@ class _History(InMemoryHistory):
 
 
 class _Screen(Application[None]):
-    """Application that finds its rows again after the terminal has wrapped them anew."""
+    """Application that finds its rows after the terminal has re-wrapped them."""
 
     def _on_resize(self) -> None:
         drawn = self.renderer.last_rendered_screen
@@ -162,12 +162,13 @@ def _row_width(drawn: Screen, row: int) -> int:
 
 
 class ScreenTerminal:
-    """Source of typed lines and sink of what is shown, for `FullInterface`.
+    """Source of typed lines and output of the screen, for `FullInterface`.
 
-    The prompt may stand before there is one: `open`, then `show`. Lines are taken from `start` on.
+    The prompt may be shown before there is one: `open`, then `show`. Lines are accepted from `start`
+    on.
 
-    Args: stdin, stdout: the streams that the program was started with, both terminals. output: writes to
-    `stdout` without ever waiting.
+    Args: stdin, stdout: the streams that the program was started with, both terminals. output: writes
+    to `stdout` without ever blocking.
     """
 
     log = Logger()
@@ -197,19 +198,19 @@ class ScreenTerminal:
         self._app: Application[None] | None = None
         self._buffer = Buffer(multiline=True)
         self.opened: Deferred[None] = Deferred()
-        """Fires when the prompt stands."""
+        """Fires when the prompt is shown."""
         self._opening = False
-        self._ready = False  # the client runs, and takes lines
-        self._early = ExitStack()  # ends the deafness after an Enter that came before
+        self._ready = False  # the client runs, and accepts lines
+        self._early = ExitStack()  # ends the pause of input after an early Enter
         self._entered = False
         self._started = False
         self._stopping = False
         self._ended = False
-        self._busy = False  # the terminal has not taken the last frame yet
+        self._busy = False  # the terminal has not accepted the last frame yet
         self._away = False  # an editor or a shell has the terminal
         self._timer: Any = None
-        self._due = 0.0  # when it ends
-        self._letter_timer: Any = None  # a bare letter may answer a question
+        self._due = 0.0  # when that timer fires
+        self._letter_timer: Any = None  # a single letter may answer a question
         self._drawn = 0.0
         self._height = 0
         self._pasted = False
@@ -220,7 +221,7 @@ class ScreenTerminal:
         self._flushing: list[Deferred[None]] = []
         self._shown: tuple[int, StyleAndTextTuples] = (-1, [])
 
-    # What the program asks.
+    # Called by the program.
 
     def open(self) -> None:
         """Show the prompt; keys are read from the next turn of the reactor on."""
@@ -229,13 +230,13 @@ class ScreenTerminal:
             self._reactor.callLater(0, self._begin)
 
     def show(self, interface: FullInterface) -> None:
-        """Have `interface` say what is shown from now on; the line that was begun is for it."""
+        """Let `interface` provide the output from now on, and receive the unfinished line."""
         self._interface = interface
         self._typed()
         self.changed()
 
     def start(self) -> None:
-        """Take lines from now on: the client runs. The prompt is shown unless it stands."""
+        """Accept lines from now on: the client runs. The prompt is shown unless it is there already."""
         self.open()
         self._ready = True
         if self._entered:
@@ -244,7 +245,7 @@ class ScreenTerminal:
         self._early.close()
 
     def stop(self) -> None:
-        """Print what is left, and give the terminal back."""
+        """Print the rest, and restore the terminal."""
         if self._stopping:
             return
         self._stopping = True
@@ -265,29 +266,29 @@ class ScreenTerminal:
         return waiting
 
     def changed(self) -> None:
-        """Draw soon: there is something new."""
+        """Draw soon: there is new output."""
         self._later(max(0.0, self._drawn + GATHER - self._reactor.seconds()))
 
     def ask_secret(self, sentence: str, got: Callable[[str], None]) -> None:
-        """Have the next line typed unseen, and handed to `got`; an empty one ends it.
+        """Read the next line without echo, and pass it to `got`; an empty one ends it.
 
-        A line that has been begun is finished before: nothing of it is taken for the secret.
+        An unfinished line is completed first: nothing of it becomes part of the secret.
         """
         self._wanted = sentence, got
         self._typed()
         self.changed()
 
     def restore(self) -> None:
-        """Give the terminal back at once, as the program ends without more ado."""
+        """Restore the terminal at once, as the program ends without `stop`."""
         saved, self._saved = self._saved, None
         if saved is None:
             return
         try:
             termios.tcsetattr(self._stdin.fileno(), termios.TCSANOW, saved)
-            if select.select([], [self._fd], [], 0)[1]:  # else it would never end
+            if select.select([], [self._fd], [], 0)[1]:  # otherwise the application would never end
                 os.write(self._fd, f"\r\x1b[J{_RESET}".encode())
         except (OSError, termios.error):
-            pass  # it is gone
+            pass  # the terminal is gone
 
     # The application.
 
@@ -307,7 +308,7 @@ class ScreenTerminal:
         running = Deferred.fromFuture(
             asyncio.ensure_future(
                 self._app.run_async(
-                    pre_run=lambda: self._later(0.0),  # what happened before it ran
+                    pre_run=lambda: self._later(0.0),  # draw what happened before it ran
                     set_exception_handler=False,
                     handle_sigint=False,
                 )
@@ -316,7 +317,7 @@ class ScreenTerminal:
         running.addBoth(self._over)
 
     def _application(self) -> Application[None]:
-        # Without the question where the cursor is, and up to a second of waiting for its answer.
+        # Without a query of the cursor's position, and up to a second of waiting for its answer.
         output = Vt100_Output(
             self._frames,  # type: ignore[arg-type]
             lambda: window_size(self._fd),
@@ -373,7 +374,7 @@ class ScreenTerminal:
         return app
 
     def _prompt(self) -> StyleAndTextTuples:
-        """Return what stands before the line; asked for several times whenever it is drawn."""
+        """Return the text before the line; called several times for each drawing."""
         counter = self._app.render_counter if self._app is not None else 0
         if self._shown[0] != counter:
             secret = self._secret[0] if self._secret else ""
@@ -399,14 +400,14 @@ class ScreenTerminal:
         self._draw()
 
     def _draw(self) -> None:
-        """Write new rows above the prompt, and draw that again, in one frame."""
+        """Write new rows above the prompt, and redraw it, in one frame."""
         app = self._app
         if app is not None and app.is_running and not self._busy and not self._away:
             self._drawn = self._reactor.seconds()
             rows = self._interface.take_rows()
             rung = self._interface.take_bell()
             self._frames.hold()
-            app.render_counter += 1  # else the rows above the prompt come from a cache
+            app.render_counter += 1  # otherwise the rows above the prompt come from a cache
             with set_app(app):
                 height = len(self._interface.above())
                 if rows or height < self._height or self._stopping:
@@ -442,7 +443,7 @@ class ScreenTerminal:
             waiting.callback(None)
 
     def _over(self, result: object) -> None:
-        """The application has ended, by `stop`, or because the terminal is gone."""
+        """Handle the end of the application, by `stop`, or because the terminal is gone."""
         self._ended = True
         self._app = None
         self._saved = None
@@ -456,7 +457,7 @@ class ScreenTerminal:
         self._tell_flushed()
 
     def _wrong(self, loop: object, context: dict[str, Any]) -> None:
-        """Log a mistake in a callback: written to standard error, it would be on the screen."""
+        """Log an error in a callback: on standard error it would be on the screen."""
         error = context.get("exception")
         self.log.error("{message}: {error!r}", message=context.get("message"), error=error)
 
@@ -486,7 +487,7 @@ class ScreenTerminal:
         letter = Condition(
             lambda: (
                 self._interface.answers(not self._buffer.text)
-                and self._secret is None  # it may begin with such a letter
+                and self._secret is None  # the secret may begin with such a letter
                 and not self._more()
             )
         )
@@ -526,7 +527,7 @@ class ScreenTerminal:
             )
 
     def _letter(self, key: str, word: str) -> None:
-        """Put `key` into the line; it answers with `word` once no other has followed for `STANDS`."""
+        """Insert `key` into the line; it answers with `word` if no other follows within `STANDS`."""
         self._buffer.insert_text(key)
         self._letter_timer = self._reactor.callLater(STANDS + GATHER, self._answer, key, word)
 
@@ -549,7 +550,7 @@ class ScreenTerminal:
         self._interface.key()
 
     def _more(self) -> bool:
-        """Return True if further keys have come already, which is so behind a key that was pasted."""
+        """Return True if further keys have arrived already, as after a pasted key."""
         if self._app is not None and self._app.key_processor.input_queue:
             return True
         try:
@@ -558,7 +559,7 @@ class ScreenTerminal:
             return False
 
     def _line_end(self) -> None:
-        """Send the line, or begin another one where the end of a line was pasted."""
+        """Send the line, or begin another one if the line end was pasted."""
         if self._secret is not None or not self._burst.line_end(self._more()):
             self._enter()
             return
@@ -613,7 +614,7 @@ class ScreenTerminal:
         self._listed = text
 
     def _edit(self) -> None:
-        """Open the line in $EDITOR; it is in the prompt afterwards, and not sent."""
+        """Open the line in $EDITOR; afterwards it is in the prompt, and not sent."""
         self._away = True
         self._buffer.open_in_editor().add_done_callback(lambda _: self._back())
 
@@ -624,7 +625,7 @@ class ScreenTerminal:
         )
 
     def _stop_itself(self) -> None:
-        """Stop, as Ctrl-Z has it; and again, if a shell continues us in the background."""
+        """Stop, as for Ctrl-Z; and again, if a shell continues us in the background."""
         termios.tcsetattr(self._stdin.fileno(), termios.TCSANOW, self._saved or [])
         while True:
             os.kill(0, signal.SIGTSTP)
@@ -638,7 +639,7 @@ class ScreenTerminal:
 
 
 def in_foreground(fd: int) -> bool:
-    """Return True if the terminal `fd` is ours just now, and not that of another job of a shell."""
+    """Return True if the terminal `fd` belongs to our job now, and not to another job of a shell."""
     try:
         return os.tcgetpgrp(fd) == os.getpgrp()
     except OSError:
@@ -646,7 +647,7 @@ def in_foreground(fd: int) -> bool:
 
 
 def _fragments(lines: Sequence[Line]) -> StyleAndTextTuples:
-    """Return `lines` as the drawing library wants them."""
+    """Return `lines` in the form of the drawing library."""
     found: StyleAndTextTuples = []
     for number, line in enumerate(lines):
         if number:
