@@ -1,4 +1,4 @@
-"""Ask for commands, and read what came of them."""
+"""Send commands, and read their results."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Any, TypeVar
 from chatproto.api.errors import Refused
 
 Form = Mapping[str, Any]
-"""A command as an object of the JSON interface: `{"do": "join", "room": "#tea"}`."""
+"""Command as an object of the JSON interface: `{"do": "join", "room": "#tea"}`."""
 Fields = Mapping[str, Any]
-"""An event as an object of the JSON interface."""
+"""Event as an object of the JSON interface."""
 Result = TypeVar("Result")
 
 WAIT = 75.0
-"""Seconds after which a request is given up, where none are named."""
+"""Default timeout of a request in seconds."""
 WELL = frozenset({"ok", "open", "delivered", "queued", "sent", "done"})
-"""Codes of `done` with which a command has succeeded; any other one is a failure."""
+"""Codes of `done` for a command that has succeeded; any other one is a failure."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Events that a command has told until its end. `code`: of the event `done`.
+    """Events of a command up to its end. `code`: of the event `done`.
 
-    `last` has the latest event of each kind, by its name.
+    `last` has the latest event of each kind, by name.
     """
 
     code: str = ""
@@ -49,23 +49,23 @@ class Asker(ABC):
         wait: float | None = WAIT,
         progress: Callable[[Fields], object] | None = None,
     ) -> Awaitable[Result]:
-        """Have `form` carried out, until its end.
+        """Carry out `form` up to its end.
 
-        Args: read: makes the result of what came of it. wait: seconds, None for no limit. progress: is
-        called with each event of it.
-        Raises: Refused: also when time is over or the connection closes.
+        Args: read: returns the result from the outcome. wait: seconds, None for no limit. progress:
+        called with each event of the command.
+        Raises: Refused: also after a timeout or when the connection closes.
         """
 
     @abstractmethod
     def settled(self) -> Awaitable[None]:
-        """Return the result of what needs no command."""
+        """Return a result that needs no command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """Result of `send`: `queued` if the message is kept until the peer is there, or for this side's turn.
+    """Result of `send`: `queued` if the message waits for the peer or for our turn.
 
-    `id` is its number for `unsend`, or its id in a room; None if the client told none.
+    `id` is its number for `unsend`, or its id in a room; None if the client sent none.
     """
 
     to: str
@@ -74,7 +74,7 @@ class Sending:
 
 
 def refused(fields: Fields) -> Refused:
-    """Return the error for which an event stands, `error` or `done`."""
+    """Return the error for an event `error` or `done`."""
     code, status, text = fields.get("code"), fields.get("status"), fields.get("text")
     return Refused(
         code if isinstance(code, str) else "internal-error",
@@ -84,23 +84,23 @@ def refused(fields: Fields) -> Refused:
 
 
 def refusal(done: Fields) -> Refused | None:
-    """Return the error for which `done`, the event that ends a command, stands; None if all went well."""
+    """Return the error for `done`, the event that ends a command; None after success."""
     error = refused(done)
     return None if error.code in WELL else error
 
 
 def accepting(offer: str | int, folder: str | os.PathLike[str] | None = None) -> Form:
-    """Return the command that accepts an offer; a relative `folder` is one of this program."""
+    """Return the command that accepts an offer; a relative `folder` belongs to this program."""
     where = {} if folder is None else {"folder": str(Path(folder).absolute())}
     return {"do": "accept", "id": offer, **where}
 
 
 def nothing(outcome: Outcome) -> None:
-    """Read no result."""
+    """Return no result."""
 
 
 def sending(to: str) -> Callable[[Outcome], Sending]:
-    """Return a reader of what came of a message to a peer or a room."""
+    """Return a reader of the outcome of a message to a peer or a room."""
 
     def read(outcome: Outcome) -> Sending:
         for event in ("sent", "notice", "delivered"):

@@ -54,7 +54,7 @@ class Client(Connection):
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
     async def close(self) -> None:
-        """End the connection, and whatever is asked. The client itself goes on."""
+        """Close the connection, and end all requests. The client itself continues."""
         self.end(closed())
         self._reading.cancel()
         await asyncio.wait([self._reading])
@@ -66,7 +66,7 @@ class Client(Connection):
         wait: float | None = WAIT,
         progress: Callable[[Fields], object] | None = None,
     ) -> Result:
-        """As `Asker.ask`; any command of docs/json.md is possible. Time that is over stops no command."""
+        """See `Asker.ask`; any command of docs/json.md is allowed. A timeout stops no command."""
         result: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
         def over(outcome: Outcome, error: BaseException | None) -> None:
@@ -105,7 +105,7 @@ class Client(Connection):
                     why = not_json()
                     break
                 self.tell(fields)
-        except ValueError:  # of readline: the line is too long
+        except ValueError:  # from readline: the line is too long
             why = too_long(self._longest)
         except OSError as error:
             why = closed(f"the connection to the client broke ({error})")

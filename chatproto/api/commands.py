@@ -1,4 +1,4 @@
-"""Methods that a program calls: each asks for one command, and makes a value of what came of it."""
+"""Methods for programs: each sends one command, and returns its result as a value."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from chatproto.api.asking import (
 from chatproto.api.events import FileChanged, Message, parse
 
 Progress = Callable[[FileChanged], object]
-"""Called each time that a file has moved on."""
+"""Function that is called each time that a file has made progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A registered client: `key` is None if the server names none."""
+    """A registered client: `key` is None if the server sends none."""
 
     id: str
     host: str
@@ -45,8 +45,7 @@ class Commands(Asker):
     def send(self, to: str, text: str, wait: float | None = WAIT) -> Awaitable[Sending]:
         """Send a message to a peer, or to a room that this client is in (`to` begins with `#`).
 
-        It returns when the message is in their log, or `queued` until the peer can be reached, or until
-        the turn of this client.
+        Returns when the peer has stored it, or with `queued` if it waits for the peer or for our turn.
         """
         return self.ask({"do": "msg", "to": to, "text": text}, sending(to), wait)
 
@@ -57,9 +56,9 @@ class Commands(Asker):
         progress: Progress | None = None,
         wait: float | None = None,
     ) -> Awaitable[None]:
-        """Send files or folders, until the last has arrived. Without `wait` it takes as long as it takes.
+        """Send files or folders, until the last has arrived. Without `wait` there is no time limit.
 
-        The client reads them; a relative path is one of this program.
+        The client reads them; a relative path belongs to this program.
         """
 
         def moved(fields: Fields) -> None:
@@ -88,11 +87,11 @@ class Commands(Asker):
         return self.ask({"do": "leave", "room" if of.startswith("#") else "to": of}, nothing)
 
     def info(self, prefix: str | None = None) -> Awaitable[tuple[Contact, ...]]:
-        """Return the registered clients, of which the id begins with `prefix`."""
+        """Return the registered clients whose id begins with `prefix`."""
         return self.ask({"do": "info"} | ({} if prefix is None else {"prefix": prefix}), _contacts)
 
     def who(self, id: str | None = None) -> Awaitable[Fields]:
-        """Return the conversations and rooms of the client, as fields of JSON; or what it knows of `id`."""
+        """Return the conversations and rooms of the client, as JSON fields; or what it knows of `id`."""
         form = {"do": "who"} | ({} if id is None else {"id": id})
         return self.ask(form, lambda outcome: outcome.last.get("answer", {}))
 
@@ -103,18 +102,18 @@ class Commands(Asker):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A room that this client is in. `members`: who was in it when it was joined."""
+    """A room that this client is in. `members`: its members at the time of joining."""
 
     name: str
     members: tuple[str, ...]
     _commands: Commands
 
     def send(self, text: str) -> Awaitable[Sending]:
-        """Say `text` in the room."""
+        """Send `text` to the room."""
         return self._commands.send(self.name, text)
 
     def messages(self) -> AsyncIterator[Message]:
-        """Yield what others say in the room from now on, as `Client.messages`."""
+        """Yield messages of other members from now on, as `Client.messages`."""
         return self._commands.messages(self.name)
 
     def leave(self) -> Awaitable[None]:
@@ -130,11 +129,11 @@ class Room:
         return self._ask("invite", id=id)
 
     def kick(self, id: str, reason: str | None = None) -> Awaitable[None]:
-        """Remove a member, who may return; all members are told the `reason`."""
+        """Remove a member, who may join again; all members receive the `reason`."""
         return self._ask("kick", id=id, reason=reason)
 
     def ban(self, id: str, seconds: int | None = None) -> Awaitable[None]:
-        """Remove a member and refuse their return, for ever or for some seconds."""
+        """Remove a member and refuse it, permanently or for some seconds."""
         return self._ask("ban", id=id, time=seconds)
 
     def unban(self, id: str) -> Awaitable[None]:
@@ -142,7 +141,7 @@ class Room:
         return self._ask("unban", id=id)
 
     def mute(self, id: str, seconds: int | None = None) -> Awaitable[None]:
-        """Keep a member from speaking; 0 seconds end it."""
+        """Refuse messages of a member; 0 seconds end it."""
         return self._ask("mute", id=id, time=seconds)
 
     def op(self, id: str) -> Awaitable[None]:

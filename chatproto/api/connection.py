@@ -1,6 +1,6 @@
-"""Follow what a program asked of one client, and give the client's events to its loops.
+"""Match a client's events to the requests of a program, and pass them to its loops.
 
-Both kinds of client share this; each adds how it reaches the client, and how a coroutine waits.
+Both kinds of client share this; each adds its connection to the client, and how a coroutine waits.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from chatproto.api.events import Event, Lagged, Message, parse
 from chatproto.wire.limits import CLIENT_DEFAULTS
 
 ATTACH_WAIT = 10.0
-"""Seconds for a running client to answer for the first time."""
+"""Seconds for the first answer of a running client."""
 LONGEST = 16 * 1024 * 1024
-"""Bytes of one event: a list of many clients is long."""
+"""Largest size of one event in bytes: a list of many clients is long."""
 MOST_OPEN = 1000
-"""Requests that are not over."""
+"""Largest number of unfinished requests."""
 MOST_WAITING = 1000
-"""Events that a program has not read yet; the oldest make room for new ones."""
+"""Largest number of unread events of a program; the oldest are dropped for new ones."""
 ANSWERS = ("answer", "contacts", "error", "done")
-"""Events that only the request sees of which they come."""
+"""Events that are passed only to the request that caused them."""
 Over = Callable[[Outcome, BaseException | None], object]
-"""Called at the end of a request: what came of it, and the error if it failed."""
+"""Function that is called at the end of a request: its outcome, and the error if it failed."""
 
 
 def control_socket(home: str | os.PathLike[str] | None, id: str | None) -> Path:
@@ -48,7 +48,7 @@ def control_socket(home: str | os.PathLike[str] | None, id: str | None) -> Path:
 
 
 class Request:
-    """A command that is not over, and what it has told until now."""
+    """Unfinished command, and its events so far."""
 
     def __init__(self, over: Over, progress: Callable[[Fields], object] | None) -> None:
         self._outcome = Outcome()
@@ -56,7 +56,7 @@ class Request:
         self._progress = progress
 
     def tell(self, fields: Fields) -> None:
-        """Note an event of it; the last one ends it."""
+        """Process an event of the command; the last one ends it."""
         name = fields["event"]
         self._outcome.last[name] = fields
         if name == "done":
@@ -65,20 +65,22 @@ class Request:
         elif self._progress is not None and self._over is not None:
             try:
                 self._progress(fields)
-            except Exception as mistake:  # one of the caller's code: it belongs to the caller
+            except (
+                Exception
+            ) as mistake:  # an error in the caller's code: it is raised to the caller
                 self.end(mistake)
 
     def end(self, error: BaseException | None) -> None:
-        """End it, the first time that this is called."""
+        """End the request, at the first call."""
         over, self._over = self._over, None
         if over is not None:
             over(self._outcome, error)
 
 
 class EventQueue:
-    """Keep the newest `most` events, and the number of those that were dropped.
+    """Queue of the newest `most` events, with the number of dropped ones.
 
-    Pure. A program that reads too slowly misses events and learns how many; nobody waits for it.
+    Pure. A program that reads too slowly misses events and learns how many; it delays nothing else.
     """
 
     def __init__(self, most: int = MOST_WAITING) -> None:
@@ -97,9 +99,9 @@ class EventQueue:
         self._waiting.append(event)
 
     def take(self) -> Event | None:
-        """Remove and return the next event; None if none waits.
+        """Remove and return the next event; None if the queue is empty.
 
-        `Lagged` comes before the first event that follows those that were dropped.
+        `Lagged` precedes the first event after dropped ones.
         """
         if self._lost:
             lost, self._lost = self._lost, 0
@@ -108,7 +110,7 @@ class EventQueue:
 
 
 Waiter = Callable[[], tuple[Awaitable[None], Callable[[], object]]]
-"""Makes what a loop waits for, and what ends that wait, as often as it is called."""
+"""Function that returns an awaitable for a loop, and a function that ends the wait."""
 
 
 class Listening:
@@ -126,12 +128,12 @@ class Listening:
         self._wake()
 
     def end(self) -> None:
-        """Add no more; those that are in the queue are still yielded."""
+        """Accept no more events; those in the queue are still yielded."""
         self._ended = True
         self._wake()
 
     async def next(self) -> Event | None:
-        """Return the next event; None when the client is gone."""
+        """Return the next event; None when the client has ended."""
         while True:
             event = self._queue.take()
             if event is not None or self._ended:
@@ -141,9 +143,9 @@ class Listening:
 
 
 class Connection(Commands):
-    """A client that a program uses: its requests that are not over, and its loops.
+    """A client that a program uses: its unfinished requests, and its loops.
 
-    Args: known: the client is of this version; otherwise its first answer shows that it knows `ref`.
+    Args: known: the client is of this version; otherwise its first answer shows that it supports `ref`.
     id: of the client, if it is known before the client answers.
     """
 
@@ -164,15 +166,15 @@ class Connection(Commands):
 
     @abstractmethod
     def close(self) -> Awaitable[None]:
-        """End the connection, and whatever is asked."""
+        """Close the connection, and end all requests."""
 
     @abstractmethod
     def waiter(self) -> tuple[Awaitable[None], Callable[[], object]]:
-        """Return what a coroutine waits for, and what ends that wait."""
+        """Return an awaitable for a coroutine, and a function that ends the wait."""
 
     @abstractmethod
     def write(self, line: str) -> None:
-        """Give the client one line of the JSON interface."""
+        """Send one line of the JSON interface to the client."""
 
     @property
     def id(self) -> str:
@@ -180,24 +182,25 @@ class Connection(Commands):
         return self._id
 
     async def learn_id(self, wait: float | None) -> None:
-        """Ask a client that runs already for its id; close the connection if that cannot be had."""
+        """Request the id of a running client; close the connection if that fails."""
         try:
             id = await self.ask({"do": "id"}, lambda outcome: outcome.field("answer", "id"), wait)
-        except BaseException:  # cancelled as well: nobody else can close it
+        except BaseException:  # also if cancelled: no other code can close it
             await self.close()
             raise
         self._id = id if isinstance(id, str) else ""
 
     @property
     def why_gone(self) -> Refused | None:
-        """The error of whatever is asked now, if the client is gone."""
+        """The error for new requests, if the client has ended."""
         return self._gone
 
     def events(self) -> AsyncGenerator[Event, None]:
-        """Yield all events, until the client is gone.
+        """Yield all events, until the client ends.
 
-        Every loop has a queue of its own. That of the first call begins with the connection, that of
-        a later one with the call. At most 1,000 events wait, then `Lagged` tells how many were dropped.
+        Every loop has its own queue. That of the first call begins with the connection, that of a later
+        one with the call. At most 1,000 events are queued, then `Lagged` gives the number of dropped
+        ones.
         """
         listening, self._early = self._early, None
         if listening is None:
@@ -211,8 +214,8 @@ class Connection(Commands):
     async def messages(self, of: str | None = None) -> AsyncGenerator[Message, None]:
         """Yield new messages: all, those in the room `of`, or those of the peer `of`.
 
-        As `events`, which also tells of messages from the log, and of those that were dropped; a call
-        is here the first step of the loop.
+        See `events`, which also yields messages from the log, and dropped ones. The queue begins with
+        the first step of the loop.
         """
         async with aclosing(self.events()) as events:
             async for event in events:
@@ -228,14 +231,14 @@ class Connection(Commands):
         finally:
             self._listening.discard(listening)
 
-    # What the two kinds call.
+    # Called by the two kinds.
 
     def begin(
         self, form: Form, over: Over, progress: Callable[[Fields], object] | None
     ) -> Callable[[], None]:
-        """Have `form` carried out. Returns: forgets the request.
+        """Start `form`. Returns: a function that forgets the request.
 
-        Raises: Refused. ValueError: `form` names no command.
+        Raises: Refused. ValueError: `form` has no command.
         """
         if not isinstance(form.get("do"), str):
             raise ValueError('a command has "do"')
@@ -271,14 +274,14 @@ class Connection(Commands):
         request = self._open.get(ref) if isinstance(ref, int) else None
         if request is not None:
             request.tell(fields)
-        late = request is None and fields["event"] == "error"  # it came after the end
+        late = request is None and fields["event"] == "error"  # it arrived after the end
         if ref is None or late or fields["event"] not in ANSWERS:
             event = parse(fields, self)
             for listening in tuple(self._listening):
                 listening.put(event)
 
     def end(self, why: Refused) -> None:
-        """End all that waits; the first reason counts."""
+        """End all requests and loops; the first reason counts."""
         if self._gone is not None:
             return
         self._gone = why
@@ -289,7 +292,7 @@ class Connection(Commands):
 
 
 def _is_misread(fields: Fields) -> bool:
-    """Return True for the answer of a client that does not know `ref`.
+    """Return True for the answer of a client that does not support `ref`.
 
     Version 0.2.0 takes `ref` for a wrong field; an older one takes the whole line for a text.
     """

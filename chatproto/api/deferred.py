@@ -1,4 +1,4 @@
-"""Ask a client from a program of Twisted, whichever way the client is reached."""
+"""Send commands to a client from a Twisted program, over any connection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DeferredConnection(Connection):
         wait: float | None = WAIT,
         progress: Callable[[Fields], object] | None = None,
     ) -> Deferred[Result]:
-        """As `Asker.ask`; any command of docs/json.md is possible. Time that is over stops no command."""
+        """See `Asker.ask`; any command of docs/json.md is allowed. A timeout stops no command."""
         result: Deferred[Outcome] = Deferred()
 
         def over(outcome: Outcome, error: BaseException | None) -> None:
@@ -52,7 +52,7 @@ class DeferredConnection(Connection):
         return waiting, lambda: None if waiting.called else waiting.callback(None)
 
     def limited(self, result: Deferred[Result], wait: float | None) -> Deferred[Result]:
-        """Have `result` fail after `wait` seconds."""
+        """Make `result` fail after `wait` seconds."""
 
         def late(_: object, seconds: float) -> NoReturn:
             raise too_late(seconds)

@@ -10,8 +10,8 @@ from chatproto.wire.reasons import Reason
 class Refused(Exception):
     """A request was refused, failed, or did not end in time.
 
-    Args: code: of the table "Codes" in docs/operations.md; decide by it. status: the protocol's number,
-    such as 403, or None. text: one sentence for a person, which may change.
+    Args: code: of the table "Codes" in docs/operations.md; programs decide by it. status: number of the
+    protocol, such as 403, or None. text: one sentence for the user, which may change.
     """
 
     def __init__(self, code: str, status: int | None = None, text: str = "") -> None:
@@ -21,7 +21,7 @@ class Refused(Exception):
         self.text = text
 
     def again(self) -> Refused:
-        """Return the same error anew: one that is raised often would keep the traces of all times."""
+        """Return a copy of this error: one that is raised often would collect all tracebacks."""
         return Refused(self.code, self.status, self.text)
 
     def __str__(self) -> str:
@@ -33,7 +33,7 @@ def _of(reason: Reason, text: str) -> Refused:
 
 
 def closed(text: str = "the connection to the client was closed") -> Refused:
-    """Return the error of whatever is asked when the connection ends, or after that."""
+    """Return the error of requests when the connection ends, or after that."""
     return _of(Reason.STOPPING, text)
 
 
@@ -48,12 +48,12 @@ def too_long(most: int) -> Refused:
 
 
 def not_json() -> Refused:
-    """Return the error of a client that sends anything but JSON."""
+    """Return the error of a client that sends invalid JSON."""
     return _of(Reason.INTERNAL, "the running client sent invalid JSON: restart it")
 
 
 def too_old() -> Refused:
-    """Return the error of a running client that does not know `ref`."""
+    """Return the error of a running client that does not support `ref`."""
     return _of(Reason.NOT_ALLOWED, "the running client is an older version: restart it")
 
 
@@ -64,7 +64,7 @@ def no_client(home: Path, error: Exception) -> Refused:
 
 
 def too_many(most: int) -> Refused:
-    """Return the error of a request while `most` others are not over."""
+    """Return the error of a request while `most` others are unfinished."""
     return _of(Reason.TOO_MANY, f"{most} requests are not over")
 
 

@@ -1,7 +1,8 @@
-"""Events that a program receives: one frozen dataclass each, made of the objects of the JSON interface.
+"""Events that a program receives: one frozen dataclass each, created from objects of the JSON
+interface.
 
 `parse` never fails: an object of an unknown kind, or without a field that its kind needs, is an
-`OtherEvent`. Fields that a class does not name are in `fields`, and so is `time`.
+`OtherEvent`. Fields that a class does not have are in `fields`, and so is `time`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Needed = TypeVar("Needed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Anything that a program is told. `fields`: the whole JSON object."""
+    """Any event. `fields`: the whole JSON object."""
 
     fields: Fields = field(default_factory=lambda: _NOTHING, repr=False, compare=False)
     _asker: Asker | None = field(default=None, repr=False, compare=False)
@@ -34,8 +35,8 @@ class Event:
 class Message(Event):
     """A message from a peer, or in a room if `room` is not None.
 
-    `said`: when it was written, as ISO 8601 text. `past`: it comes from a log, and is not new.
-    `action`: it was written with /me.
+    `said`: its date as ISO 8601 text. `past`: it is from a log, and not new. `action`: it was written
+    with /me.
     """
 
     sender: str
@@ -47,14 +48,14 @@ class Message(Event):
     action: bool = False
 
     def reply(self, text: str) -> Awaitable[Sending]:
-        """Send `text` to where the message came from: the room, or the peer. As `Client.send`."""
+        """Send `text` to the room or peer of the message. See `Client.send`."""
         to = self.sender if self.room is None else self.room
         return self._me().ask({"do": "msg", "to": to, "text": text}, sending(to))
 
 
 @dataclass(frozen=True, slots=True)
 class Sent(Event):
-    """A message of our own went out, to a peer or a room (`to`)."""
+    """A message of our own was sent to a peer or a room (`to`)."""
 
     to: str
     text: str
@@ -63,7 +64,7 @@ class Sent(Event):
 
 @dataclass(frozen=True, slots=True)
 class Delivered(Event):
-    """Message `id` is in the log of the peer `to`."""
+    """The peer `to` has stored message `id`."""
 
     to: str
     id: str | int
@@ -79,7 +80,7 @@ class Unconfirmed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Undelivered(Event):
-    """Message `id` has not arrived and will not."""
+    """Message `id` was not delivered and will not be."""
 
     to: str
     code: str
@@ -90,9 +91,9 @@ class Undelivered(Event):
 
 @dataclass(frozen=True, slots=True)
 class Incoming(Event):
-    """A peer calls. `ask`: the call waits for `accept` or `decline`; otherwise it was taken already.
+    """A peer calls. `ask`: the call waits for `accept` or `decline`; otherwise it was accepted already.
 
-    `confirmed`: the server says that `key` is that of `id`.
+    `confirmed`: the server says that `key` belongs to `id`.
     """
 
     id: str
@@ -104,11 +105,11 @@ class Incoming(Event):
     ask: bool = False
 
     def accept(self) -> Awaitable[None]:
-        """Take the call."""
+        """Accept the call."""
         return self._answer("accept")
 
     def decline(self) -> Awaitable[None]:
-        """Refuse the call. One that was taken already goes on."""
+        """Refuse the call. One that was accepted already continues."""
         return self._answer("decline")
 
     def _answer(self, do: str) -> Awaitable[None]:
@@ -149,7 +150,7 @@ class FileOffered(Event):
     files: int | None = None
 
     def accept(self, folder: str | os.PathLike[str] | None = None) -> Awaitable[None]:
-        """Take it; `FileChanged` tells when it is complete.
+        """Accept it; `FileChanged` reports when it is complete.
 
         Args: folder: for this file, instead of the client's folder for downloads.
         """
@@ -162,10 +163,10 @@ class FileOffered(Event):
 
 @dataclass(frozen=True, slots=True)
 class FileChanged(Event):
-    """A transfer moved on or ended; one of `sender` and `to` is the peer.
+    """A transfer made progress or ended; one of `sender` and `to` is the peer.
 
-    `state` is as in JSON. `done`: bytes of `size`. `path`: where a received file lies. `rate`: bytes a
-    second; `left`: seconds.
+    `state` is as in JSON. `done`: bytes of `size`. `path`: where a received file was stored. `rate`:
+    bytes per second; `left`: seconds.
     """
 
     id: int
@@ -184,7 +185,9 @@ class FileChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Joined(Event):
-    """`id` joined a room. `own`: it is this client, `members` are those in it, and `again` after a break."""
+    """`id` joined a room. `own`: it is this client, `members` are the members, and `again` after a lost
+    connection.
+    """
 
     room: str
     id: str | None = None
@@ -206,7 +209,7 @@ class Left(Event):
 
 @dataclass(frozen=True, slots=True)
 class Invited(Event):
-    """`by` invites this client into a room."""
+    """`by` invites this client to a room."""
 
     room: str
     by: str | None = None
@@ -218,7 +221,7 @@ class Invited(Event):
 
 @dataclass(frozen=True, slots=True)
 class RoomChanged(Event):
-    """Another `change` in a room, such as `topic`, `muted` or `op`; `id`: whom it concerns."""
+    """Another `change` of a room, such as `topic`, `muted` or `op`; `id`: the member concerned."""
 
     room: str
     change: str
@@ -230,7 +233,7 @@ class RoomChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Presence(Event):
-    """A watched peer is online or not; `away`: the text of their /away."""
+    """A watched peer is online or not; `away`: its text of /away."""
 
     id: str
     online: bool
@@ -239,7 +242,7 @@ class Presence(Event):
 
 @dataclass(frozen=True, slots=True)
 class Running(Event):
-    """The client has opened its port; `host` and `port` are what others are told. `key`: its own."""
+    """The client has opened its port; `host` and `port` are announced to peers. `key`: its own."""
 
     id: str
     host: str
@@ -249,7 +252,7 @@ class Running(Event):
 
 @dataclass(frozen=True, slots=True)
 class Registered(Event):
-    """A server knows this client now. `first`: the server's key was new and is pinned now."""
+    """The client is registered at a server. `first`: the server's key was new and is pinned now."""
 
     server: str
     key: str | None = None
@@ -258,7 +261,7 @@ class Registered(Event):
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """A sentence for a person that no other event says; `code` if a server is lost."""
+    """A sentence for the user without an event of its own; `code` if a server is lost."""
 
     text: str
     code: str | None = None
@@ -266,7 +269,7 @@ class Notice(Event):
 
 @dataclass(frozen=True, slots=True)
 class Failed(Event):
-    """An error that belongs to no request of this program."""
+    """An error that does not belong to a request of this program."""
 
     code: str
     text: str
@@ -290,7 +293,7 @@ class Lagged(Event):
 
 @dataclass(frozen=True, slots=True)
 class OtherEvent(Event):
-    """An event that has no class here; `fields` tells all."""
+    """An event without a class here; `fields` has all of it."""
 
     name: str
 
@@ -307,7 +310,7 @@ class _Reader:
         self.common: dict[str, Any] = {"fields": fields, "_asker": asker}
 
     def text(self, name: str) -> str:
-        """Return a needed text."""
+        """Return a required text."""
         return _needed(self.maybe_text(name))
 
     def maybe_text(self, name: str) -> str | None:
@@ -316,7 +319,7 @@ class _Reader:
         return value if isinstance(value, str) else None
 
     def number(self, name: str) -> int:
-        """Return a needed whole number."""
+        """Return a required whole number."""
         return _needed(self.maybe_number(name))
 
     def maybe_number(self, name: str) -> int | None:
@@ -448,7 +451,7 @@ def _room(r: _Reader) -> Event:
     own, reason = r.flag("own"), r.maybe_text("reason")
     match change:
         case "joined":
-            # The list of members comes only to a client that has joined itself.
+            # Only a client that has joined itself receives the list of members.
             members = r.texts("members")
             return Joined(room, id, own or bool(members), members, r.flag("again"), **r.common)
         case "parted" | "kicked" | "banned":

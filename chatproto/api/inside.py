@@ -25,7 +25,7 @@ from chatproto.wire.errors import CannotStart
 
 
 class InsideClient(DeferredConnection):
-    """A client in this program, from `start` to `close`; both are called by `async with`.
+    """A client in this program, from `start` to `close`; `async with` calls both.
 
     Args: options: of chatclient, checked. serves: scripts may use it by control.sock.
     """
@@ -41,10 +41,10 @@ class InsideClient(DeferredConnection):
         return self
 
     def start(self, wait: float | None = WAIT) -> Deferred[None]:
-        """Begin; over when the server knows this client, or is said to be out of reach.
+        """Start; done when the client is registered, or its server cannot be reached.
 
-        Args: wait: seconds, None for no limit.
-        Fails: Refused: the home or the port cannot be used, or the server refuses to register the client.
+        Args: wait: seconds, None for no limit. Fails: Refused: the home or the port cannot be used, or
+        the server refuses to register the client.
         """
         return Deferred.fromCoroutine(self._start(wait))
 
@@ -57,16 +57,16 @@ class InsideClient(DeferredConnection):
             raise home_taken(str(error)) from None
         except CannotStart as error:
             raise not_started(str(error)) from None
-        except UsageError as error:  # the file of the password has none
+        except UsageError as error:  # the password file is empty
             raise wrong_option(str(error)) from None
         try:
             await self.limited(self._running.start(), wait)
-        except BaseException:  # cancelled as well: the home must not stay locked
+        except BaseException:  # also if cancelled: the home must not stay locked
             await self.close()
             raise
 
     def close(self) -> Deferred[None]:
-        """Leave every conversation and end the client, and whatever is asked.
+        """Leave every conversation, end the client, and end all requests.
 
         The Deferred fires when the home can be used again.
         """
@@ -92,8 +92,8 @@ class InsideClient(DeferredConnection):
 class _Running:
     """The client itself.
 
-    `tell` gets its events as JSON objects, after the turn in which they happened, so that what a program
-    does then never meets the client in the middle of its work. Raises: CannotStart.
+    `tell` is called with its events as JSON objects, after the turn in which they happened, so that the
+    program's reactions never interrupt the client's work. Raises: CannotStart.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class _Running:
         self._client, self._service = self._embedded.client, self._embedded.service
         self._client.context.hold_input.listen(self._hold)
         self._target = ActiveTarget(self._client.conversations)
-        # One that only asks is not registered, nor is one with --plain by itself.
+        # A client that only sends requests is not registered, nor is one with --plain by default.
         registers = not options["plain"] and not options.get("only-asks")
         self._asks_server = options["server"] is not None and registers
         self._ready: Deferred[None] | None = Deferred()
@@ -123,7 +123,7 @@ class _Running:
         self._trigger: Any = None
 
     def start(self) -> Deferred[None]:
-        """Begin. Returns: fires when the server knows the client or cannot; fails with Refused."""
+        """Start. Returns: fires when the client is registered or cannot be; fails with Refused."""
         assert self._ready is not None
         ready = self._ready
         self._trigger = self._reactor.addSystemEventTrigger("before", "shutdown", self._shut_down)
@@ -147,9 +147,9 @@ class _Running:
         return len(self._embedded.scripts)
 
     def run_line(self, line: str) -> None:
-        """Carry out a command, at once or when the client takes input again."""
+        """Carry out a command, at once or when the client accepts input again."""
         if self._held:
-            self._lines.append(line)  # at most as many as requests are open
+            self._lines.append(line)  # at most as many as unfinished requests
             return
         shown = self._target.run(lambda: run_json(line, self._client, self._references))
         if shown is not None:
@@ -189,7 +189,7 @@ class _Running:
                     self._ready_or(refused(fields))
 
     def _ready_or(self, error: Refused | None) -> None:
-        """Have `start` be over, the first time."""
+        """Complete `start`, at the first call."""
         ready, self._ready = self._ready, None
         if ready is not None and not ready.called:
             ready.callback(None) if error is None else ready.errback(error)

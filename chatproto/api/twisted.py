@@ -28,11 +28,11 @@ from chatproto.net.receivers import TextConnection
 
 
 class Client(InsideClient):
-    """A client in this program, from `start` to `close`; both are called by `async with`.
+    """A client in this program, from `start` to `close`; `async with` calls both.
 
     Args: id, server, home: as the options of chatclient; a server is `host:port` or `host:port/KEY`, or
-    "none". options: any other one that is not about a terminal, such as `downloads="/srv/in"`, with `_`
-    for `-`. True for one without a value; a list for one that may be repeated.
+    "none". options: any other one that does not concern a terminal, such as `downloads="/srv/in"`, with
+    `_` for `-`. True for one without a value; a list for one that may be repeated.
     Raises: Refused: `malformed` for a wrong value.
 
     The reactor gets a clock that never jumps, and names are looked up in its threads.
@@ -85,7 +85,7 @@ class AttachedClient(DeferredConnection):
         self.line = _ControlLine(self)
 
     def close(self) -> Deferred[None]:
-        """End the connection, and whatever is asked. The client itself goes on."""
+        """Close the connection, and end all requests. The client itself continues."""
         self.end(closed())
         self.line.loseConnection()
         return succeed(None)

@@ -1,1 +1,1 @@
-"""Start both programs: options, and how the parts are put together."""
+"""Start both programs: parse the options and put the parts together."""

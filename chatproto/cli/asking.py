@@ -15,17 +15,17 @@ from chatproto.wire.limits import DEFAULTS
 
 ENVIRONMENT = "CHATPROTO_PASSWORD"
 PIPE_WAIT = 30.0
-"""Seconds that the password may take through a pipe."""
+"""Seconds for the password through a pipe."""
 
 
 def account_password(user: str, file: str | None) -> str:
-    """The password of the client's `user`: from `file`, the environment or the terminal.
+    """Return the password of the client's `user`, from `file`, the environment or the terminal.
 
     Raises WrongOption, or CannotStart for a file that cannot be read.
     """
     if file is not None:
         return password_in(local_option("password-file", file))
-    password = os.environ.pop(ENVIRONMENT, None)  # what we start need not know it
+    password = os.environ.pop(ENVIRONMENT, None)  # programs that we start need not know it
     if password is not None:
         return usable(password)
     if sys.stdin is None or not sys.stdin.isatty():
@@ -50,14 +50,16 @@ def typed_password(prompt: str, again: str = "") -> str:
 
 
 def piped_password() -> str:
-    """The first line of standard input. Raises WrongOption."""
+    """Return the first line of standard input. Raises WrongOption."""
     if sys.stdin is None:
         raise WrongOption("standard input is closed: write the password to it")
     return _first_line(sys.stdin.buffer.readline(DEFAULTS.password + 3), "standard input")
 
 
 def password_in(path: Path) -> str:
-    """The first line of the file `path`. Raises CannotStart if it cannot be read, or WrongOption."""
+    """Return the first line of the file `path`. Raises CannotStart if it cannot be read, or
+    WrongOption.
+    """
     try:
         make_private(path)
         line = read_file(path, DEFAULTS.password + 3, PIPE_WAIT, until=b"\n").partition(b"\n")[0]
@@ -67,7 +69,7 @@ def password_in(path: Path) -> str:
 
 
 def usable(password: str) -> str:
-    """`password`, if it can be one. Raises WrongOption."""
+    """Return `password` if it is valid. Raises WrongOption."""
     try:
         size = len(password.encode())
     except UnicodeEncodeError:

@@ -38,7 +38,7 @@ REQUIREMENTS = ("none", "tls", "login")
 class AuthOptions(AuthOptionMixin, ProgramOptions):
     """`--auth`, `--allow-keys` and `--require`, and the commands `passwd` and `convert`.
 
-    What is imported for them is imported when they are given.
+    Modules for these options are imported only when they are given.
     """
 
     supportedInterfaces = (IUsernamePassword,)
@@ -107,7 +107,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
             raise CannotStart(str(trouble)) from None
 
     def rereads(self) -> list[Reread[Any]]:
-        """Return the files of accounts and keys that are read again when they change."""
+        """Return the files of accounts and keys, which are read again when they change."""
         checkers = self.get("credCheckers") or ()
         files = [one.passwords for one in checkers if hasattr(one, "passwords")]
         return files if self["allowed"] is None else [*files, self["allowed"]]
@@ -134,7 +134,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         return LoginSide(logins, self["require"] == "login", allowed)
 
     def _redis_checker(self, reactor: Any) -> PasswordChecker:
-        """Make the checker of the accounts in the Redis of `--store`."""
+        """Create the checker of the accounts in the Redis of `--store`."""
         from chatproto.accounts.checker import PasswordChecker
         from chatproto.stores.redis.accounts import RedisAccounts
 
@@ -157,7 +157,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         if kind == "file":
             if not name:
                 raise WrongOption("--auth file: needs the name of a file after the colon")
-            _readable(name)  # Twisted's says so in two lines, starts, and lets nobody in
+            _readable(name)  # Twisted's reports it in two lines, starts, and admits no client
         try:
             self.addChecker(makeChecker(text))
         except InvalidAuthType:
@@ -171,7 +171,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         except AccountTrouble as trouble:
             raise CannotStart(str(trouble)) from None
         except Exception as error:
-            # Plugins raise what they like.
+            # Plugins raise any exception.
             raise WrongOption(f"--auth {kind}: {error}") from None
 
 

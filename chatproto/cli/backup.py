@@ -26,7 +26,7 @@ def make_parser() -> Parser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code; what there is to say is one line. Raises SystemExit for a wrong option."""
+    """Run the command, print one line, and return the exit code. Raises SystemExit for a wrong option."""
     parser = make_parser()
     options = parser.parse_args(arguments)
     if options.store.startswith(("redis:", "rediss:")):

@@ -1,4 +1,4 @@
-"""Hand twistd the client: its options, and the program only when it is to run."""
+"""Plugin of the client for twistd: its options; the program is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Options", "makeService"]
 
 
 def makeService(options: Options) -> IService:
-    """The client as `options` want it."""
+    """Return the client for `options`."""
     with without_collector():
         if options["ui"] == "full":
             from chatproto.cli.screen_program import screen_program

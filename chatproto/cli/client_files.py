@@ -1,6 +1,6 @@
-"""Open what a client's home holds besides its lock: the key, the pinned keys and the log.
+"""Open the files of a client's home besides its lock: the key, the pinned keys and the log.
 
-Apart from the options, which are read also for `--help`: this needs cryptography and SQLite.
+Separate from the options, which are also read for `--help`: this needs cryptography and SQLite.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chatproto.wire.errors import CannotStart
 def open_files(home: Path, log: bool) -> dict[str, Any]:
     """Return `identity`, `pins` and `ledger`, opened in the folder `home`.
 
-    Args: log: texts are written down as well. Raises: CannotStart.
+    Args: log: texts are stored as well. Raises: CannotStart.
     """
     try:
         return {

@@ -38,24 +38,24 @@ from chatproto.wire.room_fields import read_room, read_secret
 ANSWERS = ("all", "known", "none")
 ACCEPTS = ("ask", "known", "verified", "none")
 SHORTEST_PING = 0.1
-"""Seconds of --ping: below them no answer comes in time, and every conversation would break."""
+"""Smallest --ping in seconds: below it no answer arrives in time, and every conversation would break."""
 RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([KMGkmg]?)")
-MOST_ALLOWED = 16  # more would not fit a header line
+MOST_ALLOWED = 16  # more would not fit into a header line
 MOST_SERVERS = 16
 MOST_AUTOJOIN = 20
 MOST_FAREWELLS, FAREWELL_LENGTH = 16, 32
 _EVERYBODY = ip_address("255.255.255.255")
 MOST_FORMAT = 32
-"""Characters of --time-format, and of a time in it."""
+"""Largest number of characters of --time-format, and of a time in it."""
 COLORS = ("auto", "always", "never")
 OF_INTERFACE = ("ui", "color", "no-bell", "time", "time-format", "rejoin", "autojoin", "irc")
-"""Options that one-shot commands leave to the file."""
+"""Options of the interface, which one-shot commands read only from the file."""
 INTERFACES = ("auto", "full", "plain", "json", "none")
 PATHS = tuple(mode.value for mode in PathMode)
 
 
 def login_id() -> str:
-    """The login name as an id: what an id cannot have is left out; none left: `user`."""
+    """Return the login name as an id, without characters that ids cannot have; none left: `user`."""
     try:
         name = getpass.getuser()
     except (OSError, KeyError):
@@ -69,7 +69,7 @@ class InUse(CannotStart):
 
 
 class Options(ProgramOptions):
-    """The options of `twistd chatclient`."""
+    """Options of `twistd chatclient`."""
 
     synopsis = "chatclient [options]"
     longdesc = (
@@ -186,11 +186,11 @@ class Options(ProgramOptions):
             )
 
     def configured(self, words: list[str]) -> list[str]:
-        """Put the options of the file before those of the command line, which win."""
+        """Return the options of the file before those of the command line, which take precedence."""
         try:
             found, _ = getopt(words, self.shortOpt, self.longOpt)
         except GetoptError:
-            return words  # which is reported in a moment
+            return words  # the error is reported in a moment
         given = {
             self.synonyms.get(name.lstrip("-"), name.lstrip("-")): value for name, value in found
         }
@@ -273,7 +273,7 @@ class Options(ProgramOptions):
         self["announce"].append(self._address("announce", address))
 
     def check(self) -> None:
-        """Turn the words into values. Raises WrongOption with one sentence."""
+        """Convert the options to values. Raises WrongOption with one sentence."""
         self.refuse_empty()
         try:
             self["id"] = read_client_id(self["id"]) if self["id"] is not None else login_id()
@@ -315,7 +315,7 @@ class Options(ProgramOptions):
     def _interface(self) -> None:
         """Choose the interface.
 
-        A one-shot command and doctor have none: on a terminal they print lines as in a pipe.
+        A one-shot command and doctor have none: on a terminal they print lines as into a pipe.
         """
         self.one_of("ui")
         if not self.interactive:
@@ -340,7 +340,7 @@ class Options(ProgramOptions):
             say_wrong(f"{self.program}: plain interface, because {missing}")
 
     def _irc(self) -> None:
-        """Read where IRC clients connect: `irc` becomes a port, or `irc-socket` a path."""
+        """Read where to listen for IRC clients: `irc` becomes a port, or `irc-socket` a path."""
         text = self["irc"]
         if text is None:
             return
@@ -371,9 +371,9 @@ class Options(ProgramOptions):
             local_option("password-file", self["password-file"])
 
     def prepare(self) -> Path:
-        """Open the home, where log, key and known keys are. Raises CannotStart.
+        """Open the home, which contains log, key and known keys. Raises CannotStart.
 
-        The full interface opens the files in it once its prompt stands.
+        The full interface opens its files once its prompt is shown.
         """
         home = self["opened"] = Home(self["home"])
         try:
@@ -396,7 +396,7 @@ class Options(ProgramOptions):
             self.update(open_files(self["home"], log=not self["no-log"]))
 
     def _servers(self) -> None:
-        """The addresses, and the key that all of them are to have."""
+        """Return the addresses, and the key that all of them must have."""
         texts, keys = self["server"] or ["127.0.0.1:5555"], set()
         self["servers"] = []
         if "none" in texts and texts != ["none"]:
@@ -418,7 +418,7 @@ class Options(ProgramOptions):
         self["server"] = self["servers"][0] if self["servers"] else None
 
     def _announced(self) -> None:
-        """Check `--announce`: addresses and ports that keyed peers call, but anything with `--plain`."""
+        """Check `--announce`: addresses and ports that peers with keys call; with `--plain` any."""
         named = [host for host, _ in self["announce"] if not is_address(host)]
         if named and not self["plain"]:
             raise WrongOption(f"--announce takes an address, not the name {named[0]!r}")
@@ -478,7 +478,7 @@ class Options(ProgramOptions):
 
 
 class CommandOptions(Options):
-    """Options of a sub-command of chatclient, which has no interface of its own. `words`: what follows."""
+    """Options of a sub-command of chatclient, which has no interface. `words`: its arguments."""
 
     command: ClassVar[str] = ""
     words: ClassVar[str] = ""

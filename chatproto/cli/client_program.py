@@ -1,4 +1,4 @@
-"""The chatclient program: how its parts are put together."""
+"""The chatclient program: put its parts together."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def make_client(
     flushed: Callable[[], Deferred[None]] = lambda: succeed(None),
     remembered: RememberedRooms | None = None,
 ) -> Client:
-    """Build the client that `options` want.
+    """Build the client for `options`.
 
-    Args: typed: lines come from a person at a terminal. flushed: fires when all that was published is
-    written to the screen. remembered: the rooms to be in again.
+    Args: typed: lines are typed by a user at a terminal. flushed: fires when everything published is
+    written to the screen. remembered: rooms to join again.
     """
     plain = bool(options["plain"])
     settings = ClientSettings(
@@ -95,7 +95,7 @@ def make_client(
         storage = Storage(worker, options["home"], options["downloads"])
 
     def beacons(context: Context, came: Signal[str]) -> Neighbours:
-        from chatproto.nearby.ports import Ports  # only with --beacon: start-up
+        from chatproto.nearby.ports import Ports  # only with --beacon: for a quick start
 
         return Neighbours(context, came, partial(Ports, reactor))
 
@@ -111,9 +111,9 @@ def make_client(
 
 
 def remembered_rooms(options: Options) -> RememberedRooms:
-    """Return the rooms to be in again: of the last time, and those of --autojoin.
+    """Return the rooms to join again: those of the last run, and those of --autojoin.
 
-    A program at `--ui json` is told by whoever started it where to be, unless --rejoin is given.
+    A program that uses `--ui json` names its rooms itself, unless --rejoin is given.
     """
     keeps = not options["plain"] and (options["ui"] != "json" or options["rejoin"])
     return RememberedRooms(options["home"] / "rooms" if keeps else None, options["autojoin"])
@@ -129,9 +129,9 @@ def own_port(reactor: Any, options: Options) -> IStreamServerEndpoint:
 
 
 def control(client: Client, screen: Callable[[Event], None]) -> Control:
-    """Make what scripts say to `client` through, and hear its events; each has a target of its own.
+    """Create the interface for scripts to `client`, with a target for each of them.
 
-    `screen` gets every event as well.
+    `screen` is called with every event as well.
     """
 
     def new_speaker() -> Callable[[str, References], Event | None]:
@@ -142,9 +142,9 @@ def control(client: Client, screen: Callable[[Event], None]) -> Control:
 
 
 def _password_again(client: Client, options: Options, secret: SecretLine, got: Signal[str]) -> None:
-    """Ask at the terminal for the password again after the server has refused it.
+    """Ask for the password again at the terminal after the server has refused it.
 
-    To be called after `joined_parts`, so that the refusal is shown before the question.
+    Call this after `joined_parts`, so that the refusal is shown before the question.
     """
 
     def ask(sentence: str, typed: Callable[[str], None]) -> None:
@@ -158,9 +158,9 @@ def _password_again(client: Client, options: Options, secret: SecretLine, got: S
 def ask_password_again(
     client: Client, options: Options, ask: Callable[[str, Callable[[str], None]], None]
 ) -> Callable[[str], None]:
-    """Have `ask` called when the server refuses the password; the result takes what was typed.
+    """Call `ask` when the server refuses the password; the returned function takes the typed one.
 
-    A server that puts off the login after that (429) wants no other password, and the person is told.
+    A server that delays logins after that (429) needs no other password, and the user is notified.
     """
     asked = False
 
@@ -182,7 +182,7 @@ def ask_password_again(
 
 
 def client_program(options: Options) -> IService:
-    """The client as `options` want it, without the full interface (`chatproto.cli.screen_program`)."""
+    """Return the client for `options`, without the full interface (`chatproto.cli.screen_program`)."""
     from twisted.internet import reactor
 
     prepare_reactor(reactor)
@@ -193,7 +193,7 @@ def client_program(options: Options) -> IService:
 
 
 def _with_nothing(reactor: Any, options: Options) -> IService:
-    """Make the client without an interface, for scripts and IRC clients."""
+    """Create the client without an interface, for scripts and IRC clients."""
     printed = Output(reactor, descriptor(sys.__stdout__, os.O_WRONLY))
     ui = QuietInterface(printed.write_line, wall)
     client = make_client(
@@ -205,7 +205,7 @@ def _with_nothing(reactor: Any, options: Options) -> IService:
 
 
 def _with_lines(reactor: Any, options: Options) -> IService:
-    """Make the client with the plain or the JSON interface."""
+    """Create the client with the plain or the JSON interface."""
     typed_in = descriptor(sys.__stdin__, os.O_RDONLY)
     typed, is_json = os.isatty(typed_in), options["ui"] == "json"
     full: Signal[bool] = Signal()
@@ -240,7 +240,7 @@ def _with_lines(reactor: Any, options: Options) -> IService:
     def failed(sentence: str) -> None:
         ui.tell(Failed(sentence, status=500, code=Reason.INTERNAL))
 
-    if is_json:  # a text escaped in JSON is longer, and a path may be any bytes
+    if is_json:  # a text escaped in JSON is longer, and a path may contain any bytes
         most, errors = context.limits.control_line, "surrogateescape"
     else:
         most, errors = context.limits.message, "strict"
@@ -258,7 +258,7 @@ def _with_lines(reactor: Any, options: Options) -> IService:
 
 
 def shown(client: Client, tell: Callable[[Event], None]) -> Control:
-    """Have every event shown by `tell` and to scripts, before whoever listens later acts upon it."""
+    """Pass every event to `tell` and to scripts, before later listeners act on it."""
     scripts = control(client, tell)
     client.context.publish.listen(scripts.tell)
     client.context.hold_input.listen(scripts.hold)
@@ -274,7 +274,7 @@ def joined_parts(
     screen: LineSink,
     cannot_start: Callable[[CannotStart], None],
 ) -> MultiService:
-    """Join the parts of the program, whatever its interface is.
+    """Join the parts of the program, for any interface.
 
     Args: tell: shows events. cannot_start: ends the program because a port or socket cannot be opened.
     """
@@ -306,7 +306,7 @@ def chat_service(
 ) -> ChatClient:
     """Return the service that runs `client`, with the arguments of `ChatClient`.
 
-    Args: scripts: those who may use the client by control.sock; None: nobody.
+    Args: scripts: connections by control.sock; None: not allowed.
     """
     return ChatClient(
         reactor,

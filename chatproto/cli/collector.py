@@ -1,4 +1,4 @@
-"""Keep the cycle collector out of a program's start, a sixth of whose time it would take."""
+"""Disable the cycle collector during a program's start: it would take a sixth of the time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Collect no cycles in the body, and never look again at what is there at its end.
+    """Disable the collector in the body, and exclude all present objects from later collections.
 
-    A start makes modules and classes, which last as long as the program.
+    A start creates modules and classes, which last as long as the program.
     """
     gc.disable()
     try:

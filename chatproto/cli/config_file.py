@@ -1,4 +1,4 @@
-"""Read options of the client from a file, `client.toml`, by the names that they have on the command line."""
+"""Read options of the client from a file, `client.toml`, by their names on the command line."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from chatproto.wire.values import value_class
 
 MOST_BYTES = 64 * 1024
 MOST_VALUES = 100
-"""Values of one option that may be repeated; most of them allow fewer."""
+"""Largest number of values of one option that may be repeated; most of them allow fewer."""
 FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 LIKE = 0.6
 """Similarity from which a mistyped name gets a hint."""
 NOT_HERE = ("config", "help", "version")
-"""Options that only the command line has."""
+"""Options of the command line only."""
 
 TABLES = ("colors", "keys")
-"""Tables of the file: what is no option, and only the full interface has."""
+"""Tables of the file, which are not options and concern only the full interface."""
 
 Takes = Mapping[str, bool]
-"""The long options by name, with whether each takes a value."""
+"""Long options by name, with True if they take a value."""
 
 
 @value_class
 class ConfigFile:
-    """Contents of the file: texts by the name of the option, several where it may be repeated.
+    """Contents of the file: values as texts by the name of the option, several for a repeated one.
 
-    A flag that is on has no text. `readable`: other users of the machine may read the file. `tables`: the
-    tables of `TABLES`, as they stand there.
+    A flag that is on has no text. `readable`: other users of the machine may read the file. `tables`:
+    the tables of `TABLES`, unchanged.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class ConfigFile:
 
 
 def usual_config() -> Path | None:
-    """Return the platform's place for the file; None for a user without a home folder."""
+    """Return the platform's path of the file; None for a user without a home folder."""
     try:
         folder = Path(platformdirs.user_config_dir("chatproto"))
     except (RuntimeError, KeyError):
@@ -57,10 +57,10 @@ def usual_config() -> Path | None:
 
 
 def read_config(path: Path, takes: Takes, needed: bool) -> ConfigFile | None:
-    """Read the file `path`; None if there is none and it is not `needed`.
+    """Read the file `path`; return None if it does not exist and is not `needed`.
 
-    Raises: CannotStart: it cannot be read. WrongOption: it is too large, or no TOML, or has what is no
-    option.
+    Raises: CannotStart: it cannot be read. WrongOption: it is too large, is not TOML, or contains an
+    unknown option.
     """
     data, readable = b"", False
     try:
@@ -80,7 +80,7 @@ def read_config(path: Path, takes: Takes, needed: bool) -> ConfigFile | None:
         raise CannotStart(f"cannot read {str(path)!a}: that is no path") from None
     if len(data) > MOST_BYTES:
         raise WrongOption(f"{path} has more than {MOST_BYTES} bytes")
-    import tomllib  # only here: most people have no such file
+    import tomllib  # only here: most users have no such file
 
     try:
         found = tomllib.loads(data.decode())

@@ -1,4 +1,4 @@
-"""`chatserver convert --store redis://…`: take the state of one server, or of older ones, into Redis."""
+"""`chatserver convert --store redis://…`: copy the state of one server, or of older ones, into Redis."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROGRAM = "chatserver convert"
 LOG = "log"
 """The value of --from for the log of an older version."""
 WAIT = 5.0
-"""Seconds that Redis has to be there."""
+"""Seconds to wait for a connection to Redis."""
 ALL_LINES = 10**9
 
 
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def convert(url: RedisUrl, path: Path | None, limits: ServerLimits) -> TakenOver:
-    """Take the store in the file `path`, or the older log, into Redis. Raises StoreTrouble."""
+    """Copy the store in the file `path`, or the older log, into Redis. Raises StoreTrouble."""
     from chatproto.cli.reactor_run import run_reactor
 
     if path is None:
@@ -105,9 +105,9 @@ def convert(url: RedisUrl, path: Path | None, limits: ServerLimits) -> TakenOver
 
 @contextmanager
 def opened(path: Path, limits: ServerLimits) -> Iterator[tuple[str, SavedState]]:
-    """Open a copy of the store in the file `path`; the file itself stays one of its version.
+    """Open a copy of the store in the file `path`; the file itself keeps its version.
 
-    Yields the name of the key of its server, and all that is in it. Raises StoreTrouble.
+    Yields the name of its server's key, and its contents. Raises StoreTrouble.
     """
     from chatproto.stores.sqlite import SqliteStore, back_up
 
@@ -133,7 +133,7 @@ def _key_of(path: Path) -> str:
 
 
 def _saved(store: SqliteStore) -> SavedState:
-    """Return all that is in a store; its rooms are read one after another."""
+    """Return the contents of a store; its rooms are read one after another."""
     names, registry = store.names, store.registry
     leases = registry.listed(len(registry))
     return SavedState(
@@ -157,7 +157,7 @@ def _rooms(store: SqliteStore) -> Iterator[SavedRoom]:
 async def into_redis(
     reactor: Any, url: RedisUrl, limits: ServerLimits, store: tuple[str, SavedState] | None
 ) -> TakenOver:
-    """Take a store with the key of its server, or by default the older log, into Redis."""
+    """Copy a store with the key of its server, or by default the older log, into Redis."""
     from chatproto.cli.older_log import OlderLog
     from chatproto.stores.redis.client import RedisClient
     from chatproto.stores.redis.group_store import RedisDirectory

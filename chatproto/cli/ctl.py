@@ -1,4 +1,4 @@
-"""Give commands to a running server: `chatserver ctl COMMAND`."""
+"""Send commands to a running server: `chatserver ctl COMMAND`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ABOUT = (
 PROMPT = "ctl> "
 WELCOME = "* /help lists the commands, Ctrl-D ends this prompt, /quit ends the server"
 WAIT = 60.0
-"""Seconds without a byte after which the server is given up."""
+"""Seconds without a byte after which the connection is closed."""
 WRONG_USAGE = 1
 NO_SERVER = 2
 REFUSED = 3
@@ -36,7 +36,7 @@ class ServerGone(Exception):
 
 
 class CtlClient:
-    """A connection to the server of `home`. Raises ServerGone if there is none."""
+    """Connection to the server of `home`. Raises ServerGone if there is none."""
 
     def __init__(self, home: Path) -> None:
         path = home / NAME
@@ -55,7 +55,7 @@ class CtlClient:
     def ask(self, command: str) -> Iterator[dict[str, Any]]:
         """Yield the answers to `command`; the last has `done` and `code`. Raises ServerGone."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            # A server that has closed the connection has said why before.
+            # A server that has closed the connection has sent the reason before.
             self._socket.sendall(command.encode("utf-8", "replace") + b"\n")
         while True:
             try:
@@ -138,9 +138,9 @@ def _typed(quiet: bool) -> Iterator[str]:
 
 
 def _run_line(client: CtlClient, line: str, as_json: bool) -> int:
-    """Give one command, print its answers, and return its exit code; a blank line is nothing.
+    """Send one command, print its answers, and return its exit code; a blank line is ignored.
 
-    The `/` before a command may be left out.
+    The `/` before a command is optional.
     """
     command = line.strip()
     if not command:

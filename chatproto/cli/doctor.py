@@ -1,4 +1,4 @@
-"""`chatclient doctor`: looks at the way to the server and to others, and says what to do."""
+"""`chatclient doctor`: check the connections to the server and to peers, and give advice."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from chatproto.wire.fields import host_port
 from chatproto.wire.reasons import CodedError, Reason
 
 LATE = 60.0
-"""Seconds after which it is over in any case."""
+"""Seconds after which the checkup ends in any case."""
 
 
 class DoctorOptions(CommandOptions):
-    """The client's options: what it would do is looked at, and nothing of it is done."""
+    """The client's options: their effects are checked, and nothing is changed."""
 
     longdesc = (
         "Check what prevents connections, and suggest what to do. The checks cover the server and its key, "
@@ -65,17 +65,17 @@ class DoctorOptions(CommandOptions):
 
 
 class Checkup:
-    """Everything that is looked at, in order, and the exit code."""
+    """All checks, in order, and the exit code."""
 
     def __init__(self, reactor: Any, options: DoctorOptions) -> None:
         self.code = COULD_NOT_START
         self._reactor = reactor
         self._options = options
         self._found: list[Finding] = []
-        self._unwritten = ""  # why not all was printed
+        self._unwritten = ""  # why not everything was printed
 
     def run(self) -> int:
-        """The exit code, when all is over."""
+        """Run all checks and return the exit code."""
         self._reactor.callWhenRunning(self._begin)
         self._reactor.run()
         return self.code
@@ -144,7 +144,7 @@ class Checkup:
         )
 
     def _disks(self) -> None:
-        """Tell of the home and the folder of received files if they cannot be written."""
+        """Report the home and the download folder if they cannot be written."""
         for what in ("home", "downloads"):
             folder: Path = self._options[what]
             finding = disk(what, str(folder), *_space(folder))
@@ -152,7 +152,7 @@ class Checkup:
                 self.tell(finding)
 
     def tell(self, finding: Finding) -> None:
-        """Show it."""
+        """Print a finding."""
         self._found.append(finding)
         if self._options["json"]:
             data = {"check": finding.check, "state": finding.state, "text": finding.text}
@@ -166,11 +166,11 @@ class Checkup:
             self._print(line)
 
     def _print(self, line: str) -> None:
-        """Print a line; one that could not be written is noted, a closed output ignored."""
+        """Print a line; record one that could not be written, and ignore a closed output."""
         try:
             print(line, flush=True)
         except (OSError, ValueError) as error:
-            sys.stdout = None  # which would complain at the end as well
+            sys.stdout = None  # it would raise an error at the end as well
             if isinstance(error, OSError) and error.errno != errno.EPIPE:
                 self._unwritten = error.strerror or str(error)
 
@@ -188,7 +188,9 @@ class Checkup:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Look at what `arguments` name; the exit code. Raises SystemExit for a wrong option."""
+    """Check the installation described by `arguments`; return the exit code. Raises SystemExit for a
+    wrong option.
+    """
     options = DoctorOptions()
     options.parseOptions(arguments)
     from twisted.internet import reactor
@@ -202,7 +204,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _space(folder: Path) -> tuple[int, str]:
-    """Return the free bytes where `folder` is or would be made, and why nothing can be written there."""
+    """Return the free bytes where `folder` is or would be created, and why it cannot be written."""
     there = next((one for one in (folder, *folder.parents) if one.exists()), Path("/"))
     try:
         found = os.statvfs(there)

@@ -1,4 +1,4 @@
-"""Build a client that another program runs inside itself, from the options of chatclient."""
+"""Build a client that runs inside another program, from the options of chatclient."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Value = str | int | float | os.PathLike[str] | Sequence[str] | None
 KEPT_BACK = frozenset({"help", "version", "config", "completion", *OF_INTERFACE}) - {
     *("autojoin", "rejoin")
 }
-"""Options about a person's terminal or file."""
+"""Options that concern a user's terminal or file."""
 
 
 class EmbeddedOptions(Options):
-    """The options of chatclient, as values. Nothing is read from the command line, a file or a terminal."""
+    """Options of chatclient as values. Nothing is read from the command line, a file or a terminal."""
 
     interactive = False
 
@@ -38,7 +38,7 @@ class EmbeddedOptions(Options):
         usage.Options.parseOptions(self, words)  # ProgramOptions would end the process
 
     def postOptions(self) -> None:
-        self["ui"] = "json"  # so that, as for a script, no rooms are joined that it did not name
+        self["ui"] = "json"  # as for a script: only rooms that it names are joined
         self.check()
         if self["user"] is not None and self["password-file"] is None:
             raise WrongOption("user needs password_file")
@@ -60,10 +60,10 @@ class NoKeyboard:
     """Keyboard of a program that reads no input."""
 
     def start(self) -> None:
-        """Read nothing."""
+        """Do nothing: there is no input."""
 
     def stop(self) -> None:
-        """Stop nothing."""
+        """Do nothing: there is no input."""
 
 
 class NoScreen:

@@ -1,6 +1,6 @@
-"""Choose the interface, and make the loop and the reactor that the full one needs.
+"""Choose the interface, and create the event loop and the reactor for the full one.
 
-The choice is made from the options, before anything has imported a reactor.
+The choice is made from the options, before any reactor is imported.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ REACTOR = "twisted.internet.reactor"
 
 
 def why_not_full(parent: Any, environ: Mapping[str, str]) -> str:
-    """Return what is missing for the full interface, in a few words; empty if it can be.
+    """Return what is missing for the full interface, in a few words; empty if nothing is.
 
     Args: parent: the options of twistd or twist; None without either.
     """
@@ -38,19 +38,19 @@ def why_not_full(parent: Any, environ: Mapping[str, str]) -> str:
 
 
 def any_terminal() -> bool:
-    """Return True if a person sees what the program prints, or types what it reads."""
+    """Return True if the output or the input of the program is a terminal."""
     return any(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stdout__))
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
-    """Return the loop of the asyncio reactor, or without one a loop that it can be installed upon."""
+    """Return the loop of the asyncio reactor, or without one a loop for it."""
     if REACTOR not in sys.modules:
         asyncio.set_event_loop(asyncio.new_event_loop())
     return asyncio.get_event_loop_policy().get_event_loop()
 
 
 def install_reactor(loop: asyncio.AbstractEventLoop) -> None:
-    """Install the asyncio reactor upon `loop` unless it is already there."""
+    """Install the asyncio reactor on `loop` unless it is there already."""
     if REACTOR not in sys.modules:
         from twisted.internet import asyncioreactor
 
@@ -68,4 +68,4 @@ def _in_foreground() -> bool:
     try:
         return os.tcgetpgrp(sys.__stdin__.fileno()) == os.getpgrp()
     except OSError:
-        return True  # it is not our controlling terminal, and nobody stops us
+        return True  # it is not our controlling terminal, and job control does not stop us

@@ -1,4 +1,4 @@
-"""Serve IRC clients (--irc): the face, and where they connect."""
+"""Serve IRC clients (--irc): the face, and its port or socket."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def serve_irc(
     program: MultiService,
     cannot_start: Callable[[CannotStart], None],
 ) -> IrcFace:
-    """Add to `program` where IRC clients connect; return the face, which listens to no event yet.
+    """Add the listener for IRC clients to `program`; return the face, which is not subscribed to events
+    yet.
 
-    `cannot_start` ends the program because they cannot connect there.
+    `cannot_start` ends the program if it cannot listen.
     """
     home, path = options["home"], options["irc-socket"]
     people = People(client, NickFile(None if options["plain"] else home / NAME))

@@ -1,7 +1,7 @@
 """Explanations of the server's limits, for `chatserver --limits explain` and docs/reference.md.
 
-`GROUPS` has every field of `ServerLimits` once; a test compares them. Names have dashes here, as on
-the command line.
+`GROUPS` has every field of `ServerLimits` once; a test compares them. Names have dashes here, as on the
+command line.
 """
 
 from __future__ import annotations

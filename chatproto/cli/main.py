@@ -12,14 +12,14 @@ from functools import wraps
 from chatproto.cli.exit_codes import INTERRUPTED
 
 ONE_SHOTS = ("send", "send-file", "receive", "info")
-"""The commands of `chatproto.cli.oneshot`, which is loaded only for one of them."""
+"""Commands of `chatproto.cli.oneshot`, which is loaded only for one of them."""
 
 
 NEEDS_WSL = "chatproto does not run on Windows itself: install and start it inside WSL"
 
 
 def _ends_quietly(program: Callable[[], None]) -> Callable[[], None]:
-    """Let a Ctrl-C before the program runs, and Windows, end it without a traceback."""
+    """Handle Ctrl-C before the program runs, and Windows, without a traceback."""
 
     @wraps(program)
     def run() -> None:
@@ -97,7 +97,7 @@ def chatproto() -> None:
 
 
 def _complete(program: str) -> None:
-    """End with a script for a shell, if that is what is asked for."""
+    """Print a completion script and exit, if that is requested."""
     if sys.argv[1:2] == ["--completion"]:
         from chatproto.cli.shell_completion import main
 
@@ -119,13 +119,13 @@ def _run(plugin: str) -> None:
 
 @contextlib.contextmanager
 def _help_may_fail() -> Iterator[None]:
-    """End without a traceback if the output of `--help` has no reader or no room."""
+    """Exit without a traceback if the output of `--help` has no reader or no room."""
     try:
         yield
     except OSError as error:
         if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             raise
-        sys.stdout = None  # it would complain at the end as well
+        sys.stdout = None  # it would raise an error at the end as well
         if error.errno != errno.EPIPE:
             sys.stderr.write(f"{sys.argv[0].rpartition('/')[2]}: {error.strerror}\n")
         raise SystemExit(1) from None

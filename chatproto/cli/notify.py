@@ -1,4 +1,4 @@
-"""Tell systemd the state of the program: `Type=notify` in its unit, sd_notify(3)."""
+"""Report the state of the program to systemd: `Type=notify` in its unit, sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VARIABLE = "NOTIFY_SOCKET"
 
 
 class Notifier:
-    """Sends states to the datagram socket at `address`; empty: to nobody.
+    """Send states to the datagram socket at `address`; empty: none.
 
     A socket that cannot be reached is one line in the log.
     """
@@ -24,20 +24,20 @@ class Notifier:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
 
     def ready(self, status: str) -> None:
-        """Tell that the program has started, or has read its files again."""
+        """Report that the program has started, or has read its files again."""
         self._send("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
-        """Tell that files are being read again; `ready` ends it."""
+        """Report that files are being read again; `ready` ends it."""
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send("RELOADING=1", f"MONOTONIC_USEC={now}")
 
     def status(self, text: str) -> None:
-        """Tell one sentence for `systemctl status`."""
+        """Report one sentence for `systemctl status`."""
         self._send(f"STATUS={text}")
 
     def stopping(self) -> None:
-        """Tell that the program ends."""
+        """Report that the program ends."""
         self._send("STOPPING=1", "STATUS=closing connections")
 
     def _send(self, *lines: str) -> None:
@@ -53,5 +53,5 @@ class Notifier:
 
 
 def notifier() -> Notifier:
-    """Return a notifier for the socket of the environment, which programs started later do not see."""
+    """Return a notifier for the socket in the environment, and remove that for programs started later."""
     return Notifier(os.environ.pop(VARIABLE, ""))

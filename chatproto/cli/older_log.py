@@ -1,8 +1,9 @@
-"""Take over the directory and the rooms of an older version's log in Redis, when the first new server starts.
+"""Copy the directory and the rooms from an older version's log in Redis, when the first new server
+starts.
 
-Redis keys: `chatproto:log` (a stream of requests), `chatproto:picture` (position of the last snapshot in
-it), `chatproto:picture:ID` (its lines), all of which stay as they are; `chatproto:converted`, set when they
-are taken over: 1 for the rooms alone, 2 for everything.
+Redis keys: `:log` (a stream of requests), `chatproto:picture` (position of the last snapshot in it),
+`:picture:ID` (its lines), which all stay unchanged; `chatproto:converted`, set after the copy: 1 for
+the rooms alone, 2 for everything.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ ROOMS, ALL = "1", "2"
 AT_ONCE = 100
 """Entries that are read at once."""
 LAST_MOMENT = 253_370_764_800.0
-"""The year 9999: an entry that claims to be later counts as of then."""
+"""The year 9999: a later time of an entry is replaced by it."""
 OLDER_SERVERS = "servers of an older version use this Redis: end them all first"
 POSITION = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
 
 
 class OlderLog:
-    """Log in Redis, until what was in it is where new servers have it.
+    """Log in Redis, to be copied to the present format.
 
-    Args: now: seconds since 1970. waits: called when servers of the older version have to end first.
+    Args: now: seconds since 1970. waits: called when servers of the older version must end first.
     """
 
     log = Logger()
@@ -51,7 +52,7 @@ class OlderLog:
         waits: Callable[[], None] = lambda: None,
     ) -> None:
         self.trouble = ""
-        """The sentence why it is not taken over yet; empty while nothing stands in the way."""
+        """Why it is not copied yet, in one sentence; empty if nothing prevents it."""
         self._waits = waits
         self._reactor = reactor
         self._client = client
@@ -61,7 +62,7 @@ class OlderLog:
         self._now = now
 
     async def take_over(self) -> None:
-        """Take it over, unless that is done; servers of the older version have to end first.
+        """Copy the log, unless that is done; servers of the older version must end first.
 
         Raises: StoreTrouble; then it may be tried again.
         """
@@ -82,14 +83,14 @@ class OlderLog:
             )
 
     async def put(self, saved: SavedState) -> TakenOver:
-        """Put what is in the log, or in another store, into Redis, and note that this is done."""
+        """Write the contents of the log, or of another store, to Redis, and record that this is done."""
         taken = await take_over(saved, self._directory, self._rooms, self._limits, self._now())
         await self._client.ask("SET", DONE, ALL)
         await self._client.confirmed()
         return taken
 
     async def saved(self) -> SavedState:
-        """Return what the servers of the log knew at its end. Raises StoreTrouble."""
+        """Return the state of the log's servers at its end. Raises StoreTrouble."""
         replay, ask = OlderReplay(self._limits), self._client.ask
         position = await ask("GET", PICTURE)
         begin = "-"
@@ -109,7 +110,7 @@ class OlderLog:
             begin = f"({entries[-1][0]}"
 
     async def _until_silent(self) -> None:
-        """Wait while a server of the older version writes to the log: it would not see what changes here."""
+        """Wait while a server of the older version writes to the log: it would not see new changes."""
         last = await self._last()
         while True:
             await deferLater(self._reactor, 3 * self._limits.server_beat, lambda: None)

@@ -1,8 +1,8 @@
-"""Find out what the servers of an older version knew, from the log in which their requests are. Pure.
+"""Compute the state of an older version's servers from the log of their requests. Pure.
 
 These servers wrote each request as a command to one log, and carried it out when they read it back. A
-snapshot held all before it. The log of protocol 3 is about the directory, that of protocol 2 about rooms
-too. Requests that change nothing are left out here.
+snapshot held the state before it. The log of protocol 3 concerns the directory, that of protocol 2
+rooms too. Requests that change nothing are left out here.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ServerLimits
 
 FORMS = (2, 3)
-"""Forms of a snapshot that are read."""
+"""Supported versions of a snapshot."""
 LONGEST_STEP = 2.0
-"""Seconds of the log that count as passed between two entries."""
+"""Longest time in seconds that counts as passed between two entries."""
 EXPIRY_EVERY = 30.0
-"""Seconds of the log between two looks at what has ended."""
+"""Seconds of the log between two checks for expired items."""
 MOST_BYTES = 32 * 1024 * 1024
-"""Bytes of one entry that are read."""
+"""Largest number of bytes of one entry."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 MANY = 10**9
 
 POISON = (AssertionError, AttributeError, IndexError, KeyError, OverflowError, RecursionError)
-"""Exceptions of values that no server has written, besides TypeError and ValueError."""
+"""Exceptions for values that no server has written, besides TypeError and ValueError."""
 
 
 def _is_text(value: object) -> bool:
@@ -76,12 +76,12 @@ COMMANDS: dict[str, tuple[Callable[[object], bool], ...]] = {
     "beat": (_is_text,),
     "end": (),
 }
-"""By the name of a command: the checks of its fields."""
+"""By command name, the checks of its fields."""
 
 
 @dataclass(slots=True)
 class OlderServer:
-    """A server of the log: the number of its last entry, when that came, and its connections by number."""
+    """A server of the log: the number and time of its last entry, and its connections by number."""
 
     number: int
     heard: float
@@ -90,10 +90,10 @@ class OlderServer:
 
 
 class OlderReplay:
-    """Carries out the commands of a log, in their order."""
+    """Carry out the commands of a log, in their order."""
 
     def __init__(self, limits: ServerLimits) -> None:
-        # Each server counted new ids by itself, and nothing of it stands in the log.
+        # Each server counted new ids by itself, and the log has no record of it.
         self._limits = limits = replace(limits, new_ids_per_address=MANY)
         self._names = MemoryNames()
         self._registry = MemoryRegistry(limits)
@@ -120,7 +120,7 @@ class OlderReplay:
     # A snapshot.
 
     def load(self, lines: Iterable[str]) -> None:
-        """Begin with a snapshot. Raises ValueError for what is none."""
+        """Start with a snapshot. Raises ValueError for an invalid one."""
         try:
             parts: dict[str, list[Any]] = {}
             for line in lines:
@@ -177,7 +177,7 @@ class OlderReplay:
         until: float | None,
         *rest: Any,
     ) -> None:
-        """Register a client again, or put in the registration of one that had left."""
+        """Register a client again, or store the registration of one that had left."""
         _, _, node, number, *seen = rest
         claimed = tuple((host, other) for host, other in addresses)
         if until is None:
@@ -198,11 +198,11 @@ class OlderReplay:
     # Entries.
 
     def read(self, at: float, line: str) -> None:
-        """Apply an entry that came at `at`; one that no server has written is left out."""
+        """Apply an entry with the time `at`; one that no server has written is left out."""
         try:
             node, number, commands = _batch(line)
         except (*POISON, TypeError, ValueError):
-            return  # all servers of that log have left it out too
+            return  # all servers of that log left it out too
         server = self._server(node, number, commands, at)
         if server is not None:
             for kind, *values in commands:
@@ -303,7 +303,7 @@ class OlderReplay:
     # The end.
 
     def saved(self) -> SavedState:
-        """Return all that the servers of the log knew at its end."""
+        """Return the state of the log's servers at its end."""
         hidden = {client_id: tuple(allow) for client_id, allow in self._names.hidden_image()}
         leases = self._registry.listed(len(self._registry))
         return SavedState(
@@ -319,13 +319,15 @@ class OlderReplay:
     def _saved_rooms(self) -> Iterable[SavedRoom]:
         for room in self._rooms.all():
             policy, log = room.policy, self._memory.log(room.policy.name)
-            # The lobby is made anyway.
+            # The lobby is always created.
             if policy.owner or log.lines or policy.version:
                 yield SavedRoom(policy, log.last, [*log.lines])
 
 
 def _batch(line: str) -> tuple[str, int, list[Any]]:
-    """Read the node, the number and the commands of an entry. Raises one of POISON, TypeError, ValueError."""
+    """Read the node, the number and the commands of an entry. Raises one of POISON, TypeError,
+    ValueError.
+    """
     if len(line) > MOST_BYTES:
         raise ValueError
     node, number, commands = json.loads(line)

@@ -1,6 +1,6 @@
 """`chatclient send`, `send-file`, `receive` and `info`: one piece of work for a script.
 
-It is done by the client that runs in that home, through control.sock; where none runs, here.
+The client that runs in that home does it, through control.sock; if none runs, this process does.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ NOT_TEXT = "the text is not valid UTF-8: chatclient send-file sends any bytes"
 MISSING = "the peer is missing: give an id or a key"
 COUNT = re.compile(r"[0-9]{1,9}")
 TEXT_WAIT = 75.0
-"""Seconds for a text, somebody's answer to our call included."""
+"""Seconds for a text, including the peer's answer to our call."""
 SERVER_WAIT = 30.0
 """Seconds for a server's answer."""
 
 
 class OneShotOptions(CommandOptions):
-    """The client's options and what a script needs besides; they may stand anywhere in the line.
+    """The client's options and those of a script; they may stand anywhere in the line.
 
-    `work` is what was asked for; `--timeout` is None for none.
+    `work`: rules of the requested command; `--timeout` is None for none.
     """
 
     wait: ClassVar[float | None] = None
@@ -52,7 +52,7 @@ class OneShotOptions(CommandOptions):
         super().parseOptions(self._in_order(list(options or ())))
 
     def _in_order(self, arguments: list[str]) -> list[str]:
-        """Options first, as Twisted wants them; what it cannot read is left for it to say."""
+        """Return the arguments with options first, as Twisted requires; errors are left to Twisted."""
         try:
             found, words = gnu_getopt(arguments, self.shortOpt, self.longOpt)
         except GetoptError:
@@ -86,7 +86,7 @@ class OneShotOptions(CommandOptions):
         self.work = self.asked(*self["arguments"])
 
     def prepare(self) -> Path:
-        """Open the home, and log there. Raises CannotStart."""
+        """Open the home and its log. Raises CannotStart."""
         home = super().prepare()
         RotatedLog.path = home.absolute() / self.logs_to
         try:
@@ -96,7 +96,7 @@ class OneShotOptions(CommandOptions):
         return home
 
     def asked(self, *arguments: str) -> Work:
-        """The work that `arguments` name. Raises WrongOption."""
+        """Return the work for the arguments. Raises WrongOption."""
         raise NotImplementedError
 
     def _seconds_of_work(self) -> None:
@@ -109,13 +109,13 @@ class OneShotOptions(CommandOptions):
         self["timeout"] = seconds
 
     def _person(self, typed: str) -> str:
-        """Return the name that `typed` gives, without an `@` before it."""
+        """Return the name in `typed`, without an `@` before it."""
         name = typed.removeprefix("@")
         if ID.fullmatch(name) is not None or KEY.fullmatch(name) is not None:
             return name
         client_id, at, where = name.partition("@")
         if at and where and ID.fullmatch(client_id) is not None:
-            return name  # somebody who is pinned at that server
+            return name  # a peer that is pinned at that server
         if name.startswith("#"):
             raise WrongOption(f"{typed!r} is a room: {self.program} takes the id or key of a peer")
         raise WrongOption(f"{typed!r} is not an id or a key" if typed else MISSING)
@@ -172,7 +172,7 @@ class SendFileOptions(OneShotOptions):
                 paths[str(Path(name).resolve(strict=True))] = None
             except OSError as error:
                 raise WrongOption(f"{name}: {error.strerror}") from None
-            except RuntimeError:  # of Python before 3.13
+            except RuntimeError:  # from Python before 3.13
                 raise WrongOption(f"{name}: too many levels of symbolic links") from None
         return SendFiles(to, tuple(paths), self["patient"])
 
@@ -231,7 +231,7 @@ COMMANDS: dict[str, Callable[[], OneShotOptions]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what `arguments` say; the exit code. Raises SystemExit for a wrong option."""
+    """Carry out `arguments`; return the exit code. Raises SystemExit for a wrong option."""
     options = COMMANDS[arguments[0]]()
     options.parseOptions(arguments[1:])
     from twisted.internet import reactor
@@ -251,7 +251,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _standard_input() -> str:
-    """Read standard input, without a last line end; invalid UTF-8 as in an argument.
+    """Read standard input, without a final line end; invalid UTF-8 as in an argument.
 
     Raises: WrongOption: it is longer than a message may be.
     """

@@ -1,4 +1,4 @@
-"""Carries out the work of a one-shot command: with the client that runs, or by being one for a while."""
+"""Carry out the work of a one-shot command, with the running client or by starting one."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from chatproto.wire.reasons import Reason
 
 log = Logger()
 HOME_WAIT, LOOK_AGAIN = 30.0, 0.2
-"""Seconds for another one-shot command to be done with the home, and between two looks at it."""
+"""Seconds for another one-shot command to release the home, and between two attempts."""
 PROGRESS_AFTER, PROGRESS_AGAIN = 2.0, 3.0
-"""Seconds until it is told what is waited for, and between two looks."""
+"""Seconds until progress is reported, and between two reports."""
 LINE, ROWS = 80, 24
-"""Columns and rows of a terminal that says nothing of its size; of a wider one no more are used."""
+"""Columns and rows of a terminal that does not report its size; more columns are not used."""
 
 
 class OneShotRunner:
@@ -55,7 +55,7 @@ class OneShotRunner:
         self._code: int | None = None
         self._began = 0.0
         self._me: InsideClient | AttachedClient | None = None
-        self._inside = False  # the client is this program
+        self._inside = False  # True if the client is this program
         self._begun = False
         self._stopped = False
         self._screen = Output(
@@ -68,7 +68,7 @@ class OneShotRunner:
         self._doing = ""
 
     def run(self) -> int:
-        """The exit code, when all is over."""
+        """Run the work and return the exit code."""
         self._began = self._reactor.seconds()
         timeout = self._options["timeout"]
         if timeout is not None:
@@ -85,10 +85,10 @@ class OneShotRunner:
             return NOT_DONE
         return self._code
 
-    # Who does it.
+    # Choice of the client.
 
     def _find(self) -> None:
-        """Hand it to the client that runs; if none does, be one."""
+        """Use the running client; if there is none, start one."""
         if self._code is not None:
             return
         path = self._options["home"].absolute() / NAME
@@ -103,7 +103,7 @@ class OneShotRunner:
         found.addCallbacks(self._found, self._not_found).addErrback(self._mistaken)
 
     def _found(self, me: AttachedClient) -> None:
-        """A client runs there."""
+        """Use the running client `me`."""
         self._follow(me)
         self._begin()
 
@@ -120,7 +120,7 @@ class OneShotRunner:
     def _be_one(self) -> None:
         if self._code is not None:
             return
-        # One that receives may last: others can have it do their work.
+        # A client for `receive` may last: other commands can use it.
         me = InsideClient(self._reactor, self._options, isinstance(self._work, Receive))
         self._inside = True
         self._follow(me)
@@ -128,7 +128,7 @@ class OneShotRunner:
         begun.addCallbacks(lambda _: self._begin(), self._not_begun).addErrback(self._mistaken)
 
     def _not_begun(self, failure: Failure) -> None:
-        """Our own client could not start."""
+        """Handle the failed start of our own client."""
         failure.trap(Refused)
         error: Any = failure.value
         taken = error.code == Reason.BUSY.code
@@ -141,7 +141,7 @@ class OneShotRunner:
             self._end(Over(COULD_NOT_START, f"cannot start: {error.text}"))
 
     def _follow(self, me: InsideClient | AttachedClient) -> None:
-        """Hear what `me` tells from now on."""
+        """Subscribe to the events of `me`."""
         self._me = me
 
         async def listen() -> None:
@@ -154,7 +154,7 @@ class OneShotRunner:
         Deferred.fromCoroutine(listen()).addErrback(self._mistaken)
 
     def _left_alone(self, why: Refused | None) -> None:
-        """The client has ended, or cannot be used any more."""
+        """Handle the end of the client, or that it cannot be used any more."""
         if self._code is not None:
             return
         if not self._inside:
@@ -162,11 +162,11 @@ class OneShotRunner:
         if why is not None and why.code != Reason.STOPPING.code:
             self._end(Over(COULD_NOT_START, why.text))
         elif isinstance(self._work, Receive) and not self._inside:
-            self._find()  # what is not there yet will come to whoever is there next
+            self._find()  # missing files will go to the next client
         else:
             self._stop("the client has stopped")
 
-    # What is said and done.
+    # Commands and events.
 
     def _begin(self) -> None:
         if self._code is None:
@@ -191,7 +191,7 @@ class OneShotRunner:
         self._do(self._work.heard(said))
 
     def _answered(self, event: Fields) -> None:
-        """Hear what only we are told; the rest comes to `_follow` as well."""
+        """Handle an event that only we receive; the others are also passed to `_follow`."""
         if event["event"] in ANSWERS:
             self._told(event)
 
@@ -208,7 +208,7 @@ class OneShotRunner:
             self._timers.after("again", step.wait, lambda: self._do(self._work.again()))
 
     def _look(self) -> None:
-        """Ask for the state of the call from time to time, to report it."""
+        """Request the state of the call from time to time, to report it."""
         self._looks = True
         self._timers.after("look", PROGRESS_AGAIN, self._look)
         self._command({"do": "who"})
@@ -228,17 +228,17 @@ class OneShotRunner:
             asked.addErrback(self._mistaken)
 
     def _over(self, given: Values, code: str, text: str = "") -> None:
-        """Let the work know that a command is over."""
+        """Pass the end of a command to the work."""
         self._told({"event": "done", "command": given["do"], "code": code, "text": text})
 
     def _refused(self, given: Values, failure: Failure) -> None:
         failure.trap(Refused)
         error: Any = failure.value
-        if error.code != Reason.STOPPING.code:  # which `_left_alone` hears of
+        if error.code != Reason.STOPPING.code:  # `_left_alone` handles that
             self._over(given, error.code, error.text)
 
     def _show(self, event: Said) -> None:
-        """Write the progress of a file over the line of before."""
+        """Write the progress of a file over the previous line."""
         try:
             columns, rows = os.get_terminal_size(sys.stderr.fileno())
         except (OSError, ValueError):
@@ -256,7 +256,7 @@ class OneShotRunner:
                 sys.stderr.write(text)
                 sys.stderr.flush()
         except (OSError, ValueError, UnicodeError):
-            pass  # nobody to tell
+            pass  # there is no reader
 
     # The end.
 
@@ -274,7 +274,7 @@ class OneShotRunner:
             self._say(how.sentence)
         if self._json:
             self._screen.write_line(json.dumps(json_object(Exited(how.code), wall())))
-        # What was told last has not been answered to the other side before this turn is over.
+        # The last messages are acknowledged to the peer only after this turn.
         self._reactor.callLater(0, self._close)
 
     def _close(self) -> None:
@@ -306,12 +306,12 @@ class OneShotRunner:
             self._reactor.stop()
 
     def _shut_down(self) -> Deferred[None]:
-        """An interrupt, or all is over."""
+        """Shut down after an interrupt, or when all is done."""
         self._stopped = True
         self._stop("interrupted")
-        return self._closed().addErrback(lambda _: None)  # of the flush: it had its time
+        return self._closed().addErrback(lambda _: None)  # a failed flush had its time
 
     def _mistaken(self, failure: Failure) -> None:
-        """End because of a mistake of ours."""
+        """End because of a defect of this program."""
         log.failure("a one-shot command", failure)
         self._end(Over(NOT_DONE, "internal error, the log has details"))

@@ -28,14 +28,14 @@ from chatproto.server.blur import blur_event
 from chatproto.wire.errors import CannotStart, RemoteError
 
 LOG_BYTES = 1024 * 1024
-LOG_FILES = 4  # old ones beside the current one
+LOG_FILES = 4  # old files beside the current one
 
 DEFAULT_PIDFILE = "twistd.pid"
 LEAST_COLUMNS = 20
-"""Columns of a terminal on which a sentence is wrapped between words."""
+"""Smallest number of terminal columns for which a sentence is wrapped between words."""
 
 _USUAL_ENDPOINT = re.compile(r"tcp:[0-9]{1,5}(:interface=[0-9.]{1,15})?")
-"""Endpoints that are known to be right without the parser, which takes long to load."""
+"""Endpoints that are known to be valid without the parser, which takes long to load."""
 
 
 _TCP_PORT = re.compile(r"tcp6?:(?:port=)?(-?[0-9]+)(?::|$)")
@@ -46,7 +46,7 @@ class WrongOption(UsageError):
 
 
 def endpoint_text(text: str) -> str:
-    """`text` as a Twisted server endpoint string; a port from 0 to 65535 becomes `tcp:PORT`.
+    """Return `text` as a Twisted server endpoint string; a port from 0 to 65535 becomes `tcp:PORT`.
 
     Raises WrongOption.
     """
@@ -66,7 +66,7 @@ def endpoint_text(text: str) -> str:
     try:
         serverFromString(None, text)
     except Exception as error:
-        # Plugins parse it too, and raise what they like.
+        # Plugins parse it too, and raise any exception.
         if text.startswith("systemd:") and isinstance(error, LookupError):
             raise WrongOption(f"systemd passed no socket for {text!r}") from None
         raise WrongOption(
@@ -76,14 +76,14 @@ def endpoint_text(text: str) -> str:
 
 
 def descriptor(stream: TextIO | None, mode: int) -> int:
-    """The descriptor of `stream`, or one of /dev/null if the program was started without it."""
+    """Return the descriptor of `stream`, or one of /dev/null if the program was started without it."""
     return os.open(os.devnull, mode) if stream is None else stream.fileno()
 
 
 def cannot_start(error: Exception) -> NoReturn:
-    """Say in one line why the program cannot start, and end it with exit code 2.
+    """Print in one line why the program cannot start, and end it with exit code 2.
 
-    It ends here and now: an exit that is raised would get lost in a Deferred.
+    The process ends at once: SystemExit would be lost in a Deferred.
     """
     say_wrong(f"cannot start: {error}")
     os._exit(COULD_NOT_START)
@@ -100,18 +100,20 @@ def say_wrong(line: str) -> None:
             shown = _wrapped(shown, os.get_terminal_size(sys.__stderr__.fileno()).columns)
         print(shown, file=sys.__stderr__, flush=True)
     except (OSError, ValueError, UnicodeError):
-        pass  # nobody to tell
+        pass  # there is no reader
 
 
 def _wrapped(line: str, columns: int) -> str:
-    """Break `line` between words; not on a terminal that is narrow or does not know its width."""
+    """Break `line` between words; not on a terminal that is narrow or has an unknown width."""
     if columns < LEAST_COLUMNS:
         return line
     return textwrap.fill(line, columns, break_long_words=False, break_on_hyphens=False)
 
 
 def carried_out(program: str, work: Callable[[], None]) -> int:
-    """Do the `work` of a sub-command of chatserver; return its exit code, after one line about an error."""
+    """Carry out the `work` of a sub-command of chatserver; return its exit code, after one line for an
+    error.
+    """
     try:
         work()
     except UsageError as error:
@@ -124,7 +126,7 @@ def carried_out(program: str, work: Callable[[], None]) -> int:
 
 
 def local_option(name: str, text: str) -> Path:
-    """`text`, the value of the option `name`, as a path. Raises WrongOption."""
+    """Return `text`, the value of the option `name`, as a path. Raises WrongOption."""
     try:
         return local_path(text)
     except ValueError as wrong:
@@ -132,7 +134,7 @@ def local_option(name: str, text: str) -> Path:
 
 
 def default_folder(name: str, find: Callable[[], str]) -> Path:
-    """Return the platform's folder for the option `name`, as `find` tells it. Raises WrongOption."""
+    """Return the platform's folder for the option `name`, from `find`. Raises WrongOption."""
     try:
         folder = Path(find())
     except (RuntimeError, KeyError):
@@ -143,21 +145,21 @@ def default_folder(name: str, find: Callable[[], str]) -> Path:
 
 
 def server_home(text: str | None) -> Path:
-    """The folder that `--home` names; the platform's if it names none. Raises WrongOption."""
+    """Return the folder of `--home`; the platform's default if it is empty. Raises WrongOption."""
     if text is not None:
         return local_option("home", text)
     return default_folder("home", lambda: platformdirs.user_data_dir("chatproto")) / "server"
 
 
 class FollowedLog(LogFile):
-    """Log file that is created again after another program, such as logrotate, moved or removed it."""
+    """Log file that is created again after another program, such as logrotate, has moved or removed it."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._opened = self._identity()
 
     def write(self, data: str | bytes) -> None:
-        """Write `data` to the file that stands at `path` now, and create it if there is none."""
+        """Write `data` to the file that is at `path` now; create it if necessary."""
         if self._identity() != self._opened and os.access(self.directory, os.W_OK | os.X_OK):
             self.reopen()
         super().write(data)
@@ -168,7 +170,7 @@ class FollowedLog(LogFile):
         self._opened = self._identity()
 
     def rotate(self) -> None:
-        """Move the full file away and begin another."""
+        """Rename the full file and begin another."""
         super().rotate()
         self._opened = self._identity()
 
@@ -182,9 +184,9 @@ class FollowedLog(LogFile):
 
 
 class RotatedLog:
-    """The log of the program that is being started, in a file that is bounded.
+    """Log of the program being started, in a file of bounded size.
 
-    `twistd` asks for an observer by name, before there is anything of ours to ask.
+    `twistd` creates an observer by name, before any object of ours exists.
     """
 
     path: ClassVar[Path | None] = None
@@ -206,7 +208,7 @@ class RotatedLog:
 
 
 def blur_log(publisher: LogPublisher = globalLogPublisher) -> None:
-    """Blur addresses in everything logged from now on, whatever writes it.
+    """Blur addresses in all log entries from now on, of any source.
 
     Called before the log begins, so that this observer is the first.
     """
@@ -214,41 +216,41 @@ def blur_log(publisher: LogPublisher = globalLogPublisher) -> None:
 
 
 def log_observer() -> FileLogObserver:
-    """Make the observer that `twistd --logger` uses; it writes to the log file. Raises OSError."""
+    """Create the observer for `twistd --logger`; it writes to the log file. Raises OSError."""
     return FileLogObserver(cast(TextIO, RotatedLog.open()), formatEventAsClassicLogText)
 
 
 class ProgramOptions(Options):
-    """Options of a program of ours, run by `twistd`, by `twist` or by its console script.
+    """Options of one of our programs, run by `twistd`, by `twist` or by its console script.
 
-    A mistake is one line on standard error and exit code 1; what `prepare` cannot have is one line
-    and exit code 2. `logs_to` names the log in the folder that `prepare` returns.
+    A wrong option is one line on standard error and exit code 1; a failure of `prepare` is one line and
+    exit code 2. `logs_to` is the name of the log in the folder that `prepare` returns.
     """
 
     logs_to: ClassVar[str] = "chatproto.log"
     hidden: ClassVar[frozenset[str]] = frozenset()
     """Options that are accepted without effect, and that --help leaves out."""
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """Words that an option takes, for Tab in the shell."""
+    """Values of an option, for completion in the shell."""
 
     def check(self) -> None:
-        """Turn words into values. Raises WrongOption."""
+        """Convert the options to values. Raises WrongOption."""
 
     def one_of(self, name: str) -> None:
-        """Raise WrongOption if the option `name` is none of its `choices`."""
+        """Raise WrongOption if the option `name` is not one of its `choices`."""
         if self[name] not in self.choices[name]:
             known = ", ".join(self.choices[name])
             raise WrongOption(f"--{name} is one of {known}, not {self[name]!r}")
 
     def refuse_empty(self) -> None:
-        """Raise WrongOption for an option that was given and has nothing in it (`--home=$UNSET`)."""
+        """Raise WrongOption for an option with an empty value (`--home=$UNSET`)."""
         for name in (one.removesuffix("=") for one in self.longOpt if one.endswith("=")):
             value = self.get(name)
             if value == "" or (isinstance(value, list) and "" in value):
                 raise WrongOption(f"--{name} is empty")
 
     def prepare(self) -> Path:
-        """Make ready what the program needs before it starts, and return the folder of its log.
+        """Prepare what the program needs before it starts, and return the folder of its log.
 
         Raises CannotStart.
         """
@@ -306,9 +308,9 @@ class ProgramOptions(Options):
         raise SystemExit(0)
 
     def _log_to(self, path: Path) -> None:
-        """Have the log in a file: standard output is the program's own.
+        """Write the log to a file: standard output belongs to the program.
 
-        Whoever gave twistd or twist a place for the log gets it there.
+        A log destination given to twistd or twist takes precedence.
         """
         parent: Any = self.parent
         if parent is None:
@@ -320,7 +322,7 @@ class ProgramOptions(Options):
                 parent["fileLogObserverFactory"] = lambda _: log_observer()
             return
         if parent["pidfile"] == DEFAULT_PIDFILE and not _names_pidfile(sys.argv):
-            parent["pidfile"] = ""  # a second program in this folder is welcome
+            parent["pidfile"] = ""  # a second program in this folder is allowed
         if not (parent["logfile"] or parent["logger"] or parent.get("syslog")):
             self._try_log()
             parent["logger"] = f"{log_observer.__module__}.{log_observer.__name__}"
@@ -333,5 +335,5 @@ class ProgramOptions(Options):
 
 
 def _names_pidfile(words: Sequence[str]) -> bool:
-    """Return True if `--pidfile`, which may be abbreviated, is among the words for twistd itself."""
+    """Return True if `--pidfile`, which may be abbreviated, is among the options of twistd itself."""
     return any(word.startswith("--pid") for word in words)

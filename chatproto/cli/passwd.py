@@ -94,12 +94,12 @@ class PasswdOptions(Options):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code; what is wrong is one line."""
+    """Run the command and return the exit code; errors are one line."""
     return carried_out(PROGRAM, lambda: passwd(arguments))
 
 
 def passwd(arguments: Sequence[str]) -> None:
-    """Do what `arguments` ask for, and say what was done. Raises UsageError, CannotStart or StoreTrouble."""
+    """Carry out `arguments` and print the result. Raises UsageError, CannotStart or StoreTrouble."""
     options = PasswdOptions()
     options.parseOptions(arguments)
     action, user = options["action"], options["user"]
@@ -139,7 +139,7 @@ def _in_redis(url: RedisUrl, action: str, user: str) -> None:
 
 
 def _add(path: Path, user: str) -> None:
-    _free(_there(path), user)  # before the question
+    _free(_there(path), user)  # before the password is requested
     known = hashed(_password(user))
     with alone(path):
         passwords = _there(path)
@@ -175,7 +175,7 @@ def _there(path: Path) -> Passwords:
 
 
 def _free(passwords: Passwords, user: str) -> None:
-    """Two names that look alike are one name, here too."""
+    """Check that no similar name exists. Raises UsageError."""
     for other in passwords:
         if other != user and fold(other) == fold(user):
             raise WrongOption(_looks_alike(user, other))

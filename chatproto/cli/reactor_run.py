@@ -1,4 +1,4 @@
-"""Make the reactor ready for a program, or run it for one piece of work."""
+"""Prepare the reactor for a program, or run it for one piece of work."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 
 def prepare_reactor(reactor: Any) -> None:
-    """Give `reactor` a clock that never jumps; have it handle signals later, and look names up itself."""
+    """Give `reactor` a clock that never jumps, delayed signal handling, and the system's resolver."""
     use_monotonic_time(reactor)
     handle_signals_later(reactor)
     use_system_resolver(reactor)
 
 
 def run_reactor(work: Callable[[Any], Coroutine[Deferred[Any], Any, T]]) -> T:
-    """Run the reactor until `work(reactor)` is done; return its result, or raise what it raises.
+    """Run the reactor until `work(reactor)` is done; return its result, or raise its exception.
 
     The reactor runs once in a process.
     """

@@ -1,4 +1,4 @@
-"""Options that name a Redis, and how to log in there: of the server and of `chatserver passwd`."""
+"""Options that name a Redis and the login data, of the server and of `chatserver passwd`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REPLICAS = re.compile("[0-9]")
 
 
 def redis_url(options: Mapping[str, Any], text: str) -> RedisUrl:
-    """Read the URL `text`, and what `options` and the environment say of how to log in.
+    """Return the address `text` with the login data from `options` and the environment.
 
     Raises: WrongOption or CannotStart, with one sentence that repeats no password.
     """
@@ -74,7 +74,7 @@ def redis_secrets(
 
 
 def refuse_redis_options(options: Mapping[str, Any]) -> None:
-    """Raise WrongOption if an option of Redis is given without one."""
+    """Raise WrongOption if an option of Redis is given without a Redis."""
     for option, *_ in REDIS_PARAMETERS:
         if options[option] is not None:
             raise WrongOption(f"--{option} needs --store redis://")

@@ -1,8 +1,8 @@
-"""Start the client with the full interface: the prompt stands first, then the client is loaded.
+"""Start the client with the full interface: show the prompt first, then load the client.
 
 Two thirds of a start are the import of the reactor and of the client's modules. They are imported while
 an asyncio loop shows the prompt, one in each turn of it, so that typed keys are shown meanwhile. Then
-the reactor is installed upon that loop. Nothing of either is imported by this module.
+the reactor is installed on that loop. This module imports neither of them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ MODULES = (
     "chatproto.cli.client_files",
     "chatproto.cli.client_program",
 )
-"""Modules of the client in the order in which they are imported, each with those that it needs."""
+"""Modules of the client in the order of their import, each with those that it needs."""
 
 
 def typed_history(options: Options) -> TypedHistory:
@@ -70,7 +70,7 @@ def typed_history(options: Options) -> TypedHistory:
 
 
 class ScreenStart:
-    """The start of a client with the full interface. Both standard streams are terminals."""
+    """Start of a client with the full interface. Both standard streams are terminals."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, options: Options) -> None:
         assert sys.__stdin__ is not None and sys.__stdout__ is not None
@@ -79,7 +79,7 @@ class ScreenStart:
         self._fd = fd = sys.__stdout__.fileno()
         self._keymap = options["keys"] or USUAL_KEYS
         self._glyphs = glyphs_for(os.environ)
-        self._over = asyncio.Event()  # the person wants no client
+        self._over = asyncio.Event()  # the user has ended the program
         colours = colours_wanted(options["color"], os.environ, lambda: colours_of(fd))
         reactor = LoopReactor(loop)
         self.terminal = ScreenTerminal(
@@ -95,9 +95,9 @@ class ScreenStart:
         )
 
     async def load(self) -> bool:
-        """Show the prompt, and import one module after another while it stands.
+        """Show the prompt, and import one module after another meanwhile.
 
-        Returns: False if the person has ended the program, and the terminal is as it was.
+        Returns: False if the user has ended the program, and the terminal is restored.
         """
         self.terminal.open()
         opened = self.terminal.opened.asFuture(self._loop)
@@ -114,7 +114,7 @@ class ScreenStart:
         return True
 
     def build(self) -> MultiService:
-        """Build the client, which has the screen from now on. Raises CannotStart."""
+        """Build the client, which uses the screen from now on. Raises CannotStart."""
         from twisted.internet import reactor
 
         from chatproto.cli.client_program import (
@@ -166,7 +166,7 @@ class ScreenStart:
         return program
 
     def cannot_start(self, error: CannotStart) -> None:
-        """Give the terminal back, say why the program cannot start, and end it."""
+        """Restore the terminal, print why the program cannot start, and end it."""
         self.terminal.restore()
         cannot_start(error)
 
@@ -179,9 +179,9 @@ class ScreenStart:
 
 
 def screen_program(options: Options) -> IService:
-    """Show the prompt, load the client meanwhile, and return it as `options` want it.
+    """Show the prompt, load the client meanwhile, and return the client for `options`.
 
-    Raises: SystemExit: the person has ended the program before it was loaded.
+    Raises: SystemExit: the user has ended the program before it was loaded.
     """
     loop = event_loop()
     start = ScreenStart(loop, options)
@@ -194,7 +194,7 @@ def screen_program(options: Options) -> IService:
         program = start.build()
     except CannotStart as error:
         start.cannot_start(error)
-        raise  # for a test that has replaced the end of the process
+        raise  # in a test that has replaced the end of the process
     except BaseException:
         start.terminal.restore()
         raise

@@ -1,4 +1,4 @@
-"""A password that is asked for while the client runs: the next line, and it is not shown."""
+"""Read a password while the client runs: the next line, without echo."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 
 class SecretLine:
-    """Stands before `on_line`; `fd` is the terminal, whose echo is off while it waits.
+    """Filter in front of `on_line`; `fd` is the terminal, whose echo is off while a secret is awaited.
 
-    `got` gets the line, unless it is empty.
+    `got` is called with the line, unless it is empty.
     """
 
     def __init__(self, fd: int, on_line: Callable[[str], None], got: Callable[[str], None]) -> None:
@@ -20,7 +20,7 @@ class SecretLine:
         self._before: list[object] | None = None
 
     def ask(self) -> None:
-        """Take the next line for the secret."""
+        """Read the next line as the secret."""
         self._waits = True
         if self._before is None:
             try:
@@ -29,10 +29,10 @@ class SecretLine:
                 settings[3] &= ~termios.ECHO
                 termios.tcsetattr(self._fd, termios.TCSAFLUSH, settings)
             except termios.error:
-                self._before = None  # none of ours; it is asked for all the same
+                self._before = None  # not a terminal; the secret is requested nevertheless
 
     def on_line(self, line: str) -> None:
-        """Take a typed line: the secret if it is awaited, else a command or text."""
+        """Process a typed line: the secret if it is awaited, else a command or text."""
         if not self._waits:
             self._on_line(line)
             return
@@ -41,11 +41,11 @@ class SecretLine:
             self._got(line)
 
     def stop(self) -> None:
-        """Wait for it no more; what is typed is shown again."""
+        """Stop waiting; switch the echo on again."""
         self._waits = False
         before, self._before = self._before, None
         if before is not None:
             try:
                 termios.tcsetattr(self._fd, termios.TCSADRAIN, before)  # type: ignore[arg-type]
             except termios.error:
-                pass  # it is gone
+                pass  # the terminal is gone

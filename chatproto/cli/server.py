@@ -1,4 +1,4 @@
-"""Hand twistd the server: its options, and the program only when it is to run."""
+"""Plugin of the server for twistd: its options; the program is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Options", "makeService"]
 
 
 def makeService(options: Options) -> IService:
-    """The server as `options` want it."""
+    """Return the server for `options`."""
     with without_collector():
         from chatproto.cli.server_program import server_program
 

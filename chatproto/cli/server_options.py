@@ -98,13 +98,13 @@ LIMITS_OF_CLIENTS: dict[str, type[int | float]] = {
         float,
     ),
 }
-"""Limits of a client, some of which are constants now: `--limits` took them once, and still takes them."""
+"""Limits of a client that are constants now: `--limits` accepted them once, and still does."""
 ACCEPTED = {**LIMITS_OF_CLIENTS, "log_bytes": int, "log_silence": float}
-"""All limits that change nothing; those of the log are of servers before they shared a directory."""
+"""All limits without effect; those of the log belong to servers before the shared directory."""
 
 
 def seconds(text: str) -> float:
-    """`text` as seconds: a number, with s, m, h or d behind it if it is not seconds.
+    """Return `text` in seconds: a number, with an optional unit s, m, h or d.
 
     Raises ValueError.
     """
@@ -222,7 +222,7 @@ class ServerOptions(AuthOptions):
         self["limits"].append(text)
 
     def check(self) -> None:
-        """Turn words into values. Raises WrongOption with one sentence."""
+        """Convert the options to values. Raises WrongOption with one sentence."""
         self.refuse_empty()
         self["port"] = self["port"] or ["5555"]
         for text in (*self["port"], self["lobby"], self["metrics"]):
@@ -283,8 +283,7 @@ class ServerOptions(AuthOptions):
     def read_again(self) -> Iterator[str]:
         """Read accounts, allowed keys and the secrets for Redis again; yield a sentence for each.
 
-        Raises CodedError after the last one, for those that failed: their former content still
-        applies.
+        Raises CodedError after the last one, for those that failed: their former content still applies.
         """
         from chatproto.accounts.files import AccountTrouble
 
@@ -318,7 +317,7 @@ class ServerOptions(AuthOptions):
             self["metrics"] = f"{endpoint_text(text)}:interface=127.0.0.1"
 
     def _with_times(self, limits: ServerLimits) -> ServerLimits:
-        """`limits` with the options that are times. Raises WrongOption."""
+        """Return `limits` with the options that are times. Raises WrongOption."""
         times: dict[str, Any] = {}
         for option in ("classic-lease", "lease", "keep-names"):
             if self[option] is None:
@@ -338,7 +337,7 @@ class ServerOptions(AuthOptions):
         return replace(limits, **times)
 
     def prepare(self) -> Path:
-        """Make the home and the key in it. Raises CannotStart."""
+        """Create the home and the key in it. Raises CannotStart."""
         home: Path = self["home"]
         try:
             make_private_folder(home)

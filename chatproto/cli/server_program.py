@@ -1,4 +1,4 @@
-"""The chatserver program: how its parts are put together."""
+"""The chatserver program: put its parts together."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ if TYPE_CHECKING:
 
 _STARTING_FAILS = (StoreTrouble, CannotListenError, OSError, ValueError, OverflowError)
 LOOK_INTERVAL = 1.0
-"""Seconds between two looks at whether the file of `--allow-keys` has changed."""
+"""Seconds between two checks whether the file of `--allow-keys` has changed."""
 
 
 class ChatServerProgram(BoundedServices):
-    """The server, its lobby, its terminal; ends with exit code 2 if a port cannot be had.
+    """The server, its lobby and its terminal; ends with exit code 2 if a port cannot be opened.
 
     Everything is put together at the start: `twistd` may have become a daemon by then, with other
     descriptors than those it was started with.
@@ -90,7 +90,7 @@ class ChatServerProgram(BoundedServices):
         self._notifier = notifier()
 
     def startService(self) -> None:
-        """Open the ports, then read what the operator types."""
+        """Open the ports, then read the operator's commands."""
         self._output = Output(
             self._reactor, descriptor(sys.__stdout__, os.O_WRONLY), self._limits.terminal_unsent
         )
@@ -106,7 +106,7 @@ class ChatServerProgram(BoundedServices):
             self._hand_out()
 
     def _hand_out(self) -> None:
-        """Print what the others need to find this server, and to be sure that it is this one."""
+        """Print what users need to find this server and to recognise it."""
         key, address = self._options["identity"].name, self._address()
         if address is None:
             line = f"its key: {key}"
@@ -123,13 +123,13 @@ class ChatServerProgram(BoundedServices):
 
     def _address(self) -> tuple[str, int] | None:
         """Return the address to announce to clients; None without a TCP port."""
-        # Both hosts are in ranges for examples: the way there is the way out, and nothing is sent.
+        # Both hosts are in documentation ranges: this finds the source address, and nothing is sent.
         ipv6 = source_address("2001:db8::1", 9)
         return address_to_share(self._server.addresses, _own_ipv4(), ipv6)
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
-        """Stop what was started; what there was to print gets a little time to be printed."""
+        """Stop all parts; output that is left gets a little time to be printed."""
         self._notifier.stopping()
         self._input.stop()
         yield super().stopService()
@@ -142,7 +142,7 @@ class ChatServerProgram(BoundedServices):
         self._output.close()
         self._collector.stop()
 
-    # What the operator can do.
+    # Commands of the operator.
 
     def info_lines(self, prefix: str) -> Deferred[Iterator[str]]:
         if self._sharing is None:
@@ -201,7 +201,7 @@ class ChatServerProgram(BoundedServices):
     def stop(self) -> None:
         end(self._reactor)
 
-    # Our own.
+    # Internal.
 
     def _put_together(self) -> None:
         options, limits, output = self._options, self._limits, self._output
@@ -313,7 +313,7 @@ class ChatServerProgram(BoundedServices):
         )
 
     def _reload(self) -> None:
-        """Do as /reload does, on SIGHUP; the log says what came of it."""
+        """Do the same as /reload on SIGHUP, with the result in the log."""
         try:
             for _ in self.reload():
                 pass
@@ -321,13 +321,13 @@ class ChatServerProgram(BoundedServices):
             self.log.error("{why}", why=error)
 
     def _complain(self, sentence: str) -> None:
-        """Log and print trouble that does not end the server."""
+        """Log and print an error that does not end the server."""
         self.log.error("{sentence}", sentence=sentence)
         if not self._options["quiet"]:
             self._write(f"* {sentence}")
 
     def _show_figures(self, say: Callable[[str], None] | None) -> None:
-        """Listen on --metrics. What that needs is loaded only where it is wanted."""
+        """Listen on --metrics. Its modules are loaded only on demand."""
         from chatproto.server.metrics import ServerOverview, metrics_site
 
         store = self._store
@@ -368,7 +368,7 @@ class ChatServerProgram(BoundedServices):
         relay: Relays | None,
         say: Callable[[str], None] | None,
     ) -> Sharing:
-        """Build what makes this server one of several (`--store redis://…`)."""
+        """Build the parts of a server of several (`--store redis://…`)."""
         from chatproto.cli.sharing import Sharing
 
         options = self._options
@@ -391,7 +391,7 @@ class ChatServerProgram(BoundedServices):
         return sharing
 
     def _open(self, there: bool) -> None:
-        """Open the ports, once the shared state is known or Redis is known to be away."""
+        """Open the ports, once the shared state is known or Redis is known to be unreachable."""
         sharing = self._sharing
         if sharing is None or not self.running:
             return
@@ -407,7 +407,7 @@ class ChatServerProgram(BoundedServices):
         self._hand_out()
 
     def _cannot_start(self, sentence: str, *, starting: bool = False) -> NoReturn:
-        """End with exit code 2; the log names the reason too, since a daemon has no other place.
+        """End with exit code 2; the log has the reason too, since a daemon has no other place.
 
         starting: the reactor does not run yet, and `twistd` waits for its daemon.
         """
@@ -425,7 +425,7 @@ class ChatServerProgram(BoundedServices):
         return owned or not self._lobby_room.admits(name)
 
     def _admit_plain(self, host: str) -> bool:
-        """Let a connection into the lobby unless its address is banned or no place is free.
+        """Admit a connection to the lobby unless its address is banned or no place is free.
 
         The ports of a server share the places, and an address has one count for all of them.
         """
@@ -433,7 +433,7 @@ class ChatServerProgram(BoundedServices):
 
 
 def _refused(failure: Failure) -> NoReturn:
-    """Raise the CodedError of what the rooms refuse."""
+    """Raise the CodedError for a refusal of the rooms."""
     failure.trap(RemoteError)
     error: Any = failure.value
     raise CodedError(error.detail or str(error), error.reason) from None
@@ -448,24 +448,26 @@ def _is_owned(names: IdOwners, name: str) -> bool:
 
 
 def _why(error: Exception) -> str:
-    """Why a port could not be had, and what to do."""
+    """Return why a port cannot be opened, and what to do."""
     if not isinstance(error, (CannotListenError, OSError)):
         return str(error)
     return f"{listen_trouble(error)} (choose another with --port, --lobby or --metrics)"
 
 
 def tell_shell(options: Any, sentence: str) -> None:
-    """Tell the `twistd` that waits at the terminal why its daemon does not start.
+    """Report to the `twistd` that waits at the terminal why its daemon does not start.
 
-    It reads 100 bytes and ends with exit code 1; untold, it would wait for ever. To be called before
-    the reactor runs. `options`: those of twistd; None: it was not started by that.
+    It reads 100 bytes and ends with exit code 1; without a report it would wait for ever. Call this
+    before the reactor runs. `options`: those of twistd; None: the program was not started by it.
     """
     pipe = options.get("statusPipe") if options is not None else None
     if pipe is None:
         return
     with suppress(OSError, TypeError):
         Path(options["pidfile"]).unlink()
-    os.write(pipe, f"1 {sentence}".encode()[:100])  # the last thing, for the shell goes on then
+    os.write(
+        pipe, f"1 {sentence}".encode()[:100]
+    )  # must be the last action, since the shell continues then
 
 
 def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:
@@ -481,7 +483,7 @@ def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:
 
 
 def server_program(options: ServerOptions) -> IService:
-    """The server as `options` want it."""
+    """Return the server for `options`."""
     from twisted.internet import reactor
 
     prepare_reactor(reactor)
@@ -490,14 +492,15 @@ def server_program(options: ServerOptions) -> IService:
 
 
 def _own_ipv4() -> str | None:
-    """Return this machine's IPv4 address for others: on the way out, else of an interface.
+    """Return this machine's IPv4 address for others: the source address, else that of an interface.
 
-    A network without a router, as in a class room, has no way out. None: there is only loopback.
+    A network without a router, as in a class room, has no route to others. None: there is only
+    loopback.
     """
     found = source_address("192.0.2.1", 9)
     if found is not None:
         return found
-    from chatproto.nearby.ports import interfaces  # seldom needed, so that the start stays quick
+    from chatproto.nearby.ports import interfaces  # seldom needed: for a quick start
 
     own = (one.address for one in interfaces() if not one.six)
     return next((address for address in own if not is_loopback(address)), None)

@@ -30,9 +30,9 @@ def connect(
     context: Context,
     events: ServerEvents,
 ) -> ServerAccess:
-    """Make the client's side of the server, or of several with one directory, as `options` name them.
+    """Create the client's side of the server, or of several with one directory, for `options`.
 
-    Args: events: told what a server says by itself.
+    Args: events: receive what a server pushes.
     """
     (host, port), *others = options["servers"]
     known = context.trust
@@ -93,7 +93,7 @@ def _login(options: Mapping[str, Any]) -> Callable[[int], bcp2_server.Login]:
 
 
 def _renewed(options: Any) -> str:
-    """Read the password anew; why it would still be the one that was refused, or an empty string."""
+    """Read the password again; return why it would be the refused one again, or ""."""
     file, former = options["password-file"], options["password"]
     if options.get("typed-password"):
         options["typed-password"] = False

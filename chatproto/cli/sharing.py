@@ -36,15 +36,16 @@ from chatproto.wire.errors import RemoteError, Unreadable
 from chatproto.wire.limits import ServerLimits
 
 FAREWELL = 1.0
-"""Seconds that a server which ends waits until the others know."""
+"""Seconds that a stopping server waits until the others know."""
 
 
 class Sharing(MultiService):
-    """The directory, and the rooms. `ready` fires, with whether Redis is there, when it is known.
+    """The shared directory and rooms. `ready` fires, with True if Redis is reachable, when that is
+    known.
 
-    Args: key: name of the servers' key. delivery: sends what happens in rooms. keeps_lobby: this server
-    has a port for the lobby. unfit: is told in a sentence why this server cannot be one of them. spend:
-    how long each call of the store took.
+    Args: key: name of the servers' key. delivery: sends events of rooms. keeps_lobby: this server has a
+    port for the lobby. unfit: called with a sentence why this server cannot be one of them. spend:
+    called with the time of each call of the store.
     """
 
     log = Logger()
@@ -99,7 +100,7 @@ class Sharing(MultiService):
 
     @property
     def trouble(self) -> str:
-        """The sentence why nothing can be stored just now; empty if it can be."""
+        """Why nothing can be stored at present, in one sentence; empty if it can."""
         up = self._watch.is_up and self._inbox.is_up and self._beats.first.called
         if up and not self._client.why:
             return self.directory.trouble
@@ -131,7 +132,7 @@ class Sharing(MultiService):
                 break
             except RemoteError:
                 self._known(False)
-                await deferLater(self._reactor, LATEST, lambda: None)  # the client names it
+                await deferLater(self._reactor, LATEST, lambda: None)  # the client logs it
         care = TimerService(EXPIRY_INTERVAL, self._care)
         ticks = TimerService(PRESENCE_INTERVAL, self.directory.tick)
         care.clock = ticks.clock = self._reactor
@@ -150,7 +151,7 @@ class Sharing(MultiService):
         return False
 
     def _care(self) -> Deferred[None]:
-        """Forget what has been kept long enough. Trouble with the store is tried again."""
+        """Remove expired data. An error of the store is retried."""
         due = Deferred.fromCoroutine(self._look_after())
         return due.addErrback(lambda failure: failure.trap(RemoteError) and None)
 
@@ -158,7 +159,7 @@ class Sharing(MultiService):
         try:
             await self.directory.due()
         except Unreadable:
-            pass  # it is named in the log, and the rooms can be looked after
+            pass  # it is logged, and the rooms can be handled
         await self.rooms.due(self._beats.knows)
 
     def _failed(self, failure: Failure) -> None:
@@ -171,5 +172,5 @@ class Sharing(MultiService):
 
 
 def _new_name() -> str:
-    """Return a name that nobody has had."""
+    """Return a unique name."""
     return secrets.token_hex(8)

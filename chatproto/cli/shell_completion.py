@@ -1,7 +1,7 @@
 """Completion of the command line in bash, zsh and fish, made from the options themselves.
 
-`chatclient --completion bash` prints a script for the shell. Where an id is wanted, the script
-runs `chatclient --completion names WORDS`, which asks the client that runs in that home.
+`chatclient --completion bash` prints a script for the shell. For an id, the script runs `chatclient
+--completion names WORDS`, which asks the client that runs in that home.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from chatproto.wire.values import value_class
 
 SHELLS = ("bash", "zsh", "fish")
 NAMES = "names"
-"""Asked for by the scripts: the ids that a running client lists."""
+"""Word with which the scripts request the ids that a running client lists."""
 ASKED_FOR = 1.0
-"""Seconds for the answer of the running client: a person waits for it."""
+"""Seconds for the answer of the running client: the user waits for it."""
 MOST_READ = 1 << 20
-"""Bytes of its answer that are read."""
+"""Largest number of bytes of its answer."""
 NAMED = ("send", "send-file", "receive", "info")
 """Commands of chatclient that take an id; none takes a room."""
 
 
 @value_class
 class OptionRow:
-    """An option that `--help` shows: its help, whether a value follows, and the values that there are."""
+    """Option in `--help`: its help, True if it takes a value, and its possible values."""
 
     about: str
     takes: bool
@@ -47,7 +47,7 @@ class OptionRow:
 
 
 Words = Mapping[str, Mapping[str, OptionRow]]
-"""Options of each sub-command by their names; those of the program itself are at the empty name."""
+"""Options of each sub-command by name; those of the program itself have the name ""."""
 
 
 def script(program: str, shell: str, words: Words) -> str:
@@ -75,7 +75,7 @@ def arguments_of(parser: Parser) -> dict[str, OptionRow]:
 
 
 def _valued(words: Words) -> dict[str, tuple[str, ...]]:
-    """Return the options behind which a value follows, with the values that there are."""
+    """Return the options with a value, and their possible values."""
     found: dict[str, tuple[str, ...]] = {}
     for rows in words.values():
         found |= {f"--{name}": row.choices for name, row in rows.items() if row.takes}
@@ -202,12 +202,12 @@ def _fish(program: str, words: Words) -> str:
 def names_at(path: Path, seconds: float = ASKED_FOR) -> list[str]:
     """Return the ids that the client at the control socket `path` lists.
 
-    None of them if no client answers within `seconds`, or if it is not to be understood.
+    None of them if no client answers within `seconds`, or its answer cannot be parsed.
     """
     found: set[str] = set()
     end = time.monotonic() + seconds
     with (
-        # AttributeError: of a line that is no object.
+        # AttributeError: for a line that is not an object.
         contextlib.suppress(OSError, ValueError, AttributeError),
         socket.socket(socket.AF_UNIX) as client,
     ):
@@ -230,14 +230,14 @@ def names_at(path: Path, seconds: float = ASKED_FOR) -> list[str]:
 
 
 def _ids_in(event: dict[str, Any]) -> list[str]:
-    """Return what in the answer to `info` is a plain id."""
+    """Return the plain ids in the answer to `info`."""
     rows = event.get("list") or ()
     names = [str(row.get("id") or "") for row in rows if isinstance(row, dict)]
     return [name for name in names if ID.fullmatch(name)]
 
 
 def home_in(words: Sequence[str], usual_id: str, homes: Path) -> Path:
-    """Return the home that the options among `words` name; `homes` has one for each id."""
+    """Return the home that the options in `words` name; `homes` has one for each id."""
     given = {"--home": "", "--id": ""}
     for word, after in zip(words, [*words[1:], ""], strict=False):
         name, equals, value = word.partition("=")

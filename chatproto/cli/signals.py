@@ -1,4 +1,4 @@
-"""Handle signals: Ctrl-C, the end of the terminal, and SIGTERM, before the reactor runs and while it does."""
+"""Handle signals: Ctrl-C, a closed terminal, and SIGTERM, before and while the reactor runs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def handle_signals_later(
     reactor: Any,
     again: Callable[[int, FrameType | None], object] | signal.Handlers = signal.SIG_DFL,
 ) -> None:
-    """Have `reactor` handle SIGTERM and SIGINT in a turn of its own. Call this before it runs.
+    """Make `reactor` handle SIGTERM and SIGINT in a turn of its own. Call this before it runs.
 
-    Its handlers write to the log, and run between any two steps of the program. While the program is
-    taking the lock of the log, a handler would wait for that lock for ever. Handlers of somebody else
-    stay as they are.
+    Its handlers write to the log, and run between any two steps of the program. If the program holds
+    the lock of the log, a handler would wait for that lock for ever. Handlers of other code are
+    unchanged.
 
-    Once the program is ending, for whatever reason, another of these signals is handled by `again`,
-    which is to end it at once.
+    Once the program is ending, for any reason, another of these signals is handled by `again`, which
+    must end it at once.
     """
     ours: list[signal.Signals] = []
     came = False
@@ -55,17 +55,17 @@ def handle_signals_later(
 
 
 def end(reactor: Any) -> None:
-    """Stop `reactor`; a program that is ending already may be told so again."""
+    """Stop `reactor`; a second call while the program ends does nothing."""
     with suppress(ReactorNotRunning):
         reactor.stop()
 
 
 class Interrupt(Service):
-    """Call `first` on SIGINT; a second one ends the program without waiting for anything.
+    """Call `first` on SIGINT; a second one ends the program at once.
 
     So does the first one while the program is ending for another reason.
 
-    Whoever started the program with SIGINT ignored, as a shell does in the background, is obeyed.
+    If the program was started with SIGINT ignored, as by a shell in the background, it stays ignored.
     """
 
     log = Logger()
@@ -81,7 +81,7 @@ class Interrupt(Service):
     def startService(self) -> None:
         super().startService()
         if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_DFL):
-            # Before the reactor's own, which it leaves out then.
+            # Before the reactor's own, which it then leaves out.
             signal.signal(signal.SIGINT, self._interrupted)
 
     def stopService(self) -> None:
@@ -110,7 +110,7 @@ def has_terminal() -> bool:
 
 
 class HangUp(Service):
-    """End the program in good order on SIGHUP, unless it was started with SIGHUP ignored (`nohup`).
+    """End the program in an orderly way on SIGHUP, unless it was started with SIGHUP ignored (`nohup`).
 
     A second SIGHUP ends it at once, as a second SIGTERM does.
 
@@ -152,13 +152,13 @@ class HangUp(Service):
 
 
 class EarlySignals(Service):
-    """End the process by SIGINT, SIGTERM or SIGHUP as usual, but give the terminal back before.
+    """End the process by SIGINT, SIGTERM or SIGHUP as usual, but restore the terminal before.
 
-    The start of the service leaves the signals to the program, whose own services are started after this
-    one; the reactor replaces the handler of SIGTERM. A signal that the process was started with
-    ignored stays so.
+    The start of the service leaves the signals to the program, whose own services start after this one;
+    the reactor replaces the handler of SIGTERM. A signal that was ignored when the process started
+    stays ignored.
 
-    Args: restore: gives the terminal back.
+    Args: restore: restores the terminal.
     """
 
     def __init__(self, restore: Callable[[], object]) -> None:
@@ -183,10 +183,10 @@ class EarlySignals(Service):
 
 
 def keep_wakeups(reactor: Any) -> None:
-    """Have asyncio hear of signals once `reactor` runs, such as of a window that changes its size.
+    """Let asyncio receive signals once `reactor` runs, such as of a window that changes its size.
 
-    The reactor would take the descriptor for itself, to hear of the end of child processes. The
-    programs start none by it.
+    The reactor would use the descriptor to learn of ended child processes. The programs start none by
+    it.
     """
     wakes = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(wakes)

@@ -1,4 +1,4 @@
-"""Put the state of one server, or of an older version's servers, into the Redis that several share."""
+"""Copy the state of one server, or of an older version's servers, into a shared Redis."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from chatproto.wire.values import distinct, value_class
 AT_ONCE = 50
 """Groups that are written at once."""
 MANY = 1_000_000
-"""Ids and rooms that a key may have here: as many as it had."""
+"""Limit of ids and rooms of one key during the copy: as many as it had."""
 
 
 @distinct
 class SavedId(NamedTuple):
-    """Id that belongs to `key`; the rest as in `IdOwners.keep` and `IdOwners.hide`."""
+    """Id that belongs to `key`; the other fields as in `IdOwners.keep` and `IdOwners.hide`."""
 
     client_id: str
     key: str
@@ -48,7 +48,7 @@ class SavedRoom(NamedTuple):
 
 @value_class
 class SavedState:
-    """State of servers that have ended; times are seconds since 1970. `leases`: with the last request."""
+    """State of stopped servers; times are seconds since 1970. `leases`: with the last request."""
 
     ids: Sequence[SavedId] = ()
     registrations: Sequence[Registration] = ()
@@ -58,7 +58,7 @@ class SavedState:
 
 @distinct
 class TakenOver(NamedTuple):
-    """Numbers of groups of ids and of rooms that were taken over, and of those that were there already."""
+    """Numbers of groups of ids and of rooms that were copied, and of those that existed already."""
 
     groups: int = 0
     rooms: int = 0
@@ -66,7 +66,7 @@ class TakenOver(NamedTuple):
 
 
 def shared_groups(saved: SavedState, now: float, limits: ServerLimits) -> list[GroupState]:
-    """Return the ids and registrations that have not ended; those with a connection have left `now`."""
+    """Return the ids and registrations that have not expired; those with a connection have left `now`."""
     groups: dict[str, GroupState] = {}
     for one in saved.ids:
         kept = limits.keep_unused if one.trial else limits.keep_names
@@ -90,7 +90,7 @@ def shared_groups(saved: SavedState, now: float, limits: ServerLimits) -> list[G
             continue
         group, source = _group(groups, lease.client_id), lease.source
         ended = Origin(source.host, source.port, source.local, False, source.server)
-        # They are listed in the order in which they registered.
+        # They are listed in the order of their registration.
         made = min(first, now) + number / MANY
         shared = SharedLease(replace(lease, source=ended), "", 0, made, heard)
         groups[group.fold] = replace(group, classic={**group.classic, lease.client_id: shared})
@@ -109,9 +109,9 @@ async def take_over(
     limits: ServerLimits,
     now: float,
 ) -> TakenOver:
-    """Put `saved` into Redis; what is there already stays as it is, so that this may be done again.
+    """Write `saved` to Redis; existing data stay unchanged, so that this may be repeated.
 
-    Raises: StoreTrouble, OutcomeUncertain: only a part was taken over.
+    Raises: StoreTrouble, OutcomeUncertain: only a part was copied.
     """
     new = known = 0
     groups = iter(shared_groups(saved, now, limits))
@@ -129,7 +129,7 @@ async def take_over(
 
 
 async def _take_group(group: GroupState, directory: SharedDirectoryStore, now: float) -> bool:
-    """Put a group into Redis; False if there is somebody in it already."""
+    """Write a group to Redis; return False if it has registrations already."""
     while True:
         former = await directory.load(group.fold)
         if former.owned or former.presences or former.classic:
@@ -147,13 +147,13 @@ async def _take_group(group: GroupState, directory: SharedDirectoryStore, now: f
             await directory.commit(former, state, now)
             return True
         except GroupChanged:
-            continue  # another server takes it over too, or somebody has come to watch
+            continue  # another server copies it too, or a client has started to watch
 
 
 async def _take_room(
     saved: SavedRoom, rooms: SharedRoomStore, limits: ServerLimits, now: float
 ) -> bool:
-    """Put a room into Redis; False if it is there, but for lines that were missing."""
+    """Write a room to Redis; return False if it exists, except for missing lines."""
     policy = saved.policy
     new = True
     if policy.owner:
@@ -161,6 +161,6 @@ async def _take_room(
     try:
         await rooms.create(replace(policy, used=now, version=1), now, saved.last)
     except Conflict:
-        new = False  # another server takes it over too, or somebody has tried this before
+        new = False  # another server copies it too, or an earlier attempt did
     await rooms.fill(policy.name, saved.lines)
     return new
