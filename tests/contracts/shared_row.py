@@ -228,8 +228,8 @@ class Pair:
 
         Three things may differ. Which of two connections is older is known only of two to one server,
         and in memory too it is not used here otherwise: an id goes to the one that registers last. Ids
-        of calls are whatever a server makes up. And news of who comes and goes has its own way, so that
-        it may come before or after an answer.
+        of calls are whatever a server makes up. And news of each id that comes or goes has its own way, so
+        that it may come before or after an answer, and before or after news of another id.
         """
         for row in (self.alone, self.shared):
             row.do(step)
@@ -240,10 +240,10 @@ class Pair:
 
 
 def sent(row: AnyRow) -> dict[str, bytes]:
-    """Take what `row` has sent, to each client in one piece, and apart from it who comes and goes."""
+    """Take what `row` has sent, to each client in one piece, and apart from it the news of each id."""
     found: dict[str, bytes] = {}
     for who, data in row.sent:
-        place = f"{who}, presence" if data.startswith(b"PRESENCE") else who
+        place = f"{who}, {data.splitlines()[1]!r}" if data.startswith(b"PRESENCE") else who
         found[place] = found.get(place, b"") + data
     row.sent.clear()
     return {place: CALL.sub(b"Call: one\r\n", data) for place, data in found.items() if data}

@@ -147,3 +147,9 @@ def test_a_classic_client_is_free_again_when_it_registers_again() -> None:
     register = plain(10, classic.ClassicRegister("dora", "198.51.100.1", 3000))
     bob, carl = (plain(11, classic.ClassicBridge(name)) for name in ("bob", "carl"))
     compare([register, bob, carl, register, carl])
+
+
+def test_the_news_of_two_ids_of_one_client_come_in_any_order() -> None:
+    ann, other = (keyed(1, bcp2_server.Register(1, name, 5000)) for name in ("ann", "Ann"))
+    watches = bcp2_server.Watch(2, "ann"), bcp2_server.Watch(3, "Ann")
+    compare([other, ann, keyed(2, bcp2_server.Register(1, "bob", 5000), *watches), other])
