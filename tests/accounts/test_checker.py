@@ -29,13 +29,13 @@ class Argon2Tests(SynchronousTestCase):
         self.path = Path(self.mktemp())
         self.path.write_text(f"alice:{hashed('wonderland')}\n")
 
-    def test_strcred_makes_it_of_a_file(self) -> None:
+    def test_strcred_creates_the_checker_from_a_file(self) -> None:
         checker = makeChecker(f"argon2:{self.path}")
         self.assertIsInstance(checker, Argon2Checker)
         self.assertRaises(ValueError, makeChecker, "argon2:")
         self.assertRaises(AccountTrouble, makeChecker, "argon2:/not/there")
 
-    def test_it_knows_who_is_in_the_file(self) -> None:
+    def test_users_in_the_file_can_log_in(self) -> None:
         checker = Argon2Checker(self.path)
         right = checker.requestAvatarId(credentials("alice", "wonderland"))
         self.assertEqual(self.successResultOf(right), b"alice")
@@ -57,7 +57,7 @@ class Argon2Tests(SynchronousTestCase):
         self.assertEqual(*(known.rsplit("$", 2)[0] for known in work))
         self.assertEqual(len(work[0]), len(work[1]))
 
-    def test_the_work_is_done_where_it_is_wanted(self) -> None:
+    def test_hashing_runs_in_the_given_thread_pool(self) -> None:
         handed: list[object] = []
 
         def in_thread(work: object) -> Deferred[bool]:
@@ -69,14 +69,14 @@ class Argon2Tests(SynchronousTestCase):
         self.assertNoResult(checker.requestAvatarId(credentials("alice", "wonderland")))
         self.assertEqual(len(handed), 1)
 
-    def test_a_new_user_need_not_wait_for_a_restart(self) -> None:
+    def test_new_user_can_log_in_without_a_restart(self) -> None:
         checker = Argon2Checker(self.path)
         with self.path.open("a") as file:
             file.write(f"bob:{hashed('builder')}\n")
         found = checker.requestAvatarId(credentials("bob", "builder"))
         self.assertEqual(self.successResultOf(found), b"bob")
 
-    def test_neither_the_server_nor_the_plugins_load_argon2_before_it_is_wanted(self) -> None:
+    def test_argon2_is_loaded_on_demand_only(self) -> None:
         program = (
             "import sys, chatproto.cli.server_program\n"
             "from twisted.cred.strcred import findCheckerFactory\n"
@@ -88,7 +88,7 @@ class Argon2Tests(SynchronousTestCase):
 
 
 class PortalTests(SynchronousTestCase):
-    def test_of_several_checkers_each_may_let_in(self) -> None:
+    def test_each_of_several_checkers_can_admit(self) -> None:
         path = Path(self.mktemp())
         path.write_text(f"alice:{nobodys()}\n")
         asked = portal([Argon2Checker(path), makeChecker("memory:alice:one:bob:two")])

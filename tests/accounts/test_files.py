@@ -26,7 +26,7 @@ class AllowedTests(SynchronousTestCase):
         self.assertEqual(read_allowed(text), {ONE, OTHER})
         self.assertEqual(read_allowed(""), frozenset())
 
-    def test_a_line_that_is_no_key_is_told(self) -> None:
+    def test_invalid_key_line_is_reported(self) -> None:
         error = self.assertRaises(AccountTrouble, read_allowed, f"{ONE}\n{ONE} bob\n", "friends")
         self.assertEqual(
             str(error), "friends, line 2: not a key: write sha256: and its 52 characters"
@@ -40,13 +40,13 @@ class RereadTests(SynchronousTestCase):
         self.complaints: list[str] = []
         self.keys = Reread(self.path, load_allowed, self.complaints.append)
 
-    def test_it_is_read_at_first_or_refused(self) -> None:
+    def test_first_read_returns_the_content_or_fails(self) -> None:
         self.assertEqual(self.keys.value(), {ONE})
         missing = Path(self.mktemp())
         with self.assertRaises(AccountTrouble):
             Reread(missing, load_allowed, self.complaints.append)
 
-    def test_it_is_read_again_when_it_has_changed(self) -> None:
+    def test_changed_file_is_read_again(self) -> None:
         self.path.write_text(f"{ONE}\n{OTHER}\n")
         for _ in range(2):
             self.assertEqual(self.keys.value(), {ONE, OTHER})
@@ -73,7 +73,7 @@ class RereadTests(SynchronousTestCase):
         self.path.write_text(f"{OTHER}\n")
         self.assertEqual(self.keys.value(), {OTHER})
 
-    def test_it_is_read_when_told_even_if_nothing_has_changed(self) -> None:
+    def test_unchanged_file_is_read_again_on_request(self) -> None:
         self.keys.read_again()
         self.assertEqual((self.keys.value(), self.keys.generation), ({ONE}, 1))
         self.path.write_text("rubbish\n")
@@ -94,7 +94,7 @@ class WriteTests(SynchronousTestCase):
         found = (folder / "accounts").stat()
         self.assertEqual((found.st_uid, found.st_gid, found.st_mode & 0o777), (65534, 65534, 0o600))
 
-    def test_a_new_file_is_for_its_owner_and_an_old_one_stays_as_it_was(self) -> None:
+    def test_new_file_is_private_and_old_file_keeps_its_mode(self) -> None:
         path = Path(self.mktemp())
         write(path, "one\n")
         self.assertEqual((path.read_text(), path.stat().st_mode & 0o777), ("one\n", 0o600))
@@ -103,7 +103,7 @@ class WriteTests(SynchronousTestCase):
         self.assertEqual((path.read_text(), path.stat().st_mode & 0o777), ("zwölf\n", 0o640))
         self.assertEqual(list(path.parent.glob(f"{path.name}*")), [path])
 
-    def test_where_a_link_leads_is_written(self) -> None:
+    def test_target_of_a_link_is_written(self) -> None:
         path, link = Path(self.mktemp()), Path(self.mktemp())
         link.symlink_to(path.absolute())
         write(link, "one\n")

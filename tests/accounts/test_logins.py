@@ -70,7 +70,7 @@ class TriesTests(Case):
         self.clock.advance(30)
         self.assertEqual(self.successResultOf(self.login("dave")), "dave")
 
-    def test_three_from_one_address_hold_up_nobody_elsewhere(self) -> None:
+    def test_wrong_passwords_of_one_address_do_not_delay_others(self) -> None:
         for _ in range(9):
             self.login("alice", "wrong").addErrback(lambda _: None)
         self.assertEqual(self.status(self.login("alice")), 429)
@@ -85,7 +85,7 @@ class TriesTests(Case):
         owner = self.logins.login("alice", PASSWORD, "a", "hers", lambda: True, True)
         self.assertEqual(self.successResultOf(Deferred.fromCoroutine(owner)), "alice")
 
-    def test_one_account_s_connections_leave_places_to_others(self) -> None:
+    def test_one_account_leaves_places_to_others(self) -> None:
         self.checker.held = True
         asked = [self.login("alice", "wrong") for _ in range(70)]
         more = [self.login("alice", "wrong", f"address {n}") for n in range(70)]
@@ -101,7 +101,7 @@ class TriesTests(Case):
             one.addErrback(lambda _: None)
         self.assertEqual(self.logins._waiting[""], 0)
 
-    def test_there_is_a_bound_for_a_user_from_anywhere(self) -> None:
+    def test_tries_for_one_user_are_limited_over_all_addresses(self) -> None:
         self.make(login_tries_per_user=3)
         for address in "abc":
             self.assertEqual(self.status(self.login("alice", "wrong", address)), 403)
@@ -124,7 +124,7 @@ class TriesTests(Case):
         for _ in range(20):
             self.successResultOf(self.login())
 
-    def test_many_at_once_have_no_more_tries_than_one_after_another(self) -> None:
+    def test_simultaneous_logins_have_no_more_tries_than_sequential_ones(self) -> None:
         self.checker.held = True
         asked = [self.login(f"user{number}", "wrong") for number in range(20)]
         while self.checker.waiting:
@@ -145,7 +145,7 @@ class PlaceTests(Case):
             self.checker.let_go()
         self.assertEqual([self.successResultOf(one) for one in asked][9], "user9")
 
-    def test_too_many_do_not_even_wait(self) -> None:
+    def test_logins_beyond_the_queue_are_refused_at_once(self) -> None:
         self.make(logins_waiting=8)  # a quarter is not for strangers
         self.checker.held = True
         asked = [self.login(f"user{number}", address=str(number)) for number in range(7)]

@@ -25,7 +25,7 @@ class HashTests(SynchronousTestCase):
         self.assertFalse(is_right("password", known))
         self.assertNotEqual(known, hashed("pässword"))
 
-    def test_nobodys_is_a_hash_like_another_that_no_password_has(self) -> None:
+    def test_dummy_hash_looks_real_and_matches_no_password(self) -> None:
         one = nobodys()
         self.assertEqual(len(one), len(hashed("x")))
         self.assertIsNotNone(passwords.HASH.fullmatch(one))
@@ -46,7 +46,7 @@ class HashTests(SynchronousTestCase):
 class FileTests(SynchronousTestCase):
     known = nobodys()
 
-    def test_says_who_has_which_hash(self) -> None:
+    def test_file_maps_users_to_hashes(self) -> None:
         text = f"# ours\n\nbob:{self.known}\n  al@example.org:{self.known}  \n"
         kept = Passwords(text)
         self.assertEqual(list(kept), ["al@example.org", "bob"])
@@ -54,7 +54,7 @@ class FileTests(SynchronousTestCase):
         self.assertIsNone(kept.hash_of("carol"))
         self.assertEqual(kept.text(), text)
 
-    def test_comments_stay_where_they_are(self) -> None:
+    def test_comments_keep_their_lines(self) -> None:
         kept = Passwords(f"# one\na:{self.known}\n# two\nb:{self.known}\n# three\n")
         self.assertTrue(kept.remove("a"))
         self.assertFalse(kept.remove("a"))
@@ -64,9 +64,7 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(kept.text(), f"# one\n# two\nb:{other}\n# three\nc:{self.known}\n")
 
     @given(changes)
-    def test_is_what_was_done_to_it_also_when_read_again(
-        self, wanted: list[tuple[str, str]]
-    ) -> None:
+    def test_changes_survive_a_reload(self, wanted: list[tuple[str, str]]) -> None:
         kept, model = Passwords("# begin\n"), set()
         for change, user in wanted:
             if change == "put":
@@ -101,7 +99,7 @@ class FileTests(SynchronousTestCase):
             error = self.assertRaises(AccountTrouble, Passwords, text)
             self.assertEqual(str(error), why)
 
-    def test_a_file_that_is_not_there_too_long_or_no_text_is_refused(self) -> None:
+    def test_missing_oversized_or_binary_file_is_refused(self) -> None:
         path = Path(self.mktemp())
         self.assertIn("No such file", str(self.assertRaises(AccountTrouble, load, path)))
         path.write_bytes(b"\xff\n")

@@ -11,7 +11,7 @@ from chatproto.accounts.logins import MINUTE, PasswordTries
 
 
 class TriesTests(SynchronousTestCase):
-    def test_three_are_wrong_and_the_fourth_waits_for_the_first_to_be_a_minute_old(self) -> None:
+    def test_fourth_try_waits_until_the_first_is_a_minute_old(self) -> None:
         counted = PasswordTries(3)
         for now in (0.0, 10.0, 20.0):
             self.assertEqual(counted.wait(["a"], now), 0.0)
@@ -22,7 +22,7 @@ class TriesTests(SynchronousTestCase):
         counted.wrong(["a"], 60.0)
         self.assertEqual(counted.wait(["a"], 60.0), 10.0)
 
-    def test_of_several_names_the_longest_wait_counts(self) -> None:
+    def test_longest_wait_of_several_names_counts(self) -> None:
         counted = PasswordTries(1)
         counted.wrong(["a"], 0.0)
         counted.wrong(["a", "b"], 30.0)

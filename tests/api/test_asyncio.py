@@ -120,7 +120,7 @@ def test_a_client_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_each_method_asks_for_its_command(tmp_path: Path) -> None:
+def test_each_method_sends_its_command(tmp_path: Path) -> None:
     async def use(me: api.Client) -> None:
         room = await me.join("#tea", key="k")
         await me.accept("bob")
@@ -191,7 +191,7 @@ def test_the_code_of_done_decides(tmp_path: Path) -> None:
     run(tmp_path, answering({"event": "error", "code": "away", "text": "passing"}, OK), fine)
 
 
-def test_progress_of_a_file_and_a_mistake_in_it(tmp_path: Path) -> None:
+def test_progress_callback_is_called_and_its_error_raised(tmp_path: Path) -> None:
     moved = {"event": "file", "id": 1, "name": "a", "state": "sending", "offset": 5, "size": 9}
     seen: list[FileChanged] = []
 
@@ -221,7 +221,7 @@ def test_messages_are_those_of_the_room_that_are_new(tmp_path: Path) -> None:
     run(tmp_path, answering(past, other, HI, direct, OK), use)
 
 
-def test_a_program_that_does_not_read_is_told_how_much_it_missed(tmp_path: Path) -> None:
+def test_slow_reader_learns_how_many_events_it_missed(tmp_path: Path) -> None:
     async def use(me: api.Client) -> None:
         await me.join("#tea")
         events = me.events()
@@ -231,7 +231,7 @@ def test_a_program_that_does_not_read_is_told_how_much_it_missed(tmp_path: Path)
     run(tmp_path, answering(*[HI] * (MOST_WAITING + 5), OK), use)
 
 
-def test_each_loop_has_all_events(tmp_path: Path) -> None:
+def test_each_loop_receives_all_events(tmp_path: Path) -> None:
     async def use(me: api.Client) -> None:
         one, other = me.events(), me.events()
         await me.join("#tea")
@@ -240,7 +240,7 @@ def test_each_loop_has_all_events(tmp_path: Path) -> None:
     run(tmp_path, answering(HI, OK), use)
 
 
-def test_an_event_that_comes_after_the_end_is_an_event(tmp_path: Path) -> None:
+def test_event_after_the_end_of_its_request_goes_to_loops(tmp_path: Path) -> None:
     late = {"event": "bye", "id": "bob"}
 
     async def use(me: api.Client) -> None:
@@ -250,7 +250,7 @@ def test_an_event_that_comes_after_the_end_is_an_event(tmp_path: Path) -> None:
     run(tmp_path, answering(OK, late), use)
 
 
-def test_all_ends_when_the_client_goes_away(tmp_path: Path) -> None:
+def test_requests_end_when_the_client_exits(tmp_path: Path) -> None:
     async def use(me: api.Client) -> None:
         left = me.events()
         codes = await asyncio.gather(*(refused(me.send("bob", "hi", None)) for _ in range(3)))
@@ -262,7 +262,7 @@ def test_all_ends_when_the_client_goes_away(tmp_path: Path) -> None:
     run(tmp_path, lambda form: None, use)
 
 
-def test_all_ends_when_it_is_closed(tmp_path: Path) -> None:
+def test_requests_end_when_the_connection_is_closed(tmp_path: Path) -> None:
     async def use(me: api.Client) -> None:
         async def read() -> list[Event]:
             return [event async for event in me.events()]
@@ -280,7 +280,7 @@ def test_all_ends_when_it_is_closed(tmp_path: Path) -> None:
     run(tmp_path, answering(), use)
 
 
-def test_a_request_without_an_end_is_given_up_and_the_next_one_goes_on(tmp_path: Path) -> None:
+def test_request_times_out_and_the_next_one_succeeds(tmp_path: Path) -> None:
     async def use(me: api.Client) -> None:
         assert await refused(me.send("bob", "hi", wait=0.01)) == "timeout"
         await me.join("#tea")
@@ -310,7 +310,7 @@ def test_an_event_that_is_too_long_ends_the_connection(tmp_path: Path) -> None:
 
 @settings(max_examples=25)
 @given(st.lists(st.sampled_from(["fine", "fails", "silent", "goes"]), max_size=8))
-def test_whatever_is_asked_ends_once(ends: list[str]) -> None:
+def test_every_request_ends_exactly_once(ends: list[str]) -> None:
     """Also if the client does not answer, or goes."""
     answers: dict[str, list[Fields] | None] = {
         "fine": [OK],

@@ -99,7 +99,7 @@ class ParseTests(SynchronousTestCase):
         self.assertIsInstance(hash(event), int)
 
     @given(st.dictionaries(st.text(), JSON))
-    def test_an_object_without_a_known_name_is_kept_as_it_is(self, fields: dict[str, Any]) -> None:
+    def test_unknown_event_keeps_its_fields(self, fields: dict[str, Any]) -> None:
         self.assertIsInstance(parse({**fields, "event": "from-tomorrow"}), OtherEvent)
 
     @given(st.sampled_from(sorted(READERS)))
@@ -185,7 +185,7 @@ class ActTests(SynchronousTestCase):
         asker = Recorder()
         return asker, cast(Any, parse(fields, asker))
 
-    def test_a_reply_goes_where_the_message_came_from(self) -> None:
+    def test_reply_goes_to_the_room_or_peer_of_the_message(self) -> None:
         asker, message = self.event(event="message", **{"from": "bob"}, text="hi", room="#tea")
         asyncio.run(message.reply("HI"))
         self.assertEqual(asker.forms, [{"do": "msg", "to": "#tea", "text": "HI"}])
@@ -243,7 +243,7 @@ class RefusalTests(SynchronousTestCase):
     """The event that ends a request is a success or an error with a code."""
 
     @given(FIELDS)
-    def test_any_end_is_one_or_the_other(self, more: dict[str, Any]) -> None:
+    def test_any_done_event_is_success_or_refusal(self, more: dict[str, Any]) -> None:
         error = refusal({**more, "event": "done"})
         self.assertTrue(error is not None or more["code"] in WELL)
         if error is not None:

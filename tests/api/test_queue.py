@@ -13,7 +13,7 @@ from chatproto.api.events import Bye, Event, Exited, Lagged
 class QueueTests(SynchronousTestCase):
     """A program that reads too slowly is told how much it missed."""
 
-    def test_a_thousand_wait_and_then_the_oldest_go(self) -> None:
+    def test_oldest_events_are_dropped_beyond_a_thousand(self) -> None:
         queue = EventQueue()
         for number in range(MOST_WAITING + 3):
             queue.put(Exited(number))
@@ -21,7 +21,7 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(queue.take(), Exited(3))
         self.assertEqual(len(queue), MOST_WAITING - 1)
 
-    def test_nothing_waits_in_an_empty_one(self) -> None:
+    def test_empty_queue_returns_none(self) -> None:
         self.assertIsNone(EventQueue().take())
 
     @given(st.lists(st.booleans(), max_size=60))

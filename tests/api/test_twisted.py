@@ -127,13 +127,13 @@ class Case(SynchronousTestCase):
 
 
 class StartTests(Case):
-    def test_it_begins_when_its_port_is_open_and_is_told_where(self) -> None:
+    def test_start_without_server_ends_when_the_port_is_open(self) -> None:
         me = self.started()
         first: Any = self.next_of(me.events())
         self.assertEqual((first.id, first.port, me.id), ("echo", first.fields["port"], "echo"))
         self.assertIsInstance(first, events.Running)
 
-    def test_with_a_server_it_begins_when_the_server_knows_it(self) -> None:
+    def test_start_ends_when_the_server_has_registered_the_client(self) -> None:
         begun = (me := self.client(server="10.0.0.9:5555")).start()
         self.addCleanup(me.close)
         self.reactor.settle()
@@ -142,7 +142,7 @@ class StartTests(Case):
         self.reactor.settle()
         self.assertIsNone(self.successResultOf(begun))
 
-    def test_a_server_that_is_out_of_reach_is_told_and_ends_nothing(self) -> None:
+    def test_unreachable_server_is_reported_and_the_client_runs(self) -> None:
         begun = (me := self.client(server="10.0.0.9:5555")).start()
         self.addCleanup(me.close)
         self.reactor.settle()
@@ -233,7 +233,7 @@ class AskTests(Case):
             self.assertIsInstance(asked, Deferred)
             self.assertEqual(self.refusal(asked).code, code)
 
-    def test_what_comes_of_it_comes_after_the_call_and_may_ask_again(self) -> None:
+    def test_results_arrive_after_the_call_and_callbacks_may_call_again(self) -> None:
         me = self.started()
         ends: list[str] = []
         me.ask({"do": "id"}, lambda outcome: ends.append(outcome.code)).addCallback(
@@ -251,7 +251,7 @@ class AskTests(Case):
         self.reactor.wait(0.2)
         self.assertEqual(self.refusal(asked).code, "timeout")
 
-    def test_it_can_be_cancelled(self) -> None:
+    def test_request_can_be_cancelled(self) -> None:
         me = self.started()
         asked = me.ask({"do": "chat", "to": "10.0.0.5:5000"}, nothing)
         self.reactor.settle()
@@ -264,7 +264,7 @@ class AskTests(Case):
         with self.assertRaises(ValueError):
             me.ask({"to": "bob"}, nothing)
 
-    def test_commands_wait_while_the_client_takes_no_input(self) -> None:
+    def test_commands_are_queued_while_input_is_held(self) -> None:
         me: Any = self.started()
         context = me._running._client.context
         context.hold_input(True)
@@ -279,7 +279,7 @@ class AskTests(Case):
 
 
 class EndTests(Case):
-    def test_all_ends_when_it_is_closed(self) -> None:
+    def test_requests_end_when_the_client_is_closed(self) -> None:
         me = self.started()
         read: list[Any] = []
 
@@ -339,7 +339,7 @@ class EndTests(Case):
 class PropertyTests(Case):
     @settings(max_examples=30)
     @given(st.lists(st.sampled_from(STEPS), max_size=10))
-    def test_whatever_is_asked_ends_once(self, steps: list[str]) -> None:
+    def test_every_request_ends_exactly_once(self, steps: list[str]) -> None:
         """Also if the server goes, and if the client ends by itself or is closed."""
         self.setUp()
         me = self.client(server="10.0.0.9:5555")
@@ -407,7 +407,7 @@ class AttachTests(SynchronousTestCase):
         self.says(answer, {"event": "done", "ref": 1, "code": "ok"})
         self.assertEqual(self.me.id, "bob")
 
-    def test_all_ends_with_the_connection_or_because_of_what_comes(self) -> None:
+    def test_requests_end_with_the_connection_or_on_invalid_input(self) -> None:
         ends: tuple[tuple[str, Callable[[], object]], ...] = (
             ("stopping", lambda: self.me.line.connectionLost()),
             ("stopping", lambda: self.me.close()),
@@ -426,7 +426,7 @@ class AttachTests(SynchronousTestCase):
         self.says({"event": "error", "status": 400, "command": "id", "code": "malformed"})
         self.assertEqual(self.ended(asked), "not-allowed")
 
-    def test_an_error_of_another_does_not_make_it_old(self) -> None:
+    def test_error_of_another_connection_does_not_mean_an_old_client(self) -> None:
         asked = self.me.ask({"do": "id"}, nothing)
         self.says({"event": "done", "ref": 1, "code": "ok"})
         self.successResultOf(asked)
@@ -439,7 +439,7 @@ class AttachTests(SynchronousTestCase):
         event = self.successResultOf(Deferred.fromCoroutine(anext(loop)))
         self.assertEqual(event, events.Failed("away", "gone"))
 
-    def test_where_no_client_runs_it_fails(self) -> None:
+    def test_attach_fails_without_a_running_client(self) -> None:
         asked = attach(self.reactor, home="/nowhere")
         _, factory, *_ = self.reactor.unixClients[0]
         factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))

@@ -41,17 +41,17 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(said.count("\n"), 1)
         return said
 
-    def test_a_file_has_it_in_its_first_line(self) -> None:
+    def test_password_is_the_first_line_of_the_file(self) -> None:
         self.path.write_text("pässword\r\nnot this\n", encoding="utf-8")
         os.environ[asking.ENVIRONMENT] = "another"
         self.assertEqual(self.password("--password-file", str(self.path)), "pässword")
 
-    def test_the_environment_has_it_and_does_not_keep_it(self) -> None:
+    def test_password_is_removed_from_the_environment(self) -> None:
         os.environ[asking.ENVIRONMENT] = "secret"
         self.assertEqual(self.password(), "secret")
         self.assertNotIn(asking.ENVIRONMENT, os.environ)
 
-    def test_else_the_terminal_is_asked_once(self) -> None:
+    def test_terminal_is_asked_once_otherwise(self) -> None:
         prompts: list[str] = []
 
         def getpass(prompt: str) -> str:

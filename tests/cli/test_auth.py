@@ -77,7 +77,7 @@ class AuthOptionTests(SynchronousTestCase):
         self.assertIsNot(ours.in_thread, before)
         self.assertFalse(hasattr(other, "in_thread"))
 
-    def test_files_are_read_again_when_told(self) -> None:
+    def test_files_are_read_again_on_request(self) -> None:
         self.path.write_text(f"{key(1)}\n")
         accounts = Path(self.mktemp())
         accounts.write_text(f"alice:{nobodys()}\n")
@@ -128,7 +128,7 @@ class AuthOptionTests(SynchronousTestCase):
         ):
             self.assertIn(why, self.refused(1, *arguments))
 
-    def test_a_file_of_twisted_s_that_is_not_there_is_code_2(self) -> None:
+    def test_missing_checker_file_exits_with_code_2(self) -> None:
         said = self.refused(2, "--auth", f"file:{self.path}")
         self.assertIn(f"cannot read {self.path}: No such file", said)
 

@@ -45,7 +45,7 @@ class BackupTests(SynchronousTestCase):
         self.assertNotIn("Traceback", wrong)
         return code, wrong
 
-    def test_has_all_that_was_there_at_that_moment_and_the_server_goes_on(self) -> None:
+    def test_contains_everything_while_the_server_continues(self) -> None:
         store = self.started(self.path)
         store.names.keep("alice", ONE, 1.0)
         store.rooms.append("#tea", "alice", NOW, "hello")
@@ -61,7 +61,7 @@ class BackupTests(SynchronousTestCase):
         self.assertEqual(copy.rooms.page("#tea", None, None, 9, 99).lines[0].text, "hello")
         self.assertEqual(store.names.owned(ONE), ("alice", "bob"))
 
-    def test_is_taken_in_the_middle_of_what_another_process_writes(self) -> None:
+    def test_works_while_another_process_writes(self) -> None:
         self.started(self.path).names.keep("alice", ONE, 1.0)
         other = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(other.close)
@@ -78,7 +78,7 @@ class BackupTests(SynchronousTestCase):
         self.assertEqual((code, self.target.read_text()), (2, "mine"))
         self.assertIn("exists already", wrong)
 
-    def test_says_what_is_wrong_and_leaves_nothing_behind(self) -> None:
+    def test_reports_errors_and_leaves_no_file(self) -> None:
         code, wrong = self.refused(str(self.target))
         self.assertEqual(code, 2)
         self.assertIn("no store at", wrong)
@@ -90,7 +90,7 @@ class BackupTests(SynchronousTestCase):
         self.assertIn("No such file", self.refused(str(self.target / "x" / "y"))[1])
         self.assertEqual(list(self.home.glob("copy*")), [])
 
-    def test_of_a_damaged_store_is_none(self) -> None:
+    def test_of_a_damaged_store_fails(self) -> None:
         store = SqliteStore(self.path, key(99))
         for number in range(2000):
             store.names.keep(f"c{number}", ONE, 0.0)
@@ -103,7 +103,7 @@ class BackupTests(SynchronousTestCase):
         self.assertIn("damaged", wrong)
         self.assertFalse(self.target.exists())
 
-    def test_wants_one_path_and_options_that_there_are(self) -> None:
+    def test_requires_one_path_and_known_options(self) -> None:
         for arguments in (
             (),
             ("a", "b"),
@@ -113,7 +113,7 @@ class BackupTests(SynchronousTestCase):
         ):
             self.assertEqual(self.refused(*arguments)[0], 1)
 
-    def test_is_what_the_program_does_when_its_first_word_is_backup(self) -> None:
+    def test_is_run_by_the_sub_command(self) -> None:
         self.started(self.path)
         arguments = ["chatserver", "backup", str(self.target), "--home", str(self.home)]
         self.patch(sys, "argv", arguments)

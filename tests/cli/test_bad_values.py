@@ -74,7 +74,7 @@ class BadValueTests(SynchronousTestCase):
                     self.assertIn("--", self.line())
         self.assertEqual(self.opened, [])
 
-    def test_a_home_folder_of_nobody(self) -> None:
+    def test_home_of_an_unknown_user_is_refused(self) -> None:
         for program, names in PATHS.items():
             for name in names:
                 user = ("--user", "bob") if name == "password-file" else ()
@@ -112,12 +112,12 @@ class BadValueTests(SynchronousTestCase):
             self.assertEqual(self.checked("chatclient", "--port", text), 1, text[:10])
             self.line()
 
-    def test_a_ping_in_which_no_answer_comes(self) -> None:
+    def test_too_short_ping_is_refused(self) -> None:
         for text in ("1e-9", "0.099", "0", "-1", "nan", "inf", "3601"):
             self.assertEqual(self.checked("chatclient", f"--ping={text}"), 1, text)
             self.assertIn("from 0.1 to 3600", self.line())
 
-    def test_a_number_as_only_python_reads_it(self) -> None:
+    def test_python_number_syntax_is_refused(self) -> None:
         for program, option in (
             ("chatclient", "--ping=1_0"),
             ("send", "--timeout=1_000"),
@@ -138,7 +138,7 @@ class BadValueTests(SynchronousTestCase):
                 self.assertEqual(self.checked("send-files"), 1, name)
                 self.line()
 
-    def test_a_person_is_named_with_or_without_the_sign_before_the_name(self) -> None:
+    def test_peer_is_accepted_with_or_without_at_sign(self) -> None:
         key = "sha256:" + "A" * 52
         for name in ("bob", key, "bob@none", "bob@10.0.0.1:5"):
             for typed in (name, f"@{name}"):

@@ -46,7 +46,7 @@ class WaysTests(SynchronousTestCase):
         self.assertEqual(node.context.settings.path, "direct")
         self.assertEqual(node.context.own_addresses.server, ("10.0.0.1", 5555))
 
-    def test_a_word_that_is_no_command_is_told_which_there_are(self) -> None:
+    def test_unknown_command_lists_the_known_ones(self) -> None:
         told = self.refused("who")
         self.assertIn("unknown argument 'who'", told)
         for command in (*ONE_SHOTS, "doctor"):
@@ -65,7 +65,7 @@ class WaysTests(SynchronousTestCase):
         self.parsed("--plain", "--announce", "chat.example:80")
         self.assertIn("not the name 'chat.example'", self.refused("--announce", "chat.example:80"))
 
-    def test_an_address_that_nobody_has_is_not_announced(self) -> None:
+    def test_unreachable_address_is_not_announced(self) -> None:
         for host in ("0.0.0.0", "[::]", "224.0.0.1", "[fe80::1]", "255.255.255.255"):
             place = f"{host}:5000"
             self.assertIn("cannot be reached by peers", self.refused("--announce", place))
@@ -98,13 +98,13 @@ class WaysTests(SynchronousTestCase):
         self.assertEqual(self.parsed("--time-format", "%I:%M %p")["time-format"], "%I:%M %p")
         self.assertIn("--color is one of auto, always, never", self.refused("--color", "red"))
 
-    def test_a_way_that_there_is_not(self) -> None:
+    def test_unknown_path_is_refused(self) -> None:
         self.assertIn("--path is one of auto, direct, relay", self.refused("--path", "straight"))
 
     def test_we_dial_from_our_port_but_in_plain_text(self) -> None:
         self.assertIsInstance(own_port(Reactor(), self.parsed("--port", "4000")), SharedPort)
 
-    def test_in_plain_text_and_on_other_endpoints_it_is_as_it_was(self) -> None:
+    def test_plain_and_other_endpoints_are_unchanged(self) -> None:
         for words in (("--plain", "--port", "4000"), ("--port", "unix:/tmp/nowhere")):
             options = self.parsed(*words)
             self.assertNotIsInstance(own_port(Reactor(), options), SharedPort)

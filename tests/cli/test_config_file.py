@@ -47,7 +47,7 @@ class ConfigTests(SynchronousTestCase):
         self.assertEqual(len(lines), 1)
         return lines[0]
 
-    def test_options_come_from_the_file_unless_the_command_line_has_them(self) -> None:
+    def test_command_line_overrides_the_file(self) -> None:
         text = """
             id = "bob"
             server = ["10.0.0.1:1", "10.0.0.2:2"]
@@ -65,7 +65,7 @@ class ConfigTests(SynchronousTestCase):
         self.assertEqual(options["servers"], [("10.0.0.3", 3)])
         self.assertEqual(options["from-file"], {"ping": "7.5", "open": "on"})
 
-    def test_rooms_to_be_in_are_shown_without_their_keys(self) -> None:
+    def test_rooms_are_shown_without_their_keys(self) -> None:
         self.file.touch(0o644)
         self.file.chmod(0o644)
         options = self.parsed('autojoin = ["tea", "#Den key=sesame"]')
@@ -85,7 +85,7 @@ class ConfigTests(SynchronousTestCase):
     def test_a_short_option_wins_as_well(self) -> None:
         self.assertEqual(self.parsed("port = 4000", "-p", "5000")["port"], "tcp:5000")
 
-    def test_status_shows_it(self) -> None:
+    def test_status_shows_the_file(self) -> None:
         node = make_client(Reactor(), self.parsed('id = "bob"', "--server", "none"))
         told: list[CommandOutput] = []
         node.context.publish.listen(
@@ -119,14 +119,14 @@ class ConfigTests(SynchronousTestCase):
         }.items():
             self.assertIn(words, self.refused(text), text[:40])
 
-    def test_as_much_as_may_be_is_read(self) -> None:
+    def test_file_of_the_largest_size_is_read(self) -> None:
         text = f"server = {[str(one) for one in range(MOST_VALUES)]}\n"
         self.file.write_text(text + "#" * (MOST_BYTES - len(text)))
         found = read_config(self.file, {"server": True}, needed=True)
         assert found is not None
         self.assertEqual(len(found.values["server"]), MOST_VALUES)
 
-    def test_what_cannot_be_read_ends_the_start(self) -> None:
+    def test_unreadable_file_prevents_the_start(self) -> None:
         self.assertIn("no such file", self.refused("", "--config", "nothing.toml", code=2))
         os.mkfifo(self.folder / "pipe")
         pipe = str(self.folder / "pipe")
@@ -139,7 +139,7 @@ class ConfigTests(SynchronousTestCase):
             self.parsed("id = ", "--help")
         self.assertEqual(caught.exception.code, 0)
 
-    def test_a_one_shot_takes_no_interface_from_it(self) -> None:
+    def test_one_shot_command_ignores_the_interface_in_the_file(self) -> None:
         self.file.write_text('ui = "full"\nid = "bob"')
         options = COMMANDS["send"]()
         options.parseOptions(["--config", str(self.file), "carol", "hello"])

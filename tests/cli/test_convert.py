@@ -52,7 +52,7 @@ class ConvertTests(RedisCase):
         with convert.opened(self.path, SERVER_DEFAULTS) as store:
             return await convert.into_redis(reactor, url, SERVER_DEFAULTS, store)
 
-    async def test_a_store_of_an_older_version_is_taken_over_whole_and_stays_as_it_is(self) -> None:
+    async def test_older_store_is_copied_completely_and_unchanged(self) -> None:
         await self.begin()
         before = self.path.read_bytes()
         self.assertEqual(await self.convert(), TakenOver(5, 1, 0))
@@ -90,7 +90,7 @@ class ConvertTests(RedisCase):
         self.assertIn(key(8), str(trouble))
         self.assertEqual(await self.directory.counts(), (0, 0))
 
-    async def test_the_command_says_what_it_did(self) -> None:
+    async def test_command_reports_its_result(self) -> None:
         await self.begin()
         home = Path(self.mktemp())
         home.mkdir()

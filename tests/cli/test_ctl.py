@@ -48,7 +48,7 @@ class CtlTests(SynchronousTestCase):
         self.assertEqual((code, wrong.count("\n")), (NO_SERVER, 1))
         self.assertIn("no server runs", wrong)
 
-    def test_a_server_that_goes_is_no_server(self) -> None:
+    def test_closed_connection_is_reported(self) -> None:
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(str(self.home / "ctl.sock"))
             listening.listen()

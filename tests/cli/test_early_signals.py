@@ -39,7 +39,7 @@ class EarlySignalsTests(SynchronousTestCase):
         self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
         self.assertEqual(self.done, [])
 
-    def test_the_program_takes_them_over_when_it_is_started(self) -> None:
+    def test_program_handles_signals_after_its_start(self) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signals = EarlySignals(lambda: self.done.append("restored"))
         signals.startService()
@@ -66,7 +66,7 @@ class Running:
 
 
 class WakeupTests(SynchronousTestCase):
-    def test_asyncio_hears_of_signals_after_the_reactor_has_begun(self) -> None:
+    def test_asyncio_receives_signals_after_the_reactor_runs(self) -> None:
         self.addCleanup(signal.set_wakeup_fd, signal.set_wakeup_fd(-1))
         loop = asyncio.new_event_loop()
         self.addCleanup(loop.close)

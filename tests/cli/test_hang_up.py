@@ -24,7 +24,7 @@ class HangUpTests(SynchronousTestCase):
             SimpleNamespace(callFromThread=self.calls.append, stop=lambda: self.stops.append(None))
         )
 
-    def test_it_stops_the_reactor_and_the_next_one_is_not_ours(self) -> None:
+    def test_first_hangup_stops_and_second_kills(self) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self.service.startService()
         os.kill(os.getpid(), signal.SIGHUP)
@@ -45,7 +45,7 @@ class HangUpTests(SynchronousTestCase):
         service.stopService()
         self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
 
-    def test_a_session_of_its_own_has_no_terminal(self) -> None:
+    def test_new_session_has_no_terminal(self) -> None:
         look = "from chatproto.cli.signals import has_terminal; print(has_terminal())"
         found = subprocess.run(
             [sys.executable, "-c", look], start_new_session=True, capture_output=True, text=True
@@ -59,7 +59,7 @@ class HangUpTests(SynchronousTestCase):
         self.service.stopService()
         self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
 
-    def test_it_is_as_before_after_the_end(self) -> None:
+    def test_handler_is_restored_at_the_end(self) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self.service.startService()
         self.service.stopService()

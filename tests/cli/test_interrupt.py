@@ -20,7 +20,7 @@ class InterruptTests(SynchronousTestCase):
         reactor = SimpleNamespace(callFromThread=self.calls.append)
         self.service = Interrupt(reactor, lambda: self.done.append("first"), self.done.append)
 
-    def test_the_first_ends_it_in_good_order_and_the_second_at_once(self) -> None:
+    def test_first_interrupt_stops_and_second_kills(self) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.service.startService()
         os.kill(os.getpid(), signal.SIGINT)

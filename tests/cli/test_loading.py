@@ -113,10 +113,10 @@ class LoadingTests(SynchronousTestCase):
         ).split()
         self.assertEqual(set(loaded) & LARGE, set())
 
-    def test_the_names_of_one_shot_commands_are_known_before_they_are_loaded(self) -> None:
+    def test_one_shot_names_are_known_without_loading_them(self) -> None:
         self.assertEqual(ONE_SHOTS, tuple(COMMANDS))
 
-    def test_the_cycle_collector_waits_for_the_end_of_a_start(self) -> None:
+    def test_cycle_collector_is_off_during_the_start(self) -> None:
         self.assertEqual(fresh_python(COLLECTOR), "False 0\nTrue True\nTrue\n")
 
     def test_the_cycle_collector_is_on_once_a_program_is_put_together(self) -> None:

@@ -45,7 +45,7 @@ class ChatprotoTests(SynchronousTestCase):
 
 
 class WindowsTests(SynchronousTestCase):
-    def test_windows_is_told_in_one_sentence_that_wsl_is_needed(self) -> None:
+    def test_windows_gets_one_sentence_about_wsl(self) -> None:
         """A new interpreter that says it is Windows and has none of the modules of POSIX."""
         for program in ("chatproto", "chatclient", "chatserver"):
             code = (

@@ -38,17 +38,17 @@ class NotifierTests(SynchronousTestCase):
         self.assertEqual(systemd.recv(1000), b"STATUS=draining")
         self.assertEqual(systemd.recv(1000).splitlines()[0], b"STOPPING=1")
 
-    def test_reloading_has_the_time(self) -> None:
+    def test_reloading_includes_the_time(self) -> None:
         address = f"@chatproto-test-{os.getpid()}"
         systemd = self.listen(f"\0{address[1:]}")
         Notifier(address).reloading()
         self.assertRegex(systemd.recv(1000), rb"^RELOADING=1\nMONOTONIC_USEC=\d+$")
 
-    def test_nobody_is_told_without_a_socket(self) -> None:
+    def test_nothing_is_sent_without_a_socket(self) -> None:
         self.patch(os, "environ", {})
         notifier().ready("")
 
-    def test_a_socket_that_is_gone_is_one_line_in_the_log(self) -> None:
+    def test_missing_socket_is_logged_once(self) -> None:
         told = Notifier(str(self.folder() / "gone"))
         said: list[object] = []
         self.patch(

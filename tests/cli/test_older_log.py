@@ -103,7 +103,7 @@ class OlderLogTests(RedisCase):
         self.assertEqual(await self.rooms.names(), [])
         self.assertEqual((await self.directory.load("alice")).owner, key(1))
 
-    async def test_it_waits_until_older_servers_have_ended(self) -> None:
+    async def test_copy_waits_for_the_end_of_older_servers(self) -> None:
         await self.begin()
         waits: list[str] = []
         older = self.older(1_000_003.0, lambda: waits.append(older.trouble))
@@ -117,7 +117,7 @@ class OlderLogTests(RedisCase):
         self.assertEqual(older.trouble, "")
         self.assertEqual(await self.ask(self.client_, "GET", DONE), "2")
 
-    async def test_numbers_go_on_where_they_were(self) -> None:
+    async def test_numbers_continue(self) -> None:
         await self.begin()
         await self.older().take_over()
         page = await self.rooms.page("#tea", None, None, 100, 100_000)
@@ -125,7 +125,7 @@ class OlderLogTests(RedisCase):
         numbers = [line.number for line in page.lines]
         self.assertEqual(numbers, [*range(numbers[0], tea.last + 1)])
 
-    async def test_what_was_taken_over_is_not_taken_again(self) -> None:
+    async def test_copy_is_made_once(self) -> None:
         await self.begin()
         await self.older().take_over()
         tea, _ = await self.rooms.read("#tea")

@@ -53,7 +53,7 @@ class OlderReplayTests(SynchronousTestCase):
             [("dave", 3002, False, MADE + 8), ("erin", 3001, False, MADE + 7)],
         )
 
-    def test_groups_hold_it_all_and_what_has_ended_is_left_out(self) -> None:
+    def test_groups_contain_everything_that_has_not_expired(self) -> None:
         saved = replayed().saved()
         groups = {one.fold: one for one in shared_groups(saved, END, SERVER_DEFAULTS)}
         self.assertEqual(sorted(groups), ["allce", "bob", "dave", "erln", "frank"])

@@ -54,7 +54,7 @@ class EndpointTextTests(SynchronousTestCase):
         self.assertEqual(endpoint_text("0"), "tcp:0")
         self.assertEqual(endpoint_text("65535"), "tcp:65535")
 
-    def test_a_socket_that_systemd_has_not_handed_over_is_told_so(self) -> None:
+    def test_missing_systemd_socket_is_reported(self) -> None:
         for which in ("index=0", "name=port"):
             with self.assertRaises(WrongOption) as caught:
                 endpoint_text(f"systemd:domain=INET6:{which}")
@@ -66,7 +66,7 @@ class EndpointTextTests(SynchronousTestCase):
                 endpoint_text(text)
             self.assertEqual(str(caught.exception), "port 70000 is out of range: use 0 to 65535")
 
-    def test_an_endpoint_stays_as_it_is(self) -> None:
+    def test_endpoint_is_unchanged(self) -> None:
         for text in ("tcp:5555:interface=127.0.0.1", "unix:/tmp/x", "tcp:1"):
             self.assertEqual(endpoint_text(text), text)
 
@@ -225,7 +225,7 @@ class ProgramOptionsTests(SynchronousTestCase):
 
 
 class CannotStartTests(SynchronousTestCase):
-    def test_it_ends_the_process_even_inside_a_deferred(self) -> None:
+    def test_process_ends_even_inside_a_deferred(self) -> None:
         program = (
             "from twisted.internet.defer import fail\n"
             "from chatproto.cli.options import cannot_start\n"

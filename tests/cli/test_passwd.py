@@ -69,7 +69,7 @@ class AddTests(Case):
         self.assertTrue(self.right("alice", "wönderland "))
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
 
-    def test_the_options_may_come_anywhere_and_be_the_server_s(self) -> None:
+    def test_options_may_stand_anywhere_and_be_those_of_the_server(self) -> None:
         self.pipe(b"one")
         self.does("--auth", f"argon2:{self.path}", "add", "alice")
         self.pipe(b"two")
@@ -77,7 +77,7 @@ class AddTests(Case):
         self.assertEqual(said, "password changed: alice\n")
         self.assertTrue(self.right("alice", "two"))
 
-    def test_at_a_terminal_it_is_typed_twice_and_not_shown(self) -> None:
+    def test_terminal_asks_twice_without_echo(self) -> None:
         self.type("one", "one")
         self.does("add", "alice", "--file", str(self.path))
         self.assertEqual(self.prompts, ["Password of alice: ", "Again: "])
@@ -101,7 +101,7 @@ class AddTests(Case):
         self.does("add", "alice", "--file", str(self.path))
         self.assertIn("looks like alice", self.fails("add", "A1ice", "--file", str(self.path)))
 
-    def test_that_holds_for_one_that_is_added_while_the_password_is_typed(self) -> None:
+    def test_similar_name_added_meanwhile_is_refused(self) -> None:
         self.pipe(b"x")
         self.does("add", "alice", "--file", str(self.path))
         accounts = self.path.read_text()

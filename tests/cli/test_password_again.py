@@ -29,7 +29,7 @@ class PasswordAgainTests(SynchronousTestCase):
         if isinstance(event, Notice):
             self.told.append(event.text)
 
-    def test_a_login_that_is_put_off_is_told_to_ask_for_no_password(self) -> None:
+    def test_delayed_login_does_not_ask_for_a_password(self) -> None:
         put_off = Notice("too many tries to log in, retrying", code=Reason.RATE_LIMITED)
         self.publish(put_off)
         self.assertEqual(self.told, [put_off.text])  # none was asked for before

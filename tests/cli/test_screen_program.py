@@ -82,13 +82,13 @@ class StartTests(SynchronousTestCase):
         self.loop.run_until_complete(start.terminal.flush().asFuture(self.loop))
         self.assertEqual(termios.tcgetattr(self._ours), self.before)
 
-    def test_nothing_more_is_loaded_when_the_person_ends_it(self) -> None:
+    def test_loading_stops_when_the_user_quits(self) -> None:
         _, loaded = self.load(b"\x04")
         self.assertFalse(loaded)
         self.assertLess(len(self.imported), len(MODULES))
         self.assertEqual(termios.tcgetattr(self._ours), self.before)
 
-    def test_typed_lines_are_kept_but_with_no_log(self) -> None:
+    def test_typed_lines_are_stored_unless_no_log(self) -> None:
         for words, lines in ((("--no-log",), []), ((), ["a line"])):
             options = self.options(*words)
             typed_history(options).add("a line")

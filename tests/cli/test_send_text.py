@@ -52,7 +52,7 @@ class SendTextTests(SynchronousTestCase):
                 self.assertEqual(sentence.count("\n"), 1, sentence)
 
     @given(st.binary(min_size=1, max_size=60).filter(bytes.strip))
-    def test_any_bytes_on_standard_input_are_sent_as_they_are_or_refused(self, data: bytes) -> None:
+    def test_standard_input_is_sent_unchanged_or_refused(self, data: bytes) -> None:
         self.given_on_standard_input(data + b"\n")
         try:
             text = data.removesuffix(b"\r").decode()

@@ -92,7 +92,7 @@ class ServerOptionsTests(SynchronousTestCase):
             self.refused(*arguments)
         self.assertEqual(self.errors.getvalue().count("\n"), 11)
 
-    def test_the_key_may_be_elsewhere_but_must_be_there(self) -> None:
+    def test_key_file_may_be_elsewhere_but_must_exist(self) -> None:
         other = Path(self.mktemp())
         other.mkdir(mode=0o700)
         key = open_identity(other)
@@ -115,18 +115,18 @@ class ServerOptionsTests(SynchronousTestCase):
         self.assertEqual(self.parsed("--ctl-group", name)["ctl-group"], os.getgid())
         self.assertIn("no group", self.refused("--ctl-group", "no such group"))
 
-    def test_figures_are_shown_on_loopback_unless_told_otherwise(self) -> None:
+    def test_metrics_listen_on_loopback_by_default(self) -> None:
         self.assertIsNone(self.parsed()["metrics"])
         self.assertEqual(
             self.parsed("--metrics", "9100")["metrics"], "tcp:9100:interface=127.0.0.1"
         )
         self.assertEqual(self.parsed("--metrics", "tcp:9100")["metrics"], "tcp:9100")
 
-    def test_figures_without_their_library_are_refused(self) -> None:
+    def test_metrics_without_their_library_are_refused(self) -> None:
         self.patch(server_options, "find_spec", lambda name: None)
         self.assertIn("pip install 'chatproto[metrics]'", self.refused("--metrics", "9100"))
 
-    def test_redis_is_told_in_one_place_and_needs_its_library(self) -> None:
+    def test_redis_url_is_given_once_and_needs_its_library(self) -> None:
         options = self.parsed("--store", "redis://cache/2", "--advertise", "chat.example.org:5555")
         self.assertEqual(str(options["redis"]), "redis://cache:6379/2")
         self.assertEqual(options["advertise"], ("chat.example.org", 5555))
@@ -199,7 +199,7 @@ class ProgramTests(SynchronousTestCase):
     def factories(self) -> list[Any]:
         return [server[1] for server in self.reactor.tcpServers]
 
-    def test_it_says_where_it_listens(self) -> None:
+    def test_listening_addresses_are_printed(self) -> None:
         self.start("--lobby", "tcp:6666")
         server, lobby, key = self.printed()
         self.assertRegex(key, r"^\* for clients.*: --server \S+:\d+/sha256:[A-Z2-7]{52}$")
@@ -207,12 +207,12 @@ class ProgramTests(SynchronousTestCase):
         self.assertTrue(lobby.startswith("* lobby listening on "))
         self.assertEqual([server[0] for server in self.reactor.tcpServers], [5555, 6666])
 
-    def test_quiet_says_nothing_until_asked(self) -> None:
+    def test_quiet_prints_nothing_unasked(self) -> None:
         self.start("--quiet")
         self.assertEqual(self.printed(), [])
         self.assertEqual(self.types("/info"), ["* no clients are registered"])
 
-    def test_the_log_has_its_key_also_when_it_is_quiet(self) -> None:
+    def test_log_contains_the_key_with_quiet(self) -> None:
         said: list[str] = []
 
         @implementer(ILogObserver)
@@ -225,7 +225,7 @@ class ProgramTests(SynchronousTestCase):
         found = [line for line in said if "for clients" in line]
         self.assertRegex(found[0], r"--server \S+:\d+/sha256:[A-Z2-7]{52}$")
 
-    def test_what_is_there_at_the_start_costs_the_cycle_collector_no_time(self) -> None:
+    def test_objects_of_the_start_are_frozen_for_the_collector(self) -> None:
         gc.unfreeze()
         self.start()
         self.assertGreater(gc.get_freeze_count(), 10_000)
@@ -274,7 +274,7 @@ class ProgramTests(SynchronousTestCase):
         )
         self.assertEqual(self.types("/rooms"), ["* #lobby: 0 members"])
 
-    def test_an_address_has_one_count_for_both_ports(self) -> None:
+    def test_address_has_one_count_for_both_ports(self) -> None:
         self.start("--lobby", "tcp:6666", "--limits", "connections-per-address=1")
         server, lobby = self.factories()
         address = type("Address", (), {"host": "192.0.2.1", "port": 1})()
@@ -282,7 +282,7 @@ class ProgramTests(SynchronousTestCase):
         self.assertIsNone(lobby.buildProtocol(address))
         self.assertIsInstance(server.buildProtocol(address), Refusal)
 
-    def test_the_figures_have_a_port_of_their_own(self) -> None:
+    def test_metrics_have_their_own_port(self) -> None:
         self.start("--metrics", "9100", "--store", "memory:")
         said = self.printed()
         self.assertEqual([server[0] for server in self.reactor.tcpServers], [5555, 9100])
@@ -295,7 +295,7 @@ class ProgramTests(SynchronousTestCase):
         self.types("/quit")
         self.assertTrue(self.reactor.hasStopped)
 
-    def test_a_drain_closes_the_ports_and_ends_the_program_when_nobody_is_left(self) -> None:
+    def test_drain_closes_the_ports_and_ends_with_the_last_client(self) -> None:
         self.start("--lobby", "tcp:6666")
         _, lobby = self.factories()
         address = type("Address", (), {"host": "192.0.2.1", "port": 1})()

@@ -75,7 +75,7 @@ class ServersTests(SynchronousTestCase):
     def test_two_keys_are_two_directories(self) -> None:
         self.assertIn("two keys", self.refused(f"10.0.0.1:1/{ONE}", f"10.0.0.2:1/{OTHER}"))
 
-    def test_more_than_anybody_needs(self) -> None:
+    def test_too_many_servers_are_refused(self) -> None:
         self.assertIn("16 times", self.refused(*(f"10.0.0.1:{n}" for n in range(1, 18))))
 
     def test_none_is_none_of_several(self) -> None:
@@ -90,7 +90,7 @@ class ServersTests(SynchronousTestCase):
                 "not the one that --server names", self.judge(options, place, OTHER) or ""
             )
 
-    def test_a_key_that_was_named_is_not_told_to_be_new(self) -> None:
+    def test_named_key_is_not_reported_as_new(self) -> None:
         for server, told in ((f"10.0.0.1:1/{ONE}", False), ("10.0.0.1:1", True)):
             options = self.parsed(server)
             node = make_client(Reactor(), options)
@@ -106,7 +106,7 @@ class ServersTests(SynchronousTestCase):
             options["opened"].close()
             self.home = Path(self.mktemp())
 
-    def test_the_key_that_is_known_of_one_holds_for_the_others(self) -> None:
+    def test_pinned_key_of_one_server_counts_for_the_others(self) -> None:
         options = self.parsed("10.0.0.1:1", "10.0.0.2:1")
         options["pins"].put(Pin("server", host_port("10.0.0.2", 1), ONE))
         self.assertIsNone(self.judge(options, 0, ONE))

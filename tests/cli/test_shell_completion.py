@@ -117,7 +117,7 @@ def test_names_are_those_that_the_running_client_tells(place: Path) -> None:
     thread.join(30)
 
 
-def test_without_an_answer_there_are_none(place: Path) -> None:
+def test_no_answer_means_no_names(place: Path) -> None:
     assert names_at(place) == []
     thread = answering(place, b"[]\nnonsense\n")
     assert names_at(place, 30.0) == []

@@ -123,7 +123,7 @@ class SignalTests(SynchronousTestCase):
         end(self.reactor)
         self.assertEqual(self.reactor.stops, 2)
 
-    def test_what_is_not_the_reactors_stays_as_it_is(self) -> None:
+    def test_handlers_of_others_are_unchanged(self) -> None:
         def other(number: int, frame: object) -> None: ...
 
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -132,7 +132,7 @@ class SignalTests(SynchronousTestCase):
         self.assertEqual(signal.getsignal(signal.SIGTERM), signal.SIG_IGN)
         self.assertIs(signal.getsignal(signal.SIGINT), other)
 
-    def test_they_end_a_program_that_is_writing_its_log(self) -> None:
+    def test_signal_while_logging_ends_the_program(self) -> None:
         for name in ("SIGTERM", "SIGINT"):
             found = subprocess.run(
                 [sys.executable, "-c", WHILE_THE_LOG_IS_WRITTEN % name],

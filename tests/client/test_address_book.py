@@ -20,14 +20,14 @@ class PeopleTests(SynchronousTestCase):
         self.assertEqual(found.host, "10.0.0.2")
         self.assertEqual(people.addresses(found), (("10.0.0.2", 3001), ("10.0.0.3", 1)))
 
-    def test_who_is_somewhere_is_the_one_heard_of_last(self) -> None:
+    def test_address_belongs_to_the_latest_contact(self) -> None:
         people = AddressBook()
         people.remember(BOB)
         people.remember(Contact("carol", "10.0.0.1", 3001))
         self.assertEqual(people.at("10.0.0.1", 3001), people.named("carol"))
         self.assertIsNone(people.at("10.0.0.1", 3002))
 
-    def test_somebody_never_heard_of_is_where_they_are(self) -> None:
+    def test_unknown_contact_has_its_first_address(self) -> None:
         self.assertEqual(AddressBook().addresses(BOB), (("10.0.0.1", 3001),))
 
     def test_only_so_many_are_remembered(self) -> None:
@@ -37,7 +37,7 @@ class PeopleTests(SynchronousTestCase):
         self.assertIsNone(people.named("a"))
         self.assertIsNotNone(people.named("c"))
 
-    def test_the_one_heard_of_longest_ago_is_forgotten(self) -> None:
+    def test_oldest_contact_is_removed(self) -> None:
         people = AddressBook(most=2)
         for name in ("a", "b", "a", "c"):
             people.remember(Contact(name, "10.0.0.1", 1))

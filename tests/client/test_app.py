@@ -97,7 +97,7 @@ class NodeTests(SynchronousTestCase):
     def said(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
-    def test_it_says_where_it_runs(self) -> None:
+    def test_start_reports_the_address(self) -> None:
         self.assertEqual(self.events, [Running("alice", "127.0.0.1", 5556, None)])
         self.assertEqual(self.server.me, Me("alice", "127.0.0.1", 5556))
 
@@ -119,17 +119,17 @@ class NodeTests(SynchronousTestCase):
         self.server.answers[3].callback(())
         self.assertEqual([one.text for one in self.said(Notice)], [NOT_LISTED])
 
-    def test_what_asks_nobody_runs_at_once(self) -> None:
+    def test_local_command_runs_at_once(self) -> None:
         self.node.register()
         self.node.id()
         self.assertEqual(self.said(CommandOutput)[0].lines, ("alice",))
 
-    def test_nobody_to_be_had_is_told_with_nulls(self) -> None:
+    def test_bridge_without_a_peer_has_null_fields(self) -> None:
         self.node.bridge()
         self.server.answers[0].callback(None)
         self.assertEqual(self.said(Bridged), [Bridged(None, None, None)])
 
-    def test_what_is_said_before_the_call_is_placed_is_reported_if_it_fails(self) -> None:
+    def test_message_before_a_failed_call_is_reported(self) -> None:
         self.node.bridge()
         self.node.chat()
         self.node.say("hello")
@@ -179,7 +179,7 @@ class NodeTests(SynchronousTestCase):
         self.assertEqual(self.said(Exited), [Exited(0)])
         self.assertEqual(self.server.asked, ["stop"])
 
-    def test_the_end_of_input_waits_for_answers_that_are_due(self) -> None:
+    def test_end_of_input_waits_for_pending_answers(self) -> None:
         self.node.register()
         self.node.end_of_input()
         self.assertEqual(self.codes, [])
@@ -195,7 +195,7 @@ class NodeTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual(self.codes, [0])
 
-    def test_a_status_names_the_server_and_whether_it_knows_us(self) -> None:
+    def test_status_includes_the_server_and_registration(self) -> None:
         self.node.status()
         (answer,) = self.said(CommandOutput)
         self.assertEqual(answer.data["server"], "127.0.0.1:5555")

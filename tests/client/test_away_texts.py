@@ -40,7 +40,7 @@ class AwayTests(Case):
         self.directory.tell(bcp2_server.Presence(name, "online", away))
         self.net.settle()
 
-    def test_each_new_text_is_told_while_one_talks_and_afterwards(self) -> None:
+    def test_away_texts_are_shown_during_and_after_a_conversation(self) -> None:
         bob = self.called("bob")
         self.net.settle()
         self.assertEqual(self.watched(), ["bob"])
@@ -54,14 +54,14 @@ class AwayTests(Case):
         self.assertEqual([one.away for one in self.told(PresenceChanged)], ["lunch", None])
         self.assertEqual(self.node.client.calls.away_text(key_of("bob")), "")
 
-    def test_who_is_switched_to_is_asked_about(self) -> None:
+    def test_switching_to_a_contact_queries_its_away_text(self) -> None:
         self.node.messages.switch("carol")
         self.net.settle()
         self.assertEqual(self.watched(), ["carol"])
         self.tells("carol", "lunch")
         self.assertEqual(self.told(PresenceChanged), [PresenceChanged("carol", "online", "lunch")])
 
-    def test_those_who_are_followed_are_bounded(self) -> None:
+    def test_number_of_followed_contacts_is_limited(self) -> None:
         self.patch(name_resolver, "MOST_FOLLOWED", 1)
         self.called("bob")
         self.called("carol")
@@ -70,7 +70,7 @@ class AwayTests(Case):
         [end] = self.directory.heard(bcp2_server.Unwatch)
         self.assertEqual(end.peer_id, "bob")
 
-    def test_script_and_stranger_ask_nothing(self) -> None:
+    def test_scripts_and_unknown_peers_cause_no_query(self) -> None:
         self.called("eve")
         self.begin(typed=False)
         self.called("bob")

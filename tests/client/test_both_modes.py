@@ -40,7 +40,7 @@ class Called(Both):
         self.net.wait(1)
         self.assertEqual((bob.texts, carol.texts), (["hello"], []))
 
-    def test_a_caller_is_heard_under_their_name(self) -> None:
+    def test_messages_of_a_caller_show_its_name(self) -> None:
         self.calls("bob").says("hello")
         [heard] = self.told(MessageReceived)
         self.assertEqual((heard.from_, heard.text), ("bob", "hello"))
@@ -65,7 +65,7 @@ class Called(Both):
         self.assertEqual((over.id, over.reason), ("bob", "you left"))
         self.assertFalse(carol.over)
 
-    def test_a_declined_caller_is_not_heard(self) -> None:
+    def test_messages_of_a_declined_caller_are_not_shown(self) -> None:
         self.begin(answer="none")
         bob = self.calls("bob")
         bob.says("hello")
@@ -83,7 +83,7 @@ class Called(Both):
         bob.says("hello")
         self.assertEqual([one.text for one in self.told(MessageReceived)], ["hello"])
 
-    def test_nobody_answers_a_call_for_ever(self) -> None:
+    def test_unanswered_call_times_out(self) -> None:
         self.begin(answer="none")
         bob = self.calls("bob")
         self.net.wait(DEFAULTS.ring_wait + 5, 1)
@@ -98,7 +98,7 @@ class Called(Both):
         self.assertEqual([one.id for one in self.told(IncomingCallEvent)], ["bob"])
         self.assertEqual((bob.over, carol.over), (False, True))
 
-    def test_held_nobody_is_read_until_the_screen_takes_more(self) -> None:
+    def test_held_input_stops_reading_of_connections(self) -> None:
         bob = self.calls("bob")
         self.node.connections.hold(True)
         self.assertEqual(bob.wire.producerState, "paused")
@@ -109,7 +109,7 @@ class Called(Both):
 class Waiting(Both):
     """Messages before there is a connection."""
 
-    def test_it_goes_out_in_its_order_when_there_is_one(self) -> None:
+    def test_queued_messages_are_sent_in_order_after_the_call(self) -> None:
         self.node.chat(BOB)
         for text in WORDS:
             self.node.say(text)
@@ -119,7 +119,7 @@ class Waiting(Both):
         self.assertEqual(bob.texts, list(WORDS))
         self.assertEqual([sent.text for sent in self.told(Sent)], list(WORDS))
 
-    def test_it_is_reported_when_nobody_answers(self) -> None:
+    def test_queued_message_is_reported_when_the_call_is_unanswered(self) -> None:
         self.node.chat(BOB)
         self.node.say("one")
         self.net.refuse()
@@ -129,7 +129,7 @@ class Waiting(Both):
         self.assertIn("connection refused", lost.reason)
         self.assertEqual(self.told(SessionChanged)[-1].state, "closed")
 
-    def test_it_is_reported_when_the_call_is_given_up(self) -> None:
+    def test_queued_message_is_reported_when_the_call_is_cancelled(self) -> None:
         self.node.chat(BOB)
         self.node.say("one")
         self.node.quit()
@@ -138,7 +138,7 @@ class Waiting(Both):
         self.assertEqual(lost.text, "one")
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_more_than_may_wait_is_not_taken(self) -> None:
+    def test_message_beyond_the_queue_limit_is_refused(self) -> None:
         self.begin(DEFAULTS.with_values(["waiting-messages=3"]))
         self.node.chat(BOB)
         for number in range(3):
@@ -170,7 +170,7 @@ class Waiting(Both):
         max_examples=given_settings().max_examples // 4,
         suppress_health_check=[HealthCheck.differing_executors],
     )
-    def test_whatever_happens_each_is_told_of_once(self, steps: list[int | str]) -> None:
+    def test_every_message_is_reported_exactly_once(self, steps: list[int | str]) -> None:
         self.begin()
         self.node.chat(BOB)
         bob: Other | None = None
@@ -198,13 +198,13 @@ class Waiting(Both):
 class Quitting(Both):
     """Leaving a conversation, and the program."""
 
-    def test_a_farewell_is_said(self) -> None:
+    def test_quit_sends_a_farewell(self) -> None:
         bob = self.calls("bob")
         self.node.quit()
         self.net.wait(1)
         self.assertTrue(bob.left)
 
-    def test_of_two_only_the_current_conversation_ends(self) -> None:
+    def test_quit_ends_only_the_current_of_two_conversations(self) -> None:
         bob, carol = self.calls("bob"), self.calls("carol")
         self.node.quit()
         self.net.wait(10, 1)
@@ -215,7 +215,7 @@ class Quitting(Both):
         self.node.quit()
         self.assertEqual((self.codes, self.events[-1]), ([0], Exited(0)))
 
-    def test_all_are_told_farewell_before_the_end(self) -> None:
+    def test_all_peers_get_a_farewell_before_the_end(self) -> None:
         others = [self.calls("bob"), self.calls("carol")]
         self.node.stop(3)
         self.net.wait(EXIT_WAIT + 0.1)
@@ -226,7 +226,7 @@ class Quitting(Both):
         self.net.wait(30, 1)
         self.assertEqual(self.codes, [3])
 
-    def test_their_farewell_is_told(self) -> None:
+    def test_farewell_of_the_peer_is_shown(self) -> None:
         self.calls("bob").leaves()
         self.net.wait(1)
         self.assertEqual(self.told(Bye), [Bye("bob", None, Reason.PEER_LEFT)])
@@ -236,11 +236,11 @@ class Quitting(Both):
 class EndOfInput(Both):
     """End of input."""
 
-    def test_with_nothing_to_do_it_ends_at_once(self) -> None:
+    def test_end_of_input_ends_the_idle_program_at_once(self) -> None:
         self.node.end_of_input()
         self.assertEqual(self.codes, [0])
 
-    def test_what_was_said_is_delivered_first(self) -> None:
+    def test_end_of_input_waits_for_delivery(self) -> None:
         self.node.chat(BOB)
         for text in WORDS:
             self.node.say(text)
@@ -271,7 +271,7 @@ class EndOfInput(Both):
         self.assertEqual([lost.text for lost in self.told(Undelivered)], ["one"])
         self.assertEqual(self.codes, [0])
 
-    def test_nobody_who_does_not_read_is_waited_for(self) -> None:
+    def test_end_of_input_does_not_wait_for_a_peer_that_does_not_read(self) -> None:
         bob = self.calls("bob")
         self.stop_reading(bob)
         for text in WORDS:
@@ -329,7 +329,7 @@ class Orders(Both):
         self.events.clear()
         return others[0], others[1]
 
-    def test_a_text_goes_to_the_current_one_or_to_the_named_one(self) -> None:
+    def test_text_goes_to_the_current_or_named_conversation(self) -> None:
         bob, carol = self.two()
         self.node.say("hello")
         self.node.msg("and you", "bob")
@@ -347,7 +347,7 @@ class Orders(Both):
         self.net.wait(1)
         self.assertEqual((bob.texts, carol.texts), (["hello"], []))
 
-    def test_a_call_to_somebody_there_makes_them_the_current_one(self) -> None:
+    def test_call_to_an_open_conversation_makes_it_current(self) -> None:
         bob, carol = self.two()
         self.node.chat("bob")
         self.assertEqual(self.net.dialled, 0)
@@ -366,7 +366,7 @@ class Orders(Both):
         self.net.wait(1)
         self.assertEqual(bob.texts, ["hello"])
 
-    def test_the_current_one_is_left_and_there_may_be_none(self) -> None:
+    def test_leave_ends_the_current_conversation_or_reports_none(self) -> None:
         bob, carol = self.two()
         self.node.quit()
         self.node.say("hello")

@@ -46,7 +46,7 @@ class MistakeTests(Case):
             self.assertNotIn("\n", failed.text)
             self.assertEqual((len(self.node.calls.all), self.net.dialled), (0, 0))
 
-    def test_a_lone_word_that_is_meant_as_a_command_is_answered_with_it(self) -> None:
+    def test_lone_command_word_gets_a_hint(self) -> None:
         for word, command in (
             ("help", "/help"),
             (" QUIT ", "/quit"),
@@ -83,7 +83,7 @@ class OrdersTests(Case):
             self.node.accept(name)
         self.events.clear()
 
-    def test_what_is_said_goes_to_the_current_one_or_to_the_named_one(self) -> None:
+    def test_text_goes_to_the_current_or_named_conversation(self) -> None:
         self.two()
         self.node.say("hello")
         self.node.msg("and you", "bob")
@@ -100,18 +100,18 @@ class OrdersTests(Case):
             self.node.calls.all.conversation_for(""), self.node.calls.all.conversation_for("bob")
         )
 
-    def test_what_is_said_in_the_open_is_not_taken_back(self) -> None:
+    def test_plain_text_message_cannot_be_unsent(self) -> None:
         self.two()
         self.node.unsend("1")
         self.assertEqual(self.told(Failed)[0].status, 405)
 
-    def test_nor_are_there_files(self) -> None:
+    def test_plain_text_conversation_has_no_files(self) -> None:
         self.two()
         self.node.send(["/etc/hostname"])
         [failed] = self.told(Failed)
         self.assertIn("cannot carry files", failed.text)
 
-    def test_who_is_ignored_is_taken_up_again_by_the_same_word(self) -> None:
+    def test_ignore_off_restores_the_peer(self) -> None:
         self.patch(contact_keys, "IGNORED", 1)
         for name in ("bob", "carol", "bob", "carol"):
             self.node.ignore(name)
@@ -120,7 +120,7 @@ class OrdersTests(Case):
         self.assertEqual([one.status for one in self.told(Failed)], [413])
         self.assertEqual(self.node.calls.ignored, {"carol"})
 
-    def test_the_current_one_is_left_and_there_may_be_none(self) -> None:
+    def test_leave_ends_the_current_conversation_or_reports_none(self) -> None:
         self.two()
         self.assertTrue(self.node.talk.quit_current())
         self.assertEqual([one.name for one in self.node.calls.all], ["bob"])
@@ -130,14 +130,14 @@ class OrdersTests(Case):
 class CallerTests(Case):
     """Callers in plain text, whose ids are only claims."""
 
-    def test_an_id_from_another_machine_is_somebody_else(self) -> None:
+    def test_same_id_from_another_machine_is_another_peer(self) -> None:
         self.called("bob")
         self.called("bob", host="192.0.2.7", says="192.0.2.7")
         self.net.wait(1)
         names = [one.id for one in self.told(IncomingCallEvent)]
         self.assertEqual((len(names), len(set(names))), (2, 2))
 
-    def test_a_second_connection_from_there_is_the_same_person(self) -> None:
+    def test_second_connection_from_the_same_machine_is_the_same_peer(self) -> None:
         self.called("bob")
         self.called("bob")
         self.net.wait(1)

@@ -94,7 +94,7 @@ class NameTests(Case):
         self.assertIsNone(self.all.named("eve"))
 
     @given(st.lists(st.tuples(st.sampled_from(["bob", "eve", "bob~2"]), st.booleans())))
-    def test_no_two_ever_have_the_same_and_each_number_is_new(
+    def test_names_are_unique_and_numbers_are_never_reused(
         self, steps: list[tuple[str, bool]]
     ) -> None:
         self.begin()
@@ -114,13 +114,13 @@ class NameTests(Case):
 class CurrentTests(Case):
     """Current conversation."""
 
-    def test_nobody_at_first(self) -> None:
+    def test_there_is_no_current_conversation_at_first(self) -> None:
         self.assertIsNone(self.all.current)
         error = self.assertRaises(LocalError, self.all.need_current)
         assert isinstance(error, LocalError)
         self.assertEqual(error.detail, "you are in no conversation: /chat ID calls a peer")
 
-    def test_nor_when_it_has_ended(self) -> None:
+    def test_there_is_no_current_conversation_after_its_end(self) -> None:
         one, other = (self.node.calls.begin(name, BCP2) for name in ("bob", "eve"))
         self.all.move_to(one)
         self.all.end(other)
@@ -142,14 +142,14 @@ class RingingTests(Case):
         for what in ("bob", str(bob.number)):
             self.assertIs(self.all.ringing(what), bob)
 
-    def test_in_doubt_it_is_found_without_its_mark(self) -> None:
+    def test_unconfirmed_caller_is_found_without_its_question_mark(self) -> None:
         self.rings("bob")
         [bob] = self.all
         self.all.rename(bob, "bob?", named=True)
         self.assertIs(self.all.ringing("bob"), bob)
         self.assertIs(self.all.ringing("bob?"), bob)
 
-    def test_nobody(self) -> None:
+    def test_without_a_ringing_call_there_is_none(self) -> None:
         self.assertEqual(self.refused(), "nobody is calling")
         self.assertEqual(self.refused("bob"), '"bob" is not calling')
         self.rings("bob")
@@ -160,7 +160,7 @@ class RingingTests(Case):
         self.node.accept("bob")
         self.assertEqual(self.refused("bob"), '"bob" is not calling')
 
-    def test_nor_one_whom_nobody_answered(self) -> None:
+    def test_unanswered_call_is_not_ringing(self) -> None:
         wire = self.rings("bob")
         self.clock.advance(DEFAULTS.ring_wait)
         self.assertEqual(self.refused(), "nobody is calling")
@@ -178,7 +178,7 @@ class RingingTests(Case):
 class OneWayTests(Case):
     """Bare connections on which only one has spoken."""
 
-    def test_one_that_we_made_and_they_do_not_answer(self) -> None:
+    def test_our_unanswered_connection_is_one_way(self) -> None:
         one, wire = self.dialled("10.0.0.2")
         self.assertIs(self.all.one_way("10.0.0.2", dialled=True), one)
         self.assertIsNone(self.all.one_way("10.0.0.3", dialled=True))
@@ -187,20 +187,20 @@ class OneWayTests(Case):
         self.clock.advance(1)
         self.assertIsNone(self.all.one_way("10.0.0.2", dialled=True))
 
-    def test_a_caller_from_there_belongs_to_it(self) -> None:
+    def test_caller_from_the_same_host_belongs_to_it(self) -> None:
         one, _ = self.dialled("10.0.0.2")
         self.called("10.0.0.2", b"hello\n")
         self.clock.advance(1)
         self.assertEqual(list(self.all), [one])
 
-    def test_a_caller_who_has_told_no_name(self) -> None:
+    def test_caller_without_a_name_is_one_way(self) -> None:
         self.called("10.0.0.2", b"")
         [one] = self.all
         self.node.accept()
         self.assertIs(one.state, SessionState.OPEN)
         self.assertIs(self.all.one_way("10.0.0.2", dialled=False), one)
 
-    def test_of_two_it_is_neither(self) -> None:
+    def test_two_candidates_mean_none(self) -> None:
         self.dialled("10.0.0.2")
         self.dialled("10.0.0.2")
         self.assertIsNone(self.all.one_way("10.0.0.2", dialled=True))
@@ -209,7 +209,7 @@ class OneWayTests(Case):
         conversation, _ = self.dialled("10.0.0.2", CANON)
         self.assertIs(self.all.one_way("10.0.0.2", dialled=True), conversation)
 
-    def test_in_a_lobby_there_is_none(self) -> None:
+    def test_lobby_has_no_one_way_connection(self) -> None:
         self.dialled("10.0.0.2", LOBBY)
         self.assertIsNone(self.all.one_way("10.0.0.2", dialled=True))
 
@@ -217,7 +217,7 @@ class OneWayTests(Case):
 class RowTests(Case):
     """Rows of /who."""
 
-    def test_each_with_how_it_stands(self) -> None:
+    def test_rows_contain_the_state(self) -> None:
         self.rings("bob")
         self.node.accept("bob")
         self.rings("eve", "10.0.0.3")
@@ -238,7 +238,7 @@ class RowTests(Case):
         )
         self.assertEqual((eve["state"], eve["current"]), ("ringing", False))
 
-    def test_what_waits_is_counted_in_all_of_them(self) -> None:
+    def test_queued_messages_are_counted_over_all(self) -> None:
         self.assertEqual(self.all.unsent, 0)
         for name in ("bob", "eve"):
             conversation = self.node.outgoing.prepare(name, CANON)
@@ -247,7 +247,7 @@ class RowTests(Case):
         self.node.msg("two", "bob")
         self.assertEqual(self.all.unsent, 3)
 
-    def test_those_who_are_left_are_told_of(self) -> None:
+    def test_remaining_conversations_are_listed(self) -> None:
         self.rings("bob")
         self.node.accept("bob")
         self.rings("eve", "10.0.0.3")

@@ -64,14 +64,14 @@ class Coming(SynchronousTestCase):
         """Keep whom the program was to call."""
         self.called += ["bob"] if key == BOB else []
 
-    def test_calls_whom_something_waits_for_each_time_they_come(self) -> None:
+    def test_calls_a_recipient_each_time_it_comes_online(self) -> None:
         self.deliveries.contact_online("carol")
         self.assertEqual(self.called, [])
         for _ in range(2):
             self.deliveries.contact_online("bob")
         self.assertEqual(self.called, ["bob", "bob"])
 
-    def test_does_not_call_once_it_has_arrived_or_was_taken_back(self) -> None:
+    def test_does_not_call_after_delivery_or_unsend(self) -> None:
         self.delivery.take_back(1)
         self.deliveries.contact_online("bob")
         self.delivery.say(MSG, "again", Wall(0.0))
@@ -82,7 +82,7 @@ class Coming(SynchronousTestCase):
         self.assertEqual(self.called, [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_looks_for_them_again_when_more_waits(self) -> None:
+    def test_looks_again_when_more_is_queued(self) -> None:
         self.delivery.take_back(1)
         self.deliveries.contact_online("bob")
         self.delivery.say(MSG, "again", Wall(0.0))
@@ -91,7 +91,7 @@ class Coming(SynchronousTestCase):
         self.deliveries.contact_online("bob")
         self.assertEqual(self.called, ["bob"])
 
-    def test_asks_a_server_that_does_not_answer_ever_less_often(self) -> None:
+    def test_asks_an_unresponsive_server_less_and_less_often(self) -> None:
         asked: list[float] = []
 
         class Away:

@@ -36,7 +36,7 @@ class CallTests(SynchronousTestCase):
         self.assertEqual(found.state, state)
         self.assertIn(words, found.text)
 
-    def test_what_addresses_tell_of_calls(self) -> None:
+    def test_addresses_are_judged_for_calls(self) -> None:
         self.assert_found(NOTE, "on this machine", "127.0.0.1", "127.0.0.1")
         self.assert_found(NOTE, "on this machine", "::1", "::1")
         self.assert_found(OK, "the server's network", "10.0.0.5", "10.0.0.5")
@@ -46,13 +46,13 @@ class CallTests(SynchronousTestCase):
         self.assert_found(NOTE, "provider or company", "100.64.0.9", "10.0.0.5")
         self.assert_found(NOTE, "provider or company", "172.16.0.9", "10.0.0.5")
 
-    def test_what_is_announced_is_not_judged(self) -> None:
+    def test_announced_addresses_are_not_judged(self) -> None:
         self.assert_found(
             NOTE, "example.org:5000, which was not tested from outside", "9.9.9.9", "10.0.0.5",
             announced="example.org:5000",
         )  # fmt: skip
 
-    def test_whether_a_router_keeps_ports_is_told(self) -> None:
+    def test_router_port_mapping_is_reported(self) -> None:
         kept = diagnostics.calls_in(("9.9.9.9", 40000), ("10.0.0.5", 40000))
         changed = diagnostics.calls_in(("9.9.9.9", 1031), ("10.0.0.5", 40000))
         self.assertIn("kept the port", kept.text)
@@ -60,7 +60,7 @@ class CallTests(SynchronousTestCase):
         self.assertEqual((kept.data["keeps_port"], changed.data["keeps_port"]), (True, False))
 
     @given(ends, ends)
-    def test_there_is_something_to_say_of_all_addresses(
+    def test_every_address_has_a_finding(
         self, observed: tuple[str, int], local: tuple[str, int]
     ) -> None:
         for found in (
@@ -72,12 +72,12 @@ class CallTests(SynchronousTestCase):
 
 
 class ClockTests(SynchronousTestCase):
-    def test_a_clock_may_differ_by_a_little_and_by_what_the_way_takes(self) -> None:
+    def test_small_clock_difference_is_accepted(self) -> None:
         self.assertEqual(diagnostics.clock(Wall(1000.0), Wall(1004.0), Wall(1005.0)).state, OK)
         self.assertEqual(diagnostics.clock(Wall(1000.0), Wall(1000.0), Wall(1014.0)).state, OK)
         self.assertEqual(diagnostics.clock(Wall(1000.0), Wall(1006.0), Wall(1006.0)).state, NOTE)
 
-    def test_by_how_much_it_is_wrong_is_told_as_a_person_says_it(self) -> None:
+    def test_clock_difference_is_given_in_readable_units(self) -> None:
         for offset, words in {
             59: "59 seconds ahead of",
             -60: "1 minute behind",
@@ -90,7 +90,7 @@ class ClockTests(SynchronousTestCase):
 
 
 class BeaconTests(SynchronousTestCase):
-    def test_who_answers_is_named(self) -> None:
+    def test_neighbours_that_answer_are_named(self) -> None:
         found = diagnostics.beacons(["eth0"], True, ["alice", "bob"], "", False)
         self.assertEqual((found.state, found.text), (OK, "2 peers are nearby: alice, bob"))
 
@@ -100,7 +100,7 @@ class BeaconTests(SynchronousTestCase):
         self.assertEqual(found.state, NOTE)
         self.assertIn("UDP port 5555", found.advice)
 
-    def test_what_is_in_the_way_of_beacons_fails_only_if_they_are_wanted(self) -> None:
+    def test_beacon_problem_fails_only_with_beacon(self) -> None:
         for networks in (["eth0"], []):
             self.assertEqual(diagnostics.beacons(networks, False, [], "", True).state, FAIL)
             self.assertEqual(diagnostics.beacons(networks, False, [], "", False).state, NOTE)
@@ -116,7 +116,7 @@ class CodeTests(SynchronousTestCase):
 
 
 class DiskTests(SynchronousTestCase):
-    def test_a_home_that_cannot_be_written_is_in_the_way(self) -> None:
+    def test_unwritable_home_is_a_failure(self) -> None:
         for free, trouble, words in (
             (0, "Read-only file system", "cannot write to /srv: Read-only file system"),
             (4096, "", "the disk of /srv is full: 4 KiB are free"),

@@ -10,7 +10,7 @@ from tests.client.rooms import room_ends
 
 
 class PeopleTests(Case):
-    def test_conversations_come_first_then_contacts_then_who_was_listed(self) -> None:
+    def test_conversations_precede_contacts_and_listed_clients(self) -> None:
         self.called("carol")
         self.node.address_book.remember(Contact("dave", "10.0.0.4", 1))
         names = self.node.client.familiar_names()

@@ -48,7 +48,7 @@ class RoomTests(room_ends.Case):
         self.assertIn("/msg @alice", failed.text)
         self.assertIn("without /msg the line goes to #den", failed.text)
 
-    def test_a_member_who_left_is_none(self) -> None:
+    def test_member_who_left_does_not_count(self) -> None:
         self.alice.node.rooms.part()
         self.hall.settle()
         self.say("/msg alice hello")
@@ -71,7 +71,7 @@ class RoomTests(room_ends.Case):
         self.assertEqual(self.say("/msg al hello"), [])
         self.refused()
 
-    def test_a_name_that_nobody_has_is_not_read_by_the_room(self) -> None:
+    def test_unknown_name_is_sent_as_text(self) -> None:
         for line in (
             "/msg alcie my grade",
             "/msg Alice hello",
@@ -93,7 +93,7 @@ class RoomTests(room_ends.Case):
         self.say(f"/msg {'x' * 5000} hello")
         self.assertLess(len(self.refused().text), 300)
 
-    def test_one_word_names_nobody(self) -> None:
+    def test_single_word_is_sent_as_text(self) -> None:
         self.assertEqual(self.say("/msg alice"), ["alice"])
 
     def test_an_object_is_text_for_the_room(self) -> None:
@@ -113,7 +113,7 @@ class RoomTests(room_ends.Case):
         self.hall.settle()
         self.assertEqual(self.alice.texts(), ["alice hello"])
 
-    def test_a_topic_is_not_set_for_the_room_that_it_names(self) -> None:
+    def test_topic_with_another_room_name_is_refused(self) -> None:
         self.bob.joins("#tea")
         self.say("/topic #tea")
         self.assertIn("/topic @#tea", self.refused().text)
@@ -137,7 +137,7 @@ class PlainTests(plain_program.Case):
         self.assertEqual(self.told(Failed), [])
         self.assertEqual(self.spent(wire), [f"{plain_program.BOB} hello".encode()])
 
-    def test_a_conversation_is_a_name_without_it(self) -> None:
+    def test_conversation_name_without_at_sign_is_recognised(self) -> None:
         self.begin(plain=False, open=True)
         wire = self.called("bob")
         self.node.accept()

@@ -13,7 +13,7 @@ class HomeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.path = Path(self.mktemp()) / "chatproto" / "alice"
 
-    def test_it_is_made_for_its_owner_alone(self) -> None:
+    def test_home_is_created_private(self) -> None:
         home = Home(self.path)
         home.open()
         self.addCleanup(home.close)
@@ -28,7 +28,7 @@ class HomeTests(SynchronousTestCase):
         second.open()
         second.close()
 
-    def test_what_cannot_be_a_folder_is_one_sentence(self) -> None:
+    def test_invalid_home_is_one_sentence(self) -> None:
         self.path.parent.mkdir(parents=True)
         self.path.write_text("a file")
         error = self.assertRaises(HomeTrouble, Home(self.path).open)

@@ -32,7 +32,7 @@ class CalledTests(Case):
         self.called("eve", 5004)
         self.assertIs(self.node.calls.all.current, current)
 
-    def test_taken_what_they_said_meanwhile_is_shown(self) -> None:
+    def test_accepted_call_shows_earlier_messages(self) -> None:
         self.begin(answer="none")
         wire = self.called("bob")
         wire.says(b"hello\r\n")
@@ -40,7 +40,7 @@ class CalledTests(Case):
         self.node.accept("bob")
         self.assertEqual([heard.text for heard in self.told(MessageReceived)], ["hello"])
 
-    def test_in_plain_text_where_all_is_encrypted_they_are_refused_and_told_of_once(self) -> None:
+    def test_plain_calls_are_refused_and_reported_once_without_plain(self) -> None:
         self.begin(plain=False)
         for number in range(3):
             self.called("bob", 5003 + number)
@@ -48,13 +48,13 @@ class CalledTests(Case):
         self.assertIn("(--open would take it)", notice.text)
         self.assertEqual(self.told(IncomingCallEvent), [])
 
-    def test_of_too_many_who_say_nothing_the_oldest_goes(self) -> None:
+    def test_oldest_silent_connection_is_closed_beyond_the_limit(self) -> None:
         self.begin(DEFAULTS.with_values(["callers=3"]))
         factory = PlainPeerFactory(self.node.plain_calls, self.net, self.node.limits)
         wires = [joined(factory.buildProtocol(None), Wire("127.0.0.1", 6000 + n)) for n in range(4)]
         self.assertEqual([wire.aborted for wire in wires], [True, False, False, False])
 
-    def test_held_nobody_is_read_until_the_screen_takes_more(self) -> None:
+    def test_held_input_stops_reading_of_connections(self) -> None:
         wire = self.talking()
         self.node.connections.hold(True)
         self.assertEqual(wire.producerState, "paused")
@@ -70,7 +70,7 @@ class ClaimTests(Case):
     def heard(self) -> list[tuple[str, str]]:
         return [(event.from_, event.text) for event in self.told(MessageReceived)]
 
-    def test_an_id_from_another_machine_is_somebody_else(self) -> None:
+    def test_same_id_from_another_machine_is_another_peer(self) -> None:
         first = self.called("bob", host="10.0.0.2")
         other = self.called("bob", 5004, host="10.0.0.3")
         for wire, text in ((first, b"from bob\r\n"), (other, b"from another\r\n")):
@@ -81,7 +81,7 @@ class ClaimTests(Case):
         self.assertIn(b"for bob", b"".join(self.spent(first)))
         self.assertNotIn(b"for bob", b"".join(self.spent(other)))
 
-    def test_an_id_from_the_same_machine_is_the_same_person(self) -> None:
+    def test_same_id_from_the_same_machine_is_the_same_peer(self) -> None:
         first = self.called("bob", host="10.0.0.2")
         again = self.called("bob", host="10.0.0.2")
         for wire in (first, again):
@@ -90,7 +90,7 @@ class ClaimTests(Case):
         self.assertEqual(self.heard(), [("bob", "hello")] * 2)
         self.assertEqual(len(self.told(IncomingCallEvent)), 1)
 
-    def test_two_programs_at_one_address_with_one_id_are_two_people(self) -> None:
+    def test_two_open_calls_with_one_id_are_two_peers(self) -> None:
         first = self.called("bob", host="10.0.0.2", says="10.0.0.2")
         other = self.called("bob", 5004, host="10.0.0.2", says="10.0.0.2")
         for wire, text in ((first, b"from bob\r\n"), (other, b"from another\r\n")):
@@ -101,7 +101,7 @@ class ClaimTests(Case):
         self.assertIn(b"for bob", b"".join(self.spent(first)))
         self.assertNotIn(b"for bob", b"".join(self.spent(other)))
 
-    def test_a_loopback_address_told_from_elsewhere_is_not_called(self) -> None:
+    def test_loopback_address_announced_remotely_is_not_called(self) -> None:
         for told, called in (
             ("127.0.0.1", "10.0.0.2"),
             ("127.9.9.9", "10.0.0.2"),
@@ -118,7 +118,7 @@ class ClaimTests(Case):
             self.node.chat("bob")
             self.assertEqual(self.net.wanted, [(called, 5003)], told)
 
-    def test_a_loopback_address_told_from_this_machine_is(self) -> None:
+    def test_loopback_address_announced_locally_is_called(self) -> None:
         wire = self.called("bob", host="127.0.0.1", says="127.0.0.2")
         self.called("eve", 5004)
         wire.says(b"QUIT\r\n\r\n")
@@ -141,7 +141,7 @@ class QuittingTests(Case):
         self.assertEqual((self.codes, self.events[-1]), ([0], Exited(0)))
         self.assertEqual(self.told(Notice), [])
 
-    def test_with_plain_a_peer_who_leaves_ends_the_program_which_is_said(self) -> None:
+    def test_with_plain_a_leaving_peer_ends_the_program_with_a_notice(self) -> None:
         wire = self.called("bob")
         wire.says(b"hello\r\n")
         self.net.wait(1)
@@ -152,7 +152,7 @@ class QuittingTests(Case):
         self.net.wait(EXIT_WAIT)
         self.assertEqual(self.codes, [0])
 
-    def test_without_plain_the_program_goes_on(self) -> None:
+    def test_without_plain_the_program_continues(self) -> None:
         self.begin(plain=False, open=True, answer="all")
         wire = self.called("bob")
         self.node.quit()
@@ -161,7 +161,7 @@ class QuittingTests(Case):
         self.node.quit()
         self.assertEqual(self.codes, [0])
 
-    def test_who_does_not_close_is_not_waited_for_for_ever(self) -> None:
+    def test_peer_that_does_not_close_is_aborted(self) -> None:
         self.talking()
         self.node.stop(3)
         self.net.wait(EXIT_WAIT - 0.1)
@@ -169,7 +169,7 @@ class QuittingTests(Case):
         self.net.wait(0.2)
         self.assertEqual(self.codes, [3])
 
-    def test_all_are_told_farewell_and_strangers_closed(self) -> None:
+    def test_quit_says_farewell_to_peers_and_closes_unknown_connections(self) -> None:
         wires = [self.talking(), self.called("bob")]
         stranger = PlainPeerFactory(self.node.plain_calls, self.net, DEFAULTS).buildProtocol(None)
         wires.append(joined(stranger, Wire()))
@@ -186,7 +186,7 @@ class QuittingTests(Case):
 class CallingTests(Case):
     """Outgoing calls."""
 
-    def test_somebody_called_before_is_gone_on_with(self) -> None:
+    def test_second_call_uses_the_open_conversation(self) -> None:
         self.called("bob", 5003)
         self.talking()
         self.node.chat("bob")
@@ -195,7 +195,7 @@ class CallingTests(Case):
         assert current is not None
         self.assertEqual(current.name, "bob")
 
-    def test_who_called_can_be_called_by_name_later(self) -> None:
+    def test_caller_can_be_called_by_name_later(self) -> None:
         wire = self.called("bob", 5003)
         self.called("eve", 5004)
         wire.says(b"QUIT\r\n\r\n")
@@ -204,14 +204,14 @@ class CallingTests(Case):
         self.node.chat("bob")
         self.assertEqual(self.net.wanted[-1], ("127.0.0.1", 5003))
 
-    def test_in_the_dialect_that_is_named(self) -> None:
+    def test_call_uses_the_named_dialect(self) -> None:
         self.node.chat(BOB, "canon")
         wire = self.net.accept()
         self.assertEqual(
             self.spent(wire), [b"CHAT\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 5001\r\n\r\n"]
         )
 
-    def test_where_each_message_has_its_own_connection(self) -> None:
+    def test_dialect_with_a_connection_per_message(self) -> None:
         self.node.chat(BOB, "dialback")
         self.assertEqual(self.net.dialled, 0)
         self.node.say("one")

@@ -28,13 +28,13 @@ class FullLogTests(keyed_program.Case):
         """Write the message `id` of Bob into the log. Returns: its line."""
         return self.log.store_incoming(BOB, "bob", StreamEntry(id, MSG, EPOCH, "x" * 600))
 
-    def test_of_unread_lines_rests_the_reading_of_that_person(self) -> None:
+    def test_of_unread_lines_pauses_reading_from_that_peer(self) -> None:
         self.assertEqual(self.connections.toll(BOB, 1), 0.0)
         self.hears(1)
         self.assertEqual(self.connections.toll(BOB, 1), FULL_LOG)
         self.assertEqual(self.connections.toll(key_of("carol"), 1), 0.0)
 
-    def test_of_read_lines_is_told_once_as_they_go(self) -> None:
+    def test_of_read_lines_is_reported_once_as_they_are_removed(self) -> None:
         self.log.shown(self.hears(1))
         self.hears(2)
         for _ in range(2):

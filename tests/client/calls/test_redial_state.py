@@ -9,7 +9,7 @@ from chatproto.client.conversation import RedialState
 
 
 class TriesTests(SynchronousTestCase):
-    def test_of_two_tries_the_later_stands_and_none_when_it_is_open(self) -> None:
+    def test_later_redial_replaces_the_first_and_none_runs_when_open(self) -> None:
         clock, tries, tried = Clock(), RedialState(), list[str]()
         tries.wait_for(clock.callLater(1, tried.append, "first"))
         tries.wait_for(clock.callLater(2, tried.append, "second"))

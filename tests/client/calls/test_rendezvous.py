@@ -15,7 +15,7 @@ class IntroductionTests(SynchronousTestCase):
         self.assertLess(key_bytes(small), key_bytes(large))
         self.assertGreater(small, large)  # as texts they are the other way round
 
-    def test_the_word_for_each_way(self) -> None:
+    def test_each_path_has_its_word(self) -> None:
         for host, relayed, both, word in (
             ("198.41.0.4", False, False, "direct"),
             ("198.41.0.4", False, True, "punched"),
@@ -29,6 +29,6 @@ class IntroductionTests(SynchronousTestCase):
         ):
             self.assertEqual(path_of(host, relayed, both), word, host)
 
-    def test_what_was_tried_goes_by_names(self) -> None:
+    def test_attempts_are_listed_by_name(self) -> None:
         found = tried({("2606:4700::7", 4000): "no answer", None: "refused"})
         self.assertEqual(found, {"[2606:4700::7]:4000": "no answer", "relay": "refused"})

@@ -119,14 +119,14 @@ class CallTests(Case):
             self.assertEqual(len(person.node.connections.carried), 1)
             self.assertEqual(self.paths(person), ["lan"])
 
-    def test_the_relay_alone_if_either_wants_it(self) -> None:
+    def test_relay_is_the_only_path_if_either_side_requires_it(self) -> None:
         self.wants(self.bob, "relay")
         self.begin()
         self.call()
         self.assertEqual(self.paths(self.alice), ["relay"])
         self.assertNotIn(self.bob.name, [who for who, _ in self.attempts()])
 
-    def test_whoever_wants_the_relay_alone_dials_nobody_and_says_so(self) -> None:
+    def test_relay_only_client_does_not_dial(self) -> None:
         self.wants(self.alice, "relay")
         self.begin()
         self.call()
@@ -134,7 +134,7 @@ class CallTests(Case):
         self.assertNotIn(self.alice.name, [who for who, _ in self.attempts()])
         self.assertIn("no other path is tried (--path relay)", self.shown(self.alice).lines)
 
-    def test_no_relay_where_either_does_not_want_it(self) -> None:
+    def test_no_relay_if_either_side_refuses_it(self) -> None:
         for chooser in (self.alice, self.bob):
             self.wants(chooser, "direct")
         self.routers.kinds[self.bob.host] = Router.SHUT
@@ -160,7 +160,7 @@ class CallTests(Case):
         self.lines = {one.number for one in self.world.network.connections}
         super().call(seconds)
 
-    def test_a_redial_finds_the_relay_when_the_way_is_gone(self) -> None:
+    def test_redial_uses_the_relay_when_the_direct_path_is_lost(self) -> None:
         self.begin()
         self.call()
         for person in (self.alice, self.bob):
@@ -193,7 +193,7 @@ class CallTests(Case):
             heard = self.world.books.heard(self.alice.name, self.bob.name)
             self.assertEqual([one.text for one in heard], ["after"])
 
-    def test_who_comes_back_somewhere_else_is_looked_for_there_at_once(self) -> None:
+    def test_peer_with_a_new_address_is_dialled_there_at_once(self) -> None:
         self.begin()
         self.call()
         self.world.peaceful = False
@@ -205,7 +205,7 @@ class CallTests(Case):
         self.world.pass_time(1.5)
         self.assertEqual(self.states(self.alice)[-1], "open")
 
-    def test_a_relay_that_broke_is_asked_for_again_at_once(self) -> None:
+    def test_broken_relay_is_requested_again_at_once(self) -> None:
         self.routers.kinds |= {self.alice.host: Router.RANDOM, self.bob.host: Router.RANDOM}
         self.begin()
         self.call()
@@ -217,7 +217,7 @@ class CallTests(Case):
 class PathTests(Case):
     """Answers of /path."""
 
-    def test_the_way_and_where_it_goes(self) -> None:
+    def test_path_and_its_address_are_reported(self) -> None:
         self.begin()
         self.call()
         shown = self.shown(self.alice)
@@ -225,7 +225,7 @@ class PathTests(Case):
         self.assertIn("on the same network", shown.lines[0])
         self.assertEqual(len(shown.lines), 1)
 
-    def test_of_the_relay_also_what_was_tried(self) -> None:
+    def test_relayed_path_lists_the_failed_attempts(self) -> None:
         self.routers.kinds |= {self.alice.host: Router.RANDOM, self.bob.host: Router.RANDOM}
         self.begin()
         self.call(4.5)
@@ -238,14 +238,14 @@ class PathTests(Case):
         self.world.pass_time(LIMITS.dial_wait)
         self.assertIn(f"no answer from {where}", self.shown(self.alice).data["tried"][where])
 
-    def test_who_was_called_is_told_what_was_tried_too(self) -> None:
+    def test_callee_receives_the_failed_attempts_too(self) -> None:
         self.routers.kinds |= {self.alice.host: Router.RANDOM, self.bob.host: Router.RANDOM}
         self.begin()
         self.call(8.0 + LIMITS.dial_wait)
         where = f"{self.alice.host}:{PEOPLE_PORT}"
         self.assertIn(f"no answer from {where}", self.shown(self.bob).data["tried"][where])
 
-    def test_with_nobody_there_is_none(self) -> None:
+    def test_without_a_conversation_there_is_no_path(self) -> None:
         self.begin()
         assert self.alice.node is not None
         self.alice.node.path()
@@ -268,7 +268,7 @@ class PunchTests(Case):
             Rendezvous("nobody", "sha256:" + "B" * 51 + "A", (), CALL)
         )
 
-    def test_one_that_comes_before_its_introduction_waits_for_it(self) -> None:
+    def test_early_punch_waits_for_its_introduction(self) -> None:
         early = self.dial(encode(Punch(CALL)))
         self.world.pass_time(PUNCH_WAIT - 1.0)
         assert self.alice.node is not None
@@ -276,7 +276,7 @@ class PunchTests(Case):
         self.introduced()
         self.assertEqual((early.ended, len(self.alice.node.connections.carried)), (False, 1))
 
-    def test_those_that_come_early_are_bounded_and_counted_until_they_end(self) -> None:
+    def test_early_punches_are_bounded_and_counted_until_they_end(self) -> None:
         most = min(LIMITS.callers, LIMITS.callers_per_address)
         dialled = [self.dial(encode(Punch(f"{number:016x}"))) for number in range(most + 3)]
         self.world.pass_time(2.0)
@@ -289,7 +289,7 @@ class PunchTests(Case):
             ([one.ended for one in dialled], strangers.connections), ([True] * (most + 3), 0)
         )
 
-    def test_one_that_is_introduced_stays_counted_until_it_ends(self) -> None:
+    def test_introduced_punch_stays_counted_until_it_ends(self) -> None:
         self.introduced()
         one = self.dial(encode(Punch(CALL)))
         self.world.pass_time(1.0)
@@ -300,12 +300,12 @@ class PunchTests(Case):
         self.world.pass_time(1.0)
         self.assertEqual(strangers.connections, 0)
 
-    def test_one_that_nobody_introduces_is_closed(self) -> None:
+    def test_punch_without_introduction_is_closed(self) -> None:
         early = self.dial(encode(Punch(CALL)))
         self.world.pass_time(PUNCH_WAIT + 2.0)
         self.assertTrue(early.ended)
 
-    def test_one_that_goes_before_that_is_forgotten(self) -> None:
+    def test_punch_that_disconnects_early_is_forgotten(self) -> None:
         early = self.dial(encode(Punch(CALL)))
         self.world.pass_time(2.0)
         early.transport.abortConnection()
@@ -321,7 +321,7 @@ class PunchTests(Case):
         self.world.pass_time(LIMITS.handshake_wait + 2.0)
         self.assertTrue(wrong.ended)
 
-    def test_an_introduction_that_is_told_twice_is_one(self) -> None:
+    def test_repeated_introduction_counts_once(self) -> None:
         assert self.alice.node is not None
         self.introduced()
         first = self.alice.node.rendezvous._by_call[CALL]

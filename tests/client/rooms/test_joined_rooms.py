@@ -33,7 +33,7 @@ async def _wait_for(answer: Deferred[None]) -> None:
 
 
 class JoinTests(Case):
-    def test_who_opens_a_room_is_alone_and_owns_it(self) -> None:
+    def test_creator_of_a_room_is_its_only_member_and_owner(self) -> None:
         self.alice.joins("den")
         (joined,) = self.alice.told(RoomChanged)
         self.assertEqual(
@@ -41,7 +41,7 @@ class JoinTests(Case):
         )
         self.assertEqual((joined.role, joined.count, joined.own), ("owner", 1, True))
 
-    def test_the_others_are_told_who_comes_and_goes(self) -> None:
+    def test_members_see_joins_and_parts(self) -> None:
         self.both_join()
         self.bob.node.rooms.part()
         self.hall.settle()
@@ -51,7 +51,7 @@ class JoinTests(Case):
             [("parted", "bob", 1), ("joined", "bob", 2)],
         )
 
-    def test_what_is_typed_next_waits_for_the_room_and_goes_there(self) -> None:
+    def test_line_typed_while_joining_is_queued_for_the_room(self) -> None:
         self.bob.joins()
         self.node.join("#den")
         self.node.say("hello")
@@ -62,7 +62,7 @@ class JoinTests(Case):
         self.assertEqual((sent.room, sent.text, sent.id), ("#den", "hello", heard.id))
         self.assertEqual((heard.from_, heard.room, heard.history), ("alice", "#den", None))
 
-    def test_what_waits_for_a_room_that_lets_nobody_in_is_told_to_be_lost(self) -> None:
+    def test_queued_room_message_fails_when_join_is_refused(self) -> None:
         self.alice.joins("#den", "its key")
         self.bob.node.rooms.join("#den", "another")
         self.bob.node.say("hello")
@@ -82,7 +82,7 @@ class JoinTests(Case):
         self.bob.breaks()
         self.assertFalse(self.bob.node.rooms.is_inside("#den"))
 
-    def test_so_is_what_waits_for_one_when_the_server_cannot_be_asked(self) -> None:
+    def test_queued_room_message_fails_when_the_server_is_unreachable(self) -> None:
         self.bob.breaks()
         before: Deferred[None] = Deferred()
         self.bob.node.requests.ask("info", lambda: _wait_for(before))
@@ -93,7 +93,7 @@ class JoinTests(Case):
         self.assertEqual((lost.to, lost.text, lost.reason), ("#den", "hello", "no connection"))
         self.assertEqual(self.bob.failures(), ["no connection"])
 
-    def test_joining_again_makes_it_the_current_one(self) -> None:
+    def test_second_join_makes_the_room_current(self) -> None:
         self.alice.joins("#den")
         self.alice.joins("#attic")
         self.alice.joins("den")
@@ -146,7 +146,7 @@ class JoinTests(Case):
         self.assertEqual(len(self.alice.failures()), 1)
         self.assertEqual(self.alice.changes().count("joined"), DEFAULTS.rooms_per_client)
 
-    def test_a_classic_server_has_none(self) -> None:
+    def test_classic_server_has_no_rooms(self) -> None:
         self.node.rooms._connection = None
         self.node.join("#den")
         self.assertIn("rooms need a server", self.alice.failures()[0])
@@ -163,7 +163,7 @@ class JoinTests(Case):
 class OrderTests(Case):
     """Permissions in a room, and who is told."""
 
-    def test_a_topic_is_told_to_all_and_shown(self) -> None:
+    def test_topic_is_sent_to_all_members_and_shown(self) -> None:
         self.both_join()
         self.node.in_room.topic("tea and cake")
         self.hall.settle()
@@ -175,7 +175,7 @@ class OrderTests(Case):
             one.node.in_room.topic(None)
             self.assertEqual(one.told(CommandOutput)[0].lines, ("#den: tea and cake",))
 
-    def test_who_is_put_out_is_out_and_what_they_say_goes_nowhere(self) -> None:
+    def test_kicked_member_has_left_and_cannot_send(self) -> None:
         self.both_join()
         self.node.in_room.kick("bob")
         self.hall.settle()
@@ -184,7 +184,7 @@ class OrderTests(Case):
         self.bob.node.say("still here?")
         self.assertIn("not sent: you are no longer in #den", self.bob.failures()[0])
 
-    def test_a_kick_has_a_reason_and_a_ban_in_advance_is_told_as_one(self) -> None:
+    def test_kick_shows_its_reason_and_ban_of_an_absent_client_is_reported(self) -> None:
         self.both_join()
         self.node.in_room.kick("bob", reason="too loud")
         self.hall.settle()
@@ -198,7 +198,7 @@ class OrderTests(Case):
             [one.text for one in self.alice.told(Notice)], [BAN_IN_ADVANCE.format(id="nobody")]
         )
 
-    def test_what_was_on_its_way_when_they_were_put_out_is_told_to_be_lost(self) -> None:
+    def test_unconfirmed_message_fails_when_its_sender_is_kicked(self) -> None:
         self.both_join()
         self.bob.node.say("one")
         self.node.in_room.kick("bob")
@@ -206,7 +206,7 @@ class OrderTests(Case):
         self.hall.settle()
         self.assertEqual([one.text for one in self.bob.told(Undelivered)], ["one"])
 
-    def test_a_server_that_can_keep_nothing_just_now_is_said_to_be_so(self) -> None:
+    def test_store_failure_of_the_server_is_reported(self) -> None:
         self.both_join()
 
         def full(*_: object) -> None:
@@ -222,7 +222,7 @@ class OrderTests(Case):
         self.assertIn("the server can store nothing now", lost.reason)
         self.assertIn("the server can store nothing now", self.bob.failures()[0])
 
-    def test_and_the_end_of_input_waits_for_that(self) -> None:
+    def test_end_of_input_waits_for_that_answer(self) -> None:
         self.both_join()
         self.bob.node.say("one")
         self.node.in_room.kick("bob")
@@ -236,7 +236,7 @@ class OrderTests(Case):
         self.assertEqual(len(self.bob.told(Undelivered)), 1)
         self.assertEqual(self.bob.codes, [0])
 
-    def test_who_is_muted_hears_so_with_each_text(self) -> None:
+    def test_muted_member_gets_an_error_for_each_message(self) -> None:
         self.both_join()
         self.node.in_room.mute("bob", "60")
         self.hall.settle()
@@ -274,7 +274,7 @@ class OrderTests(Case):
         carol.joins()
         self.assertEqual(carol.changes(), ["invited", "joined"])
 
-    def test_what_is_not_for_them_is_refused_in_words(self) -> None:
+    def test_forbidden_order_is_refused_with_a_sentence(self) -> None:
         self.both_join()
         self.bob.node.in_room.kick("alice")
         self.hall.settle()
@@ -300,7 +300,7 @@ class OrderTests(Case):
         self.assertEqual(self.bob.texts(), ["2", "3", "4"])
         self.assertTrue(all(one.history for one in self.bob.told(MessageReceived)))
 
-    def test_history_goes_on_over_pages(self) -> None:
+    def test_history_continues_over_pages(self) -> None:
         self.hall.limits = replace(DEFAULTS, history_page=2)
         self.hall.restart()
         self.both_join()
@@ -321,7 +321,7 @@ class OrderTests(Case):
 class BreakTests(Case):
     """The connection breaks, and comes back."""
 
-    def test_what_was_missed_is_told_in_order_and_once(self) -> None:
+    def test_missed_messages_are_shown_in_order_and_once(self) -> None:
         self.both_join()
         self.node.say("0")
         self.hall.settle()
@@ -339,7 +339,7 @@ class BreakTests(Case):
         self.assertEqual(self.bob.seen(), self.alice.seen())
         self.assertTrue(self.bob.told(RoomChanged)[-1].again)
 
-    def test_no_more_is_asked_for_than_the_limit_and_the_rest_is_said_to_be_missing(self) -> None:
+    def test_missed_messages_beyond_the_limit_are_reported_as_missing(self) -> None:
         self.patch(membership, "MISSED", 3)
         self.hall.limits = replace(DEFAULTS, history_page=2)
         self.hall.restart()
@@ -357,7 +357,7 @@ class BreakTests(Case):
         self.assertEqual(carol.texts(), ["0", "1", "2", "3", "9"])
         self.assertIn(Notice("some messages in #den may be missing"), carol.told(Notice))
 
-    def test_what_is_said_between_join_and_history_comes_once(self) -> None:
+    def test_message_between_join_and_history_is_shown_once(self) -> None:
         self.both_join()
         self.bob.breaks()
         self.node.say("missed")
@@ -369,7 +369,7 @@ class BreakTests(Case):
         self.hall.settle()
         self.assertEqual(self.bob.texts(), ["missed", "meanwhile"])
 
-    def test_also_where_nothing_is_kept(self) -> None:
+    def test_message_between_join_and_history_is_shown_once_without_history(self) -> None:
         self.both_join()
         self.node.in_room.settings("", None, None, False)
         self.hall.settle()
@@ -384,7 +384,7 @@ class BreakTests(Case):
         self.assertEqual(self.bob.texts(), ["meanwhile"])
         self.assertIn("may be missing", self.bob.told(Notice)[0].text)
 
-    def test_a_server_whose_clock_went_back_is_heard_all_the_same(self) -> None:
+    def test_messages_are_shown_after_the_server_clock_went_back(self) -> None:
         self.both_join()
         self.node.say("before")
         self.hall.settle()
@@ -411,7 +411,7 @@ class BreakTests(Case):
         self.hall.settle()
         self.assertEqual(self.bob.texts(), [str(number) for number in range(20)])
 
-    def test_what_arrived_though_nobody_said_so_is_found_and_not_said_again(self) -> None:
+    def test_unacknowledged_message_is_found_and_not_repeated(self) -> None:
         self.both_join()
         self.node.say("one")
         self.node.say("two")
@@ -424,7 +424,7 @@ class BreakTests(Case):
         self.assertEqual([one.text for one in self.alice.told(Sent)], ["one", "two"])
         self.assertEqual(self.bob.seen(), self.alice.seen())
 
-    def test_what_did_not_arrive_is_said_again_in_its_order(self) -> None:
+    def test_lost_messages_are_sent_again_in_order(self) -> None:
         self.both_join()
         for text in ("one", "two", "three"):
             self.node.say(text)
@@ -434,7 +434,7 @@ class BreakTests(Case):
         self.hall.settle()
         self.assertEqual(self.bob.texts(), ["one", "two", "three", "four"])
 
-    def test_what_is_said_while_the_server_is_away_waits(self) -> None:
+    def test_message_is_queued_while_the_server_is_away(self) -> None:
         self.both_join()
         self.alice.breaks()
         self.node.say("later")
@@ -443,7 +443,7 @@ class BreakTests(Case):
         self.hall.settle()
         self.assertEqual(self.bob.texts(), ["later"])
 
-    def test_a_server_that_forgot_everything_says_so_and_nothing_is_said_twice(self) -> None:
+    def test_server_without_history_causes_no_duplicates(self) -> None:
         self.both_join()
         self.node.say("before")
         self.hall.settle()
@@ -466,7 +466,7 @@ class BreakTests(Case):
         self.assertEqual(self.bob.texts(), ["before"])
         self.assertIn("may be missing", self.alice.told(Notice)[0].text)
 
-    def test_where_nothing_was_said_nothing_needs_to_be_known(self) -> None:
+    def test_rejoin_of_a_room_without_messages_needs_no_history(self) -> None:
         """A room whose messages are not kept: if the last number is ours, what we said did not arrive."""
         self.alice.joins()
         self.node.in_room.settings("", None, None, False)
@@ -485,7 +485,7 @@ class BreakTests(Case):
         self.hall.settle()
         self.assertEqual([one.text for one in self.alice.told(Uncertain)], ["three"])
 
-    def test_who_was_banned_meanwhile_is_out(self) -> None:
+    def test_member_banned_meanwhile_is_removed(self) -> None:
         self.both_join()
         self.bob.node.say("on its way")
         self.bob.breaks()
@@ -498,7 +498,7 @@ class BreakTests(Case):
         self.assertEqual([one.text for one in self.bob.told(Uncertain)], ["on its way"])
         self.assertEqual([one.text for one in self.bob.told(Undelivered)], ["waits"])
 
-    def test_a_server_that_is_not_asked_any_more_ends_it(self) -> None:
+    def test_stopped_server_connection_ends_the_membership(self) -> None:
         self.both_join()
         self.alice.breaks(again=False)
         self.assertEqual(self.alice.changes(), ["parted"])
@@ -510,7 +510,7 @@ class BreakTests(Case):
         self.alice.server_events.registered(None)
         self.assertEqual(list(self.alice.line.requests), [])
 
-    def test_what_was_on_its_way_when_we_left_is_found_out_or_told_to_be_uncertain(self) -> None:
+    def test_message_in_flight_when_leaving_is_confirmed_or_reported_as_unconfirmed(self) -> None:
         self.both_join()
         self.node.say("one")
         self.node.rooms.part()
@@ -530,7 +530,7 @@ STEPS = st.lists(
 
 class AnyOrderTests(SynchronousTestCase):
     @given(STEPS)
-    def test_each_message_comes_once_to_all_in_one_order_wherever_connections_break(
+    def test_every_message_arrives_once_in_one_order_despite_breaks(
         self, steps: list[tuple[str, str]]
     ) -> None:
         hall = Hall()

@@ -36,7 +36,7 @@ class MemberTests(room_ends.Case):
         self.hall.settle()
         self.assertEqual(self.said(), ["#den alice?> hello", "#den bob> hello"])
 
-    def test_member_who_was_there_is_marked_and_told_of_once(self) -> None:
+    def test_present_member_is_marked_and_reported_once(self) -> None:
         self.both_join()
         self.dora.joins()
         self.assertEqual(len(self.warned()), 1)
@@ -58,13 +58,13 @@ class MemberTests(room_ends.Case):
         self.hall.settle()
         self.assertEqual(self.said(), ["#den alice> it is me"])
 
-    def test_no_more_than_some_are_asked_about(self) -> None:
+    def test_number_of_key_queries_is_limited(self) -> None:
         self.patch(member_keys, "MOST", 0)
         self.both_join()
         self.dora.joins()
         self.assertEqual(self.warned(), [])
 
-    def test_nobody_asks_about_who_is_not_pinned(self) -> None:
+    def test_unpinned_members_are_not_queried(self) -> None:
         self.dora.joins()
         self.both_join()
         self.hall.person("eve").joins()

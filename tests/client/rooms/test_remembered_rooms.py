@@ -28,7 +28,7 @@ class FileTests(SynchronousTestCase):
         again.left("KEY", "#den")
         self.assertEqual(RememberedRooms(self.path).at("KEY"), {"#tea": ""})
 
-    def test_what_is_no_room_is_left_out_and_there_is_an_end(self) -> None:
+    def test_invalid_lines_are_skipped_and_the_number_is_limited(self) -> None:
         lines = ["", "KEY", "KEY tea", "KEY #no\x1b room", "KEY #tea", "K\xff #a"]
         lines += [f"KEY #room{number}" for number in range(2 * MOST)]
         self.path.write_bytes("\n".join(lines).encode("latin-1"))
@@ -58,7 +58,7 @@ class RestartTests(room_ends.Case):
         self.hall.settle()
         return made
 
-    def test_it_is_in_them_again_and_no_line_goes_there_by_itself(self) -> None:
+    def test_rooms_are_joined_again_without_becoming_current(self) -> None:
         carol = self.carol()
         carol.joins("#den", "sesame")
         carol.joins("#tea")
@@ -74,7 +74,7 @@ class RestartTests(room_ends.Case):
         self.hall.settle()
         self.assertEqual(self.bob.texts(), ["bob?"])
 
-    def test_a_room_that_one_has_left_or_was_put_out_of_is_forgotten(self) -> None:
+    def test_left_or_kicked_room_is_not_joined_again(self) -> None:
         self.alice.joins("#den")
         carol = self.carol()
         for room in ("#den", "#tea", "#bar"):

@@ -49,7 +49,7 @@ class RoomLogTests(SynchronousTestCase):
         )
         return self.alice.told(MessageReceived)
 
-    def test_what_was_said_in_a_room_is_found_with_who_said_it_and_where(self) -> None:
+    def test_room_messages_are_found_with_sender_and_room(self) -> None:
         self.says((self.alice, "tea is ready"), (self.bob, "more tea"), (self.bob, "bread"))
         found = self.finds("tea")
         self.assertEqual(
@@ -58,7 +58,7 @@ class RoomLogTests(SynchronousTestCase):
         )
         self.assertEqual([one.id for one in found], sorted({one.id for one in found}))
 
-    def test_what_was_missed_is_found_once(self) -> None:
+    def test_missed_messages_are_found_once(self) -> None:
         self.says((self.bob, "one"))
         self.alice.breaks()
         self.says((self.bob, "two"))
@@ -104,7 +104,7 @@ class RoomLogTests(SynchronousTestCase):
         self.hall.settle()
         self.assertEqual(carol.texts(), ["fox 2", "fox 3", "fox 4"])
 
-    def test_in_trouble_the_room_goes_on_and_it_is_told_once(self) -> None:
+    def test_log_failure_is_reported_once_and_the_room_continues(self) -> None:
         for _ in range(2):
             self.alice.events.clear()
             self.ledger.full = True
@@ -123,7 +123,7 @@ class RoomLogTests(SynchronousTestCase):
         self.hall.settle()
         return back
 
-    def test_what_was_said_while_the_program_did_not_run_is_shown_as_missed_and_found(self) -> None:
+    def test_messages_sent_while_not_running_are_shown_as_missed(self) -> None:
         self.says((self.alice, "mine"), (self.bob, "before"))
         self.alice.breaks(again=False)
         self.says(*[(self.bob, f"fox {number}") for number in range(3)])
@@ -139,7 +139,7 @@ class RoomLogTests(SynchronousTestCase):
         self.alice = self.restarts(self.alice)
         self.assertEqual(self.alice.texts(), [])
 
-    def test_of_many_missed_lines_the_last_are_shown_and_all_are_found(self) -> None:
+    def test_last_of_many_missed_messages_are_shown_and_all_logged(self) -> None:
         self.patch(room_log, "SHOWN", 2)
         self.says((self.bob, "before"))
         self.alice.breaks(again=False)

@@ -45,7 +45,7 @@ class Tests(room_ends.Case):
             (change,) = self.alice.told(RoomChanged)
             self.assertEqual((change.change, change.id, change.address), ("banned", who, None))
 
-    def test_a_person_or_ban_that_is_not_there_is_named(self) -> None:
+    def test_unknown_member_or_ban_is_named_in_the_error(self) -> None:
         self.assertEqual(self.refused("/kick zed"), '"zed" is not in the room: see /names')
         self.assertEqual(self.refused("/unban zed"), "no ban of zed is in force in the room")
         for command in ("mute", "op", "invite"):

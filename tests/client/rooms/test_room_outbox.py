@@ -14,7 +14,7 @@ from tests.limits import DEFAULTS
 class FlowTests(Case):
     """Flow control: a fast sender has only some messages on the way."""
 
-    def test_only_some_are_on_the_way_and_none_is_lost(self) -> None:
+    def test_number_in_flight_is_limited_and_none_is_lost(self) -> None:
         self.both_join()
         for number in range(100):
             self.node.say(str(number))
@@ -34,7 +34,7 @@ class FlowTests(Case):
         self.assertEqual(self.bob.texts()[-1], "one more")
         self.assertEqual(len(self.bob.texts()), DEFAULTS.waiting_messages + 1)
 
-    def test_what_is_held_when_the_program_ends_is_told_to_be_lost(self) -> None:
+    def test_held_messages_fail_when_the_program_ends(self) -> None:
         self.alice.joins()
         self.alice.breaks()
         for number in range(DEFAULTS.waiting_messages + 1):
@@ -43,7 +43,7 @@ class FlowTests(Case):
         lost = [one.text for one in self.alice.told(Undelivered)]
         self.assertEqual(lost, [str(number) for number in range(DEFAULTS.waiting_messages + 1)])
 
-    def test_a_text_that_is_too_long_is_refused_before_it_is_sent(self) -> None:
+    def test_too_long_text_is_refused_before_sending(self) -> None:
         self.alice.joins()
         self.node.say("x" * (DEFAULTS.body_to_server + 1))
         self.assertIn("8192 bytes", self.alice.failures()[0])
@@ -51,7 +51,7 @@ class FlowTests(Case):
         self.hall.settle()
         self.assertEqual(len(self.alice.told(Sent)), 1)
 
-    def test_the_end_of_input_waits_until_all_is_said(self) -> None:
+    def test_end_of_input_waits_until_everything_is_sent(self) -> None:
         self.both_join()
         for number in range(20):
             self.node.say(str(number))
@@ -61,7 +61,7 @@ class FlowTests(Case):
         self.assertEqual(self.alice.codes, [0])
         self.assertEqual(len(self.bob.texts()), 20)
 
-    def test_what_is_held_for_a_room_that_we_leave_is_told_to_be_lost_and_input_goes_on(
+    def test_held_messages_fail_and_input_resumes_when_leaving_the_room(
         self,
     ) -> None:
         self.alice.joins()
@@ -74,7 +74,7 @@ class FlowTests(Case):
         lost = [one.text for one in self.alice.told(Undelivered)]
         self.assertEqual(lost, [str(number) for number in range(DEFAULTS.waiting_messages + 1)])
 
-    def test_what_was_on_its_way_when_we_left_is_counted_until_it_is_answered(self) -> None:
+    def test_message_in_flight_counts_until_answered_after_leaving(self) -> None:
         self.alice.joins()
         self.node.say("hello")
         self.node.rooms.part()

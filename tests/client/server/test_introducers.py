@@ -49,7 +49,7 @@ class ClassicTests(SynchronousTestCase):
         wire.says(text.replace("\n", "\r\n").encode())
         return b"".join(wire.writes)
 
-    def test_nothing_is_said_at_the_start_or_the_end(self) -> None:
+    def test_nothing_is_sent_at_start_or_stop(self) -> None:
         self.server.stop()
         self.assertEqual(self.net.wanted, [])
         self.assertEqual(self.server.name, "127.0.0.1:5555")
@@ -62,35 +62,35 @@ class ClassicTests(SynchronousTestCase):
         self.assertTrue(self.successResultOf(done))
         self.assertTrue(self.server.registered)
 
-    def test_refused_it_is_not_registered(self) -> None:
+    def test_refused_registration_is_not_active(self) -> None:
         done = asked(self.server.register())
         self.answer("REGNACK\n\n")
         self.failureResultOf(done, ServerRefused)
         self.assertFalse(self.server.registered)
 
-    def test_somebody_comes_without_a_key(self) -> None:
+    def test_bridge_returns_a_peer_without_a_key(self) -> None:
         done = asked(self.server.bridge(""))
         said = self.answer("BRIDGEACK\nclientID: bob\nIP: 10.0.0.2\nPort: 5002\n\n")
         self.assertEqual(said, b"BRIDGE\r\nclientID: alice\r\n\r\n")
         self.assertEqual(self.successResultOf(done), BridgeResult("bob", None, WHERE))
 
-    def test_nobody(self) -> None:
+    def test_bridge_without_a_peer_returns_none(self) -> None:
         done = asked(self.server.bridge(""))
         self.answer("BRIDGEACK\nclientID: alice\nIP: 10.0.0.1\nPort: 5001\n\n")
         self.assertIsNone(self.successResultOf(done))
 
-    def test_it_cannot_be_asked_for_somebody(self) -> None:
+    def test_classic_server_cannot_introduce_by_name(self) -> None:
         error = self.failureResultOf(asked(self.server.bridge("bob")), LocalError).value
         self.assertIn("/bridge without an id", error.detail)
         self.assertEqual(self.net.wanted, [])
 
-    def test_those_whose_id_begins_so(self) -> None:
+    def test_info_filters_by_prefix(self) -> None:
         for prefix, names in (("", ["bob", "bill", "eve"]), ("b", ["bob", "bill"]), ("x", [])):
             done = asked(self.server.info(prefix))
             self.answer("INFOACK\nbob 10.0.0.2:5002\nbill 10.0.0.2:5003\neve 10.0.0.2:5004\n\n")
             self.assertEqual([one.client_id for one in self.successResultOf(done)], names)
 
-    def test_it_does_not_tell_who_comes(self) -> None:
+    def test_classic_server_has_no_presence(self) -> None:
         self.successResultOf(asked(self.server.watch("bob")))
         self.assertEqual(self.net.wanted, [])
 
@@ -104,7 +104,7 @@ class SeveralClassicTests(SynchronousTestCase):
         self.server = ClassicIntroducer(*servers)
         self.server.start(ME)
 
-    def test_where_one_is_away_the_next_is_asked_and_stays_the_one(self) -> None:
+    def test_unreachable_server_is_replaced_by_the_next(self) -> None:
         done = asked(self.server.register())
         self.net.refuse()
         self.assertEqual(self.server.name, "127.0.0.1:5556")
@@ -119,7 +119,7 @@ class SeveralClassicTests(SynchronousTestCase):
         self.failureResultOf(done, ServerRefused)
         self.assertEqual(len(self.net.wanted), 1)
 
-    def test_when_all_are_away_the_last_says_so(self) -> None:
+    def test_last_server_reports_when_all_are_unreachable(self) -> None:
         done = asked(self.server.register())
         for _ in range(3):
             self.net.refuse()
@@ -179,7 +179,7 @@ class SecureTests(SynchronousTestCase):
         [register] = self.wrote()
         self.says(bcp2_server.RegAck(register.cseq, "alice", 3600, ("10.0.0.1", 40000)))
 
-    def test_it_is_told_all_of_us_at_the_start(self) -> None:
+    def test_registration_contains_all_our_data(self) -> None:
         self.accept()
         self.assertEqual(
             self.wrote(),
@@ -187,7 +187,7 @@ class SecureTests(SynchronousTestCase):
         )
         self.assertFalse(self.server.registered)
 
-    def test_what_is_asked_at_the_start_waits_for_the_first_registration(self) -> None:
+    def test_early_request_waits_for_the_first_registration(self) -> None:
         found = asked(self.server.bridge("bob"))
         people = asked(self.server.info("b"))
         self.come()
@@ -198,26 +198,26 @@ class SecureTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(found), BridgeResult("bob", KEY, WHERE))
         self.assertEqual([one.client_id for one in self.successResultOf(people)], ["bob"])
 
-    def test_and_fails_with_it(self) -> None:
+    def test_early_request_fails_with_the_first_registration(self) -> None:
         found = asked(self.server.bridge("bob"))
         self.net.refuse()
         self.failureResultOf(found, ServerUnreachable)
 
-    def test_registering_again_is_told_by_the_server_itself(self) -> None:
+    def test_second_registration_is_confirmed_by_the_server(self) -> None:
         self.come()
         done = asked(self.server.register())
         [register] = self.wrote()
         self.says(bcp2_server.RegAck(register.cseq, "alice", 3600, ("10.0.0.1", 40000)))
         self.assertFalse(self.successResultOf(done))
 
-    def test_it_tells_who_comes(self) -> None:
+    def test_server_reports_presence(self) -> None:
         self.come()
         done = asked(self.server.watch("bob"))
         [watch] = self.wrote()
         self.says(bcp2_server.WatchAck(watch.cseq, "bob"))
         self.successResultOf(done)
 
-    def test_the_end_closes_it(self) -> None:
+    def test_stop_closes_the_connection(self) -> None:
         self.come()
         self.server.stop()
         self.assertTrue(self.wire.disconnecting)
