@@ -75,7 +75,7 @@ class CallerTests(Case):
         self.assertEqual(bob.heard(MsgAck), [])
         self.assertTrue(bob.ended)
 
-    def test_an_id_is_pinned_only_where_a_server_confirms_it(self) -> None:
+    def test_id_is_pinned_only_if_a_server_confirms_it(self) -> None:
         """Known from one server, they are called by address while registered with another."""
         self.known = ()
         (self.home / "known_peers").unlink()
@@ -90,7 +90,7 @@ class CallerTests(Case):
         self.called("bob", IDENTITIES["eve"])
         self.assertEqual(self.warnings(), 0)
 
-    def test_another_key_at_this_server_leaves_what_waits_for_the_one_elsewhere(self) -> None:
+    def test_other_key_at_this_server_keeps_messages_queued_elsewhere(self) -> None:
         acquaintances = self.node.acquaintances
         assert acquaintances is not None
         acquaintances.server_key = key_of("carol")
@@ -101,7 +101,7 @@ class CallerTests(Case):
         [text] = [one for one in self.texts(Notice) if "still queued for" in one]
         self.assertIn("who has another key", text)
 
-    def test_of_texts_for_former_keys_the_latest_are_sent_again(self) -> None:
+    def test_latest_texts_for_former_keys_are_sent_again(self) -> None:
         self.begin(replace(DEFAULTS, waiting_messages=3))
         for number, name in enumerate(("eve", "server", "bob", "eve")):
             for text in "abc":
@@ -116,7 +116,7 @@ class CallerTests(Case):
         self.assertEqual(self.told(IncomingCallEvent), [])
         self.assertEqual(self.warnings(), 0)
 
-    def test_another_key_for_a_pinned_id_is_refused_and_the_person_warned(self) -> None:
+    def test_other_key_for_a_pinned_id_is_refused_with_a_warning(self) -> None:
         eve = self.called("bob", IDENTITIES["eve"])
         self.assertEqual(self.refused(eve), 403)
         self.assertEqual((self.told(IncomingCallEvent), self.warnings()), ([], 1))
@@ -151,17 +151,17 @@ class CallerTests(Case):
         self.net.settle()
         self.assertNotIn(key_of("eve"), (self.home / "known_peers").read_text())
 
-    def test_a_stranger_is_asked_about_with_answer_all_too(self) -> None:
+    def test_unknown_caller_needs_confirmation_with_answer_all(self) -> None:
         self.begin(answer="all")
         self.called("eve")
         self.assertTrue(self.told(IncomingCallEvent)[0].ask)
 
-    def test_somebody_known_is_asked_about_with_answer_none(self) -> None:
+    def test_pinned_caller_needs_confirmation_with_answer_none(self) -> None:
         self.begin(answer="none")
         self.called("bob")
         self.assertTrue(self.told(IncomingCallEvent)[0].ask)
 
-    def test_calls_of_strangers_do_not_take_what_is_typed(self) -> None:
+    def test_calls_of_unknown_peers_do_not_change_the_target(self) -> None:
         self.called("eve")
         self.node.say("hello")
         self.assertIn("you are in no conversation", self.texts(Failed)[0])
@@ -175,12 +175,12 @@ class CallerTests(Case):
         self.assertEqual(len(self.node.calls.all), 1)
         self.assertEqual(len(self.told(IncomingCallEvent)), 1)
 
-    def test_a_stranger_who_rings_holds_no_place_for_strangers(self) -> None:
+    def test_ringing_call_holds_no_place_of_unknown_connections(self) -> None:
         self.called("eve")
         counters = self.node.client.calls.counters()
         self.assertEqual((counters["connections"], counters["ringing"]), (0, 1))
 
-    def test_who_calls_takes_no_call_on_that_connection(self) -> None:
+    def test_caller_accepts_no_call_on_its_connection(self) -> None:
         """A CHATACK that answers nothing is no yes to anything."""
         eve = self.called("eve")
         eve.takes_call()
@@ -188,7 +188,7 @@ class CallerTests(Case):
         self.assertEqual(self.told(MessageReceived), [])
         self.assertNotIn("open", [one.state for one in self.told(SessionChanged)])
 
-    def test_nothing_is_heard_before_the_call_was_taken(self) -> None:
+    def test_messages_before_acceptance_are_not_shown(self) -> None:
         self.begin(answer="none")
         bob = self.called("bob")
         bob.says("hello")
@@ -196,7 +196,7 @@ class CallerTests(Case):
         bob.cut()
         self.assertEqual(len(self.node.calls.all), 0)
 
-    def test_a_message_is_heard_once_however_often_it_comes(self) -> None:
+    def test_repeated_message_is_shown_once(self) -> None:
         bob = self.called("bob")
         bob.says("hello")
         bob.told = 0
@@ -227,7 +227,7 @@ class CallerTests(Case):
         self.node.connections.hold(False)
         self.assertEqual(bob.wire.producerState, "producing")
 
-    def test_nor_is_somebody_who_was_called_meanwhile(self) -> None:
+    def test_peer_called_meanwhile_is_not_called_back(self) -> None:
         self.node.connections.hold(True)
         self.node.chat(BOB)
         bob = self.person()
@@ -244,7 +244,7 @@ class CallerTests(Case):
         self.assertTrue(silent.ended)
         self.assertEqual(self.codes, [0])
 
-    def test_a_cut_is_mended_by_whoever_called(self) -> None:
+    def test_caller_redials_after_a_lost_connection(self) -> None:
         bob = self.talking()
         bob.cut()
         self.assertEqual(self.told(SessionChanged)[-1].state, "broken")
@@ -270,7 +270,7 @@ class CallerTests(Case):
         self.net.settle()
         self.assertEqual(again.texts, ["meanwhile"])
 
-    def test_a_redial_meets_the_same_key_or_nobody(self) -> None:
+    def test_redial_accepts_only_the_same_key(self) -> None:
         bob = self.talking()
         bob.cut()
         self.node.say("for bob alone")
@@ -284,14 +284,14 @@ class CallerTests(Case):
 class OutgoingTests(Case):
     """Recipients of outgoing calls."""
 
-    def test_an_address_reaches_whoever_is_there_under_their_own_name(self) -> None:
+    def test_call_by_address_uses_the_peer_s_own_name(self) -> None:
         bob = self.talking()
         self.node.say("hello")
         self.net.settle()
         self.assertEqual(bob.texts, ["hello"])
         self.assertEqual(self.told(Sent)[0].to, "bob")
 
-    def test_words_for_an_address_go_to_the_conversation_with_whoever_is_there(self) -> None:
+    def test_text_for_an_address_goes_to_the_open_conversation_there(self) -> None:
         carol = self.called("carol")
         self.node.chat(f"{BOB_HOST}:{BOB_PORT}")
         self.node.say("hello")
@@ -299,7 +299,7 @@ class OutgoingTests(Case):
         self.net.wait(1)
         self.assertEqual((carol.texts, len(self.node.calls.all)), (["hello"], 1))
 
-    def test_a_broken_conversation_goes_on_at_the_address_to_which_the_peer_has_moved(self) -> None:
+    def test_broken_conversation_continues_at_the_peer_s_new_address(self) -> None:
         self.talking().cut()
         self.node.say("meanwhile")
         self.node.chat("10.0.0.7:7007")
@@ -327,7 +327,7 @@ class OutgoingTests(Case):
         opened = [(one.id, one.was) for one in self.told(SessionChanged) if one.state == "open"]
         self.assertEqual(opened, [("eve?", BOB)])
 
-    def test_a_stranger_who_was_verified_loses_the_mark(self) -> None:
+    def test_confirmed_caller_loses_its_question_mark(self) -> None:
         self.node.chat(BOB)
         eve = self.person("eve")
         self.node.verify("eve", "yes")
@@ -340,7 +340,7 @@ class OutgoingTests(Case):
         self.net.settle()
         self.assertEqual(eve.texts, ["hello", "hello"])
 
-    def test_caller_who_is_verified_before_the_call_is_taken_loses_the_mark_then(self) -> None:
+    def test_caller_verified_while_ringing_loses_its_mark_when_accepted(self) -> None:
         eve = self.called("eve")
         self.node.verify("eve", "yes")
         self.assertEqual([one.name for one in self.node.calls.all], ["eve?"])  # as was asked about
@@ -360,7 +360,7 @@ class OutgoingTests(Case):
         self.assertTrue(mirror.refused or mirror.ended)
         self.assertEqual(self.texts(Undelivered), ["to myself"])
 
-    def test_a_refused_call_is_told_and_its_words_reported(self) -> None:
+    def test_refused_call_reports_its_messages(self) -> None:
         self.node.chat(BOB)
         self.node.say("hello")
         bob = self.person(takes=False)
@@ -369,7 +369,7 @@ class OutgoingTests(Case):
         self.assertEqual(self.told(SessionChanged)[-1].state, "closed")
         self.assertEqual(bob.texts, [])
 
-    def test_a_call_that_nobody_answers_ends(self) -> None:
+    def test_unanswered_call_ends(self) -> None:
         self.node.chat(BOB)
         bob = self.person(takes=False)
         self.net.wait(DEFAULTS.answer_ring - 1, 1)
@@ -403,7 +403,7 @@ class RoomForMessagesTests(Case):
         self.net.wait(EXIT_WAIT + 1)
         self.assertEqual(self.texts(Undelivered), ["two"])
 
-    def test_the_held_message_is_kept_or_reported_when_the_conversation_ends(self) -> None:
+    def test_held_message_is_queued_or_reported_at_the_end(self) -> None:
         self.begin(DEFAULTS.with_values(["waiting-messages=1"]))
         bob = self.called("bob", acknowledges=False)
         for text in ("one", "two"):
@@ -422,7 +422,7 @@ class NoServerTests(Case):
     def at_server(self) -> Any:
         self.net.refuse()
 
-    def test_a_person_is_told_once_how_to_get_one(self) -> None:
+    def test_user_gets_one_hint_about_starting_a_server(self) -> None:
         hint = "chatserver starts one on this machine, --server HOST:PORT names another"
         self.assertEqual(len(self.texts(Notice)), 1)  # a program is not told
         self.begin(typed=True)
@@ -433,7 +433,7 @@ class NoServerTests(Case):
         self.net.refuse()
         self.assertEqual(self.texts(Notice), [away, told])
 
-    def test_a_person_who_was_there_before_needs_no_such_hint(self) -> None:
+    def test_returning_user_gets_no_hint_about_a_server(self) -> None:
         PinFile(self.home / "known_peers").put(Pin("server", "10.0.0.9:5555", key_of("server")))
         self.begin(typed=True)
         self.assertEqual(len(self.texts(Notice)), 1)
@@ -459,7 +459,7 @@ class BusyServerTests(Case):
         self.net.settle()
         return self.directory
 
-    def test_a_person_is_not_told_to_start_one(self) -> None:
+    def test_busy_server_gives_no_hint_to_start_one(self) -> None:
         self.begin(typed=True)
         [told] = self.texts(Notice)
         self.assertIn("in 34 s at the earliest, retrying", told)
@@ -471,7 +471,7 @@ class ServerTests(Case):
     server = True
     known = ("carol",)
 
-    def test_a_call_that_was_ended_while_the_server_was_asked_is_not_made(self) -> None:
+    def test_call_ended_during_the_server_query_is_not_dialled(self) -> None:
         self.begin(open=True)
         self.directory.callees["dora"] = bcp2_server.BridgeAck(
             0, "dora", "", ((BOB_HOST, BOB_PORT),)
@@ -503,7 +503,7 @@ class ServerTests(Case):
         self.called("bob")
         self.assertFalse(self.told(IncomingCallEvent)[0].confirmed)
 
-    def test_a_caller_who_is_gone_before_the_server_answered_does_not_ring(self) -> None:
+    def test_caller_that_left_before_the_server_answered_does_not_ring(self) -> None:
         self.directory.deaf = True
         bob = self.called("bob")
         self.assertEqual(self.told(IncomingCallEvent), [])
@@ -514,7 +514,7 @@ class ServerTests(Case):
         self.assertTrue(self.directory.heard(bcp2_server.Bridge))
         self.assertEqual((self.told(IncomingCallEvent), len(self.node.calls.all)), ([], 0))
 
-    def test_strangers_do_not_have_the_server_asked_without_end(self) -> None:
+    def test_server_queries_about_unknown_callers_are_limited(self) -> None:
         for _ in range(10):
             self.called("eve")
         asked = len(self.directory.heard(bcp2_server.Bridge))
@@ -526,7 +526,7 @@ class ServerTests(Case):
         self.assertTrue(self.told(IncomingCallEvent)[0].confirmed)
         self.assertEqual(self.directory.heard(bcp2_server.Bridge), [])
 
-    def test_an_introduction_of_another_key_confirms_nobody(self) -> None:
+    def test_introduction_of_another_key_confirms_no_caller(self) -> None:
         self.directory.introduces("bob", key_of("bob"), (), "call1")
         self.called("bob", IDENTITIES["eve"])
         self.assertFalse(self.told(IncomingCallEvent)[0].confirmed)
@@ -542,7 +542,7 @@ class ServerTests(Case):
         )
         self.assertLessEqual(self.net.under_way, MOST_MEETINGS)
 
-    def test_introductions_of_known_people_are_carried_out_in_bounded_number(self) -> None:
+    def test_introductions_of_pinned_peers_are_limited(self) -> None:
         """Whom the server introduces again and again, and who never answers."""
         calls = iter(range(10_000))
         for seconds in (16, 1, 0):  # until the server may introduce as many again
@@ -557,7 +557,7 @@ class ServerTests(Case):
             self.net.wait(seconds)
         self.assertEqual(self.net.under_way, MOST_MEETINGS)
 
-    def test_the_id_that_was_asked_for_is_called_with_its_key(self) -> None:
+    def test_requested_id_is_called_with_its_key(self) -> None:
         self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT))
         self.node.chat("bob")
         self.node.say("hello")
@@ -567,7 +567,7 @@ class ServerTests(Case):
         self.assertEqual(bob.texts, ["hello"])
         self.assertEqual(self.told(Sent)[0].to, "bob")
 
-    def test_whoever_answers_there_with_another_key_hears_nothing(self) -> None:
+    def test_peer_with_another_key_receives_no_message(self) -> None:
         self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT))
         self.node.chat("bob")
         self.node.say("for bob")
@@ -595,7 +595,7 @@ class ServerTests(Case):
         self.net.wait(1)
         self.assertLessEqual(carol.texts.count("hello"), 1)
 
-    def test_words_queued_for_a_key_go_to_the_call_that_is_under_way_to_it(self) -> None:
+    def test_queued_messages_of_a_key_go_to_its_pending_call(self) -> None:
         """A first contact turns out to have a pinned key, which is called by its name as well."""
         self.directory.knows("dora", key_of("carol"), (BOB_HOST, BOB_PORT))
         self.directory.knows("carol", key_of("carol"), (BOB_HOST, BOB_PORT))
@@ -611,7 +611,7 @@ class ServerTests(Case):
         self.assertEqual(carol.texts, ["hello", "again"])
         self.assertEqual((self.kept(), self.told(Undelivered)), ([], []))
 
-    def test_who_comes_is_given_what_waited(self) -> None:
+    def test_peer_that_comes_online_receives_queued_messages(self) -> None:
         self.node.msg("hello", "carol")
         self.net.wait(3)
         self.assertIn("carol", [one.peer_id for one in self.directory.heard(bcp2_server.Watch)])
@@ -623,7 +623,7 @@ class ServerTests(Case):
         self.assertEqual(carol.texts, ["hello"])
         self.assertEqual(self.kept(), [])
 
-    def test_who_is_away_is_registered_so_until_that_is_taken_back(self) -> None:
+    def test_away_text_is_registered_until_removed(self) -> None:
         self.node.away("back  at\nfive")
         self.net.settle()
         self.node.away("x" * (AWAY_BYTES + 1))
@@ -637,7 +637,7 @@ class ServerTests(Case):
             [one.data for one in self.told(CommandOutput)], [{"text": "back at five"}, {"text": ""}]
         )
 
-    def test_who_waits_for_somebody_is_told_that_they_are_away(self) -> None:
+    def test_away_state_is_reported_for_a_queued_message(self) -> None:
         self.directory.callees["carol"] = 480
         self.node.chat("carol")
         self.net.wait(3)
@@ -654,7 +654,7 @@ class ServerTests(Case):
             [one.away for one in self.told(PresenceChanged)], ["lunch", "meeting", None]
         )
 
-    def test_what_waited_is_not_given_to_another_key(self) -> None:
+    def test_queued_message_is_not_delivered_to_another_key(self) -> None:
         self.node.msg("hello", "carol")
         self.net.wait(3)
         self.directory.knows("carol", key_of("eve"), (BOB_HOST, BOB_PORT))
@@ -663,7 +663,7 @@ class ServerTests(Case):
         self.assertEqual(self.net.dialled, 0)
         self.assertEqual(self.kept(), ["hello"])
 
-    def test_what_is_said_for_an_id_does_not_reach_who_only_claims_it(self) -> None:
+    def test_message_for_an_id_does_not_reach_an_impostor(self) -> None:
         eve = self.called("bob", IDENTITIES["eve"])
         self.node.accept("bob?")
         self.net.settle()

@@ -35,7 +35,7 @@ class OfferTests(Case):
         self.net.settle()
         return eve
 
-    def test_an_offer_is_asked_about(self) -> None:
+    def test_offer_needs_confirmation(self) -> None:
         bob = self.called("bob")
         [told] = self.offers(bob)
         self.assertEqual((told.from_, told.name, told.ask), ("bob", "name.txt", True))
@@ -50,20 +50,20 @@ class OfferTests(Case):
         self.work()
         self.assertEqual([one.status for one in bob.heard(Error)], [603])
 
-    def test_files_of_known_people_are_taken_at_once_if_wanted(self) -> None:
+    def test_files_of_pinned_peers_are_accepted_with_accept_known(self) -> None:
         self.begin(accept="known")
         bob = self.called("bob")
         self.assertFalse(any(one.ask for one in self.offers(bob)))
         self.assertEqual(len(bob.heard(OfferAck)), 1)
 
-    def test_files_of_strangers_are_asked_about_all_the_same(self) -> None:
+    def test_files_of_unknown_peers_need_confirmation_anyway(self) -> None:
         for accept in ("known", "verified"):
             self.begin(accept=accept)
             eve = self.a_stranger()
             self.assertTrue(self.offers(eve)[0].ask)
             self.assertEqual(eve.heard(OfferAck), [])
 
-    def test_an_offer_bears_the_name_that_the_peer_has_now(self) -> None:
+    def test_offer_shows_the_peer_s_present_name(self) -> None:
         eve = self.a_stranger()
         self.assertEqual(self.offers(eve)[0].from_, "eve?")
         conversations = self.node.client.conversations
@@ -74,26 +74,26 @@ class OfferTests(Case):
         assert listed.data is not None
         self.assertEqual([row["from"] for row in listed.data["files"]], ["mallory"])
 
-    def test_files_of_people_who_are_not_verified_are_asked_about(self) -> None:
+    def test_files_of_unverified_peers_need_confirmation(self) -> None:
         self.begin(accept="verified")
         bob = self.called("bob")
         self.assertTrue(self.offers(bob)[0].ask)
         self.assertEqual(bob.heard(OfferAck), [])
 
-    def test_files_of_verified_people_are_taken_at_once_if_wanted(self) -> None:
+    def test_files_of_verified_peers_are_accepted_with_accept_verified(self) -> None:
         self.begin(accept="verified")
         self.node.verify("bob", "yes")
         bob = self.called("bob")
         self.assertFalse(any(one.ask for one in self.offers(bob)))
         self.assertEqual(len(bob.heard(OfferAck)), 1)
 
-    def test_no_files_are_taken_if_none_are_wanted(self) -> None:
+    def test_files_are_declined_with_accept_none(self) -> None:
         self.begin(accept="none")
         bob = self.called("bob")
         self.offers(bob)
         self.assertEqual([one.status for one in bob.heard(Error)], [603])
 
-    def test_an_offer_on_a_connection_that_is_not_in_use_is_not_heard(self) -> None:
+    def test_offer_on_an_unused_connection_is_ignored(self) -> None:
         first = self.called("bob")
         first.deaf = True
         second = self.called("bob")  # waits until it is clear whether the first one lives
@@ -101,7 +101,7 @@ class OfferTests(Case):
         first.deaf = False
         self.assertEqual(len(self.offers(first)), 1)
 
-    def test_a_connection_has_no_files_once_its_conversation_is_over(self) -> None:
+    def test_ended_conversation_carries_no_files(self) -> None:
         self.called("bob")
         [one] = self.node.client.conversations
         connection = one.session.connection
@@ -130,7 +130,7 @@ class PausedTests(Case):
         """Return the reasons with which it was told that the file is paused."""
         return [one.reason for one in self.told(FileChanged) if one.state == "broken"]
 
-    def test_goes_on_in_the_next_conversation_which_is_said(self) -> None:
+    def test_resumes_in_the_next_conversation_with_a_notice(self) -> None:
         for ends in (lambda bob: bob.leaves(), lambda bob: self.node.quit()):
             self.begin()
             ends(self.send())
@@ -140,7 +140,7 @@ class PausedTests(Case):
             self.work()
             self.assertEqual(len(again.heard(Offer)), 1)
 
-    def test_goes_on_by_itself_until_the_conversation_ends(self) -> None:
+    def test_resumes_automatically_until_the_conversation_ends(self) -> None:
         bob = self.send()
         bob.cut()
         self.work()
@@ -152,7 +152,7 @@ class PausedTests(Case):
 class HeldTests(Case):
     """A connection of which nothing is read, because the disk has too much to write."""
 
-    def test_is_read_again_when_it_carries_no_files_any_more(self) -> None:
+    def test_is_read_again_when_it_carries_no_files(self) -> None:
         self.patch(transfers, "UNWRITTEN", 5)
         bob = self.talking()
         bob.tell(OFFER)
@@ -183,7 +183,7 @@ class StopTests(Case):
 class UnansweredTests(Case):
     """Outgoing offers."""
 
-    def test_an_offer_that_they_do_not_answer_is_taken_back_and_told(self) -> None:
+    def test_unanswered_offer_is_cancelled_with_a_notice(self) -> None:
         self.patch(files, "SWEPT_EVERY", 2.0)
         self.patch(transfers, "OFFER_WAIT", 10.0)
         self.begin()

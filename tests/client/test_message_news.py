@@ -29,7 +29,7 @@ class MessageNewsTests(SynchronousTestCase):
         self.events: list[Event] = []
         self.news = MessageNews(AwayContact(KeyedPerson(KEY), "bob"), self.events.append, {})
 
-    def test_what_goes_has_its_number_where_there_is_one(self) -> None:
+    def test_sent_event_has_the_number_if_there_is_one(self) -> None:
         self.news.written("yes", Wall(3.0))
         self.news.written("yes", Wall(4.0), 3)
         wanted = [
@@ -38,7 +38,7 @@ class MessageNewsTests(SynchronousTestCase):
         ]
         self.assertEqual(self.events, wanted)
 
-    def test_one_that_arrives_is_named_by_its_text_only_if_it_was_told_to_wait(self) -> None:
+    def test_delivered_event_has_the_text_only_if_it_was_queued(self) -> None:
         self.news.queued(2)
         for id in (1, 2, 2):
             self.news.outcome(MessageOutcome(id, DELIVERED, "hi", ""))
@@ -59,7 +59,7 @@ class MessageNewsTests(SynchronousTestCase):
         ]
         self.assertEqual(self.events, wanted)
 
-    def test_its_outcome_is_that_of_the_request_it_came_of(self) -> None:
+    def test_outcome_ends_the_request_of_the_message(self) -> None:
         for state, code in (
             (DELIVERED, "delivered"),
             (UNCERTAIN, "uncertain"),
@@ -71,7 +71,7 @@ class MessageNewsTests(SynchronousTestCase):
             self.news.outcome(MessageOutcome(1, state, "hi", Cause(Reason.EXPIRED)))
             self.assertEqual(asked.code, code)
 
-    def test_only_the_messages_of_requests_are_told_to_stay_when_the_conversation_ends(
+    def test_only_messages_of_requests_are_reported_as_queued_at_the_end(
         self,
     ) -> None:
         asked = PendingRequest("say", lambda one: None)

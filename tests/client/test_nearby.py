@@ -122,13 +122,13 @@ class NeighbourTests(SynchronousTestCase):
 
     # What we say.
 
-    def test_we_ask_and_say_who_we_are_and_where_we_listen_whatever_others_are_told(self) -> None:
+    def test_beacon_contains_our_id_and_listening_port(self) -> None:
         (seek, everywhere), (beacon, there) = self.air.said
         self.assertIsInstance(seek, Seek)
         self.assertEqual(beacon, Beacon("alice", OURS.name, 5556))
         self.assertEqual((everywhere, there), (None, "0.0.0.0"))
 
-    def test_it_is_said_again_and_new_interfaces_are_looked_for(self) -> None:
+    def test_beacon_is_repeated_and_interfaces_are_rescanned(self) -> None:
         self.clock.pump([1.0] * 100)
         self.assertIn(self.beacons(), (4, 5))
         self.assertGreaterEqual(self.air.looks, 4)
@@ -142,7 +142,7 @@ class NeighbourTests(SynchronousTestCase):
         self.air.heard(BOB, "10.0.0.2")
         self.assertEqual(len(self.near.find("bob")), 1)
 
-    def test_who_is_new_and_who_asks_is_answered_soon_but_not_at_each_time(self) -> None:
+    def test_new_and_seeking_neighbours_are_answered_with_a_rate_limit(self) -> None:
         self.clock.advance(10)
         self.air.heard(BOB, "10.0.0.2")
         self.clock.advance(1)
@@ -156,7 +156,7 @@ class NeighbourTests(SynchronousTestCase):
         self.clock.advance(2)
         self.assertLessEqual(self.beacons(), before + 1)
 
-    def test_after_the_end_nothing_is_said_or_heard(self) -> None:
+    def test_no_datagrams_after_the_stop(self) -> None:
         self.node.stop()
         self.assertTrue(self.air.closed)
         before = len(self.air.said)
@@ -164,7 +164,7 @@ class NeighbourTests(SynchronousTestCase):
         self.clock.advance(100)
         self.assertEqual(len(self.air.said), before)
 
-    def test_that_nothing_can_be_heard_is_one_line(self) -> None:
+    def test_failed_socket_is_reported_in_one_line(self) -> None:
         near = self.beacons_of(self.node.context, self.came)
         self.air.deaf = True
         self.events.clear()
@@ -179,24 +179,24 @@ class NeighbourTests(SynchronousTestCase):
         )
         near.stop()
 
-    def test_a_port_that_nobody_would_call_is_not_told(self) -> None:
+    def test_privileged_port_is_not_announced(self) -> None:
         near = self.beacons_of(self.node.context, self.came)
         near.start("0.0.0.0", 80)
         self.assertEqual(self.air.said, [])
 
     # What is shown.
 
-    def test_without_beacon_the_command_says_what_it_wants(self) -> None:
+    def test_nearby_without_beacon_names_the_option(self) -> None:
         self.begin(beacon=False)
         self.node.nearby()
         self.assertIn("start with --beacon", self.failures())
 
-    def test_nobody_is_one_line(self) -> None:
+    def test_no_neighbours_is_one_line(self) -> None:
         answer = self.shown()
         self.assertEqual(answer.data, {"people": []})
         self.assertEqual(len(answer.lines), 1)
 
-    def test_somebody_is_shown_with_what_their_word_is_worth(self) -> None:
+    def test_neighbour_is_shown_with_its_trust(self) -> None:
         self.known.trust("bob", KEYS[0])
         self.known.trust("carol", KEYS[1])
         for name, key, host in (
@@ -225,13 +225,13 @@ class NeighbourTests(SynchronousTestCase):
         self.known.verify("bob", KEYS[0])
         self.assertEqual(self.shown().lines[0], "bob 10.0.0.2:5557: verified")
 
-    def test_our_own_key_and_rubbish_are_nobody(self) -> None:
+    def test_own_key_and_invalid_datagrams_are_ignored(self) -> None:
         self.air.heard(encode(Beacon("mallory", OURS.name, 5557)), "10.0.0.2")
         for rubbish in (b"", b"\xff" * 9, BOB[:-1], BOB * 2, b"\x16\x03\x01"):
             self.air.heard(rubbish, "10.0.0.2")
         self.assertEqual(self.shown().data, {"people": []})
 
-    def test_of_a_flood_only_so_much_is_looked_at(self) -> None:
+    def test_flood_of_datagrams_is_limited(self) -> None:
         for _ in range(1000):
             self.air.heard(b"rubbish", "10.0.0.66")
         self.air.heard(BOB, "10.0.0.2")
@@ -242,7 +242,7 @@ class NeighbourTests(SynchronousTestCase):
 
     # Who is called.
 
-    def test_without_a_server_somebody_nearby_is_called_and_unconfirmed(self) -> None:
+    def test_neighbour_is_called_unconfirmed_without_a_server(self) -> None:
         self.air.heard(BOB, "fe80::2%eth0")
         self.air.heard(BOB, "10.0.0.2")
         self.call()
@@ -253,7 +253,7 @@ class NeighbourTests(SynchronousTestCase):
             self.node.address_book.addresses(contact), (("10.0.0.2", 5557), ("fe80::2%eth0", 5557))
         )
 
-    def test_who_is_pinned_is_called_by_their_name(self) -> None:
+    def test_pinned_neighbour_is_called_by_name(self) -> None:
         self.known.trust("bob", KEYS[0])
         self.air.heard(encode(Beacon("bob", KEYS[1], 5557)), "10.0.0.66")
         self.air.heard(BOB, "10.0.0.2")
@@ -261,14 +261,14 @@ class NeighbourTests(SynchronousTestCase):
         self.assertEqual(self.placed, [Contact("bob", "10.0.0.2", 5557, KEYS[0])])
         self.assertEqual(self.conversation.pins, "bob")
 
-    def test_with_another_key_than_the_pinned_one_nobody_is_called(self) -> None:
+    def test_neighbour_with_another_key_is_not_called(self) -> None:
         self.known.trust("bob", KEYS[1])
         self.air.heard(BOB, "10.0.0.2")
         self.call()
         self.assertEqual(self.placed, [])
         self.assertIn("the key of bob has changed", self.failures())
 
-    def test_of_two_who_say_to_be_one_nobody_is_called(self) -> None:
+    def test_ambiguous_neighbour_is_not_called(self) -> None:
         self.air.heard(BOB, "10.0.0.2")
         self.air.heard(encode(Beacon("bob", KEYS[1], 5557)), "10.0.0.66")
         self.call()
@@ -276,19 +276,19 @@ class NeighbourTests(SynchronousTestCase):
         self.assertIn('2 peers nearby use the id "bob"', self.failures())
         self.assertIn("10.0.0.2:5557, 10.0.0.66:5557", self.failures())
 
-    def test_who_is_not_there_is_told_of(self) -> None:
+    def test_missing_neighbour_is_reported(self) -> None:
         self.call()
         self.assertIn('"bob" is not nearby', self.failures())
         self.begin(beacon=False)
         self.call()
         self.assertIn("call with /chat HOST:PORT", self.failures())
 
-    def test_nobody_is_called_in_the_open_because_of_a_beacon(self) -> None:
+    def test_beacon_never_causes_a_plain_call(self) -> None:
         self.air.heard(BOB, "10.0.0.2")
         self.node.chat("bob", "canon")
         self.assertEqual(self.placed, [])
 
-    def test_the_server_is_asked_first_and_believed(self) -> None:
+    def test_server_is_asked_before_neighbours(self) -> None:
         self.begin(server := SlowServer())
         self.air.heard(BOB, "10.0.0.2")
         self.call()
@@ -296,7 +296,7 @@ class NeighbourTests(SynchronousTestCase):
         server.answers[0].errback(ServerRefused("not found", 404))
         self.assertEqual([one.client_id for one in self.placed], ["bob?"])
 
-    def test_who_is_away_for_the_server_may_be_nearby(self) -> None:
+    def test_peer_away_at_the_server_can_be_found_nearby(self) -> None:
         self.begin(server := SlowServer())
         self.air.heard(BOB, "10.0.0.2")
         self.call()
@@ -304,7 +304,7 @@ class NeighbourTests(SynchronousTestCase):
         self.assertEqual([one.client_id for one in self.placed], ["bob?"])
         self.assertEqual(server.asked, ["bridge bob"])  # and is not watched
 
-    def test_the_server_s_refusal_is_told_where_nobody_is_nearby(self) -> None:
+    def test_server_refusal_is_reported_without_a_neighbour(self) -> None:
         self.begin(server := SlowServer())
         self.call()
         server.answers[0].errback(ServerRefused("not found", 404))
@@ -319,14 +319,14 @@ class NeighbourTests(SynchronousTestCase):
 
     # What else follows.
 
-    def test_a_connection_that_broke_finds_them_again(self) -> None:
+    def test_broken_connection_is_redialled_nearby(self) -> None:
         self.air.heard(BOB, "10.0.0.2")
         found = self.successResultOf(
             Deferred.fromCoroutine(self.node.calls.whereabouts("bob", None))
         )
         self.assertEqual(found, Contact("bob?", "10.0.0.2", 5557, KEYS[0]))
 
-    def test_when_somebody_known_is_there_what_waits_for_them_goes(self) -> None:
+    def test_queued_messages_are_sent_to_a_known_neighbour(self) -> None:
         came: list[str] = []
         self.came.listen(came.append)
         self.air.heard(BOB, "10.0.0.2")

@@ -64,7 +64,7 @@ class HangUpTests(OtherProgramCase):
 
 
 class MirrorTests(OtherProgramCase):
-    def test_an_answer_in_frames_is_answered_in_them(self) -> None:
+    def test_framed_answer_sets_the_dialect(self) -> None:
         wire = self.talking()
         self.node.say("hello")
         self.net.wait(1)
@@ -106,7 +106,7 @@ class MirrorTests(OtherProgramCase):
 class OneWayTests(OtherProgramCase):
     """Programs that never answer on a connection that they accepted but make one of their own."""
 
-    def test_their_connection_is_joined_to_our_call_with_an_opener(self) -> None:
+    def test_incoming_opener_joins_our_call(self) -> None:
         ours = self.talking()
         for text in ("one", "two", "three"):
             self.node.say(text)
@@ -131,7 +131,7 @@ class OneWayTests(OtherProgramCase):
         self.says(theirs, b"hi\n")
         self.assertEqual(self.heard(), [(BOB, "hi")])
 
-    def test_after_an_answer_on_our_connection_a_bare_one_is_somebody_else(self) -> None:
+    def test_raw_connection_after_an_answer_is_another_peer(self) -> None:
         ours = self.talking()
         self.says(ours, b"hi\n")
         self.says(self.bare(), b"hello\n")
@@ -148,14 +148,14 @@ class EndTests(OtherProgramCase):
         self.closed(wire)
         self.assertEqual((self.codes, self.events[-1]), ([0], Exited(0)))
 
-    def test_another_conversation_goes_on(self) -> None:
+    def test_other_conversation_continues(self) -> None:
         self.called("eve", 5004)
         wire = self.called("bob")
         self.says(wire, b"hello")
         self.says(wire, BYE)
         self.assertEqual(self.codes, [])
 
-    def test_what_waits_to_be_said_is_reported_first(self) -> None:
+    def test_queued_messages_are_reported_first(self) -> None:
         wire = self.talking()
         for text in ("one", "two"):
             self.node.say(text)
@@ -166,7 +166,7 @@ class EndTests(OtherProgramCase):
         self.assertEqual([one.text for one in self.told(Undelivered)], ["three"])
         self.assertEqual(self.codes, [])
 
-    def test_a_stranger_who_only_says_farewell_ends_nothing(self) -> None:
+    def test_farewell_of_an_unknown_caller_ends_nothing(self) -> None:
         for _ in range(3):
             self.says(self.called("bob"), BYE)
         self.assertEqual(self.codes, [])
@@ -177,7 +177,7 @@ class EndTests(OtherProgramCase):
         wire.ends()
         self.assertEqual(self.codes, [])
 
-    def test_without_plain_the_program_goes_on(self) -> None:
+    def test_without_plain_the_program_continues(self) -> None:
         self.begin(plain=False, open=True, answer="all")
         wire = self.called("bob")
         self.says(wire, b"hello")
@@ -186,7 +186,7 @@ class EndTests(OtherProgramCase):
 
 
 class FarewellTests(OtherProgramCase):
-    def test_a_word_of_the_person_ends_a_raw_talk(self) -> None:
+    def test_configured_word_ends_a_raw_conversation(self) -> None:
         self.begin(dialect="raw", farewells=("hindi", "Over and out"))
         wire = self.talking()
         self.says(wire, b"hello")
@@ -194,13 +194,13 @@ class FarewellTests(OtherProgramCase):
         self.assertEqual(self.heard(), [(BOB, "hello")])
         self.assertEqual(len(self.told(Bye)), 1)
 
-    def test_the_first_word_is_what_quit_says(self) -> None:
+    def test_quit_sends_the_first_configured_word(self) -> None:
         self.begin(dialect="raw", farewells=("hindi", "out"))
         wire = self.talking()
         self.node.quit()
         self.assertEqual(self.spent(wire), [b"hindi"])
 
-    def test_a_word_that_is_typed_ends_it(self) -> None:
+    def test_typed_farewell_ends_the_conversation(self) -> None:
         self.begin(dialect="raw", farewells=("hindi", "out"))
         wire = self.talking()
         self.node.say("out")
@@ -208,7 +208,7 @@ class FarewellTests(OtherProgramCase):
         self.closed(wire)
         self.assertEqual(len(self.node.calls.all), 0)
 
-    def test_it_stays_a_word_in_other_dialects(self) -> None:
+    def test_farewell_word_is_text_in_other_dialects(self) -> None:
         self.begin(dialect="canon", farewells=("hindi",))
         wire = self.talking()
         self.says(wire, b"hindi")
@@ -216,7 +216,7 @@ class FarewellTests(OtherProgramCase):
 
 
 class LengthTests(OtherProgramCase):
-    def test_more_than_their_program_reads_is_warned_of_before(self) -> None:
+    def test_too_long_line_for_a_course_program_causes_a_warning(self) -> None:
         self.begin(dialect="typelength")
         wire = self.talking()
         self.node.say("é" * 600)
@@ -227,7 +227,7 @@ class LengthTests(OtherProgramCase):
         self.node.say("é" * 600)
         self.assertEqual(len(self.spent(wire)), 2)
 
-    def test_other_programs_read_on(self) -> None:
+    def test_other_dialects_have_no_length_warning(self) -> None:
         wire = self.talking()
         self.node.say("x" * 2000)
         self.assertEqual(len(self.spent(wire)), 2)
@@ -237,7 +237,7 @@ class KnownDialectsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.path = Path(mkdtemp()) / "dialects"
 
-    def test_they_are_kept(self) -> None:
+    def test_known_dialects_are_stored(self) -> None:
         known = KnownDialects(self.path)
         known.worked("bob", "idonly")
         known.worked("10.0.0.2:5000", "raw")

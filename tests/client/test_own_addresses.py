@@ -19,7 +19,7 @@ class PlaceTests(SynchronousTestCase):
             OwnAddresses(listening=("10.0.0.1", 4000)).addresses(), (("10.0.0.1", 4000),)
         )
 
-    def test_those_of_this_machine_where_it_is_open_on_all(self) -> None:
+    def test_wildcard_port_has_the_machine_s_addresses(self) -> None:
         own = ("10.0.0.7", "2606:4700::7", "127.0.0.1", "fe80::1")
         self.patch(own_addresses, "own_hosts", lambda towards: own)
         for host in ("", "0.0.0.0", "::"):
@@ -39,7 +39,7 @@ class PlaceTests(SynchronousTestCase):
             here.found(server, None, near)
             self.assertEqual((here.is_local, here.addresses()), (True, (("127.0.0.1", 4000),)))
 
-    def test_a_server_cannot_say_that_it_is_on_this_machine(self) -> None:
+    def test_server_cannot_claim_to_be_local(self) -> None:
         here = OwnAddresses(listening=("::", 4000))
         here.found(SERVER, ("127.0.0.1", 4000))
         self.assertFalse(here.is_local)
@@ -65,7 +65,7 @@ class PlaceTests(SynchronousTestCase):
         self.assertEqual(here.filtered(("127.0.0.1", 5556)), ("127.0.0.1", 5556))
         self.assertEqual(here.filtered(("127.0.0.1", 1000)), local)
 
-    def test_what_is_announced_instead(self) -> None:
+    def test_announced_addresses_replace_the_others(self) -> None:
         told = ((SERVER[0], 443), ("2606:4700::7", 443))
         self.assertEqual(OwnAddresses(told, ("10.0.0.1", 4000)).addresses(), told)
 
@@ -73,19 +73,19 @@ class PlaceTests(SynchronousTestCase):
 class InterfaceTests(SynchronousTestCase):
     """On the machine of the test itself, whatever it has."""
 
-    def test_every_address_is_one_and_loopback_is_among_them(self) -> None:
+    def test_every_interface_address_is_listed_with_loopback(self) -> None:
         found = own_addresses.own_hosts()
         self.assertEqual([one for one in found if not is_address(one)], [])
         self.assertEqual(len(found), len(set(found)))
         self.assertIn("127.0.0.1", found)
 
-    def test_first_that_on_the_way_to_the_server(self) -> None:
+    def test_source_address_towards_the_server_comes_first(self) -> None:
         self.assertEqual(own_addresses.own_hosts(("127.0.0.1", 5555))[0], "127.0.0.1")
 
     def test_a_server_that_is_a_name_is_not_looked_up(self) -> None:
         self.assertEqual(own_addresses.own_hosts(("chat.example", 5555)), own_addresses.own_hosts())
 
-    def test_where_the_system_tells_nothing_there_is_what_a_route_tells(self) -> None:
+    def test_route_is_used_without_an_interface_list(self) -> None:
         self.patch(own_addresses, "_ipv4", lambda: iter(()))
         self.patch(own_addresses, "IPV6_INTERFACES", Path("/nowhere/at/all"))
         self.assertEqual(own_addresses.own_hosts(("127.0.0.1", 9))[0], "127.0.0.1")

@@ -60,7 +60,7 @@ class QuestionsTests(SynchronousTestCase):
     def states(self) -> dict[str, SessionState]:
         return {one.name: one.state for one in self.node.calls.all}
 
-    def test_without_a_name_it_is_what_was_asked_last(self) -> None:
+    def test_answer_without_a_name_is_for_the_latest_question(self) -> None:
         self.rings("bob")
         number = self.files.comes("carol")
         self.questions.accept("")
@@ -70,7 +70,7 @@ class QuestionsTests(SynchronousTestCase):
         self.assertEqual(self.files.answers, [(number, True)])
         self.assertEqual(self.states(), {"bob": SessionState.RINGING})
 
-    def test_a_name_is_asked_about_by_the_latest_of_theirs(self) -> None:
+    def test_answer_with_a_name_is_for_its_latest_question(self) -> None:
         number = self.files.comes("bob")
         self.rings("carol")
         self.questions.decline("bob")
@@ -95,7 +95,7 @@ class QuestionsTests(SynchronousTestCase):
         self.assertRaises(LocalError, self.questions.accept, "carol", "/srv/in")
         self.assertEqual(self.states(), {"carol": SessionState.RINGING})
 
-    def test_where_there_are_no_files_it_is_a_call(self) -> None:
+    def test_number_means_a_call_without_files(self) -> None:
         self.rings("bob")
         questions = ConversationOrders(self.node.context, self.node.calls, None)
         questions.decline("")

@@ -42,7 +42,7 @@ class RequestsTests(SynchronousTestCase):
 
         self.requests.ask(name, work)
 
-    def test_only_so_many_wait(self) -> None:
+    def test_number_of_pending_requests_is_limited(self) -> None:
         for number in range(WAITING + 10):
             self.asks(str(number))
         self.assertEqual(len(self.requests), WAITING)
@@ -52,7 +52,7 @@ class RequestsTests(SynchronousTestCase):
         self.asks("again")
         self.assertEqual((len(self.requests), len(self.events)), (WAITING, 10))
 
-    def test_a_failure_has_the_status_of_its_code_if_no_other_was_told(self) -> None:
+    def test_failure_has_the_status_of_its_code_by_default(self) -> None:
         for reason, status, told in (
             (Reason.NOT_FOUND, None, 404),
             (Reason.FILE_TROUBLE, None, None),
@@ -71,7 +71,7 @@ class RequestsTests(SynchronousTestCase):
         self.answers["bridge"].callback(None)
         self.assertEqual((self.done, self.settled), (["info", "bridge"], [1, 0]))
 
-    def test_one_that_fails_is_told_with_its_command_and_the_next_is_done(self) -> None:
+    def test_failed_request_names_its_command_and_the_next_runs(self) -> None:
         self.asks("info")
         self.asks("bridge")
         self.answers["info"].errback(ServerRefused("nobody is there", 404))
@@ -79,7 +79,7 @@ class RequestsTests(SynchronousTestCase):
         self.assertEqual(self.events, [Failed.of(ServerRefused("nobody is there", 404), "info")])
         self.assertEqual((self.done, self.settled), (["bridge"], [1, 0]))
 
-    def test_a_mistake_of_our_own_is_told_and_logged(self) -> None:
+    def test_internal_error_is_reported_and_logged(self) -> None:
         self.asks("info")
         self.answers["info"].errback(ZeroDivisionError("oh"))
         [failed] = self.events
@@ -87,12 +87,12 @@ class RequestsTests(SynchronousTestCase):
         self.assertIn("ZeroDivisionError", failed.text)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_what_needs_no_answer_is_done_at_once(self) -> None:
+    def test_request_without_a_wait_runs_at_once(self) -> None:
         self.asks("info")
         attempt(self.client, "over", lambda: self.done.append("over"))
         self.assertEqual((self.done, self.settled), (["over"], [1]))
 
-    def test_what_is_in_its_way_is_told_as_well(self) -> None:
+    def test_obstacle_is_reported_too(self) -> None:
         for error in (LocalError(409, "not now"), PinTrouble("not now")):
 
             def work(error: Exception = error) -> None:
@@ -103,7 +103,7 @@ class RequestsTests(SynchronousTestCase):
         self.assertEqual((statuses, self.settled), ([409, None], [0, 0]))
         self.assertEqual({one.text for one in self.events if isinstance(one, Failed)}, {"not now"})
 
-    def test_what_nobody_asked_for_waits_for_its_turn_and_counts_for_nothing(self) -> None:
+    def test_internal_request_is_queued_and_not_counted(self) -> None:
         async def work() -> str:
             return "10.0.0.1"
 
@@ -121,7 +121,7 @@ class RequestsTests(SynchronousTestCase):
         later = ServerRefused("too many requests in a short time", 429, 5)
         self.assertEqual(later.sentence, "too many requests in a short time: try again in 5 s")
 
-    def test_an_error_is_told_with_its_code_and_status(self) -> None:
+    def test_error_has_code_and_status(self) -> None:
         told = Failed.of(ServerRefused("too many requests in a short time", 429, 5), "info")
         self.assertEqual((told.code, told.status, told.retry_after), (Reason.RATE_LIMITED, 429, 5))
         unknown = Failed.of(LocalError(404, "there is nobody", Reason.UNKNOWN_NAME), "who")

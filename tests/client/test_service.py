@@ -140,25 +140,25 @@ class StartTests(Case):
         self.assertEqual(self.events, [Running("alice", "10.0.0.1", 5001, None)])
         self.assertEqual(self.keyboard.state, "read")
 
-    def test_who_connects_there_is_a_caller(self) -> None:
+    def test_incoming_connection_is_a_call(self) -> None:
         self.service().startService()
         connection = self.opening.factory.buildProtocol(None)
         self.assertTrue(connection.called)
 
-    def test_what_is_announced_goes_before_what_is_open(self) -> None:
+    def test_announced_address_has_precedence(self) -> None:
         self.service(announced=(("chat.example", 80),)).startService()
         self.assertEqual(self.events, [Running("alice", "chat.example", 80, None)])
 
-    def test_open_to_all_it_tells_the_address_on_the_way_to_the_server(self) -> None:
+    def test_wildcard_port_announces_the_source_address(self) -> None:
         for host in ("0.0.0.0", "::"):
             self.service(host, server=("127.0.0.1", 5555)).startService()
             self.assertEqual(self.events, [Running("alice", "127.0.0.1", 5001, None)])
 
-    def test_without_a_server_it_is_loopback(self) -> None:
+    def test_without_server_loopback_is_announced(self) -> None:
         self.service("0.0.0.0").startService()
         self.assertEqual(self.events, [Running("alice", "127.0.0.1", 5001, None)])
 
-    def test_without_a_server_and_with_peers_nearby_it_is_the_address_in_the_network(self) -> None:
+    def test_without_server_but_with_beacon_the_network_address_is_announced(self) -> None:
         for hosts, told in (
             (("127.0.0.1", "::1", "10.7.0.1"), "10.7.0.1"),
             (("::1",), "127.0.0.1"),
@@ -167,7 +167,7 @@ class StartTests(Case):
             self.service("0.0.0.0", nearby=True).startService()
             self.assertEqual(self.events, [Running("alice", told, 5001, None)])
 
-    def test_towards_nowhere_it_is_loopback(self) -> None:
+    def test_without_route_loopback_is_announced(self) -> None:
         self.assertEqual(host_towards("127.0.0.1", 9), "127.0.0.1")
         self.assertEqual(host_towards("256.256.256.256", 9), "127.0.0.1")
 
@@ -190,7 +190,7 @@ class StartTests(Case):
         self.successResultOf(stopped)
         self.assertFalse(self.locked())
 
-    def test_stopped_before_the_port_is_open_it_opens_none_and_leaves_the_home(self) -> None:
+    def test_early_stop_opens_no_port_and_releases_the_home(self) -> None:
         opened: Deferred[Any] = Deferred()
         chat = self.service(outcome=opened)
         chat.startService()
@@ -205,7 +205,7 @@ class StartTests(Case):
 class EndTests(Case):
     """The node ends, or twistd does."""
 
-    def test_the_node_ends_it_once_all_is_shown_and_closed(self) -> None:
+    def test_client_stops_once_everything_is_shown_and_closed(self) -> None:
         self.service().startService()
         self.node.quit()
         self.assertEqual((self.events[-1], self.keyboard.state), (Exited(0), "stopped"))
@@ -217,14 +217,14 @@ class EndTests(Case):
         self.assertEqual(self.net.stopped, 1)
         self.assertFalse(self.locked())
 
-    def test_a_screen_that_takes_nothing_does_not_keep_it(self) -> None:
+    def test_blocked_screen_does_not_delay_the_stop(self) -> None:
         self.service().startService()
         self.node.quit()
         self.net.advance(DEFAULTS.farewell_wait)
         self.port.closing.callback(None)
         self.assertEqual(self.net.stopped, 1)
 
-    def test_stopped_from_outside_it_says_farewell_and_does_not_stop_twice(self) -> None:
+    def test_external_stop_says_farewell_once(self) -> None:
         chat = self.service()
         chat.startService()
         stopped = chat.stopService()

@@ -26,7 +26,7 @@ class Reactor:
 
 
 class TextTests(SynchronousTestCase):
-    def test_only_what_is_no_more_than_a_port_of_tcp(self) -> None:
+    def test_only_plain_tcp_endpoints_can_be_shared(self) -> None:
         for text in ("tcp:0", "tcp:5556", "tcp:5556:interface=127.0.0.1", r"tcp:1:interface=\:\:1"):
             self.assertIsInstance(shared_port(None, text), SharedPort, text)
         for text in ("unix:/tmp/x", "tcp:5556:backlog=3", "ssl:443", "tcp6:1", "tcp:port=1"):
@@ -47,7 +47,7 @@ class ListenTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(shared.listen(Factory())), "the port")
         return shared
 
-    def test_it_can_be_dialled_from(self) -> None:
+    def test_listening_port_can_be_dialled_from(self) -> None:
         for interface in ("127.0.0.1", ""):
             binding = self.listen(interface=interface).own_port
             with socket.create_server(("127.0.0.1", 0)) as far, socket.socket() as near:
@@ -57,7 +57,7 @@ class ListenTests(SynchronousTestCase):
                 near.connect(far.getsockname())
             self.assertEqual(binding._port, self.reactor.sockets[-1].getsockname()[1])
 
-    def test_two_programs_do_not_get_it_without_a_word(self) -> None:
+    def test_second_program_cannot_take_the_port_silently(self) -> None:
         for interface in ("127.0.0.1", ""):
             number = self.listen(interface=interface).own_port._port
             for other in ("127.0.0.1", ""):
@@ -72,7 +72,7 @@ class ListenTests(SynchronousTestCase):
             tried = SharedPort(self.reactor, port, interface).listen(Factory())
             self.failureResultOf(tried, CannotListenError)
 
-    def test_where_there_is_no_ipv6_it_is_ipv4_alone(self) -> None:
+    def test_without_ipv6_only_ipv4_is_used(self) -> None:
         real = socket.socket
 
         def four_only(family: int = socket.AF_INET, *rest: Any, **how: Any) -> socket.socket:

@@ -25,7 +25,7 @@ class StalledFileTests(Case):
     def states(self) -> list[str]:
         return [one.state for one in self.told(SessionChanged)]
 
-    def test_a_file_that_does_not_move_has_its_connection_made_anew(self) -> None:
+    def test_stalled_file_restarts_its_connection(self) -> None:
         bob = self.moving()
         self.net.wait(TRANSFER_STALL - 3.0, 1.0)
         self.assertNotIn("broken", self.states())
@@ -35,7 +35,7 @@ class StalledFileTests(Case):
         self.assertIn("broken", self.states())
         self.assertEqual(self.told(FileChanged)[-1].state, "broken")
 
-    def test_a_file_that_moves_slowly_goes_on(self) -> None:
+    def test_slow_file_keeps_its_connection(self) -> None:
         bob = self.moving()
         for number in range(3):
             self.net.wait(TRANSFER_STALL * 0.75, 1.0)

@@ -60,7 +60,7 @@ class ConnectionTests(Case):
         ends = [self.came("10.0.0.1") for _ in range(4)]
         self.assertEqual([one.ended for one in ends], [True, False, False, False])
 
-    def test_no_address_takes_the_places_of_others(self) -> None:
+    def test_one_address_cannot_take_all_places(self) -> None:
         friend = self.came("10.0.0.2")
         for _ in range(100):
             self.came("10.0.0.1")
@@ -81,7 +81,7 @@ class ConnectionTests(Case):
         self.assertEqual((friend.ended, new.ended, new.was), (False, False, []))
         self.assertEqual(self.strangers.connections, 6)
 
-    def test_who_has_shown_a_key_is_not_put_out(self) -> None:
+    def test_connection_with_a_proven_key_is_not_aborted(self) -> None:
         ends = [self.came("10.0.0.1") for _ in range(3)]
         for one in ends:
             self.strangers.proved(one, known=False)
@@ -90,7 +90,7 @@ class ConnectionTests(Case):
         self.strangers.left(ends[0])
         self.assertEqual(self.came("10.0.0.1").was, [])
 
-    def test_known_people_take_no_stranger_s_place_up_to_their_own_bound(self) -> None:
+    def test_pinned_peers_have_places_of_their_own(self) -> None:
         known = [self.came("10.0.0.1") for _ in range(2)]
         for one in known:
             self.strangers.proved(one, known=True)
@@ -100,7 +100,7 @@ class ConnectionTests(Case):
         self.assertEqual(self.strangers.connections, 1)
         self.assertEqual(self.strangers.counters()["known_connections"], 2)
 
-    def test_a_connection_goes_on_as_another(self) -> None:
+    def test_connection_can_be_replaced_by_its_protocol_s_successor(self) -> None:
         first, second = self.came("10.0.0.1"), End()
         self.strangers.moved(first, second)
         self.strangers.left(first)
@@ -109,9 +109,7 @@ class ConnectionTests(Case):
         self.assertEqual(self.strangers.connections, 0)
 
     @given(st.data())
-    def test_whatever_they_do_the_bounds_hold_and_no_known_one_is_put_out(
-        self, data: st.DataObject
-    ) -> None:
+    def test_limits_hold_and_pinned_peers_stay_for_any_input(self, data: st.DataObject) -> None:
         self.begin(SMALL)
         held, known = list[End](), set[End]()
         steps = st.tuples(
@@ -173,17 +171,17 @@ class RingingTests(Case):
         self.clock.advance(1000)
         self.assertEqual(len(self.told), 1)
 
-    def test_many_addresses_have_a_bound_in_all(self) -> None:
+    def test_ringing_calls_are_limited_over_all_addresses(self) -> None:
         rang = sum(self.ring("", host=f"10.{n // 250}.{n % 250}.1") for n in range(5000))
         self.assertEqual(rang, 4 * RING_BURST)
         self.assertTrue(self.ring("friend", known=True))
 
-    def test_a_known_one_is_counted_by_key_and_holds_up_no_other(self) -> None:
+    def test_pinned_caller_is_limited_by_key_only(self) -> None:
         rang = sum(self.ring("bob", known=True) for _ in range(1000))
         self.assertEqual(rang, KNOWN * RING_BURST)
         self.assertTrue(self.ring("carol", known=True))
 
-    def test_introductions_have_a_bound_and_those_to_known_people_another(self) -> None:
+    def test_introductions_of_pinned_peers_have_their_own_limit(self) -> None:
         def dialled(known: bool, times: int) -> int:
             return sum(self.strangers.may_introduce(known) for _ in range(times))
 
@@ -192,17 +190,17 @@ class RingingTests(Case):
         self.clock.advance(10)
         self.assertEqual(dialled(False, 1000), 10 * INTRODUCED_RATE)
 
-    def test_invitations_have_a_bound(self) -> None:
+    def test_invitations_are_limited(self) -> None:
         self.assertEqual(sum(self.strangers.may_invite() for _ in range(1000)), RING_BURST)
         self.clock.advance(TOLD_AFTER)
         self.assertEqual(len(self.told), 1)
 
-    def test_who_talks_fast_is_waited_for_and_others_are_not(self) -> None:
+    def test_fast_caller_is_delayed_alone(self) -> None:
         self.assertEqual(self.strangers.talks.take("bob", 0.0, TALK_BURST), 0.0)
         self.assertEqual(self.strangers.talks.take("bob", 0.0, 400), 400 / TALK_RATE)
         self.assertEqual(self.strangers.talks.take("carol", 0.0, 1), 0.0)
 
-    def test_what_is_remembered_is_bounded_and_leaves_no_timer(self) -> None:
+    def test_stored_state_is_bounded_and_leaves_no_timer(self) -> None:
         counts = list[Any]()
         for number in range(10_000):
             self.ring(f"key {number}", known=True)

@@ -41,7 +41,7 @@ from tests.stores.memory_ledger import MemoryLedger
 class QueueTests(Case):
     """Contact with a pinned key that is away."""
 
-    def test_what_is_typed_after_a_failed_call_is_queued_for_them(self) -> None:
+    def test_line_after_a_failed_call_is_queued(self) -> None:
         self.node.chat("bob")
         self.net.wait(1)
         self.assertEqual(self.lines()[-1], "* what you type is queued for bob, who is away")
@@ -51,7 +51,7 @@ class QueueTests(Case):
         self.assertEqual(self.kept(), ["hello"])
         self.assertEqual(self.told(Undelivered), [])
 
-    def test_a_file_is_not_queued_for_them_and_that_is_said(self) -> None:
+    def test_file_for_an_away_contact_is_refused(self) -> None:
         self.node.chat("bob")
         self.net.wait(1)
         for to in ("", "bob"):
@@ -63,7 +63,7 @@ class QueueTests(Case):
     def lines(self) -> list[str]:
         return [line for event in self.events for line in plain_lines(event, EPOCH)]
 
-    def test_it_goes_to_them_when_they_are_back(self) -> None:
+    def test_queued_line_is_sent_when_the_contact_is_back(self) -> None:
         self.node.chat("bob")
         self.net.wait(1)
         self.node.say("one")
@@ -75,7 +75,7 @@ class QueueTests(Case):
         self.node.quit()
         self.assertIsNone(self.node.calls.all.target)
 
-    def test_a_contact_who_is_away_can_be_switched_to(self) -> None:
+    def test_switch_to_an_away_contact(self) -> None:
         carol = self.called("carol")
         self.node.switch("bob")
         self.node.say("for bob")
@@ -113,13 +113,13 @@ class QueueTests(Case):
         self.assertIn("in no conversation", self.texts(Failed)[-1])
         self.assertEqual(self.kept(), [])
 
-    def test_quit_ends_the_program_where_somebody_is_only_away(self) -> None:
+    def test_quit_ends_the_program_if_the_target_is_away(self) -> None:
         self.node.switch("bob")
         self.node.quit()
         self.net.wait(1)
         self.assertEqual(self.codes, [0])
 
-    def test_quit_of_a_person_leaves_a_contact_who_is_away_first(self) -> None:
+    def test_typed_quit_leaves_an_away_contact_first(self) -> None:
         self.begin(typed=True)
         carol = self.called("carol")
         self.node.switch("bob")
@@ -144,7 +144,7 @@ class QueueTests(Case):
             self.lines()[-1], "* 1 message is queued for bob until both of you are online"
         )
 
-    def test_leave_leaves_a_contact_who_is_away(self) -> None:
+    def test_leave_clears_an_away_target(self) -> None:
         for who in ("", "bob"):
             self.node.switch("bob")
             self.node.leave(who)
@@ -161,7 +161,7 @@ class OutboxTests(Case):
         assert isinstance(answer, CommandOutput)
         return answer
 
-    def test_what_waits_is_listed_with_the_time_it_was_said(self) -> None:
+    def test_outbox_lists_queued_messages_with_their_dates(self) -> None:
         self.node.outbox()
         self.assertEqual(self.shown().lines, ("no messages are queued",))
         self.node.msg("for bob", "bob")
@@ -183,13 +183,13 @@ class OutboxTests(Case):
         self.assertEqual(len(self.shown().data["messages"]), LISTED // 60_000)
         self.assertEqual(self.shown().data["more"], 6 - LISTED // 60_000)
 
-    def test_what_is_said_before_a_call_is_taken_is_listed_too(self) -> None:
+    def test_outbox_lists_messages_of_an_unanswered_call(self) -> None:
         self.node.chat(BOB)
         self.node.say("hello")
         self.node.outbox()
         self.assertEqual(self.shown().data["messages"], [{"to": BOB, "text": "hello"}])
 
-    def test_the_history_with_a_contact_who_is_away(self) -> None:
+    def test_history_of_an_away_contact_is_shown(self) -> None:
         bob = self.called("bob")
         bob.says("hi alice")
         self.net.wait(1)
@@ -213,7 +213,7 @@ class EndedTests(Case):
         super().setUp()
         self.node.calls.all.typed = True
 
-    def test_a_line_for_who_has_left_goes_to_nobody_else(self) -> None:
+    def test_line_after_a_peer_left_goes_to_no_other(self) -> None:
         bob = self.called("bob")
         bob.leaves()
         self.net.wait(1)
@@ -227,7 +227,7 @@ class EndedTests(Case):
         self.net.wait(1)
         self.assertEqual(carol.texts, ["hello carol"])
 
-    def test_later_who_calls_is_spoken_to(self) -> None:
+    def test_later_caller_becomes_the_target(self) -> None:
         self.called("bob").leaves()
         self.net.wait(TAKEOVER + 1)
         carol = self.called("carol")
@@ -235,7 +235,7 @@ class EndedTests(Case):
         self.net.wait(1)
         self.assertEqual(carol.texts, ["hello"])
 
-    def test_from_a_pipe_who_calls_next_is_spoken_to_as_before(self) -> None:
+    def test_pipe_input_goes_to_the_next_caller(self) -> None:
         self.node.calls.all.typed = False
         self.called("bob").leaves()
         self.net.wait(1)
@@ -278,7 +278,7 @@ class MeantTests(Case):
         self.enter(self.node.target, "hello")
         self.assertEqual((bob.texts, carol.texts), ([], ["hello"]))
 
-    def test_a_line_for_who_has_left_is_refused(self) -> None:
+    def test_line_for_an_ended_target_is_refused(self) -> None:
         bob, meant = self.called("bob"), self.node.target
         bob.leaves()
         self.net.wait(1)
@@ -287,7 +287,7 @@ class MeantTests(Case):
         self.assertEqual(self.enter(meant, "/quit"), why)
         self.assertEqual(self.codes, [])
 
-    def test_a_line_typed_for_nobody_does_not_go_to_who_calls_meanwhile(self) -> None:
+    def test_line_typed_without_target_does_not_go_to_a_new_caller(self) -> None:
         meant = self.node.target
         bob = self.called("bob")
         self.assertEqual(
@@ -296,7 +296,7 @@ class MeantTests(Case):
         )
         self.assertEqual(bob.texts, [])
 
-    def test_a_line_for_whom_a_call_failed_is_queued_for_them(self) -> None:
+    def test_line_for_a_failed_call_is_queued(self) -> None:
         self.node.chat("bob")
         meant = self.node.target
         self.net.wait(1)
@@ -322,7 +322,7 @@ class MeantTests(Case):
 class ActionTests(Case):
     """/me is a MSG with a kind."""
 
-    def test_it_is_sent_queued_logged_and_shown_as_one(self) -> None:
+    def test_action_is_sent_queued_logged_and_shown(self) -> None:
         bob = self.called("bob")
         self.node.messages.me("waves")
         bob.tell(Msg(1, AT, "nods", "action"))
@@ -351,7 +351,7 @@ class ActionTests(Case):
 class LastTests(Case):
     """The latest messages with the target, from the own log."""
 
-    def test_both_sides_with_times_and_what_became_of_ours(self) -> None:
+    def test_history_has_both_sides_with_dates_and_outcomes(self) -> None:
         bob = self.called("bob")
         target = self.node.target
         bob.says("hi alice")
@@ -380,7 +380,7 @@ class LastTests(Case):
         shown = self.node.messages.last(self.node.target, 10**6)
         self.assertEqual([one.text for one in shown], ["line 1", "line 2"])
 
-    def test_none_for_nobody_and_before_a_key_is_known(self) -> None:
+    def test_no_history_without_a_target_or_key(self) -> None:
         self.assertEqual(self.node.messages.last(None, 5), ())
         self.node.chat(BOB)
         self.assertEqual(self.node.messages.last(self.node.target, 5), ())
@@ -393,13 +393,13 @@ class SaidTests(Case):
         lines = [line for event in self.events for line in plain_lines(event, EPOCH)]
         return next(line for line in reversed(lines) if line.startswith("* what you type"))
 
-    def test_accept_moves_it_and_says_so(self) -> None:
+    def test_accept_changes_the_target_with_a_notice(self) -> None:
         self.called("bob")
         self.called("eve")
         self.node.accept("eve")
         self.assertEqual(self.now(), "* what you type goes to eve? now")
 
-    def test_a_call_moves_it_and_says_so(self) -> None:
+    def test_call_changes_the_target_with_a_notice(self) -> None:
         self.called("carol")
         self.node.chat(BOB)
         self.assertEqual(self.now(), f"* what you type goes to {BOB} now")
@@ -431,7 +431,7 @@ class SaidTests(Case):
 
 
 class RoomTests(room_ends.Case):
-    def test_joining_another_room_says_where_the_next_line_goes(self) -> None:
+    def test_join_reports_the_new_target(self) -> None:
         self.alice.joins("#den")
         self.alice.joins("#tea")
         self.assertEqual(self.alice.changes(), ["joined", "current", "joined"])
@@ -463,7 +463,7 @@ class RoomTests(room_ends.Case):
         (kept,) = carol.node.messages.last(carol.node.target, 5)
         self.assertEqual(plain_lines(replace(kept, history=None), EPOCH), ["#den bob> * waves"])
 
-    def test_the_last_messages_of_a_room_come_from_the_own_log(self) -> None:
+    def test_room_history_comes_from_our_log(self) -> None:
         carol = self.hall.person("carol", ledger=MemoryLedger())
         carol.joins()
         self.bob.joins()
@@ -517,7 +517,7 @@ class Screen:
 class PropertyTests(Case):
     @settings(max_examples=40, deadline=None)
     @given(st.lists(STEP, max_size=12), st.booleans())
-    def test_no_line_goes_to_another_than_the_one_shown_last(
+    def test_every_line_goes_to_the_target_shown_last(
         self, steps: list[tuple[str, str]], typed: bool
     ) -> None:
         self.begin()

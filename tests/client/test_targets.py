@@ -28,7 +28,7 @@ class Talk(Target):
 
 
 class TargetTests(SynchronousTestCase):
-    def test_contact_who_was_away_ends_with_an_open_conversation_with_them(self) -> None:
+    def test_away_target_ends_with_its_open_conversation(self) -> None:
         away = AwayContact(BOB, "bob")
         self.assertTrue(away.ends_with(Talk(BOB, was_open=True)))
         self.assertFalse(away.ends_with(Talk(BOB, was_open=False)))
@@ -36,7 +36,7 @@ class TargetTests(SynchronousTestCase):
         self.assertFalse(away.ends_with(RoomTarget("#den")))
         self.assertTrue(away.ends_with(AwayContact(BOB, "bob")))
 
-    def test_ended_target_gives_way_to_a_caller_after_a_while(self) -> None:
+    def test_ended_target_is_replaced_by_a_caller_after_a_while(self) -> None:
         ended = EndedTarget("bob", 100.0)
         for seconds, way in ((0.0, False), (TAKEOVER - 0.1, False), (TAKEOVER, True)):
             self.assertEqual(ended.may_be_replaced(100.0 + seconds, typed=True), way)
@@ -50,7 +50,7 @@ class TargetTests(SynchronousTestCase):
         self.assertEqual([one.log_key for one in targets], ["#den", BOB.key, None])
         self.assertEqual([one.addressee for one in targets], [None, BOB, None])
 
-    def test_line_for_a_target_that_is_gone_says_whether_it_was_left_or_ended(self) -> None:
+    def test_line_for_an_ended_target_names_the_reason(self) -> None:
         self.assertEqual(
             RoomTarget("#den").why_not_sent("hint"), EndedTarget("#den", 0.0).why_not_sent("hint")
         )

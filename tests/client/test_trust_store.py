@@ -42,10 +42,10 @@ class Case(SynchronousTestCase):
 class BeliefTests(Case):
     """Confirmation of claimed ids."""
 
-    def test_of_a_stranger_nothing(self) -> None:
+    def test_unknown_key_is_not_confirmed(self) -> None:
         self.assertIs(self.worth("bob", BOB), Worth.CLAIMED)
 
-    def test_one_who_was_introduced_is_believed_for_a_minute(self) -> None:
+    def test_introduction_confirms_a_key_for_a_minute(self) -> None:
         self.known.introduce("bob", BOB)
         self.assertIs(self.worth("bob", BOB), Worth.CONFIRMED)
         self.assertIs(self.worth("bob", EVE), Worth.CLAIMED)
@@ -55,20 +55,20 @@ class BeliefTests(Case):
         self.clock.advance(0.1)
         self.assertIs(self.worth("bob", BOB), Worth.CLAIMED)
 
-    def test_another_introduction_begins_it_anew(self) -> None:
+    def test_second_introduction_restarts_the_minute(self) -> None:
         self.known.introduce("bob", BOB)
         self.clock.advance(FRESH * 0.9)
         self.known.introduce("bob", BOB)
         self.clock.advance(FRESH * 0.9)
         self.assertIs(self.worth("bob", BOB), Worth.CONFIRMED)
 
-    def test_a_pinned_key_is_known_and_no_other_is_taken(self) -> None:
+    def test_pinned_key_is_accepted_and_others_refused(self) -> None:
         self.known.pin("bob", BOB)
         self.assertIs(self.worth("bob", BOB), Worth.KNOWN)
         self.known.introduce("bob", EVE)
         self.assertIs(self.worth("bob", EVE), Worth.REFUSED)
 
-    def test_an_id_is_somebody_else_at_another_server(self) -> None:
+    def test_same_id_at_another_server_is_another_contact(self) -> None:
         self.known.server_key = SERVER
         self.known.pin("bob", BOB)
         self.known.server_key = OTHER
@@ -77,20 +77,20 @@ class BeliefTests(Case):
         self.known.server_key = SERVER
         self.assertIs(self.worth("bob", EVE), Worth.REFUSED)
 
-    def test_who_was_met_without_a_server_is_known_at_each(self) -> None:
+    def test_contact_pinned_without_a_server_counts_at_each(self) -> None:
         self.known.pin("bob", BOB)
         self.known.server_key = SERVER
         self.assertIs(self.worth("bob", BOB), Worth.KNOWN)
         self.assertIs(self.worth("bob", EVE), Worth.REFUSED)
 
-    def test_one_who_was_introduced_again_is_not_the_oldest(self) -> None:
+    def test_repeated_introduction_is_not_the_oldest(self) -> None:
         for number in [*range(MOST), 0, MOST]:
             self.known.introduce(f"p{number}", BOB)
         self.assertIs(self.worth("p0", BOB), Worth.CONFIRMED)
         self.assertIs(self.worth("p1", BOB), Worth.CLAIMED)
 
     @given(st.integers(0, 3 * MOST))
-    def test_of_many_introductions_the_latest_are_remembered(self, count: int) -> None:
+    def test_latest_introductions_are_stored(self, count: int) -> None:
         file = PinFile(self.path / "none")
         known = TrustStore(Tls(ALICE), file, self.clock.seconds)
         for number in range(count):
@@ -110,14 +110,14 @@ class PinTests(Case):
         self.assertEqual((again.key, again.server, again.verified), (BOB, NO_SERVER, False))
         self.assertEqual(self.known.path, str(self.path / "known_peers"))
 
-    def test_belongs_to_the_server_at_which_they_were_met(self) -> None:
+    def test_belongs_to_the_server_of_the_first_contact(self) -> None:
         self.known.server_key = SERVER
         self.known.pin("bob", BOB)
         pin = self.known.pinned("bob")
         assert pin is not None
         self.assertEqual(pin.server, SERVER)
 
-    def test_verified_is_kept_and_not_lost_by_meeting_again(self) -> None:
+    def test_stays_verified_after_another_contact(self) -> None:
         self.known.pin("bob", BOB)
         self.assertEqual(self.known.security(BOB), "encrypted")
         self.known.verify("bob", BOB)
@@ -126,7 +126,7 @@ class PinTests(Case):
         self.assertEqual(self.known.security(EVE), "encrypted")
         self.assertEqual(self.known.security(EVE), "encrypted")
 
-    def test_nothing_is_written_for_what_is_there(self) -> None:
+    def test_is_not_written_again_unchanged(self) -> None:
         self.known.pin("bob", BOB)
         before = (self.path / "known_peers").stat().st_mtime_ns
         self.known.pin("bob", BOB)
@@ -147,7 +147,7 @@ class PinTests(Case):
         assert pin is not None
         self.assertEqual(pin.key, SERVER)
 
-    def test_another_key_of_it_that_was_judged_good_takes_its_place(self) -> None:
+    def test_is_replaced_by_a_trusted_new_key(self) -> None:
         self.known.pin_server("localhost:5555", SERVER)
         self.assertFalse(self.known.pin_server("localhost:5555", OTHER))
         pin = self.known.file.pins.server("localhost:5555")

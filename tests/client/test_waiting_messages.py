@@ -16,7 +16,7 @@ class WaitingMessageTests(Case):
     def waits(self) -> list[tuple[str, str | int | None]]:
         return [(one.text, one.id) for one in self.told(Notice) if one.to is not None]
 
-    def test_a_broken_connection_says_at_once_which_messages_wait(self) -> None:
+    def test_broken_connection_reports_queued_messages_at_once(self) -> None:
         bob = self.talking()
         self.node.say("one")
         self.net.settle()
@@ -32,7 +32,7 @@ class WaitingMessageTests(Case):
         self.assertIn("message 2 is queued for bob", waits.text)
         self.assertLess(self.events.index(broken), self.events.index(waits))
 
-    def test_a_message_that_is_sent_again_is_told_as_sent_once(self) -> None:
+    def test_repeated_message_is_reported_as_sent_once(self) -> None:
         bob = self.talking()
         bob.deaf = True
         self.node.say("one")
@@ -43,7 +43,7 @@ class WaitingMessageTests(Case):
         self.net.wait(1.0)
         self.assertEqual((again.texts, self.texts(Sent)), (["one"], ["one"]))
 
-    def test_later_messages_do_not_put_off_that_one_is_told_to_wait(self) -> None:
+    def test_later_messages_do_not_delay_the_queued_notice(self) -> None:
         bob = self.talking()
         bob.deaf = True
         for _ in range(3):
@@ -51,7 +51,7 @@ class WaitingMessageTests(Case):
             self.net.wait(ACK_WAIT * 0.4)
         self.assertEqual([id for _, id in self.waits()], [1, 2, 3])
 
-    def test_many_messages_are_told_in_one_line(self) -> None:
+    def test_many_queued_messages_are_one_line(self) -> None:
         bob = self.talking()
         bob.deaf = True
         for number in range(EACH + 1):
@@ -63,7 +63,7 @@ class WaitingMessageTests(Case):
         self.assertIn(f"messages 1 to {EACH + 1} are queued for bob", text)
         self.assertIsNone(id)
 
-    def test_silence_after_a_message_is_told_before_the_connection_is_given_up(self) -> None:
+    def test_silence_is_reported_before_the_connection_times_out(self) -> None:
         bob = self.talking()
         bob.deaf = True
         self.node.say("one")
@@ -77,7 +77,7 @@ class WaitingMessageTests(Case):
         self.net.settle()
         self.assertEqual([one.id for one in self.told(Delivered)], [1])
 
-    def test_messages_that_arrive_are_not_told_to_wait(self) -> None:
+    def test_delivered_messages_are_not_reported_as_queued(self) -> None:
         self.talking()
         for number in range(30):
             self.node.say(str(number))
@@ -98,7 +98,7 @@ class AskedAgainTests(Case):
         self.node.chat("bob")
         self.net.settle()
 
-    def test_the_call_is_made_where_they_are_introduced_anew(self) -> None:
+    def test_new_introduction_starts_the_call(self) -> None:
         self.chat()
         self.directory.knows("bob", key_of("bob"), ("10.0.0.77", 7777), call="call2")
         self.net.wait(5.5)
@@ -114,7 +114,7 @@ class AskedAgainTests(Case):
         self.assertTrue(ended[-1].reason)
         self.assertLessEqual(self.calls(), 3)
 
-    def test_the_call_is_made_anew_as_soon_as_they_come(self) -> None:
+    def test_call_is_repeated_when_the_peer_comes_online(self) -> None:
         self.chat()
         self.directory.callees["bob"] = 480
         self.net.wait(6.0)
@@ -125,7 +125,7 @@ class AskedAgainTests(Case):
 
 
 class OldMessageTests(Case):
-    def test_a_message_that_has_waited_for_a_week_is_given_up(self) -> None:
+    def test_message_expires_after_a_week(self) -> None:
         self.node.msg("hello", "bob")
         self.net.wait(OUTBOX_AGE - OLD_EVERY, OLD_EVERY)
         self.assertEqual(self.kept(), ["hello"])

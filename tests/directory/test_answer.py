@@ -36,18 +36,18 @@ def named(block: bytes, ended: bool = False) -> Contact | None:
 
 
 class EndOfAnswerTests(SynchronousTestCase):
-    def test_it_ends_at_its_blank_line_and_not_before(self) -> None:
+    def test_answer_ends_at_its_blank_line(self) -> None:
         for end in range(len(WHOLE)):
             self.assertIsNone(read_answer(WHOLE[:end], False), WHOLE[:end])
         self.assertEqual(named(WHOLE), BOB)
 
-    def test_a_byte_order_mark_before_it_is_nothing(self) -> None:
+    def test_leading_byte_order_mark_is_ignored(self) -> None:
         self.assertEqual(named(b"\xef\xbb\xbf" + WHOLE), BOB)
 
     def test_text_behind_an_answer_is_ignored(self) -> None:
         self.assertEqual(named(WHOLE + b"Port: 9\r\n\r\n"), BOB)
 
-    def test_without_its_blank_line_it_is_whole_when_nothing_more_comes(self) -> None:
+    def test_answer_without_blank_line_ends_with_silence(self) -> None:
         for cut in (2, 4):
             self.assertEqual(named(WHOLE[:-cut], ended=True), BOB)
 
@@ -69,7 +69,7 @@ class EndOfAnswerTests(SynchronousTestCase):
             pass
 
     @given(st.text(st.sampled_from("\r\n: \tNone0bA\u00e9\0"), max_size=60))
-    def test_values_of_any_kind_name_somebody_or_nobody(self, values: str) -> None:
+    def test_any_values_give_a_contact_or_none(self, values: str) -> None:
         answer = read(f"BRIDGEACK\r\nclientID: bob{values}".encode(), ended=True)
         found = contact(answer, "alice")
         self.assertTrue(found is None or found.client_id.startswith("bob"))
@@ -88,7 +88,7 @@ class FormTests(SynchronousTestCase):
         ):
             self.assertEqual(named(block), BOB, block)
 
-    def test_every_form_of_an_empty_answer_means_nobody(self) -> None:
+    def test_every_form_of_an_empty_answer_means_no_peer(self) -> None:
         for values in (
             b"",
             b"clientID: \r\nIP: \r\nPort: \r\n",
@@ -107,7 +107,7 @@ class FormTests(SynchronousTestCase):
         ):
             self.assertIsNone(named(b"BRIDGEACK\r\n" + values + b"\r\n", True), values)
 
-    def test_an_id_that_ours_may_not_have_is_called_by_what_it_may(self) -> None:
+    def test_invalid_characters_of_an_id_are_removed(self) -> None:
         for told, client_id in (
             ("Bob Smith", "BobSmith"),
             ("_bob", "bob"),
@@ -118,7 +118,7 @@ class FormTests(SynchronousTestCase):
             block = f"BRIDGEACK\r\nclientID: {told}\r\nIP: ::1\r\nPort: 3001\r\n\r\n".encode()
             self.assertEqual(named(block), Contact(client_id, "::1", 3001))
 
-    def test_a_listing_leaves_out_lines_that_name_nobody(self) -> None:
+    def test_listing_skips_invalid_lines(self) -> None:
         answer = read(
             b"INFOACK\r\nalice 127.0.0.1:3000\r\nthese are they\r\nbob [::1]:3001\r\n"
             b" 10.0.0.1:4\r\ncarol 10.0.0.1:x\r\ndan  10.0.0.2:5\r\n\r\n"
@@ -149,7 +149,7 @@ class JudgingTests(SynchronousTestCase):
         self.assertEqual(str(self.refused(b"REGACK\r\nStatus: Error\r\n\r\n")), "Error")
         self.assertEqual(str(self.refused(b"ERROR\r\nno such thing\r\n\r\n")), "no such thing")
 
-    def test_a_no_with_a_code_is_said_in_the_protocols_words(self) -> None:
+    def test_refusal_with_a_code_has_the_protocol_s_words(self) -> None:
         error = self.refused(b"ERROR\r\nStatus: 409 whatever\r\n\r\n")
         self.assertEqual((str(error), error.status), ("that id belongs to another key", 409))
         error = self.refused(b"ERROR\r\nStatus: 499 odd\r\n\r\n")
@@ -161,7 +161,7 @@ class JudgingTests(SynchronousTestCase):
     def test_an_answer_to_something_else_is_none(self) -> None:
         self.assertRaises(NoAnswer, read(WHOLE).check, "REGACK")
 
-    def test_answers_of_other_servers_are_named(self) -> None:
+    def test_answers_of_other_protocols_are_named(self) -> None:
         for data, words in (
             (b"\x15\x03\x01\x00\x02\x02\x28", "TLS"),
             (b"HTTP/1.1 400 Bad Request\r\n", "web server"),

@@ -42,7 +42,7 @@ class Answers(SynchronousTestCase):
     def line(self, message: Message, source: Origin | None = None) -> str | None:
         return self.directory.line(message, self.ask(message, source), source or self.here)
 
-    def test_register_is_repeated_as_it_was_claimed(self) -> None:
+    def test_regack_repeats_the_claimed_address(self) -> None:
         for source in (self.here, self.there):
             answer = self.ask(ClassicRegister(f"a{source.port}", "127.0.0.1", 3000), source)
             self.assertEqual(answer, ClassicRegAck(f"a{source.port}", "127.0.0.1", 3000))
@@ -104,16 +104,16 @@ class Answers(SynchronousTestCase):
         self.assertEqual(self.ask(ClassicRegister("alice", "127.0.0.1", 3000)), ClassicError(409))
         self.assertEqual(self.ask(Unregister("alice")), ClassicError(403))
 
-    def test_bridge_shows_where_the_other_can_be_called(self) -> None:
+    def test_bridge_returns_the_peer_s_address(self) -> None:
         self.ask(ClassicRegister("alice", "127.0.0.1", 3000), self.there)
         self.assertEqual(
             self.ask(ClassicBridge("bob")), ClassicBridgeAck("alice", "192.0.2.1", 3000)
         )
 
-    def test_bridge_with_nobody_there_is_empty(self) -> None:
+    def test_bridge_without_a_peer_is_empty(self) -> None:
         self.assertEqual(self.ask(ClassicBridge("alice")), ClassicBridgeAck())
 
-    def test_bridge_by_somebody_else_is_not_hearing_of_the_asker(self) -> None:
+    def test_bridge_from_another_address_is_no_request_of_the_client(self) -> None:
         self.ask(ClassicRegister("alice", "10.0.0.1", 3000), self.there)
         self.now += 5
         self.ask(ClassicBridge("alice"), self.elsewhere)
@@ -135,7 +135,7 @@ class Answers(SynchronousTestCase):
     def test_probe_is_answered(self) -> None:
         self.assertEqual(self.ask(ClassicProbe()), ProbeAck())
 
-    def test_leaving_is_for_who_registered(self) -> None:
+    def test_only_the_registering_address_can_unregister(self) -> None:
         for kind, good in ((Unregister, UnregAck()), (ClassicQuit, QuitAck())):
             self.ask(ClassicRegister("alice", "10.0.0.1", 3000), self.there)
             self.assertEqual(self.ask(kind("alice"), self.elsewhere), ClassicError(403))
@@ -158,7 +158,7 @@ class Answers(SynchronousTestCase):
         for message in (ClassicInfo(), ClassicProbe(), ClassicQuit("alice"), Unregister("x")):
             self.assertIsNone(self.line(message))
 
-    def test_the_terminal_shows_who_asked_and_who_was_given(self) -> None:
+    def test_terminal_shows_asker_and_peer(self) -> None:
         self.ask(ClassicRegister("alice", "127.0.0.1", 3000))
         self.assertEqual(self.line(ClassicBridge("alice")), "BRIDGE: alice 127.0.0.1:3000")
         self.assertEqual(

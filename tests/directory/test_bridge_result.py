@@ -13,21 +13,21 @@ THERE = (("192.0.2.1", 5001), ("10.0.0.1", 5001))
 
 
 class CalleeTests(SynchronousTestCase):
-    def test_all_that_the_answer_tells_of_them_is_kept(self) -> None:
+    def test_result_has_all_values_of_the_answer(self) -> None:
         relay = ("relay.example", 5555)
         answer = bcp2_server.BridgeAck(3, "bob", key(1), THERE, "call", "A" * 26, relay)
         self.assertEqual(
             callee_of(answer), BridgeResult("bob", key(1), THERE, "call", "A" * 26, relay)
         )
 
-    def test_an_answer_without_an_id_is_nobody(self) -> None:
+    def test_answer_without_an_id_is_none(self) -> None:
         self.assertIsNone(callee_of(bcp2_server.BridgeAck(3)))
 
     def test_one_without_a_key_speaks_plain_text(self) -> None:
         found = callee_of(bcp2_server.BridgeAck(3, "bob", addresses=THERE))
         self.assertEqual(found, BridgeResult("bob", None, THERE))
 
-    def test_as_a_contact_they_have_the_first_address_if_any(self) -> None:
+    def test_contact_has_the_first_address(self) -> None:
         self.assertEqual(
             BridgeResult("bob", key(1), THERE).contact(), Contact("bob", "192.0.2.1", 5001, key(1))
         )

@@ -160,7 +160,7 @@ class AskingTests(SynchronousTestCase):
             self.assertEqual(course.result, BOB)
             self.assertEqual((course.calls, course.reactor.getDelayedCalls()), (1, []))
 
-    def test_after_two_seconds_it_asks_once_more_on_the_same_connection(self) -> None:
+    def test_request_is_repeated_after_two_seconds(self) -> None:
         course = self.asked()
         course.wait(1.9)
         self.assertEqual(course.transport.value(), BRIDGE)
@@ -172,7 +172,7 @@ class AskingTests(SynchronousTestCase):
         self.assertEqual(course.result, BOB)
         self.assertTrue(course.clean)
 
-    def test_an_answer_that_has_begun_is_not_asked_for_again(self) -> None:
+    def test_request_is_not_repeated_after_a_partial_answer(self) -> None:
         course = self.asked()
         for _ in range(12):
             course.say(b"\r\n")
@@ -193,7 +193,7 @@ class AskingTests(SynchronousTestCase):
             self.assertEqual(course.result, BOB)
             self.assertTrue(course.clean)
 
-    def test_a_server_that_closes_at_info_is_not_asked_again(self) -> None:
+    def test_server_that_closes_on_info_is_not_asked_again(self) -> None:
         for end in (ConnectionDone(), ConnectionLost()):
             course = Course()
             course.ask(course.server.info())
@@ -204,7 +204,7 @@ class AskingTests(SynchronousTestCase):
             why = "closed the connection at INFO, it has no list of clients"
             self.assertEqual(str(course.result), f"the server at 10.1.1.1:5555 {why}")
 
-    def test_a_server_that_does_not_know_info_is_said_to(self) -> None:
+    def test_server_without_info_is_reported(self) -> None:
         course = Course()
         course.ask(course.server.info())
         course.accept()
@@ -228,7 +228,7 @@ class AskingTests(SynchronousTestCase):
         self.assertIn("without an answer", str(course.result))
         self.assertEqual((course.calls, course.reactor.getDelayedCalls()), (2, []))
 
-    def test_a_no_is_told_with_its_code(self) -> None:
+    def test_refusal_has_its_code(self) -> None:
         course = self.asked()
         course.say(b"ERROR\r\nStatus: 401 first\r\n\r\n")
         self.assertIsInstance(course.result, ServerRefused)
@@ -240,7 +240,7 @@ class AskingTests(SynchronousTestCase):
 
 
 class EndTests(SynchronousTestCase):
-    def test_it_gives_up_after_five_seconds_in_all(self) -> None:
+    def test_request_times_out_after_five_seconds(self) -> None:
         course = Course()
         course.bridge()
         course.accept()
@@ -274,7 +274,7 @@ class EndTests(SynchronousTestCase):
         self.assertIn("sends an answer without end", str(course.result))
         self.assertTrue(course.clean)
 
-    def test_to_cancel_it_closes_the_connection(self) -> None:
+    def test_cancel_closes_the_connection(self) -> None:
         course = Course()
         asked = course.bridge()
         course.accept()
@@ -283,7 +283,7 @@ class EndTests(SynchronousTestCase):
         self.assertIsInstance(course.result, CancelledError)
         self.assertTrue(course.clean)
 
-    def test_to_cancel_it_ends_its_call(self) -> None:
+    def test_cancel_ends_the_dial(self) -> None:
         course = Course()
         asked = course.bridge()
         asked.cancel()
@@ -291,7 +291,7 @@ class EndTests(SynchronousTestCase):
         self.assertTrue(course.reactor.connectors[-1].stoppedConnecting)
         self.assertEqual(course.reactor.getDelayedCalls(), [])
 
-    def test_to_cancel_it_between_two_connections_makes_no_second(self) -> None:
+    def test_cancel_between_connections_prevents_the_second(self) -> None:
         course = Course()
         asked = course.bridge()
         course.accept()
@@ -313,7 +313,7 @@ class EndTests(SynchronousTestCase):
             self.assertNotIn("\n", str(course.result))
             self.assertEqual(course.reactor.getDelayedCalls(), [])
 
-    def test_a_host_that_is_none_is_said_to_be_none(self) -> None:
+    def test_invalid_host_is_reported(self) -> None:
         for host in ("nowhere.example", "a" * 64 + ".example", "a..b", "my_host"):
             course = Course(host=host)
             reactor: Any = course.reactor

@@ -11,7 +11,7 @@ HERE = (("10.0.0.1", 5001),)
 
 
 class RegistrationTests(SynchronousTestCase):
-    def test_all_of_it_is_asked_for_and_the_time_is_the_server_s_choice(self) -> None:
+    def test_register_has_all_values_and_no_expiry(self) -> None:
         registration = ClientRegistration("alice", 5001, HERE, False, ("sha256:B",))
         wanted = bcp2_server.Register(7, "alice", 5001, HERE, None, False, ("sha256:B",))
         self.assertEqual(registration.request(7), wanted)

@@ -76,7 +76,7 @@ class ConfirmTests(SynchronousTestCase):
             found.append((answers, image(registry)))
         self.assertEqual(*found)
 
-    def test_a_registration_belongs_to_the_connection_that_made_it_last(self) -> None:
+    def test_registration_belongs_to_the_latest_connection(self) -> None:
         message, directory = ClassicRegister("alice", HOSTS[2], 3000), Directory(MemoryRegistry())
         first, second, other = (origin(host) for host in (HOSTS[2], HOSTS[2], HOSTS[3]))
         for source in (first, second):
@@ -105,7 +105,7 @@ class ConfirmTests(SynchronousTestCase):
                 )
             self.assertEqual(*renewed)
 
-    def test_a_registration_is_not_renewed_when_a_key_owns_what_looks_like_it(self) -> None:
+    def test_registration_is_not_renewed_if_a_key_owns_a_similar_id(self) -> None:
         names = MemoryNames()
         directory, message = Directory(MemoryRegistry(), names=names), ClassicRegister("al", "x", 1)
         first = origin(HOSTS[2])

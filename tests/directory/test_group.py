@@ -48,7 +48,7 @@ class AKeyedRegister(GroupCase):
             made = Group().decide_register(message, client(), KeyIds(), LIMITS)
             self.assertEqual(made.presence.expires, granted)
 
-    def test_is_refused_while_somebody_else_uses_the_id(self) -> None:
+    def test_is_refused_while_another_client_uses_the_id(self) -> None:
         lease = ClassicRegistration("ann", "192.0.2.1", 3000, HERE)
         self.refused(409, Group(classic={"ann": lease}).admits, "ann", client(), True)
         ended = replace(lease, source=Origin("192.0.2.1", 1, False, alive=False))
@@ -76,7 +76,7 @@ class AKeyedRegister(GroupCase):
         again = group.decide_register(message, former, ids, LIMITS)
         self.assertEqual((again.replaced, again.presence.proven), (None, False))
 
-    def test_of_what_another_key_owns_is_for_the_account_of_that_name(self) -> None:
+    def test_of_another_key_s_id_needs_the_account_of_that_name(self) -> None:
         group, message = Group("B", ("ann", "Ann")), Register(1, "ann", 5000)
         self.refused(409, group.decide_register, message, client(), KeyIds(), LIMITS)
         made = group.decide_register(message, client(user="ann"), KeyIds(), LIMITS)
@@ -84,7 +84,7 @@ class AKeyedRegister(GroupCase):
         other = Register(1, "aNN", 5000)
         self.refused(409, group.decide_register, other, client(user="aNN"), KeyIds(), LIMITS)
 
-    def test_of_what_a_classic_client_has_left_is_for_the_account_of_that_name(self) -> None:
+    def test_of_a_silent_classic_client_s_id_needs_the_account(self) -> None:
         ann = client(user="ann")
         for alive, silent in product((True, False), repeat=2):
             lease = ClassicRegistration("ann", "x", 1, Origin("192.0.2.1", 1, False, alive))
@@ -108,7 +108,7 @@ class AKeyedRegister(GroupCase):
 
 
 class ABridge(GroupCase):
-    def test_is_to_a_client_that_is_here_and_may_be_seen(self) -> None:
+    def test_is_to_a_connected_and_visible_client(self) -> None:
         here = presence("bob", client("B"))
         unlisted = replace(here, listed=False, allow=("C",))
         self.assertIs(Group(presences={"bob": here}).decide_bridge("bob", "A"), here)
@@ -132,7 +132,7 @@ class AClassicRegister(GroupCase):
         asked = ("ann", "192.0.2.2", 3000, THERE)
         return group.decide_classic(*asked, heard, 200.0, LIMITS.takeover_wait)
 
-    def test_is_refused_if_a_key_owns_what_looks_like_it(self) -> None:
+    def test_is_refused_if_a_key_owns_a_similar_id(self) -> None:
         self.assertEqual(self.decide(Group()).ip, "192.0.2.2")
         self.refused(409, self.decide, Group("A"))
 

@@ -65,12 +65,12 @@ class AClaim(SynchronousTestCase):
             self.claim("alice", ONE, now)
         self.assertEqual(self.names.owned(ONE), ("alice",))
 
-    def test_of_what_looks_like_another_key_s_is_409(self) -> None:
+    def test_of_an_id_similar_to_another_key_s_is_409(self) -> None:
         self.claim("alice", ONE)
         for client_id in ("alice", "ALICE", "a1ice", "allce"):
             self.assertEqual(self.refused(client_id, OTHER), 409)
 
-    def test_of_what_looks_like_one_s_own_counts_as_one_more(self) -> None:
+    def test_of_an_id_similar_to_an_own_one_counts_separately(self) -> None:
         for client_id in ("alice", "Alice", "a1ice"):
             self.claim(client_id, ONE)
         self.assertEqual(self.refused("ALICE", ONE), 403)

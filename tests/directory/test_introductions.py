@@ -26,7 +26,7 @@ class Introduced(SynchronousTestCase):
         error = self.assertRaises(RemoteError, self.counted.count, caller, callee, now)
         self.assertEqual(error.status, 429)
 
-    def test_by_one_so_often_in_a_minute_and_no_more(self) -> None:
+    def test_by_one_key_are_limited_per_minute(self) -> None:
         self.counted.count(A, B, 0.0)
         self.counted.count(A, C, 10.0)
         self.refused(A, B, MINUTE - 0.1)
@@ -34,7 +34,7 @@ class Introduced(SynchronousTestCase):
         self.counted.count(A, B, MINUTE)
         self.refused(A, B, MINUTE + 1)
 
-    def test_to_one_by_all_so_often_in_a_minute_and_no_more(self) -> None:
+    def test_to_one_key_are_limited_per_minute(self) -> None:
         for number in range(3):
             self.counted.count(key(10 + number), B, float(number))
         self.refused(A, B, 3.0)
@@ -48,7 +48,7 @@ class Introduced(SynchronousTestCase):
             self.counted.count(B, A, 1.0)
         self.counted.count(C, B, 1.0)
 
-    def test_strangers_of_one_address_get_a_part_and_all_leave_room_for_people_one_knows(
+    def test_unknown_callers_leave_room_for_known_ones(
         self,
     ) -> None:
         self.counted = Introductions(Limits())
@@ -64,14 +64,14 @@ class Introduced(SynchronousTestCase):
         self.assertRaises(RemoteError, self.counted.count, A, B, 0.0, "192.0.2.1", True)
         self.counted.count(A, B, MINUTE, "192.0.2.1")
 
-    def test_are_not_made_more_by_those_refused(self) -> None:
+    def test_are_not_counted_when_refused(self) -> None:
         for now in (0.0, 0.0):
             self.counted.count(A, B, now)
         for _ in range(10):
             self.refused(A, B, 30.0)
         self.counted.count(A, B, MINUTE)
 
-    def test_in_vain_have_a_bound_of_their_own(self) -> None:
+    def test_in_vain_have_their_own_limit(self) -> None:
         for number in range(4):
             self.counted.count_in_vain(A, float(number))
         error = self.assertRaises(RemoteError, self.counted.count_in_vain, A, 4.0)
@@ -90,7 +90,7 @@ class Introduced(SynchronousTestCase):
         self.counted.lost(key(99))
         self.refused(A, C, 3.0)
 
-    def test_to_one_who_comes_and_goes_are_still_bounded_in_all(self) -> None:
+    def test_to_a_reconnecting_client_are_still_limited(self) -> None:
         for _ in range(3):
             self.counted.count(A, B, 1.0)
             self.counted.lost(B)

@@ -12,7 +12,7 @@ from tests.directory.hall import HOST, Hosted, news
 
 
 class ARegistration(Hosted):
-    def test_is_granted_within_bounds_and_told_where_it_is_seen(self) -> None:
+    def test_is_granted_within_limits_with_the_observed_address(self) -> None:
         client = ClientConnection(key(1), HOST, 40001)
         for asked, granted in (
             (None, 3600),
@@ -26,7 +26,7 @@ class ARegistration(Hosted):
             self.assertEqual(answer, bcp2_server.RegAck(7, "alice", granted, (HOST, 40001)))
         self.assertEqual(self.hall.listed(), ["alice"])
 
-    def test_is_shown_with_where_it_is_seen_and_its_key(self) -> None:
+    def test_is_listed_with_observed_address_and_key(self) -> None:
         client = self.hall.come("alice", 1)
         answer = self.hall.ask(client, bcp2_server.Info(3))
         (contact,) = answer.contacts
@@ -35,7 +35,7 @@ class ARegistration(Hosted):
             ("alice", HOST, 5000, key(1)),
         )
 
-    def test_is_taken_back_with_expires_0_and_the_name_stays(self) -> None:
+    def test_ends_with_expires_0_and_keeps_the_name(self) -> None:
         alice = self.hall.come("alice", 1)
         answer = self.hall.register(alice, "alice", expires=0)
         self.assertEqual(answer.expires, 0)
@@ -47,7 +47,7 @@ class ARegistration(Hosted):
         self.hall.register(alice, "alice")
         self.assertEqual(self.hall.listed(), ["alice"])
 
-    def test_can_be_taken_back_by_nobody_else(self) -> None:
+    def test_cannot_be_ended_by_another_client(self) -> None:
         alice = self.hall.come("alice", 1)
         bob = self.hall.come("bob", 2)
         stranger = ClientConnection(key(3), HOST, 1)
@@ -56,14 +56,14 @@ class ARegistration(Hosted):
         self.assertEqual(self.hall.listed(), ["alice", "bob"])
         self.assertEqual((alice.client_id, bob.client_id), ("alice", "bob"))
 
-    def test_of_what_looks_like_another_s_id_is_409(self) -> None:
+    def test_of_an_id_similar_to_another_is_409(self) -> None:
         self.hall.come("alice", 1)
         other = ClientConnection(key(2), HOST, 1)
         for client_id in ("alice", "ALICE", "a1ice", "al1ce"):
             self.assertStatus(409, other, bcp2_server.Register(1, client_id, 5000))
         self.assertEqual(self.hall.listed(), ["alice"])
 
-    def test_of_the_servers_own_name_is_409_but_for_who_owns_it_already(self) -> None:
+    def test_of_the_server_s_name_is_409_except_for_its_owner(self) -> None:
         for client_id in ("server", "Server", "SERVER"):
             self.assertStatus(
                 409, ClientConnection(key(2), HOST, 1), bcp2_server.Register(1, client_id, 5000)
@@ -76,7 +76,7 @@ class ARegistration(Hosted):
             409, ClientConnection(key(2), HOST, 1), bcp2_server.Register(1, "server", 5000)
         )
 
-    def test_of_the_servers_own_name_is_right_for_an_account_of_that_name(self) -> None:
+    def test_of_the_server_s_name_is_allowed_for_that_account(self) -> None:
         client = ClientConnection(key(1), HOST, 1)
         client.user = "server"
         self.assertIsInstance(self.hall.register(client, "server"), bcp2_server.RegAck)
@@ -84,7 +84,7 @@ class ARegistration(Hosted):
     def test_the_name_that_is_reserved_is_the_one_that_the_server_speaks_by(self) -> None:
         self.assertEqual(RESERVED, OPERATOR)
 
-    def test_is_not_needed_to_be_told_how_one_is_seen(self) -> None:
+    def test_is_not_needed_for_observe(self) -> None:
         client = ClientConnection(key(1), HOST, 40001)
         answer = self.hall.ask(client, bcp2_server.Observe(3))
         self.assertEqual(
@@ -92,7 +92,7 @@ class ARegistration(Hosted):
         )
         self.assertEqual(self.hall.listed(), [])
 
-    def test_of_a_fourth_name_is_403_and_the_third_goes_on(self) -> None:
+    def test_of_a_fourth_name_is_403_and_keeps_the_third(self) -> None:
         client = self.hall.come("a", 1)
         for name in ("b", "c"):
             self.hall.register(client, name)
@@ -108,7 +108,7 @@ class ARegistration(Hosted):
         self.hall.register(client, "carol")
         self.assertEqual(self.hall.listed(), ["carol"])
 
-    def test_replaces_the_older_connection_which_is_told(self) -> None:
+    def test_replaces_the_older_connection_with_a_notice(self) -> None:
         old = self.hall.come("alice", 1)
         new = ClientConnection(key(1), HOST, 50000)
         self.hall.register(new, "alice")
@@ -134,7 +134,7 @@ class ARegistration(Hosted):
         self.assertEqual(self.hall.listed(), ["alice"])
         self.assertEqual([one.port for one in self.hall.directory.contacts()], [6000])
 
-    def test_of_somebody_connected_keeps_the_name_however_long(self) -> None:
+    def test_keeps_the_name_of_a_connected_client(self) -> None:
         self.hall.come("alice", 1)
         self.hall.pass_time(self.hall.limits.keep_names * 2)
         self.assertStatus(
@@ -161,7 +161,7 @@ class ARegistration(Hosted):
         self.hall.pass_time(1)
         self.assertStatus(404, caller, bcp2_server.Bridge(1, "alice"))
 
-    def test_that_comes_back_is_not_ended_by_its_former_time(self) -> None:
+    def test_renewed_is_not_ended_by_its_former_expiry(self) -> None:
         alice = self.hall.come("alice", 1, expires=60)
         self.hall.directory.lost(alice, self.hall.now)
         self.hall.pass_time(20)
@@ -184,7 +184,7 @@ class ARegistration(Hosted):
 
 
 class AnOperator(Hosted):
-    def test_expels_somebody_who_may_come_back(self) -> None:
+    def test_expels_a_client_that_may_return(self) -> None:
         alice = self.hall.come("alice", 1)
         self.assertEqual(self.hall.directory.expel("alice"), [Dismiss(alice, Error(403))])
         self.assertEqual(self.hall.directory.expel("alice"), [])

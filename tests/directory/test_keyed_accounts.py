@@ -17,7 +17,7 @@ class AccountTests(Hosted):
         client.user = user
         return client
 
-    def test_an_account_takes_its_name_from_a_key_that_is_here(self) -> None:
+    def test_account_takes_its_name_from_a_connected_key(self) -> None:
         former = self.hall.come("alice", 1)
         taker = self.client(2, "alice")
         self.assertIsInstance(self.hall.register(taker, "alice"), bcp2_server.RegAck)
@@ -37,7 +37,7 @@ class AccountTests(Hosted):
         )
         self.assertEqual(self.hall.names.owned(key(1)), ())
 
-    def test_but_no_other_name_and_none_that_only_looks_like_its_own(self) -> None:
+    def test_account_takes_no_other_or_similar_name(self) -> None:
         self.hall.come("alice", 1)
         for user, wanted in (
             ("bob", "alice"),
@@ -56,7 +56,7 @@ class AccountTests(Hosted):
         self.assertIn(Dismiss(other, Error(403)), self.hall.others)
         self.assertEqual(self.hall.listed(), ["alice"])
 
-    def test_a_classic_client_s_name_is_taken_once_it_is_silent(self) -> None:
+    def test_account_takes_its_name_from_a_silent_classic_client(self) -> None:
         self.hall.classic("alice")
         request = bcp2_server.Register(8, "alice", 5000)
         self.assertStatus(409, self.client(2, "alice"), request)

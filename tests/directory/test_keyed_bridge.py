@@ -33,7 +33,7 @@ class ABridge(Hosted):
         push = bcp2_server.Introduce("alice", key(1), here, "call1")
         self.assertEqual(self.hall.others, [PushTo(bob, push)])
 
-    def test_gives_each_their_ticket_where_there_is_a_relay(self) -> None:
+    def test_gives_each_side_a_relay_ticket(self) -> None:
         asked: list[tuple[str, str, float]] = []
 
         def new_tickets(asker: str, call: str, now: float) -> tuple[str, str] | None:
@@ -50,7 +50,7 @@ class ABridge(Hosted):
         self.assertEqual(asked, [(key(1), "call1", hall.now)])
         self.assertEqual(hall.ask(alice, bcp2_server.Bridge(4, "bob")).ticket, "")
 
-    def test_to_nobody_is_404_and_to_who_is_away_480(self) -> None:
+    def test_to_an_unknown_client_is_404_and_to_an_away_one_480(self) -> None:
         bob = self.hall.come("bob", 2)
         self.hall.directory.lost(bob, self.hall.now)
         self.assertStatus(480, self.alice, bcp2_server.Bridge(3, "bob"))
@@ -61,7 +61,7 @@ class ABridge(Hosted):
         for peer_id in ("alice", "alice2"):
             self.assertStatus(403, self.alice, bcp2_server.Bridge(3, peer_id))
 
-    def test_to_who_is_unlisted_is_404_but_for_those_allowed(self) -> None:
+    def test_to_an_unlisted_client_is_404_except_for_allowed_keys(self) -> None:
         friend = self.hall.come("friend", 3)
         bob = self.hall.come("bob", 2, listed=False, allow=(key(3),))
         for here in (True, False):
@@ -73,7 +73,7 @@ class ABridge(Hosted):
             else:
                 self.assertStatus(480, friend, bcp2_server.Bridge(3, "bob"))
 
-    def test_to_a_classic_client_has_its_address_and_no_key_and_nobody_is_told(self) -> None:
+    def test_to_a_classic_client_has_no_key_and_no_introduce(self) -> None:
         self.hall.classic("carol", "192.0.2.7")
         answer = self.hall.ask(self.alice, bcp2_server.Bridge(3, "carol"))
         self.assertEqual(
@@ -81,7 +81,7 @@ class ABridge(Hosted):
         )
         self.assertEqual(self.hall.others, [])
 
-    def test_without_a_name_gives_who_came_last_and_is_listed_and_another_key(self) -> None:
+    def test_without_a_name_gives_the_latest_listed_client_of_another_key(self) -> None:
         self.assertEqual(self.hall.ask(self.alice, bcp2_server.Bridge(3)), bcp2_server.BridgeAck(3))
         bob = self.hall.come("bob", 2)
         self.hall.come("hidden", 3, listed=False)
@@ -90,7 +90,7 @@ class ABridge(Hosted):
         self.hall.directory.lost(bob, self.hall.now)
         self.assertEqual(self.hall.ask(self.alice, bcp2_server.Bridge(3)), bcp2_server.BridgeAck(3))
 
-    def test_too_often_is_429_with_when_to_come_again(self) -> None:
+    def test_too_often_is_429_with_retry_after(self) -> None:
         bob = self.hall.come("bob", 2)
         for _ in range(self.hall.limits.introductions_from):
             self.hall.ask(self.alice, bcp2_server.Bridge(3, "bob"))
@@ -102,7 +102,7 @@ class ABridge(Hosted):
             self.hall.ask(self.alice, bcp2_server.Bridge(6, "bob")), bcp2_server.BridgeAck
         )
 
-    def test_to_who_is_away_or_unknown_is_not_counted_as_an_introduction(self) -> None:
+    def test_to_an_away_or_unknown_client_is_not_counted(self) -> None:
         bob = self.hall.come("bob", 2)
         self.hall.come("carol", 3)
         self.hall.directory.lost(bob, self.hall.now)
@@ -114,7 +114,7 @@ class ABridge(Hosted):
             self.hall.ask(self.alice, bcp2_server.Bridge(4, "carol")), bcp2_server.BridgeAck
         )
 
-    def test_to_one_who_was_gone_already_is_not_counted(self) -> None:
+    def test_to_a_client_that_just_left_is_not_counted(self) -> None:
         for _ in range(2 * self.hall.limits.introductions_from):
             bob = self.hall.come("bob", 2)
             self.assertIsInstance(
@@ -133,7 +133,7 @@ class AList(Hosted):
     def test_is_in_the_order_of_ids_without_the_unlisted(self) -> None:
         self.assertEqual(self.hall.listed(), ["Bob2", "ann", "b", "bea", "bob", "carl"])
 
-    def test_has_those_with_a_prefix_after_an_id(self) -> None:
+    def test_filters_by_prefix_and_after(self) -> None:
         listed = self.hall.listed
         self.assertEqual(listed(prefix="b"), ["b", "bea", "bob"])
         self.assertEqual(listed(prefix="b", after="b"), ["bea", "bob"])
@@ -142,7 +142,7 @@ class AList(Hosted):
         self.assertEqual(listed(prefix="b", after="c"), [])
         self.assertEqual(listed(prefix="zz"), [])
 
-    def test_is_had_in_pages_each_once(self) -> None:
+    def test_has_each_client_once_over_pages(self) -> None:
         anybody = ClientConnection(key(99), HOST, 1)
         for limit in (1, 2, 3, 4, 6, 7):
             found, after = [], ""
@@ -155,7 +155,7 @@ class AList(Hosted):
                     break
             self.assertEqual(found, ["Bob2", "ann", "b", "bea", "bob", "carl"])
 
-    def test_is_no_longer_than_a_page_whatever_is_asked(self) -> None:
+    def test_is_never_longer_than_a_page(self) -> None:
         self.hall = Hall(info_lines=2)
         for number, name in enumerate(("a", "b", "c")):
             self.hall.come(name, number)

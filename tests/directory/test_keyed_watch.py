@@ -21,7 +21,7 @@ class AWatch(Hosted):
         self.assertTrue(all(one.client is client for one in self.hall.others))
         return news(self.hall.others)
 
-    def test_tells_at_once_how_it_stands(self) -> None:
+    def test_reports_the_present_status_at_once(self) -> None:
         self.assertEqual(self.watch("bob"), [("bob", "online")])
         self.hall.directory.lost(self.bob, self.hall.now)
         self.assertEqual(self.watch("bob"), [("bob", "offline")])
@@ -38,7 +38,7 @@ class AWatch(Hosted):
         self.assertEqual(one, PushTo(self.alice, bcp2_server.Presence("bob", "offline")))
         self.assertEqual(self.hall.pass_time(7200), [])
 
-    def test_tells_the_text_of_who_is_away_and_each_text_once(self) -> None:
+    def test_reports_each_away_text_once(self) -> None:
         self.watch("bob")
         told = []
         for text in ("lunch", "lunch", "home", ""):
@@ -64,7 +64,7 @@ class AWatch(Hosted):
             self.assertEqual(news(self.hall.others), [])
         self.assertEqual(self.hall.pass_time(100), [])
 
-    def test_that_begins_in_the_grace_hears_offline_and_then_of_the_return(self) -> None:
+    def test_started_in_the_grace_period_gets_offline_then_online(self) -> None:
         other = self.hall.come("carol", 3)
         self.watch("bob", other)
         self.hall.directory.lost(self.bob, self.hall.now)
@@ -89,13 +89,13 @@ class AWatch(Hosted):
         self.hall.directory.lost(self.bob, self.hall.now)
         self.assertEqual(self.hall.pass_time(7300), [])
 
-    def test_of_nobody_and_of_the_unlisted_is_404_but_for_those_allowed(self) -> None:
+    def test_of_unknown_or_unlisted_ids_is_404_except_for_allowed_keys(self) -> None:
         self.assertStatus(404, self.alice, bcp2_server.Watch(5, "nobody"))
         self.hall.come("hidden", 3, listed=False, allow=(key(2),))
         self.assertStatus(404, self.alice, bcp2_server.Watch(5, "hidden"))
         self.assertEqual(self.watch("hidden", self.bob), [("hidden", "online")])
 
-    def test_of_the_unlisted_is_404_when_they_are_away_too(self) -> None:
+    def test_of_an_unlisted_away_client_is_404(self) -> None:
         hidden = self.hall.come("hidden", 3, listed=False, allow=(key(2),))
         self.hall.directory.lost(hidden, self.hall.now)
         for passed in (0, 31, 7300):  # in the grace, away, and without a registration
@@ -104,7 +104,7 @@ class AWatch(Hosted):
             self.assertEqual(self.watch("hidden", self.bob), [("hidden", "offline")])
             self.hall.ask(self.bob, bcp2_server.Unwatch(6, "hidden"))
 
-    def test_tells_of_many_who_are_gone_a_few_at_a_time(self) -> None:
+    def test_reports_many_ends_a_few_at_a_time(self) -> None:
         for number in range(3, 8):
             self.hall.directory.lost(self.watched(f"c{number}", number), self.hall.now)
         directory, later = self.hall.directory, self.hall.now + 7300
@@ -118,7 +118,7 @@ class AWatch(Hosted):
         self.watch(client_id)
         return client
 
-    def test_shows_nothing_more_of_who_has_become_unlisted(self) -> None:
+    def test_reports_nothing_of_a_client_that_became_unlisted(self) -> None:
         self.watch("bob")
         self.hall.register(self.bob, "bob", listed=False)
         self.hall.directory.lost(self.bob, self.hall.now)
@@ -136,7 +136,7 @@ class AWatch(Hosted):
         self.assertEqual(self.hall.pass_time(30), [])
         self.assertEqual(self.hall.directory._watchers._watchers, {})
 
-    def test_of_too_many_is_413(self) -> None:
+    def test_of_too_many_ids_is_413(self) -> None:
         self.hall = Hall(watches=2)
         alice = self.hall.come("alice", 1)
         for number in range(3):
@@ -147,7 +147,7 @@ class AWatch(Hosted):
         self.hall.ask(alice, bcp2_server.Unwatch(6, "x0"))
         self.watch("x2", alice)
 
-    def test_is_told_once_of_who_is_expelled_in_the_grace(self) -> None:
+    def test_gets_one_offline_for_a_client_expelled_in_the_grace_period(self) -> None:
         self.watch("bob")
         self.hall.directory.lost(self.bob, self.hall.now)
         self.assertEqual(news(self.hall.directory.expel("bob")), [("bob", "offline")])

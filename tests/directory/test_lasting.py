@@ -83,7 +83,7 @@ class RestartTests(LastingCase):
         self.assertEqual(self.hall.listed(), ["alice"])
         self.assertEqual(self.found("alice"), "alice")
 
-    def test_the_unlisted_stay_so_but_for_whom_they_allowed(self) -> None:
+    def test_unlisted_clients_stay_visible_for_allowed_keys_only(self) -> None:
         self.hall.come("alice", 1, listed=False, allow=(key(8),))
         self.restart()
         self.assertEqual((self.found("alice", 9), self.found("alice", 8)), (NOBODY, AWAY))

@@ -26,19 +26,19 @@ class ListingTests(SynchronousTestCase):
             listing.add(presence(client_id))
         return listing
 
-    def test_the_ids_stand_in_their_order_and_the_newest_comes_first(self) -> None:
+    def test_ids_are_in_order_and_the_newest_first(self) -> None:
         listing = self.listing("bob", "alice", "carol")
         self.assertEqual(list(listing.ids()), ["alice", "bob", "carol"])
         self.assertEqual(list(listing.newest()), ["carol", "alice", "bob"])
 
-    def test_the_unlisted_are_no_part_of_it(self) -> None:
+    def test_unlisted_clients_are_left_out(self) -> None:
         listing = self.listing("bob")
         for client_id in ("alice", "carol"):
             listing.add(presence(client_id, listed=False))
         listing.remove(presence("alice", listed=False))
         self.assertEqual((list(listing.ids()), list(listing.newest())), (["bob"], ["bob"]))
 
-    def test_a_client_that_has_left_is_no_part_of_it_and_costs_no_reader_anything(self) -> None:
+    def test_ended_registration_is_removed_at_once(self) -> None:
         listing = self.listing("bob", "alice")
         alice = presence("alice")
         listing.remove(alice)
@@ -52,8 +52,6 @@ class ListingTests(SynchronousTestCase):
         self.assertEqual((list(listing.ids()), list(listing.newest())), ([], []))
 
     @given(st.sets(IDS), IDS | st.just(""), IDS | st.just(""))
-    def test_ids_gives_what_begins_so_and_comes_after(
-        self, ids: set[str], prefix: str, after: str
-    ) -> None:
+    def test_ids_filters_by_prefix_and_after(self, ids: set[str], prefix: str, after: str) -> None:
         wanted = sorted(one for one in ids if one.startswith(prefix) and one > after)
         self.assertEqual(list(self.listing(*ids).ids(prefix, after)), wanted)

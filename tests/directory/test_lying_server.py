@@ -50,7 +50,7 @@ class PageTests(Case):
             self.says(page(request.cseq, count))
         return asked, count
 
-    def test_lists_end_after_a_time_whatever_their_pages_say(self) -> None:
+    def test_lists_time_out_despite_further_pages(self) -> None:
         for question, page in (
             (self.server.info(), lambda cseq, n: bcp2_server.InfoAck(cseq, (), f"a{n:09}")),
             (self.rooms.rooms(), lambda cseq, n: bcp2_rooms.RoomsAck(cseq, f"#a{n:09}")),
@@ -64,7 +64,7 @@ class PageTests(Case):
             self.assertEqual(count, PAGES_WAIT)
             self.assertTrue(self.server.registered)
 
-    def test_lists_end_after_so_many_people_rooms_and_members(self) -> None:
+    def test_lists_are_limited_in_length(self) -> None:
         def people(cseq: int, page: int) -> Bcp2Message:
             ids = [f"p{page:05}{n:05}" for n in range(3000)]
             return bcp2_server.InfoAck(
@@ -96,7 +96,7 @@ class PageTests(Case):
             )
             self.assertEqual((self.successResultOf(asked), count), ((), 2))
 
-    def test_a_page_of_history_is_kept_up_to_its_bytes_and_lines(self) -> None:
+    def test_history_page_is_limited_in_bytes_and_lines(self) -> None:
         for text, most in (("x" * 100_000, PAGE_BYTES // 100_000), ("", DEFAULTS.history_page)):
             asked = Deferred.fromCoroutine(self.rooms.history("#den"))
             [request] = self.wrote()
@@ -170,7 +170,7 @@ class DateTests(Case):
     """Dates from the ends of the calendar, and none."""
 
     @given(st.datetimes())
-    def test_each_date_of_the_calendar_can_be_shown_and_kept(self, moment: Any) -> None:
+    def test_every_calendar_date_can_be_shown_and_stored(self, moment: Any) -> None:
         date = moment.isoformat("T", "milliseconds")[:23] + "Z"
         at = moment_of(read_date(date))
         self.assertEqual(len(date_of(at)), 24)

@@ -38,7 +38,7 @@ class NewIdTests(Hosted):
         for _ in range(9):
             self.assertIsInstance(self.new(1), bcp2_server.RegAck)
 
-    def test_where_there_is_no_room_new_ones_are_503_and_nothing_owned_is_lost(self) -> None:
+    def test_full_server_refuses_new_ids_with_503(self) -> None:
         self.use(names=20)
         taken = [self.new(n, f"10.0.0.{n}") for n in range(20)]
         self.assertTrue(all(isinstance(one, bcp2_server.RegAck) for one in taken))
@@ -86,7 +86,7 @@ class NewIdTests(Hosted):
         self.hall.pass_time(DAY + 1)
         self.assertEqual([self.hall.names.owner(one) for one in uses], [*map(key, range(10, 16))])
 
-    def test_a_registration_that_runs_is_nobody_else_s(self) -> None:
+    def test_active_registration_cannot_be_taken(self) -> None:
         self.use(keep_unused=60.0, lease=3600)
         alice = self.hall.come("alice", 1)
         self.hall.directory.lost(alice, self.hall.now)

@@ -65,7 +65,7 @@ class CalledInTheOpenTests(OpenCase):
         self.ask(ClassicRegister("yan", "192.0.2.8", 3000), other)
         self.assertEqual(self.ask(ClassicBridge("zoe")), ClassicBridgeAck("yan", "192.0.2.8", 3000))
 
-    def test_few_are_looked_at_who_cannot_be_called_from_there(self) -> None:
+    def test_number_of_examined_clients_is_limited(self) -> None:
         for number in range(OPEN_TRIED + 1):
             self.hall.come(f"b{number}", number, host="127.0.0.1", open=True)
         self.hall.come("zoe", OPEN_TRIED + 2, open=True)
@@ -81,7 +81,7 @@ class CalledInTheOpenTests(OpenCase):
         self.hall.come("bob", 1, open=True)
         self.assertEqual(self.ask(ClassicBridge("zoe")), ClassicBridgeAck("bob", HOST, 5000))
 
-    def test_not_when_they_have_gone(self) -> None:
+    def test_client_that_left_is_not_returned(self) -> None:
         bob = self.hall.come("bob", 1, open=True)
         self.hall.directory.lost(bob, self.hall.now)
         self.assertEqual(self.ask(ClassicInfo()), ClassicInfoAck(()))
@@ -89,7 +89,7 @@ class CalledInTheOpenTests(OpenCase):
         self.hall.come("bob", 1)
         self.assertEqual(self.ask(ClassicInfo()), ClassicInfoAck(()))
 
-    def test_one_on_the_servers_machine_is_called_elsewhere_by_an_address_of_it(self) -> None:
+    def test_client_on_the_server_s_machine_has_its_network_address(self) -> None:
         bob = ClientConnection(key(1), "127.0.0.1", 40001, True)
         addresses = (("127.0.0.1", 5000), ("192.0.2.5", 5000), ("9.9.9.9", 5000))
         self.hall.register(bob, "bob", open=True, addresses=addresses)
@@ -142,7 +142,7 @@ class InfoTests(OpenCase):
 class ServersAddressTests(OpenCase):
     """Some programs register with the address of the server as their own."""
 
-    def test_from_another_machine_the_observed_one_is_told(self) -> None:
+    def test_remote_client_has_its_observed_address(self) -> None:
         source = Origin("10.9.0.2", 40000, False, server="10.9.0.1")
         claim = ClassicRegister("zoe", "10.9.0.1", 3000)
         self.assertEqual(self.ask(claim, source), ClassicRegAck("zoe", "10.9.0.1", 3000))
@@ -151,7 +151,7 @@ class ServersAddressTests(OpenCase):
             self.ask(ClassicInfo()), ClassicInfoAck((Contact("zoe", "10.9.0.2", 3000),))
         )
 
-    def test_on_the_servers_machine_it_is_right(self) -> None:
+    def test_local_client_has_the_claimed_address(self) -> None:
         source = Origin("10.9.0.1", 40000, True, server="10.9.0.1")
         self.ask(ClassicRegister("zoe", "10.9.0.1", 3000), source)
         self.assertEqual(self.ask(ClassicBridge("amy")), ClassicBridgeAck("zoe", "10.9.0.1", 3000))

@@ -33,7 +33,7 @@ class ConnectTests(SynchronousTestCase):
         factory.clientConnectionFailed(None, Failure(error))
         self.reactor.advance(1.0)  # when the next address would be dialled, if there were one
 
-    def test_from_any_port_where_there_is_none_of_ours(self) -> None:
+    def test_uses_any_port_without_an_own_one(self) -> None:
         self.connect(None)
         self.assertEqual(self.tried(), [("127.0.0.1", 5555, 7.0, None)])
 
@@ -41,7 +41,7 @@ class ConnectTests(SynchronousTestCase):
         self.connect(OWN)
         self.assertEqual(self.tried(), [("127.0.0.1", 5555, 7.0, OWN)])
 
-    def test_from_any_if_ours_has_a_connection_there(self) -> None:
+    def test_uses_any_port_if_ours_is_in_use(self) -> None:
         self.connect(OWN)
         self.comes_to_nothing(ConnectBindError())
         self.assertEqual([one[3] for one in self.tried()], [OWN, None])

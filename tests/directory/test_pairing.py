@@ -35,12 +35,12 @@ class Bridging(SynchronousTestCase):
         peer = bridge(self.registry, asker, self.now, WAIT)
         return peer.client_id if peer else None
 
-    def test_gives_nobody_when_there_is_nobody(self) -> None:
+    def test_returns_none_without_other_clients(self) -> None:
         self.register("alice")
         self.assertIsNone(self.ask("alice"))
         self.assertIsNone(self.ask("stranger") if self.registry.forget("alice") else "")
 
-    def test_gives_two_people_each_other_whoever_asks_and_however_often(self) -> None:
+    def test_returns_the_same_partner_repeatedly(self) -> None:
         self.register("alice")
         self.assertIsNone(self.ask("alice"))
         self.register("bob")
@@ -56,18 +56,18 @@ class Bridging(SynchronousTestCase):
         self.assertEqual(self.ask("carol"), "alice")
         self.assertEqual(self.ask("dave"), "bob")
 
-    def test_gives_the_free_one_heard_of_last(self) -> None:
+    def test_returns_the_free_client_with_the_latest_request(self) -> None:
         self.register("alice", "bob", "carol")
         self.assertEqual(self.ask("alice"), "carol")
         self.assertIsNone(self.ask("bob"))
 
-    def test_gives_who_registers_again_to_others_too(self) -> None:
+    def test_returns_a_client_that_registered_again(self) -> None:
         self.register("alice", "bob")
         self.assertEqual(self.ask("alice"), "bob")
         self.register("bob")
         self.assertEqual(self.ask("carol"), "bob")
 
-    def test_gives_the_partner_only_if_heard_of_of_late(self) -> None:
+    def test_returns_the_former_partner_only_if_recently_active(self) -> None:
         self.register("alice", "bob")
         self.assertEqual(self.ask("alice"), "bob")
         self.now += WAIT - 4
@@ -75,20 +75,20 @@ class Bridging(SynchronousTestCase):
         self.now += 10
         self.assertIsNone(self.ask("alice"))
 
-    def test_gives_somebody_else_for_a_partner_who_left(self) -> None:
+    def test_returns_another_client_for_a_lost_partner(self) -> None:
         self.register("alice", "bob")
         self.assertEqual(self.ask("alice"), "bob")
         self.registry.forget("bob")
         self.register("carol")
         self.assertEqual(self.ask("alice"), "carol")
 
-    def test_serves_who_is_not_registered(self) -> None:
+    def test_serves_an_unregistered_asker(self) -> None:
         self.register("alice", "bob")
         self.assertEqual(self.ask("stranger"), "bob")
         self.assertEqual(self.ask("stranger"), "bob")
         self.assertEqual(self.ask("bob"), "alice")
 
-    def test_gives_nobody_with_a_key_not_even_a_partner(self) -> None:
+    def test_returns_no_client_with_a_key(self) -> None:
         self.register("alice", "bob")
         self.assertEqual(self.ask("alice"), "bob")
         self.registry.keep(lease("bob", key="sha256:b"), self.now)

@@ -18,7 +18,7 @@ def places(count: int, jitter: float = 0.5) -> Places:
 
 class PlacesTests(SynchronousTestCase):
     @given(counts, st.integers(0, 30), jitters)
-    def test_a_round_costs_one_wait_that_grows_up_to_a_minute(
+    def test_each_round_waits_longer_up_to_a_minute(
         self, count: int, rounds: int, jitter: float
     ) -> None:
         found = places(count, jitter)
@@ -30,12 +30,12 @@ class PlacesTests(SynchronousTestCase):
             self.assertTrue(0.5 * usual <= wait <= 1.5 * usual)
             self.assertEqual(rest, [0.0] * (count - 1))
 
-    def test_years_of_failing_have_no_end(self) -> None:
+    def test_retries_never_end(self) -> None:
         found = places(1)
         self.assertEqual([found.wait() for _ in range(10_000)][-1], MOST)
 
     @given(counts, st.integers(0, 20))
-    def test_once_reached_it_begins_anew(self, count: int, failures: int) -> None:
+    def test_success_resets_the_wait(self, count: int, failures: int) -> None:
         found = places(count)
         for _ in range(failures):
             found.wait()
@@ -51,9 +51,7 @@ class PlacesTests(SynchronousTestCase):
         self.assertEqual(found.name, f"10.0.0.1:{5000 + moves % count}")
 
     @given(st.integers(2, 5), st.integers(0, 10))
-    def test_one_that_is_dropped_is_not_met_again_and_the_others_keep_their_order(
-        self, count: int, moves: int
-    ) -> None:
+    def test_dropped_address_is_not_tried_again(self, count: int, moves: int) -> None:
         found = places(count)
         for _ in range(moves):
             found.move_on()
@@ -77,7 +75,7 @@ class PlacesTests(SynchronousTestCase):
         self.assertTrue(told <= places(1, jitter).pause(told) <= told + 1)
         self.assertTrue(told <= places(2, jitter).patience(told) <= 1.501 * told)
 
-    def test_the_longer_it_told_the_longer_is_the_wait_after_it_until_it_is_reached(self) -> None:
+    def test_waits_after_closing_grow_with_its_retry_after(self) -> None:
         found = places(1)
         found.pause(20)
         self.assertEqual([found.wait() for _ in range(6)], [5.0, 5.0, 5.0, 5.0, 1.5**4, 1.5**5])

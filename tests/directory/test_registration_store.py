@@ -15,7 +15,7 @@ class RegistrationsInMemory(PresencesContract, SynchronousTestCase):
     def make(self) -> RegistrationStore:
         return MemoryRegistrations(MemoryNames())
 
-    def test_is_looked_at_only_when_it_ends(self) -> None:
+    def test_is_examined_only_at_its_expiry(self) -> None:
         looked: list[str] = []
 
         class Watched(dict[str, Any]):

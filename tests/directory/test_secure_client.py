@@ -152,7 +152,7 @@ class Case(SynchronousTestCase):
 class RegisteringTests(Case):
     """Connected, it registers by itself."""
 
-    def test_all_that_there_is_to_tell(self) -> None:
+    def test_register_contains_all_values(self) -> None:
         self.server.start(ALICE)
         self.assertEqual(self.net.wanted, [("127.0.0.1", 5555)])
         self.accept()
@@ -165,7 +165,7 @@ class RegisteringTests(Case):
         self.assertTrue(self.server.registered)
         self.assertEqual((self.news.registered, self.server.key), ([3600], KEY))
 
-    def test_ready_waits_until_it_has_come_out_either_way(self) -> None:
+    def test_ready_fires_after_success_or_failure(self) -> None:
         self.successResultOf(self.server.ready())
         self.server.start(ALICE)
         ready = self.server.ready()
@@ -181,7 +181,7 @@ class RegisteringTests(Case):
         self.net.refuse()
         self.successResultOf(ready)
 
-    def test_ready_waits_also_where_it_is_asked_in_the_middle_of_the_handshake(self) -> None:
+    def test_ready_fires_after_a_pending_handshake(self) -> None:
         self.server.start(ALICE)
         wire = self.net.accept()
         ready = self.server.ready()
@@ -191,7 +191,7 @@ class RegisteringTests(Case):
         wire.ends()
         self.successResultOf(ready)
 
-    def test_it_is_done_again_when_it_is_wanted(self) -> None:
+    def test_registration_is_repeated_on_request(self) -> None:
         self.started()
         asked = self.server.register()
         [register] = self.wrote()
@@ -199,7 +199,7 @@ class RegisteringTests(Case):
         self.successResultOf(asked)
         self.assertEqual(self.news.registered, [3600, 60])
 
-    def test_wanted_between_two_tries_it_dials_at_once(self) -> None:
+    def test_request_between_two_attempts_dials_at_once(self) -> None:
         self.server.start(ALICE)
         self.net.refuse()
         self.net.advance(0)
@@ -221,7 +221,7 @@ class RegisteringTests(Case):
         self.assertEqual(len(self.net.wanted), 1)
         self.quiet()
 
-    def test_after_a_refusal_it_registers_when_the_person_wants_it(self) -> None:
+    def test_registration_is_retried_after_a_refusal_on_request(self) -> None:
         self.server.start(ALICE)
         self.accept()
         self.says(Error(409, 1))
@@ -297,7 +297,7 @@ class RequestTests(Case):
             self.says(bcp2_server.InfoAck(info.cseq, (), "Bob"))
         self.assertEqual(self.successResultOf(asked), ())
 
-    def test_a_no_has_its_code(self) -> None:
+    def test_refusal_has_its_code(self) -> None:
         self.started()
         asked = self.server.bridge("Bob")
         self.says(Error(480, self.wrote()[0].cseq))
@@ -341,7 +341,7 @@ class RequestTests(Case):
         self.assertIn("you are not registered at", said)
         self.assertIn("(that id belongs to another key)", said)
 
-    def test_while_the_server_is_not_there_it_is_said_why(self) -> None:
+    def test_request_without_a_server_gives_the_reason(self) -> None:
         self.server.start(ALICE)
         self.net.refuse()
         why = "no server at 127.0.0.1:5555 (connection refused)"
@@ -351,7 +351,7 @@ class RequestTests(Case):
         ):
             self.assertEqual(self.unreachable(asked), f"no connection to the server: {why}")
 
-    def test_while_it_does_not_register_us_it_is_said_for_how_long(self) -> None:
+    def test_request_during_a_refusal_gives_the_wait(self) -> None:
         self.server.start(ALICE)
         self.accept()
         self.says(Error(429, 1, retry_after=40))
@@ -363,7 +363,7 @@ class RequestTests(Case):
         self.come().ends()
         self.assertNotIn("429", self.unreachable(self.server.bridge("bob")))
 
-    def test_without_a_line_there_is_no_asking(self) -> None:
+    def test_request_without_a_connection_fails(self) -> None:
         self.assertIn("no connection", self.unreachable(self.server.bridge("Bob")))
         self.assertIn("no connection", self.unreachable(self.server.register()))
 
@@ -393,7 +393,7 @@ class PushTests(Case):
         )
         self.assertEqual(len(self.news.pushes), 1)
 
-    def test_on_the_next_line_it_is_watched_again(self) -> None:
+    def test_watch_is_repeated_on_the_next_connection(self) -> None:
         wire = self.started()
         self.server.watched["Bob"] = None
         wire.ends()
@@ -479,7 +479,7 @@ class FloodTests(Case):
 class SilenceTests(Case):
     """A line on which nothing comes."""
 
-    def test_it_is_asked_about_and_then_dropped(self) -> None:
+    def test_silent_connection_is_pinged_then_closed(self) -> None:
         wire = self.started()
         self.net.advance(PING)
         [ping] = self.wrote()
@@ -489,7 +489,7 @@ class SilenceTests(Case):
         wire.ends()
         self.assertEqual(len(self.news.lost), 1)
 
-    def test_an_answer_keeps_it(self) -> None:
+    def test_answered_ping_keeps_the_connection(self) -> None:
         wire = self.started()
         for _ in range(5):
             self.net.advance(PING)
@@ -524,7 +524,7 @@ class ClassicServerTests(Case):
             self.net.advance(1)
         return len(self.tried) - before
 
-    def test_silence_is_told_soon_and_ends_it_for_good(self) -> None:
+    def test_silent_server_is_reported_soon_and_final(self) -> None:
         self.server.start(ALICE)
         wire = self.net.accept()
         self.net.advance(HELLO_WAIT)
@@ -536,7 +536,7 @@ class ClassicServerTests(Case):
         self.assertIn("--plain", why)
         self.assertEqual((self.news.lost, self.later()), ([], 0))
 
-    def test_an_answer_in_plain_text_ends_it_at_once(self) -> None:
+    def test_plain_text_answer_ends_the_attempt_at_once(self) -> None:
         self.server.start(ALICE)
         self.net.accept().ends()
         self.assertEqual(len(self.news.refused), 1)
@@ -564,7 +564,7 @@ class ClassicServerTests(Case):
         self.assertEqual((self.said, self.news.refused), ([], []))
         self.assertGreater(self.later(), 0)
 
-    def test_the_person_can_try_again(self) -> None:
+    def test_user_can_retry(self) -> None:
         self.server.start(ALICE)
         self.net.accept().ends()
         self.server.register()
@@ -583,7 +583,7 @@ class ComingBackTests(Case):
         pairs = zip(self.failed[-count:], self.tried[-count:], strict=True)
         return [tried - failed for failed, tried in pairs]
 
-    def test_at_once_then_later_and_later_up_to_a_minute(self) -> None:
+    def test_reconnects_at_once_then_with_growing_pauses(self) -> None:
         self.server.start(ALICE)
         gaps = self.gaps(16)
         wanted = [0.0, *(min(60.0, 1.5**n) for n in range(15))]
@@ -598,7 +598,7 @@ class ComingBackTests(Case):
             for gap, want in zip(self.gaps(4), (0, 1, 1.5, 2.25), strict=True):
                 self.assertApproximates(gap, want * factor, 0.011)
 
-    def test_once_registered_it_begins_anew(self) -> None:
+    def test_registration_resets_the_pauses(self) -> None:
         self.server.start(ALICE)
         self.gaps(5)
         wire = self.come()
@@ -608,7 +608,7 @@ class ComingBackTests(Case):
         self.come()
         self.assertEqual(self.news.registered, [3600, 3600])
 
-    def test_a_line_that_breaks_before_it_is_registered_is_a_failure(self) -> None:
+    def test_connection_lost_before_registration_is_a_failure(self) -> None:
         self.server.start(ALICE)
         self.accept().ends()
         self.net.advance(0)
@@ -618,7 +618,7 @@ class ComingBackTests(Case):
         self.net.advance(0.2)
         self.assertEqual(self.net.dialled, 1)
 
-    def test_a_server_that_stops_is_left_alone_as_long_as_it_says(self) -> None:
+    def test_closing_delays_the_reconnection(self) -> None:
         wire = self.started()
         self.says(bcp2_server.Closing(20))
         wire.ends()
@@ -629,7 +629,7 @@ class ComingBackTests(Case):
         self.come()
         self.assertTrue(self.server.registered)
 
-    def test_the_line_to_one_that_stops_may_end_after_the_next_has_begun(self) -> None:
+    def test_old_connection_may_end_after_the_next_began(self) -> None:
         old = self.started()
         asked = self.server.bridge("Bob")
         self.says(bcp2_server.Closing(1))
@@ -643,7 +643,7 @@ class ComingBackTests(Case):
         self.assertEqual(self.news.lost, ["shutting down"])
         self.assertTrue(self.server.registered)
 
-    def test_a_line_that_was_given_up_has_nothing_more_to_say(self) -> None:
+    def test_abandoned_connection_is_ignored(self) -> None:
         wire = self.started()
         self.says(Error(503))
         self.net.advance(0)
@@ -673,7 +673,7 @@ class ComingBackTests(Case):
         self.assertEqual(len(self.net.wanted), 1)
         self.quiet()
 
-    def test_a_classic_server_is_told_for_what_it_may_be(self) -> None:
+    def test_possible_classic_server_is_reported(self) -> None:
         self.server.start(ALICE)
         self.net.accept().ends()
         self.assertEqual(
@@ -689,7 +689,7 @@ class ComingBackTests(Case):
         [why] = self.news.lost
         self.assertIn("data that is not BCP/2 was received", why)
 
-    def test_each_way_not_to_reach_it_has_its_sentence(self) -> None:
+    def test_each_failure_to_connect_has_its_sentence(self) -> None:
         for error, words in (
             (None, "no server at 127.0.0.1:5555 (connection refused)"),
             (TimeoutError(), "no answer from the server at 127.0.0.1:5555"),
@@ -722,7 +722,7 @@ class OthersTests(Case):
         """Ports dialled, in order."""
         return [port for _, port in self.net.wanted]
 
-    def test_the_next_is_tried_at_once_and_goes_by_its_own_name(self) -> None:
+    def test_next_server_is_tried_at_once_under_its_own_name(self) -> None:
         self.started().ends()
         self.net.advance(0)
         self.assertEqual(self.ports(), [5555, 5556])
@@ -770,7 +770,7 @@ class OthersTests(Case):
         self.assertEqual(set(self.ports()[3:]), {5557})
         self.assertEqual(self.news.refused, [])
 
-    def test_when_all_have_another_key_it_is_over(self) -> None:
+    def test_other_keys_on_all_servers_are_final(self) -> None:
         self.strange = ("127.0.0.1:5555", "127.0.0.1:5556", "127.0.0.1:5557")
         self.server.start(ALICE)
         for _ in range(3):
@@ -838,7 +838,7 @@ class AskingTests(Case):
             registers=False,
         )
 
-    def test_it_is_asked_without_a_registration(self) -> None:
+    def test_requests_work_without_a_registration(self) -> None:
         self.server.start(ALICE)
         ready = self.server.ready()
         self.assertNoResult(ready)
@@ -897,7 +897,7 @@ class RefusedLoginTests(Case):
         [login] = self.wrote()
         self.assertEqual(login.password, "right")
 
-    def test_too_many_tries_are_told_with_their_end(self) -> None:
+    def test_too_many_logins_are_reported_with_their_wait(self) -> None:
         self.server.start(ALICE)
         self.refused(429, retry_after=40)
         self.assertFalse(self.server.login_refused)

@@ -49,7 +49,7 @@ class LoginTests(Case):
         self.register()
         self.assertEqual(self.news.registered, [3600, 3600])
 
-    def test_a_wrong_password_is_said_once_and_final(self) -> None:
+    def test_wrong_password_is_reported_once_and_final(self) -> None:
         self.says(Error(403, 1))
         self.assertEqual(self.news.refused, [("unknown user or wrong password", 403)])
         self.assertEqual(len(self.wrote()), 1)  # nothing after the LOGIN

@@ -63,14 +63,14 @@ def own(state: GroupState, who: ClientConnection, name: str = "bob") -> dict[str
 
 
 class SharedViewTests(SynchronousTestCase):
-    def test_of_a_server_that_is_gone_all_are_away_since_then(self) -> None:
+    def test_clients_of_a_stopped_server_are_away_since_its_end(self) -> None:
         state = register(GroupState("bob"), client(1, 1), THERE)
         seen = current(state, NOW + 10, {THERE: NOW + 5}, LIMITS.classic_lease)
         self.assertEqual(seen.presences["bob"].registration.until, NOW + 5 + 3600)
         seen = current(state, NOW + 3700, {THERE: NOW + 5}, LIMITS.classic_lease)
         self.assertEqual((seen.presences, seen.owner), ({}, key(1)))
 
-    def test_an_id_is_free_when_its_time_is_over_unless_it_is_registered(self) -> None:
+    def test_id_is_free_after_its_expiry_unless_registered(self) -> None:
         state = register(GroupState("bob"), client(1, 1), THERE)
         late = NOW + LIMITS.keep_unused + 1
         self.assertEqual(current(state, late, {}, 1.0).owner, key(1))
@@ -83,7 +83,7 @@ class SharedViewTests(SynchronousTestCase):
 
 
 class SettledTests(SynchronousTestCase):
-    def test_what_is_connected_stays_as_it_is(self) -> None:
+    def test_connected_clients_are_unchanged(self) -> None:
         who = client(1, 1)
         state = register(GroupState("bob"), who)
         self.assertEqual(settle(state, own(state, who)), (state, (), 0))
@@ -125,7 +125,7 @@ class SettledTests(SynchronousTestCase):
         moved = register(state, client(1, 9), THERE, NOW + 1)
         self.assertEqual(settle(moved, mine), (moved, ("bob",), 0))
 
-    def test_a_lease_of_a_connection_that_lasts_is_alive_until_it_ends(self) -> None:
+    def test_lease_of_a_lasting_connection_is_alive(self) -> None:
         lease = ClassicRegistration("bob", "192.0.2.1", 3000, Origin("192.0.2.1", 9, False))
         state = leased(GroupState("bob"), lease, HERE, 4, NOW)
         self.assertFalse(state.classic["bob"].lease.source.alive)

@@ -23,7 +23,7 @@ class WatchersTests(SynchronousTestCase):
         self.assertTrue(all(isinstance(one, PushTo) and one.message == ONLINE for one in effects))
         return {one.client for one in effects}
 
-    def test_all_who_watch_are_told_and_nobody_else(self) -> None:
+    def test_only_watchers_are_notified(self) -> None:
         for watcher in (self.alice, self.bob):
             self.watchers.add(watcher, bcp2_server.Presence("carol", "offline"))
         self.assertEqual(self.told(), {self.alice, self.bob})
@@ -39,7 +39,7 @@ class WatchersTests(SynchronousTestCase):
         self.assertEqual(self.told(), {self.bob})
         self.assertEqual(self.told(), set())
 
-    def test_of_the_unlisted_only_those_whom_they_allow_are_told(self) -> None:
+    def test_unlisted_client_is_reported_to_allowed_keys_only(self) -> None:
         for watcher in (self.alice, self.bob):
             self.watchers.add(watcher, bcp2_server.Presence("carol", "offline"))
         carol = ClientConnection(key(3), "192.0.2.1", 4003)
@@ -57,6 +57,6 @@ class WatchersTests(SynchronousTestCase):
         self.watchers.add(self.alice, dave)
         self.assertEqual(self.alice.watches, {"carol", "dave"})
 
-    def test_to_end_what_was_never_begun_is_nothing(self) -> None:
+    def test_unwatch_without_watch_does_nothing(self) -> None:
         self.watchers.remove(self.alice, "carol")
         self.assertEqual(self.told(), set())

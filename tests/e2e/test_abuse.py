@@ -173,7 +173,7 @@ def test_a_thousand_that_say_nothing(server: int) -> None:
             sock.close()
 
 
-def test_the_longest_silent_goes_when_there_are_too_many(stage: Stage) -> None:
+def test_longest_silent_connection_is_closed_beyond_the_limit(stage: Stage) -> None:
     _, port = stage.server("--limits", "connections=20")
     with Wire.dial(port) as good:
         good.send(b"PROBE\r\n\r\n")
@@ -189,7 +189,7 @@ def test_the_longest_silent_goes_when_there_are_too_many(stage: Stage) -> None:
             wire.close()
 
 
-def test_one_that_asks_and_asks_and_never_reads(server: int, started: tuple[Program, int]) -> None:
+def test_client_that_never_reads_is_closed(server: int, started: tuple[Program, int]) -> None:
     """Bound the output for a client that never reads: it is read no further, or dropped."""
     for number in range(50):
         ask(
@@ -211,7 +211,7 @@ def test_one_that_asks_and_asks_and_never_reads(server: int, started: tuple[Prog
     forget(server, *(f"c{number}" for number in range(1, 50)))
 
 
-def test_a_terminal_that_nobody_reads(stage: Stage) -> None:
+def test_unread_terminal_stops_nothing(stage: Stage) -> None:
     """The pipe fills after a while; the server serves on, and says later what is lost."""
     server, port = stage.server()
     server.output.reading.clear()

@@ -145,9 +145,7 @@ def test_three_wrong_passwords_are_enough_for_a_minute(stage: Stage, file: Path)
     assert re.search("in [0-9]+ s", limited["text"])
 
 
-def test_a_new_account_needs_no_restart_and_one_that_is_gone_is_gone(
-    stage: Stage, file: Path
-) -> None:
+def test_accounts_change_without_a_restart(stage: Stage, file: Path) -> None:
     _, port = stage.server("--auth", f"argon2:{file}", "--require", "login")
     passwd("add", "bob", "--file", str(file), typed="builder")
     person(stage, "bob", port, *with_password(stage, "bob", "builder")).event("registered")
@@ -199,7 +197,7 @@ def test_the_terminal_asks_for_the_password_and_does_not_show_it(stage: Stage, f
 
 
 @LONG
-def test_the_environment_may_have_the_password(
+def test_password_can_come_from_the_environment(
     stage: Stage, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, port = stage.server("--auth", f"argon2:{file}", "--require", "login")
@@ -207,7 +205,7 @@ def test_the_environment_may_have_the_password(
     person(stage, "alice", port, "--user", "alice").event("registered")
 
 
-def test_a_server_starts_without_loading_what_only_accounts_need(tmp_path: Path) -> None:
+def test_server_without_accounts_does_not_load_their_modules(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from chatproto.cli.server_options import ServerOptions\n"

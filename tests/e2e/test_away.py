@@ -87,7 +87,7 @@ def test_queued_message_is_reported_with_its_text_when_delivered(two: Two) -> No
 
 
 @LONG
-def test_each_is_told_when_the_other_changes_how_they_talk_and_once(two: Two) -> None:
+def test_mode_change_is_shown_once_on_each_side(two: Two) -> None:
     two.come()
     two.talk()
     for client in (two.alice, two.bob):
@@ -105,7 +105,7 @@ def test_each_is_told_when_the_other_changes_how_they_talk_and_once(two: Two) ->
         assert [mode for mode in told if mode] == ["half", "full"]
 
 
-def test_what_is_typed_after_a_failed_call_is_queued_listed_and_keeps_its_time(two: Two) -> None:
+def test_line_after_a_failed_call_is_queued_with_its_date(two: Two) -> None:
     alice = two.alice
     alice.send_line("/chat bob")
     alice.event("error", command="chat")

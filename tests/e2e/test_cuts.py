@@ -160,7 +160,7 @@ def test_a_silent_connection_is_noticed_and_left(meeting: Meeting) -> None:
 
 
 @LONG
-def test_a_person_who_cannot_be_reached_for_a_while_is_found_again(meeting: Meeting) -> None:
+def test_peer_is_reached_again_after_an_outage(meeting: Meeting) -> None:
     pair = meeting.pair()
     pair.proxy.refuse(True)
     pair.proxy.cut(reset=True)
@@ -206,7 +206,7 @@ def test_no_turn_is_lost(meeting: Meeting) -> None:
     pair.assert_one_conversation()
 
 
-def test_a_pipe_waits_while_the_connection_stalls(meeting: Meeting) -> None:
+def test_pipe_input_is_held_while_the_connection_stalls(meeting: Meeting) -> None:
     lines = 600
     pair = meeting.pair()
     pair.proxy.stall()

@@ -40,7 +40,7 @@ class Doctor:
 ASKED = ("server", "key", "address", "calls", "clock")
 
 
-def test_of_a_server_that_is_well_it_finds_nothing_wrong(stage: Stage) -> None:
+def test_healthy_server_has_no_failure(stage: Stage) -> None:
     server, port = stage.server()
     shown = server.expect(re.compile(r"^\* for clients.*: --server \S+/(sha256:\S+)$"))[1]
     doctor = Doctor(stage, "--server", f"127.0.0.1:{port}/{shown}", "--json")
@@ -73,7 +73,7 @@ def test_announced_address_is_named_but_not_confirmed(stage: Stage) -> None:
     assert "was not tested" in doctor.found["calls"]["text"]
 
 
-def test_a_server_with_another_key_is_asked_nothing(stage: Stage) -> None:
+def test_server_with_another_key_gets_no_request(stage: Stage) -> None:
     _, port = stage.server()
     doctor = Doctor(stage, "--server", f"127.0.0.1:{port}/{KEY}", "--json")
     assert doctor.code == 3
@@ -98,7 +98,7 @@ def test_other_kind_of_server_is_named(stage: Stage) -> None:
     assert "code" not in doctor.found["server"] and doctor.found["key"]["code"]
 
 
-def test_a_server_that_lets_in_other_keys_only_says_which_to_let_in(stage: Stage) -> None:
+def test_server_with_allow_keys_shows_the_key_to_add(stage: Stage) -> None:
     allowed = stage.place("keys") / "allowed"
     allowed.write_text(f"{KEY}\n")
     _, port = stage.server("--allow-keys", str(allowed))
@@ -117,7 +117,7 @@ def test_a_server_that_lets_in_other_keys_only_says_which_to_let_in(stage: Stage
     assert doctor.found["home"]["key"] in doctor.found["address"]["advice"]
 
 
-def test_a_server_with_accounts_is_asked_to_let_us_in(stage: Stage) -> None:
+def test_server_with_accounts_is_tried_with_a_login(stage: Stage) -> None:
     file = stage.place("accounts") / "passwords"
     passwd("add", "alice", "--file", str(file), typed="sesame")
     _, port = stage.server("--auth", f"argon2:{file}", "--require", "login")
@@ -159,7 +159,7 @@ def test_an_id_of_another_key_is_named(stage: Stage) -> None:
 
 
 @LONG
-def test_a_client_with_the_same_home_goes_on(stage: Stage) -> None:
+def test_running_client_with_the_same_home_continues(stage: Stage) -> None:
     _, port = stage.server()
     home = stage.place("alice-home")
     where = f"127.0.0.1:{port}"

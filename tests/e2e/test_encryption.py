@@ -67,7 +67,7 @@ def key_of(server: Program) -> str:
     return server.expect(re.compile(r"^\* for clients.*: --server \S+/(sha256:\S+)$"))[1]
 
 
-def test_no_byte_of_what_is_said_can_be_read_between_them(stage: Stage) -> None:
+def test_messages_are_unreadable_on_the_wire(stage: Stage) -> None:
     _, port = stage.server()
     ports = free_port(), free_port()  # either may dial the other
     with (
@@ -103,7 +103,7 @@ def test_a_man_in_the_middle_is_refused_at_first_contact_when_the_key_is_named(
     middle.close()
 
 
-def test_a_servers_changed_key_is_refused_with_what_to_do(stage: Stage, tmp_path: Path) -> None:
+def test_changed_server_key_is_refused_with_advice(stage: Stage, tmp_path: Path) -> None:
     _, port = stage.server()
     middle = MiddleMan(port, tmp_path)
     with recorder(port) as way:
@@ -124,7 +124,7 @@ def test_a_servers_changed_key_is_refused_with_what_to_do(stage: Stage, tmp_path
     middle.close()
 
 
-def test_a_person_with_another_key_is_refused_and_trusted_when_told(stage: Stage) -> None:
+def test_peer_with_another_key_is_refused_until_trusted(stage: Stage) -> None:
     server, port = stage.server()
     alice_home = stage.place("alice-home")
     alice = person(stage, "alice", port, home=alice_home)
@@ -170,7 +170,7 @@ def test_an_impostor_is_unconfirmed_never_taken_by_itself_and_never_pinned(
 
 
 @LONG
-def test_two_clients_in_one_account_have_two_keys(stage: Stage) -> None:
+def test_two_clients_of_one_account_have_two_keys(stage: Stage) -> None:
     _, port = stage.server()
     alice, bob = person(stage, "alice", port), person(stage, "bob", port)
     for client in (alice, bob):
@@ -181,7 +181,7 @@ def test_two_clients_in_one_account_have_two_keys(stage: Stage) -> None:
     )
 
 
-def test_only_who_was_accepted_before_is_answered_at_once(stage: Stage) -> None:
+def test_only_accepted_callers_are_answered_at_once(stage: Stage) -> None:
     _, port = stage.server()
     alice, bob = person(stage, "alice", port), person(stage, "bob", port)
     talk(alice, bob)
@@ -221,7 +221,7 @@ def test_calls_that_cross_are_one_conversation(stage: Stage, pytestconfig: pytes
 
 
 @pytest.mark.parametrize("how", some(0, [signal.SIGKILL, signal.SIGTERM]))
-def test_clients_come_back_to_a_server_that_was_away(stage: Stage, how: signal.Signals) -> None:
+def test_clients_reconnect_to_a_restarted_server(stage: Stage, how: signal.Signals) -> None:
     home = stage.place("server-home")
     port = free_port()
     endpoint = ("--port", f"tcp:{port}:interface=127.0.0.1")
@@ -261,7 +261,7 @@ def test_an_id_belongs_to_its_key(stage: Stage) -> None:
 
 
 @LONG
-def test_the_unlisted_are_found_only_by_those_they_allow(stage: Stage) -> None:
+def test_unlisted_clients_are_found_only_by_allowed_keys(stage: Stage) -> None:
     _, port = stage.server()
     bob = person(stage, "bob", port)
     bob.send_line("/status")
@@ -335,7 +335,7 @@ def test_a_classic_server_is_one_line_that_suggests_plain(stage: Stage) -> None:
         assert "--plain" in client.event("notice")["text"]
 
 
-def test_plain_callers_are_let_in_only_when_wanted(stage: Stage) -> None:
+def test_plain_callers_are_admitted_only_on_request(stage: Stage) -> None:
     alice = stage.open_client("alice")
     with socket.create_connection(("127.0.0.1", alice.port), 30) as caller:
         caller.sendall(b"CHAT\r\nclientID: zoe\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n")
@@ -347,7 +347,7 @@ def test_plain_callers_are_let_in_only_when_wanted(stage: Stage) -> None:
         assert bob.event("incoming", id="zoe", encrypted=False)["ask"] is True
 
 
-def test_peer_without_key_is_called_in_plain_text_only_when_wanted(stage: Stage) -> None:
+def test_peer_without_key_is_called_only_on_request(stage: Stage) -> None:
     _, port = stage.server()
     carol = stage.client("carol", port)
     carol.send_line("/register")
@@ -360,7 +360,7 @@ def test_peer_without_key_is_called_in_plain_text_only_when_wanted(stage: Stage)
     alice.event("session", id="carol", state="open", encrypted=False, security="open")
 
 
-def test_two_compare_their_keys(stage: Stage) -> None:
+def test_two_users_compare_their_keys(stage: Stage) -> None:
     _, port = stage.server()
     alice, bob = person(stage, "alice", port), person(stage, "bob", port)
     talk(alice, bob)

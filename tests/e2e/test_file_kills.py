@@ -34,7 +34,7 @@ def wait_until_over(mover: Mover, name: str) -> None:
 
 
 @pytest.mark.parametrize("victim", some(1, ["both", "receiver", "sender"]))
-def test_killed_at_any_point_it_arrives_whole(
+def test_file_arrives_whole_despite_kills_at_any_point(
     make_way: MakeWay, tmp_path: Path, pytestconfig: pytest.Config, victim: str
 ) -> None:
     kills = LONG if pytestconfig.getoption("--long") else KILLS

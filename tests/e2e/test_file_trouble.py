@@ -41,7 +41,7 @@ def limit_files(mover: Mover, size: int) -> None:
     resource.prlimit(mover.now.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-def test_a_full_disk_stalls_it_and_with_room_it_goes_on(
+def test_full_disk_stalls_the_file_until_there_is_room(
     make_way: MakeWay, stage: Stage, tmp_path: Path
 ) -> None:
     disk, path, filler = tmp_path / "disk", tmp_path / "big.bin", tmp_path / "disk/filler"
@@ -78,7 +78,7 @@ def test_a_full_disk_stalls_it_and_with_room_it_goes_on(
         way.bob.assert_whole({"big.bin": expected})
 
 
-def test_a_file_that_may_grow_no_further_stalls_it(make_way: MakeWay, tmp_path: Path) -> None:
+def test_file_size_limit_stalls_the_file(make_way: MakeWay, tmp_path: Path) -> None:
     path = tmp_path / "big.bin"
     expected = noise(path, SIZE)
     way = make_way(SLOW)
@@ -130,7 +130,7 @@ def test_a_source_that_changes_meanwhile_is_sent_anew_and_says_so(
     way.bob.assert_whole({"big.bin": sha256(path)})
 
 
-def test_a_source_that_vanishes_is_said_and_what_came_serves_when_it_is_back(
+def test_vanished_source_is_reported_and_resumes_when_back(
     make_way: MakeWay, tmp_path: Path
 ) -> None:
     path, away = tmp_path / "big.bin", tmp_path / "away.bin"
@@ -155,9 +155,7 @@ def test_a_source_that_vanishes_is_said_and_what_came_serves_when_it_is_back(
 
 
 @LONG
-def test_a_folder_whose_files_come_and_go_meanwhile_arrives_as_it_is_at_last(
-    make_way: MakeWay, tmp_path: Path
-) -> None:
+def test_changing_folder_arrives_in_its_final_state(make_way: MakeWay, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
     for number in range(8):

@@ -78,9 +78,7 @@ def test_a_transfer_survives_twenty_cuts(make_way: MakeWay, source: Path) -> Non
     assert way.proxy.passed < 1.6 * 64 * MIB
 
 
-def test_memory_does_not_grow_with_the_file_nor_while_the_way_is_stalled(
-    make_way: MakeWay, source: Path
-) -> None:
+def test_memory_is_independent_of_file_size_and_stalls(make_way: MakeWay, source: Path) -> None:
     first, big = source / "first.bin", source / "big.bin"
     expected = {"first.bin": noise(first, 4 * MIB), "big.bin": noise(big, 256 * MIB)}
     way = make_way(bob=("--accept", "known"))
@@ -107,7 +105,9 @@ def test_memory_does_not_grow_with_the_file_nor_while_the_way_is_stalled(
 
 
 @LONG
-def test_many_at_once_in_both_directions_share_the_way(make_way: MakeWay, source: Path) -> None:
+def test_many_files_in_both_directions_share_the_connection(
+    make_way: MakeWay, source: Path
+) -> None:
     count, size = 8, 2 * MIB
     way = make_way(("--accept", "known"), ("--accept", "known"))
     expected: dict[Mover, dict[str, str]] = {way.alice: {}, way.bob: {}}
@@ -133,7 +133,7 @@ def test_many_at_once_in_both_directions_share_the_way(make_way: MakeWay, source
         assert 1 < most <= count, f"{most} moved at once"
 
 
-def test_chat_goes_on_while_a_file_moves(make_way: MakeWay, source: Path) -> None:
+def test_messages_are_delivered_during_a_file(make_way: MakeWay, source: Path) -> None:
     big = source / "big.bin"
     expected = noise(big, 64 * MIB)
     way = make_way(bob=("--accept", "known"))
@@ -165,7 +165,7 @@ def test_files_need_no_turn(make_way: MakeWay, source: Path) -> None:
 
 
 @LONG
-def test_a_rate_is_kept(make_way: MakeWay, source: Path) -> None:
+def test_rate_limit_is_kept(make_way: MakeWay, source: Path) -> None:
     path = source / "one.bin"
     expected = noise(path, MIB)
     way = make_way(("--rate", "500K"), ("--accept", "known"))
@@ -181,9 +181,7 @@ def test_a_rate_is_kept(make_way: MakeWay, source: Path) -> None:
     way.bob.assert_whole({"one.bin": expected})
 
 
-def test_files_of_unwanted_senders_are_declined_and_of_unverified_ones_asked(
-    make_way: MakeWay, source: Path
-) -> None:
+def test_files_are_declined_or_confirmed_by_trust(make_way: MakeWay, source: Path) -> None:
     path = source / "one.bin"
     expected = noise(path, 1000)
     way = make_way(("--accept", "none"), ("--accept", "verified"))
@@ -204,7 +202,7 @@ def test_files_of_unwanted_senders_are_declined_and_of_unverified_ones_asked(
 
 
 @pytest.mark.parametrize("by_sender", some(0, [True, False]))
-def test_either_side_may_cancel_and_what_came_is_used_the_next_time(
+def test_either_side_can_cancel_and_the_part_is_reused(
     make_way: MakeWay, source: Path, by_sender: bool
 ) -> None:
     path = source / "big.bin"
@@ -229,7 +227,7 @@ def test_either_side_may_cancel_and_what_came_is_used_the_next_time(
     way.bob.assert_whole({"big.bin": expected})
 
 
-def test_to_who_speaks_a_plain_dialect_it_cannot_be_done(stage: Stage, source: Path) -> None:
+def test_file_to_a_plain_peer_is_refused(stage: Stage, source: Path) -> None:
     path = source / "one.bin"
     noise(path, 1000)
     carol = stage.client("carol")

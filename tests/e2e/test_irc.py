@@ -272,7 +272,7 @@ def test_weechat_and_irssi_show_one_client(
     weechat.expect("alice (alice@chat) has joined #tea")
 
 
-def test_a_nickname_is_one_key_whoever_claims_the_name(
+def test_nickname_belongs_to_one_key_despite_impostors(
     stage: Stage, screens: list[ScreenProgram]
 ) -> None:
     """Bob at two servers, a third who says that they are bob, and a pin that changes."""

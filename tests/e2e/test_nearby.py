@@ -106,7 +106,7 @@ def say(data: bytes) -> None:
         ours.sendto(data, (GROUP4, PORT))
 
 
-def test_two_who_have_never_met_find_each_other_and_talk(stage: Stage) -> None:
+def test_two_unknown_clients_find_each_other_and_chat(stage: Stage) -> None:
     alice = stage.open_client("alice", "none", "--beacon")
     bob = stage.open_client("bob", "none", "--beacon")
     (shown,) = nearby(alice, "bob")
@@ -134,7 +134,7 @@ def test_two_who_have_never_met_find_each_other_and_talk(stage: Stage) -> None:
         assert shown["standing"] == "verified"
 
 
-def test_without_beacon_nobody_is_told_and_nobody_found(stage: Stage) -> None:
+def test_without_beacon_nothing_is_announced_or_found(stage: Stage) -> None:
     alice = stage.open_client("alice", "none", "--beacon")
     bob = stage.open_client("bob", "none")
     bob.send_line("/nearby")
@@ -145,7 +145,7 @@ def test_without_beacon_nobody_is_told_and_nobody_found(stage: Stage) -> None:
     alice.event("error", text=lambda text: '"bob" is not nearby' in str(text))
 
 
-def test_a_beacon_with_somebody_s_name_and_another_s_key_leads_nowhere(stage: Stage) -> None:
+def test_beacon_with_a_false_key_is_not_called(stage: Stage) -> None:
     """The key that was told must be the one that TLS shows; rubbish is passed over."""
     alice = stage.open_client("alice", "none", "--beacon")
     bob = stage.open_client("bob", "none", "--beacon")

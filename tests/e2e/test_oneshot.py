@@ -28,7 +28,7 @@ def people(stage: Stage) -> tuple[Person, Person]:
 # control.sock.
 
 
-def test_the_socket_is_there_while_the_client_runs_for_its_owner_alone(
+def test_control_socket_is_private_and_lasts_as_the_client(
     people: tuple[Person, Person],
 ) -> None:
     alice, _ = people
@@ -46,7 +46,7 @@ def test_the_socket_is_there_while_the_client_runs_for_its_owner_alone(
     assert not path.exists()
 
 
-def test_scripts_and_person_share_the_client_and_not_the_place_they_speak_in(
+def test_scripts_and_user_have_separate_targets(
     people: tuple[Person, Person],
 ) -> None:
     alice, bob = people
@@ -76,7 +76,7 @@ def test_scripts_and_person_share_the_client_and_not_the_place_they_speak_in(
     assert screen.wait() == 0
 
 
-def test_a_home_too_deep_for_a_socket_is_told_and_all_else_works(stage: Stage) -> None:
+def test_too_long_socket_path_is_reported_and_the_rest_works(stage: Stage) -> None:
     home = stage.place("x" * 60) / ("y" * 60)
     client: JsonClient = stage.start(
         "chatclient", "--id", "alice", "--server", "none", "--ui", "json", "--port", LOOPBACK,
@@ -91,7 +91,7 @@ def test_a_home_too_deep_for_a_socket_is_told_and_all_else_works(stage: Stage) -
 # One-shot commands.
 
 
-def test_a_text_goes_from_a_home_in_which_nothing_runs(people: tuple[Person, Person]) -> None:
+def test_send_works_without_a_running_client(people: tuple[Person, Person]) -> None:
     alice, bob = people
     his = bob.client()
     meet(alice, his)
@@ -101,7 +101,7 @@ def test_a_text_goes_from_a_home_in_which_nothing_runs(people: tuple[Person, Per
     his.event("message", text="/quit")
 
 
-def test_a_text_goes_through_the_client_that_runs(people: tuple[Person, Person]) -> None:
+def test_send_uses_the_running_client(people: tuple[Person, Person]) -> None:
     alice, bob = people
     his, hers = bob.client("--answer", "all"), alice.client()
     assert alice.do("send", "bob", "hi") == (0, "")
@@ -195,7 +195,7 @@ def test_unknown_or_away_peer(people: tuple[Person, Person], tmp_path: Path) -> 
 
 
 @LONG
-def test_with_timeout_it_waits_for_the_peer(people: tuple[Person, Person]) -> None:
+def test_send_with_timeout_waits_for_the_peer(people: tuple[Person, Person]) -> None:
     alice, bob = people
     his = bob.client("--answer", "all")
     his.send_line("/quit")
@@ -244,7 +244,7 @@ def test_messages_received_meanwhile_are_shown_at_the_next_start(
     assert hers.event("message")["text"] == "read this"
 
 
-def test_a_server_that_refuses_us_and_one_that_is_not_there(people: tuple[Person, Person]) -> None:
+def test_refusing_and_missing_servers_are_reported(people: tuple[Person, Person]) -> None:
     alice, bob = people
     alice.client()
     thief = Person(alice.stage, "alice", alice.port)

@@ -51,7 +51,7 @@ def one_line(program: Program) -> str:
 
 
 @pytest.mark.parametrize("who", some(1, ["receiver", "sender"]))
-def test_interrupted_it_says_so_and_done_again_it_goes_on(
+def test_interrupted_send_file_resumes_when_repeated(
     people: tuple[Person, Person], tmp_path: Path, who: str
 ) -> None:
     alice, bob = people
@@ -82,7 +82,7 @@ def test_interrupted_it_says_so_and_done_again_it_goes_on(
     assert {one.name: sha256(one) for one in bob.downloads.iterdir()} == {"big.bin": expected}
 
 
-def test_a_disk_that_takes_no_more_ends_both_and_later_it_goes_on(
+def test_full_disk_ends_both_commands_and_a_repeat_resumes(
     people: tuple[Person, Person], tmp_path: Path
 ) -> None:
     alice, bob = people

@@ -47,7 +47,7 @@ def state() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(not may_run(), reason="needs root, setpriv and a Python that all may start")
-def test_a_server_of_another_user_takes_what_root_hands_over(stage: Stage, state: Path) -> None:
+def test_unprivileged_server_uses_files_and_sockets_of_root(stage: Stage, state: Path) -> None:
     accounts, credentials = state / "passwords", state.parent / "credentials"
     passwd("add", "alice", "--file", str(accounts), typed=f"{PASSWORD}\n")
     credentials.mkdir(mode=0o755)

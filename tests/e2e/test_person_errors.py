@@ -138,7 +138,7 @@ def one_line(client: Program, line: str, pattern: str, limit: float = LIMIT) -> 
     return said[-1]
 
 
-def test_a_server_that_is_not_there_is_one_line_and_no_error(stage: Stage) -> None:
+def test_missing_server_is_one_line(stage: Stage) -> None:
     port = free_port()
     client = plain_client(stage, f"127.0.0.1:{port}")
     one_line(client, "/register", rf"^\* .*127\.0\.0\.1:{port}")
@@ -183,7 +183,7 @@ def test_a_server_that_answers_with_rubbish_without_end(stage: Stage) -> None:
         assert client.resident() < 150 * 2**20
 
 
-def test_a_peer_that_is_not_there(stage: Stage) -> None:
+def test_missing_peer_is_one_line(stage: Stage) -> None:
     port = free_port()
     client = plain_client(stage, "none")
     client.send_line(f"/chat 127.0.0.1:{port}")

@@ -52,7 +52,7 @@ def receive(sock: socket.socket, count: int) -> bytes:
     return data
 
 
-def test_it_passes_everything_both_ways_and_the_end_of_each(target: Listener, proxy: Proxy) -> None:
+def test_proxy_passes_data_and_half_closes_both_ways(target: Listener, proxy: Proxy) -> None:
     with dial(proxy.port) as near, target.accept() as far:
         near.sendall(b"there")
         assert receive(far, 5) == b"there"
@@ -98,7 +98,7 @@ def test_a_cut_ends_both_sides(target: Listener, proxy: Proxy, reset: bool) -> N
     assert proxy.cuts == 1
 
 
-def test_a_gentle_cut_is_no_reset_for_who_goes_on_writing(target: Listener, proxy: Proxy) -> None:
+def test_gentle_cut_causes_no_reset(target: Listener, proxy: Proxy) -> None:
     with dial(proxy.port) as near, target.accept() as far:
         near.sendall(b"x")
         receive(far, 1)
@@ -110,7 +110,7 @@ def test_a_gentle_cut_is_no_reset_for_who_goes_on_writing(target: Listener, prox
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_planned_cut_comes_at_its_byte(target: Listener, proxy: Proxy, reset: bool) -> None:
+def test_planned_cut_happens_at_its_byte(target: Listener, proxy: Proxy, reset: bool) -> None:
     proxy.after(1000, reset)
     proxy.after(3)
     with dial(proxy.port) as near, target.accept() as far:
@@ -170,7 +170,7 @@ def test_a_stalled_connection_can_be_cut(target: Listener, proxy: Proxy) -> None
     assert proxy.passed == 0
 
 
-def test_it_refuses_and_takes_calls_again_on_the_same_port(target: Listener, proxy: Proxy) -> None:
+def test_proxy_refuses_and_accepts_again_on_the_same_port(target: Listener, proxy: Proxy) -> None:
     with dial(proxy.port) as near, target.accept() as far:
         proxy.refuse(True)
         with pytest.raises(ConnectionRefusedError):
@@ -200,7 +200,7 @@ def test_two_ports_are_one_network(target: Listener, proxy: Proxy) -> None:
     second.listening.close()
 
 
-def test_a_target_may_come_later(proxy: Proxy) -> None:
+def test_target_may_start_later(proxy: Proxy) -> None:
     port = free_port()
     proxy.lead("127.0.0.1", port)
     with pytest.raises(ConnectionResetError), dial(proxy.port) as nobody:

@@ -101,7 +101,7 @@ def test_a_queued_message_stays_for_its_key_at_a_server_with_another_bob(stage: 
     assert "for the first" not in texts(impostor)
 
 
-def test_a_plain_caller_who_claims_a_pinned_id_is_somebody_else(stage: Stage) -> None:
+def test_plain_caller_with_a_pinned_id_is_another_peer(stage: Stage) -> None:
     _, port = stage.server()
     alice, bob = people(stage, port, "alice", "bob")
     here, there = alice.client("--open", "--answer", "all"), bob.client()
@@ -128,7 +128,7 @@ def test_a_plain_caller_who_claims_a_pinned_id_is_somebody_else(stage: Stage) ->
 
 
 @LONG
-def test_after_trust_what_waited_is_reported_and_sent_again_only_when_asked(stage: Stage) -> None:
+def test_after_trust_queued_messages_are_sent_only_on_request(stage: Stage) -> None:
     server, port = stage.server()
     alice, bob = people(stage, port, "alice", "bob")
     here, there = alice.client(), bob.client()

@@ -177,9 +177,7 @@ def test_the_lobby_in_bare_text_is_one(stage: Stage, redis: Redis, tmp_path: Pat
 
 
 @pytest.mark.parametrize("how", ["killed", "hung"])
-def test_redis_away_is_503_and_all_comes_back_by_itself(
-    two: Several, tmp_path: Path, how: str
-) -> None:
+def test_unreachable_redis_is_503_and_recovers(two: Several, tmp_path: Path, how: str) -> None:
     alice = registered(two.ports[0], tmp_path, "alice")
     bob = registered(two.ports[1], tmp_path, "bob")
     for one in (alice, bob):
@@ -215,7 +213,7 @@ def is_away(answer: Any) -> bool:
     return True
 
 
-def test_a_server_waits_for_its_redis(stage: Stage, redis: Redis, tmp_path: Path) -> None:
+def test_server_starts_before_its_redis(stage: Stage, redis: Redis, tmp_path: Path) -> None:
     redis.kill()
     several = Several(stage, redis, 1)
     several.servers[0].expect(
@@ -246,7 +244,9 @@ def test_all_servers_and_redis_may_end_and_nothing_is_lost(
     assert bob.shown == [said]
 
 
-def test_a_new_server_of_other_limits_finds_all(stage: Stage, redis: Redis, tmp_path: Path) -> None:
+def test_new_server_with_other_limits_finds_all_data(
+    stage: Stage, redis: Redis, tmp_path: Path
+) -> None:
     two = Several(stage, redis, 2, "--limits", "say-rate=10000")
     alice = registered(two.ports[0], tmp_path, "alice")
     alice.ask(bcp2_rooms.Join(2, ROOM))
@@ -279,7 +279,7 @@ def test_a_server_of_another_key_is_one_line_and_code_2(
     assert "belongs to servers with the key sha256:" in ended.stderr
 
 
-def test_a_server_that_stops_says_so_to_the_others(two: Several, tmp_path: Path) -> None:
+def test_stopping_server_notifies_the_others(two: Several, tmp_path: Path) -> None:
     alice = registered(two.ports[0], tmp_path, "alice")
     bob = registered(two.ports[1], tmp_path, "bob")
     for one in (bob, alice):
@@ -291,9 +291,7 @@ def test_a_server_that_stops_says_so_to_the_others(two: Several, tmp_path: Path)
     assert time.monotonic() - begun < 8
 
 
-def test_a_server_that_was_stopped_undoes_nothing_when_it_continues(
-    stage: Stage, redis: Redis, tmp_path: Path
-) -> None:
+def test_continued_server_undoes_nothing(stage: Stage, redis: Redis, tmp_path: Path) -> None:
     """Have alice, and somebody in plain text, leave requests in the sockets of a stopped server."""
     limits = "server-beat=0.2", "server-lapse=2"
     two = Several(stage, redis, 2, *(word for one in limits for word in ("--limits", one)))

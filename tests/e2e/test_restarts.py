@@ -113,7 +113,7 @@ def wait_for_last_words(speaker: Person, listener: Person) -> None:
     )
 
 
-def test_killed_programs_go_on_where_they_were(stage: Stage, pytestconfig: pytest.Config) -> None:
+def test_killed_programs_resume_after_a_restart(stage: Stage, pytestconfig: pytest.Config) -> None:
     kills = LONG_KILLS if pytestconfig.getoption("--long") else KILLS
     chance = random.Random(SEED)
     alice, bob = friends(stage)
@@ -198,7 +198,7 @@ def test_message_taken_back_never_arrives(stage: Stage) -> None:
 
 
 @LONG
-def test_so_many_wait_for_one_person_and_the_next_is_refused(stage: Stage) -> None:
+def test_outbox_of_one_peer_is_limited(stage: Stage) -> None:
     alice, bob = away(stage)
     texts = [f"letter {number}" for number in range(WAITING)]
     keep(alice, bob, *texts)

@@ -145,7 +145,7 @@ def test_servers_of_two_versions_write_the_same_and_lose_nothing(
     assert again.ask(bcp2_server.Bridge(3, "ann")).client_id == "ann"
 
 
-def test_what_an_older_version_may_not_write_is_refused_and_named(
+def test_older_version_is_refused_newer_data_by_name(
     stage: Stage, redis: Redis, tmp_path: Path
 ) -> None:
     servers = Upgraded(stage, redis)
@@ -167,7 +167,7 @@ def test_what_an_older_version_may_not_write_is_refused_and_named(
 
 
 @LONG
-def test_what_the_old_program_had_in_redis_is_taken_over(
+def test_old_redis_data_are_copied(
     stage: Stage, redis: Redis, tmp_path: Path, old_source: Path
 ) -> None:
     servers = Upgraded(stage, redis)

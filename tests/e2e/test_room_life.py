@@ -57,7 +57,7 @@ def test_room_messages_are_found_after_a_restart(stage: Stage) -> None:
     assert searched(alice, "teapot") == []
 
 
-def test_with_no_log_nothing_of_it_is_written_down(stage: Stage) -> None:
+def test_no_log_stores_no_room_message(stage: Stage) -> None:
     _, port = stage.server()
     alice = member(stage, "alice", port)
     quiet = again(stage, alice, port, "--no-log")
@@ -73,7 +73,7 @@ def test_with_no_log_nothing_of_it_is_written_down(stage: Stage) -> None:
 
 
 @LONG
-def test_history_is_asked_of_the_server_until_a_room_is_not_kept(stage: Stage) -> None:
+def test_history_is_available_until_the_room_keeps_none(stage: Stage) -> None:
     _, port = stage.server()
     alice, bob = (member(stage, name, port) for name in ("alice", "bob"))
     for number in range(5):
@@ -144,7 +144,7 @@ def test_an_owner_an_op_and_the_operator_keep_order(stage: Stage) -> None:
     carol.event("room", change="parted", own=True, reason="banned")
 
 
-def test_a_private_message_is_never_the_servers_and_waits_for_who_is_away(stage: Stage) -> None:
+def test_private_message_bypasses_the_server_and_is_queued(stage: Stage) -> None:
     server, port = stage.server("--trace")
     alice, bob = (member(stage, name, port) for name in ("alice", "bob"))
     alice.send_line("hello all")

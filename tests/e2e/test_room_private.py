@@ -45,7 +45,7 @@ class Room:
         assert not [line for line in self.server.lines if SECRET in line]
 
 
-def test_it_goes_over_the_relay_and_the_room_goes_on(stage: Stage, tmp_path: Path) -> None:
+def test_private_message_uses_the_relay(stage: Stage, tmp_path: Path) -> None:
     room = Room(stage)
     alice, bob = (room.person(name, stage.place(name)) for name in ("alice", "bob"))
     alice.send_line(f"/msg @bob {SECRET}")
@@ -61,7 +61,7 @@ def test_it_goes_over_the_relay_and_the_room_goes_on(stage: Stage, tmp_path: Pat
     room.assert_in_the_dark()
 
 
-def test_to_one_who_is_away_it_waits_until_they_are_back(stage: Stage, tmp_path: Path) -> None:
+def test_private_message_to_an_away_member_is_queued(stage: Stage, tmp_path: Path) -> None:
     room, home = Room(stage), stage.place("bob")
     alice, bob = room.person("alice", stage.place("alice")), room.person("bob", home)
     alice.send_line(f"/msg @bob {SECRET} one")
@@ -84,7 +84,7 @@ def test_to_one_who_is_away_it_waits_until_they_are_back(stage: Stage, tmp_path:
 
 
 @LONG
-def test_to_one_who_never_took_a_call_and_is_away_it_is_said_not_to_arrive(stage: Stage) -> None:
+def test_private_message_to_an_unknown_away_member_fails(stage: Stage) -> None:
     room = Room(stage)
     alice, bob = (room.person(name, stage.place(name)) for name in ("alice", "bob"))
     bob.end_input()

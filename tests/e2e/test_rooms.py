@@ -94,7 +94,7 @@ def test_returning_member_hears_missed_messages_once(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("place", some(1, [400, 1, 100, 1000, 1500, 2000]))
-def test_wherever_the_connection_is_cut_each_message_comes_once(stage: Stage, place: int) -> None:
+def test_each_message_arrives_once_despite_cuts(stage: Stage, place: int) -> None:
     _, port = stage.server()
     with proxied(port) as proxy:
         alice, bob = member(stage, "alice", port), member(stage, "bob", proxy.port)
@@ -108,7 +108,7 @@ def test_wherever_the_connection_is_cut_each_message_comes_once(stage: Stage, pl
         assert proxy.cuts == 1
 
 
-def test_a_server_that_is_killed_and_comes_back_has_lost_nothing(stage: Stage) -> None:
+def test_killed_server_loses_no_room_message(stage: Stage) -> None:
     port = free_port()
     home = stage.place("server-home")
     server = started(stage, port, home)

@@ -45,7 +45,7 @@ def talkers(stage: Stage, columns: int, rows: int, *more: str) -> tuple[ScreenCl
     return alice, bob
 
 
-def test_typed_half_line_survives_what_arrives(stage: Stage) -> None:
+def test_half_typed_line_survives_arriving_messages(stage: Stage) -> None:
     columns, rows = 40, 24
     alice, bob = talkers(stage, columns, rows, "--no-log")
     try:
@@ -195,7 +195,7 @@ def test_questions_are_answered_by_no_typed_letter(stage: Stage) -> None:
         (TWISTD, (), {}, "the client needs your terminal"),
     ],
 )
-def test_where_full_cannot_be_one_line_says_so(
+def test_unsupported_terminal_is_reported_in_one_line(
     tmp_path: Path,
     launcher: tuple[str, ...],
     options: tuple[str, ...],

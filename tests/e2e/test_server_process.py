@@ -141,7 +141,7 @@ def test_help_explains_every_option(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_the_operator_asks_and_ends_it(stage: Stage, terminal: bool) -> None:
+def test_operator_commands_and_stop_work(stage: Stage, terminal: bool) -> None:
     server, port = stage.server(terminal=terminal)
     assert "Status: registered" in ask(port, REGISTER.format("alice"))
     server.expect(re.compile(r"^REGISTER: alice from 127\.0\.0\.1:\d+ received$"))
@@ -174,7 +174,7 @@ def test_the_end_of_input_ends_the_reading_only(stage: Stage) -> None:
     assert server.end() == -15
 
 
-def test_a_server_that_is_ending_may_be_told_so_again(stage: Stage) -> None:
+def test_second_signal_ends_a_stopping_server(stage: Stage) -> None:
     server, _ = stage.server()
     server.send(b"/quit\n/quit\n")
     assert server.wait() == 0
@@ -190,7 +190,7 @@ def test_a_server_that_is_ending_may_be_told_so_again(stage: Stage) -> None:
     server.assert_no_traceback()
 
 
-def test_it_starts_without_any_standard_descriptor(stage: Stage) -> None:
+def test_server_starts_without_standard_descriptors(stage: Stage) -> None:
     port = free_port()
     home = stage.place("home")
     command = shlex.join([*TWISTD, "-n", "chatserver", "--port", str(port), "--home", str(home)])
@@ -208,7 +208,7 @@ def test_it_starts_without_any_standard_descriptor(stage: Stage) -> None:
     server.wait()
 
 
-def test_a_pipe_that_nobody_reads_stops_nothing(stage: Stage) -> None:
+def test_unread_pipe_stops_nothing(stage: Stage) -> None:
     server, port = stage.server()
     server.output.reading.clear()
     before = server.resident()
@@ -222,7 +222,7 @@ def test_a_pipe_that_nobody_reads_stops_nothing(stage: Stage) -> None:
     assert server.wait() == 0
 
 
-def test_a_terminal_that_nobody_reads_stops_nothing(stage: Stage) -> None:
+def test_unread_terminal_stops_nothing(stage: Stage) -> None:
     server, port = stage.server(terminal=True)
     server.output.reading.clear()
     for _ in range(2):
@@ -230,7 +230,7 @@ def test_a_terminal_that_nobody_reads_stops_nothing(stage: Stage) -> None:
         assert ask(port, requests, answers=3000).count("registered") == 3000
 
 
-def test_a_reader_that_goes_away_stops_nothing(stage: Stage) -> None:
+def test_closed_output_stops_nothing(stage: Stage) -> None:
     home = stage.place("home")
     port = free_port()
     command = shlex.join([*TWISTD, "-n", "chatserver", "--port", str(port), "--home", str(home)])
@@ -252,7 +252,7 @@ def test_two_servers_share_a_folder(stage: Stage) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_a_shells_background_does_not_stop_it(stage: Stage) -> None:
+def test_server_runs_in_the_background_of_a_shell(stage: Stage) -> None:
     home = stage.place("home")
     command = shlex.join(
         [*TWISTD, "-n", "chatserver", "--port", "tcp:0:interface=127.0.0.1", "--home", str(home)]
@@ -278,7 +278,7 @@ def test_a_shells_background_does_not_stop_it(stage: Stage) -> None:
     shell.wait()
 
 
-def test_it_runs_under_twist(stage: Stage) -> None:
+def test_server_runs_under_twist(stage: Stage) -> None:
     home = stage.place("home")
     command = [*TWIST, "chatserver", "--port", "tcp:0:interface=127.0.0.1", "--home", str(home)]
     server = Program(command, home, [home])

@@ -105,7 +105,7 @@ def friend(stage: Stage, name: str, port: int) -> JsonClient:
     return client
 
 
-def test_friends_find_each_other_and_every_bound_holds(
+def test_clients_find_each_other_while_abuse_is_limited(
     stage: Stage, crowded: tuple[int, int]
 ) -> None:
     port, metrics = crowded
@@ -117,7 +117,7 @@ def test_friends_find_each_other_and_every_bound_holds(
     assert value(told, "registered_classic") <= NAMES
 
 
-def test_a_client_at_a_full_server_waits_until_there_is_room(stage: Stage) -> None:
+def test_client_waits_for_a_full_server(stage: Stage) -> None:
     _, port = stage.server("--limits", "connections=1")
     with socket.create_connection(("127.0.0.1", port), 30) as only:
         only.sendall(REGISTER.format(1).encode())

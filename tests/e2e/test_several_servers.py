@@ -37,7 +37,7 @@ def kill(server: Program) -> None:
     server.wait()
 
 
-def test_client_goes_to_its_other_server_when_one_is_killed(stage: Stage) -> None:
+def test_client_changes_to_its_other_server_after_a_kill(stage: Stage) -> None:
     servers, addresses = same_key(stage, 2)
     alice = stage.open_client("alice", addresses[0], "--server", addresses[1])
     alice.event("registered", server=addresses[0])
@@ -67,7 +67,7 @@ def test_closing_sends_clients_to_the_other_server_and_back(stage: Stage) -> Non
     alice.event("registered", server=addresses[0])
 
 
-def test_a_server_with_another_key_is_left_out_and_told(stage: Stage) -> None:
+def test_server_with_another_key_is_left_out_with_a_notice(stage: Stage) -> None:
     servers, addresses = same_key(stage, 1)
     _, port = stage.server("--store", "memory:")
     stranger = f"127.0.0.1:{port}"
@@ -79,7 +79,7 @@ def test_a_server_with_another_key_is_left_out_and_told(stage: Stage) -> None:
 
 
 @LONG
-def test_a_classic_client_asks_the_other(stage: Stage) -> None:
+def test_classic_client_uses_the_other_server(stage: Stage) -> None:
     servers, addresses = same_key(stage, 2)
     alice = stage.open_client("alice", addresses[0], "--plain", "--server", addresses[1])
     kill(servers[0])
@@ -87,7 +87,7 @@ def test_a_classic_client_asks_the_other(stage: Stage) -> None:
     alice.event("registered", server=addresses[1])
 
 
-def test_a_server_that_is_told_to_end_has_ended_soon_whoever_lingers(stage: Stage) -> None:
+def test_stopping_server_ends_soon_despite_open_connections(stage: Stage) -> None:
     """End in time in spite of silent connections, unread output, a relay request, and a client."""
     server, port = stage.server()
     alice = stage.open_client("alice", f"127.0.0.1:{port}")

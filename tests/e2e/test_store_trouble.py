@@ -85,7 +85,7 @@ def test_is_backed_up_while_the_server_runs(stage: Stage, tmp_path: Path) -> Non
     second.expect("alice 127.0.0.1:3000")
 
 
-def test_on_a_full_disk_new_clients_are_told_503_and_nobody_is_lost(stage: Stage) -> None:
+def test_full_disk_refuses_new_clients_with_503_and_loses_none(stage: Stage) -> None:
     home, port = stage.place("home"), free_port()
     options = ["--home", str(home), "--port", f"tcp:{port}:interface=127.0.0.1", "--quiet"]
     full = ["sh", "-c", 'ulimit -f 256; exec "$@"', "sh", *TWISTD, "-n", "chatserver", *options]

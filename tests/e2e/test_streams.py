@@ -44,7 +44,7 @@ def shell(command: str, home: Path) -> tuple[int, str, str]:
         ],
     ),
 )
-def test_a_one_shot_command_says_in_a_line_what_it_lacks(
+def test_one_shot_command_reports_a_missing_stream_in_one_line(
     port: int, tmp_path: Path, command: str, code: int, says: str
 ) -> None:
     with socket.create_connection(("127.0.0.1", port), LIMIT) as connection:
@@ -58,7 +58,7 @@ def test_a_one_shot_command_says_in_a_line_what_it_lacks(
     assert output.startswith("eve ") if "2>&-" in command else not output
 
 
-def test_a_client_without_input_does_not_ask_it_for_a_password(tmp_path: Path) -> None:
+def test_client_without_input_asks_for_no_password(tmp_path: Path) -> None:
     code, _, errors = shell("--id eve --user eve --home HOME <&-", tmp_path)
     assert code == 1 and "--user needs a password" in errors
 

@@ -130,9 +130,7 @@ def activated(stage: Stage, held: socket.socket) -> Program:
     return program
 
 
-def test_connections_before_the_start_and_during_a_restart_wait(
-    stage: Stage, listening: socket.socket
-) -> None:
+def test_early_connections_wait_for_the_server(stage: Stage, listening: socket.socket) -> None:
     port = listening.getsockname()[1]
     early = socket.create_connection(("127.0.0.1", port), LIMIT)
     early.sendall(REGISTER.format("early").encode())
@@ -151,9 +149,7 @@ def test_connections_before_the_start_and_during_a_restart_wait(
     between.close()
 
 
-def test_clients_come_back_to_a_server_that_is_started_again(
-    stage: Stage, listening: socket.socket
-) -> None:
+def test_clients_reconnect_to_a_restarted_server(stage: Stage, listening: socket.socket) -> None:
     port = listening.getsockname()[1]
     first = activated(stage, listening)
     alice = stage.open_client("alice", f"127.0.0.1:{port}")
@@ -167,7 +163,7 @@ def test_clients_come_back_to_a_server_that_is_started_again(
 @pytest.mark.skipif(
     shutil.which("systemd-socket-activate") is None, reason="there is no systemd here"
 )
-def test_systemd_itself_starts_it_when_somebody_comes(stage: Stage) -> None:
+def test_systemd_starts_the_server_on_a_connection(stage: Stage) -> None:
     port = free_port()
     home = stage.place("home")
     environment = dict(os.environ, HOME=str(home))

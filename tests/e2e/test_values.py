@@ -35,7 +35,7 @@ def people(shared_stage: Stage) -> tuple[Person, Person]:
     return alice, bob
 
 
-def test_a_file_of_any_name_goes_through_the_client_that_runs(
+def test_file_of_any_name_is_sent_by_the_running_client(
     people: tuple[Person, Person], tmp_path: Path
 ) -> None:
     alice, bob = people
@@ -48,7 +48,7 @@ def test_a_file_of_any_name_goes_through_the_client_that_runs(
     assert came == [bytes([number]) for number in range(len(ODD))]
 
 
-def test_a_text_that_grows_when_it_is_escaped_passes_everywhere(
+def test_text_that_grows_when_escaped_passes_everywhere(
     people: tuple[Person, Person],
 ) -> None:
     alice, bob = people
@@ -71,7 +71,7 @@ def test_a_text_that_grows_when_it_is_escaped_passes_everywhere(
     hers.event("answer", command="id")
 
 
-def test_a_home_folder_of_nobody_is_one_line_and_the_client_goes_on(
+def test_unknown_home_folder_is_one_line(
     people: tuple[Person, Person],
 ) -> None:
     alice, _ = people

@@ -44,7 +44,7 @@ class KeyFileTests(SynchronousTestCase):
         self.assertNotIn("\n", said)
         return said
 
-    def test_a_key_is_made_at_first_and_then_kept(self) -> None:
+    def test_key_is_created_once(self) -> None:
         first = open_identity(self.home)
         self.assertEqual(open_identity(self.home).name, first.name)
 
@@ -61,7 +61,7 @@ class KeyFileTests(SynchronousTestCase):
             os.umask(before)
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
 
-    def test_a_key_that_others_could_read_is_taken_from_them(self) -> None:
+    def test_readable_key_file_is_made_private(self) -> None:
         first = open_identity(self.home)
         self.path.chmod(0o644)
         self.assertEqual(open_identity(self.home).name, first.name)
@@ -76,7 +76,7 @@ class KeyFileTests(SynchronousTestCase):
         first = open_identity(self.home)
         self.assertEqual(open_identity(self.home).name, first.name)
 
-    def test_a_damaged_key_is_told_and_left_alone(self) -> None:
+    def test_damaged_key_is_reported_and_unchanged(self) -> None:
         whole = new_identity().private.private_bytes(
             Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
         )
@@ -89,18 +89,18 @@ class KeyFileTests(SynchronousTestCase):
                 self.assertIn("damaged", self.trouble())
                 self.assertEqual(self.path.read_bytes(), data)
 
-    def test_a_key_of_another_kind_is_told(self) -> None:
+    def test_key_of_another_kind_is_reported(self) -> None:
         private = ec.generate_private_key(ec.SECP256R1())
         self.path.write_bytes(
             private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         )
         self.assertIn("not an Ed25519 key", self.trouble())
 
-    def test_a_folder_in_its_place_is_told(self) -> None:
+    def test_folder_instead_of_a_key_is_reported(self) -> None:
         self.path.mkdir()
         self.assertIn("cannot read", self.trouble())
 
-    def test_a_home_that_is_not_there_is_told(self) -> None:
+    def test_missing_home_is_reported(self) -> None:
         self.home.rmdir()
         self.assertIn("cannot write", self.trouble())
 
@@ -114,7 +114,7 @@ class KeyFileTests(SynchronousTestCase):
         self.addCleanup(self.home.chmod, 0o700)
         self.assertIn("cannot write", self.trouble())
 
-    def test_programs_that_start_at_once_in_one_home_come_to_one_key(self) -> None:
+    def test_simultaneous_starts_share_one_key(self) -> None:
         spawn = multiprocessing.get_context("spawn")
         with spawn.Pool(2) as pool:
             for number in range(20):

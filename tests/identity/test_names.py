@@ -39,7 +39,7 @@ class NameTests(SynchronousTestCase):
     def shown(self, recipient: Recipient, wanted: str) -> str:
         return self.book.name_for(recipient, wanted, nobody)
 
-    def test_an_id_is_pinned_here_else_anywhere_else_a_first_contact(self) -> None:
+    def test_name_is_pinned_here_or_elsewhere_or_a_first_contact(self) -> None:
         self.assertEqual(self.book.resolve("bob"), FirstContact(HERE, "bob"))
         self.pin(THERE, "bob", OTHER)
         self.assertEqual(self.book.resolve("bob"), KeyedPerson(OTHER))
@@ -71,7 +71,7 @@ class NameTests(SynchronousTestCase):
             self.assertEqual(error.status, 400)
             self.assertIn("no key", error.detail)
 
-    def test_the_name_that_is_shown_means_the_one_it_is_shown_for(self) -> None:
+    def test_shown_name_resolves_to_its_recipient(self) -> None:
         self.pin(THERE, "bob", OTHER)
         for recipient, wanted, name in (
             (KeyedPerson(OTHER), "robert", "bob"),
@@ -98,7 +98,7 @@ class NameTests(SynchronousTestCase):
 class IgnoredTests(SynchronousTestCase):
     """Lines of `known_peers` that an older program takes for comments."""
 
-    def test_are_kept_beside_the_pins_and_can_be_taken_back(self) -> None:
+    def test_are_stored_beside_the_pins_and_can_be_removed(self) -> None:
         pins = Pins(f"# mine\n{FILE}")
         for one in (Ignored("bob", key=BOB), Ignored("eve", server=NO_SERVER)):
             pins = pins.ignoring(one, True)
@@ -111,12 +111,12 @@ class IgnoredTests(SynchronousTestCase):
         self.assertEqual(pins.ignored, [Ignored("eve", server=NO_SERVER)])
         self.assertTrue(pins.text().startswith(f"# mine\n{FILE}"))
 
-    def test_once_however_often_somebody_is_ignored(self) -> None:
+    def test_are_stored_once(self) -> None:
         pins = Pins()
         for name in ("bob", "robert"):
             pins = pins.ignoring(Ignored(name, key=BOB), True)
         self.assertEqual(pins.ignored, [Ignored("robert", key=BOB)])
 
-    def test_comments_of_a_person_stay_comments(self) -> None:
+    def test_comments_stay_comments(self) -> None:
         for line in ("#ignored", "#ignored bob", f"# ignored {BOB} bob", "#ignored-id here bob"):
             self.assertEqual(Pins(f"{line}\n").ignored, [])

@@ -117,7 +117,7 @@ class LineTests(SynchronousTestCase):
                 self.assertIn("/home/k, line 2:", said)
                 self.assertNotIn("\n", said)
 
-    def test_two_lines_about_the_same_are_refused_for_one_of_them_is_wrong(self) -> None:
+    def test_two_lines_for_one_id_are_refused(self) -> None:
         said = str(self.assertRaises(PinTrouble, Pins, f"{FILE}- bob {ALICE}\n", "k"))
         self.assertIn("k, line 6:", said)
         self.assertIn("line 5", said)
@@ -135,7 +135,7 @@ class LineTests(SynchronousTestCase):
                 self.assertRaises(ValueError, pins.put, pin)
                 self.assertEqual(pins.text(), FILE)
 
-    def test_the_file_has_an_end(self) -> None:
+    def test_file_size_is_limited(self) -> None:
         self.patch(module, "MOST_LINES", 6)
         pins = Pins(FILE)
         pins.put(Pin(HOME, "carol", key("C")))
@@ -194,7 +194,7 @@ class FileTests(SynchronousTestCase):
         self.home.mkdir()
         self.path = self.home / "known_peers"
 
-    def test_begins_empty_and_keeps_what_is_put(self) -> None:
+    def test_begins_empty_and_stores_pins(self) -> None:
         file = PinFile(self.path)
         self.assertFalse(self.path.exists())
         file.put(Pin(HOME, "alice", ALICE))
@@ -203,13 +203,13 @@ class FileTests(SynchronousTestCase):
             PinFile(self.path).pins.person(HOME, "alice"), Pin(HOME, "alice", ALICE, True, 1)
         )
 
-    def test_is_nobody_elses_whatever_it_was(self) -> None:
+    def test_is_private_whatever_its_mode_was(self) -> None:
         self.path.write_text(FILE)
         self.path.chmod(0o644)
         PinFile(self.path).put(Pin(HOME, "carol", ALICE))
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
 
-    def test_a_change_that_a_person_made_meanwhile_is_not_undone(self) -> None:
+    def test_external_change_is_not_overwritten(self) -> None:
         self.path.write_text(FILE)
         file = PinFile(self.path)
         self.path.write_text(FILE.replace(f"- bob {MALLORY}\n", ""))
@@ -218,7 +218,7 @@ class FileTests(SynchronousTestCase):
         self.assertIsNone(file.pins.person(NO_SERVER, "bob"))
         self.assertIsNotNone(file.pins.person(HOME, "carol"))
 
-    def test_nor_is_it_when_somebody_is_ignored(self) -> None:
+    def test_external_change_is_not_overwritten_by_ignore(self) -> None:
         self.path.write_text(FILE)
         file = PinFile(self.path)
         self.path.write_text(FILE.replace(f"- bob {MALLORY}\n", ""))

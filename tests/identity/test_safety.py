@@ -30,12 +30,12 @@ class SafetyTests(SynchronousTestCase):
         self.assertIsNotNone(re.fullmatch(r"\d{5}( \d{5}){11}", number))
 
     @given(KEYS, KEYS, st.integers(0, 255))
-    def test_one_bit_of_one_key_makes_it_another(self, one: str, other: str, bit: int) -> None:
+    def test_one_bit_of_a_key_changes_the_number(self, one: str, other: str, bit: int) -> None:
         data = bytearray(base64.b32decode(other.removeprefix("sha256:") + "===="))
         data[bit // 8] ^= 1 << bit % 8
         self.assertNotEqual(safety_number(one, other), safety_number(one, named(bytes(data))))
 
-    def test_each_key_changes_half_of_it_and_no_more(self) -> None:
+    def test_each_key_defines_half_of_the_number(self) -> None:
         one, other, third = sorted(named(bytes([n]) * 32) for n in (1, 2, 3))
         first, second = safety_number(one, other), safety_number(one, third)
         self.assertEqual(first.split()[:6], second.split()[:6])

@@ -101,7 +101,7 @@ class StartTlsTests(TestCase):
         self.assertEqual(caller.handshake.peer_key, BOB.name)
         await self.end(called, caller)
 
-    async def test_two_talk_whoever_dialled_is_tls_client(self) -> None:
+    async def test_dialling_end_is_the_tls_client(self) -> None:
         await self.talk(Side(Tls(BOB), False, False), Side(Tls(ALICE), True, True))
 
     async def test_two_talk_with_the_roles_turned(self) -> None:
@@ -128,7 +128,7 @@ class StartTlsTests(TestCase):
         self.assertFalse(called.begun)
         await plain.gone
 
-    async def test_a_man_in_the_middle_is_refused_and_nobody_stumbles(self) -> None:
+    async def test_man_in_the_middle_is_refused_by_both(self) -> None:
         def judge(key: str) -> str | None:
             return None if key == BOB.name else "that is not Bob's key"
 
@@ -139,7 +139,7 @@ class StartTlsTests(TestCase):
         self.assertEqual(called.trouble, "the other program refused our key")
         self.assertIsNone(called.handshake.peer_key)
 
-    async def test_a_refused_client_learns_it_from_the_end(self) -> None:
+    async def test_refused_client_learns_it_at_the_end(self) -> None:
         def judge(key: str) -> str | None:
             return "nobody is let in"
 

@@ -63,7 +63,7 @@ class PairTests(SynchronousTestCase):
         self.assertTrue(good[1].talk.accepted and more[1].talk.accepted)
         self.assertFalse(bad[1].talk.accepted)
 
-    def test_no_name_of_anybody_is_in_the_open(self) -> None:
+    def test_no_id_or_key_is_readable_on_the_wire(self) -> None:
         caller, called = End(Tls(ALICE), True), End(Tls(BOB), False)
         seen = b""
         for _ in range(4):
@@ -81,14 +81,14 @@ class PairTests(SynchronousTestCase):
 class WrongKeyTests(SynchronousTestCase):
     """A key that is refused."""
 
-    def test_a_server_with_another_key_is_refused_and_does_not_see_who_called(self) -> None:
+    def test_server_with_another_key_never_sees_our_key(self) -> None:
         caller, server = End(Tls(ALICE), True, pinned(BOB)), Stranger.of(False, EVE)
         server.meet(caller)
         self.assertFalse(caller.talk.done)
         self.assertEqual(caller.talk.trouble, "that is not their key")
         self.assertFalse(server.saw_certificate())
 
-    def test_a_server_with_the_right_key_sees_who_called(self) -> None:
+    def test_server_with_the_right_key_sees_our_key(self) -> None:
         caller, server = End(Tls(ALICE), True, pinned(BOB)), Stranger.of(False, BOB)
         server.meet(caller)
         self.assertTrue(caller.talk.accepted)
@@ -213,7 +213,7 @@ class StrangerTests(SynchronousTestCase):
         Stranger(True, private, shown).meet(end)
         self.assertTrue(end.talk.accepted)
 
-    def test_certificates_that_are_only_kept_in_our_memory_are_refused(self) -> None:
+    def test_oversized_certificates_are_refused(self) -> None:
         private = new_key()
         ballast = [certificate(new_key(), padding=30_000, name=str(n)) for n in range(2)]
         for who, client in SIDES.items():
@@ -271,7 +271,7 @@ class StrangerTests(SynchronousTestCase):
 class NoTlsTests(SynchronousTestCase):
     """Input that is no handshake, or half of one."""
 
-    def test_plain_text_in_answer_to_tls_is_told_from_the_rest(self) -> None:
+    def test_plain_text_answer_to_tls_is_recognised(self) -> None:
         for text in (
             b"ERROR\r\nStatus: 400 malformed\r\n\r\n",
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -285,7 +285,7 @@ class NoTlsTests(SynchronousTestCase):
                 end.end()
                 self.assertEqual(end.talk.trouble, "the other program does not speak TLS")
 
-    def test_a_handshake_that_stops_half_way_is_told(self) -> None:
+    def test_unfinished_handshake_is_reported(self) -> None:
         whole = End(Tls(ALICE), True).take()
         for length in (1, 5, 100, len(whole)):
             with self.subTest(length=length):

@@ -29,7 +29,7 @@ class BeliefTests(SynchronousTestCase):
         self.assertIs(self.worth("alice", ALICE, HOME), Worth.KNOWN)
         self.assertIs(self.worth("carol", ALICE), Worth.KNOWN)
 
-    def test_another_key_is_refused_whoever_confirms_it(self) -> None:
+    def test_other_key_is_refused_despite_confirmation(self) -> None:
         for confirmed in (False, True):
             belief = believe(self.pins, [HOME], "alice", MALLORY, confirmed)
             self.assertIs(belief.worth, Worth.REFUSED)
@@ -43,7 +43,7 @@ class BeliefTests(SynchronousTestCase):
     def test_an_impostor_with_a_fresh_key_is_not_confirmed(self) -> None:
         self.assertFalse(believe(Pins(), [HOME], "alice", MALLORY, False).confirmed)
 
-    def test_a_pin_of_another_server_says_nothing_here(self) -> None:
+    def test_pin_of_another_server_does_not_count(self) -> None:
         self.assertIs(self.worth("alice", MALLORY, AWAY), Worth.CLAIMED)
 
     def test_one_server_that_knows_another_key_is_enough_to_refuse(self) -> None:
@@ -54,7 +54,7 @@ class BeliefTests(SynchronousTestCase):
         for servers in ((HOME,), (AWAY,), ()):
             self.assertIs(self.worth("eve", ALICE, *servers), Worth.KNOWN)
 
-    def test_a_changed_key_says_who_where_and_what_to_do(self) -> None:
+    def test_changed_key_names_peer_server_and_advice(self) -> None:
         pin = self.pins.person(HOME, "alice")
         assert pin is not None
         said = changed_key(pin, "/home/a/known_peers", "alice", f"type /trust alice {MALLORY}")

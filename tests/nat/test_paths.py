@@ -71,7 +71,7 @@ def talk(alice: JsonClient, bob: JsonClient) -> tuple[set[str], float]:
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS, ids=lambda kind: kind.name.lower())
-def test_two_homes_come_together_in_the_way_that_there_is(
+def test_two_networks_connect_by_the_best_path(
     rig: Rig,
     street: Callable[..., Street],
     one: Kind,
@@ -88,16 +88,16 @@ def test_two_homes_come_together_in_the_way_that_there_is(
     assert took < SOON
 
 
-def test_two_in_one_home_stay_there(rig: Rig, street: Callable[..., Street]) -> None:
+def test_two_clients_in_one_network_connect_directly(
+    rig: Rig, street: Callable[..., Street]
+) -> None:
     here, home = street(), rig.home(Kind.KEEPS)
     alice = here.person("alice", home)
     paths, took = talk(alice, here.person("bob", rig.home(Kind.KEEPS, beside=home)))
     assert (paths, took < SOON) == ({"lan"}, True)
 
 
-def test_two_who_do_not_see_each_other_at_home_meet_at_their_router(
-    rig: Rig, street: Callable[..., Street]
-) -> None:
+def test_isolated_clients_connect_at_their_router(rig: Rig, street: Callable[..., Street]) -> None:
     here, home = street(), rig.home(Kind.HAIRPIN)
     alice = here.person("alice", home)
     paths, took = talk(alice, here.person("bob", rig.home(Kind.HAIRPIN, beside=home)))
@@ -105,7 +105,7 @@ def test_two_who_do_not_see_each_other_at_home_meet_at_their_router(
     assert took < SOON
 
 
-def test_who_wants_the_relay_alone_has_it(rig: Rig, street: Callable[..., Street]) -> None:
+def test_relay_only_option_uses_the_relay(rig: Rig, street: Callable[..., Street]) -> None:
     here = street()
     alice = here.person("alice", rig.home(Kind.OPEN), "--path", "relay")
     bob = here.person("bob", rig.home(Kind.OPEN))
@@ -115,9 +115,7 @@ def test_who_wants_the_relay_alone_has_it(rig: Rig, street: Callable[..., Street
         assert one.event("answer", command="path")["path"] == "relay"
 
 
-def test_where_there_is_no_relay_that_is_said_at_once(
-    rig: Rig, street: Callable[..., Street]
-) -> None:
+def test_missing_relay_is_reported_at_once(rig: Rig, street: Callable[..., Street]) -> None:
     here = street("--relay", "off")
     alice = here.person("alice", rig.home(Kind.OPEN), "--path", "relay")
     here.person("bob", rig.home(Kind.OPEN))
@@ -126,7 +124,7 @@ def test_where_there_is_no_relay_that_is_said_at_once(
     assert gone["reason"] == "the server relays nothing for this call"
 
 
-def test_who_wants_no_relay_hears_what_was_tried(
+def test_no_relay_option_reports_the_attempts(
     rig: Rig, street: Callable[..., Street], pytestconfig: pytest.Config
 ) -> None:
     if not pytestconfig.getoption("--long"):
@@ -139,9 +137,7 @@ def test_who_wants_no_relay_hears_what_was_tried(
     assert "11.0.0." in why and "relay" not in why
 
 
-def test_a_way_that_dies_in_the_middle_is_replaced_and_nothing_is_lost(
-    rig: Rig, street: Callable[..., Street]
-) -> None:
+def test_lost_path_is_replaced_without_loss(rig: Rig, street: Callable[..., Street]) -> None:
     here, homes = street(), [rig.home(Kind.OPEN), rig.home(Kind.OPEN)]
     alice, bob = (
         here.person(name, home, "--ping", "1")

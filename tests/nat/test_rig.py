@@ -70,7 +70,7 @@ def outcome(rig: Rig, one: Home, other: Home) -> tuple[str, tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS, ids=lambda kind: kind.name.lower())
-def test_what_comes_out_between_two_homes(
+def test_paths_between_two_networks_are_as_expected(
     rig: Rig, one: Kind, other: Kind, pytestconfig: pytest.Config
 ) -> None:
     skip_unless(one, other, pytestconfig)
@@ -78,21 +78,21 @@ def test_what_comes_out_between_two_homes(
     assert found in expected(one, other), said
 
 
-def test_two_in_one_home_meet_there(rig: Rig) -> None:
+def test_two_clients_in_one_network_connect_directly(rig: Rig) -> None:
     one = rig.home(Kind.KEEPS)
     found, said = outcome(rig, one, rig.home(Kind.KEEPS, beside=one))
     assert found != NOTHING
     assert all(" 192.168." in word for word in said), said
 
 
-def test_two_who_do_not_see_each_other_at_home_meet_at_their_router(rig: Rig) -> None:
+def test_isolated_clients_connect_at_their_router(rig: Rig) -> None:
     one = rig.home(Kind.HAIRPIN)
     found, said = outcome(rig, one, rig.home(Kind.HAIRPIN, beside=one))
     assert found != NOTHING, said
     assert any(f" {SERVER[:-1]}" in word for word in said), said
 
 
-def test_nothing_is_left_of_a_rig(rig: Rig) -> None:
+def test_rig_is_removed_completely(rig: Rig) -> None:
     rig.home(Kind.KEEPS)
     names = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
     assert rig.server in names

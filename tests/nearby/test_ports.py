@@ -86,7 +86,7 @@ class PortsTests(SynchronousTestCase):
         self.assertEqual(count, len(self.sockets.sent))
         return [(name, host) for name, _, (host, _) in self.sockets.sent]
 
-    def test_every_interface_has_one_for_each_family(self) -> None:
+    def test_every_interface_has_a_port_for_each_family(self) -> None:
         self.assertEqual([ear.interface for ear in self.sockets.ears], self.there)
         self.assertEqual(len(self.ports), len(self.there))
         self.assertEqual(self.sockets.most, 257)
@@ -119,7 +119,7 @@ class PortsTests(SynchronousTestCase):
         self.ports.close()
         self.assertEqual((len(self.ports), self.said(None)), (0, []))
 
-    def test_why_one_could_not_be_opened_is_known_and_it_is_tried_again(self) -> None:
+    def test_failed_port_has_a_reason_and_is_retried(self) -> None:
         self.ports.close()
         self.refused = {one: OSError(errno.EPERM, "Operation not permitted") for one in self.there}
         self.ports.look()
@@ -129,7 +129,7 @@ class PortsTests(SynchronousTestCase):
         self.ports.look()
         self.assertEqual(len(self.ports), 3)
 
-    def test_a_datagram_is_told_with_where_it_came_from(self) -> None:
+    def test_datagram_is_passed_on_with_its_source(self) -> None:
         ears = {ear.interface: ear for ear in self.sockets.ears}
         ears[WIFI].datagramReceived(b"a", ("10.0.0.7", PORT))
         ears[WIFI6].datagramReceived(b"b", ("fe80::7", PORT))
@@ -140,7 +140,7 @@ class PortsTests(SynchronousTestCase):
 
 
 class RealTests(SynchronousTestCase):
-    def test_two_programs_on_loopback_hear_what_a_third_says(self) -> None:
+    def test_two_programs_receive_datagrams_of_a_third(self) -> None:
         loopback = [one for one in interfaces() if one.address == "127.0.0.1"]
         try:
             made: list[Any] = [open_socket(loopback[0]) for _ in range(3)]

@@ -41,13 +41,13 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(self.names(145), [])
         self.assertTrue(self.table.store(beacon("bob"), "10.0.0.2", 146))
 
-    def test_two_who_say_to_be_one_are_two(self) -> None:
+    def test_two_claims_of_one_id_are_separate(self) -> None:
         self.table.store(beacon("bob", 1), "10.0.0.2", 0)
         self.table.store(beacon("bob", 0), "10.0.0.3", 0)
         self.assertEqual([one.key for one in self.table.neighbours(0, "bob")], KEYS[:2])
         self.assertEqual(self.table.neighbours(0, "bo"), ())
 
-    def test_an_address_that_means_something_on_one_interface_only_comes_last(self) -> None:
+    def test_link_local_address_comes_last(self) -> None:
         self.table.store(beacon("bob"), "fe80::1%eth0", 0)
         self.table.store(beacon("bob"), "10.0.0.2", 0)
         (bob,) = self.table.neighbours(0)
@@ -63,13 +63,13 @@ class TableTests(SynchronousTestCase):
     def addresses(self, now: float) -> list[str]:
         return [host for host, _ in self.table.neighbours(now)[0].addresses]
 
-    def test_a_host_has_only_so_many(self) -> None:
+    def test_claims_of_one_host_are_limited(self) -> None:
         for number in range(5):
             self.table.store(beacon(f"bob{number}"), "10.0.0.2", 0)
         self.assertEqual(self.names(), ["bob0", "bob1"])
         self.assertTrue(self.table.store(beacon("carol"), "10.0.0.3", 0))
 
-    def test_a_full_table_keeps_whom_it_has(self) -> None:
+    def test_full_table_keeps_its_entries(self) -> None:
         for number in range(6):
             self.table.store(beacon(f"bob{number}"), f"10.0.0.{number}", number)
         self.assertEqual(self.names(5), ["bob0", "bob1", "bob2"])
@@ -83,9 +83,7 @@ class TableTests(SynchronousTestCase):
     )
 
     @given(st.lists(claims, max_size=60))
-    def test_no_bound_is_crossed_whatever_is_heard(
-        self, heard: list[tuple[Beacon, str, float]]
-    ) -> None:
+    def test_limits_hold_for_any_beacons(self, heard: list[tuple[Beacon, str, float]]) -> None:
         table, now = Table(), 0.0
         for one, host, later in heard:
             now += later

@@ -63,7 +63,7 @@ SPECIAL = st.one_of(
 
 
 class ReachTests(SynchronousTestCase):
-    def test_of_each_kind(self) -> None:
+    def test_each_kind_of_address_has_its_scope(self) -> None:
         for host, reach in {
             PUBLIC: AddressScope.PUBLIC,
             "2606:4700::1": AddressScope.PUBLIC,
@@ -112,7 +112,7 @@ class ReachTests(SynchronousTestCase):
             self.assertIn(reach_of(host), allowed, host)
 
     @given(st.ip_addresses())
-    def test_what_is_public_is_global_to_python_too(
+    def test_public_addresses_are_global_for_python(
         self, address: IPv4Address | IPv6Address
     ) -> None:
         holds_ipv4 = embedded_ipv4(address) or getattr(address, "ipv4_mapped", None)
@@ -129,7 +129,7 @@ class PeopleAreNotSentThere(SynchronousTestCase):
     """The three places that pass addresses on."""
 
     @given(SPECIAL)
-    def test_who_is_elsewhere_is_shown_at_the_observed_address_instead(self, claimed: str) -> None:
+    def test_remote_client_is_shown_at_the_observed_address(self, claimed: str) -> None:
         shown = shown_ip(claimed, PUBLIC, False)
         self.assertTrue(
             shown == PUBLIC or reach_of(shown) in CALLABLE - {AddressScope.PUBLIC}, shown
@@ -161,7 +161,7 @@ class PeopleAreNotSentThere(SynchronousTestCase):
             self.assertTrue(local or not mapped.is_loopback)
 
     @given(SPECIAL)
-    def test_nobody_is_told_of_one_from_elsewhere(self, claimed: str) -> None:
+    def test_local_address_of_a_remote_client_is_not_given(self, claimed: str) -> None:
         them = Registration(
             "b",
             OTHER,
@@ -175,7 +175,7 @@ class PeopleAreNotSentThere(SynchronousTestCase):
         for host, _ in announced_to(them, ClientConnection(ONE, ELSEWHERE, 40001, False)):
             self.assertEqual(host, PUBLIC)
 
-    def test_an_ipv4_address_of_somebody_else_is_not_told_as_a_nat64_one(self) -> None:
+    def test_foreign_ipv4_address_in_nat64_form_is_not_given(self) -> None:
         for claimed in ("64:ff9b::808:808", "2002:808:808::1", "2606:4700::5efe:8.8.8.8"):
             at = ClientConnection(OTHER, PUBLIC, 40000, False)
             them = Registration("b", OTHER, 5000, ((claimed, 4000),), 60, True, (), at)

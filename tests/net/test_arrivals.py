@@ -106,7 +106,7 @@ class ArrivalTests(PortCase):
         self.assertEqual(self.factory.own_hosts, ["127.0.0.1"])
         self.assertNotIn("_look_again", str(running.getDelayedCalls()))
 
-    async def test_first_data_that_come_a_moment_later_are_answered(self) -> None:
+    async def test_slightly_late_first_data_are_answered(self) -> None:
         port = self.listen()
         client = self.connect(port)
         port.doRead()
@@ -114,7 +114,7 @@ class ArrivalTests(PortCase):
         await self.turn()
         self.assertEqual((client.recv(10), self.factory.made), (b"HELLO", []))
 
-    async def test_a_connection_on_which_nothing_comes_has_a_protocol_a_moment_later(self) -> None:
+    async def test_silent_connection_gets_a_protocol_a_moment_later(self) -> None:
         port = self.listen()
         client = self.connect(port)
         port.doRead()
@@ -127,7 +127,7 @@ class ArrivalTests(PortCase):
         await ours.lost
         self.assertEqual(ours.events, [b"late", "end", ConnectionDone])
 
-    async def test_a_silent_connection_has_a_protocol_at_once_where_others_may_need_its_place(
+    async def test_silent_connection_gets_a_protocol_at_once_on_a_full_server(
         self,
     ) -> None:
         port = self.listen()
@@ -137,7 +137,7 @@ class ArrivalTests(PortCase):
         peers: list[Any] = [one.transport.getPeer() for one in self.factory.made]
         self.assertEqual([one.port for one in peers], [one.getsockname()[1] for one in clients])
 
-    async def test_more_after_the_answer_goes_to_a_protocol(self) -> None:
+    async def test_further_data_go_to_a_protocol(self) -> None:
         port = self.listen()
         client = self.connect(port, b"hello")
         port.doRead()
@@ -174,7 +174,7 @@ class ArrivalTests(PortCase):
         await self.turn()
         self.assertEqual((len(self.factory.here), len(self.factory.made)), (3, 2))
 
-    async def test_what_a_socket_does_not_take_is_sent_later(self) -> None:
+    async def test_unsent_part_of_an_answer_is_sent_later(self) -> None:
         port = self.listen()
         theirs = self.give(port)
         theirs.sendall(b"many")
@@ -199,7 +199,7 @@ class ArrivalTests(PortCase):
             await self.turn()
         self.assertEqual(self.factory.made, [])
 
-    async def test_a_refused_connection_is_told_or_closed(self) -> None:
+    async def test_refused_connection_gets_an_answer_or_is_closed(self) -> None:
         class Word(Protocol):
             transport: Any  # there is one while it is connected
 
@@ -240,7 +240,7 @@ class ArrivalTests(PortCase):
             self.assertEqual(second.recv(10), b"OTHER")
             self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    async def test_all_have_a_protocol_when_the_port_stops(self) -> None:
+    async def test_stopping_port_gives_every_connection_a_protocol(self) -> None:
         port = self.listen()
         clients = [self.connect(port), self.connect(port, b"hello")]
         port.numberAccepts = 2
@@ -256,7 +256,7 @@ class ArrivalTests(PortCase):
         for client in (*clients, late):
             client.close()
 
-    async def test_the_address_of_a_link_has_its_scope(self) -> None:
+    async def test_link_local_address_has_its_scope(self) -> None:
         port = self.listen()
         theirs = self.give(port, ("fe80::1", 5, 0, 1))
         theirs.sendall(b"other")

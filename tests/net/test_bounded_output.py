@@ -25,7 +25,7 @@ class BoundedOutputTests(SynchronousTestCase):
         self.output = BoundedOutput(100, lambda: self.read.append(None))
         self.output.start(self.transport)
 
-    def test_what_waits_is_written_in_order_when_the_connection_reads(self) -> None:
+    def test_queued_output_is_written_in_order(self) -> None:
         self.output.write(b"1")
         self.output.pauseProducing()
         for line in (b"2", b"3"):
@@ -34,7 +34,7 @@ class BoundedOutputTests(SynchronousTestCase):
         self.output.resumeProducing()
         self.assertEqual((self.transport.value(), len(self.read)), (b"123", 1))
 
-    def test_too_much_that_waits_is_the_end(self) -> None:
+    def test_too_much_queued_output_closes_the_connection(self) -> None:
         self.output.pauseProducing()
         for _ in range(2):
             self.output.write(b"x" * 60)
@@ -43,7 +43,7 @@ class BoundedOutputTests(SynchronousTestCase):
         self.assertTrue(self.transport.aborting)
         self.assertTrue(self.output.finished)
 
-    def test_only_what_waits_now_counts(self) -> None:
+    def test_only_presently_queued_output_counts(self) -> None:
         for _ in range(10):
             self.output.pauseProducing()
             self.output.write(b"x" * 60)

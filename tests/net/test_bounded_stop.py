@@ -46,7 +46,7 @@ class BoundedStopTests(SynchronousTestCase):
         """The services that the log names."""
         return [event["name"] for event in self.logged if "name" in event]
 
-    def test_it_waits_for_all(self) -> None:
+    def test_stop_waits_for_all_parts(self) -> None:
         self.other.setServiceParent(self.services)
         self.services.startService()
         stopping = self.services.stopService()
@@ -57,7 +57,7 @@ class BoundedStopTests(SynchronousTestCase):
         self.assertFalse(self.clock.getDelayedCalls())
         self.assertEqual(self.names(), [])
 
-    def test_what_does_not_stop_is_named_and_given_up(self) -> None:
+    def test_part_that_does_not_stop_is_named_and_abandoned(self) -> None:
         self.services.startService()
         stopping = self.services.stopService()
         self.clock.advance(STOP_WAIT - 0.1)
@@ -67,7 +67,7 @@ class BoundedStopTests(SynchronousTestCase):
         self.assertEqual(self.names(), ["Slow"])
         self.slow.ended.callback(None)
 
-    def test_what_fails_to_stop_keeps_nothing_from_stopping(self) -> None:
+    def test_failing_part_does_not_prevent_the_stop(self) -> None:
         Broken().setServiceParent(self.services)
         self.services.startService()
         stopping = self.services.stopService()

@@ -13,7 +13,7 @@ from chatproto.net.socket_errors import connect_trouble
 
 
 class ConnectTroubleTests(SynchronousTestCase):
-    def test_has_the_words_of_the_system_alone(self) -> None:
+    def test_uses_the_system_s_message_alone(self) -> None:
         for number, words in (
             (EHOSTUNREACH, "no route to host"),
             (ENETUNREACH, "network is unreachable"),
@@ -22,7 +22,7 @@ class ConnectTroubleTests(SynchronousTestCase):
             for error in (getConnectError((number, "x")), OSError(number, "x")):
                 self.assertEqual(connect_trouble(error), words)
 
-    def test_other_errors_speak_for_themselves(self) -> None:
+    def test_other_errors_use_their_own_text(self) -> None:
         for error in (ConnectError(string="odd."), gaierror(EAI_NONAME, "odd")):
             self.assertRegex(connect_trouble(error), r"odd\b[^.]*$")
 

@@ -40,7 +40,7 @@ class DateTests(SynchronousTestCase):
         self.assertLess(-1e-3, now - moment_of(date_of(now)))
         self.assertLess(now - moment_of(date_of(now)), 1.1e-3)
 
-    def test_a_moment_without_end_is_the_last_there_is(self) -> None:
+    def test_infinite_moment_is_the_latest_date(self) -> None:
         for far in (float("inf"), 1e30):
             self.assertEqual(date_of(Wall(far)), LATEST)
         self.assertEqual(date_of(EPOCH), "1970-01-01T00:00:00.000Z")

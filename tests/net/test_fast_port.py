@@ -42,7 +42,7 @@ class FastPortTests(PortCase):
 
         return build_protocol
 
-    async def test_first_data_come_in_the_same_turn_and_the_end_a_moment_later(self) -> None:
+    async def test_first_data_arrive_in_the_same_turn(self) -> None:
         port = self.listen()
         self.connect(port, b"hello").close()
         port.doRead()
@@ -52,7 +52,7 @@ class FastPortTests(PortCase):
         await self.turn()
         self.assertEqual(ours.events, [b"hello", "end", ConnectionDone])
 
-    async def test_a_connection_on_which_nothing_comes_is_watched_a_moment_later(self) -> None:
+    async def test_silent_connection_is_watched_a_moment_later(self) -> None:
         port = self.listen()
         client = self.connect(port)
         port.doRead()
@@ -108,7 +108,7 @@ class FastPortTests(PortCase):
         self.assertEqual(client.recv(1), b"")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    async def test_with_too_many_open_files_those_that_wait_are_closed(self) -> None:
+    async def test_pending_connections_are_closed_without_descriptors(self) -> None:
         port = self.listen()
         client = self.connect(port, b"hello")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -129,7 +129,7 @@ class FastPortTests(PortCase):
         except ConnectionResetError:
             return None
 
-    async def test_the_address_of_a_link_has_its_scope(self) -> None:
+    async def test_link_local_address_has_its_scope(self) -> None:
         port = self.listen()
         ours, theirs = socket.socketpair()
         self.addCleanup(theirs.close)
@@ -140,7 +140,7 @@ class FastPortTests(PortCase):
         self.assertEqual((name, scope, self.addresses[0].port), ("fe80::1", "lo", 5))
         self.assertEqual(self.made[0].transport.getPeer(), self.addresses[0])
 
-    async def test_as_many_as_wait_are_accepted_at_once(self) -> None:
+    async def test_all_pending_connections_are_accepted_at_once(self) -> None:
         port = self.listen()
         port.numberAccepts = 3
         for _ in range(5):
@@ -234,7 +234,7 @@ class FastPortTests(PortCase):
         await port.stopListening()
         return answers
 
-    async def test_a_connection_is_what_it_is_with_twisted_s_own_port(self) -> None:
+    async def test_connection_behaves_as_with_twisted_s_port(self) -> None:
         """Every order of data, turns of the reactor and an end leads to the same events."""
         for steps in product(("data", "turn", ""), repeat=3):
             for end in ("half", "close"):

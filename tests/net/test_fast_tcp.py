@@ -69,12 +69,12 @@ class ServerTransportTests(TestCase):
                 answer += more
         return answer
 
-    async def test_answers_in_order_and_closes_when_told(self) -> None:
+    async def test_answers_in_order_and_closes(self) -> None:
         ours = self.listen()
         self.assertEqual(await deferToThread(self.talk, b"hello"), b"hello|hello")
         self.assertIs(await ours.lost, ConnectionDone)
 
-    async def test_sends_what_is_more_than_the_socket_takes_before_it_closes(self) -> None:
+    async def test_sends_large_output_before_it_closes(self) -> None:
         ours = self.listen("x" * 20)
         answer = await deferToThread(self.talk, b"hello")
         self.assertEqual((answer[:11], len(answer)), (b"hello|hello", 20_000_011))
@@ -86,13 +86,13 @@ class ServerTransportTests(TestCase):
         half = b"y" * 10_000_000
         self.assertTrue(answer == half + b"|" + half + b"z" * 1_000_000)
 
-    async def test_does_not_outlive_a_mistake(self) -> None:
+    async def test_is_closed_after_an_exception(self) -> None:
         ours = self.listen("raise")
         await deferToThread(self.talk, b"hello")
         self.assertIs(await ours.lost, RuntimeError)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
-    async def test_what_knows_no_half_closed_connections_is_ended_without_a_mistake(self) -> None:
+    async def test_protocol_without_half_close_is_closed_cleanly(self) -> None:
         lost: Deferred[object] = Deferred()
 
         class Whole(Protocol):
@@ -110,7 +110,7 @@ class ServerTransportTests(TestCase):
         await deferToThread(self.talk, b"hello")
         self.assertIs(await lost, ConnectionDone)
 
-    async def test_may_be_told_to_close_twice(self) -> None:
+    async def test_can_be_closed_twice(self) -> None:
         ours = self.listen()
         await deferToThread(self.talk, b"hello")
         await ours.lost

@@ -144,19 +144,19 @@ class DirectWriterTests(TestCase):
             self.assertTrue(piece == bytes([(count - 1 - number) % 251]) * CHUNK)
         return drain
 
-    async def test_every_byte_comes_in_order_and_one_chunk_waits_at_most(self) -> None:
+    async def test_all_bytes_arrive_in_order_with_one_queued_chunk(self) -> None:
         flood = Flood(400)
         drain = await self.carry(flood, 400)
         self.assertLess(flood.most, CHUNK + 1024)
         self.assertLessEqual(max(map(len, drain.got)), READ_SIZE)
         self.assertGreater(max(map(len, drain.got)), CHUNK)
 
-    async def test_what_is_said_all_the_same_waits_its_turn(self) -> None:
+    async def test_data_written_despite_pause_are_queued(self) -> None:
         flood = HeedlessFlood(400)
         await self.carry(flood, 400)
         self.assertGreater(flood.most, 10 * CHUNK)
 
-    async def test_who_writes_is_told_when_something_waits(self) -> None:
+    async def test_producer_is_paused_when_data_are_queued(self) -> None:
         flood = Flood(10_000)
         where = self.listen(flood)
         wire = await deferToThread(socket.create_connection, ("127.0.0.1", where), 20)
@@ -198,7 +198,7 @@ def pause() -> Deferred[None]:
 
 
 class OtherTransportTests(SynchronousTestCase):
-    def test_what_is_no_tcp_is_left_as_it_is(self) -> None:
+    def test_other_transport_is_unchanged(self) -> None:
         begun: list[tuple[object, bool]] = []
 
         class Other(StringTransport):

@@ -185,7 +185,7 @@ class PlainTests(BothWaysTests):
     def setUp(self) -> None:
         self.patch(fast_tls, "WHY_PLAIN", "a test wants it")
 
-    def test_nothing_of_the_layer_is_replaced(self) -> None:
+    def test_plain_layer_is_unchanged(self) -> None:
         one, _ = self.ends()
         self.assertIs(type(one.tls._tlsConnection), fast_tls.TlsEnd)
         self.assertEqual(one.tls._write.__func__, TLSMemoryBIOProtocol._write)
@@ -255,7 +255,7 @@ class BlockTests(TlsCase):
         other.give(one.take())
         self.assertEqual(other.talk.heard, b"hello")
 
-    def test_what_openssl_has_to_say_itself_is_sent_after_a_read(self) -> None:
+    def test_openssl_s_own_messages_are_sent_after_a_read(self) -> None:
         one, other = self.ends()
         other.tls._tlsConnection.send(b"as the answer to a new key")
         one.tls.write(b"hello")
@@ -291,22 +291,22 @@ class CheckTests(SynchronousTestCase):
     def test_the_installed_libraries_are_known(self) -> None:
         self.assertPlain("", False)
 
-    def test_an_environment_variable_asks_for_the_plain_library(self) -> None:
+    def test_environment_variable_selects_the_plain_library(self) -> None:
         said = fresh_python(WATCHED, CHATPROTO_PLAIN_IO="1")
         self.assertEqual(said.strip(), repr([True, "CHATPROTO_PLAIN_IO is set", 1]))
 
-    def test_a_method_that_is_gone_means_the_plain_library(self) -> None:
+    def test_missing_method_selects_the_plain_library(self) -> None:
         gone = "from twisted.protocols.tls import TLSMemoryBIOProtocol as P; del P._bufferedWrite\n"
         self.assertPlain("_bufferedWrite is not there", False, gone)
 
-    def test_a_name_that_is_gone_from_pyopenssl_means_the_plain_library(self) -> None:
+    def test_missing_pyopenssl_name_selects_the_plain_library(self) -> None:
         gone = (
             "import sys, types, twisted.internet.endpoints, twisted.protocols.tls\n"
             "sys.modules['OpenSSL._util'] = types.ModuleType('x')\n"
         )
         self.assertPlain("new_allocator is not there", False, gone)
 
-    def test_a_buffer_that_is_gone_from_tcp_means_plain_tcp_and_tls(self) -> None:
+    def test_missing_tcp_buffer_selects_plain_tcp_and_tls(self) -> None:
         gone = "from twisted.internet.tcp import _SocketCloser as C; del C._shouldShutdown\n"
         self.assertPlain("_shouldShutdown is not there", True, gone)
 

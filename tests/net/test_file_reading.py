@@ -66,7 +66,7 @@ class ReadFileTests(SynchronousTestCase):
             for one in many:
                 os.close(one)
 
-    def test_what_stands_in_the_place_of_a_file_of_the_home_stops_nothing(self) -> None:
+    def test_pipes_and_devices_in_the_home_block_nothing(self) -> None:
         pipe = self.pipe()
         lines = LineFile(pipe, "rooms", 100)
         self.assertEqual(lines.read(), [])

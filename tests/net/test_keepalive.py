@@ -24,7 +24,7 @@ class KeepaliveTests(SynchronousTestCase):
         )
         self.alive.start()
 
-    def test_silence_is_asked_about_and_twice_that_is_the_end(self) -> None:
+    def test_silence_is_pinged_then_ends_the_connection(self) -> None:
         self.clock.advance(29.9)
         self.assertEqual(self.told, [])
         self.clock.advance(0.1)
@@ -33,7 +33,7 @@ class KeepaliveTests(SynchronousTestCase):
         self.assertEqual(self.told, ["ask", "nothing received for 60 s"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_whatever_comes_begins_it_anew(self) -> None:
+    def test_received_data_restart_the_silence(self) -> None:
         for _ in range(3):
             self.clock.advance(59)
             self.heard_at = self.clock.seconds()
@@ -42,7 +42,7 @@ class KeepaliveTests(SynchronousTestCase):
         self.assertEqual(self.told, ["ask"] * 4)
 
     @given(st.lists(st.floats(0.001, 59.0), max_size=20))
-    def test_it_asks_once_in_each_silence_that_is_long_enough(self, silences: list[float]) -> None:
+    def test_each_long_silence_is_pinged_once(self, silences: list[float]) -> None:
         self.setUp()
         for silence in silences:
             self.clock.pump([0.5] * int(silence // 0.5) + [silence % 0.5])
@@ -54,7 +54,7 @@ class KeepaliveTests(SynchronousTestCase):
         self.clock.pump([30, 30])
         self.assertEqual(self.told[-2:], ["ask", "nothing received for 60 s"])
 
-    def test_stopped_it_asks_nothing_until_something_comes(self) -> None:
+    def test_stopped_keepalive_does_not_ping(self) -> None:
         self.alive.stop()
         self.clock.advance(1000)
         self.assertEqual(self.told, [])
@@ -64,7 +64,7 @@ class KeepaliveTests(SynchronousTestCase):
         self.clock.advance(1000)
         self.assertEqual(self.told, ["ask"])
 
-    def test_begun_anew_it_forgets_that_it_has_asked(self) -> None:
+    def test_restart_forgets_the_ping(self) -> None:
         self.clock.advance(30)
         self.clock.advance(29)
         self.alive.start()

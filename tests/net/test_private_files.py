@@ -48,7 +48,7 @@ class PipeTests(SynchronousTestCase):
         os.mkfifo(self.home / name)
         return self.home / name
 
-    def test_in_the_place_of_a_file_it_is_refused_at_once(self) -> None:
+    def test_pipe_instead_of_a_file_is_refused_at_once(self) -> None:
         self.pipe(KEY_FILE)
         self.assertRaisesRegex(KeyTrouble, "not a regular file", open_identity, self.home)
         pins = self.pipe("known_peers")
@@ -63,7 +63,7 @@ class PipeTests(SynchronousTestCase):
         path = self.pipe("password")
         self.assertRaisesRegex(CannotStart, "nothing was written", password_in, path)
 
-    def test_a_password_comes_through_it(self) -> None:
+    def test_password_can_be_read_from_a_pipe(self) -> None:
         path = self.pipe("password")
         end = os.open(path, os.O_RDWR)
         self.addCleanup(os.close, end)
@@ -104,19 +104,19 @@ class FolderTests(Case):
         make_private_folder(path)
         self.assertEqual(mode(path), 0o700)
 
-    def test_a_folder_that_others_may_only_read_stays_as_it_is(self) -> None:
+    def test_folder_readable_by_others_is_unchanged(self) -> None:
         path = self.folder / "home"
         path.mkdir(mode=0o755)
         make_private_folder(path)
         self.assertEqual(mode(path), 0o755)
 
-    def test_what_is_no_folder_is_named(self) -> None:
+    def test_file_instead_of_a_folder_is_named(self) -> None:
         path = self.file("home")
         for wanted, says in ((path, "it"), (path / "below" / "it", str(path))):
             error = self.assertRaises(NotADirectoryError, make_private_folder, wanted)
             self.assertEqual(error.strerror, f"{says} is not a folder")
 
-    def test_a_folder_for_everybody_is_refused_and_not_changed(self) -> None:
+    def test_world_writable_shared_folder_is_refused(self) -> None:
         path = self.folder / "tmp"
         path.mkdir()
         path.chmod(0o1777)
@@ -180,14 +180,14 @@ class PlantedTests(Case):
             path.unlink()
 
     @AS_ROOT
-    def test_a_link_to_nothing_that_somebody_else_has_planted_is_refused(self) -> None:
+    def test_broken_link_of_another_user_is_refused(self) -> None:
         link = self.folder / "planted"
         link.symlink_to(self.folder / "nothing")
         check_owner(link)
         os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
         self.assertRaises(NotPrivate, check_owner, link)
 
-    def test_what_is_not_there_is_fine(self) -> None:
+    def test_missing_path_is_accepted(self) -> None:
         check_owner(self.folder / "nothing")
 
 
@@ -220,7 +220,7 @@ class ReadableTests(Case):
         self.assertIn("chmod go-rwx", str(caught.exception))
 
     @AS_ROOT
-    def test_a_credential_of_systemd_stays_as_it_is(self) -> None:
+    def test_systemd_credential_is_unchanged(self) -> None:
         self.patch(os, "environ", {"CREDENTIALS_DIRECTORY": str(self.folder)})
         self.folder.chmod(0o755)
         path = self.file("password", "secret\n", 0o440)

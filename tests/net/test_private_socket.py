@@ -29,12 +29,12 @@ class PrivateSocketTests(SynchronousTestCase):
         made.bind(str(self.path))
         return made
 
-    def test_a_socket_that_nobody_serves_is_replaced(self) -> None:
+    def test_stale_socket_is_replaced(self) -> None:
         self.bound()
         self.socket.start()
         self.assertEqual((self.told, len(self.reactor.unixServers)), ([], 1))
 
-    def test_a_socket_that_is_served_stays_also_where_many_wait(self) -> None:
+    def test_served_socket_stays_even_with_a_full_queue(self) -> None:
         self.bound().listen(0)
         for _ in range(3):
             self.socket.start()
@@ -49,7 +49,7 @@ class PrivateSocketTests(SynchronousTestCase):
         self.assertEqual(self.reactor.unixServers, [])
         self.assertTrue(self.path.is_socket())
 
-    def test_what_is_no_socket_stays(self) -> None:
+    def test_other_file_stays(self) -> None:
         self.path.write_bytes(b"precious")
         self.socket.start()
         self.assertIn("is no socket", self.told[0])

@@ -62,7 +62,7 @@ class RateLimiterTests(SynchronousTestCase):
                 taken += 1
         self.assertLessEqual(taken, 3 + 2 * forward + 1e-3)
 
-    def test_a_clock_set_back_locks_nobody_out(self) -> None:
+    def test_clock_set_back_locks_no_key_out(self) -> None:
         limiter = RateLimiter(1.0, 1.0)
         self.assertTrue(limiter.allow(1000.0))
         self.assertFalse(limiter.allow(10.0))
@@ -96,7 +96,7 @@ class RateLimitersTests(SynchronousTestCase):
         self.assertTrue(limiters.allow("b", 0.0))
         self.assertEqual(limiters.take("b", 0.0), 1.0)
 
-    def test_new_keys_give_nobody_a_fresh_burst(self) -> None:
+    def test_new_keys_give_no_key_a_fresh_burst(self) -> None:
         limiters: RateLimiters[int] = RateLimiters(1.0, 1.0, 10)
         self.assertTrue(limiters.allow(-1, 0.0))
         allowed = sum(limiters.allow(key, 0.0) for key in range(1000))

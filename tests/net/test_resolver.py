@@ -78,12 +78,12 @@ class ResolverTests(SynchronousTestCase):
     def test_a_lookup_that_never_ends_holds_no_program_up(self) -> None:
         subprocess.run([sys.executable, "-c", NEVER], check=True, timeout=60)
 
-    def test_what_is_no_name_has_no_address(self) -> None:
+    def test_invalid_name_has_no_address(self) -> None:
         for name in ("::1%lo", "a\0b", "", "\ud800", "\u00fc..x"):
             if name:
                 self.assertEqual(self.resolve(name).found, [], name)
 
-    def test_names_go_to_the_system_as_they_are(self) -> None:
+    def test_names_are_passed_to_the_system_unchanged(self) -> None:
         self.patch(socket, "getaddrinfo", lambda host, *_, **__: [host])
         for name in ("a..b", "x" * 64 + ".example", "my_host", "-x-"):
             self.assertEqual(look_up(name, 1), [name.encode()])

@@ -17,7 +17,7 @@ class TimersTests(SynchronousTestCase):
     def after(self, name: str, seconds: float) -> None:
         self.timers.after(name, seconds, lambda: self.rung.append(f"{name} {seconds:g}"))
 
-    def test_each_rings_once_when_it_is_time(self) -> None:
+    def test_each_timer_fires_once(self) -> None:
         self.after("late", 2)
         self.after("soon", 1)
         self.clock.advance(1)
@@ -42,7 +42,7 @@ class TimersTests(SynchronousTestCase):
         self.clock.advance(0.25)
         self.assertEqual((self.rung, self.timers.again("ping", 1)), (["ping 1"], False))
 
-    def test_one_that_is_cancelled_never_rings_and_one_that_is_not_there_may_be(self) -> None:
+    def test_cancelled_timer_never_fires(self) -> None:
         self.after("ping", 1)
         self.after("gone", 1)
         self.timers.cancel("ping", "linger")
@@ -55,7 +55,7 @@ class TimersTests(SynchronousTestCase):
         self.timers.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_when_it_rings_it_may_be_set_again_or_all_be_stopped(self) -> None:
+    def test_firing_timer_can_be_set_again_or_all_stopped(self) -> None:
         self.timers.after("ping", 1, lambda: self.after("ping", 1))
         self.timers.after("end", 2, self.timers.stop)
         self.clock.advance(1)

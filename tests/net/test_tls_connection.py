@@ -92,7 +92,7 @@ class TlsConnectionTests(SynchronousTestCase):
     def received(self) -> int:
         return sum(isinstance(one, MsgAck) for one in self.one.happened)
 
-    def test_the_handshake_decides_whether_it_begins(self) -> None:
+    def test_handshake_decides_about_the_start(self) -> None:
         wire = self.connect()
         self.assertEqual((self.one.happened, wire.aborted), (["established"], False))
         wire = self.connect("not their key")
@@ -100,7 +100,7 @@ class TlsConnectionTests(SynchronousTestCase):
         wire.protocol.connectionLost(Failure(ConnectionLost()))
         self.assertEqual(self.one.happened, ["not their key"])
 
-    def test_a_handshake_that_takes_too_long_ends_it(self) -> None:
+    def test_slow_handshake_ends_the_connection(self) -> None:
         wire = self.connect(done=False)
         self.clock.advance(DEFAULTS.handshake_wait)
         self.assertTrue(wire.aborted)
@@ -124,7 +124,7 @@ class TlsConnectionTests(SynchronousTestCase):
         self.clock.pump([0, 0, 0])
         self.assertEqual((self.received, self.one.happened[-1]), (count, ENDED))
 
-    def test_nothing_is_read_while_the_peer_owes_time(self) -> None:
+    def test_reading_stops_while_the_peer_is_over_its_rate(self) -> None:
         self.connect()
         self.one.debt = 3.0
         self.says(MsgAck(1))
@@ -134,7 +134,7 @@ class TlsConnectionTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual((self.one.held, self.wire.producerState), (False, "producing"))
 
-    def test_reading_goes_on_when_nobody_holds_it(self) -> None:
+    def test_reading_resumes_without_holds(self) -> None:
         self.connect()
         for who in ("screen", "disk"):
             self.one.hold(True, who)
@@ -147,7 +147,7 @@ class TlsConnectionTests(SynchronousTestCase):
         self.clock.advance(SILENCE)
         self.assertIn("probe", self.one.happened)
 
-    def test_a_silent_peer_is_asked_and_then_given_up(self) -> None:
+    def test_silent_peer_is_pinged_then_disconnected(self) -> None:
         self.connect()
         self.clock.advance(SILENCE)
         self.says(MsgAck(1))
@@ -158,7 +158,7 @@ class TlsConnectionTests(SynchronousTestCase):
         self.wire.protocol.connectionLost(Failure(ConnectionLost()))
         self.assertEqual(self.one.happened[-1], "nothing received for 30 s")
 
-    def test_one_answer_serves_all_pings_that_came_while_it_could_not_be_written(self) -> None:
+    def test_one_pingack_answers_all_pings_while_blocked(self) -> None:
         self.connect()
         self.says(Ping())
         self.assertEqual(self.wrote(), [PingAck()])
@@ -170,7 +170,7 @@ class TlsConnectionTests(SynchronousTestCase):
         self.wire.drain()
         self.assertEqual(self.wrote(), [PingAck()])
 
-    def test_what_is_no_bcp2_closes_it(self) -> None:
+    def test_invalid_input_closes_the_connection(self) -> None:
         self.connect()
         self.wire.says(b"GET / HTTP/1.1\n\n")
         self.assertTrue(self.wire.disconnecting)

@@ -211,7 +211,7 @@ class TurnTests(Case):
             reactor.iterate(0)
         self.assertEqual(len(ended), len(pairs))
 
-    def test_a_call_at_the_end_comes_once_behind_all_sockets(self) -> None:
+    def test_call_at_the_end_of_the_turn_runs_once_after_all_sockets(self) -> None:
         reactor = self.reactor()
         later = at_end_of_turn(reactor)
         happened: list[str] = []
@@ -228,7 +228,7 @@ class TurnTests(Case):
             reactor.iterate(0)
         self.assertEqual(happened, ["read", "read", "end", "end"])
 
-    def test_a_call_that_a_timer_or_another_call_wants_waits_for_no_socket(self) -> None:
+    def test_call_from_a_timer_does_not_wait_for_sockets(self) -> None:
         reactor = self.reactor()
         later = at_end_of_turn(reactor)
         happened: list[str] = []
@@ -245,7 +245,7 @@ class TurnTests(Case):
         self.assertEqual(happened, ["first", "second"])
         self.assertLess(reactor.seconds() - began, 5)
 
-    def test_a_call_that_fails_is_logged_and_the_others_are_done(self) -> None:
+    def test_failing_call_is_logged_and_others_run(self) -> None:
         reactor = self.reactor()
         happened: list[str] = []
 
@@ -260,7 +260,7 @@ class TurnTests(Case):
 
 
 class OtherClockTests(Case):
-    def test_another_reactor_stays_as_it_is(self) -> None:
+    def test_other_reactor_is_unchanged(self) -> None:
         class Other:
             pass
 

@@ -48,7 +48,7 @@ class RelayEndTests(SynchronousTestCase):
         self.clock.advance(60.0)
         self.assertNoResult(self.end.piped)
 
-    def test_hands_the_transport_on_with_what_has_come_already(self) -> None:
+    def test_passes_on_the_transport_with_received_data(self) -> None:
         for byte in ACK[:-1]:
             self.end.dataReceived(bytes([byte]))
         self.end.dataReceived(ACK[-1:] + b"hel")
@@ -99,7 +99,7 @@ class RelayEndTests(SynchronousTestCase):
         self.end.connectionLost(connectionDone)
         self.assertFails("was lost")
 
-    def test_cancelling_gives_it_up(self) -> None:
+    def test_cancel_closes_the_connection(self) -> None:
         self.end.piped.cancel()
         self.failureResultOf(self.end.piped, CancelledError)
         self.assertTrue(self.transport.disconnecting)

@@ -16,7 +16,7 @@ REFUSED = b"ERROR\r\nStatus: 403 refused\r\n\r\n"
 
 
 class Joining(Relayed):
-    def test_both_are_told_when_the_second_has_come(self) -> None:
+    def test_both_ends_get_relayack_when_the_second_connects(self) -> None:
         tickets = self.issue()
         one, here = self.come(encode(Relay(tickets[0])))
         self.assertEqual(here.new(), b"")
@@ -54,7 +54,7 @@ class Joining(Relayed):
         self.come(block)
         self.assertEqual(self.come(block)[1].new(), REFUSED)
 
-    def test_bytes_before_there_is_a_pipe_are_refused_not_kept(self) -> None:
+    def test_bytes_before_the_pipe_are_refused(self) -> None:
         first, second = (encode(Relay(ticket)) for ticket in self.issue())
         self.assertIn(b"400", self.come(first + b"x")[1].new())
         connection, end = self.come(second)
@@ -103,7 +103,7 @@ class Piping(Relayed):
             self.assertEqual((here.new(), there.new()), (data[::-1], b""))
         self.assertEqual(self.relays.counts.bytes, 2 * (3 + 9 + 40000))
 
-    def test_the_end_of_one_is_the_end_of_the_other_after_what_waits(self) -> None:
+    def test_end_of_one_closes_the_other_after_queued_bytes(self) -> None:
         for way in ("readConnectionLost", "connectionLost"):
             self.use()
             (one, _), (other, there) = self.couple()
@@ -134,7 +134,7 @@ class Piping(Relayed):
         self.pass_time(1.0)
         self.assertTrue(here.half_closed and there.half_closed)
 
-    def test_no_more_is_read_while_the_other_does_not(self) -> None:
+    def test_reading_stops_while_the_other_end_does_not_read(self) -> None:
         (_, here), (_, there) = self.couple()
         assert there.producer is not None
         there.producer.pauseProducing()
@@ -163,7 +163,7 @@ class Rates(Relayed):
         self.clock.advance(0.02)
         self.assertEqual(here.producerState, "producing")
 
-    def test_all_pipes_together_have_a_rate_too(self) -> None:
+    def test_all_pipes_share_a_rate_limit(self) -> None:
         self.use(relay_rate=0.0, relay_rate_all=65536.0)
         (one, _), _ = self.couple()
         (third, end), _ = self.couple()
@@ -173,7 +173,7 @@ class Rates(Relayed):
         self.clock.advance(1.0)
         self.assertEqual(end.producerState, "producing")
 
-    def test_both_reasons_to_rest_must_have_gone(self) -> None:
+    def test_reading_resumes_only_without_any_reason_to_pause(self) -> None:
         self.use(relay_rate=65536.0)
         for full_first in (True, False):
             (one, here), (_, there) = self.couple()

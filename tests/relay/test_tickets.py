@@ -49,7 +49,7 @@ class TicketTests(SynchronousTestCase):
             assert pair is not None
             self.assertEqual(some.use(pair[0], 100.0 + at) is not None, good)
 
-    def test_one_key_has_16_of_them_unused(self) -> None:
+    def test_one_key_has_at_most_16_unused_tickets(self) -> None:
         some = tickets()
         found = [some.issue("alice", "call", 100.0) for _ in range(9)]
         self.assertIsNone(found[8])
@@ -67,7 +67,7 @@ class TicketTests(SynchronousTestCase):
             max_size=60,
         )
     )
-    def test_is_never_good_twice_or_late_and_no_key_has_too_many(
+    def test_ticket_is_valid_once_and_in_time(
         self, steps: list[tuple[str, bool, float, int]]
     ) -> None:
         some = tickets(tickets=6)
@@ -102,7 +102,7 @@ class PairingTests(SynchronousTestCase):
         assert pair is not None
         return pair
 
-    def test_the_two_of_a_call_meet_and_nobody_else(self) -> None:
+    def test_only_the_two_holders_of_a_call_are_joined(self) -> None:
         one, other = self.issue("call")
         third, fourth = self.issue("another")
         self.assertEqual(self.pairing.join("A", one, 110.0), Waiting(160.0))

@@ -56,7 +56,7 @@ def test_the_canonical_client_and_the_canonical_course_server() -> None:
     assert server.asked == ["REGISTER", "BRIDGE"]
 
 
-def test_a_course_server_complains_of_what_was_not_asked_for() -> None:
+def test_course_server_rejects_unrequested_input() -> None:
     server = CourseServer(SERVERS[0])
     server.start()
     with Wire.dial(server.port.number) as wire:
@@ -67,7 +67,7 @@ def test_a_course_server_complains_of_what_was_not_asked_for() -> None:
 
 
 @pytest.mark.parametrize("habits", BY_NAME)
-def test_it_registers_waits_and_is_found(habits: Habits, server: Served) -> None:
+def test_course_client_registers_waits_and_is_found(habits: Habits, server: Served) -> None:
     alice = CourseClient(habits, "alice", 3000, server.port)
     bob = CourseClient(CLIENTS[0], "bob", 3001, server.port)
     alice.register()
@@ -83,7 +83,7 @@ def test_it_registers_waits_and_is_found(habits: Habits, server: Served) -> None
 
 
 @pytest.mark.parametrize("habits", BY_NAME)
-def test_it_finds_who_waits(habits: Habits, server: Served) -> None:
+def test_course_client_finds_a_waiting_client(habits: Habits, server: Served) -> None:
     bob = CourseClient(CLIENTS[0], "bob", 3001, server.port)
     bob.register()
     assert bob.bridge() == NOBODY
@@ -127,7 +127,7 @@ def test_the_same_id_again_replaces_the_entry(server: Served) -> None:
 
 
 @pytest.mark.parametrize("request_", [b"INFO\r\nRequesting clients\r\n\r\n", b"INFO\r\n\r\n"])
-def test_info_lists_who_is_registered(request_: bytes, server: Served) -> None:
+def test_info_lists_registered_clients(request_: bytes, server: Served) -> None:
     assert ask(server.port, request_) == b"INFOACK\r\n\r\n"
     for name, port in (("alice", 3000), ("bob", 3001)):
         CourseClient(CLIENTS[0], name, port, server.port).register()
@@ -186,7 +186,7 @@ def test_requests_in_one_segment_are_answered_in_order(server: Served) -> None:
         )
 
 
-def test_fifty_who_half_close_at_once_are_all_answered(server: Served) -> None:
+def test_fifty_half_closing_clients_are_all_answered(server: Served) -> None:
     wires = [Wire.dial(server.port) for _ in range(50)]
     for wire in wires:
         wire.send(b"BRIDGE\r\nclientID: asker\r\n\r\n")
@@ -197,7 +197,7 @@ def test_fifty_who_half_close_at_once_are_all_answered(server: Served) -> None:
         wire.close()
 
 
-def test_an_answer_does_not_wait(server: Served) -> None:
+def test_answer_is_not_delayed(server: Served) -> None:
     """A whole request is answered at once, not after the 0.4 s that an unfinished one is given."""
     times = []
     for _ in range(20):

@@ -93,7 +93,7 @@ def members(lobby: int) -> Iterator[list[Member]]:
         member.close()
 
 
-def test_a_line_goes_to_all_others(members: list[Member]) -> None:
+def test_line_goes_to_all_other_members(members: list[Member]) -> None:
     ann, ben, cat = members
     ann.say("hello grüße")
     ben.expect("ann: hello grüße")
@@ -104,7 +104,7 @@ def test_a_line_goes_to_all_others(members: list[Member]) -> None:
     assert "hello" not in ann.unread()
 
 
-def test_a_private_line_goes_to_one(members: list[Member]) -> None:
+def test_private_line_goes_to_one_member(members: list[Member]) -> None:
     ann, ben, cat = members
     ann.say("/msg ben secret")
     ben.expect("secret")

@@ -49,7 +49,7 @@ def test_a_whole_buffer_is_its_text_at_client_and_server(stage: Stage) -> None:
     assert client.heard() == ["hello there", "yes"]
 
 
-def test_one_that_binds_its_port_anew_for_each_message_gets_them_all(stage: Stage) -> None:
+def test_program_that_rebinds_its_port_gets_every_message(stage: Stage) -> None:
     """Close after reading: only if our end is closed first can that program bind its port again."""
     client = stage.client("alice")
     with Port() as probe:
@@ -87,7 +87,7 @@ def test_one_that_binds_its_port_anew_for_each_message_gets_them_all(stage: Stag
     assert texts == [f"message {turn}".encode() for turn in range(6)]
 
 
-def test_one_that_hangs_up_at_our_opener_is_said_to_speak_something_else(stage: Stage) -> None:
+def test_program_that_closes_on_our_opener_is_reported(stage: Stage) -> None:
     client = stage.client("alice")
     with Port() as port:
         client.send_line(f"/chat 127.0.0.1:{port.number}")
