@@ -55,7 +55,7 @@ def test_requests_are_measured_in_every_mode(tmp_path: Path) -> None:
         assert all(cost > 0 for costs in modes.values() for cost in costs)
 
 
-def test_a_yardstick_that_was_left_out_is_not_told_to_be_missing(
+def test_omitted_peer_is_not_reported_as_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for found, why in (
@@ -67,7 +67,7 @@ def test_a_yardstick_that_was_left_out_is_not_told_to_be_missing(
 
 
 @needs_compiler
-def test_a_server_that_is_not_there_is_one_line_and_no_table() -> None:
+def test_missing_server_is_one_line() -> None:
     done = requests("--only", "nonsense")
     assert done.returncode == 1
     assert "nonsense" in done.stderr and "asyncio" in done.stderr
@@ -88,9 +88,7 @@ def test_a_refusal_does_not_pass_for_an_answer(tmp_path: Path) -> None:
 
 
 @needs_compiler
-def test_a_server_that_has_gone_ends_the_measurement(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lost_server_ends_the_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.measure.LOAD_WAIT", 1.0)
     port = free_port()
     program = str(ROOT / "bench" / "peers" / "twisted_server.py")
@@ -212,13 +210,13 @@ def test_very_many_are_registered_as_a_server_does(tmp_path: Path) -> None:
 
 @LONG
 @needs_compiler
-def test_names_that_last_are_there_at_the_next_start() -> None:
+def test_stored_names_are_there_after_a_restart() -> None:
     done = scale("names", "--names", "500", "--store", "sqlite:")
     assert done.returncode == 0, done.stderr
     assert "seconds until it answers again" in done.stdout
 
 
-def test_too_few_files_are_told(tmp_path: Path) -> None:
+def test_too_few_files_are_reported(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             "bash",
@@ -241,7 +239,7 @@ def test_too_few_files_are_told(tmp_path: Path) -> None:
 
 
 @LONG
-def test_clients_of_a_server_that_is_started_again_come_back_spread_over_time(
+def test_clients_reconnect_to_a_restarted_server_spread_over_time(
     tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     """Of as many as are here, at most some 500 in a second; and nobody tries again and again."""

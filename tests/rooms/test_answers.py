@@ -34,19 +34,19 @@ class InAndOut(Rooms):
             [("dave", ack), *((name, joined) for name in ("alice", "bob", "carol"))],
         )
 
-    def test_member_of_an_empty_room_can_ask_for_all_later_messages(self) -> None:
+    def test_member_of_an_empty_room_can_request_all_later_messages(self) -> None:
         begin = next_number(0, NOW)
         self.gets(self.bob, bcp2_rooms.Say(5, "#tea", "first"))
         (*said, (_, ack)) = self.gets(self.alice, bcp2_rooms.History(6, "#tea", begin))
         assert isinstance(ack, bcp2_rooms.HistoryAck)
         self.assertEqual((ack.count, len(said)), (1, 1))
 
-    def test_to_join_twice_is_once(self) -> None:
+    def test_second_join_changes_nothing(self) -> None:
         ((name, ack),) = self.gets(self.bob, bcp2_rooms.Join(5, "#tea"))
         assert isinstance(ack, bcp2_rooms.JoinAck)
         self.assertEqual((name, ack.count), ("bob", 3))
 
-    def test_part_removes_a_member_and_tells_the_others(self) -> None:
+    def test_part_removes_a_member_and_notifies_the_others(self) -> None:
         parted = bcp2_rooms.Parted("#tea", "bob")
         self.assertEqual(
             self.gets(self.bob, bcp2_rooms.Part(5, "#tea")),
@@ -73,7 +73,7 @@ class InAndOut(Rooms):
         )
         self.assertEqual(self.rooms.left(self.bob, self.now), [])
 
-    def test_only_who_has_registered_is_in_rooms(self) -> None:
+    def test_only_registered_clients_can_join(self) -> None:
         self.assert_refused(401, Person(None), bcp2_rooms.Join(1, "#tea"))
 
     def test_with_another_id_one_is_in_no_room(self) -> None:
@@ -84,7 +84,7 @@ class InAndOut(Rooms):
         self.assertEqual(self.rooms.follow(self.alice, self.now), [])
         self.assert_refused(404, self.bob, bcp2_rooms.Say(5, "#tea", "x"))
 
-    def test_a_newer_connection_takes_the_place_and_nobody_is_told(self) -> None:
+    def test_newer_connection_takes_the_place_silently(self) -> None:
         newer = Person("bob")
         self.assertEqual(len(self.gets(newer, bcp2_rooms.Join(5, "#tea"))), 1)
         self.assertEqual(self.rooms.left(self.bob, self.now), [])
@@ -104,7 +104,7 @@ class InAndOut(Rooms):
         self.does(self.alice, bcp2_rooms.Join(3, "#tea"))
         self.assertEqual(self.names(), [Occupant("alice", "owner"), Occupant("bob")])
 
-    def test_a_room_is_forgotten_when_nobody_was_in_it_for_a_week(self) -> None:
+    def test_room_is_removed_after_a_week_without_members(self) -> None:
         for person in self.people:
             self.does(person, bcp2_rooms.Part(2, "#tea"))
         week = 7 * 86400.0
@@ -135,11 +135,11 @@ class InAndOut(Rooms):
         self.assertEqual(left[:2], [4, 2])
         self.assertEqual([room.name for room in self.store.rooms()], ["#tea"])
 
-    def test_a_room_with_somebody_in_it_is_not(self) -> None:
+    def test_room_with_members_is_not_removed(self) -> None:
         self.rooms.due(self.now + 1e9)
         self.assertTrue(self.is_in(self.bob))
 
-    def test_rooms_come_back_with_a_new_server(self) -> None:
+    def test_rooms_survive_a_restart(self) -> None:
         self.does(self.alice, bcp2_rooms.Topic(2, "#tea", "hot"))
         self.does(self.alice, bcp2_rooms.Op(2, "#tea", "bob"))
         self.does(self.bob, bcp2_rooms.Say(3, "#tea", "hi"))
@@ -218,7 +218,7 @@ class Talking(Rooms):
         self.assert_refused(404, self.carol, bcp2_rooms.History(8, "#tea", number - 1))
         self.assert_refused(400, self.carol, bcp2_rooms.History(8, "#tea", number, number))
 
-    def test_history_comes_in_pages_of_what_was_asked_and_never_more(self) -> None:
+    def test_history_pages_have_the_requested_size(self) -> None:
         self.open(history_page=3)
         for person in self.people:
             self.does(person, bcp2_rooms.Join(1, "#tea"))
@@ -229,7 +229,7 @@ class Talking(Rooms):
             self.assertEqual(sent[-1][1], bcp2_rooms.HistoryAck(8, "#tea", count, True))
             self.assertEqual(len(sent), count + 1)
 
-    def test_history_comes_in_pages_of_so_many_bytes(self) -> None:
+    def test_history_pages_are_limited_in_bytes(self) -> None:
         self.open(history_page_bytes=20)
         for person in self.people:
             self.does(person, bcp2_rooms.Join(1, "#tea"))
@@ -251,7 +251,7 @@ class Talking(Rooms):
         self.rooms.due(self.now + 31)
         self.assertEqual(len(self.gets(self.bob, bcp2_rooms.History(8, "#tea"))), 2)
 
-    def test_a_room_need_not_be_kept(self) -> None:
+    def test_room_without_history_stores_nothing(self) -> None:
         self.say(self.alice, "on the record")
         self.does(self.alice, bcp2_rooms.Settings(2, "#tea", kept=False))
         last = self.say(self.alice, "off the record")
@@ -328,7 +328,7 @@ class LimitTests(Rooms):
         self.assert_refused(429, self.alice, bcp2_rooms.Names(1, "#r0"))
         self.does(self.bob, bcp2_rooms.Join(1, "#r0"))
 
-    def test_people_in_one_answer(self) -> None:
+    def test_members_in_one_answer(self) -> None:
         self.open(info_lines=2)
         for person in self.people:
             sent = self.gets(person, bcp2_rooms.Join(1, "#tea"))

@@ -48,7 +48,7 @@ class GuardTests(Rooms):
         self.open(secret_tries=3)
         self.does(self.alice, bcp2_rooms.Join(1, "#vault", "right"))
 
-    def test_wrong_keys_are_slowed_and_told_to_the_owner(self) -> None:
+    def test_wrong_keys_are_delayed_and_reported_to_the_owner(self) -> None:
         self.locked()
         mallory = self.stranger(1)
         news: list[object] = []
@@ -63,7 +63,7 @@ class GuardTests(Rooms):
         self.now += 21
         self.assertEqual(self.status(mallory, bcp2_rooms.Join(1, "#vault", "right")), (0, None))
 
-    def test_wrong_keys_are_told_to_operators_and_to_no_other_member(self) -> None:
+    def test_wrong_keys_are_reported_to_operators_only(self) -> None:
         self.locked()
         for person in (self.bob, self.carol):
             self.does(person, bcp2_rooms.Join(1, "#vault", "right"))
@@ -103,7 +103,7 @@ class GuardTests(Rooms):
         self.assertEqual(opened, [0, 0, 0, 429, 429])
         self.assertEqual(self.status(self.stranger(9), bcp2_rooms.Join(1, "#room-1"))[0], 0)
 
-    def test_a_flood_of_rooms_pushes_out_none_in_which_something_was_said(self) -> None:
+    def test_flood_of_rooms_removes_no_room_with_messages(self) -> None:
         self.open(rooms=4)  # one of them is the lobby
         self.does(self.alice, bcp2_rooms.Join(1, "#old"))
         self.does(self.alice, bcp2_rooms.Say(1, "#old", "hello"))
@@ -118,14 +118,14 @@ class GuardTests(Rooms):
         names = {room.name for room in self.rooms.all()}
         self.assertEqual(names, {"#lobby", "#old", "#m1", "#n"})
 
-    def test_an_unlisted_person_cannot_be_found_by_an_invitation(self) -> None:
+    def test_unlisted_client_cannot_be_found_by_an_invitation(self) -> None:
         self.rooms._sees = lambda key, client_id: client_id != "away"
         self.assert_refused(404, self.alice, bcp2_rooms.Invite(1, "#tea", "away"))
         self.assert_refused(404, self.alice, bcp2_rooms.Op(1, "#tea", "away"))
         self.rooms._sees = lambda key, client_id: True
         self.assertEqual(self.status(self.alice, bcp2_rooms.Invite(1, "#tea", "away"))[0], 0)
 
-    def test_so_many_who_knew_a_key_are_remembered_and_no_more(self) -> None:
+    def test_number_of_clients_that_knew_a_key_is_limited(self) -> None:
         self.patch(guard, "MOST", 2)
         known = RoomGuard(Limits(secret_tries=1))
         for number in range(3):

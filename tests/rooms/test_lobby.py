@@ -30,7 +30,7 @@ class LobbyTests(SynchronousTestCase):
             ],
         )
 
-    def test_a_full_lobby_takes_nobody(self) -> None:
+    def test_full_lobby_refuses_clients(self) -> None:
         self.lobby.join()
         with self.assertRaises(RemoteError) as caught:
             self.lobby.join()
@@ -38,13 +38,13 @@ class LobbyTests(SynchronousTestCase):
         self.lobby.left(self.ann)
         self.lobby.join()
 
-    def test_text_goes_to_all_others(self) -> None:
+    def test_text_goes_to_all_other_members(self) -> None:
         self.assertEqual(self.said("hi there"), [ToOthers(self.ann, "guest-1: hi there")])
 
     def test_text_cannot_move_a_cursor(self) -> None:
         self.assertEqual(self.said("\x1b[2J"), [ToOthers(self.ann, "guest-1: \u241b[2J")])
 
-    def test_quit_and_over_end_it_whole_and_in_any_case(self) -> None:
+    def test_quit_and_over_leave_as_whole_lines_in_any_case(self) -> None:
         for word in ("quit", "OVER"):
             self.setUp()
             self.assertEqual(
@@ -52,11 +52,11 @@ class LobbyTests(SynchronousTestCase):
             )
             self.assertEqual(self.lobby.names(), ["guest-2"])
 
-    def test_a_word_more_or_a_blank_is_said(self) -> None:
+    def test_quit_with_more_text_is_a_message(self) -> None:
         for text in ("quit now", " quit", "over "):
             self.assertEqual(self.said(text), [ToOthers(self.ann, f"guest-1: {text}")])
 
-    def test_leaving_is_told_once_and_with_its_reason(self) -> None:
+    def test_leave_is_reported_once_with_its_reason(self) -> None:
         self.assertEqual(
             self.lobby.left(self.ann, "why"), [ToOthers(self.ann, "* guest-1 left (why)")]
         )
@@ -86,12 +86,12 @@ class LobbyTests(SynchronousTestCase):
         self.assertIn(ToOne(self.ann, "* you are Ann"), self.said("/nick Ann"))
         self.assertEqual(self.said("/nick Ann"), [ToOne(self.ann, "* you are Ann")])
 
-    def test_a_guest_number_that_somebody_took_is_passed_over(self) -> None:
+    def test_taken_guest_number_is_skipped(self) -> None:
         self.said("/nick guest-3")
         self.lobby.join()
         self.assertEqual(self.lobby.names()[-1], "guest-4")
 
-    def test_a_name_is_free_again_when_its_owner_goes(self) -> None:
+    def test_name_is_free_after_its_member_leaves(self) -> None:
         self.lobby.say(self.bob, "/nick bill")
         self.lobby.left(self.bob)
         self.said("/nick bill")
@@ -103,7 +103,7 @@ class LobbyTests(SynchronousTestCase):
             [ToOne(self.bob, "guest-1 (private): a secret \u2407")],
         )
 
-    def test_msg_needs_somebody_and_something(self) -> None:
+    def test_msg_needs_a_recipient_and_a_text(self) -> None:
         self.assertEqual(
             self.said("/msg nobody hi"),
             [ToOne(self.ann, '* nobody here is called "nobody": /names lists who is here')],
@@ -113,13 +113,13 @@ class LobbyTests(SynchronousTestCase):
             [ToOne(self.ann, "* /msg NAME TEXT sends a private message")],
         )
 
-    def test_a_mistyped_command_is_not_said_aloud(self) -> None:
+    def test_mistyped_command_is_not_sent(self) -> None:
         self.assertEqual(
             self.said("/mgs guest-2 secret"),
             [ToOne(self.ann, "* unknown command /mgs: /help lists the commands")],
         )
 
-    def test_a_path_is_said(self) -> None:
+    def test_path_is_a_message(self) -> None:
         self.assertEqual(self.said("/etc/motd"), [ToOthers(self.ann, "guest-1: /etc/motd")])
 
     def test_names_and_help_answer_the_asker_alone(self) -> None:
@@ -135,7 +135,7 @@ class LobbyTests(SynchronousTestCase):
         assert isinstance(effect, ToOne)
         self.assertTrue(effect.text.endswith("guest-100 and 50 more"))
 
-    def test_member_that_exceeds_a_limit_is_told_before_the_end(self) -> None:
+    def test_member_over_a_limit_is_notified_before_the_close(self) -> None:
         effects = self.lobby.refused(self.ann, RemoteError(413, "a line of more than 5 bytes"))
         self.assertEqual(
             effects,

@@ -79,7 +79,7 @@ class PortTests(SynchronousTestCase):
         for member in (self.ann, self.bob, self.cid):
             member.hears()
 
-    def test_a_newcomer_is_greeted_and_the_others_are_told(self) -> None:
+    def test_new_member_is_greeted_and_announced(self) -> None:
         dan = Member(self.port)
         self.turn()
         self.assertTrue(dan.hears().startswith("* welcome, guest-4: 3 others are here"))
@@ -103,7 +103,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.bob.hears(), "guest-1: hello")
         self.assertEqual(self.cid.hears(), "guest-1: hello\n")
 
-    def test_a_line_end_stands_before_what_follows_a_line_without_one_at_once(self) -> None:
+    def test_line_end_separates_an_unfinished_line_from_the_next(self) -> None:
         self.bob.send(b"bare")
         self.turn()
         self.clock.advance(LIMITS.frame_gap)
@@ -124,7 +124,7 @@ class PortTests(SynchronousTestCase):
         self.turn()
         self.assertTrue(self.ann.transport.half_closed)
 
-    def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it(self) -> None:
+    def test_leading_byte_order_mark_is_ignored(self) -> None:
         self.forget()
         self.ann.send(b"\xef\xbb\xbf/nick ann\r\r\n")
         self.ann.send(b"hello\r\r\n")
@@ -133,7 +133,7 @@ class PortTests(SynchronousTestCase):
         self.assertIn("* guest-1 is now ann\nann: hello\n* guest-2 left\n", self.cid.hears())
         self.assertTrue(self.bob.transport.half_closed)
 
-    def test_strings_with_their_nul_are_messages_each(self) -> None:
+    def test_strings_with_nul_are_separate_messages(self) -> None:
         self.forget()
         self.ann.send(b"one\0two\0")
         self.turn()
@@ -170,7 +170,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.bob.hears(), "guest-1: farewell\n")
         self.assertEqual(self.ann.hears(), "* guest-2 left\n")
 
-    def test_much_in_one_turn_is_sent_before_it_ends(self) -> None:
+    def test_large_output_is_sent_within_the_turn(self) -> None:
         port = LobbyPort(self.clock, LobbyMembers(), Limits(say_burst=1000, say_bytes=1e9))
         ann, bob = Member(port), Member(port)
         self.turn()
@@ -180,7 +180,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(bob.hears().count("\n"), 5)
         self.assertEqual(ann.hears(), "")
 
-    def test_quit_closes_and_is_told(self) -> None:
+    def test_quit_closes_and_is_announced(self) -> None:
         self.ann.send(b"Quit\n")
         self.turn()
         self.assertTrue(self.ann.transport.half_closed)
@@ -205,12 +205,12 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.bob.hears(), "guest-1: last words\n* guest-1 left\n")
         self.assertTrue(self.ann.transport.disconnecting)
 
-    def test_a_lost_connection_is_told(self) -> None:
+    def test_lost_connection_is_announced(self) -> None:
         self.ann.goes()
         self.turn()
         self.assertEqual(self.bob.hears(), "* guest-1 left\n")
 
-    def test_half_a_line_is_said_after_silence(self) -> None:
+    def test_unfinished_line_is_sent_after_silence(self) -> None:
         self.ann.send(b"a\nb")
         self.turn()
         self.forget()
@@ -218,7 +218,7 @@ class PortTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.bob.hears(), "guest-1: b\n")
 
-    def test_a_line_past_the_limit_is_told_and_ends_it(self) -> None:
+    def test_too_long_line_closes_the_connection_with_a_notice(self) -> None:
         self.ann.send(b"x" * 102 + b"\n")
         self.turn()
         self.assertEqual(self.ann.hears(), "* disconnected: a line of more than 100 bytes\n")
@@ -244,7 +244,7 @@ class PortTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_member_that_does_not_read_is_dropped_and_others_go_on(self) -> None:
+    def test_member_that_does_not_read_is_dropped_alone(self) -> None:
         self.bob.protocol.pauseProducing()
         for number in range(20):
             (self.ann if number % 2 else self.cid).send(b"y" * 90)
@@ -259,7 +259,7 @@ class PortTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.cid.hears(), "guest-1: still here")
 
-    def test_many_who_do_not_read_are_dropped_together(self) -> None:
+    def test_members_that_do_not_read_are_dropped_together(self) -> None:
         others = [Member(self.port) for _ in range(300)]
         for member in [*others, self.bob, self.cid]:
             member.protocol.pauseProducing()
@@ -283,7 +283,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(dan.hears(), "* the lobby is full: try again later\n")
         self.assertTrue(dan.transport.half_closed)
 
-    def test_a_name_is_looked_up_before_it_is_given(self) -> None:
+    def test_name_is_checked_before_it_is_assigned(self) -> None:
         owned: set[str] = set()
         asked: list[tuple[str, Deferred[None]]] = []
 
@@ -332,7 +332,7 @@ class PortTests(SynchronousTestCase):
             self.assertTrue(stranger.transport.half_closed)
             self.assertRegex(self.bob.hears(), r"^\* guest-\d left\n$")
 
-    def test_all_members_are_told_before_a_stop(self) -> None:
+    def test_all_members_are_notified_before_a_stop(self) -> None:
         self.port.close_all("the server is stopping")
         self.assertEqual(self.ann.hears(), "* the server is stopping\n")
         self.assertTrue(self.ann.transport.half_closed)
@@ -340,7 +340,7 @@ class PortTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.bob.hears(), "* the server is stopping\n")
 
-    def test_the_operator_can_put_somebody_out(self) -> None:
+    def test_operator_can_kick_a_member(self) -> None:
         self.assertFalse(self.port.kick("nobody"))
         self.assertTrue(self.port.kick("guest-1"))
         self.turn()
@@ -382,7 +382,7 @@ class LargeLobbyTests(SynchronousTestCase):
         self.assertLessEqual(max(told), 3)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_each_hears_what_was_said_before_anything_is_told_to_it_alone(self) -> None:
+    def test_members_get_queued_lines_before_private_ones(self) -> None:
         self.members[0].send(b"one\n/nick ann\n")
         self.members[1].send(b"two\n")
         self.members[9].send(b"/msg guest-9 three\nquit\n")
@@ -395,20 +395,20 @@ class LargeLobbyTests(SynchronousTestCase):
         self.assertEqual(heard[9], said)
         self.assertEqual(heard[2], f"{said}* guest-10 left\n")
 
-    def test_too_much_that_waits_is_sent_at_once(self) -> None:
+    def test_too_many_queued_lines_are_sent_at_once(self) -> None:
         self.patch(lobby_port, "WAITING", 20)
         self.members[0].send(b"one\n")
         self.assertEqual("".join(self.heard()), "")
         self.members[1].send(b"two\n")
         self.assertEqual("".join(self.heard()).count("guest-2: two\n"), 9)
 
-    def test_those_of_a_banned_address_are_put_out_with_few_writes(self) -> None:
+    def test_members_of_a_banned_address_are_removed_with_few_writes(self) -> None:
         self.port.kick_from(lambda host: True)
         self.clock.pump([TURN] * 10)
         self.assertTrue(all(one.transport.half_closed for one in self.members))
         self.assertLessEqual(max(one.transport.writes for one in self.members), 12)
 
-    def test_nothing_waits_where_nobody_is(self) -> None:
+    def test_empty_lobby_queues_nothing(self) -> None:
         for one in self.members:
             one.goes()
         self.clock.pump([TURN] * 10)
@@ -485,7 +485,7 @@ class GiveAllTests(SynchronousTestCase):
             max_size=30,
         )
     )
-    def test_each_hears_what_is_given_to_it_alone(self, steps: list[tuple[str, int]]) -> None:
+    def test_each_member_gets_its_private_lines(self, steps: list[tuple[str, int]]) -> None:
         together = self.heard(steps)
         with patch.object(lobby_port, "give_all", give_each):
             self.assertEqual(self.heard(steps), together)

@@ -36,7 +36,7 @@ class TheOwner(Rooms):
         self.assert_refused(413, self.alice, bcp2_rooms.Topic(2, "#tea", "ü" * 201))
         self.does(self.alice, bcp2_rooms.Topic(2, "#tea", "ü" * 200))
 
-    def test_puts_somebody_out_who_may_come_back(self) -> None:
+    def test_kicks_a_member_that_may_return(self) -> None:
         changed, parted = (
             self.changed("kick", peer_id="bob"),
             bcp2_rooms.Parted("#tea", "bob", "kicked"),
@@ -57,7 +57,7 @@ class TheOwner(Rooms):
         self.does(self.bob, bcp2_rooms.Join(4, "#tea"))
         self.assertTrue(self.is_in(self.bob))
 
-    def test_puts_an_invited_one_out_who_may_not_come_back(self) -> None:
+    def test_kicks_an_invited_member_that_may_not_return(self) -> None:
         self.does(self.alice, bcp2_rooms.Settings(2, "#tea", invited=True))
         self.does(self.alice, bcp2_rooms.Invite(3, "#tea", "bob"))
         self.does(self.bob, bcp2_rooms.Part(4, "#tea"))
@@ -65,7 +65,7 @@ class TheOwner(Rooms):
         self.does(self.alice, bcp2_rooms.Kick(6, "#tea", "bob"))
         self.assert_refused(403, self.bob, bcp2_rooms.Join(7, "#tea"), "invitation")
 
-    def test_has_others_told_why_the_room_does_not_admit_them(self) -> None:
+    def test_refuses_clients_with_a_reason(self) -> None:
         self.does(self.bob, bcp2_rooms.Part(1, "#tea"))
         for settings, why in (
             (bcp2_rooms.Settings(2, "#tea", secret="sesame"), "key"),
@@ -115,7 +115,7 @@ class TheOwner(Rooms):
             )
         self.assertTrue(self.is_in(self.bob))
 
-    def test_bans_one_thing_at_a_time(self) -> None:
+    def test_bans_exactly_one_of_id_key_and_address(self) -> None:
         self.assert_refused(400, self.alice, bcp2_rooms.Ban(2, "#tea"))
         self.assert_refused(400, self.alice, bcp2_rooms.Ban(2, "#tea", "bob", address="10.0.0.1"))
         self.assert_refused(404, self.alice, bcp2_rooms.Unban(2, "#tea", "bob"))
@@ -134,7 +134,7 @@ class TheOwner(Rooms):
         self.does(self.alice, bcp2_rooms.Mute(2, "#tea", "bob", LONG_AGO))
         self.assertEqual(len(self.gets(self.bob, bcp2_rooms.Say(3, "#tea", "x"))), 3)
 
-    def test_makes_ops_who_may_put_out_others_but_not_each_other(self) -> None:
+    def test_makes_ops_that_can_kick_members_but_no_ops(self) -> None:
         self.does(self.alice, bcp2_rooms.Op(2, "#tea", "bob"))
         for message in (
             bcp2_rooms.Op(3, "#tea", "carol"),
@@ -153,7 +153,7 @@ class TheOwner(Rooms):
         self.assert_refused(404, self.alice, bcp2_rooms.Op(2, "#tea", "nobody"))
         self.does(self.alice, bcp2_rooms.Op(2, "#tea", "away"))
 
-    def test_is_not_put_out_by_a_ban_that_is_for_all_at_an_address(self) -> None:
+    def test_is_not_removed_by_a_ban_of_its_address(self) -> None:
         self.does(self.alice, bcp2_rooms.Op(2, "#tea", "bob"))
         self.does(self.bob, bcp2_rooms.Ban(3, "#tea", address="10.0.0.1"))
         self.assertEqual([self.is_in(one) for one in self.people], [True, True, False])
@@ -197,11 +197,11 @@ class TheOwner(Rooms):
         self.assertEqual(len(self.gets(dave, bcp2_rooms.Join(3, "#tea", "sesame"))), 4)
         self.assertNotIn("sesame", repr(list(self.store.rooms())))
 
-    def test_with_a_key_from_the_start_nobody_slips_in(self) -> None:
+    def test_with_a_key_from_the_start_admits_no_other_client(self) -> None:
         self.does(self.alice, bcp2_rooms.Join(2, "#den", "sesame"))
         self.assert_refused(403, self.bob, bcp2_rooms.Join(3, "#den"))
 
-    def test_does_nothing_that_cannot_be_kept(self) -> None:
+    def test_changes_nothing_that_cannot_be_stored(self) -> None:
         self.store.fails = True
         for message in (
             bcp2_rooms.Topic(2, "#tea", "hot"),
@@ -218,7 +218,7 @@ class TheOwner(Rooms):
         assert isinstance(ack, bcp2_rooms.JoinAck)
         self.assertEqual((ack.role, ack.topic), ("member", ""))
 
-    def test_members_may_do_none_of_it(self) -> None:
+    def test_is_the_only_one_with_these_rights(self) -> None:
         for message in (
             bcp2_rooms.Topic(2, "#tea", "x"),
             bcp2_rooms.Kick(2, "#tea", "carol"),
@@ -233,7 +233,7 @@ class TheOwner(Rooms):
 
 
 class TheOperator(Rooms):
-    def test_may_do_all_of_it_in_every_room(self) -> None:
+    def test_has_all_rights_in_every_room(self) -> None:
         effects, _ = self.rooms.operate(bcp2_rooms.Kick(0, "#tea", "alice"), self.now)
         changed = bcp2_rooms.Changed("#tea", "kick", peer_id="alice")
         self.assertIn(("alice", changed), self.sent(effects))
@@ -265,7 +265,7 @@ class TheLobby(Rooms):
         super().setUp()
         self.does(self.bob, bcp2_rooms.Join(1, LOBBY))
 
-    def test_has_those_in_bare_text_in_it(self) -> None:
+    def test_contains_raw_text_clients(self) -> None:
         (effect,) = self.rooms.raw_joined("guest-1")
         self.assertEqual(
             effect,
@@ -282,11 +282,11 @@ class TheLobby(Rooms):
         )
         self.assertEqual(self.rooms.raw_left("guest-1", "bye"), [])
 
-    def test_belongs_to_nobody(self) -> None:
+    def test_has_no_owner(self) -> None:
         self.assertEqual(self.names(LOBBY), [Occupant("bob")])
         self.assert_refused(403, self.bob, bcp2_rooms.Topic(2, LOBBY, "mine"))
 
-    def test_has_no_two_who_look_alike(self) -> None:
+    def test_has_no_similar_names(self) -> None:
         self.rooms.raw_joined("Car0l")
         self.assert_refused(409, self.carol, bcp2_rooms.Join(2, LOBBY))
         self.assertFalse(self.rooms.admits("B0B", "", self.now))
@@ -309,7 +309,7 @@ class TheLobby(Rooms):
         self.rooms.operate(bcp2_rooms.Ban(0, LOBBY, address="10.0.0.7"), self.now)
         self.assertFalse(self.rooms.admits("", "10.0.0.7", self.now))
 
-    def test_is_never_forgotten(self) -> None:
+    def test_is_never_removed(self) -> None:
         self.does(self.bob, bcp2_rooms.Part(2, LOBBY))
         self.rooms.due(self.now + 1e9)
         self.does(self.bob, bcp2_rooms.Join(2, LOBBY))
@@ -341,7 +341,7 @@ class ADecision(SynchronousTestCase):
             made = self.decide(message, self.room, self.owner, target, NOW)
             self.assertIs(made.policy, self.room, message)
 
-    def test_names_those_who_leave_and_who_is_invited(self) -> None:
+    def test_lists_removed_and_invited_members(self) -> None:
         carol = TargetClient("C", inside=True)
         made = self.decide(bcp2_rooms.Kick(1, "#tea", "carol"), self.room, self.op, carol, NOW)
         self.assertEqual((made.kicked, made.ban), ("carol", None))
@@ -360,7 +360,7 @@ class ADecision(SynchronousTestCase):
             made.news, bcp2_rooms.Changed("#tea", "kick", "bob", "carol", text="too loud")
         )
 
-    def test_bans_an_id_that_nobody_has_and_says_so(self) -> None:
+    def test_bans_an_unregistered_id_with_a_notice(self) -> None:
         for target, known in (
             (TargetClient("C"), True),
             (TargetClient(inside=True), True),
@@ -373,7 +373,7 @@ class ADecision(SynchronousTestCase):
         made = self.decide(by_key, self.room, self.op, NO_TARGET, NOW)
         self.assertEqual(made.ack, bcp2_rooms.BanAck(1, "#tea"))
 
-    def test_takes_back_the_mute_of_an_id_that_nobody_has_any_more(self) -> None:
+    def test_ends_the_mute_of_an_unregistered_id(self) -> None:
         muted = self.room.with_mute(subject("guest-1", ""), FOREVER, NOW, 9)
         unmute = bcp2_rooms.Mute(1, "#tea", "guest-1", LONG_AGO)
         made = self.decide(unmute, muted, self.owner, TargetClient(), NOW)
@@ -399,7 +399,7 @@ class ADecision(SynchronousTestCase):
             )
             self.assertEqual(error.status, status, message)
 
-    def test_follows_the_policy_that_it_is_asked_with(self) -> None:
+    def test_follows_the_given_policy(self) -> None:
         """A store that finds the room changed asks again with what it has become."""
         message = bcp2_rooms.Topic(1, "#tea", "hot")
         later = self.room.with_ban(BanRecord("key", "B"), NOW, 9)

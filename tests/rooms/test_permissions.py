@@ -85,7 +85,7 @@ class PermissionTests(Cells):
                 tried += 1
         self.assertEqual(tried, len(TABLE) * len(Role) - len(OF_A_CONNECTION))
 
-    def test_to_whom_it_may_be_done(self) -> None:
+    def test_permissions_depend_on_the_target_s_role(self) -> None:
         for actor_role in (Role.OP, Role.OWNER, Role.OPERATOR):
             for role in (Role.OUTSIDER, Role.MEMBER, Role.OP, Role.OWNER):
                 for name in to_somebody("", ""):

@@ -60,7 +60,7 @@ class PermissionTests(SynchronousTestCase):
         found = {(act, role.name): role in TABLE[act] for act in TABLE for role in Role}
         self.assertEqual(found, cells(PERMISSIONS))
 
-    def test_so_is_to_whom_it_may_be_done(self) -> None:
+    def test_every_cell_for_targets_is_as_it_should_be(self) -> None:
         found = {(one.name, other.name): other in OVER[one] for one in Role for other in Role}
         self.assertEqual(found, cells(TO_WHOM))
 
@@ -99,7 +99,7 @@ class PolicyTests(SynchronousTestCase):
         carol = ("carol", "C", "10.0.0.2")
         self.assertEqual([room.is_banned(*carol, now) for now in (39.9, 40.0)], [True, False])
 
-    def test_the_owner_and_operators_are_held_back_only_by_bans_of_their_keys(self) -> None:
+    def test_owner_and_ops_are_refused_only_by_bans_of_their_keys(self) -> None:
         bans = [BanRecord("address", "10.0.0.1"), BanRecord("key", "C"), BanRecord("id", "d", 5.0)]
         room = policy(*bans, ops={"B": 10.0, "C": 10.0})
         address = [room.holds_back(key.lower(), key, "10.0.0.1", 6.0) for key in "ABCD"]
@@ -108,7 +108,7 @@ class PolicyTests(SynchronousTestCase):
         id_alone = [room.holds_back("d", "D", "10.0.0.2", now) for now in (4.9, 5.0)]
         self.assertEqual(id_alone, [True, False])
 
-    def test_a_moment_that_has_passed_takes_back(self) -> None:
+    def test_past_date_ends_the_effect(self) -> None:
         for change, of in (
             (RoomPolicy.with_op, "ops"),
             (RoomPolicy.with_mute, "mutes"),
@@ -118,7 +118,7 @@ class PolicyTests(SynchronousTestCase):
             self.assertEqual(getattr(room, of), {"B": FOREVER})
             self.assertEqual(getattr(change(room, "B", 5.0, 5.0, 9), of), {})
 
-    def test_only_who_needs_the_key_can_guess_it(self) -> None:
+    def test_only_clients_that_need_the_key_can_guess_it(self) -> None:
         room = policy(secret=hashed("#tea", "sesame"), ops={"B": 10.0}, invited={"C": 10.0})
         guesses = {key: room.is_guess(key, "open", 9.9) for key in "ABCD"}
         self.assertEqual(guesses, {"A": False, "B": False, "C": False, "D": True})
@@ -126,7 +126,7 @@ class PolicyTests(SynchronousTestCase):
         self.assertFalse(room.is_guess("D", "sesame", 9.9))
         self.assertFalse(room.changed(invited_only=True).is_guess("D", "open", 9.9))
 
-    def test_a_change_makes_the_next_version_and_leaves_the_former_as_it_was(self) -> None:
+    def test_change_returns_a_new_version_of_the_policy(self) -> None:
         former = policy(BanRecord("key", "X"), ops={"B": FOREVER}, version=7)
         for change in (
             lambda: former.with_op("C", FOREVER, 0.0, 9),
@@ -165,7 +165,7 @@ class PolicyTests(SynchronousTestCase):
         self.assertFalse(enters(room, "B", "bob", "x"))
         self.assertTrue(enters(room, "O", "olga"))
 
-    def test_a_ban_is_for_an_id_and_what_looks_like_it_and_its_key(self) -> None:
+    def test_ban_covers_similar_ids_and_the_key(self) -> None:
         room = policy(BanRecord("id", "bob", FOREVER, "B"))
         for client_id, key in (("bob", "X"), ("B0b", "X"), ("other", "B")):
             self.assertFalse(enters(room, key, client_id))
@@ -199,13 +199,13 @@ class PolicyTests(SynchronousTestCase):
         self.assertTrue(enters(room, "C", "carol"))
         self.assertEqual(self.assertRaises(RemoteError, room.without_ban, "key", "C").status, 404)
 
-    def test_a_muted_member_may_not_speak_and_nobody_says_nothing(self) -> None:
+    def test_muted_member_and_empty_message_are_refused(self) -> None:
         room = policy(mutes={"C": 5.0})
         room.check_say("C", "x", 5.0)
         self.assertEqual(self.assertRaises(RemoteError, room.check_say, "C", "", 4.0).status, 403)
         self.assertEqual(self.assertRaises(RemoteError, room.check_say, "B", "", 4.0).status, 400)
 
-    def test_of_nothing_there_may_be_too_many(self) -> None:
+    def test_every_list_of_a_policy_is_limited(self) -> None:
         def ban(room: RoomPolicy, key: str, until: float, now: float, most: int) -> RoomPolicy:
             return room.with_ban(BanRecord("key", key, until), now, most)
 
@@ -218,7 +218,7 @@ class PolicyTests(SynchronousTestCase):
             change(room, "K3", FOREVER, 6.0, 2)  # K2's has ended
 
     @given(st.text("ab01li", min_size=1, max_size=3), st.text("ab01li", min_size=1, max_size=3))
-    def test_names_without_a_key_are_one_if_they_look_alike(self, one: str, other: str) -> None:
+    def test_similar_names_without_a_key_are_equal(self, one: str, other: str) -> None:
         alike = subject(one, "") == subject(other, "")
         room = policy(mutes={subject(one, ""): FOREVER})
         self.assertEqual(room.is_muted(subject(other, ""), 0.0), alike)

@@ -17,7 +17,7 @@ def room(**values: Any) -> Room:
 
 
 class RoomTests(SynchronousTestCase):
-    def test_people_are_in_it_in_the_order_of_their_ids(self) -> None:
+    def test_members_are_ordered_by_id(self) -> None:
         tea = room()
         for name in ("bob", "al", "carol"):
             tea.add(name, Person(name))
@@ -33,7 +33,7 @@ class RoomTests(SynchronousTestCase):
             (len(tea), [one.id for one in tea.occupants("", 9, 0)]), (2, ["al", "carol"])
         )
 
-    def test_a_list_says_what_somebody_is(self) -> None:
+    def test_list_contains_roles(self) -> None:
         tea = room(ops={"B": 5.0}, mutes={"C": 5.0, "=guest-l": 5.0})
         for key in "ABCD":
             tea.add(key.lower(), Person(key.lower(), key))

@@ -62,7 +62,7 @@ class RoomCopyTests(SynchronousTestCase):
             max_size=60,
         )
     )
-    def test_every_line_is_told_once_and_in_order_and_the_members_are_right(
+    def test_every_line_is_passed_on_once_and_in_order(
         self, steps: list[tuple[str, str, int, str]]
     ) -> None:
         truth, copy, told = Truth(), RoomCopy(NEW), list[RoomEvent]()
@@ -105,7 +105,7 @@ class RoomCopyTests(SynchronousTestCase):
                 known.pop(event.client_id, None)
         self.assertEqual(known, truth.members)
 
-    def test_a_store_that_went_back_is_followed(self) -> None:
+    def test_older_state_of_the_store_is_followed(self) -> None:
         copy = RoomCopy(RoomState(TEA, 9, 109, {"bob": RoomSeat("n", 1, "k", "h")}, {}))
         events = copy.catch_up(RoomState(TEA.changed(topic="milk"), 3, 103, {}, {"colour": 1}), [])
         self.assertEqual([type(one).__name__ for one in events], ["MemberLeft", "PolicyChanged"])

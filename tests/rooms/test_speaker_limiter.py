@@ -19,7 +19,7 @@ class SpeakerLimiterTests(SynchronousTestCase):
         self.assertAlmostEqual(limiter.wait(0), 0.2)
         self.assertEqual(limiter.wait(0.2), 0)
 
-    def test_many_bytes_wait_too(self) -> None:
+    def test_bytes_are_limited_too(self) -> None:
         limiter = SpeakerLimiter(LIMITS)
         for _ in range(3):
             self.assertEqual(limiter.wait(0), 0)
@@ -33,7 +33,7 @@ class SpeakerLimiterTests(SynchronousTestCase):
             limiter.spend(1000, 1)
         self.assertGreater(limiter.wait(1000), 0)
 
-    def test_a_clock_that_goes_back_gives_nothing(self) -> None:
+    def test_clock_set_back_gives_no_tokens(self) -> None:
         limiter = SpeakerLimiter(LIMITS)
         for _ in range(10):
             limiter.spend(100, 1)

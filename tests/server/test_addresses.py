@@ -15,7 +15,7 @@ class AnAddress(SynchronousTestCase):
     def admitted(self, table: Addresses, count: int, now: float, host: str = HOST) -> int:
         return sum(table.admit(host, now) for _ in range(count))
 
-    def test_may_have_so_many_connections_at_once(self) -> None:
+    def test_has_a_limit_of_connections(self) -> None:
         table = Addresses(Limits())
         self.assertEqual(self.admitted(table, 300, 0.0), 256)
         table.leave(HOST)
@@ -43,7 +43,7 @@ class AnAddress(SynchronousTestCase):
         self.assertFalse(table.admit("2001:db8::2", 0.0))
         self.assertTrue(table.admit("2001:db8:0:1::1", 0.0))
 
-    def test_is_forgotten_when_there_are_too_many_but_not_while_connected(self) -> None:
+    def test_is_removed_beyond_the_limit_unless_connected(self) -> None:
         self.patch(factory, "MOST_KNOWN", 3)
         table = Addresses(Limits(connections_per_address=1))
         self.assertTrue(table.admit(HOST, 0.0))
@@ -54,7 +54,7 @@ class AnAddress(SynchronousTestCase):
             self.assertLessEqual(len(table), 5)
         self.assertFalse(table.admit(HOST, 0.0))
 
-    def test_that_was_unseen_for_longest_is_forgotten_first(self) -> None:
+    def test_unseen_for_longest_is_removed_first(self) -> None:
         self.patch(factory, "MOST_KNOWN", 3)
         table = Addresses(Limits(new_burst=1, new_rate=0))
         one, two, three, four = (f"198.51.100.{number}" for number in range(4))

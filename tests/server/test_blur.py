@@ -18,7 +18,7 @@ from chatproto.server.blur import blurred
 
 
 class BlurTests(SynchronousTestCase):
-    def test_the_last_part_of_an_ipv4_address_goes(self) -> None:
+    def test_last_part_of_an_ipv4_address_is_removed(self) -> None:
         self.assertEqual(
             blurred("REGISTER: alice from 192.0.2.17:3000 received"),
             "REGISTER: alice from 192.0.2.x:3000 received",
@@ -32,7 +32,7 @@ class BlurTests(SynchronousTestCase):
     def test_every_address_of_a_line(self) -> None:
         self.assertEqual(blurred("10.0.0.1:1 -> 10.0.0.2"), "10.0.0.x:1 -> 10.0.0.x")
 
-    def test_other_text_stays(self) -> None:
+    def test_other_text_is_unchanged(self) -> None:
         for line in ("BRIDGE\\r\\nclientID: bob", "at 12:30 1.2 a::b is fine?", "IP: ", "a.b.c.d"):
             if "::" not in line:
                 self.assertEqual(blurred(line), line)
@@ -73,7 +73,7 @@ class BlurredLogTests(SynchronousTestCase):
         self.assert_blurred()
         self.assertIn("ValueError", eventAsText(self.events[0]))
 
-    def test_what_is_logged_in_the_old_way(self) -> None:
+    def test_legacy_log_calls_are_blurred(self) -> None:
         publisher = LegacyPublisher(
             observerPublisher=self.publisher, publishPublisher=self.publisher
         )

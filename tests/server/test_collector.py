@@ -15,7 +15,7 @@ class CollectorTests(SynchronousTestCase):
         self.collector = BoundedCollector()
         self.addCleanup(self.collector.stop)
 
-    def test_looks_at_no_more_than_what_is_new_however_much_there_is(self) -> None:
+    def test_examines_only_new_objects(self) -> None:
         seen: list[int] = []
 
         def note(phase: str, info: dict[str, int]) -> None:
@@ -45,7 +45,7 @@ class CollectorTests(SynchronousTestCase):
             node.other = node
         self.assertGreater(Node.freed, YOUNG // 2)
 
-    def test_leaves_the_collector_as_it_was(self) -> None:
+    def test_restores_the_collector(self) -> None:
         before = gc.get_threshold(), len(gc.callbacks)
         self.collector.start()
         self.collector.stop()

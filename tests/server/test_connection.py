@@ -53,7 +53,7 @@ class AConnection(Served):
             self.assertEqual(self.end.new(), REGACK)
         self.assertFalse(self.end.disconnecting)
 
-    def test_who_comes_by_a_unix_socket_is_on_this_machine(self) -> None:
+    def test_of_a_unix_socket_is_local(self) -> None:
         end = End()
         end.hostAddr = end.peerAddr = UNIXAddress(b"chat.socket")
         connection = self.factory.buildProtocol(end.peerAddr)
@@ -67,7 +67,7 @@ class AConnection(Served):
         self.assertEqual(self.end.value(), REGACK * 5 + EMPTY)
         self.assertEqual(self.end.writes, 1)
 
-    def test_answers_what_comes_byte_by_byte(self) -> None:
+    def test_answers_requests_byte_by_byte(self) -> None:
         for byte in REGISTER:
             self.connection.dataReceived(bytes([byte]))
         self.assertEqual(self.end.value(), REGACK)
@@ -77,7 +77,7 @@ class AConnection(Served):
         self.connection.dataReceived(REGISTER + BRIDGE)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_says_what_is_wrong_and_goes_on(self) -> None:
+    def test_reports_errors_and_continues(self) -> None:
         self.connection.dataReceived(b"LOG\r\n\r\nREGISTER\r\n\r\n" + BRIDGE)
         self.assertEqual(
             self.end.value(), error("405 method not allowed") + error("400 malformed") + EMPTY
@@ -91,7 +91,7 @@ class AConnection(Served):
             ["REGISTER: alice from 127.0.0.1:3000 received", "BRIDGE: alice 127.0.0.1:3000"],
         )
 
-    def test_prints_nothing_when_nobody_wants_it(self) -> None:
+    def test_formats_no_lines_without_a_printer(self) -> None:
         self.factory.say = None
         self.connection.dataReceived(REGISTER)
         self.assertEqual(self.said, [])
@@ -124,7 +124,7 @@ class AConnection(Served):
             assert connection._source is not None
             self.assertIs(connection._source.local, local)
 
-    def test_tells_its_lease_when_it_ends(self) -> None:
+    def test_marks_its_lease_at_its_end(self) -> None:
         self.connection.dataReceived(REGISTER)
         lease = self.factory.directory.registry.find("alice")
         assert lease is not None
@@ -151,19 +151,19 @@ class AnEndingConnection(Served):
         self.connection.dataReceived(REGISTER)
         self.assertEqual(self.end.new(), b"")
 
-    def test_closes_when_the_other_side_does(self) -> None:
+    def test_closes_with_its_peer(self) -> None:
         self.assert_refused(b"\x01\r\n", "400 malformed")
         self.connection.readConnectionLost()
         self.assertTrue(self.end.disconnecting)
 
-    def test_is_cut_off_when_the_other_side_does_not(self) -> None:
+    def test_is_aborted_if_its_peer_does_not_close(self) -> None:
         self.assert_refused(b"\x01\r\n", "400 malformed")
         self.pass_time(1.8)
         self.assertFalse(self.end.aborted)
         self.pass_time(0.5)
         self.assertTrue(self.end.aborted)
 
-    def test_answers_first_what_came_before(self) -> None:
+    def test_answers_earlier_requests_first(self) -> None:
         self.connection.dataReceived(REGISTER + b"\x01\r\n" + REGISTER)
         self.assertEqual(self.end.value(), REGACK + error("400 malformed"))
 
@@ -172,7 +172,7 @@ class AHalfClosedConnection(Served):
     def test_is_one_that_can_be(self) -> None:
         self.assertTrue(IHalfCloseableProtocol.providedBy(self.connection))
 
-    def test_has_its_answer_and_is_closed(self) -> None:
+    def test_gets_its_answer_and_is_closed(self) -> None:
         self.connection.dataReceived(REGISTER)
         self.connection.readConnectionLost()
         self.assertEqual(self.end.value(), REGACK)
@@ -189,7 +189,7 @@ class AHalfClosedConnection(Served):
         self.connection.readConnectionLost()
         self.assertEqual(self.end.value(), error("400 malformed"))
 
-    def test_that_said_nothing_is_closed(self) -> None:
+    def test_without_a_request_is_closed(self) -> None:
         self.connection.readConnectionLost()
         self.assertTrue(self.end.disconnecting)
 
@@ -241,7 +241,7 @@ class ASlowRequest(Served):
             self.pass_time(10)
         self.assertNotIn(b"408", self.end.value())
 
-    def test_leaves_nothing_behind_when_it_is_gone(self) -> None:
+    def test_leaves_nothing_behind(self) -> None:
         self.connection.dataReceived(b"PROBE\r\n")
         lose(self.connection)
         self.pass_time(1)
@@ -255,7 +255,7 @@ class ASlowRequest(Served):
 
 
 class AConnectionThatAsksForMuch(Served):
-    def test_lets_others_have_their_turn(self) -> None:
+    def test_yields_to_others(self) -> None:
         self.use(unsent=1000)
         self.connection.dataReceived(REGISTER * 100)
         self.assertLess(len(self.end.value()), 1000 + 2 * len(REGACK))
@@ -265,7 +265,7 @@ class AConnectionThatAsksForMuch(Served):
         self.assertEqual(self.end.value(), REGACK * 100)
         self.assertEqual(self.end.producerState, "producing")
 
-    def test_may_be_gone_before_its_next_turn(self) -> None:
+    def test_can_end_before_its_next_turn(self) -> None:
         self.use(unsent=1000)
         self.connection.dataReceived(REGISTER * 100)
         lose(self.connection)
@@ -285,7 +285,7 @@ class AConnectionThatIsNotRead(Served):
         self.assertEqual(self.end.producerState, "paused")
         self.assertLess(len(self.end.value()), 1000 + 2 * len(REGACK))
 
-    def test_goes_on_where_it_was_when_read_again(self) -> None:
+    def test_continues_when_read_again(self) -> None:
         self.connection.dataReceived(REGISTER * 100 + BRIDGE + REGISTER[:-2])
         for _ in range(20):
             self.end.drain()
@@ -294,7 +294,7 @@ class AConnectionThatIsNotRead(Served):
         self.connection.dataReceived(b"\r\n")
         self.assertEqual(self.end.value(), REGACK * 100 + EMPTY + REGACK)
 
-    def test_is_not_blamed_for_being_slow_meanwhile(self) -> None:
+    def test_does_not_time_out_meanwhile(self) -> None:
         self.connection.dataReceived(REGISTER * 100 + b"PROBE\r\n")
         self.pass_time(200)
         self.assertNotIn(b"408", self.end.value())
@@ -380,7 +380,7 @@ class HowManyConnections(Served):
             connect(self.factory, end)
         self.assertFalse(any(end.disconnecting for end in ends))
 
-    def test_are_told_of_a_stop(self) -> None:
+    def test_get_a_notice_of_a_stop(self) -> None:
         other = End()
         connect(self.factory, other)
         self.connection.dataReceived(REGISTER)

@@ -78,7 +78,7 @@ class CtlTests(SynchronousTestCase):
             self.assertEqual(said.say(line + b"\n")[-1], {"done": True, "code": "malformed"})
             said.end()
 
-    def test_a_store_that_fails_is_told_also_in_the_middle_of_a_list(self) -> None:
+    def test_store_failure_is_reported_even_within_a_list(self) -> None:
         def failing() -> Iterator[str]:
             yield "alice 127.0.0.1:3000"
             raise StoreTrouble("the disk is full")
@@ -89,13 +89,13 @@ class CtlTests(SynchronousTestCase):
         self.assertEqual(operator.say(b"/info\n")[1:], expected)
         self.assertEqual(operator.say(b"/rooms\n")[-1], OK)
 
-    def test_several_do_not_hear_each_other(self) -> None:
+    def test_connections_get_only_their_own_answers(self) -> None:
         one, other = Operator(self.ctl), Operator(self.ctl)
         self.assertEqual(len(one.say(b"/info\n")), 3)
         self.assertEqual(other.read(), [])
         self.assertEqual(len(other.say(b"/rooms\n")), 2)
 
-    def test_a_list_waits_while_nobody_reads_and_the_next_command_for_its_end(self) -> None:
+    def test_list_pauses_without_a_reader_and_delays_the_next_command(self) -> None:
         self.addresses(1000)
         slow, quick = Operator(self.ctl), Operator(self.ctl)
         slow.transport.producer.pauseProducing()
@@ -161,14 +161,14 @@ class CtlTests(SynchronousTestCase):
         self.assertEqual(operator.read()[-1], OK)
         self.assertTrue(operator.transport.disconnecting)
 
-    def test_one_that_goes_in_the_middle_of_a_list_leaves_nothing(self) -> None:
+    def test_connection_lost_within_a_list_leaves_nothing(self) -> None:
         operator = Operator(self.ctl)
         operator.transport.producer.pauseProducing()
         operator.say(b"/info\n")
         operator.end()
         self.assertEqual((len(self.ctl), self.clock.getDelayedCalls()), (0, []))
 
-    def test_quit_is_answered_and_the_end_waits_for_the_readers(self) -> None:
+    def test_quit_is_answered_before_the_end(self) -> None:
         operator, slow = Operator(self.ctl), Operator(self.ctl)
         slow.transport.producer.pauseProducing()
         slow.say(b"/xyz\n")

@@ -62,7 +62,7 @@ class DrainingTests(SynchronousTestCase):
         self.draining.begin(1)
         self.assertIn("draining", overview.trouble())
 
-    def test_clients_with_keys_are_sent_away_also_those_that_come_in_late(self) -> None:
+    def test_keyed_clients_are_dismissed_including_late_ones(self) -> None:
         class Connection:
             def __init__(self) -> None:
                 self.told: list[object] = []

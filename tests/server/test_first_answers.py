@@ -164,7 +164,7 @@ class FirstAnswerTests(SynchronousTestCase):
         client.receive(REGISTER)
         self.assertEqual((client.end.value(), client.connection), (REGACK, None))
 
-    def test_what_must_be_seen_or_refused_has_a_protocol(self) -> None:
+    def test_other_input_gets_a_protocol(self) -> None:
         def count(factory: ChatFactory) -> None:
             factory.counters = Counters()
 
@@ -197,7 +197,7 @@ class FirstAnswerTests(SynchronousTestCase):
         client.receive(REGISTER)
         self.assertEqual(client.end.value(), b"ERROR\r\nStatus: 503 unavailable\r\n\r\n")
 
-    def test_arrivals_have_places_and_count_for_their_address(self) -> None:
+    def test_arrivals_count_as_connections_of_their_address(self) -> None:
         factory = self.make(most=2, connections_per_address=1)
         first = Visitor(factory, HOSTS[1], is_direct=True)
         self.assertEqual(self.status(factory, HOSTS[1]), 429)
@@ -209,7 +209,7 @@ class FirstAnswerTests(SynchronousTestCase):
         second.lose()
         self.assertEqual(len(factory), 1)
 
-    def test_a_client_that_has_sent_a_hello_makes_no_room_while_there_are_arrivals(self) -> None:
+    def test_arrivals_make_room_before_clients_with_a_hello(self) -> None:
         factory = self.make(most=2)
         friend = Visitor(factory, HOSTS[0], is_direct=False)
         assert friend.connection is not None

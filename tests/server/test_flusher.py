@@ -9,7 +9,7 @@ from chatproto.server.flusher import INTERVAL, REST, Flusher
 
 
 class KeeperTests(SynchronousTestCase):
-    def test_calls_now_and_then_while_it_runs(self) -> None:
+    def test_calls_periodically(self) -> None:
         clock, calls = Clock(), [0]
 
         def write_behind() -> bool:
@@ -41,7 +41,7 @@ class KeeperTests(SynchronousTestCase):
         third = first + 2 * INTERVAL
         self.assertEqual(called, [first, first + INTERVAL, third, third + REST])
 
-    def test_goes_on_after_an_error(self) -> None:
+    def test_continues_after_an_error(self) -> None:
         clock, calls = Clock(), [0]
 
         def write_behind() -> bool:

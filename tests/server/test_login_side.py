@@ -24,7 +24,7 @@ class Guarded(Served):
 
 
 class Login(Guarded):
-    async def test_is_answered_with_the_user_and_then_the_name_may_be_taken(self) -> None:
+    async def test_is_confirmed_and_allows_the_user_s_name(self) -> None:
         self.guard()
         former = await self.register("alice", OTHER)
         alice = await self.come()
@@ -51,7 +51,7 @@ class Login(Guarded):
         alice = await self.come()
         self.assertEqual(await self.ask(alice, bcp2_server.Login(1, "alice", "x")), Error(405, 1))
 
-    async def test_is_for_who_has_not_registered_yet(self) -> None:
+    async def test_is_refused_after_register(self) -> None:
         self.guard()
         alice = await self.register("alice")
         self.assertEqual(
@@ -59,7 +59,7 @@ class Login(Guarded):
         )
         self.assertEqual(self.checker.asked, [])
 
-    async def test_that_a_checker_fails_at_is_500(self) -> None:
+    async def test_is_500_if_the_checker_fails(self) -> None:
         self.guard()
         self.checker.held = True
         alice = await self.come()
@@ -72,7 +72,7 @@ class Login(Guarded):
 
 
 class WhileAPasswordIsChecked(Guarded):
-    async def test_what_was_asked_after_it_waits_its_turn(self) -> None:
+    async def test_later_requests_wait(self) -> None:
         self.guard(required=True)
         self.checker.held = True
         alice = await self.come()
@@ -88,7 +88,7 @@ class WhileAPasswordIsChecked(Guarded):
         self.assertEqual([one.cseq for one in alice.got], [1, 2, 3, 4])
         self.assertIsInstance(alice.got[1], bcp2_server.RegAck)
 
-    async def test_nothing_more_is_read_however_much_is_sent(self) -> None:
+    async def test_reading_stops(self) -> None:
         self.guard()
         self.checker.held = True
         alice = await self.come()
@@ -102,7 +102,7 @@ class WhileAPasswordIsChecked(Guarded):
         await self.until(lambda: len(alice.got) == 19_999)
         self.assertEqual(alice.got[-1], PingAck(19_999))
 
-    async def test_any_number_may_be_asked_for_at_once(self) -> None:
+    async def test_pipelined_requests_are_answered(self) -> None:
         self.guard()
         alice = await self.come()
         alice.send(
@@ -117,7 +117,7 @@ class WhileAPasswordIsChecked(Guarded):
         self.assertEqual(alice.got[-2:], [Error(429, 1999, retry_after=60), PingAck(1)])
         self.assertEqual(len(self.checker.asked), 2003)
 
-    async def test_whoever_leaves_is_not_waited_for(self) -> None:
+    async def test_lost_connection_ends_the_check(self) -> None:
         self.guard()
         self.checker.held = True
         bob, alice = await self.come(OTHER), await self.come()
@@ -141,7 +141,7 @@ class WhileAPasswordIsChecked(Guarded):
 
 
 class Required(Guarded):
-    async def test_nothing_but_ping_is_answered_before_a_login(self) -> None:
+    async def test_only_ping_is_answered_before_a_login(self) -> None:
         self.guard(required=True)
         alice = await self.come()
         alice.send(
@@ -180,14 +180,14 @@ class AllowedKeys(Served):
         allowed = Reread(self.path, load_allowed, self.complaints.append)
         self.side.logins = LoginSide(allowed=allowed)
 
-    async def test_are_let_in_and_others_are_403(self) -> None:
+    async def test_are_admitted_and_others_get_403(self) -> None:
         self.begin(ONE.name)
         await self.register("alice", ONE)
         other = await self.come(OTHER)
         await other.ended
         self.assertEqual(other.got, [Error(403)])
 
-    async def test_are_put_out_when_the_file_no_longer_names_them(self) -> None:
+    async def test_are_disconnected_when_removed_from_the_file(self) -> None:
         self.begin(ONE.name, OTHER.name)
         alice, bob = await self.register("alice", ONE), await self.register("bob", OTHER)
         self.assertFalse(self.side.logins.changed())

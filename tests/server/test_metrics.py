@@ -98,7 +98,7 @@ class MetricsTests(Served):
         while len(client.got) < count:
             await deferLater(reactor, 0.001)
 
-    async def test_what_there_is_and_what_there_was(self) -> None:
+    async def test_metrics_report_present_and_past_values(self) -> None:
         self.watched()
         alice = await self.come()
         alice.send(
@@ -181,7 +181,7 @@ class MetricsTests(Served):
         reader.transport.write(head + bytes(300_000))
         self.assertIn(b" 200 ", await reader.all)
 
-    async def test_there_is_nothing_else(self) -> None:
+    async def test_other_paths_are_404(self) -> None:
         self.watched()
         for path in ("/", "/other"):
             self.assertIn(" 404 ", (await self.get(path))[0])
@@ -203,7 +203,7 @@ class MetricsTests(Served):
 
 
 class UnwatchedTests(Served):
-    async def test_without_it_nothing_is_counted(self) -> None:
+    async def test_nothing_is_counted_without_metrics(self) -> None:
         factory = self.serve()
         client = await self.come()
         client.send(bcp2_server.Register(1, "alice", 3000))

@@ -14,7 +14,7 @@ from tests.server.test_work_queue import Job
 
 
 class Places(Served):
-    async def test_a_handshake_that_waits_for_its_turn_makes_no_room_for_others(self) -> None:
+    async def test_queued_handshake_is_not_closed_for_others(self) -> None:
         factory = self.serve()
         factory.most = 2
         factory.turns.ask(Job(self.clock, 8))
@@ -66,7 +66,7 @@ class Places(Served):
         await half.ended
         self.assertFalse(friend.gone)
 
-    async def test_of_the_silent_a_client_with_a_key_makes_room_last(self) -> None:
+    async def test_keyed_silent_client_is_closed_last(self) -> None:
         factory = self.serve()
         silent = await self.connect()
         await self.until(lambda: len(factory) == 1)
@@ -105,7 +105,7 @@ class Places(Served):
         await silent.ended
         self.assertEqual(factory.taken, 2)
 
-    async def test_an_address_has_one_count_for_all_ports(self) -> None:
+    async def test_address_has_one_count_for_all_ports(self) -> None:
         factory = self.serve(connections_per_address=2)
         self.assertEqual([factory.admit("192.0.2.1") for _ in range(3)], [True, True, False])
         factory.leave("192.0.2.1")

@@ -24,13 +24,13 @@ class PortServiceTests(SynchronousTestCase):
         )
         self.service.startService()
 
-    def test_it_says_where_it_listens(self) -> None:
+    def test_listening_address_is_reported(self) -> None:
         [(number, *_, interface)] = self.reactor.tcpServers
         self.assertEqual((number, interface), (5556, "127.0.0.1"))
         [said] = self.said
         self.assertTrue(said.startswith("* lobby listening on "))
 
-    def test_without_new_connections_those_that_there_are_go_on(self) -> None:
+    def test_paused_port_keeps_its_connections(self) -> None:
         self.successResultOf(self.service.stop_listening())
         self.assertEqual(self.closed, [])
 

@@ -142,7 +142,7 @@ class OverSockets(Relayed):
         await self.until(lambda: bool(stranger.bytes))
         self.assertEqual(stranger.bytes, b"ERROR\r\nStatus: 405 method not allowed\r\n\r\n")
 
-    async def test_two_speak_tls_through_it_and_it_reads_nothing(self) -> None:
+    async def test_two_clients_use_tls_through_the_relay(self) -> None:
         self.serve()
         caller = SecureEnds(self.handshake(ONE), False)
         callee = SecureEnds(self.handshake(OTHER), True)
@@ -168,7 +168,7 @@ class OverSockets(Relayed):
         caller.transport.loseConnection()
         await self.until(lambda: caller.gone and callee.gone)
 
-    async def test_keeps_little_for_who_does_not_read_and_loses_nothing(self) -> None:
+    async def test_buffer_for_a_slow_reader_is_small_and_lossless(self) -> None:
         self.serve(relay_rate=0.0, relay_rate_all=0.0)
         here, there = Ends(), Ends()
         await self.pipe(here, there)
@@ -237,7 +237,7 @@ class FirstBytes(SynchronousTestCase):
         self.assertIn(b"400", end.new())
         self.assertTrue(end.disconnecting)
 
-    def test_plain_text_is_refused_to_tls_only_however_it_comes(self) -> None:
+    def test_plain_text_is_refused_with_tls_only(self) -> None:
         self.factory.tls_only = True
         for parts in ([b"R", b"EGISTER\r\n"], [b"REGISTER\r\n"], [b"RELAX"]):
             end = End()
@@ -246,7 +246,7 @@ class FirstBytes(SynchronousTestCase):
                 connection.dataReceived(part)
             self.assertIn(b"403", end.new(), parts)
 
-    def test_who_waits_for_a_pipe_is_not_put_out_for_silence(self) -> None:
+    def test_client_waiting_for_a_pipe_does_not_time_out(self) -> None:
         assert self.factory.relay is not None
         pair = self.factory.relay.tickets.issue("alice", "call", 0.0)
         assert pair is not None

@@ -50,7 +50,7 @@ class FeedTests(SynchronousTestCase):
             self.send(member, data)
 
     @given(STEPS, st.booleans())
-    def test_each_hears_what_was_said_while_they_were_there_in_order(
+    def test_members_get_the_lines_of_their_stay_in_order(
         self, steps: list[tuple[str, Any]], together: bool
     ) -> None:
         self.got = {}
@@ -82,7 +82,7 @@ class FeedTests(SynchronousTestCase):
         self.assertFalse(feed)
         self.assertEqual((self.got, feed.size), (wanted, 0))
 
-    def test_all_who_have_got_as_much_are_sent_it_together_but_who_said_it(self) -> None:
+    def test_equally_served_members_get_one_write_except_the_speaker(self) -> None:
         together: list[list[Any]] = []
 
         def send_all(members: list[Any], data: bytes) -> None:
@@ -116,7 +116,7 @@ class FeedTests(SynchronousTestCase):
         self.assertFalse(feed.send_more(9))
         self.assertEqual(self.got, {GUESTS[0]: b"one"} | dict.fromkeys(GUESTS[2:], b"onetwo"))
 
-    def test_lines_that_wait_are_one_write_for_each(self) -> None:
+    def test_queued_lines_are_one_write_per_member(self) -> None:
         feed = RoomFeed(GUESTS, self.send)
         for number in range(100):
             feed.add(b"%d " % number)
@@ -224,7 +224,7 @@ class LargeRoomTests(LargeCase):
                 (kinds.count(bcp2_rooms.SayAck), kinds.count(bcp2_rooms.Said)), (1, 39)
             )
 
-    def test_whoever_asks_meanwhile_hears_first_what_was_said_before(self) -> None:
+    def test_requests_are_answered_after_earlier_lines(self) -> None:
         speaker, *_, last = self.members
         self.ask(speaker, bcp2_rooms.Say(1, "#crowd", "one"))
         self.rooms.flush()
@@ -240,7 +240,7 @@ class LargeRoomTests(LargeCase):
         kinds = [type(message) for message in self.seats[last].got[2:]]
         self.assertEqual(kinds, [bcp2_rooms.JoinAck, bcp2_rooms.Said])
 
-    def test_many_who_leave_at_once_are_told_together(self) -> None:
+    def test_many_parts_are_sent_together(self) -> None:
         gone, left = self.members[:50], self.members[50:]
         begun = self.clock.seconds()
         for member in gone:
@@ -258,7 +258,7 @@ class LargeRoomTests(LargeCase):
 
 
 class ManyWatchersTests(LargeCase):
-    def test_somebody_who_comes_and_goes_is_told_in_slices_and_the_last_news_count(self) -> None:
+    def test_changing_presence_is_sent_in_slices_with_the_latest_status(self) -> None:
         side = SecureSide(cast(Any, None), cast(Any, None), self.turns)
         side.connections = cast(Any, self.seats)
         for status in ("online", "offline", "online"):

@@ -49,7 +49,7 @@ class OrderTests(SynchronousTestCase):
             command, _, rest = line.partition(" ")
             self.assertEqual(read_order(command, rest, Wall(0.0)), message, line)
 
-    def test_what_is_none_says_how_it_is_typed(self) -> None:
+    def test_invalid_order_shows_its_usage(self) -> None:
         for line in (
             "/kick bob",
             "/ban #tea",
@@ -83,7 +83,7 @@ class OrderTests(SynchronousTestCase):
             self.assertNotEqual(str(error), USAGE["/ban"])
 
     @given(st.sampled_from(sorted(USAGE)), st.text(), st.floats(0, 1e12))
-    def test_nothing_typed_breaks_it(self, command: str, rest: str, now: float) -> None:
+    def test_any_line_is_handled(self, command: str, rest: str, now: float) -> None:
         try:
             encode(read_order(command, rest, Wall(now)))
         except (ValueError, LocalError):

@@ -75,7 +75,7 @@ class RoomsTests(Served):
         await self.calm()
         self.clock.advance(0)
 
-    async def test_what_is_said_reaches_all_and_the_speaker_learns_its_number(self) -> None:
+    async def test_message_reaches_all_and_is_acknowledged_with_its_number(self) -> None:
         self.serve()
         alice, bob, carol = await self.all_in()
         bob.send(bcp2_rooms.Say(7, "#tea", "grüße"))
@@ -86,7 +86,7 @@ class RoomsTests(Served):
         self.assertEqual(carol.got, [said])
         self.assertEqual(bob.got, [bcp2_rooms.SayAck(7, "#tea", said.id, said.date)])
 
-    async def test_all_see_one_order_and_their_own_lines_in_it(self) -> None:
+    async def test_members_see_one_order_including_own_lines(self) -> None:
         self.serve()
         people = await self.all_in()
         for number in range(5):
@@ -117,7 +117,7 @@ class RoomsTests(Served):
         await self.heard(alice, count=8)
         self.assertEqual(len(writes), 1)
 
-    async def test_what_cannot_be_kept_is_not_said_and_its_speakers_learn_it(self) -> None:
+    async def test_message_that_cannot_be_stored_is_refused(self) -> None:
         self.serve()
         alice, bob, carol = await self.all_in()
         self.store.fails = True
@@ -135,7 +135,7 @@ class RoomsTests(Served):
         self.assertEqual({one.status for one in bob.got if one.method == "ERROR"}, {503})
         self.assertEqual([one.text for one in carol.got], ["again"])
 
-    async def test_who_comes_in_between_sees_what_comes_after_its_own_yes(self) -> None:
+    async def test_member_that_joins_sees_later_messages_only(self) -> None:
         self.serve()
         alice, bob, carol = await self.all_in()
         await self.ask(carol, bcp2_rooms.Part(3, "#tea"))
@@ -153,7 +153,7 @@ class RoomsTests(Served):
         before = next(one for one in alice.got if isinstance(one, bcp2_rooms.Said))
         self.assertEqual((before.text, before.id), ("before", ack.last))
 
-    async def test_history_has_what_was_missed_and_then_it_goes_on(self) -> None:
+    async def test_history_fills_the_gap_after_a_rejoin(self) -> None:
         self.serve()
         alice, bob, carol = await self.all_in()
         alice.send(*(bcp2_rooms.Say(number, "#tea", f"{number}") for number in range(3)))
@@ -172,7 +172,7 @@ class RoomsTests(Served):
         self.assertEqual(carol.got[4], bcp2_rooms.HistoryAck(2, "#tea", 3))
         self.assertEqual({one.cseq for one in carol.got[1:4]}, {2})
 
-    async def test_who_talks_too_fast_is_read_later_and_refused_nothing(self) -> None:
+    async def test_fast_speaker_is_delayed_and_not_refused(self) -> None:
         self.serve(say_burst=3, say_rate=2.0)
         alice, bob, _ = await self.all_in()
         bob.send(*(bcp2_rooms.Say(number, "#tea", f"{number}") for number in range(6)))
@@ -189,7 +189,7 @@ class RoomsTests(Served):
         self.assertEqual([one.text for one in alice.got], list("012345"))
         self.assertEqual(bob.got[-1], bcp2_common.PingAck(99))
 
-    async def test_who_is_read_later_is_not_too_slow(self) -> None:
+    async def test_delayed_speaker_does_not_time_out(self) -> None:
         self.serve(say_burst=1, say_rate=0.01)
         alice, bob, _ = await self.all_in()
         bob.send(
@@ -203,7 +203,7 @@ class RoomsTests(Served):
         await self.heard(alice, count=2)
         self.assertFalse(bob.gone)
 
-    async def test_who_does_not_read_is_dropped_and_the_room_goes_on(self) -> None:
+    async def test_member_that_does_not_read_is_dropped_alone(self) -> None:
         self.serve(unsent=20_000, say_burst=10_000, say_bytes=1e9)
         alice, bob, carol = await self.all_in()
         carol.transport.pauseProducing()
@@ -222,7 +222,7 @@ class RoomsTests(Served):
         said = [one for one in alice.got if isinstance(one, bcp2_rooms.Said)]
         self.assertEqual(len(said), sent + 1)
 
-    async def test_an_answer_to_nobody_registered_and_to_no_room(self) -> None:
+    async def test_unregistered_client_and_unknown_room_are_refused(self) -> None:
         self.serve()
         client = await self.come()
         refusal = await self.ask(client, bcp2_rooms.Join(1, "#tea"))
@@ -240,14 +240,14 @@ class RoomsTests(Served):
             await self.ask(alice, bcp2_rooms.Join(1, "#tea")), bcp2_common.Error(405, 1)
         )
 
-    async def test_who_takes_another_id_is_in_no_room(self) -> None:
+    async def test_client_with_a_new_id_is_in_no_room(self) -> None:
         self.serve()
         alice, bob, _ = await self.all_in()
         await self.ask(bob, bcp2_server.Register(5, "bobby", 5000))
         await self.heard(alice)
         self.assertEqual(alice.got, [bcp2_rooms.Parted("#tea", "bob")])
 
-    async def test_an_invitation_finds_who_is_connected(self) -> None:
+    async def test_invitation_reaches_a_connected_client(self) -> None:
         self.serve()
         alice, _, _ = await self.all_in()
         dave = await self.register("dave", new_identity())
@@ -255,7 +255,7 @@ class RoomsTests(Served):
         await self.heard(dave)
         self.assertEqual(dave.got, [bcp2_rooms.Invited("#tea", "alice")])
 
-    async def test_the_operator_s_order_comes_after_what_was_said(self) -> None:
+    async def test_operator_order_follows_earlier_messages(self) -> None:
         self.serve()
         alice, bob, _ = await self.all_in()
         bob.send(bcp2_rooms.Say(3, "#tea", "last words"))
@@ -271,7 +271,7 @@ class RoomsTests(Served):
             [bcp2_rooms.Said, bcp2_rooms.Changed, bcp2_rooms.Parted],
         )
 
-    async def test_what_was_said_is_sent_before_the_server_closes(self) -> None:
+    async def test_messages_are_sent_before_the_server_closes(self) -> None:
         self.serve()
         alice, bob, _ = await self.all_in()
         bob.send(bcp2_rooms.Say(3, "#tea", "last words"))
@@ -339,7 +339,7 @@ class RoomsTests(Served):
         answer = await self.ask(alice, bcp2_rooms.Names(4, "#lobby"))
         self.assertIn(Occupant("guest-1", "open"), answer.members)
 
-    async def test_what_cannot_be_kept_is_not_shown_in_the_lobby(self) -> None:
+    async def test_lobby_message_that_cannot_be_stored_is_refused(self) -> None:
         self.serve()
         port = self.lobby()
         alice, bob, _ = await self.all_in("#lobby")
@@ -367,7 +367,7 @@ class RoomsTests(Served):
         await self.heard(alice, count=3)
         self.assertEqual([one.text for one in alice.got[1:]], ["this was kept", "this all do"])
 
-    async def test_each_side_sees_who_comes_and_goes_on_the_other(self) -> None:
+    async def test_raw_and_keyed_members_see_each_other(self) -> None:
         self.serve()
         port = self.lobby()
         member, screen = self.raw(port)
@@ -396,7 +396,7 @@ class RoomsTests(Served):
             ],
         )
 
-    async def test_a_ban_of_an_address_puts_out_who_is_there_from_it_in_bare_text(self) -> None:
+    async def test_ban_of_an_address_removes_raw_text_members(self) -> None:
         self.serve()
         port = self.lobby()
         member, screen = self.raw(port)
@@ -414,7 +414,7 @@ class RoomsTests(Served):
         self.assertEqual(alice.got[2], bcp2_rooms.Parted("#lobby", "guest-1", "was removed"))
         member.connectionLost()
 
-    async def test_the_operator_mutes_and_puts_out_who_is_there_in_bare_text(self) -> None:
+    async def test_operator_can_mute_and_kick_raw_text_members(self) -> None:
         self.serve()
         port = self.lobby()
         member, screen = self.raw(port)

@@ -60,7 +60,7 @@ class Requests(Served):
         await self.until(lambda: len(alice.got) == 3000 or alice.gone)
         self.assertEqual([one.cseq for one in alice.got], list(range(3000)))
 
-    async def test_that_come_byte_by_byte_are_answered(self) -> None:
+    async def test_byte_by_byte_are_answered(self) -> None:
         self.serve()
         alice = await self.come()
         for byte in b"PING\r\nCSeq: 3\r\n\r\n":
@@ -69,7 +69,7 @@ class Requests(Served):
         await self.until(lambda: bool(alice.got))
         self.assertEqual(alice.got, [PingAck(3)])
 
-    async def test_for_more_than_the_transport_takes_wait_for_who_reads(self) -> None:
+    async def test_with_large_answers_wait_for_the_reader(self) -> None:
         self.serve(unsent=16 * 1024)
         names = self.side.directory
         for number in range(100):
@@ -86,7 +86,7 @@ class Requests(Served):
         client = ClientConnection(key(number), "192.0.2.1", 1)
         self.side.directory.answer(bcp2_server.Register(1, client_id, 5000), client, 0.0)
 
-    async def test_that_nobody_knows_are_405_and_malformed_ones_400_and_it_goes_on(self) -> None:
+    async def test_unknown_are_405_malformed_are_400_and_reading_continues(self) -> None:
         self.serve()
         alice = await self.come()
         alice.send(
@@ -98,7 +98,7 @@ class Requests(Served):
         await self.until(lambda: len(alice.got) == 4)
         self.assertEqual(alice.got, [Error(405, 5), Error(400, 6), Error(400, 7), PingAck(8)])
 
-    async def test_that_cannot_be_read_on_are_the_last(self) -> None:
+    async def test_with_framing_errors_are_the_last(self) -> None:
         self.serve()
         for data, expected in (
             (b"PING\nCSeq: 1\n\n", Error(400)),
@@ -136,7 +136,7 @@ class Time(Served):
         await client.ended
         self.assertEqual(client.bytes, b"")
 
-    async def test_is_10_seconds_for_a_block_however_it_dribbles(self) -> None:
+    async def test_is_10_seconds_for_a_slowly_sent_block(self) -> None:
         self.serve()
         alice = await self.register("alice")
         for byte in b"PING\r\nCSe":
@@ -165,7 +165,7 @@ class Time(Served):
         await alice.ended
         self.assertEqual(alice.got, [Error(408)])
 
-    async def test_of_silence_is_asked_about_after_90_seconds_and_over_after_150(self) -> None:
+    async def test_of_silence_is_90_seconds_to_ping_and_150_to_close(self) -> None:
         self.serve()
         alice = await self.register("alice")
         self.pass_time(89)
@@ -182,7 +182,7 @@ class Time(Served):
         self.assertEqual(alice.got, [Ping(), Error(408)])
         await self.until(lambda: not self.side.directory.contacts())
 
-    async def test_goes_on_for_who_answers_the_ping(self) -> None:
+    async def test_continues_after_pingack(self) -> None:
         self.serve()
         alice = await self.register("alice")
         for count in (1, 2, 3):
@@ -195,7 +195,7 @@ class Time(Served):
 
 
 class Others(Served):
-    async def test_are_told_while_one_who_never_reads_is_dropped(self) -> None:
+    async def test_get_messages_while_a_stuck_reader_is_dropped(self) -> None:
         self.serve(unsent=64 * 1024)
         deaf = await self.register("deaf")
         bob = await self.register("bob", OTHER)
@@ -217,7 +217,7 @@ class Others(Served):
             1, tuple(Contact(f"x{n:063}", "192.0.2.1", 5000, ONE.name) for n in range(500))
         )
 
-    async def test_are_told_as_much_at_each_pause_as_at_the_first(self) -> None:
+    async def test_get_as_much_at_each_pause_as_at_the_first(self) -> None:
         self.serve(unsent=1000)
         client = await self.register("alice")
         [connection] = self.side.connections.values()
@@ -238,7 +238,7 @@ class Others(Served):
         self.assertEqual(await self.ask(new, Ping(3)), PingAck(3))
         self.assertEqual([one.client_id for one in self.side.directory.contacts()], ["alice"])
 
-    async def test_who_end_leave_nothing_behind(self) -> None:
+    async def test_leave_nothing_behind_at_their_end(self) -> None:
         self.serve()
         for number in range(20):
             client = await self.register(f"x{number % 3}")
@@ -268,7 +268,7 @@ class OnePort(Served):
         carol.send(PLAIN.replace(b"carol", b"alice"))
         await self.until(lambda: carol.bytes == PLAIN_ACK + refusal(409))
 
-    async def test_that_wants_tls_refuses_plain_text_in_one_word(self) -> None:
+    async def test_with_tls_only_refuses_plain_text_in_one_line(self) -> None:
         self.serve(tls_only=True)
         client = await self.connect()
         client.send(PLAIN)

@@ -40,7 +40,7 @@ def with_key(clock: Any) -> tuple[MemoryRegistry, SecureSide]:
 
 class ComingBackTests(SynchronousTestCase):
     @given(st.integers(0, 1_000_000))
-    def test_the_more_there_are_the_later_and_the_longer_they_come(self, count: int) -> None:
+    def test_many_clients_return_later_and_spread_over_time(self, count: int) -> None:
         times = come_back_times(count)
         self.assertLess(count / len(times), COME_BACK_A_SECOND)
         self.assertLess(count / times[0], STOPPED_A_SECOND)
@@ -67,7 +67,7 @@ class AServerWithAKey(Served):
         self.number = self.server.addresses[0][1]
         return self.factory
 
-    async def test_tells_all_to_come_back_when_it_stops_and_ends(self) -> None:
+    async def test_sends_closing_to_all_when_it_stops(self) -> None:
         self.serve()
         alice, bob = await self.register("alice"), await self.register("bob", OTHER)
         silent, half = await self.connect(), await self.connect()
@@ -119,7 +119,7 @@ class AServerWithAKey(Served):
 
 
 class ItsTime(SynchronousTestCase):
-    def test_brings_who_has_gone_and_ends_names_unused(self) -> None:
+    def test_ends_presences_and_unused_names(self) -> None:
         clock = Clock()
         registry, side = with_key(clock)
         server = ChatServer(clock, [], registry, side)
@@ -134,7 +134,7 @@ class ItsTime(SynchronousTestCase):
         clock.advance(side.directory.limits.keep_names)
         self.assertIsNone(side.directory.names.owner("alice"))
 
-    def test_goes_on_after_a_store_has_failed(self) -> None:
+    def test_continues_after_a_store_failure(self) -> None:
         class Broken(MemoryNames):
             tries = 0
 

@@ -53,7 +53,7 @@ class Handshakes(Served):
         alice = await coming
         self.assertEqual(await self.ask(alice, Ping(1)), PingAck(1))
 
-    async def test_that_wait_for_their_turn_end_with_the_server(self) -> None:
+    async def test_queued_end_with_the_server(self) -> None:
         self.serve()
         self.factory.turns.ask(Job(self.clock, 8))
         client = await self.connect()
@@ -121,7 +121,7 @@ class Strangers(Served):
             await self.until(lambda: bool(self.alice.got))
             self.assertEqual(self.alice.got, [PingAck(2)])
 
-    async def test_who_stop_half_way(self) -> None:
+    async def test_that_stop_within_the_handshake(self) -> None:
         await self.start()
         client = await self.connect()
         hello = SSL.Connection(Foreign(OTHER.certificate, OTHER.private)._context, None)
@@ -137,7 +137,7 @@ class Strangers(Served):
         await self.until(lambda: len(self.factory) == 1)
         self.assertEqual(await self.ask(self.alice, Ping(2)), PingAck(2))
 
-    async def test_who_speak_plain_text_inside_a_connection_that_began_with_tls(self) -> None:
+    async def test_that_send_plain_text_after_tls_began(self) -> None:
         await self.start()
         other = await self.come(OTHER)
         other.transport.protocol.transport.write(b"PING\r\nCSeq: 1\r\n\r\n" * 10)

@@ -77,7 +77,7 @@ class AServer(TestCase):
         while len(self.server.factory):
             await deferLater(reactor, 0.001)
 
-    async def test_answers_who_half_closes_at_once(self) -> None:
+    async def test_answers_half_closing_clients(self) -> None:
         host, port = self.start().addresses[0]
 
         def ask() -> bytes:
@@ -92,7 +92,7 @@ class AServer(TestCase):
         for _ in range(20):
             self.assertEqual(await deferToThread(ask), REGACK)
 
-    async def test_is_undisturbed_by_who_closes_without_reading(self) -> None:
+    async def test_is_undisturbed_by_clients_that_do_not_read(self) -> None:
         host, port = self.start().addresses[0]
 
         def ask() -> None:
@@ -105,7 +105,7 @@ class AServer(TestCase):
         other.transport.write(REGISTER)  # type: ignore[union-attr]
         self.assertEqual(await other.got, REGACK)
 
-    async def test_keeps_little_for_who_never_reads_and_sends_all_to_who_does_at_last(self) -> None:
+    async def test_buffers_little_for_slow_readers_and_loses_nothing(self) -> None:
         self.start()
         other = await self.connect()
         other.transport.pauseProducing()  # type: ignore[union-attr]
@@ -120,9 +120,9 @@ class AServer(TestCase):
         other.transport.resumeProducing()  # type: ignore[union-attr]
         self.assertEqual(await other.got, REGACK * count)
 
-    test_keeps_little_for_who_never_reads_and_sends_all_to_who_does_at_last.timeout = 120  # type: ignore[attr-defined]  # read by trial
+    test_buffers_little_for_slow_readers_and_loses_nothing.timeout = 120  # type: ignore[attr-defined]  # read by trial
 
-    async def test_says_where_it_listens(self) -> None:
+    async def test_prints_its_listening_addresses(self) -> None:
         self.start(LOOPBACK, LOOPBACK)
         self.assertEqual(
             self.said,
@@ -130,7 +130,7 @@ class AServer(TestCase):
         )
         self.assertEqual(len(self.server.addresses), 2)
 
-    async def test_listens_everywhere_when_told_a_number(self) -> None:
+    async def test_listens_on_all_addresses_for_a_port_number(self) -> None:
         self.start("0")
         hosts = [host for host, _ in self.server.addresses]
         self.assertEqual(hosts, ["0.0.0.0", "::"][: len(hosts)])
@@ -154,7 +154,7 @@ class AServer(TestCase):
             self.assertFalse(second.running)
             self.assertEqual(second.addresses, [])
 
-    async def test_stops_with_everybody_sent_away(self) -> None:
+    async def test_closes_all_connections_when_it_stops(self) -> None:
         self.start()
         others = [await self.connect() for _ in range(5)]
         others[0].transport.write(REGISTER)  # type: ignore[union-attr]
@@ -164,7 +164,7 @@ class AServer(TestCase):
             await other.lost
         self.assertEqual(len(self.server.factory), 0)
 
-    async def test_forgets_whom_it_is_told_to(self) -> None:
+    async def test_removes_a_client_on_request(self) -> None:
         self.start().directory.registry.keep(
             ClassicRegistration("alice", "127.0.0.1", 1, Origin("127.0.0.1", 2, True)), 0.0
         )
@@ -192,7 +192,7 @@ class Expiry(SynchronousTestCase):
         clock.advance(EXPIRY_INTERVAL + 1)
         self.assertEqual(len(registry), 0)
 
-    def test_goes_on_after_a_store_has_failed(self) -> None:
+    def test_continues_after_a_store_failure(self) -> None:
         class Broken(MemoryRegistry):
             tries = 0
 
@@ -208,7 +208,7 @@ class Expiry(SynchronousTestCase):
 
 
 class APlace(SynchronousTestCase):
-    def test_that_cannot_be_read_is_refused_in_one_sentence(self) -> None:
+    def test_invalid_is_refused_in_one_sentence(self) -> None:
         for text in ("65536", "x", "tcp:", "tcp:x", "tcp:port", "", "-1", "5555.0", "tcp:1:a=b"):
             error = self.assertRaises(ValueError, ListenSpec, Clock(), text)
             self.assertNotIn("\n", str(error))

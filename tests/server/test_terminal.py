@@ -84,7 +84,7 @@ class TerminalTests(SynchronousTestCase):
         self.server.room_lines.append("lobby 3")
         self.assertEqual(self.typed("/rooms"), ["* lobby 3"])
 
-    def test_what_is_typed_while_a_list_is_printed_waits_for_its_end(self) -> None:
+    def test_input_during_a_list_waits_for_its_end(self) -> None:
         steps: list[Callable[[], bool]] = []
         terminal = Terminal(self.server, self.lines.append, steps.append)
         for line in ["/info", "/rooms", "/nonsense", *["/kick"] * HELD_LINES]:

@@ -14,7 +14,7 @@ steps = st.lists(
 
 
 class AWheel(SynchronousTestCase):
-    def test_gives_back_what_is_due_in_order(self) -> None:
+    def test_returns_due_keys_in_order(self) -> None:
         wheel: TimerWheel[str] = TimerWheel()
         wheel.set("b", 2.0)
         wheel.set("a", 1.0)
@@ -44,7 +44,7 @@ class AWheel(SynchronousTestCase):
         self.assertEqual(wheel.expire(4.0), ["a"])
 
     @given(steps)
-    def test_is_never_early_and_a_grain_late_at_most(
+    def test_is_never_early_and_at_most_a_grain_late(
         self, steps: list[tuple[str, int, int]]
     ) -> None:
         wheel: TimerWheel[int] = TimerWheel(0.1)

@@ -39,7 +39,7 @@ class UnansweredTests(SynchronousTestCase):
     def held(self, most: int = MOST) -> bool:
         return self.unanswered.holds(self.reader.client, cast(Any, self.reader), most)
 
-    def test_one_too_many_waits_until_all_before_it_are_answered(self) -> None:
+    def test_request_over_the_limit_waits_for_earlier_answers(self) -> None:
         self.ask(MOST - 1)
         self.assertFalse(self.held())
         self.ask(1)
@@ -52,14 +52,14 @@ class UnansweredTests(SynchronousTestCase):
         self.assertNotIn(self.reader.client, self.unanswered)
         self.assertFalse(self.held())
 
-    def test_what_waits_for_all_before_it_waits_for_nothing_else(self) -> None:
+    def test_waiting_request_waits_for_nothing_else(self) -> None:
         self.assertFalse(self.held(1))
         self.ask(1)
         self.assertTrue(self.held(1))
         self.answer(1)
         self.assertEqual(self.reader.gone_on, 1)
 
-    def test_it_goes_on_once(self) -> None:
+    def test_client_resumes_once(self) -> None:
         self.ask(1)
         self.assertTrue(self.held(1))
         self.answer(1)
@@ -67,7 +67,7 @@ class UnansweredTests(SynchronousTestCase):
         self.answer(3)
         self.assertEqual(self.reader.gone_on, 1)
 
-    def test_who_is_gone_does_not_go_on(self) -> None:
+    def test_lost_client_does_not_resume(self) -> None:
         self.ask(1)
         self.assertTrue(self.held(1))
         self.unanswered.forget(self.reader.client)
@@ -75,7 +75,7 @@ class UnansweredTests(SynchronousTestCase):
         self.assertNotIn(self.reader.client, self.unanswered)
         self.assertEqual(self.reader.gone_on, 0)
 
-    def test_nothing_is_kept_of_who_is_gone(self) -> None:
+    def test_lost_client_leaves_no_state(self) -> None:
         self.ask(1)
         self.assertTrue(self.held(1))
         self.unanswered.forget(self.reader.client)

@@ -78,14 +78,14 @@ class TurnsTests(SynchronousTestCase):
         self.turns.ask(job)
         self.assertEqual((job.left, self.clock.getDelayedCalls()), (0, []))
 
-    def test_brief_work_counts_against_nobody_while_nobody_waits(self) -> None:
+    def test_brief_work_is_not_counted_while_the_queue_is_empty(self) -> None:
         brief, long = Job(self.clock, 1, cost=BRIEF / 2), Job(self.clock, 1, cost=BRIEF * 2)
         for one in (brief, long):
             self.turns.ask(one)
         now = self.clock.seconds()
         self.assertEqual((brief.use.seconds(now), long.use.seconds(now) > 0), (0, True))
 
-    def test_newcomers_without_end_keep_nobody_waiting_who_asks_little(self) -> None:
+    def test_endless_new_clients_do_not_delay_small_requests(self) -> None:
         clock, turns, left = self.clock, self.turns, [1000]
 
         class Newcomer(Job):
@@ -103,7 +103,7 @@ class TurnsTests(SynchronousTestCase):
         assert quiet.ended is not None
         self.assertLess(quiet.ended, 20 * SLICE)
 
-    def test_brief_work_is_much_too_if_there_is_enough_of_it(self) -> None:
+    def test_much_brief_work_is_queued(self) -> None:
         jobs = [Job(self.clock, 1, cost=BRIEF / 2) for _ in range(round(TURN / BRIEF * 2) + 2)]
         for one in jobs:
             self.turns.ask(one)
@@ -111,7 +111,7 @@ class TurnsTests(SynchronousTestCase):
         self.run_all()
         self.assertEqual({one.left for one in jobs}, {0})
 
-    def test_much_work_is_interrupted_and_goes_on(self) -> None:
+    def test_long_work_is_interrupted_and_continued(self) -> None:
         job = Job(self.clock, 1000)
         self.turns.ask(job)
         self.assertLessEqual(self.clock.seconds(), SLICE + STEP)
@@ -119,7 +119,7 @@ class TurnsTests(SynchronousTestCase):
         self.run_all()
         self.assertEqual(job.left, 0)
 
-    def test_a_newcomer_waits_for_a_turn_and_not_for_all_who_ask_for_much(self) -> None:
+    def test_new_client_waits_for_one_turn_only(self) -> None:
         strangers = [Job(self.clock, 1000) for _ in range(100)]
         for one in strangers:
             self.turns.ask(one)
@@ -145,7 +145,7 @@ class TurnsTests(SynchronousTestCase):
         assert friend.ended is not None
         self.assertLessEqual(friend.ended - came, 2 * TURN)
 
-    def test_what_was_used_is_forgotten(self) -> None:
+    def test_used_time_decays(self) -> None:
         use = Use()
         use.add(4.0, 100.0)
         self.assertEqual(use.seconds(100.0 + 2 * HALF_LIFE), 1.0)
@@ -199,7 +199,7 @@ class PipelineTests(SynchronousTestCase):
         end = End()
         return connect(self.factory, end), end
 
-    def test_a_chunk_of_info_lets_others_be_answered(self) -> None:
+    def test_pipelined_info_lets_others_be_answered(self) -> None:
         stranger, end = self.come()
         stranger.dataReceived(b"INFO\r\n\r\n" * 8192)
         self.assertLess(self.clock.seconds(), 0.05)
@@ -303,14 +303,14 @@ class ARound(SynchronousTestCase):
             self.clock.turn()
         return counts
 
-    def test_does_so_much_in_a_turn_in_order_and_then_tells(self) -> None:
+    def test_does_a_limited_number_per_turn_in_order(self) -> None:
         told: list[int] = []
         everything = range(2 * EACH_TURN + 1)
         counts = self.turns(everything, self.done.append, lambda: told.append(len(self.done)))
         self.assertEqual(counts, [EACH_TURN, EACH_TURN, 1])
         self.assertEqual((self.done, told), ([*everything], [len(everything)]))
 
-    def test_of_nothing_tells_at_once(self) -> None:
+    def test_without_items_finishes_at_once(self) -> None:
         told: list[bool] = []
         self.turns((), self.done.append, lambda: told.append(True))
         self.assertEqual(told, [True])
@@ -322,7 +322,7 @@ class ARound(SynchronousTestCase):
 
         self.assertEqual(self.turns(range(3), work), [1, 1, 1])
 
-    def test_goes_on_with_the_others_if_one_fails_in_the_first_turn_or_a_later_one(self) -> None:
+    def test_continues_if_one_item_fails_in_any_turn(self) -> None:
         failing = {1, EACH_TURN + 1}
         finished: list[int] = []
 
@@ -382,7 +382,7 @@ class MassEnds(SynchronousTestCase):
         self.assertTrue(self.ends[0].aborted)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_of_clients_with_keys_are_told_a_few_in_each_turn_and_the_rest_ends_after_them(
+    def test_of_keyed_clients_are_notified_a_few_per_turn_before_the_others(
         self,
     ) -> None:
         told: list[object] = []

@@ -59,14 +59,14 @@ class WhileItRingsTests(Case):
         self.says(CALL)
         return wire
 
-    def test_what_belongs_into_a_conversation_ends_it(self) -> None:
+    def test_message_of_a_conversation_ends_a_ringing_call(self) -> None:
         for data in (*map(encode, (*IN_A_CONVERSATION, CALL)), *RUBBISH):
             wire = self.ring()
             wire.says(data)
             self.assertTrue(wire.aborted, data)
             self.assertEqual(len(self.owner.news), 1)
 
-    def test_a_ping_in_ten_seconds_is_answered_and_more_end_it(self) -> None:
+    def test_one_ping_in_ten_seconds_is_answered_and_more_end_the_call(self) -> None:
         wire = self.ring()
         self.says(Ping())
         for _ in range(4):
@@ -76,7 +76,7 @@ class WhileItRingsTests(Case):
         self.says(Ping(), Ping())
         self.assertTrue(wire.aborted)
 
-    def test_no_kind_of_message_may_come_without_end(self) -> None:
+    def test_every_kind_of_message_is_limited_while_ringing(self) -> None:
         for message in (PingAck(), Error(400)):
             wire = self.ring()
             self.says(*[message] * (WHILE_RINGING - 1))
@@ -84,25 +84,25 @@ class WhileItRingsTests(Case):
             self.says(message)
             self.assertTrue(wire.aborted)
 
-    def test_they_may_hang_up(self) -> None:
+    def test_caller_can_hang_up(self) -> None:
         wire = self.ring()
         self.says(Quit())
         self.assertEqual((len(self.owner.news), wire.aborted), (2, False))
 
-    def test_whom_we_call_may_say_no_more(self) -> None:
+    def test_callee_may_send_nothing_else_before_its_answer(self) -> None:
         for data in (encode(Msg(1, AT, "hello")), encode(Data(1, 0, b"x")), *RUBBISH):
             wire = self.connection()
             self.l.ask(ME, OURS)
             wire.says(data)
             self.assertTrue(wire.aborted, data)
 
-    def test_whom_we_dial_does_not_call_before_a_conversation_takes_the_connection(self) -> None:
+    def test_dialled_peer_does_not_call_on_our_connection(self) -> None:
         self.connection()
         self.l.conversation = None
         self.says(CALL)
         self.assertEqual(self.owner.news, [])
 
-    def test_a_yes_to_what_was_not_asked_ends_it(self) -> None:
+    def test_unexpected_chatack_ends_the_connection(self) -> None:
         wire = self.connection()
         self.says(ChatAck("Bob", "full", "0" * 16))
         self.assertEqual((wire.aborted, self.owner.news), (True, []))
@@ -176,7 +176,7 @@ class ReadingTests(Case):
         wire.drain()
         self.assertEqual(self.wrote(), [MsgAck(99)])
 
-    def test_nothing_is_read_while_an_error_waits_to_be_written(self) -> None:
+    def test_reading_stops_while_an_error_is_queued(self) -> None:
         wire = self.talk()
         wire.full = True
         wire.says(b"HELLO\r\n\r\n")
@@ -193,7 +193,7 @@ class ReadingTests(Case):
         self.assertEqual([news.id for news in self.told()], list(range(1, 201)))
         self.assertEqual(wire.producerState, "producing")
 
-    def test_what_came_before_the_end_of_the_connection_is_read_before_that_is_told(self) -> None:
+    def test_data_before_the_end_are_read_before_the_end_is_reported(self) -> None:
         wire = self.talk()
         wire.says(b"".join(encode(Msg(id, AT, "x")) for id in range(1, 201)))
         wire.ends()
@@ -203,7 +203,7 @@ class ReadingTests(Case):
         self.assertEqual((len(self.told()), len(self.owner.lost)), (200, 1))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_who_talks_too_fast_is_read_later(self) -> None:
+    def test_fast_sender_is_delayed(self) -> None:
         costs = list[int]()
 
         def toll(cost: int) -> float:
@@ -219,7 +219,7 @@ class ReadingTests(Case):
         self.clock.advance(0.1)
         self.assertEqual((costs, wire.producerState), ([0, 3, 0], "producing"))
 
-    def test_as_long_as_the_toll_says(self) -> None:
+    def test_delay_follows_the_rate_limiter(self) -> None:
         wire = self.talk()
         self.l.toll = lambda cost: 1.0
         self.says(Msg(1, AT, "x"))
@@ -242,7 +242,7 @@ class ReadingTests(Case):
         self.says(Data(1, 0, b"x" * 1000))
         self.assertEqual(sum(costs), 0)
 
-    def test_what_is_owed_from_a_connection_before_is_waited_for(self) -> None:
+    def test_debt_of_an_earlier_connection_counts(self) -> None:
         wire = self.talk()
         debts = [1.0, 1.0, 0.0, 0.0]
         self.l.toll = lambda cost: 0.0 if cost else debts.pop(0)
@@ -253,7 +253,7 @@ class ReadingTests(Case):
         self.assertEqual([news.id for news in self.told()], [1])
         self.assertEqual(wire.producerState, "producing")
 
-    def test_while_nothing_is_read_they_hear_that_we_are_there(self) -> None:
+    def test_paused_reader_sends_signs_of_life(self) -> None:
         wire = self.talk()
         full = True
         self.l.toll = lambda cost: 1.0 if full else 0.0
@@ -269,14 +269,14 @@ class ReadingTests(Case):
         self.clock.advance(DEFAULTS.peer_ping / 2)
         self.assertEqual((self.wrote(), wire.producerState), ([], "producing"))
 
-    def test_it_is_told_again_and_again_while_nothing_is_read(self) -> None:
+    def test_signs_of_life_are_repeated_while_paused(self) -> None:
         self.talk()
         self.l.hold(True)
         for _ in range(3):
             self.clock.advance(DEFAULTS.peer_ping / 2)
             self.assertEqual(self.wrote(), [PingAck()])
 
-    def test_but_nothing_is_written_to_who_does_not_read(self) -> None:
+    def test_no_sign_of_life_is_sent_to_a_full_transport(self) -> None:
         wire = self.talk()
         wire.full = True
         self.l.hold(True)

@@ -39,24 +39,24 @@ class BeforeTlsTests(SynchronousTestCase):
         for at in range(0, len(data), size):
             wire.protocol.dataReceived(data[at : at + size])
 
-    def test_we_say_first_what_it_belongs_to(self) -> None:
+    def test_punch_is_sent_before_tls(self) -> None:
         wire = Wire()
         wire.write(encode(Punch("0123456789abcdef")))
         self.assertEqual(wire.value(), PUNCH)
 
     @given(st.booleans(), st.integers(1, 80))
-    def test_tls_gets_what_is_its_own_however_it_comes(self, both: bool, size: int) -> None:
+    def test_tls_gets_its_bytes_in_any_pieces(self, both: bool, size: int) -> None:
         wire, tls, met = self.stand()
         self.feed(wire, PUNCH * both + TLS, size)
         self.assertEqual((tls.data, len(met)), (TLS, both))
         self.assertIs(wire.protocol, tls)
 
-    def test_nothing_else_is_taken_for_it(self) -> None:
+    def test_other_input_is_not_taken_for_punch(self) -> None:
         wire, tls, met = self.stand()
         self.feed(wire, b"PUNCH\r\nCall: no call\r\n\r\n", 100)
         self.assertTrue(wire.aborted)
         self.assertEqual((tls.data, met), (b"", []))
 
-    def test_until_then_it_looks_like_the_tls_behind_it(self) -> None:
+    def test_wrapper_looks_like_the_tls_connection(self) -> None:
         wire, tls, _ = self.stand()
         self.assertEqual(wire.protocol.disconnecting, tls.disconnecting)

@@ -17,7 +17,7 @@ HOSTS = st.one_of(
 
 
 class CandidateTests(SynchronousTestCase):
-    def test_of_each_kind_of_address(self) -> None:
+    def test_each_kind_of_address_is_handled(self) -> None:
         for host, far, near in (
             (PUBLIC, True, True),
             (LAN, True, True),
@@ -47,7 +47,7 @@ class CandidateTests(SynchronousTestCase):
         told = [(PUBLIC, 1023), (PUBLIC, 1024), (LAN, 4000), (PUBLIC, 1024)]
         self.assertEqual(worth_dialling(told, False, {(LAN, 4000)}), ((PUBLIC, 1024),))
 
-    def test_what_is_announced_is_told_instead(self) -> None:
+    def test_announced_addresses_replace_the_others(self) -> None:
         announced = ((PUBLIC, 4000), (V6, 4001))
         self.assertEqual(worth_telling([LAN], 5000, True, announced), announced)
         self.assertEqual(worth_telling([LAN, LAN, V6], 5000, False), ((LAN, 5000), (V6, 5000)))
@@ -72,7 +72,7 @@ class CandidateTests(SynchronousTestCase):
             self.assertFalse(address.is_multicast or address.is_link_local)
             self.assertTrue(local or not address.is_loopback)
 
-    def test_how_a_way_is_called(self) -> None:
+    def test_paths_have_names(self) -> None:
         for host, relayed, both, expected in (
             (PUBLIC, True, False, Route.RELAYED),
             (LAN, True, False, Route.RELAYED),

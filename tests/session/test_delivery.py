@@ -79,25 +79,25 @@ class OursTests(Case):
         self.assertEqual(self.say("three").id, 3)
         self.assertEqual(self.delivery.stream, f"{1:016x}")
 
-    def test_it_is_kept_before_anything_else_happens(self) -> None:
+    def test_entry_is_stored_first(self) -> None:
         self.say("one", 5.0)
         self.assertEqual(self.ledger.entries(KEY), (StreamEntry(1, MSG, Wall(5.0), "one"),))
         self.assertEqual(self.states(), {"one": WAITING})
 
-    def test_no_more_wait_than_may(self) -> None:
+    def test_queue_is_limited(self) -> None:
         for text in ("one", "two", "three"):
             self.say(text)
         error = self.assertRaises(LocalError, self.say, "four")
         self.assertEqual((error.status, len(self.ledger.entries(KEY))), (429, 3))
 
-    def test_turns_and_modes_have_as_many_places_besides(self) -> None:
+    def test_turns_and_modes_have_their_own_limit(self) -> None:
         for _ in range(6):
             self.delivery.say(TURN, "", Wall(0))
         error = self.assertRaises(LocalError, self.delivery.say, MODE, "half", 0)
         self.assertEqual(error.status, 429)
         self.assertEqual(len(self.delivery), 0)
 
-    def test_it_is_released_in_its_order(self) -> None:
+    def test_entries_are_released_in_order(self) -> None:
         self.say("one")
         self.say("two")
         self.assertEqual(release(self.delivery).text, "one")
@@ -111,7 +111,7 @@ class OursTests(Case):
         assert state is not None
         self.assertEqual(state.written, 1)
 
-    def test_arrived_it_is_out_of_the_outbox(self) -> None:
+    def test_delivered_entry_leaves_the_outbox(self) -> None:
         self.write("one", "two", "three")
         self.assertEqual(
             self.delivery.arrived(2),
@@ -125,19 +125,19 @@ class OursTests(Case):
         self.delivery.wrote(release(self.delivery).id)
         self.assertEqual((self.delivery.arrived(1), self.ledger.entries(KEY)), ([], ()))
 
-    def test_what_was_never_written_cannot_arrive(self) -> None:
+    def test_unwritten_entry_cannot_be_acknowledged(self) -> None:
         self.say("one")
         self.assertEqual(self.delivery.arrived(2**53), [])
         self.assertEqual(len(self.delivery), 1)
 
-    def test_after_a_restart_what_was_written_is_repeated_and_the_rest_waits(self) -> None:
+    def test_restart_repeats_written_entries_and_keeps_the_rest_queued(self) -> None:
         self.write("one")
         self.say("two")
         self.delivery = self.again()
         self.assertEqual([one.text for one in self.delivery.released], ["one"])
         self.assertEqual(self.delivery.unreleased[0].text, "two")
 
-    def test_a_change_of_mode_is_seen_waiting_and_under_way(self) -> None:
+    def test_mode_change_is_visible_while_queued_and_sent(self) -> None:
         self.say("one")
         self.delivery.say(MODE, "half", Wall(0))
         release(self.delivery)
@@ -147,7 +147,7 @@ class OursTests(Case):
         self.assertTrue(self.delivery.turn_in_flight(0))
         self.assertFalse(self.delivery.turn_in_flight(1))
 
-    def test_changes_of_mode_that_count_for_nothing_are_not_said_again(self) -> None:
+    def test_obsolete_mode_changes_are_not_repeated(self) -> None:
         self.delivery.say(MODE, "half", Wall(0))
         self.say("one")
         self.delivery.drop_modes()
@@ -158,18 +158,18 @@ class OursTests(Case):
 class BackTests(Case):
     """Messages taken back or expired."""
 
-    def test_never_written_it_did_not_arrive(self) -> None:
+    def test_unwritten_entry_is_undelivered(self) -> None:
         self.say("one")
         self.assertEqual(self.delivery.take_back(1), [MessageOutcome(1, UNDELIVERED, "one")])
         self.assertEqual((len(self.delivery), self.states()), (0, {"one": UNDELIVERED}))
 
-    def test_written_it_is_uncertain_and_not_written_again(self) -> None:
+    def test_written_entry_is_unconfirmed_and_not_repeated(self) -> None:
         self.write("one")
         self.assertEqual(self.delivery.take_back(1), [MessageOutcome(1, UNCERTAIN, "one")])
         self.assertEqual((len(self.delivery), self.delivery.released), (0, ()))
         self.assertEqual(self.states(), {"one": UNCERTAIN})
 
-    def test_of_an_uncertain_one_a_later_call_tells(self) -> None:
+    def test_later_call_settles_an_unconfirmed_entry(self) -> None:
         for had, state in ((1, DELIVERED), (0, UNDELIVERED)):
             self.setUp()
             self.write("one")
@@ -179,7 +179,7 @@ class BackTests(Case):
             self.assertEqual(told, [MessageOutcome(1, state, "")])
             self.assertEqual(self.states(), {"one": state})
 
-    def test_a_call_that_showed_it_missing_settles_it_until_it_is_said_again(self) -> None:
+    def test_call_that_shows_a_missing_entry_settles_it(self) -> None:
         self.write("one")
         self.delivery.meet(THEIRS, (self.delivery.stream, 0))
         self.assertEqual(self.delivery.take_back(1), [MessageOutcome(1, UNDELIVERED, "one")])
@@ -188,14 +188,14 @@ class BackTests(Case):
         self.assertFalse(self.delivery.wrote(2))
         self.assertEqual(self.delivery.take_back(2), [MessageOutcome(2, UNCERTAIN, "two")])
 
-    def test_what_was_taken_back_is_not_written_by_a_connection_that_had_it_waiting(self) -> None:
+    def test_withdrawn_entry_is_not_written(self) -> None:
         self.write("one", "two")
         self.say("three")
         self.delivery.take_back(1)
         self.delivery.take_back(3)
         self.assertEqual([self.delivery.waits(id) for id in (1, 2, 3)], [False, True, False])
 
-    def test_a_turn_passed_with_what_never_arrives_comes_back_once(self) -> None:
+    def test_turn_of_a_withdrawn_entry_returns_once(self) -> None:
         self.say("one")
         self.delivery.take_back(1)
         self.assertFalse(self.delivery.turn_came_back())  # it had passed no turn
@@ -205,7 +205,7 @@ class BackTests(Case):
         self.delivery.meet(THEIRS, (self.delivery.stream, 0))
         self.assertEqual([self.delivery.turn_came_back() for _ in range(2)], [True, False])
 
-    def test_only_once_and_only_messages_that_wait(self) -> None:
+    def test_only_queued_messages_can_be_withdrawn_once(self) -> None:
         self.write("one")
         self.delivery.take_back(1)
         self.delivery.say(TURN, "", Wall(0))
@@ -213,7 +213,7 @@ class BackTests(Case):
             error = self.assertRaises(LocalError, self.delivery.take_back, number)
             self.assertEqual(error.status, 404)
 
-    def test_what_has_waited_for_a_week_goes(self) -> None:
+    def test_entry_expires_after_a_week(self) -> None:
         self.say("old", 0.0)
         self.say("new", 10.0)
         self.assertEqual(self.delivery.expire(Wall(WEEK)), [])
@@ -222,7 +222,7 @@ class BackTests(Case):
         )
         self.assertEqual(len(self.delivery), 1)
 
-    def test_given_up_each_is_as_certain_as_it_can_be(self) -> None:
+    def test_abandoned_entries_report_their_certainty(self) -> None:
         self.write("one")
         self.say("two")
         self.assertEqual(
@@ -231,7 +231,7 @@ class BackTests(Case):
         )
         self.assertEqual(self.delivery.give_up(), [])
 
-    def test_in_a_new_conversation_turns_of_the_last_one_mean_nothing(self) -> None:
+    def test_turns_of_an_earlier_conversation_do_not_count(self) -> None:
         self.write("one")
         self.delivery.say(TURN, "", Wall(0))
         self.delivery.say(MODE, "half", Wall(0))
@@ -243,7 +243,7 @@ class BackTests(Case):
 class MeetingTests(Case):
     """A connection begins."""
 
-    def test_what_they_have_is_delivered_and_the_rest_repeated(self) -> None:
+    def test_call_settles_received_entries_and_repeats_the_rest(self) -> None:
         self.write("one", "two")
         told = self.delivery.meet(THEIRS, (self.delivery.stream, 1))
         self.assertEqual(told, [MessageOutcome(1, DELIVERED, "one")])
@@ -254,7 +254,7 @@ class MeetingTests(Case):
         self.assertEqual(self.delivery.meet(THEIRS, ("e" * 16, 7)), [])
         self.assertEqual((len(self.delivery), self.delivery.stream), (1, f"{1:016x}"))
 
-    def test_if_they_have_more_than_was_written_a_new_stream_begins(self) -> None:
+    def test_impossible_position_starts_a_new_stream(self) -> None:
         self.write("one")
         self.say("two")
         self.assertTrue(self.delivery.beyond((self.delivery.stream, 2)))
@@ -265,7 +265,7 @@ class MeetingTests(Case):
         self.assertFalse(self.delivery.beyond((f"{1:016x}", 99)))
         self.assertEqual(self.say("three").id, 3)
 
-    def test_their_new_stream_has_nothing_of_the_old_one(self) -> None:
+    def test_new_stream_of_the_peer_starts_empty(self) -> None:
         self.delivery.meet(THEIRS, ("", 0))
         self.delivery.received(StreamEntry(5, MSG, Wall(0), "hi"))
         self.assertEqual(self.delivery.have, (THEIRS, 5))
@@ -275,14 +275,14 @@ class MeetingTests(Case):
         self.assertTrue(self.delivery.is_new(5))
         self.assertEqual(self.again().have, ("e" * 16, 0))
 
-    def test_what_they_say_is_kept_and_known_after_a_restart(self) -> None:
+    def test_received_entries_survive_a_restart(self) -> None:
         self.delivery.meet(THEIRS, ("", 0))
         self.assertEqual(self.delivery.received(StreamEntry(3, MSG, Wall(0), "hi")), 1)
         self.assertEqual(self.delivery.received(StreamEntry(9, TURN, Wall(0))), 0)
         self.assertEqual(self.states(), {"hi": HEARD})
         self.assertEqual(self.again().have, (THEIRS, 9))
 
-    def test_whose_turn_it_is_is_known_after_a_restart(self) -> None:
+    def test_turn_survives_a_restart(self) -> None:
         self.delivery.keep_turn("theirs")
         self.assertEqual(self.again().turn, "theirs")
         self.delivery.keep_turn("")
@@ -304,7 +304,7 @@ class ModelTests(Case):
     """Whatever happens in whatever order."""
 
     @given(DOINGS)
-    def test_every_message_comes_to_one_end_and_disk_and_memory_agree(
+    def test_every_message_has_one_outcome_on_disk_and_in_memory(
         self, doings: list[tuple[str, int]]
     ) -> None:
         self.setUp()

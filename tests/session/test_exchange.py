@@ -63,13 +63,13 @@ class Watched(MemoryLedger):
 
 
 class BeginningTests(SynchronousTestCase):
-    def test_without_a_connection_what_is_said_is_kept(self) -> None:
+    def test_message_without_a_connection_is_queued(self) -> None:
         exchange = an_exchange()
         self.assertEqual(exchange.say("hi", Wall(7.0)), [Queued("hi", 1)])
         effects = exchange.begin("a", opening(), False, True)
         self.assertEqual(effects, [SendEntry("a", StreamEntry(1, MSG, Wall(7.0), "hi"))])
 
-    def test_a_call_tells_what_is_wanted_and_later_how_it_stands(self) -> None:
+    def test_call_announces_mode_and_state(self) -> None:
         exchange = an_exchange(half=True)
         self.assertEqual(exchange.opening(), Opening(True, OURS))
         exchange.meet(opening())
@@ -78,14 +78,14 @@ class BeginningTests(SynchronousTestCase):
         exchange.half = False  # and nobody was told
         self.assertTrue(exchange.opening().half)
 
-    def test_a_yes_tells_what_either_wants_and_of_one_that_goes_on_how_it_stands(self) -> None:
+    def test_chatack_announces_mode_and_state(self) -> None:
         for ours, theirs in ((False, False), (True, False), (False, True)):
             answer = an_exchange(half=ours).answer(opening(half=theirs))
             self.assertIs(answer.half, ours or theirs)
         exchange = begun(half=False)
         self.assertFalse(exchange.answer(opening(half=True, turn="both")).half)
 
-    def test_on_another_connection_what_may_go_out_is_repeated(self) -> None:
+    def test_new_connection_repeats_released_entries(self) -> None:
         exchange = begun()
         exchange.say("hi", Wall(0.0))
         exchange.stop()
@@ -93,7 +93,7 @@ class BeginningTests(SynchronousTestCase):
         effects = exchange.begin("b", opening(turn="both"), False, True)
         self.assertEqual(effects, [SendEntry("b", StreamEntry(1, MSG, Wall(0.0), "hi"))])
 
-    def test_what_they_have_is_not(self) -> None:
+    def test_received_entries_are_not_repeated(self) -> None:
         exchange = begun()
         exchange.say("hi", Wall(0.0))
         exchange.writes(StreamEntry(1, MSG, Wall(0.0), "hi"))
@@ -102,7 +102,7 @@ class BeginningTests(SynchronousTestCase):
         self.assertEqual(exchange.meet(theirs), [MessageOutcome(1, DELIVERED, "hi", "")])
         self.assertEqual(exchange.begin("b", theirs, False, True), [])
 
-    def test_after_an_end_on_either_side_it_begins_with_the_caller(self) -> None:
+    def test_new_conversation_starts_with_the_caller_s_turn(self) -> None:
         for end in (True, False):
             exchange = begun(half=True)
             exchange.say("hi", Wall(0.0))
@@ -115,7 +115,7 @@ class BeginningTests(SynchronousTestCase):
             self.assertIs(exchange.floor.turn, TurnHolder.THEIRS)  # the caller said "hi" again
             self.assertEqual(exchange.say("more", Wall(0.0)), [Queued("more", 2)])
 
-    def test_it_goes_on_after_a_restart_with_the_turn_as_it_was(self) -> None:
+    def test_turn_continues_after_a_restart(self) -> None:
         ledger = MemoryLedger()
         exchange = an_exchange(ledger, half=True)
         exchange.meet(opening())
@@ -135,7 +135,7 @@ class BeginningTests(SynchronousTestCase):
         exchange.writes(StreamEntry(1, MSG, Wall(0.0), "hi"))
         self.assertIs(an_exchange(ledger).floor.turn, TurnHolder.THEIRS)
 
-    def test_nor_does_it_pass_when_the_next_connection_begins(self) -> None:
+    def test_turn_does_not_pass_with_a_new_connection(self) -> None:
         ledger = MemoryLedger()
         exchange = an_exchange(ledger, half=True)
         exchange.begin("a", opening(), True, mine=True)
@@ -145,7 +145,7 @@ class BeginningTests(SynchronousTestCase):
         self.assertIs(exchange.floor.turn, TurnHolder.THEIRS)
         self.assertIs(an_exchange(ledger).floor.turn, TurnHolder.MINE)
 
-    def test_if_both_believe_that_it_is_their_turn_the_larger_gives_way(self) -> None:
+    def test_larger_key_yields_a_disputed_turn(self) -> None:
         for smaller, turn in ((True, TurnHolder.MINE), (False, TurnHolder.THEIRS)):
             exchange = begun(half=True, smaller=smaller)
             exchange.stop()
@@ -154,7 +154,7 @@ class BeginningTests(SynchronousTestCase):
 
 
 class SayingTests(SynchronousTestCase):
-    def test_in_full_duplex_it_goes_out_at_once(self) -> None:
+    def test_full_duplex_sends_at_once(self) -> None:
         exchange = begun()
         for number in (1, 2):
             self.assertEqual(
@@ -162,7 +162,7 @@ class SayingTests(SynchronousTestCase):
                 [SendEntry("a", StreamEntry(number, MSG, Wall(0.0), "hi"))],
             )
 
-    def test_in_half_duplex_it_passes_the_turn_and_the_next_waits_for_it(self) -> None:
+    def test_half_duplex_message_passes_the_turn(self) -> None:
         exchange = begun(half=True)
         one, two = StreamEntry(1, MSG, Wall(0.0), "one"), StreamEntry(2, MSG, Wall(0.0), "two")
         self.assertEqual(
@@ -198,13 +198,13 @@ class SayingTests(SynchronousTestCase):
         self.assertFalse(exchange.delivery.waits(1))
         self.assertRaises(LocalError, exchange.unsend, 1)
 
-    def test_what_others_put_into_the_outbox_goes_out_too(self) -> None:
+    def test_entries_of_other_parts_are_sent_too(self) -> None:
         exchange = begun()
         entry = exchange.delivery.say(MSG, "hi", Wall(0.0))
         self.assertEqual(exchange.send_queued(), [SendEntry("a", entry)])
         self.assertEqual(exchange.send_queued(), [])
 
-    def test_a_connection_takes_it_for_the_first_time_once(self) -> None:
+    def test_sent_is_reported_once(self) -> None:
         exchange = begun()
         entry = StreamEntry(1, MSG, Wall(0.0), "hi")
         exchange.say("hi", Wall(0.0))
@@ -221,7 +221,7 @@ class SayingTests(SynchronousTestCase):
 
 
 class HearingTests(SynchronousTestCase):
-    def test_what_is_repeated_is_acknowledged_and_not_shown_again(self) -> None:
+    def test_repeated_entry_is_acknowledged_and_not_shown(self) -> None:
         exchange = begun()
         entry = StreamEntry(4, MSG, Wall(0.0), "hi")
         self.assertEqual(
@@ -229,12 +229,12 @@ class HearingTests(SynchronousTestCase):
         )
         self.assertEqual(exchange.received("a", entry), [Acknowledge("a", 4)])
 
-    def test_it_passes_the_turn_to_us(self) -> None:
+    def test_received_message_passes_the_turn_to_us(self) -> None:
         exchange = begun(half=True, mine=False)
         effects = exchange.received("a", StreamEntry(1, MSG, Wall(0.0), "hi"))
         self.assertEqual(effects[-1], TurnPassed(TurnHolder.MINE))
 
-    def test_the_turn_is_kept_before_the_message(self) -> None:
+    def test_turn_is_stored_before_the_message(self) -> None:
         """A kill between the two leaves the turn as the other side has it, and the message repeated."""
         ledger = Watched()
         exchange = an_exchange(ledger, half=True)
@@ -250,14 +250,14 @@ class HearingTests(SynchronousTestCase):
             exchange.received("a", StreamEntry(1, MSG, Wall(0.0), "out of turn"))
             self.assertIs(exchange.floor.turn, turn)
 
-    def test_a_change_of_mode_of_theirs_is_what_is_wanted_from_then_on(self) -> None:
+    def test_mode_change_of_the_peer_applies(self) -> None:
         exchange = begun()
         exchange.received("a", StreamEntry(1, MODE, Wall(0.0), "half"))
         self.assertEqual((exchange.half, exchange.floor.turn), (True, TurnHolder.THEIRS))
         exchange.received("a", StreamEntry(2, MODE, Wall(0.0), "full"))
         self.assertEqual((exchange.half, exchange.floor.turn), (False, TurnHolder.BOTH))
 
-    def test_of_two_that_cross_that_of_the_smaller_stands(self) -> None:
+    def test_smaller_key_wins_crossing_mode_changes(self) -> None:
         for smaller, turn in ((True, TurnHolder.MINE), (False, TurnHolder.THEIRS)):
             exchange = begun(smaller=smaller)
             exchange.set_half(True, Wall(0.0))
@@ -265,7 +265,7 @@ class HearingTests(SynchronousTestCase):
             self.assertIs(exchange.floor.turn, turn)
             self.assertIs(exchange.delivery.mode_in_flight(0), smaller)
 
-    def test_words_said_before_they_knew_of_our_mode_pass_no_turn(self) -> None:
+    def test_messages_before_a_mode_change_pass_no_turn(self) -> None:
         exchange = begun()
         exchange.set_half(True, Wall(0.0))
         exchange.received("a", StreamEntry(1, MSG, Wall(0.0), "hi"))
@@ -276,7 +276,7 @@ class HearingTests(SynchronousTestCase):
 
 
 class ModeTests(SynchronousTestCase):
-    def test_a_change_is_told_and_whoever_wants_turns_begins(self) -> None:
+    def test_mode_change_is_sent_and_its_sender_starts(self) -> None:
         exchange = begun()
         wanted = [
             SendEntry("a", StreamEntry(1, MODE, Wall(0.0), "half")),
@@ -285,7 +285,7 @@ class ModeTests(SynchronousTestCase):
         self.assertEqual(exchange.set_half(True, Wall(0.0)), wanted)
         self.assertEqual(exchange.set_half(True, Wall(0.0)), [])
 
-    def test_what_waited_for_its_turn_goes_before_it(self) -> None:
+    def test_messages_queued_for_the_turn_precede_the_mode_change(self) -> None:
         exchange = begun(half=True, mine=False)
         exchange.say("one", Wall(0.0))
         effects = exchange.set_half(False, Wall(0.0))
@@ -293,7 +293,7 @@ class ModeTests(SynchronousTestCase):
         self.assertEqual(sent, [MSG, MODE])
         self.assertEqual(effects[-1], TurnPassed(TurnHolder.BOTH))
 
-    def test_what_was_said_before_it_passes_no_turn(self) -> None:
+    def test_messages_before_the_mode_change_pass_no_turn(self) -> None:
         exchange = begun()
         exchange.stop()
         exchange.say("one", Wall(0.0))
@@ -313,7 +313,7 @@ class TwoTests(SynchronousTestCase):
             max_size=40,
         ),
     )
-    def test_whatever_they_do_all_is_heard_once_in_its_order_and_they_agree(
+    def test_all_messages_arrive_once_in_order_for_any_actions(
         self, half: bool, doings: list[tuple[bool, str]]
     ) -> None:
         numbers = count(1)

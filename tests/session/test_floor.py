@@ -19,19 +19,19 @@ class FloorTests(SynchronousTestCase):
         floor.message_sent()
         self.assertFalse(floor.may_speak)
 
-    def test_hearing_something_out_of_turn_gives_it_to_us(self) -> None:
+    def test_message_out_of_turn_gives_us_the_turn(self) -> None:
         floor = Floor(half=True, mine=True)
         floor.message_received()
         self.assertIs(floor.turn, TurnHolder.MINE)
 
-    def test_in_full_duplex_both_may_always_speak(self) -> None:
+    def test_full_duplex_always_allows_sending(self) -> None:
         floor = Floor(half=False, mine=False)
         floor.message_sent()
         floor.message_received()
         floor.take()
         self.assertIs(floor.turn, TurnHolder.BOTH)
 
-    def test_a_learning_floor_opens_when_they_speak_twice_in_a_row(self) -> None:
+    def test_learning_floor_opens_after_two_messages_in_a_row(self) -> None:
         floor = Floor(half=True, mine=False, learns=True)
         floor.message_received()
         self.assertIs(floor.turn, TurnHolder.MINE)

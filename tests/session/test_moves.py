@@ -45,7 +45,7 @@ class MoveTests(SynchronousTestCase):
         session.move("b")
         self.assertEqual(session.move("c"), [Drop("c")])
 
-    def test_a_move_without_an_answer_is_told_and_dialled_at_once(self) -> None:
+    def test_unanswered_move_is_reported_and_redialled(self) -> None:
         session = session_in(SessionState.OPEN)
         session.move("b")
         dropped, left, broken, redial = session.no_answer()
@@ -82,7 +82,7 @@ class HeldTests(SynchronousTestCase):
 
 
 class PlainTests(SynchronousTestCase):
-    def test_a_farewell_on_a_connection_of_its_own_drops_no_other(self) -> None:
+    def test_farewell_on_its_own_connection_drops_no_other(self) -> None:
         session = PeerSession(DIALECTS["dialback"])
         session.called("first")
         session.accept()
@@ -90,7 +90,7 @@ class PlainTests(SynchronousTestCase):
         self.assertEqual((stop, leave), (StopDialling(), Leave(None, "")))
         self.assertIsInstance(ended, SessionEnded)
 
-    def test_an_answer_cannot_ask_for_one_connection_a_message(self) -> None:
+    def test_answer_cannot_select_a_connection_per_message(self) -> None:
         session = PeerSession(DIALECTS["canon"])
         session.call()
         session.connected("a")

@@ -54,32 +54,32 @@ class Dialling(SynchronousTestCase):
             dials = [(0.0, Dial(A)), (0.25, Dial(B)), (0.5, Dial(C))]
             self.assertEqual(found, [*dials, (2.0, JoinRelay())])
 
-    def test_the_relay_at_once_where_there_is_no_address_or_nothing_else_is_wanted(self) -> None:
+    def test_relay_at_once_without_addresses_or_if_required(self) -> None:
         self.assertEqual(until(race(), 5.0), [(0.0, JoinRelay())])
         self.assertEqual(
             until(race(RaceRole.CALLEE, A, mode=PathMode.RELAY), 5.0), [(0.0, JoinRelay())]
         )
 
-    def test_never_the_relay_where_it_is_not_wanted_or_not_there(self) -> None:
+    def test_no_relay_if_refused_or_missing(self) -> None:
         for how in ({"mode": PathMode.DIRECT}, {"relay": False}):
             self.assertNotIn(
                 JoinRelay(), [what for _, what in until(race(RaceRole.CALLER, A, **how), 40)]
             )
 
-    def test_only_the_relay_and_none_there_fails_at_once(self) -> None:
+    def test_required_but_missing_relay_fails_at_once(self) -> None:
         one = race(RaceRole.CALLER, A, mode=PathMode.RELAY, relay=False)
         reasons = ((None, "the server relays nothing for this call"),)
         self.assertEqual(one.due(0.0), [GiveUp(reasons)])
         self.assertIsNone(one.deadline)
 
-    def test_the_next_at_once_when_one_has_failed(self) -> None:
+    def test_next_address_at_once_after_a_failure(self) -> None:
         one = race(RaceRole.CALLER, A, B, punching=False)
         self.assertEqual(one.due(0.0), [Dial(A)])
         self.assertEqual(one.failed(A, "refused", 0.05), [])
         self.assertEqual(one.deadline, 0.05 + 0.01)
         self.assertEqual(one.due(0.07), [Dial(B)])
 
-    def test_what_failed_is_dialled_again_every_second_while_both_punch(self) -> None:
+    def test_failed_addresses_are_retried_every_second_while_punching(self) -> None:
         one = race(RaceRole.CALLER, A, mode=PathMode.DIRECT)
         times = []
         now = 0.0
@@ -95,7 +95,7 @@ class Dialling(SynchronousTestCase):
         self.assertEqual(times, [float(second) for second in range(10)])
         self.assertEqual(effects, [GiveUp(((None, "not tried (--path direct)"), (A, "refused")))])
 
-    def test_once_only_where_the_other_does_not_dial(self) -> None:
+    def test_addresses_are_dialled_once_if_the_peer_does_not_dial(self) -> None:
         one = race(RaceRole.CALLER, A, mode=PathMode.DIRECT, punching=False)
         one.due(0.0)
         self.assertIsInstance(one.failed(A, "refused", 0.1)[0], GiveUp)
@@ -108,7 +108,7 @@ class Dialling(SynchronousTestCase):
         self.assertEqual(given_up[0], CancelDials())
         self.assertEqual(set(given_up[1].reasons), set(reasons))
 
-    def test_whoever_waits_for_the_deadline_is_never_told_of_one_that_is_past(self) -> None:
+    def test_past_deadlines_are_never_returned(self) -> None:
         for patience in (1.0, 8.0, 30.0):
             one: Race[str] = Race(RaceRole.CALLEE, (A,), 0.0, replace(DEFAULTS, dial_wait=patience))
             one.due(0.0)
@@ -131,12 +131,12 @@ class Picking(SynchronousTestCase):
         self.assertEqual(one.good("y", B, 0.4), [])
         self.assertEqual(one.failed(C, "late", 0.5), [])
 
-    def test_also_one_that_they_dialled(self) -> None:
+    def test_connection_dialled_by_the_peer_can_be_picked(self) -> None:
         one = race(RaceRole.CALLER, A)
         one.due(0.0)
         self.assertEqual(one.good("in", None, 0.1), [Pick("in"), CancelDials()])
 
-    def test_the_callee_picks_none_and_waits_for_chat(self) -> None:
+    def test_callee_waits_for_chat(self) -> None:
         one = race(RaceRole.CALLEE, A, B)
         one.due(0.0)
         self.assertEqual(one.good("x", A, 0.1), [])
@@ -144,7 +144,7 @@ class Picking(SynchronousTestCase):
         self.assertEqual(one.chosen("x", 0.3), [CancelDials()])
         self.assertEqual((one.picked, one.deadline), ("x", None))
 
-    def test_what_nobody_picks_is_closed_10_seconds_after_its_handshake(self) -> None:
+    def test_unpicked_connection_is_closed_after_10_seconds(self) -> None:
         for role in RaceRole:
             one = race(role, A, B)
             one.due(0.0)
@@ -156,7 +156,7 @@ class Picking(SynchronousTestCase):
             self.assertEqual(one.due(10.2), [CloseConnection("y")])
             self.assertIsNone(one.deadline)
 
-    def test_a_direct_way_takes_over_from_the_relay_and_not_the_other_way_round(self) -> None:
+    def test_direct_path_replaces_the_relay_only(self) -> None:
         one = race(RaceRole.CALLER, A)
         one.due(0.0)
         one.due(2.0)
@@ -168,7 +168,7 @@ class Picking(SynchronousTestCase):
         self.assertEqual(one.due(13.0), [CloseConnection("r")])
         self.assertEqual(one.due(13.1), [CloseConnection("r2")])
 
-    def test_a_better_way_than_the_relay_is_looked_for_every_minute_by_the_caller(self) -> None:
+    def test_caller_retries_direct_paths_every_minute(self) -> None:
         for role, mode, looks in (
             (RaceRole.CALLER, PathMode.AUTO, True),
             (RaceRole.CALLEE, PathMode.AUTO, False),
@@ -181,7 +181,7 @@ class Picking(SynchronousTestCase):
             found = [at for at, what in until(one, 200.0) if what == AskAgain()]
             self.assertEqual(found, [61.0, 121.0, 181.0] if looks else [])
 
-    def test_it_is_over_when_the_picked_one_ends_or_the_last_good_one(self) -> None:
+    def test_race_ends_with_the_picked_or_last_connection(self) -> None:
         one = race()
         one.due(0.0)
         one.good("r", None, 1.0, relayed=True)
@@ -195,7 +195,7 @@ class Picking(SynchronousTestCase):
 
 
 class Roles(SynchronousTestCase):
-    def test_who_is_tls_server(self) -> None:
+    def test_roles_of_tls_follow_the_keys(self) -> None:
         for ours, theirs, role, how, expected in (
             (b"a", b"b", RaceRole.CALLER, "punch", True),
             (b"b", b"a", RaceRole.CALLER, "punch", False),
@@ -246,7 +246,7 @@ class TwoOfThem(SynchronousTestCase):
         st.floats(0.0, 1.0),
         st.sampled_from(PathMode),
     )
-    def test_meet_if_there_is_a_way_and_agree_on_it(
+    def test_connect_on_one_path_if_there_is_any(
         self,
         towards_callee: list[float | None],
         towards_caller: list[float | None],

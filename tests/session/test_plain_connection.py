@@ -103,7 +103,7 @@ class PunchTests(LinkTests):
     PUNCH = encode(Punch("0123456789abcdef"))
 
     @given(st.integers(1, 60))
-    def test_it_is_told_with_what_came_behind_it(self, size: int) -> None:
+    def test_punch_is_passed_on_with_the_following_bytes(self, size: int) -> None:
         connection = self.connection(None)
         data = self.PUNCH + b"\x16\x03\x01"
         for at in range(0, len(data), size):
@@ -115,7 +115,7 @@ class PunchTests(LinkTests):
         )
         self.assertEqual(self.notes.items, [])
 
-    def test_a_text_that_begins_like_it_is_a_text(self) -> None:
+    def test_text_that_looks_like_punch_is_text(self) -> None:
         for text in (b"PUNCH", b"PU", b"P"):
             self.connection(None).dataReceived(text)
             self.assertEqual(self.notes.items, [])
@@ -124,7 +124,7 @@ class PunchTests(LinkTests):
             self.assertIsNone(self.notes.punched)
             self.assertIn(PlainMessage(text.decode()), self.notes.items)
 
-    def test_and_goes_on_as_one(self) -> None:
+    def test_text_that_looked_like_punch_stays_text(self) -> None:
         connection = self.connection(None)
         connection.dataReceived(b"PUNCH")
         connection.dataReceived(b"LINE\n")
@@ -139,7 +139,7 @@ class PunchTests(LinkTests):
             self.assertTrue(self.transport.disconnecting or self.transport.disconnected, data)
             self.assertIsNone(self.notes.punched)
 
-    def test_what_we_dialled_says_none(self) -> None:
+    def test_dialled_connection_expects_no_punch(self) -> None:
         connection = self.connection()
         connection.dataReceived(self.PUNCH)
         self.assertIsNone(self.notes.punched)
@@ -182,7 +182,7 @@ class PaceTests(LinkTests):
 
         self.assertEqual(read(5000), read(PIECE - 6))
 
-    def test_who_talks_too_fast_is_read_later(self) -> None:
+    def test_fast_sender_is_delayed(self) -> None:
         connection = self.connection("chatmsg")
         tokens = RateLimiter(100, 200)
         connection.toll = lambda cost: tokens.take(self.clock.seconds(), cost)
@@ -195,7 +195,7 @@ class PaceTests(LinkTests):
             self.clock.advance(0.5)
         self.assertEqual((self.said(), self.transport.producerState), (sent, "producing"))
 
-    def test_a_message_that_has_begun_is_not_late_because_we_rest(self) -> None:
+    def test_paused_message_does_not_time_out(self) -> None:
         connection = self.connection("chatmsg")
         waits = [1000.0, 0.0]
         connection.toll = lambda cost: waits.pop(0) if waits else 0.0
@@ -206,7 +206,7 @@ class PaceTests(LinkTests):
         connection.dataReceived(b"\r\n")
         self.assertEqual(self.said(), ["1", "2"])
 
-    def test_what_came_before_the_end_is_read_before_that_is_told(self) -> None:
+    def test_data_before_the_end_are_read_before_the_end_is_reported(self) -> None:
         for end in (True, False):
             connection = self.connection("chatmsg")
             sent = self.flood(connection)
@@ -222,7 +222,7 @@ class PaceTests(LinkTests):
             self.assertEqual(self.transport.disconnecting, end)
             self.assertEqual(self.notes.lost is None, end)
 
-    def test_held_by_the_screen_it_waits_and_goes_on(self) -> None:
+    def test_held_connection_resumes(self) -> None:
         connection = self.connection("chatmsg")
         connection.hold(True)
         sent = self.flood(connection, 10)
@@ -258,7 +258,7 @@ class WritingTests(LinkTests):
         producer.resumeProducing()
         self.assertEqual(self.written(), b"one\r\n")
 
-    def test_a_farewell_goes_after_what_was_said_then_half_closes_then_closes(self) -> None:
+    def test_farewell_follows_queued_messages_then_closes(self) -> None:
         connection = self.connection()
         self.notes.apply(connection.write_text(ME, "one"))
         connection.write_farewell(ME, "")
@@ -270,7 +270,7 @@ class WritingTests(LinkTests):
         self.clock.advance(2)
         self.assertTrue(self.transport.disconnected)
 
-    def test_what_was_not_written_is_reported_with_the_end(self) -> None:
+    def test_unwritten_messages_are_reported_at_the_end(self) -> None:
         connection = self.connection()
         self.notes.apply(connection.write_text(ME, "one"))
         self.notes.apply(connection.write_text(ME, "two"))
@@ -278,7 +278,7 @@ class WritingTests(LinkTests):
         self.assertEqual(self.notes.lost, ("connection lost", ("two",)))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_dropping_writes_nothing_more_and_reports_what_waited(self) -> None:
+    def test_drop_reports_queued_messages(self) -> None:
         connection = self.connection()
         self.notes.apply(connection.write_text(ME, "one"))
         self.notes.apply(connection.write_text(ME, "two"))
@@ -290,7 +290,7 @@ class WritingTests(LinkTests):
         assert self.notes.lost is not None
         self.assertEqual(self.notes.lost[1], ("two",))
 
-    def test_the_transport_is_told_to_be_prompt_and_to_find_the_dead(self) -> None:
+    def test_transport_uses_nodelay_and_keepalive(self) -> None:
         self.connection()
         self.assertTrue(self.transport.no_delay and self.transport.keep_alive)
 
@@ -314,19 +314,19 @@ class ReadingTests(LinkTests):
         )
         self.assertEqual((connection.host, connection.port), ("10.0.0.9", 3000))
 
-    def test_a_caller_who_says_nothing_is_told_of_after_two_seconds_once(self) -> None:
+    def test_silent_caller_is_reported_once_after_two_seconds(self) -> None:
         self.connection(None)
         self.clock.advance(1.9)
         self.assertEqual(self.notes.silent, 0)
         self.clock.advance(10)
         self.assertEqual(self.notes.silent, 1)
 
-    def test_whom_we_called_may_be_silent(self) -> None:
+    def test_callee_may_be_silent(self) -> None:
         self.connection("canon")
         self.clock.advance(10)
         self.assertEqual(self.notes.silent, 0)
 
-    def test_one_who_was_greeted_is_spoken_to_as_assumed(self) -> None:
+    def test_silent_caller_is_answered_in_the_assumed_dialect(self) -> None:
         connection = self.connection(None)
         connection.assume(DIALECTS["raw"])
         self.notes.apply(connection.write_text(ME, "hello?"))
@@ -355,7 +355,7 @@ class ReadingTests(LinkTests):
         self.clock.advance(0.1)
         self.assertTrue(self.transport.disconnected)
 
-    def test_nor_may_a_block_go_on_for_ever(self) -> None:
+    def test_endless_block_times_out(self) -> None:
         connection = self.connection(None)
         connection.dataReceived(b"CHAT\r\nclientID: zoe\r\n")
         for _ in range(4):
@@ -373,7 +373,7 @@ class ReadingTests(LinkTests):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertIsNone(self.transport.producer)
 
-    def test_nothing_is_heard_after_our_farewell(self) -> None:
+    def test_input_after_our_farewell_is_ignored(self) -> None:
         connection = self.connection()
         connection.write_farewell(ME, "")
         connection.dataReceived(b"wait!")

@@ -103,7 +103,7 @@ class FrameTests(SynchronousTestCase):
         st.lists(st.binary(min_size=1, max_size=200), max_size=20),
         st.sampled_from([None, *DIALECTS]),
     )
-    def test_no_bytes_make_it_fail_or_leave_a_timer(
+    def test_any_bytes_are_handled_without_a_left_timer(
         self, pieces: list[bytes], name: str | None
     ) -> None:
         clock, owner = Clock(), Owner()

@@ -116,7 +116,7 @@ class TableTests(SynchronousTestCase):
 
 
 class CallingTests(SynchronousTestCase):
-    def test_what_is_said_before_the_connection_is_there_goes_out_first(self) -> None:
+    def test_messages_before_the_connection_are_sent_first(self) -> None:
         session = session_in(SessionState.CALLING)
         self.assertEqual(session.say("hi"), [Queued("hi")])
         self.assertEqual(
@@ -124,7 +124,7 @@ class CallingTests(SynchronousTestCase):
             [Call("a"), SessionOpened(), Speak("a", "hi"), TurnPassed(TurnHolder.THEIRS)],
         )
 
-    def test_nobody_there_reports_what_was_said(self) -> None:
+    def test_failed_call_reports_its_messages(self) -> None:
         session = session_in(SessionState.CALLING)
         session.say("hi")
         self.assertEqual(
@@ -138,11 +138,11 @@ class CallingTests(SynchronousTestCase):
             session.called("b"), [StopDialling(), SessionOpened(), TurnPassed(TurnHolder.THEIRS)]
         )
 
-    def test_a_connection_that_comes_too_late_is_dropped(self) -> None:
+    def test_late_connection_is_dropped(self) -> None:
         session = session_in(SessionState.CLOSED)
         self.assertEqual(session.connected("late"), [Drop("late")])
 
-    def test_a_dialect_that_dials_for_each_message_is_open_without_a_link(self) -> None:
+    def test_dial_back_dialect_is_open_without_a_connection(self) -> None:
         session = PeerSession(DIALBACK)
         session.call()
         session.say("hi")
@@ -156,14 +156,14 @@ class CalledTests(SynchronousTestCase):
     def test_a_call_rings(self) -> None:
         self.assertEqual(PeerSession(CANON).called("a"), [Ringing()])
 
-    def test_what_they_said_before_the_yes_comes_with_it(self) -> None:
+    def test_messages_before_acceptance_are_shown_then(self) -> None:
         session = session_in(SessionState.RINGING)
         self.assertEqual(session.text_received("hello"), [])
         self.assertEqual(
             session.accept(), [SessionOpened(), Received("hello"), TurnPassed(TurnHolder.MINE)]
         )
 
-    def test_they_cannot_say_without_end_before_the_yes(self) -> None:
+    def test_messages_before_acceptance_are_limited(self) -> None:
         session = PeerSession(CANON, limits=replace(DEFAULTS, message=10))
         session.called("a")
         self.assertEqual(session.text_received("0123456789"), [])
@@ -171,17 +171,17 @@ class CalledTests(SynchronousTestCase):
         self.assertIs(session.state, SessionState.CLOSED)
         self.assertIsInstance(effects[-1], SessionEnded)
 
-    def test_a_declined_call_is_ended_in_their_dialect(self) -> None:
+    def test_declined_call_ends_in_the_caller_s_dialect(self) -> None:
         session = session_in(SessionState.RINGING)
         self.assertEqual(
             session.decline(), [StopDialling(), Leave("a", ""), SessionEnded("declined")]
         )
 
-    def test_calling_somebody_who_rings_takes_the_call(self) -> None:
+    def test_calling_a_ringing_peer_accepts_its_call(self) -> None:
         session = session_in(SessionState.RINGING)
         self.assertEqual(session.call(), [SessionOpened(), TurnPassed(TurnHolder.THEIRS)])
 
-    def test_the_callee_who_stays_silent_is_spoken_to(self) -> None:
+    def test_silent_callee_gets_messages(self) -> None:
         session = session_in(SessionState.RINGING)
         session.say("hello?")
         session.accept()
@@ -190,7 +190,7 @@ class CalledTests(SynchronousTestCase):
 
 
 class TalkingTests(SynchronousTestCase):
-    def test_a_line_out_of_turn_is_kept_and_sent_in_its_turn(self) -> None:
+    def test_line_out_of_turn_is_queued(self) -> None:
         session = session_in(SessionState.OPEN)
         self.assertEqual(session.say("one"), [Speak("a", "one"), TurnPassed(TurnHolder.THEIRS)])
         self.assertEqual(session.say("two"), [Queued("two")])
@@ -201,7 +201,7 @@ class TalkingTests(SynchronousTestCase):
             session.text_received("yes"), [Received("yes"), TurnPassed(TurnHolder.MINE)]
         )
 
-    def test_full_duplex_sends_all_that_waits(self) -> None:
+    def test_full_duplex_sends_queued_lines(self) -> None:
         session = session_in(SessionState.OPEN)
         for text in ("one", "two", "three"):
             session.say(text)
@@ -228,7 +228,7 @@ class TalkingTests(SynchronousTestCase):
         self.assertEqual(error.status, 429)
         self.assertEqual(list(session.waiting), ["one", "two"])
 
-    def test_their_farewell_reports_what_waited(self) -> None:
+    def test_farewell_of_the_peer_reports_queued_lines(self) -> None:
         session = session_in(SessionState.OPEN)
         session.say("one")
         session.say("two")
@@ -242,7 +242,7 @@ class TalkingTests(SynchronousTestCase):
             ],
         )
 
-    def test_what_a_lost_link_had_not_written_is_reported(self) -> None:
+    def test_unwritten_lines_of_a_lost_connection_are_reported(self) -> None:
         session = session_in(SessionState.OPEN)
         self.assertEqual(
             session.lost("a", "cut", ("one",)),
@@ -254,7 +254,7 @@ class TalkingTests(SynchronousTestCase):
         session.called("theirs")
         self.assertEqual(session.say("hi")[0], Speak("a", "hi"))
 
-    def test_calling_back_holds_what_we_say_until_the_connection_is_there(self) -> None:
+    def test_dial_back_queues_lines_until_connected(self) -> None:
         session = PeerSession(RAW)
         session.called("theirs")
         session.accept()
@@ -266,7 +266,7 @@ class TalkingTests(SynchronousTestCase):
             [Call("ours"), Speak("ours", "hi"), TurnPassed(TurnHolder.THEIRS)],
         )
 
-    def test_calling_back_in_vain_speaks_where_they_spoke(self) -> None:
+    def test_failed_dial_back_uses_the_incoming_connection(self) -> None:
         session = PeerSession(RAW)
         session.called("theirs")
         session.accept()
@@ -295,7 +295,7 @@ class TalkingTests(SynchronousTestCase):
         self.assertEqual(session.leave()[1], Leave(None, ""))
 
     @given(st.lists(st.sampled_from(["say", "hear", "full", "half"]), max_size=60))
-    def test_nothing_said_is_lost_or_doubled(self, steps: list[str]) -> None:
+    def test_no_line_is_lost_or_repeated(self, steps: list[str]) -> None:
         session = session_in(SessionState.OPEN)
         said: list[str] = []
         spoken: list[str] = []

@@ -13,13 +13,13 @@ class PunchTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.punches: Punches[str] = Punches()
 
-    def test_one_that_comes_after_its_introduction_is_known_for_a_minute(self) -> None:
+    def test_punch_is_accepted_for_a_minute_after_the_introduction(self) -> None:
         self.assertEqual(self.punches.introduced("call", 100.0), [])
         self.assertTrue(self.punches.received("A", "call", 159.9))
         self.assertFalse(self.punches.received("B", "other", 159.9))
         self.assertFalse(self.punches.received("C", "call", 160.0))
 
-    def test_one_that_comes_before_it_waits_5_seconds(self) -> None:
+    def test_early_punch_waits_5_seconds(self) -> None:
         self.assertFalse(self.punches.received("A", "call", 100.0))
         self.assertFalse(self.punches.received("B", "call", 102.0))
         self.assertFalse(self.punches.received("C", "other", 102.0))

@@ -38,7 +38,7 @@ class BeginningTests(Case):
         self.assertIs(wire.tls, self.shake)
         self.assertEqual(self.owner.made, 0)
 
-    def test_called_it_goes_on_with_a_transport_and_its_first_bytes(self) -> None:
+    def test_incoming_connection_continues_with_its_first_bytes(self) -> None:
         self.clock, self.owner, self.shake = Clock(), Owner(), Shake()
         connection = SecurePeerConnection(self.owner, self.clock, DEFAULTS, self.shake, True)
         heard = list[bytes]()
@@ -68,27 +68,27 @@ class BeginningTests(Case):
         wire.ends()
         self.assertEqual(self.owner.lost, ["the TLS handshake timed out"])
 
-    def test_a_caller_who_does_not_call_is_dropped(self) -> None:
+    def test_silent_caller_is_dropped(self) -> None:
         wire = self.connection(called=True)
         self.clock.advance(SLOW * 0.99)
         self.assertFalse(wire.closing)
         self.clock.advance(SLOW * 0.01)
         self.assertTrue(wire.disconnecting)
 
-    def test_neither_is_a_caller_saved_by_other_words(self) -> None:
+    def test_caller_without_chat_is_dropped_despite_other_messages(self) -> None:
         wire = self.connection(called=True)
         for _ in range(11):
             self.says(Ping())
             self.clock.advance(SLOW / 10)
         self.assertTrue(wire.disconnecting)
 
-    def test_one_who_calls_may_ring_longer(self) -> None:
+    def test_ringing_caller_has_more_time(self) -> None:
         wire = self.connection(called=True)
         self.says(CALL)
         self.clock.advance(SLOW)
         self.assertFalse(wire.closing)
 
-    def test_whom_we_call_may_ring_longer(self) -> None:
+    def test_ringing_callee_has_more_time(self) -> None:
         wire = self.connection()
         self.clock.advance(SLOW)
         self.assertFalse(wire.closing)
@@ -121,7 +121,7 @@ class BeginningTests(Case):
             self.clock.advance(SLOW)
             self.assertFalse(self.wire.closing)
 
-    def test_the_yes_is_not_in_one_piece_with_what_waits(self) -> None:
+    def test_chatack_is_sent_before_queued_messages(self) -> None:
         self.connection(called=True)
         self.says(CALL)
         before = len(self.wire.writes)
@@ -130,14 +130,14 @@ class BeginningTests(Case):
         self.assertEqual([type(one) for one in self.wrote()], [ChatAck, Msg])
         self.assertEqual(len(self.wire.writes), before + 2)
 
-    def test_a_refusal_is_said_and_then_it_closes(self) -> None:
+    def test_refusal_is_sent_before_the_close(self) -> None:
         wire = self.connection(called=True)
         self.says(CALL)
         self.l.refuse(486)
         self.assertEqual(self.wrote(), [Error(486, about="CHAT")])
         self.assertTrue(wire.disconnecting)
 
-    def test_to_be_refused_is_news(self) -> None:
+    def test_received_refusal_is_reported(self) -> None:
         self.connection()
         self.says(Error(603, about="CHAT"))
         self.assertEqual(self.owner.news, [Error(603, about="CHAT")])
@@ -146,7 +146,7 @@ class BeginningTests(Case):
 class SilenceTests(Case):
     """Silence of the peer."""
 
-    def test_it_is_asked_about_after_thirty_seconds(self) -> None:
+    def test_silence_is_pinged_after_thirty_seconds(self) -> None:
         self.connection()
         self.clock.advance(PING - 0.01)
         self.assertEqual(self.wrote(), [])
@@ -163,7 +163,7 @@ class SilenceTests(Case):
         wire.ends()
         self.assertEqual(self.owner.lost, ["nothing received for 60 s"])
 
-    def test_an_answer_begins_it_anew(self) -> None:
+    def test_pingack_restarts_the_silence(self) -> None:
         wire = self.connection()
         for _ in range(10):
             self.clock.advance(PING)
@@ -171,7 +171,7 @@ class SilenceTests(Case):
             self.says(PingAck())
         self.assertFalse(wire.closing)
 
-    def test_their_question_is_answered(self) -> None:
+    def test_ping_is_answered(self) -> None:
         self.connection()
         self.says(Ping())
         self.assertEqual(self.wrote(), [PingAck()])
@@ -180,7 +180,7 @@ class SilenceTests(Case):
 class EndingTests(Case):
     """Ends of a connection."""
 
-    def test_after_a_farewell_they_close(self) -> None:
+    def test_peer_closes_after_our_farewell(self) -> None:
         wire = self.connection()
         self.l.write_farewell(ME, "")
         self.assertEqual(self.wrote(), [Quit()])
@@ -189,7 +189,7 @@ class EndingTests(Case):
         self.assertEqual(self.owner.lost, ["connection lost"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_if_they_do_not_we_do(self) -> None:
+    def test_connection_is_closed_if_the_peer_does_not(self) -> None:
         wire = self.connection()
         self.l.write_farewell(ME, "")
         self.clock.advance(LINGER)
@@ -198,27 +198,27 @@ class EndingTests(Case):
         self.clock.advance(LINGER)
         self.assertTrue(wire.aborted)
 
-    def test_what_arrived_is_heard_of_after_our_farewell(self) -> None:
+    def test_acknowledgements_count_after_our_farewell(self) -> None:
         self.talk()
         self.write_entry(says(1, "one"))
         self.l.write_farewell(ME, "")
         self.says(MsgAck(1))
         self.assertEqual(self.owner.news, [MsgAck(1)])
 
-    def test_nothing_else_is(self) -> None:
+    def test_other_messages_after_our_farewell_are_ignored(self) -> None:
         self.talk()
         self.l.write_farewell(ME, "")
         self.says(Msg(1, AT, "wait"), Turn(2), PingAck(), Error(603, about="CHAT"))
         self.assertEqual(self.owner.news, [])
         self.assertEqual(self.wrote(), [Quit()])
 
-    def test_farewells_that_cross_close_it(self) -> None:
+    def test_crossing_farewells_close_the_connection(self) -> None:
         wire = self.connection()
         self.l.write_farewell(ME, "")
         self.says(Quit())
         self.assertTrue(wire.disconnecting)
 
-    def test_what_was_not_written_before_the_farewell_stays_unsaid(self) -> None:
+    def test_unwritten_messages_before_a_farewell_stay_queued(self) -> None:
         wire = self.connection()
         wire.full = True
         self.write_entry(says(1, "one"))
@@ -235,25 +235,25 @@ class EndingTests(Case):
         self.l.write_farewell(ME, "")
         self.assertEqual(self.wrote(), [Quit()])
 
-    def test_their_farewell_is_news(self) -> None:
+    def test_farewell_of_the_peer_is_reported(self) -> None:
         self.connection()
         self.says(Quit("dinner"))
         self.assertEqual(self.owner.news, [Quit()])
 
-    def test_dropped_nothing_is_heard_or_said(self) -> None:
+    def test_dropped_connection_is_silent(self) -> None:
         self.connection()
         self.l.drop()
         self.says(Msg(1, AT, "wait"))
         self.write_entry(says(1, "no"))
         self.assertEqual((self.wrote(), self.owner.news, self.owner.spoken), ([], [], []))
 
-    def test_what_comes_behind_an_ending_word_is_not_taken(self) -> None:
+    def test_input_after_an_ending_message_is_ignored(self) -> None:
         self.connection(called=True)
         self.owner.then = lambda news: self.l.drop()
         self.says(CALL, Msg(1, AT, "wait"))
         self.assertEqual(self.owner.news, [CALL])
 
-    def test_one_of_too_many_is_told_so(self) -> None:
+    def test_excess_connection_gets_a_reason(self) -> None:
         wire = self.connection(called=True)
         self.l.abort()
         wire.ends()
@@ -266,7 +266,7 @@ class EndingTests(Case):
         self.l.give_up()
         self.assertTrue(wire.aborted)
 
-    def test_what_is_no_bcp2_is_refused_and_closed(self) -> None:
+    def test_invalid_input_is_refused_and_closed(self) -> None:
         wire = self.talk()
         wire.says(b"GET / HTTP/1.1\r\n\r\n")
         [error] = self.wrote()
@@ -276,7 +276,9 @@ class EndingTests(Case):
         self.assertEqual(self.owner.lost, ["data that is not BCP/2 was received"])
 
     @given(st.lists(st.binary(min_size=1, max_size=200), max_size=10), st.booleans())
-    def test_no_bytes_make_it_fail_or_leave_a_timer(self, pieces: list[bytes], old: bool) -> None:
+    def test_any_bytes_are_handled_without_a_left_timer(
+        self, pieces: list[bytes], old: bool
+    ) -> None:
         wire = self.connection(called=True)
         if old:
             self.says(CALL)

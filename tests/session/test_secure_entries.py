@@ -19,7 +19,7 @@ from tests.session.secure_link import AT, CALL, ME, PING, Case, says
 class SpeakingTests(Case):
     """Numbered messages."""
 
-    def test_messages_keep_their_number_and_their_moment(self) -> None:
+    def test_messages_keep_their_number_and_date(self) -> None:
         self.talk()
         self.write_entry(says(3, "one"))
         self.write_entry(StreamEntry(7, MSG, Wall(AT + 1), "two\nlines"))
@@ -37,12 +37,12 @@ class SpeakingTests(Case):
         self.says(Turn(4), Mode(5, "full"))
         self.assertEqual(self.owner.news, [Turn(4), Mode(5, "full")])
 
-    def test_what_is_heard_is_told_with_its_number_and_moment(self) -> None:
+    def test_received_message_is_reported_with_number_and_date(self) -> None:
         self.talk()
         self.says(Msg(7, AT, "hello"))
         self.assertEqual(self.owner.news, [Msg(7, AT, "hello")])
 
-    def test_it_is_acknowledged_once_it_is_kept(self) -> None:
+    def test_message_is_acknowledged_once_stored(self) -> None:
         self.talk()
         self.says(Msg(7, AT, "hello"))
         self.assertEqual(self.wrote(), [])
@@ -59,13 +59,13 @@ class SpeakingTests(Case):
         assert isinstance(news, Msg)
         self.l.acknowledge(news.id)
 
-    def test_one_acknowledgement_is_enough_for_all_that_came_at_once(self) -> None:
+    def test_messages_received_together_get_one_acknowledgement(self) -> None:
         self.talk()
         self.owner.then = self.acknowledge
         self.says(*(Msg(number, AT, "hello") for number in range(1, 50)))
         self.assertEqual(self.wrote(), [MsgAck(49)])
 
-    def test_it_goes_out_before_what_is_said_in_answer(self) -> None:
+    def test_acknowledgement_precedes_the_reply(self) -> None:
         self.talk()
 
         def answer(news: Bcp2Message) -> None:
@@ -76,7 +76,7 @@ class SpeakingTests(Case):
         self.says(Msg(9, AT, "hello"))
         self.assertEqual(self.wrote(), [MsgAck(9), Msg(1, AT, "you too")])
 
-    def test_but_not_before_what_was_said_without_knowing_of_it(self) -> None:
+    def test_acknowledgement_follows_earlier_messages(self) -> None:
         wire = self.talk()
         self.owner.then = self.acknowledge
         wire.full = True
@@ -89,7 +89,7 @@ class SpeakingTests(Case):
         wire.drain()
         self.assertEqual([one.id for one in self.wrote()], [2, 9, 3])
 
-    def test_and_before_it_closes(self) -> None:
+    def test_acknowledgement_precedes_the_close(self) -> None:
         self.talk()
 
         def go(news: Bcp2Message) -> None:
@@ -105,14 +105,14 @@ class SpeakingTests(Case):
         self.says(MsgAck(3))
         self.assertEqual(self.owner.news, [MsgAck(3)])
 
-    def test_to_be_there_is_news_after_a_question(self) -> None:
+    def test_sign_of_life_is_reported_after_a_ping(self) -> None:
         self.talk()
         self.l.probe()
         self.assertEqual(self.wrote(), [Ping()])
         self.says(PingAck())
         self.assertEqual(self.owner.news, [PingAck()])
 
-    def test_what_is_about_files_is_handed_on(self) -> None:
+    def test_file_messages_are_passed_on(self) -> None:
         self.talk()
         about, taken = Error(603, about="OFFER", id=4), list[Bcp2Message]()
         self.says(about)
@@ -120,7 +120,7 @@ class SpeakingTests(Case):
         self.says(about)
         self.assertEqual((taken, self.owner.news), ([about], []))
 
-    def test_what_the_session_answers_is_applied(self) -> None:
+    def test_effects_of_the_session_are_applied(self) -> None:
         msg, declined = Msg(7, AT, "hello"), Error(603, about="CHAT")
         for message in (
             CALL,
@@ -138,7 +138,7 @@ class SpeakingTests(Case):
             self.assertEqual(self.owner.news, [message])
             self.assertEqual(self.owner.applied, [StopDialling()], message)
 
-    def test_what_cannot_be_stored_is_told(self) -> None:
+    def test_storage_failure_is_reported(self) -> None:
         self.talk()
         trouble = LedgerTrouble("the disk is full")
 
@@ -157,7 +157,7 @@ class SpeakingTests(Case):
         self.assertEqual((self.owner.news, taken, self.wrote()), ([], [], []))
         self.assertFalse(self.wire.closing)
 
-    def test_nothing_is_said_to_a_full_transport(self) -> None:
+    def test_nothing_is_written_to_a_full_transport(self) -> None:
         wire = self.talk()
         wire.full = True
         for number, text in enumerate(("one", "two", "three"), 1):
@@ -167,7 +167,7 @@ class SpeakingTests(Case):
         wire.drain()
         self.assertEqual([m.text for m in self.wrote()], ["two", "three"])
 
-    def test_what_was_taken_back_meanwhile_is_not_written(self) -> None:
+    def test_withdrawn_message_is_not_written(self) -> None:
         wire = self.talk()
         wire.full = True
         for number, text in enumerate(("one", "two", "three"), 1):
@@ -176,7 +176,7 @@ class SpeakingTests(Case):
         wire.drain()
         self.assertEqual([m.text for m in self.wrote()], ["one", "three"])
 
-    def test_what_was_not_written_is_never_said_to_be(self) -> None:
+    def test_unwritten_message_is_not_reported_as_sent(self) -> None:
         wire = self.talk()
         wire.full = True
         self.write_entry(says(1, "one"))
@@ -185,7 +185,7 @@ class SpeakingTests(Case):
         self.write_entry(says(3, "three"))
         self.assertEqual([one.text for one in self.owner.spoken], ["one"])
 
-    def test_what_cannot_be_kept_is_not_written_and_it_closes(self) -> None:
+    def test_message_that_cannot_be_stored_closes_the_connection(self) -> None:
         wire = self.talk()
         self.write_entry(says(1, "one"))
         self.owner.notes.trouble = LedgerTrouble("the disk is full")
@@ -196,7 +196,7 @@ class SpeakingTests(Case):
         self.assertEqual(self.owner.lost, ["the disk is full"])
 
     @given(st.lists(st.tuples(st.text(max_size=30), st.booleans()), max_size=20))
-    def test_all_that_is_said_is_written_once_in_order(self, words: list[tuple[str, bool]]) -> None:
+    def test_all_messages_are_written_once_in_order(self, words: list[tuple[str, bool]]) -> None:
         wire = self.talk()
         for number, (text, full) in enumerate(words, 1):
             if full:
@@ -216,7 +216,7 @@ class SpeakingTests(Case):
         self.l.hold(False)
         self.assertEqual(wire.producerState, "producing")
 
-    def test_it_is_read_again_when_nobody_holds_it(self) -> None:
+    def test_reading_resumes_without_holds(self) -> None:
         wire = self.talk()
         self.l.hold(True)
         self.l.hold(True, "files")
@@ -234,7 +234,7 @@ class SpeakingTests(Case):
         self.clock.advance(PING)
         self.assertEqual(self.wrote(), [Ping()])
 
-    def test_nor_when_something_of_theirs_was_under_way_as_it_was_held(self) -> None:
+    def test_held_connection_with_pending_input_does_not_time_out(self) -> None:
         wire = self.talk()
         self.l.hold(True)
         self.says(Ping())
@@ -245,14 +245,14 @@ class SpeakingTests(Case):
 class SourceTests(Case):
     """Files between messages."""
 
-    def test_it_is_asked_as_long_as_it_has_something(self) -> None:
+    def test_source_is_pulled_while_it_has_data(self) -> None:
         self.talk()
         left: list[Bcp2Message] = [PingAck(), Ping()]
         self.l.source = lambda: left.pop() if left else None
         self.l.more()
         self.assertEqual(self.wrote(), [Ping(), PingAck()])
 
-    def test_pieces_go_to_who_takes_them_until_we_part(self) -> None:
+    def test_file_chunks_are_passed_on_until_the_farewell(self) -> None:
         self.talk()
         taken: list[Data] = []
         first, second, third = (Data(1, at, b"x") for at in range(3))
@@ -274,7 +274,7 @@ class SourceTests(Case):
         wire.drain()
         self.assertEqual(self.wrote(), [Msg(1, AT, "one"), Ping(), Ping()])
 
-    def test_a_word_waits_behind_one_chunk_of_a_file_at_most(self) -> None:
+    def test_message_waits_for_at_most_one_chunk(self) -> None:
         chunk = Data(1, 0, bytes(DEFAULTS.chunk))
         for said_at in range(4):
             wire = self.talk()
@@ -299,7 +299,7 @@ class SourceTests(Case):
             self.assertEqual(len(wrote), 9)
         self.assertEqual(DEFAULTS.chunk, 65536)
 
-    def test_after_our_farewell_it_is_not_asked(self) -> None:
+    def test_source_is_not_pulled_after_our_farewell(self) -> None:
         self.talk()
         self.l.source = Ping
         self.l.write_farewell(ME, "")

@@ -49,7 +49,7 @@ class TranslationTests(SynchronousTestCase):
         st.integers(0, 4_000_000_000_000),
         st.text(max_size=20),
     )
-    def test_what_is_numbered_is_read_as_it_was_said(
+    def test_numbered_entries_survive_the_translation(
         self, kind: str, id: int, milliseconds: int, text: str
     ) -> None:
         at = milliseconds / 1000 if kind == MSG else 0.0

@@ -140,13 +140,13 @@ class TableTests(SynchronousTestCase):
                 self.assertIs(session.state, state, (state, happened))
                 self.assertEqual([e for e in effects if not isinstance(e, Drop)], [])
 
-    def test_broken_it_is_given_up_when_no_connection_is_to_be_had(self) -> None:
+    def test_broken_session_ends_without_a_connection(self) -> None:
         session = session_in(SessionState.BROKEN)
         self.assertEqual(session.give_up("too long"), [StopDialling(), SessionEnded("too long")])
         self.assertIs(session.state, SessionState.CLOSED)
         self.assertEqual(session.give_up("too long"), [])
 
-    def test_nothing_that_comes_after_the_end_does_anything(self) -> None:
+    def test_inputs_after_the_end_do_nothing(self) -> None:
         session = session_in(SessionState.CLOSED)
         for effects in (
             session.connected("b"),
@@ -170,13 +170,13 @@ class TableTests(SynchronousTestCase):
 class CallingTests(SynchronousTestCase):
     """Outgoing calls."""
 
-    def test_a_call_tells_our_stream_and_what_we_have(self) -> None:
+    def test_call_announces_stream_and_position(self) -> None:
         session = session_in(SessionState.CALLING)
         self.assertEqual(
             session.connected("a"), [SendChat("a", Opening(False, OURS)), PeerRinging()]
         )
 
-    def test_nothing_is_said_before_the_yes(self) -> None:
+    def test_no_message_is_sent_before_chatack(self) -> None:
         session = session_in(SessionState.CALLING)
         self.assertEqual(session.say("hi"), [Queued("hi", 1)])
         session.connected("a")
@@ -185,7 +185,7 @@ class CallingTests(SynchronousTestCase):
         hi, there = StreamEntry(1, MSG, Wall(0.0), "hi"), StreamEntry(2, MSG, Wall(0.0), "there")
         self.assertEqual(effects, [SessionOpened(), SendEntry("a", hi), SendEntry("a", there)])
 
-    def test_before_the_key_is_known_words_wait_here_and_then_in_the_outbox(self) -> None:
+    def test_messages_before_the_key_is_known_are_queued(self) -> None:
         session = PeerSession(BCP2)
         session.call()
         self.assertEqual(session.say("hi"), [Queued("hi")])
@@ -193,7 +193,7 @@ class CallingTests(SynchronousTestCase):
         self.assertEqual(session.attach(kept, Wall(0.0)), [])
         self.assertEqual((len(session.waiting), len(kept), session.unsent), (0, 1, 1))
 
-    def test_too_many_of_them_are_reported(self) -> None:
+    def test_messages_beyond_the_queue_are_reported(self) -> None:
         session, kept = PeerSession(BCP2), delivery()
         session.call()
         session.say("hi")
@@ -203,7 +203,7 @@ class CallingTests(SynchronousTestCase):
         assert isinstance(unsaid, Unsaid)
         self.assertEqual(unsaid.text, "hi")
 
-    def test_a_no_ends_it_and_what_was_said_stays_in_the_outbox(self) -> None:
+    def test_refusal_ends_the_session_and_keeps_the_outbox(self) -> None:
         session = session_in(SessionState.ASKING)
         session.say("hi")
         effects = session.refused("a", 603)
@@ -220,7 +220,7 @@ class CallingTests(SynchronousTestCase):
         self.assertEqual(session_in(SessionState.ASKING).connected("b"), [Drop("b")])
         self.assertEqual(session_in(SessionState.OPEN).connected("b"), [Drop("b")])
 
-    def test_a_lost_connection_before_the_yes_ends_it(self) -> None:
+    def test_connection_lost_before_chatack_ends_the_session(self) -> None:
         effects = session_in(SessionState.ASKING).lost("a", "cut")
         self.assertEqual(effects[-1], SessionEnded("cut"))
 
@@ -231,16 +231,16 @@ class CalledTests(SynchronousTestCase):
     def test_a_call_rings(self) -> None:
         self.assertEqual(PeerSession(BCP2).called("a", THEIRS), [Ringing()])
 
-    def test_it_is_taken_by_a_yes(self) -> None:
+    def test_call_is_accepted_by_an_answer(self) -> None:
         session = session_in(SessionState.RINGING)
         yes = AcceptCall("a", Opening(False, OURS, (THEIRS.stream, 0)))
         self.assertEqual(session.accept(), [StopDialling(), yes, SessionOpened()])
         self.assertFalse(session.caller)
 
-    def test_or_by_calling_them(self) -> None:
+    def test_call_is_accepted_by_calling_the_peer(self) -> None:
         self.assertIn(SessionOpened(), session_in(SessionState.RINGING).call())
 
-    def test_it_is_refused_by_a_status(self) -> None:
+    def test_call_is_refused_with_a_status(self) -> None:
         for no, status, reason in (
             (PeerSession.decline, 603, "declined"),
             (PeerSession.ring_out, 480, "you did not answer in time"),
@@ -248,7 +248,7 @@ class CalledTests(SynchronousTestCase):
             effects = no(session_in(SessionState.RINGING))
             self.assertEqual(effects, [StopDialling(), Refuse("a", status), SessionEnded(reason)])
 
-    def test_a_server_does_not_know_what_a_call_is(self) -> None:
+    def test_server_refusal_of_a_call_is_handled(self) -> None:
         for status in (405, 401):
             ended = session_in(SessionState.ASKING).refused("a", status)[-1]
             self.assertEqual(
@@ -261,11 +261,11 @@ class CalledTests(SynchronousTestCase):
         self.assertEqual(session.lost("a", "cut"), [])
         self.assertIn(SessionOpened(), session.accept())
 
-    def test_nothing_is_heard_before_the_yes(self) -> None:
+    def test_messages_before_acceptance_are_ignored(self) -> None:
         session = session_in(SessionState.RINGING)
         self.assertEqual(session.entry_received("a", StreamEntry(1, MSG, Wall(0.0), "hi")), [])
 
-    def test_what_they_have_of_ours_is_delivered(self) -> None:
+    def test_position_in_the_call_settles_our_messages(self) -> None:
         ledger = MemoryLedger()
         kept = delivery(ledger=ledger)
         for text in ("one", "two"):
@@ -281,7 +281,7 @@ class CalledTests(SynchronousTestCase):
 class BesideTests(SynchronousTestCase):
     """A call beside a connection that is there."""
 
-    def test_it_waits_until_that_is_known_to_be_alive(self) -> None:
+    def test_second_call_waits_for_a_check_of_the_first(self) -> None:
         session = session_in(SessionState.OPEN)
         self.assertEqual(session.called("b", THEIRS), [ProbeConnection("a")])
         self.assertEqual(set(session.connections), {"a", "b"})
@@ -302,25 +302,25 @@ class BesideTests(SynchronousTestCase):
         self.assertIn(Resumed(), session.lost("a", "cut"))
         self.assertEqual(session.connection, "b")
 
-    def test_of_several_the_last_waits(self) -> None:
+    def test_last_of_several_calls_is_kept(self) -> None:
         session = session_in(SessionState.OPEN)
         session.called("b", THEIRS)
         self.assertEqual(session.called("c", THEIRS), [Drop("b"), ProbeConnection("a")])
         self.assertEqual(session.lost("c", "cut"), [])
         self.assertEqual((session.silent(), session.state), ([], SessionState.OPEN))
 
-    def test_a_farewell_there_is_not_one_here(self) -> None:
+    def test_farewell_on_the_waiting_connection_does_not_count(self) -> None:
         session = session_in(SessionState.OPEN)
         session.called("b", THEIRS)
         self.assertEqual(session.left("b"), [])
         self.assertIs(session.state, SessionState.OPEN)
 
-    def test_of_calls_that_cross_the_smaller_keys_owner_keeps_its_own(self) -> None:
+    def test_smaller_key_keeps_its_crossing_call(self) -> None:
         session = session_in(SessionState.ASKING, smaller=True)
         self.assertEqual(session.called("b", THEIRS), [])
         self.assertEqual(session.answered("a", THEIRS)[:2], [Drop("b"), SessionOpened()])
 
-    def test_and_takes_theirs_if_its_own_comes_to_nothing(self) -> None:
+    def test_smaller_key_accepts_the_other_call_if_its_own_fails(self) -> None:
         for end in (
             lambda s: s.lost("a", "cut"),
             lambda s: s.no_answer(),
@@ -330,19 +330,19 @@ class BesideTests(SynchronousTestCase):
             self.assertIn(SessionOpened(), end(session))
             self.assertEqual((session.connection, session.caller), ("b", False))
 
-    def test_the_others_takes_theirs(self) -> None:
+    def test_larger_key_accepts_the_crossing_call(self) -> None:
         session = session_in(SessionState.ASKING, smaller=False)
         effects = session.called("b", THEIRS)
         self.assertEqual((effects[0], session.connection), (Drop("a"), "b"))
         self.assertEqual(session.answered("a", THEIRS), [Drop("a")])
 
-    def test_on_one_connection_the_smaller_keys_owner_waits_for_the_answer(self) -> None:
+    def test_smaller_key_waits_on_one_connection(self) -> None:
         session = session_in(SessionState.ASKING, smaller=True)
         self.assertEqual(session.crossed("a", THEIRS), [])
         self.assertEqual(session.answered("a", THEIRS)[0], SessionOpened())
         self.assertEqual((session.connection, session.caller), ("a", True))
 
-    def test_on_one_connection_the_other_answers(self) -> None:
+    def test_larger_key_answers_on_one_connection(self) -> None:
         session = session_in(SessionState.ASKING, smaller=False)
         effects = session.crossed("a", THEIRS)
         self.assertNotIn(Drop("a"), effects)
@@ -360,7 +360,7 @@ class RefusedAgainTests(SynchronousTestCase):
             session.connected("b")
             self.assertEqual(session.refused("b", status), [Drop("b"), Redial(True)])
 
-    def test_a_no_for_good_ends_it(self) -> None:
+    def test_final_refusal_ends_the_session(self) -> None:
         for status in (403, 603):
             session = session_in(SessionState.BROKEN)
             session.connected("b")
@@ -387,10 +387,10 @@ class EndTests(SynchronousTestCase):
         wanted = [StopDialling(), Leave("a", "bye"), Drop("b"), SessionEnded("you left")]
         self.assertEqual(effects, wanted)
 
-    def test_where_it_rings_there_too(self) -> None:
+    def test_ringing_call_can_be_ended(self) -> None:
         self.assertIn(Leave("a", ""), session_in(SessionState.ASKING).leave())
 
-    def test_what_has_not_arrived_stays_and_may_arrive_still(self) -> None:
+    def test_unconfirmed_messages_stay_in_the_outbox(self) -> None:
         session = session_in(SessionState.OPEN)
         session.say("hi")
         assert session.exchange is not None
@@ -399,7 +399,7 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(session.unsent, 1)
         self.assertEqual(session.arrived(1), [MessageOutcome(1, "delivered", "hi", "")])
 
-    def test_their_farewell_ends_it(self) -> None:
+    def test_farewell_of_the_peer_ends_the_session(self) -> None:
         effects = session_in(SessionState.OPEN).left("a")
         self.assertEqual(effects, [StopDialling(), Drop("a"), SessionEnded("the peer left")])
 

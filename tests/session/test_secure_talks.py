@@ -38,7 +38,7 @@ class Case(SynchronousTestCase):
 class CrossingTests(Case):
     """Both call each other."""
 
-    def test_calls_that_cross_become_one_conversation_whoever_is_first(self) -> None:
+    def test_crossing_calls_become_one_conversation(self) -> None:
         for first in (0, 1):
             for order in range(16):
                 two = self.two()
@@ -58,7 +58,7 @@ class CrossingTests(Case):
                 self.assertIs(mine, theirs)
                 self.assertNotEqual(self.alice.session.caller, self.bob.session.caller)
 
-    def test_what_both_said_before_arrives(self) -> None:
+    def test_messages_before_crossing_calls_arrive(self) -> None:
         two = self.two()
         for who in two.both:
             who.call()
@@ -68,7 +68,7 @@ class CrossingTests(Case):
         self.assertEqual((self.alice.heard, self.bob.heard), (["from 1"], ["from 0"]))
         self.nothing_waits()
 
-    def test_a_call_that_comes_late_beside_an_open_one_changes_nothing(self) -> None:
+    def test_late_call_beside_an_open_one_changes_nothing(self) -> None:
         two = self.two().open()
         connection = two.bob.session.connection
         two.bob.session.called("late", opening())
@@ -81,7 +81,7 @@ class CrossingTests(Case):
 class BreakingTests(Case):
     """The connection goes away under them."""
 
-    def test_the_conversation_goes_on_on_another_and_nothing_is_lost(self) -> None:
+    def test_conversation_continues_on_a_new_connection_without_loss(self) -> None:
         two = self.two().open()
         two.alice.say("one")
         two.cut()
@@ -95,7 +95,7 @@ class BreakingTests(Case):
         self.assertEqual([len(who.told(Resumed)) for who in two.both], [1, 1])
         self.nothing_waits()
 
-    def test_what_arrived_without_our_knowing_is_not_said_again(self) -> None:
+    def test_unacknowledged_but_delivered_message_is_not_repeated(self) -> None:
         two = self.two().open()
         two.alice.say("one")
         two.cables[0].deliver(two.alice)
@@ -104,7 +104,7 @@ class BreakingTests(Case):
         self.assertEqual(two.bob.heard, ["one"])
         self.assertEqual(two.alice.fates, {1: ["delivered"]})
 
-    def test_if_one_side_alone_notices_the_other_takes_the_new_connection(self) -> None:
+    def test_one_sided_break_is_repaired_by_a_new_connection(self) -> None:
         two = self.two().open()
         old = two.cables[0]
         two.alice.apply(two.alice.session.lost(old, "cut"))
@@ -119,7 +119,7 @@ class BreakingTests(Case):
         two.settle()
         self.assertEqual(two.bob.heard, ["hi"])
 
-    def test_it_breaks_once_however_often_it_is_dialled_in_vain(self) -> None:
+    def test_break_is_reported_once_despite_failed_redials(self) -> None:
         two = self.two().open()
         two.cut()
         for _ in range(5):
@@ -128,7 +128,7 @@ class BreakingTests(Case):
         self.assertEqual(len(two.alice.told(Broken)), 1)
         self.assertEqual(two.alice.told(Redial)[1:], [Redial(False)] * 5)
 
-    def test_after_a_restart_the_other_side_calls_and_it_goes_on(self) -> None:
+    def test_conversation_continues_after_a_restart_and_a_call(self) -> None:
         two = self.two(True, False).open()
         two.alice.say("your turn")
         two.settle()
@@ -139,7 +139,7 @@ class BreakingTests(Case):
         self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
         self.assertEqual(two.alice.told(Ringing), [Ringing()])
 
-    def test_after_a_farewell_it_does_not_go_on(self) -> None:
+    def test_conversation_does_not_continue_after_a_farewell(self) -> None:
         two = self.two(True, False).open()
         two.alice.say("your turn")
         two.settle()
@@ -151,7 +151,7 @@ class BreakingTests(Case):
         two.open()
         self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
 
-    def test_one_who_has_left_is_told_nothing_of_the_old_turn(self) -> None:
+    def test_new_call_after_a_farewell_has_no_old_turn(self) -> None:
         two = self.two(True, True).open()
         two.alice.say("your turn")
         two.settle()
@@ -166,7 +166,7 @@ class BreakingTests(Case):
 class RestoredTests(Case):
     """A home is put back to an older copy."""
 
-    def test_a_callee_who_was_set_back_begins_a_new_stream(self) -> None:
+    def test_callee_restored_from_a_backup_starts_a_new_stream(self) -> None:
         two = self.two().open()
         before = deepcopy(two.bob.ledger)
         stream = two.bob.delivery.stream
@@ -182,7 +182,7 @@ class RestoredTests(Case):
         self.assertEqual(two.alice.heard, ["one", "two"])
         self.nothing_waits()
 
-    def test_so_does_a_caller_who_was_set_back_and_calls_again(self) -> None:
+    def test_caller_restored_from_a_backup_starts_a_new_stream(self) -> None:
         two = self.two().open()
         before = deepcopy(two.alice.ledger)
         two.alice.say("one")
@@ -201,12 +201,12 @@ class RestoredTests(Case):
 class TurnTests(Case):
     """One speaks at a time."""
 
-    def test_it_is_half_duplex_if_either_wants_it_and_the_caller_begins(self) -> None:
+    def test_half_duplex_if_either_side_wants_it(self) -> None:
         for half in ((True, False), (False, True), (True, True)):
             self.two(*half).open()
             self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
 
-    def test_words_pass_the_turn_and_wait_for_it(self) -> None:
+    def test_messages_pass_the_turn_and_wait_for_it(self) -> None:
         two = self.two(True, False).open()
         two.bob.say("later")
         two.settle()
@@ -225,7 +225,7 @@ class TurnTests(Case):
         self.assertEqual(two.bob.told(TurnPassed)[-1], TurnPassed(TurnHolder.MINE))
         self.assertEqual(two.bob.heard, [])
 
-    def test_only_by_whom_it_is(self) -> None:
+    def test_only_the_side_with_the_turn_can_pass_it(self) -> None:
         two = self.two(True, False)
         self.assertRaises(LocalError, two.alice.session.pass_turn)
         two.open()
@@ -244,7 +244,7 @@ class TurnTests(Case):
             two.mend()
             self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
 
-    def test_a_turn_passed_while_it_is_broken_is_passed(self) -> None:
+    def test_turn_passed_while_broken_counts(self) -> None:
         two = self.two(True, False).open()
         two.cut()
         two.alice.apply(two.alice.session.pass_turn(Wall(0.0)))
@@ -255,7 +255,7 @@ class TurnTests(Case):
 class ModeTests(Case):
     """Turns are taken from now on, or no more."""
 
-    def test_a_change_is_told_and_whoever_wants_turns_begins(self) -> None:
+    def test_mode_change_is_sent_and_its_sender_starts(self) -> None:
         two = self.two().open()
         two.bob.apply(two.bob.session.set_half(True, Wall(0.0)))
         two.settle()
@@ -264,7 +264,7 @@ class ModeTests(Case):
         two.settle()
         self.assertEqual(self.turns(), (TurnHolder.BOTH, TurnHolder.BOTH))
 
-    def test_what_waited_for_its_turn_goes_out_when_there_are_none(self) -> None:
+    def test_messages_queued_for_the_turn_are_sent_in_full_duplex(self) -> None:
         two = self.two(True, False).open()
         two.bob.say("one")
         two.bob.say("two")
@@ -296,7 +296,7 @@ class ModeTests(Case):
         two.mend()
         self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
 
-    def test_words_that_were_said_before_a_change_pass_no_turn(self) -> None:
+    def test_messages_before_a_mode_change_pass_no_turn(self) -> None:
         two = self.two().open()
         two.alice.full = True
         two.alice.say("one")
@@ -305,7 +305,7 @@ class ModeTests(Case):
         self.assertEqual(two.bob.heard, ["one"])
         self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
 
-    def test_a_wish_that_was_changed_while_it_rang_is_told(self) -> None:
+    def test_mode_changed_while_ringing_is_sent(self) -> None:
         two = self.two()
         two.alice.call()
         two.alice.dial()
@@ -313,7 +313,7 @@ class ModeTests(Case):
         two.settle()
         self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
 
-    def test_a_message_of_theirs_counts_though_a_change_of_ours_is_under_way(self) -> None:
+    def test_peer_message_counts_during_our_mode_change(self) -> None:
         two = self.two(True, False).open()
         two.alice.session.entry_received(
             two.cables[0], StreamEntry(99, MSG, Wall(0.0), "out of turn")

@@ -120,7 +120,7 @@ class NetworkTests(Case):
             pieces.add(len(other.chunks))
         self.assertGreater(len(pieces), 5)
 
-    def test_a_writer_is_told_to_wait_and_to_go_on(self) -> None:
+    def test_writer_is_paused_and_resumed(self) -> None:
         one, other = self.joined()
         self.network.stall(self.connection.pipes[0], 10)
         one.transport.registerProducer(one, True)
@@ -132,7 +132,7 @@ class NetworkTests(Case):
         self.assertTrue(one.open)
         self.assertEqual(len(other.data), HIGH_WATER + WINDOW + 1)
 
-    def test_who_does_not_read_is_given_nothing(self) -> None:
+    def test_paused_reader_receives_nothing(self) -> None:
         one, other = self.joined()
         other.transport.pauseProducing()
         one.transport.write(b"hello")
@@ -196,7 +196,7 @@ class NetworkTests(Case):
         self.wait(timeout + 1)
         return dialled
 
-    def test_nobody_answers_from_an_isolated_host(self) -> None:
+    def test_isolated_host_is_unreachable(self) -> None:
         self.net()
         self.network.isolate(THERE, 100)
         self.failureResultOf(self.dialled(), TimeoutError)

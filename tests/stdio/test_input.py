@@ -108,7 +108,7 @@ class PipeTests(SynchronousTestCase):
         self.assertEqual(self.heard.lines, ["0123456789", "ok"])
         self.assertEqual(self.heard.refused, ["that line was left out: it is longer than 10 bytes"])
 
-    def test_a_line_past_the_limit_is_not_kept(self) -> None:
+    def test_too_long_line_is_not_stored(self) -> None:
         self.heard = Heard(self.reader, limit=10)
         self.start()
         for _ in range(100):
@@ -131,7 +131,7 @@ class PipeTests(SynchronousTestCase):
             self.heard.turn(3)
             self.assertEqual(self.heard.lines, expected)
 
-    def test_the_end_waits_for_a_pause(self) -> None:
+    def test_end_of_input_waits_for_a_pause(self) -> None:
         self.start()
         self.heard.input.pause()
         self.end_input()
@@ -140,14 +140,14 @@ class PipeTests(SynchronousTestCase):
         self.heard.turn(3)
         self.assertEqual(self.heard.ends, 1)
 
-    def test_many_lines_are_told_over_several_turns(self) -> None:
+    def test_many_lines_are_passed_on_over_several_turns(self) -> None:
         self.start()
         self.send(b"x\n" * 1000)
         self.assertLess(len(self.heard.lines), 1000)
         self.heard.turn(5)
         self.assertEqual(len(self.heard.lines), 1000)
 
-    def test_stop_is_the_last_that_is_heard(self) -> None:
+    def test_nothing_is_passed_on_after_stop(self) -> None:
         self.start()
         self.heard.input.stop()
         self.send(b"one\n")
@@ -226,7 +226,7 @@ class TerminalTests(SynchronousTestCase):
         self.heard.input.start()
         self.heard.turn()
 
-    def test_in_the_background_it_is_looked_at_again_after_a_second(self) -> None:
+    def test_background_terminal_is_polled_every_second(self) -> None:
         def background(fd: int, most: int) -> bytes:
             raise OSError(errno.EIO, "Input/output error")
 
@@ -242,7 +242,7 @@ class TerminalTests(SynchronousTestCase):
         self.heard.turn(2)
         self.assertEqual(self.heard.lines, ["hello"])
 
-    def test_a_line_that_it_cuts_is_refused_and_the_next_is_read(self) -> None:
+    def test_truncated_terminal_line_is_refused(self) -> None:
         for size in (TERMINAL_LINE - 1, TERMINAL_LINE, TERMINAL_LINE + 1, 3 * TERMINAL_LINE):
             os.write(self.ours, b"x" * size + b"\n")
             self.heard.turn()
@@ -252,7 +252,7 @@ class TerminalTests(SynchronousTestCase):
         self.assertEqual(len(self.heard.refused), 3)
         self.assertIn("4,095 bytes", self.heard.refused[0])
 
-    def test_keys_such_as_ctrl_l_are_no_text_but_what_a_pipe_sends_is(self) -> None:
+    def test_control_characters_are_removed_on_terminals_only(self) -> None:
         os.write(self.ours, b"\x0chello\x1b[A\n")
         self.heard.turn()
         self.assertEqual(self.heard.lines, ["hello"])
@@ -267,7 +267,7 @@ class TerminalTests(SynchronousTestCase):
         piped.turn(2)
         self.assertEqual(piped.lines, ["\x0chello\x1b[A"])
 
-    def test_it_says_whether_lines_may_wait(self) -> None:
+    def test_pending_lines_are_reported(self) -> None:
         self.assertFalse(self.heard.input.pending)
         os.write(self.ours, b"half a line")
         self.assertFalse(self.heard.input.pending)

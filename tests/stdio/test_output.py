@@ -60,7 +60,7 @@ class PipeTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.read(), "one\nzwölf\n".encode())
 
-    def test_characters_that_the_encoding_has_not_are_question_marks(self) -> None:
+    def test_unencodable_characters_are_question_marks(self) -> None:
         output = Output(self.reactor, self.writer, encoding="ascii")
         self.addCleanup(output.close)
         output.write_line("zwölf 漢\udc9b")
@@ -127,7 +127,7 @@ class PipeTests(SynchronousTestCase):
         self.output.write_line("b")
         self.assertEqual(self.read_all(), b"* 1 line was not printed\nb\n")
 
-    def test_a_reader_that_goes_away_ends_the_output(self) -> None:
+    def test_closed_reader_ends_the_output(self) -> None:
         os.close(self.reader)
         self.reader = -1
         self.output.write_line("nobody hears it")
@@ -137,7 +137,7 @@ class PipeTests(SynchronousTestCase):
         self.successResultOf(self.output.flush())
         self.assertEqual(self.output.dropped, 0)
 
-    def test_a_reader_that_goes_away_while_we_wait_ends_the_output(self) -> None:
+    def test_reader_closed_while_waiting_ends_the_output(self) -> None:
         for _ in range(3000):
             self.output.write_line("x" * 99)
         self.turn()
@@ -156,7 +156,7 @@ class PipeTests(SynchronousTestCase):
         self.assertEqual(len(self.read_all()), 300_000)
         self.successResultOf(flushed)
 
-    def test_flush_writes_at_once_what_it_can(self) -> None:
+    def test_flush_writes_as_much_as_possible(self) -> None:
         self.output.write_line("now")
         self.successResultOf(self.output.flush())
         self.assertEqual(self.read(), b"now\n")
@@ -169,7 +169,7 @@ class PipeTests(SynchronousTestCase):
         self.failureResultOf(flushed, CancelledError)
         self.assertEqual(len(self.read_all()), 300_000)
 
-    def test_close_writes_what_fits_and_nothing_later(self) -> None:
+    def test_close_writes_only_as_much_as_fits(self) -> None:
         self.output.write_line("last")
         self.output.close()
         self.output.write_line("too late")
@@ -226,7 +226,7 @@ class OtherDescriptorTests(SynchronousTestCase):
             self.successResultOf(output.flush())
             output.close()
 
-    def test_lines_that_a_full_disk_has_lost_are_told_when_it_has_room(self) -> None:
+    def test_lines_lost_on_a_full_disk_are_reported(self) -> None:
         def full(fd: int, data: bytes) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -242,7 +242,7 @@ class OtherDescriptorTests(SynchronousTestCase):
             file.seek(0)
             self.assertEqual(file.read(), b"* 2 lines were not printed\nthree\n")
 
-    def test_a_terminal_that_nobody_reads_does_not_hold_us_up(self) -> None:
+    def test_unread_terminal_does_not_block(self) -> None:
         master, slave = pty.openpty()
         output = Output(self.reactor, slave)
         for _ in range(9000):

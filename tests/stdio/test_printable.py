@@ -64,7 +64,7 @@ class PrintableTests(SynchronousTestCase):
         self.assertEqual(printable("a\nb"), "a\u240ab")
         self.assertEqual(printable("a\n\x1bb\r\n", lines=True), "a\n\u241bb\u240d\n")
 
-    def test_other_scripts_are_left_alone(self) -> None:
+    def test_other_scripts_are_unchanged(self) -> None:
         for text in ("Grüße, naïve façade", "日本語のテキスト", "שלום", "مرحبا", "नमस्ते", "e\u0301"):
             self.assertEqual(printable(text), text)
 
@@ -83,7 +83,7 @@ class PrintableTests(SynchronousTestCase):
         self.assertLessEqual(len(printable(text).splitlines()), 1)
 
     @given(STRANGE)
-    def test_lines_stay_as_many_as_they_were(self, text: str) -> None:
+    def test_number_of_lines_is_unchanged(self, text: str) -> None:
         self.assertEqual(printable(text, lines=True).count("\n"), text.count("\n"))
 
     @given(STRANGE)

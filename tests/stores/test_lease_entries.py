@@ -27,7 +27,7 @@ class OrderTests(SynchronousTestCase):
 
     @settings(deadline=None, max_examples=300)
     @given(st.lists(names, unique=True), steps)
-    def test_those_that_are_found_are_those_that_a_sort_finds(
+    def test_search_finds_the_same_as_a_sort(
         self, read: list[str], asked: list[tuple[str, str]]
     ) -> None:
         self.small(looked=3, examined=2, sample=1000)
@@ -77,7 +77,7 @@ class OrderTests(SynchronousTestCase):
             self.assertEqual(found.heard, max(map(heard, others)))
 
     @given(st.randoms(use_true_random=False))
-    def test_of_very_many_a_sample_says_which_are_looked_at(self, chance: Random) -> None:
+    def test_sample_limits_the_examined_entries(self, chance: Random) -> None:
         self.small(looked=50, examined=10, sample=40)
         entries = {
             f"c{number}": LeaseEntry(chance.random(), None, None, True) for number in range(300)

@@ -22,7 +22,7 @@ class AMemoryRegistry(RegistryContract, SynchronousTestCase):
     def make(self, limits: Limits) -> Registry:
         return MemoryRegistry(limits)
 
-    def test_keeps_nothing_of_who_has_gone_but_a_bounded_number_of_partners(self) -> None:
+    def test_stores_only_partners_of_removed_clients(self) -> None:
         registry = MemoryRegistry(Limits(registrations=3))
         for number in range(50):
             name = f"c{number}"
@@ -57,7 +57,7 @@ class RestoredTests(SynchronousTestCase):
     """A registry that was read in one go behaves as one in which all have registered."""
 
     @given(st.dictionaries(ids, st.tuples(hosts, st.integers(0, 9))), steps)
-    def test_whatever_is_asked(
+    def test_restored_registry_answers_alike(
         self, rows: dict[str, tuple[str, int]], asked: list[tuple[Any, ...]]
     ) -> None:
         limits = Limits(registrations=6, registrations_per_address=3)
@@ -82,7 +82,7 @@ class RestoredTests(SynchronousTestCase):
         found = [registry.last_free(asker) for asker in ("c", "a", "c")]
         self.assertEqual([one.client_id for one in found if one is not None], ["b", "c", "b"])
 
-    def test_who_was_read_counts_for_the_limit_of_its_address(self) -> None:
+    def test_restored_client_counts_for_its_address(self) -> None:
         registry = MemoryRegistry(Limits(registrations_per_address=2))
         registry.restore([stored(one, "192.0.2.1", float(at)) for at, one in enumerate("ab")])
         registry.keep(self.lease("c", "192.0.2.1"), 9.0)
@@ -119,7 +119,7 @@ class NetworkTests(SynchronousTestCase):
             st.text("0123456789.:ax", max_size=12),
         )
     )
-    def test_the_quick_look_at_an_address_finds_what_the_thorough_one_does(self, host: str) -> None:
+    def test_quick_and_thorough_network_lookups_agree(self, host: str) -> None:
         thorough = None if is_loopback(host) else network(host)
         self.assertEqual(counted_network(host), thorough)
 

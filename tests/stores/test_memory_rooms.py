@@ -37,7 +37,7 @@ class RoomsInMemory(RoomsContract, SynchronousTestCase):
         self.assertEqual(len(rooms.page("#mud", None, None, 99, 2**20).lines), 2)
 
     @given(steps, st.integers(1, 5), st.integers(1, 100))
-    def test_pages_put_together_are_all_there_is_and_never_miss_a_line(
+    def test_pages_together_contain_every_line(
         self, some: list[tuple[str, int]], limit: int, size: int
     ) -> None:
         rooms = MemoryRooms(Limits(room_history=12, history_bytes=4000))

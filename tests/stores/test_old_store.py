@@ -35,7 +35,7 @@ class OldStoreTests(SynchronousTestCase):
         store.presences.expire(NOW)
         return store
 
-    def test_it_is_of_an_older_format_and_brought_to_the_newest(self) -> None:
+    def test_older_format_is_upgraded(self) -> None:
         for version in (2, len(STEPS)):
             db = sqlite3.connect(self.path)
             self.assertEqual(db.execute("PRAGMA user_version").fetchall(), [(version,)])
@@ -48,7 +48,7 @@ class OldStoreTests(SynchronousTestCase):
         self.assertEqual(owners, [key(1), key(2), key(3), None])
         self.assertEqual((len(names), names.owned(key(2))), (3, ("bob",)))
 
-    def test_registrations_end_as_they_would_have(self) -> None:
+    def test_registrations_keep_their_expiry(self) -> None:
         store = self.open()
         found = [store.presences.find(one) for one in ("alice", "bob", "carol", "dave")]
         ends = [one and one.until for one in found]
@@ -78,7 +78,7 @@ class OldStoreTests(SynchronousTestCase):
             [(one.sender, one.text) for one in lines], [("alice", "one"), ("alice", "two")]
         )
 
-    def test_a_directory_answers_for_those_who_were_there(self) -> None:
+    def test_directory_knows_the_stored_clients(self) -> None:
         store = self.open()
         directory = KeyedDirectory(store.names, store.registry, str, presences=store.presences)
         directory.resume(NOW)

@@ -21,7 +21,7 @@ class StorePlaceTests(SynchronousTestCase):
         self.assertEqual(sqlite_path("sqlite:b", HOME), Path.cwd() / "b")
         self.assertEqual(sqlite_path("sqlite:~/b", HOME), Path.home() / "b")
 
-    def test_is_in_the_home_if_it_is_not_named(self) -> None:
+    def test_is_in_the_home_by_default(self) -> None:
         self.assertEqual(sqlite_path("sqlite:", HOME), HOME / "server.sqlite")
 
     def test_refuses_another_in_one_sentence(self) -> None:
@@ -36,7 +36,7 @@ class StorePlaceTests(SynchronousTestCase):
 
 
 class OpenStoreTests(SynchronousTestCase):
-    def test_opens_what_the_place_wants(self) -> None:
+    def test_opens_the_named_store(self) -> None:
         for path, kind in ((None, MemoryStore), (Path(self.mktemp()), SqliteStore)):
             store = open_store(path, key(1), DEFAULTS, self.fail)
             self.assertIsInstance(store, kind)

@@ -34,7 +34,7 @@ class PersonLog(SynchronousTestCase):
     def texts(self, key: str) -> list[int]:
         return [line.id for line in self.ledger.history(key, 1000)]
 
-    def test_the_oldest_that_were_shown_go_and_it_is_told_once(self) -> None:
+    def test_oldest_shown_lines_are_removed_with_one_notice(self) -> None:
         self.hear("b", 1)
         self.hear("a", *range(1, 11))
         self.assertFalse(self.ledger.was_thinned("a"))
@@ -78,7 +78,7 @@ class SqlitePersonLog(PersonLog):
         self.path = Path(self.mktemp())
         return SqliteLedger(self.path, most=MOST)
 
-    def test_it_is_counted_on_after_a_restart(self) -> None:
+    def test_size_is_counted_across_restarts(self) -> None:
         self.hear("a", *range(1, 11))
         self.ledger.shown(10)
         self.ledger.close()
@@ -86,7 +86,7 @@ class SqlitePersonLog(PersonLog):
         self.hear("a", 11, 12)
         self.assertEqual(self.texts("a"), list(range(3, 13)))
 
-    def test_a_log_of_before_is_counted_when_it_is_opened(self) -> None:
+    def test_older_log_is_counted_when_opened(self) -> None:
         self.hear("a", *range(1, 11))
         self.ledger.shown(10)
         self.ledger.close()

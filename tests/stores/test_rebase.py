@@ -44,7 +44,7 @@ class RebaseTests(SynchronousTestCase):
         self.assertLessEqual(passed, OFF_COUNTS + 1e-3)
         self.assertAlmostEqual(shift.dates, min(0.0, off), 3)
 
-    def test_an_age_that_frees_an_id_or_a_room_is_longer_than_what_counts_at_most(self) -> None:
+    def test_expiry_ages_exceed_the_largest_shift(self) -> None:
         for age in (DEFAULTS.keep_names, DEFAULTS.keep_rooms, DEFAULTS.room_history_age):
             self.assertGreater(age, OFF_COUNTS)
 
@@ -186,13 +186,13 @@ class LedgerTests(SynchronousTestCase):
             self.up += OUTBOX_AGE
             self.assertTrue(self.given_up(NOW + jump + 10.0 + OUTBOX_AGE), jump)
 
-    def test_the_date_of_a_message_stays_as_it_was_said(self) -> None:
+    def test_dates_of_messages_are_not_shifted(self) -> None:
         self.say(NOW)
         ledger = self.open(NOW + YEAR)
         self.assertEqual(ledger.entries("key")[0].at, Wall(NOW))
         ledger.close()
 
-    def test_one_that_is_dated_by_a_wrong_clock_ages_from_when_it_was_said(self) -> None:
+    def test_message_with_a_wrong_date_ages_from_its_storage(self) -> None:
         for wrong in (YEAR, -YEAR):
             self.path = Path(self.mktemp())
             self.say(NOW, NOW + wrong)
@@ -215,7 +215,7 @@ class LedgerTests(SynchronousTestCase):
         self.assertEqual(self.age(NOW + YEAR), OFF_COUNTS)
         self.assertFalse(self.given_up(NOW + YEAR))
 
-    def test_an_entry_of_an_older_program_does_not_wait_since_the_future(self) -> None:
+    def test_entry_of_an_older_program_is_not_queued_in_the_future(self) -> None:
         self.say(NOW)
         db = sqlite3.connect(self.path)
         db.execute("DROP TABLE moved")

@@ -321,7 +321,7 @@ class AgreementTests(StoreCase):
 class LastingTests(StoreCase):
     """Restarts of a server."""
 
-    def test_leases_are_where_they_were_with_nobody_there(self) -> None:
+    def test_leases_are_restored_without_connections(self) -> None:
         registry = self.open().registry
         for now, name in enumerate(("alice", "bob", "carol")):
             registry.keep(lease(name, f"192.0.2.{now}"), float(now))
@@ -475,7 +475,7 @@ class LastingTests(StoreCase):
         ((kept,),) = self.rows("SELECT count(*) FROM lines")
         self.assertLess(kept, 3 + 64)
 
-    def test_a_durable_one_asks_the_disk_for_what_is_acknowledged_alone(self) -> None:
+    def test_durable_store_flushes_acknowledged_writes_only(self) -> None:
         self.assertEqual(self.synced(durable=False), 1)
         self.assertEqual(self.synced(durable=True), 2)
 

@@ -43,7 +43,7 @@ class TroubleTests(StoreCase):
         self.assertIn("a newer chatserver", self.refused())
         self.assertEqual(self.path.read_bytes(), before)
 
-    def test_of_an_older_version_is_upgraded_with_what_is_in_it(self) -> None:
+    def test_of_an_older_version_is_upgraded_with_its_data(self) -> None:
         for version in range(1, len(SERVER.steps)):
             self.path = Path(self.mktemp())
             other = sqlite3.connect(self.path)
@@ -95,7 +95,7 @@ class TroubleTests(StoreCase):
             file.write(b"\xa5" * 4096)
         self.assertIn("damaged", self.refused())
 
-    def test_in_a_folder_that_is_not_there(self) -> None:
+    def test_in_a_missing_folder(self) -> None:
         self.path = self.path / "nowhere" / "server.sqlite"
         self.assertIn("No such file", self.refused())
 
@@ -123,7 +123,7 @@ class TroubleTests(StoreCase):
         store.names.keep("bob", ONE, 1.0)
         self.assertIn("can be written again", self.told[1])
 
-    def test_that_was_removed_or_replaced_takes_nothing_until_it_is_back(self) -> None:
+    def test_removed_or_replaced_refuses_writes_until_restored(self) -> None:
         store = self.open()
         aside = self.path.with_name("aside")
         for replace in (False, True):
@@ -146,7 +146,7 @@ class TroubleTests(StoreCase):
         store.names.keep("bob", ONE, 1.0)
         self.assertEqual(self.open().names.owner("bob"), ONE)
 
-    def test_on_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(self) -> None:
+    def test_on_a_full_disk_loses_nothing_and_recovers(self) -> None:
         store = self.open()
         store.registry.keep(lease("alice"), 0.0)
         store.names.keep("alice", ONE, 0.0)

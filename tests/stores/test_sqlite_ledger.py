@@ -162,7 +162,7 @@ class WhatIsLeft(FolderTests):
         again.add(BOB, "bob", message(6))
         self.assertEqual([one.id for one in again.entries(BOB)], [2, 5, 6])
 
-    def test_is_the_log_of_before_if_there_is_none_from_now_on(self) -> None:
+    def test_is_the_earlier_log_with_no_log(self) -> None:
         ledger = self.open()
         self.fill(ledger)
         before = ledger.history(BOB, 99)
@@ -190,7 +190,7 @@ class TheFile(FolderTests):
     def modes(self) -> dict[str, int]:
         return {one.name: one.stat().st_mode & 0o777 for one in self.folder.iterdir()}
 
-    def test_is_nobody_else_s(self) -> None:
+    def test_is_locked_for_other_programs(self) -> None:
         former = os.umask(0)
         self.addCleanup(os.umask, former)
         ledger = self.open()
@@ -198,13 +198,13 @@ class TheFile(FolderTests):
         names = ["ledger.sqlite", "ledger.sqlite-shm", "ledger.sqlite-wal"]
         self.assertEqual(self.modes(), dict.fromkeys(names, 0o600))
 
-    def test_is_taken_from_others_who_could_read_it(self) -> None:
+    def test_is_made_private(self) -> None:
         self.open().close()
         self.path.chmod(0o644)
         self.open().begin(BOB, "b0b")
         self.assertEqual(set(self.modes().values()), {0o600})
 
-    def test_says_whose_it_is_and_which_version(self) -> None:
+    def test_has_application_id_and_version(self) -> None:
         self.open().close()
         db = sqlite3.connect(self.path)
         self.addCleanup(db.close)

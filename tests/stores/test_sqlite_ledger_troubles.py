@@ -61,7 +61,7 @@ class AFileThatCannotBeUsed(FolderTests):
         self.path.write_bytes(content)
         self.assertEqual(len(self.open().entries(BOB)), 500)
 
-    def test_is_damaged_where_it_is_only_seen_later(self) -> None:
+    def test_is_damaged_in_later_pages(self) -> None:
         self.made()
         db = sqlite3.connect(self.path)
         (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'log'").fetchone()
@@ -75,7 +75,7 @@ class AFileThatCannotBeUsed(FolderTests):
         self.assertEqual(ledger.state(BOB), StreamState("b0b", last=500))
         self.assertEqual(len(ledger.entries(BOB)), 500)
 
-    def test_is_in_no_folder(self) -> None:
+    def test_is_in_a_missing_folder(self) -> None:
         self.trouble(lambda: self.open(self.folder / "nowhere" / "l"), "No such file")
 
     def test_is_a_folder(self) -> None:
@@ -136,7 +136,7 @@ class AFullDisk(FolderTests):
             ledger.add(BOB, "bob", message(id))
             self.assertEqual(len(ledger.entries(BOB)), id)
 
-    def test_keeps_no_text_of_what_it_did_not_take(self) -> None:
+    def test_stores_no_text_of_a_refused_message(self) -> None:
         ledger = self.open(log=False)
         ledger.begin(BOB, "b0b")
         ledger.add(BOB, "bob", message(1))

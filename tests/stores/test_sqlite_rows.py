@@ -79,7 +79,7 @@ class RowTests(StoreCase):
             said = self.refused()
             self.assertIn("damaged", said, (table, column, str(value)[:20]))
 
-    def test_a_wrong_registration_is_a_trouble_when_it_is_asked_for(self) -> None:
+    def test_invalid_registration_is_reported_on_lookup(self) -> None:
         for table, column, value in READ_LATER:
             self.change(table, column, value)
             store, name = self.open(), str(value) if column == "client_id" else "alice"
@@ -87,7 +87,7 @@ class RowTests(StoreCase):
                 store.presences.find(name) if table == "presences" else store.names.hidden(name)
             self.assertIn("damaged", str(caught.exception), (table, column))
 
-    def test_a_wrong_line_is_a_trouble_when_it_is_read(self) -> None:
+    def test_invalid_line_is_reported_on_reading(self) -> None:
         for column, value in (("text", b"x"), ("at", "then"), ("sender", b"3")):
             self.change("lines", column, value)
             with self.assertRaises(StoreTrouble):

@@ -45,7 +45,7 @@ class TimedRooms(RoomsContract, SynchronousTestCase):
 
 
 class TimedStoreTests(StoreCase):
-    def test_every_call_is_told_with_its_part_and_its_name(self) -> None:
+    def test_every_call_is_reported_with_part_and_name(self) -> None:
         counters = Counters()
         store = TimedStore(MemoryStore(), counters.spent)
         for _ in range(3):
@@ -58,14 +58,14 @@ class TimedStoreTests(StoreCase):
         self.assertTrue(all(spent.seconds > 0 for spent in counters.store.values()))
         self.assertFalse(any(spent.failed for spent in counters.store.values()))
 
-    def test_a_part_is_as_long_and_as_true_as_it_was(self) -> None:
+    def test_timed_part_keeps_length_and_truth(self) -> None:
         store = TimedStore(MemoryStore(), Counters().spent)
         self.assertEqual(len(store.registry), 0)
         store.registry.keep(lease("alice"), 1.0)
         self.assertEqual(len(store.registry), 1)
         self.assertFalse(store.presences)
 
-    def test_a_failure_is_counted_and_goes_on_its_way_and_the_trouble_shows_until_it_is_over(
+    def test_failure_is_counted_and_raised(
         self,
     ) -> None:
         counters = Counters()
@@ -94,7 +94,7 @@ class Written:
 
 
 class TimedDirectoryTests(SynchronousTestCase):
-    def test_it_takes_as_long_as_the_answer(self) -> None:
+    def test_asynchronous_call_is_timed_up_to_its_answer(self) -> None:
         counters, inner = Counters(), Written()
         store = TimedDirectory(inner, counters.spent)
         first, second = (Deferred.fromCoroutine(store.load(one)) for one in "ab")

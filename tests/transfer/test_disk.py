@@ -57,7 +57,7 @@ class SinkTests(Case):
         again = self.sink("a")
         self.assertEqual(again.begin(OFFER).offset, 4)
 
-    def test_closed_it_holds_no_file(self) -> None:
+    def test_closed_sink_has_no_open_file(self) -> None:
         before = os.listdir("/proc/self/fd")  # noqa: PTH208
         for local in ("", "a"):
             sink = self.sink(local)
@@ -85,7 +85,7 @@ class SinkTests(Case):
         self.assertIn("needs", str(self.assertRaises(SinkTrouble, sink.begin, offer)))
         self.assertEqual(list(self.folder.iterdir()), [])
 
-    def test_a_link_or_a_device_in_the_place_of_the_part_is_not_written_to(self) -> None:
+    def test_link_or_device_at_the_part_s_path_is_not_written(self) -> None:
         target = self.folder / "target"
         target.write_bytes(b"mine")
         for make in (
@@ -100,7 +100,7 @@ class SinkTests(Case):
             part.rmdir() if part.is_dir() and not part.is_symlink() else part.unlink()
         self.assertEqual(target.read_bytes(), b"mine")
 
-    def test_a_link_to_nothing_does_not_make_what_it_names(self) -> None:
+    def test_broken_link_does_not_create_its_target(self) -> None:
         (self.folder / "a.part").symlink_to(self.folder / "outside")
         self.assertRaises(SinkTrouble, self.sink("a").begin, OFFER)
         self.assertFalse((self.folder / "outside").exists())
@@ -114,7 +114,7 @@ class SinkTests(Case):
         self.assertTrue(sink.finish(sha(b"aabb")))
         self.assertEqual((self.folder / "top/b").read_bytes(), b"bb")
 
-    def test_a_link_in_the_place_of_a_file_of_a_folder_is_not_followed(self) -> None:
+    def test_link_inside_a_folder_is_not_followed(self) -> None:
         target = self.folder / "target"
         target.write_bytes(b"mine, and longer")
         offer = folder_offer("top", DATE, ((2, "a"), (2, "b")))
@@ -145,7 +145,7 @@ class SinkTests(Case):
             self.assertEqual(sink.finish(sha(b"0123456789")), str(self.folder / "a (2)"))
         self.assertEqual((self.folder / "a").read_bytes(), b"mine")
 
-    def test_two_of_one_name_at_once_have_a_part_each(self) -> None:
+    def test_two_files_of_one_name_have_separate_parts(self) -> None:
         one, two = self.sink(), self.sink()
         for sink in (one, two):
             sink.begin(OFFER)
@@ -175,7 +175,7 @@ class SinkTests(Case):
 
     @given(st.lists(st.binary(max_size=9), max_size=6), st.data())
     @settings(max_examples=60)
-    def test_a_folder_comes_back_however_it_was_cut_and_resumed(
+    def test_folder_survives_any_cuts_and_resumes(
         self, contents: list[bytes], data: st.DataObject
     ) -> None:
         root = Path(self.mktemp()).resolve()
@@ -240,7 +240,7 @@ class SourceTests(Case):
         (self.folder / "empty").touch()
         self.assertEqual(find(self.folder / "empty", DEFAULTS).offer.size, 0)
 
-    def test_one_gone_from_a_folder_is_a_change_of_the_folder(self) -> None:
+    def test_missing_file_changes_the_folder(self) -> None:
         for change in (
             lambda path: path.unlink(),
             lambda path: (path.unlink(), path.symlink_to("/etc/passwd")),
@@ -254,7 +254,7 @@ class SourceTests(Case):
             change(path)
             self.assertRaises(SourceChanged, source.begin, 1, SHA_256, 0)
 
-    def test_a_link_put_in_its_place_is_not_followed(self) -> None:
+    def test_link_replacing_a_source_is_not_followed(self) -> None:
         path = self.folder / "a"
         path.write_bytes(b"x")
         source = self.source(path)
@@ -302,7 +302,7 @@ class SourceTests(Case):
         source.close()
 
     @given(st.integers(-(2**70), 2**70))
-    def test_any_time_of_a_file_can_be_said(self, nanoseconds: int) -> None:
+    def test_any_file_date_can_be_written(self, nanoseconds: int) -> None:
         read_date(written_date(nanoseconds))
 
     def test_a_time_long_ago_has_four_digits_in_its_year(self) -> None:
@@ -310,7 +310,7 @@ class SourceTests(Case):
 
 
 class RecordTests(Case):
-    def test_a_record_comes_back_as_it_was(self) -> None:
+    def test_record_is_read_as_written(self) -> None:
         (self.folder / "src").mkdir()
         Path(os.fsdecode(os.fsencode(self.folder / "src") + b"/a\xff")).write_bytes(b"x")
         found = find(self.folder / "src", DEFAULTS)
@@ -341,7 +341,7 @@ class RecordTests(Case):
             {path.stat().st_mode & 0o777 for path in (self.folder / "transfers").iterdir()}, {0o600}
         )
 
-    def test_one_of_a_clock_that_was_wrong_by_years_goes_when_its_time_has_passed(self) -> None:
+    def test_record_with_a_wrong_clock_expires_in_time(self) -> None:
         records, keep, now = Records(self.folder), 100.0, 1000.0
         offer = FileOffer("a", 3, DATE)
         records.save(Record("k1", False, 5, TransferState.CANCELLED, offer, now + 1e9))

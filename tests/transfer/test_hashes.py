@@ -109,7 +109,7 @@ class TransferTests(SynchronousTestCase):
         ]
         self.assertEqual(proofs, [function, function])
 
-    def test_both_have_it_or_use_the_one_that_everybody_has(self) -> None:
+    def test_common_function_is_used_or_sha_256(self) -> None:
         for ours, theirs, function in (
             ((BLAKE3,), (BLAKE3,), BLAKE3),
             ((BLAKE3,), (), SHA_256),

@@ -93,12 +93,12 @@ class SafeNameTests(SynchronousTestCase):
         )
 
     @given(NAMES)
-    def test_a_safe_name_stays_as_it_is(self, sent: str) -> None:
+    def test_safe_name_is_unchanged(self, sent: str) -> None:
         name = safe_name(sent)
         self.assertEqual(safe_name(name), name)
 
     @given(NAMES)
-    def test_it_lies_in_the_folder(self, sent: str) -> None:
+    def test_result_is_inside_the_folder(self, sent: str) -> None:
         folder = "/downloads/here"
         self.assertEqual(str(Path(os.path.normpath(Path(folder, safe_name(sent)))).parent), folder)
 
@@ -128,7 +128,7 @@ class SafePathsTests(SynchronousTestCase):
             ["x", "etc/passwd", "a/b", "a/c", "file", "file (2)", "a/d", "e"],
         )
 
-    def test_names_that_some_system_takes_for_one_are_told_apart(self) -> None:
+    def test_names_equal_on_some_systems_are_made_distinct(self) -> None:
         self.assertEqual(
             self.paths("A.txt", "a.TXT", "A.txt", "straße", "STRASSE", "cafe\u0301", "caf\u00e9"),
             ["A.txt", "a (2).TXT", "A (3).txt", "straße", "STRASSE (2)", "café", "café (2)"],
@@ -143,14 +143,12 @@ class SafePathsTests(SynchronousTestCase):
     def test_ten_thousand_of_one_name_take_no_time(self) -> None:
         self.assertEqual(len(set(safe_paths(["a.txt"] * 10_000))), 10_000)
 
-    def test_it_is_never_deep(self) -> None:
+    def test_depth_is_limited(self) -> None:
         (path,) = safe_paths(["a/" * 500 + "b"])
         self.assertEqual((len(path), path[-1]), (DEPTH + 1, "b"))
 
     @given(st.lists(st.lists(NAMES, max_size=4).map("/".join), max_size=8))
-    def test_all_lie_below_no_two_in_one_place_and_none_in_anothers_way(
-        self, sent: list[str]
-    ) -> None:
+    def test_results_are_inside_distinct_and_compatible(self, sent: list[str]) -> None:
         safe = safe_paths(sent)
         self.assertEqual(len(safe), len(sent))
         places = [tuple(map(folded, path)) for path in safe]
@@ -165,6 +163,6 @@ class SafePathsTests(SynchronousTestCase):
                 self.assertNotIn(place[:end], places, "a file where a folder is")
 
     @given(st.lists(st.lists(NAMES, max_size=4).map("/".join), max_size=8))
-    def test_safe_paths_stay_as_they_are(self, sent: list[str]) -> None:
+    def test_safe_paths_are_unchanged(self, sent: list[str]) -> None:
         safe = self.paths(*sent)
         self.assertEqual(self.paths(*safe), safe)

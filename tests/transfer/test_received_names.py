@@ -133,5 +133,5 @@ class ReceivedNamesTests(SynchronousTestCase):
             self.assertFalse({top for top in tops if top.endswith(PART)}, "a part is left")
 
     @given(NAMES)
-    def test_the_screen_shows_the_name_that_it_has(self, sent: str) -> None:
+    def test_screen_shows_the_stored_name(self, sent: str) -> None:
         self.assertEqual(printable(safe_name(sent)), safe_name(sent))

@@ -73,7 +73,7 @@ class SendingTests(Case):
         self.assertEqual((self.disk.job, self.disk.arguments), ("read", (BATCH,)))
         return out
 
-    def test_it_goes_on_where_they_are_if_the_beginning_is_the_same(self) -> None:
+    def test_resumes_at_the_receiver_s_offset_if_the_hash_matches(self) -> None:
         out = self.moving()
         self.disk.answer(Pieces((b"efg", b"hij"), WHOLE))
         self.assertEqual(self.disk.job, "")
@@ -83,7 +83,7 @@ class SendingTests(Case):
         out.stored()
         self.assertEqual((self.disk.finish(), out.forgotten), (["_remove"], True))
 
-    def test_each_state_is_told_with_the_offset_of_its_beginning(self) -> None:
+    def test_each_state_is_reported_with_its_first_offset(self) -> None:
         out = self.moving()
         self.disk.answer(Pieces((b"efghij",), WHOLE))
         out.pull()
@@ -93,14 +93,14 @@ class SendingTests(Case):
         ends = [(TransferState.VERIFYING, 10), (checking, 0)]
         self.assertEqual(self.owner.seen[1:], [(checking, 4), (moving, 4), *ends])
 
-    def test_without_a_record_it_is_offered_all_the_same_and_that_is_told(self) -> None:
+    def test_unsaved_record_is_reported_and_the_file_offered(self) -> None:
         out = self.sending()
         out.keep()
         self.disk.fail(OSError(28, "No space left on device", "/none"))
         self.assertTrue(out.kept)
         self.assertIn("cannot keep what is known of a: /none", self.owner.told[-1])
 
-    def test_it_begins_anew_if_the_beginning_differs_or_is_longer_than_the_whole(self) -> None:
+    def test_restarts_if_the_hash_differs_or_the_offset_is_too_large(self) -> None:
         for offset in (4, 11):
             self.begin()
             out = self.sending()
@@ -157,7 +157,7 @@ class SendingTests(Case):
         self.assertEqual([type(one) for one in self.sent()], [Offer])
         self.assertIs(out.state, TransferState.OFFERED)
 
-    def test_a_change_seen_after_the_connection_was_lost_waits(self) -> None:
+    def test_change_seen_after_a_lost_connection_is_sent_later(self) -> None:
         out = self.moving()
         self.disk.answer(SourceChanged())
         self.disk.answer()
@@ -232,7 +232,7 @@ class ReceivingTests(Case):
         pieces, anew = self.disk.arguments
         return pieces, anew
 
-    def test_pieces_are_written_in_order_one_after_the_other(self) -> None:
+    def test_chunks_are_written_in_order(self) -> None:
         come = self.moving()
         come.data(4, b"ef")
         self.assertEqual(self.writing(), ((b"ef",), False))
@@ -266,7 +266,7 @@ class ReceivingTests(Case):
         come.data(6, b"ghij")
         self.assertEqual((files.looks, come.offset), (before, 10))
 
-    def test_offset_0_throws_away_what_is_there(self) -> None:
+    def test_offset_0_discards_the_part(self) -> None:
         come = self.moving()
         come.data(0, b"abc")
         self.assertEqual((self.writing(), come.offset), (((b"abc",), True), 3))
@@ -295,7 +295,7 @@ class ReceivingTests(Case):
         self.assertEqual(self.disk.finish(), ["discard", "_remove"])
         self.assertIs(come.state, TransferState.FAILED)
 
-    def test_each_state_is_told_with_the_offset_of_its_beginning(self) -> None:
+    def test_each_state_is_reported_with_its_first_offset(self) -> None:
         come = self.moving(10)
         come.done(WHOLE)
         self.disk.answer(("", None))
@@ -324,7 +324,7 @@ class ReceivingTests(Case):
         _, record, useless = self.disk.arguments
         self.assertEqual((record.offer, useless), (other, True))
 
-    def test_cancelled_it_is_offered_again_in_vain(self) -> None:
+    def test_cancelled_file_is_declined_when_offered_again(self) -> None:
         come = self.moving()
         come.cancel()
         self.assertEqual(self.disk.finish(), ["close", "_save"])
@@ -341,7 +341,7 @@ class ReceivingTests(Case):
         come.offered_again(OFFER)
         self.assertEqual(self.sent(), [OfferAck(1, 10, WHOLE)])
 
-    def test_record_that_cannot_be_written_at_the_end_is_told_and_the_file_is_whole(self) -> None:
+    def test_unsaved_final_record_is_reported_and_the_file_is_whole(self) -> None:
         come = self.moving(10)
         come.done(WHOLE)
         self.disk.answer(("/d/a", OSError("full")))

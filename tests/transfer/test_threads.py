@@ -35,7 +35,7 @@ class ThreadsTests(TestCase):
         self.threads.do(job, lambda result: reactor.callLater(0, came.callback, [result]))
         return came.addCallback(lambda results: results[0])
 
-    async def test_work_is_done_elsewhere_and_told_here(self) -> None:
+    async def test_work_runs_in_a_thread_and_reports_to_the_reactor(self) -> None:
         here, told = threading.get_ident(), list[int]()
         done: Deferred[None] = Deferred()
 
@@ -70,11 +70,11 @@ class ThreadsTests(TestCase):
         self.assertEqual(await self.do(lambda: 2), 2)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
-    async def test_one_job_after_the_other_is_done_by_the_thread_that_is_there(self) -> None:
+    async def test_sequential_jobs_use_one_thread(self) -> None:
         idents = {await self.do(threading.get_ident) for _ in range(50)}
         self.assertLessEqual(len(idents), 2)
 
-    async def test_no_job_waits_for_another_as_long_as_there_are_threads(self) -> None:
+    async def test_jobs_run_in_parallel_up_to_the_limit(self) -> None:
         for _ in range(20):
             meeting = threading.Barrier(2)
             both = [self.do(lambda meeting=meeting: meeting.wait(ENOUGH)) for _ in range(2)]  # type: ignore[misc]
@@ -91,7 +91,7 @@ class ThreadsTests(TestCase):
         await DeferredList([*first, *rest])
         self.assertEqual(sorted(order), list(range(30)))
 
-    async def test_a_thread_goes_back_when_nothing_comes_and_another_is_found(self) -> None:
+    async def test_idle_thread_ends_and_a_new_one_starts(self) -> None:
         await self.do(lambda: None)
         while self.pool.working:
             await self.pause()

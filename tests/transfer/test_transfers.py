@@ -152,7 +152,7 @@ class WholeTests(Case):
         self.pair.run()
         self.assertEqual((self.a.landed, self.b.landed), ({"b": shown(two)}, {"a": shown(one)}))
 
-    def test_many_at_once_eight_of_them_moving_and_all_fairly(self) -> None:
+    def test_eight_of_many_files_move_fairly(self) -> None:
         size = 4 * CHUNK
         for number in range(40):
             self.file(f"f{number:02}", noise(size, number))
@@ -181,7 +181,7 @@ class WholeTests(Case):
             offered = [message.name for message in pair.seen if isinstance(message, Offer)]
             self.assertEqual(offered, names)
 
-    def test_no_offer_goes_out_before_its_record_is_on_the_disk(self) -> None:
+    def test_offer_is_sent_after_its_record_is_stored(self) -> None:
         self.pair.connect()
         self.a.transfers.offer([self.file("a", b"x")], self.a.now)
         while not self.a.records.load():
@@ -241,7 +241,7 @@ class WholeTests(Case):
         ):
             yield
 
-    def test_the_files_of_a_folder_come_in_the_order_of_their_names(self) -> None:
+    def test_files_of_a_folder_are_sent_in_the_order_of_names(self) -> None:
         wanted = ["A", "B/a", "B/b", "Z", "c", "d/x", "d/y", "d.c/x", "é"]
         for name in random.Random(1).sample(wanted, len(wanted)):
             self.file(f"top/{name}", b"x")
@@ -258,7 +258,7 @@ class ResumeTests(Case):
     def sent(self) -> int:
         return sum(len(message.data) for message in self.pair.seen if isinstance(message, Data))
 
-    def test_after_a_cut_it_goes_on_from_what_is_there(self) -> None:
+    def test_file_resumes_after_a_cut(self) -> None:
         data = noise(60 * CHUNK)
         self.pair.connect()
         self.a.offer(self.file("a", data))
@@ -275,7 +275,7 @@ class ResumeTests(Case):
         self.assertLess(self.sent(), len(data) + 6 * CHUNK)
         self.assertEqual(self.b.states.count(TransferState.OFFERED), 1)
 
-    def test_whatever_is_cut_or_killed_when_it_arrives_whole(self) -> None:
+    def test_file_arrives_whole_despite_cuts_and_kills(self) -> None:
         """At any moment, with any work half done, either program or the connection between them."""
         data = {
             "big": noise(23 * CHUNK + 5),
@@ -313,7 +313,7 @@ class ResumeTests(Case):
             for end in (self.a, self.b):
                 self.assertEqual(end.transfers.listing(0.0), [], f"{seed}: still waited for")
 
-    def test_a_part_that_is_not_the_beginning_is_not_gone_on_with(self) -> None:
+    def test_different_part_is_not_resumed(self) -> None:
         data = noise(20 * CHUNK)
         self.pair.connect()
         self.a.offer(self.file("a", data))
@@ -330,7 +330,7 @@ class ResumeTests(Case):
         self.assert_whole(a=data)
         self.assertIn("the peer's part differs, sending from the beginning", self.a.texts)
 
-    def test_a_part_that_grew_or_went_is_no_matter(self) -> None:
+    def test_changed_or_missing_part_is_handled(self) -> None:
         for change in (lambda p: p.write_bytes(noise(99 * CHUNK)), lambda p: p.unlink()):
             pair = self.pair = Pair(self.folder / f"{change}")
             self.a, self.b = pair.a, pair.b
@@ -346,7 +346,7 @@ class ResumeTests(Case):
             pair.run()
             self.assert_whole(a=data)
 
-    def test_whole_and_named_but_not_told_it_does_not_come_twice(self) -> None:
+    def test_stored_but_unacknowledged_file_is_not_sent_twice(self) -> None:
         for lost in range(1, 6):
             pair = self.pair = Pair(self.folder / f"{lost}")
             self.a, self.b = pair.a, pair.b
@@ -362,7 +362,7 @@ class ResumeTests(Case):
             pair.run()
             self.assert_whole(a=noise(3 * CHUNK))
 
-    def test_a_file_that_changed_is_sent_anew_and_both_are_told(self) -> None:
+    def test_changed_file_is_restarted_with_a_notice(self) -> None:
         path = self.file("a", noise(60 * CHUNK))
         self.pair.connect()
         self.a.offer(path)
@@ -373,7 +373,7 @@ class ResumeTests(Case):
         self.assertIn("the file has changed, sending it again", self.a.texts)
         self.assertIn("changed by the sender, starting again", self.b.texts)
 
-    def test_a_file_that_grew_goes_on_where_it_was(self) -> None:
+    def test_grown_file_resumes(self) -> None:
         path = self.file("a", noise(60 * CHUNK))
         self.pair.connect()
         self.a.offer(path)
@@ -384,7 +384,7 @@ class ResumeTests(Case):
         self.assert_whole(a=noise(60 * CHUNK) + b"more")
         self.assertLess(self.sent(), 62 * CHUNK)
 
-    def test_a_file_that_changed_while_nobody_was_there(self) -> None:
+    def test_file_changed_while_disconnected_is_restarted(self) -> None:
         path = self.file("a", noise(30 * CHUNK))
         self.pair.connect()
         self.a.offer(path)
@@ -420,7 +420,7 @@ class ResumeTests(Case):
         self.assertEqual(self.b.states[-1], TransferState.CANCELLED)
         self.assertIn("a keeps changing: send it when nothing writes to it", self.a.texts)
 
-    def test_a_source_that_went_is_said_and_what_is_there_serves_when_it_is_back(self) -> None:
+    def test_missing_source_is_reported_and_resumes_when_back(self) -> None:
         path = self.file("a", noise(30 * CHUNK))
         self.pair.connect()
         self.a.offer(path)
@@ -464,7 +464,7 @@ class HashTests(Case):
         self.b.hear = hear_spoiled  # type: ignore[method-assign]
         self.pair.run()
 
-    def test_it_is_sent_once_more(self) -> None:
+    def test_file_with_a_wrong_hash_is_sent_once_more(self) -> None:
         self.run_spoiled(1)
         self.assert_whole(a=noise(5 * CHUNK))
         self.assertIn("the data arrived damaged, sending it again", self.a.texts)
@@ -529,7 +529,7 @@ class RefusedTests(Case):
                     [r for r in self.b.records.load() if r.state is not TransferState.CANCELLED], []
                 )
 
-    def test_an_offer_that_nobody_answers_is_taken_back_in_time(self) -> None:
+    def test_unanswered_offer_is_cancelled(self) -> None:
         self.pair = Pair(self.folder / "unanswered", accept=False)
         self.a, self.b = self.pair.a, self.pair.b
         self.offered_to(0)
@@ -554,7 +554,7 @@ class RefusedTests(Case):
             self.pair.run()
         self.until(count)
 
-    def test_cancelled_while_nobody_listens_it_is_told_the_next_time(self) -> None:
+    def test_cancel_while_disconnected_is_sent_later(self) -> None:
         for who in "ab":
             pair = self.pair = Pair(self.folder / who)
             self.a, self.b = pair.a, pair.b
@@ -570,7 +570,7 @@ class RefusedTests(Case):
                 self.assertEqual(one.transfers.listing(0.0), [], who)
             self.assertEqual(self.a.records.load(), [])
 
-    def test_accepted_while_nobody_listens_it_comes_the_next_time(self) -> None:
+    def test_accept_while_disconnected_is_sent_later(self) -> None:
         self.offered()
         self.pair.cut()
         self.b.transfers.accept(1, self.b.now)
@@ -595,7 +595,7 @@ class RefusedTests(Case):
         self.assertEqual((there / "a").read_bytes(), noise(30 * CHUNK))
         self.assertEqual(self.b.landed, {})
 
-    def test_in_such_a_folder_a_name_is_made_safe_and_nothing_is_overwritten(self) -> None:
+    def test_chosen_folder_gets_safe_names_without_overwriting(self) -> None:
         self.pair.connect()
         there = self.folder / "elsewhere"
         there.mkdir()
@@ -635,7 +635,7 @@ class RefusedTests(Case):
         self.assertEqual(len(self.a.transfers.listing(0.0)), 1)
         self.assertIn("a is being sent already, as transfer 1", self.a.texts)
 
-    def test_without_room_it_is_said_and_can_be_accepted_again(self) -> None:
+    def test_missing_disk_space_is_reported_and_accept_can_be_repeated(self) -> None:
         self.pair.connect()
         self.b.hear(Offer(5, "huge", 2**53, "2026-01-01T00:00:00Z", "a/b"))
         self.b.transfers.accept(1, 0.0)
@@ -745,7 +745,7 @@ class StrangeTests(Case):
         self.b.settle()
         self.assertFalse(self.b.downloads.exists())
 
-    def test_a_link_put_in_the_way_is_not_followed(self) -> None:
+    def test_link_in_the_path_is_not_followed(self) -> None:
         outside = self.folder / "outside"
         outside.mkdir()
         self.file("d/sub/a", noise(20 * CHUNK))
@@ -795,7 +795,7 @@ class PressureTests(Case):
         b.work.step()
         self.assertFalse(b.held)
 
-    def test_a_held_connection_goes_on_once_half_is_written(self) -> None:
+    def test_held_connection_resumes_once_half_is_written(self) -> None:
         b = End(self.folder / "slow")
         b.transfers.resumed(0.0)
         for id in (1, 2):
@@ -813,7 +813,7 @@ class PressureTests(Case):
         b.work.step()
         self.assertFalse(b.held)
 
-    def test_a_reader_who_does_not_read_is_not_read_ahead_for(self) -> None:
+    def test_no_read_ahead_for_a_stuck_receiver(self) -> None:
         self.pair.connect()
         self.a.offer(self.file("a", noise(8 * BATCH)))
         self.until(1)
@@ -833,7 +833,7 @@ class PressureTests(Case):
         self.a.hear(Done(99, "ab" * 32))
         self.assertEqual(self.a.pull(), Error(400, about="DONE", id=99))
 
-    def test_a_rate_is_kept(self) -> None:
+    def test_rate_limit_is_kept(self) -> None:
         a = self.pair.a = self.a = End(self.folder / "limited", limiter=byte_rate(2.0 * CHUNK))
         self.pair.connect()
         a.offer(self.file("a", noise(10 * CHUNK)))
@@ -843,14 +843,14 @@ class PressureTests(Case):
         self.assert_whole(a=noise(10 * CHUNK))
         self.assertAlmostEqual(a.now - began, 4.5, 1)
 
-    def test_it_says_how_fast_it_goes_from_its_beginning(self) -> None:
+    def test_rate_is_reported_from_the_beginning(self) -> None:
         self.pair.connect()
         self.a.offer(self.file("a", noise(40 * CHUNK)))
         self.until(10)
         (news,) = self.a.transfers.listing(self.a.now + 1)
         self.assertEqual(speed(news), (10.0 * CHUNK, 3.0))
 
-    def test_it_says_how_fast_it_goes(self) -> None:
+    def test_rate_is_reported(self) -> None:
         self.pair.connect()
         self.a.offer(self.file("a", noise(40 * CHUNK)))
         self.until(10)
@@ -887,13 +887,13 @@ class LongListTests(Case):
         self.b.settle()
         self.assertEqual(self.b.states, [TransferState.OFFERED])
 
-    def test_taken_back_meanwhile_it_is_never_shown(self) -> None:
+    def test_cancelled_list_is_never_shown(self) -> None:
         self.offer(1)
         self.b.hear(Cancel(1))
         self.b.settle()
         self.assertEqual((self.b.told, self.b.transfers.waiting_bytes), ([], 0))
 
-    def test_nor_when_the_connection_has_gone(self) -> None:
+    def test_list_of_a_lost_connection_is_never_shown(self) -> None:
         self.offer(1)
         self.b.transfers.lost()
         self.b.settle()
@@ -905,7 +905,7 @@ class LongListTests(Case):
         self.b.settle()
         self.assertEqual((self.b.last.files, len(self.b.transfers.listing(0.0))), (60, 1))
 
-    def test_the_bytes_that_wait_are_bounded(self) -> None:
+    def test_pending_list_bytes_are_limited(self) -> None:
         for id in range(1, 11):
             self.offer(id)
         self.b.settle()
@@ -929,7 +929,7 @@ class LongListTests(Case):
         self.assertEqual(self.b.last.state, TransferState.OFFERED)
         self.assertLessEqual(self.b.transfers.waiting_bytes, OFFERS_BYTES)
 
-    def test_of_everybody_together_too(self) -> None:
+    def test_pending_list_bytes_are_limited_over_all_peers(self) -> None:
         self.b.transfers._room = lambda: 1000
         self.offer(1)
         self.assertEqual(self.refused(), [429])

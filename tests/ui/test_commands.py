@@ -206,7 +206,7 @@ def asked(line: str) -> list[tuple[object, ...]]:
 
 
 class ParseTests(SynchronousTestCase):
-    def test_each_way_of_writing_asks_the_node_once(self) -> None:
+    def test_each_syntax_calls_the_client_once(self) -> None:
         for line, expected in WRITTEN.items():
             self.assertEqual(asked(line), [expected], line)
 
@@ -233,7 +233,7 @@ class ParseTests(SynchronousTestCase):
             self.assertEqual(isinstance(shown, Failed), refused, line)
             self.assertEqual(node.asked, [] if refused else [("say", line)], line)
 
-    def test_a_bare_word_is_a_command_only_where_nobody_hears_it(self) -> None:
+    def test_bare_word_is_a_command_only_without_a_recipient(self) -> None:
         for word, expected in {"quit": ("quit",), " EXIT ": ("quit",)}.items():
             node = asked_client()
             node.conversations.target = None
@@ -266,7 +266,7 @@ class ParseTests(SynchronousTestCase):
             assert isinstance(shown, Failed)
             self.assertEqual(shown.command, command)
 
-    def test_a_line_with_nothing_in_it_is_nothing(self) -> None:
+    def test_blank_line_is_ignored(self) -> None:
         for line in ("", " ", "\t", "\n"):
             self.assertIsNone(parse(line))
             self.assertEqual(asked(line), [])
@@ -302,7 +302,7 @@ class ParseTests(SynchronousTestCase):
             self.assertEqual(said is None, not line.strip())
 
     @given(st.text().filter(str.strip))
-    def test_any_text_can_be_said_as_it_stands(self, text: str) -> None:
+    def test_any_text_can_be_sent_unchanged(self, text: str) -> None:
         line = f"/{text}" if text.startswith("/") else text
         self.assertEqual(parse(line), TypedText(text))
         self.assertEqual(parse(f"/msg @bob {text}"), Command("msg", (text, "bob")))
@@ -311,7 +311,7 @@ class ParseTests(SynchronousTestCase):
 class TargetTests(SynchronousTestCase):
     """Lines that are typed for a target that is none any more."""
 
-    def test_what_acts_on_the_target_is_refused_and_everything_else_is_done(self) -> None:
+    def test_only_commands_on_a_changed_target_are_refused(self) -> None:
         acting: tuple[str, ...] = (
             "hello",
             "/msg hello",
@@ -384,7 +384,7 @@ class HelpTests(SynchronousTestCase):
                     self.assertEqual(answer.lines[:2], (row.usage, row.help))
                     self.assertEqual(len(answer.data["commands"]), 1)
 
-    def test_help_asks_no_node(self) -> None:
+    def test_help_needs_no_client(self) -> None:
         node = asked_client()
         shown = run_line("/help chat", node)
         assert isinstance(shown, CommandOutput)

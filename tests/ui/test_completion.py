@@ -105,7 +105,7 @@ class CompletionTests(SynchronousTestCase):
         for whole in lines(text):
             self.assertTrue(whole.lower().startswith(text.lower()))
 
-    def test_a_name_that_cannot_be_shown_is_left_out_and_there_is_an_end(self) -> None:
+    def test_unprintable_names_are_left_out_and_the_list_is_limited(self) -> None:
         hostile = FamiliarNames(ids=("b\x1b[2J", "b\u202eob", "b\ud800", "b\u200bob", "bob?"))
         self.assertEqual(lines("/chat b", hostile), ["/chat bob?"])
         many = FamiliarNames(ids=tuple(f"b{number}" for number in range(2 * MOST)))

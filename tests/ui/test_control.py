@@ -107,7 +107,7 @@ class ControlTests(SynchronousTestCase):
         self.assertEqual(self.node.asked, [("who",)])
 
     @given(st.lists(st.integers(0, 40)))
-    def test_it_does_not_matter_how_lines_are_cut(self, cuts: list[int]) -> None:
+    def test_lines_can_be_split_anywhere(self, cuts: list[int]) -> None:
         self.node.asked.clear()
         script, data, at = Script(self.control), b"/who\n/msg @bob hi\nwhat else\n/id\n", 0
         for cut in [*sorted(cuts), len(data)]:
@@ -125,7 +125,7 @@ class ControlTests(SynchronousTestCase):
         self.control.tell(HELLO)
         self.assertEqual([event["text"] for event in one.read()], ["hello"])
 
-    def test_an_answer_is_for_who_asked_and_disturbs_nobody(self) -> None:
+    def test_answer_goes_to_its_connection_only(self) -> None:
         one, other = Script(self.control), Script(self.control)
         self.answers = [
             CommandOutput("who", ("no conversation",)),
@@ -146,7 +146,7 @@ class ControlTests(SynchronousTestCase):
         self.assertEqual(self.screen, [HELLO])
         self.assertEqual(one.read(), other.read())
 
-    def test_where_a_script_speaks_is_not_where_others_do(self) -> None:
+    def test_each_script_has_its_own_target(self) -> None:
         opened = SessionChanged("bob", "open", path="direct", current=True)
         switched = SessionChanged("bob", "open", current=True)
         self.assertIsNone(for_others(switched))
@@ -167,7 +167,7 @@ class ControlTests(SynchronousTestCase):
             self.assertEqual(self.node.asked, [])
             script.end()
 
-    def test_who_does_not_read_is_dropped(self) -> None:
+    def test_script_that_does_not_read_is_dropped(self) -> None:
         slow, quick = Script(self.control), Script(self.control)
         slow.transport.producer.pauseProducing()
         for _ in range(100):
@@ -212,7 +212,7 @@ class ControlTests(SynchronousTestCase):
         script.end()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_held_input_waits(self) -> None:
+    def test_held_input_is_queued(self) -> None:
         script = Script(self.control)
         self.control.hold(True)
         script.say(b"/who\n/id\n")
@@ -220,7 +220,7 @@ class ControlTests(SynchronousTestCase):
         self.control.hold(False)
         self.assertEqual(self.node.asked, [("who",), ("id",)])
 
-    def test_the_end_is_told_first(self) -> None:
+    def test_end_is_reported_before_the_close(self) -> None:
         script = Script(self.control)
         script.transport.producer.pauseProducing()
         self.control.tell(HELLO)
@@ -234,7 +234,7 @@ class ControlTests(SynchronousTestCase):
 class ControlTestsCutByTwisted(ControlTests):
     """The same with Twisted's own line receiver, fed byte by byte."""
 
-    test_it_does_not_matter_how_lines_are_cut = None  # type: ignore[assignment]  # cuts itself
+    test_lines_can_be_split_anywhere = None  # type: ignore[assignment]  # cuts itself
 
     def setUp(self) -> None:
         super().setUp()
@@ -261,7 +261,7 @@ class LateAnswerTests(room_ends.Case):
         self.assertEqual((self.screen, self.other.read()), ([], []), line)
         return self.one.read()
 
-    def test_late_answers_are_for_who_asked_with_the_reference(self) -> None:
+    def test_late_answer_goes_to_its_script_with_the_reference(self) -> None:
         self.node.say("one")
         self.hall.settle()
         for each in (self.screen.clear, self.one.read, self.other.read):
@@ -293,7 +293,7 @@ class LateAnswerTests(room_ends.Case):
         self.assertEqual([event.event for event in self.screen], ["answer"])
         self.assertEqual((self.one.read(), self.other.read()), ([], []))
 
-    def test_a_late_answer_to_a_script_that_has_gone_is_for_nobody(self) -> None:
+    def test_late_answer_to_a_lost_script_is_dropped(self) -> None:
         self.one.say(b"/names #den\n")
         self.one.end()
         self.hall.settle()
@@ -326,7 +326,7 @@ class LateAnswerTests(room_ends.Case):
         self.assertTrue(script.transport.disconnecting)
         script.end()
 
-    def test_a_change_that_a_script_makes_is_told_to_all(self) -> None:
+    def test_change_by_a_script_is_published_to_all(self) -> None:
         self.one.say(b'{"do": "topic", "room": "#den", "text": "tea", "ref": 1}\n')
         self.hall.settle()
         self.assertEqual([event.event for event in self.screen], ["room"])
@@ -398,13 +398,13 @@ class SocketTests(SynchronousTestCase):
         self.assertIn("another program serves it", str(self.screen))
         self.assertTrue((self.home / "control.sock").exists())
 
-    def test_a_file_in_its_place_is_left_alone_and_told(self) -> None:
+    def test_file_at_the_socket_path_is_reported_and_unchanged(self) -> None:
         (self.home / "control.sock").write_text("mine")
         self.socket(self.home).start()
         self.assertEqual((self.home / "control.sock").read_text(), "mine")
         self.assertEqual([event.event for event in self.screen], ["notice"])
 
-    def test_a_path_that_is_too_long_is_told_and_nothing_else(self) -> None:
+    def test_too_long_socket_path_is_reported(self) -> None:
         home = self.home / ("x" * 60) / ("y" * 60)
         home.mkdir(parents=True)
         control = self.socket(home)

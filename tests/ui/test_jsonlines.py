@@ -116,7 +116,7 @@ class JsonLinesTests(SynchronousTestCase):
         self.assertEqual(json.loads(line)["from"], text)
 
     @given(st.text(st.characters(exclude_categories=["Cs"])).filter(str.strip))
-    def test_any_text_written_as_json_is_said_as_it_stands(self, text: str) -> None:
+    def test_json_text_is_sent_unchanged(self, text: str) -> None:
         self.node.asked.clear()
         self.ui.on_line(json.dumps(text))
         self.ui.on_line(f"/msg @bob {json.dumps(text)}")

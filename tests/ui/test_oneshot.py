@@ -88,7 +88,7 @@ class WorkTests(SynchronousTestCase):
 
 
 class SendTextTests(WorkTests):
-    def test_goes_where_there_is_a_conversation(self) -> None:
+    def test_uses_an_open_conversation(self) -> None:
         work = SendText("bob", "hi")
         said = [who("open"), own("sent", to="bob", id=7, text="hi")]
         self.assertEqual(
@@ -97,7 +97,7 @@ class SendTextTests(WorkTests):
         self.assertIsNone(work.heard(own("delivered", to="bob", id=7)).over)
         self.assertEqual(work.heard(over("delivered")).over, Over(0))
 
-    def test_calls_where_there_is_none(self) -> None:
+    def test_calls_without_a_conversation(self) -> None:
         for found in (who(), who("ringing"), who("open", id="carol")):
             commands = self.feed(SendText("bob", "hi"), found)
             self.assertEqual(
@@ -111,11 +111,11 @@ class SendTextTests(WorkTests):
             )
 
     @given(st.text(min_size=1))
-    def test_a_text_comes_out_as_it_was(self, text: str) -> None:
+    def test_text_is_unchanged(self, text: str) -> None:
         command = SendText("bob", text).heard(who("open")).commands[0]
         self.assertEqual(json.loads(json.dumps(command)), do("msg", to="bob", text=text))
 
-    def test_others_messages_are_not_ours(self) -> None:
+    def test_messages_of_others_are_ignored(self) -> None:
         work = SendText("bob", "hi")
         others = [
             event("sent", to="bob", id=6, text="hi"),
@@ -142,12 +142,12 @@ class SendTextTests(WorkTests):
         self.assertIsNone(self.over)
         self.ends(SendText("bob", "hi"), 0, who("open"), *others, over("delivered"))
 
-    def test_in_the_open_no_more_is_known_than_that_it_went(self) -> None:
+    def test_plain_text_ends_with_sent(self) -> None:
         self.ends(
             SendText("bob", "hi"), 0, who("open"), own("sent", to="bob", text="hi"), over("sent")
         )
 
-    def test_one_that_waits_for_its_turn_is_queued(self) -> None:
+    def test_text_out_of_turn_is_queued(self) -> None:
         theirs = session("open", turn="theirs")
         kept = own("notice", to="bob", id=4, turn=True, text="queued until it is your turn")
         row = {"id": "bob", "state": "open", "turn": "theirs"}
@@ -260,7 +260,7 @@ class SendTextTests(WorkTests):
         step = work.again()
         self.assertEqual(step.commands, (do("chat", to="bob"), do("msg", to="bob", text="hi")))
 
-    def test_a_kept_text_is_called_for_again_and_not_said_twice(self) -> None:
+    def test_queued_text_causes_a_call_and_is_not_repeated(self) -> None:
         kept = own("notice", to="bob", id=4, text="message 4 is queued for bob")
         refused = event(
             "error",
@@ -301,12 +301,12 @@ class SendTextTests(WorkTests):
             self.assertEqual(patient.heard(refused).wait, 40)
             patient.again()
 
-    def test_an_answer_to_somebody_elses_who_says_nothing_again(self) -> None:
+    def test_answer_to_another_who_is_ignored(self) -> None:
         for work in (SendText("bob", "hi"), SendFiles("bob", ["/a"])):
             self.feed(work, who())
             self.assertEqual(work.heard(who()), Step())
 
-    def test_where_typed_lines_go_next_is_no_end_of_a_call(self) -> None:
+    def test_target_change_does_not_end_a_call(self) -> None:
         away = "bob is away: you will be told when they come"
         for work in (SendFiles("bob", ["/a"], patient=True), SendText("bob", "x", patient=True)):
             refused = event("error", command="chat", id="bob", text=away, **coded(away))
@@ -325,17 +325,17 @@ class SendTextTests(WorkTests):
             work.heard(session("open"))
             self.assertEqual(work.doing(who("open")), "")
 
-    def test_no_way_to_them_and_no_outbox(self) -> None:
+    def test_unreachable_peer_without_outbox_fails(self) -> None:
         nobody = event("error", command="msg", text='no conversation with "bob"')
         gone = [unreached("connection refused"), nobody, over("not-found", nobody["text"])]
         self.assertIn("refused", self.ends(SendText("bob", "hi"), 5, who(), *gone))
 
-    def test_too_many_wait_already(self) -> None:
+    def test_full_queue_fails(self) -> None:
         many = event("error", command="msg", text="500 messages wait already")
         end = over("too-many", many["text"])
         self.assertIn("500", self.ends(SendText("bob", "hi"), 5, who("open"), many, end))
 
-    def test_it_may_not_have_arrived(self) -> None:
+    def test_unconfirmed_text_fails(self) -> None:
         sent = own("sent", to="bob", id=7, text="hi")
         self.ends(SendText("bob", "hi"), 5, who("open"), sent, over("uncertain"))
         back = own(
@@ -452,7 +452,7 @@ class SendFilesTests(WorkTests):
         )
         self.assertIn("1 of 2", said)
 
-    def test_when_the_time_is_over(self) -> None:
+    def test_timeout_ends_the_command(self) -> None:
         work = SendFiles("bob", ["/a"])
         self.assertEqual(work.stopped("late", goes_on=True).code, 5)
         work.heard(who("open"))
@@ -466,7 +466,7 @@ def offered(sender: str, state: str = "offered", **more: Any) -> dict[str, Any]:
 
 
 class ReceiveTests(WorkTests):
-    def test_takes_what_is_offered_and_tells_its_path(self) -> None:
+    def test_accepts_offers_and_prints_paths(self) -> None:
         incoming = event("incoming", id="bob", ask=True, confirmed=True)
         work = Receive(count=2)
         done = offered("bob", "done", path="/d/a")
@@ -476,7 +476,7 @@ class ReceiveTests(WorkTests):
         )
         self.assertEqual((self.lines, self.over), (["/d/a", "/d/a"], Over(0)))
 
-    def test_takes_what_was_offered_before(self) -> None:
+    def test_accepts_earlier_offers(self) -> None:
         waits = [
             {"id": 5, "from": "bob", "state": "offered"},
             {"id": 6, "from": "bob", "state": "moving"},
@@ -486,7 +486,7 @@ class ReceiveTests(WorkTests):
         commands = self.feed(Receive(), who("ringing"), listed(*waits))
         self.assertEqual(commands[2:], [do("accept", id="bob"), do("accept", id=5)])
 
-    def test_takes_nothing_from_others_or_from_whom_nobody_confirms(self) -> None:
+    def test_accepts_nothing_from_others_or_unconfirmed_peers(self) -> None:
         strangers = [
             who("ringing", id="bob?"),
             event("incoming", id="bob", ask=True, confirmed=False),
@@ -498,7 +498,7 @@ class ReceiveTests(WorkTests):
         self.assertEqual(self.feed(Receive("bob", 1), *others), [do("who", id="bob"), do("files")])
         self.assertIsNone(self.over)
 
-    def test_goes_on_after_one_that_failed(self) -> None:
+    def test_continues_after_a_failed_file(self) -> None:
         work = Receive()
         self.assertEqual(work.heard(offered("bob", "failed", reason="x")).notes, ("a: failed (x)",))
         self.assertEqual(work.heard(offered("bob", "cancelled")).over, None)
@@ -514,7 +514,7 @@ class ReceiveTests(WorkTests):
 
 
 class InfoTests(WorkTests):
-    def test_tells_those_who_were_asked_for(self) -> None:
+    def test_prints_the_requested_clients(self) -> None:
         found = [
             {"id": "bob", "host": "127.0.0.1", "port": 5, "key": None},
             {"id": "carol", "host": "::1", "port": 6, "key": None},
@@ -525,7 +525,7 @@ class InfoTests(WorkTests):
         self.assertEqual(self.feed(ListRegistered("c"), contacts), [do("info", prefix="c")])
         self.assertEqual((self.lines, self.over), (["carol [::1]:6"], Over(0)))
 
-    def test_a_server_that_is_not_there(self) -> None:
+    def test_unreachable_server_fails(self) -> None:
         gone = event("error", command="info", text="no connection")
         work = ListRegistered()
         self.feed(work)
@@ -534,7 +534,7 @@ class InfoTests(WorkTests):
             self.assertEqual(work.again(), work.begin())
         self.assertEqual(work.heard(gone).over, Over(5, "no connection"))
 
-    def test_a_server_that_has_no_time_is_asked_again_when_it_says(self) -> None:
+    def test_busy_server_is_asked_again_later(self) -> None:
         busy = event(
             "error", command="info", text="too many requests in a short time", retry_after=12
         )

@@ -38,7 +38,7 @@ class Case(SynchronousTestCase):
 
 
 class PasteGuardTests(Case):
-    def test_commands_behind_a_text_are_held_and_asked_about(self) -> None:
+    def test_commands_after_a_text_are_held_with_a_question(self) -> None:
         self.paste("hello", "/send /etc/hostname", "/verify alice yes", "/quit")
         self.assertEqual(self.node.asked, [("say", "hello")])
         self.assertEqual(
@@ -46,7 +46,7 @@ class PasteGuardTests(Case):
             ["* 3 pasted lines begin with /: Enter sends them as text, /drop forgets them"],
         )
 
-    def test_enter_sends_them_as_text_in_their_order(self) -> None:
+    def test_enter_sends_held_lines_as_text(self) -> None:
         self.paste("one", "/quit", "two", "//x", "")
         self.paste("")
         self.assertEqual(self.said(), ["one", "/quit", "two", "//x"])
@@ -54,7 +54,7 @@ class PasteGuardTests(Case):
         self.paste("/who")
         self.assertEqual(self.node.asked[-1], ("who",))
 
-    def test_drop_forgets_them_and_sends_the_others(self) -> None:
+    def test_drop_discards_commands_and_sends_the_others(self) -> None:
         self.paste("one", "/quit", "two", "/who")
         self.assertIn("2 pasted lines begin with / (1 more wait behind them)", self.lines[0])
         self.paste("/drop")
@@ -62,13 +62,13 @@ class PasteGuardTests(Case):
         self.paste("")
         self.assertEqual(self.said(), ["one", "two"])
 
-    def test_one_line_is_asked_about_in_the_singular(self) -> None:
+    def test_question_about_one_line_is_singular(self) -> None:
         self.paste("one", "/quit")
         self.assertEqual(
             self.lines, ["* 1 pasted line begins with /: Enter sends it as text, /drop forgets it"]
         )
 
-    def test_commands_that_somebody_types_run(self) -> None:
+    def test_typed_commands_run(self) -> None:
         for line in ("one", "/who", "two", "/id"):
             self.paste(line)
         self.assertEqual([what[0] for what in self.node.asked], ["say", "who", "say", "id"])
@@ -111,14 +111,14 @@ class PasteGuardTests(Case):
         self.clock.advance(GAP)
         self.assertEqual(self.node.asked, [("say", "one")])
 
-    def test_held_lines_go_to_nobody_else(self) -> None:
+    def test_held_lines_go_to_no_other_target(self) -> None:
         self.paste("one", "/quit")
         self.node.conversations.target = "carol"
         self.paste("")
         self.assertEqual(self.said(), ["one"])
         self.assertIn("pasted for another conversation", self.lines[-1])
 
-    def test_as_many_as_can_be_held_are_asked_about(self) -> None:
+    def test_number_of_held_lines_is_limited(self) -> None:
         self.paste("one", *["/quit"] * MOST_LINES)
         self.assertIn(f"{MOST_LINES} pasted lines begin with /", self.lines[-1])
 
@@ -130,14 +130,14 @@ class PasteGuardTests(Case):
         self.paste("/who")
         self.assertEqual(self.node.asked[-1], ("who",))
 
-    def test_the_end_of_input_forgets_them(self) -> None:
+    def test_end_of_input_discards_held_lines(self) -> None:
         self.paste("one", "/quit")
         self.ui.on_end()
         self.assertEqual(self.lines[-1], "* not sent: 1 pasted line")
         self.assertEqual(self.node.asked[-1], ("end_of_input",))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_unanswered_they_are_forgotten_in_time_and_typed_lines_run(self) -> None:
+    def test_unanswered_held_lines_expire(self) -> None:
         self.paste("one", "/quit")
         self.clock.advance(ANSWER_WAIT)
         self.assertEqual(
@@ -147,7 +147,7 @@ class PasteGuardTests(Case):
         self.paste("/who")
         self.assertEqual(self.node.asked[-1], ("who",))
 
-    def test_an_interrupt_says_what_is_not_sent(self) -> None:
+    def test_interrupt_reports_unsent_lines(self) -> None:
         self.paste("one", "/quit")
         self.ui.on_interrupt()
         self.assertEqual(self.lines[-1], "* not sent: 1 pasted line")

@@ -21,13 +21,13 @@ class PlainTests(SynchronousTestCase):
         self.lines: list[str] = []
         self.ui = PlainInterface(self.node, self.lines.append, lambda: Wall(0.0))
 
-    def test_a_line_is_said_and_a_command_is_run(self) -> None:
+    def test_line_is_sent_and_command_is_run(self) -> None:
         self.ui.on_line('it\'s "fine"')
         self.ui.on_line("/chat bob")
         self.assertEqual(self.node.asked, [("say", 'it\'s "fine"'), ("chat", "bob", "")])
         self.assertEqual(self.lines, [])
 
-    def test_a_quote_begins_no_json_here(self) -> None:
+    def test_quote_does_not_begin_json(self) -> None:
         self.ui.on_line('"half')
         self.assertEqual(self.node.asked, [("say", '"half')])
 
@@ -54,7 +54,7 @@ class PlainTests(SynchronousTestCase):
             self.ui.tell(event)
         self.assertEqual(self.lines, ["bob> a", "bob> b", "me"])
 
-    def test_a_room_text_that_was_queued_is_told_of_when_it_has_arrived(self) -> None:
+    def test_queued_room_text_is_reported_when_delivered(self) -> None:
         self.ui.tell(Sent("before", 1, room="#tea"))
         self.ui.tell(Notice("queued until the server can be reached", to="#tea"))
         self.lines.clear()
@@ -62,7 +62,7 @@ class PlainTests(SynchronousTestCase):
         self.ui.tell(Sent("after", 3, room="#tea"))
         self.assertEqual(self.lines, ["* delivered to #tea: hi"])
 
-    def test_a_person_at_a_terminal_is_told_of_help_at_the_start_and_a_pipe_is_not(self) -> None:
+    def test_help_hint_is_shown_on_terminals_only(self) -> None:
         started = Running("alice", "127.0.0.1", 3000)
         self.ui.tell(started)
         self.assertEqual(self.lines, ["alice running on 127.0.0.1:3000"])
@@ -83,7 +83,7 @@ class PlainTests(SynchronousTestCase):
         self.ui.on_line("")
         self.assertEqual((self.node.asked, self.lines), ([], []))
 
-    def test_the_end_of_input_goes_to_the_node(self) -> None:
+    def test_end_of_input_is_passed_to_the_client(self) -> None:
         self.ui.on_end()
         self.assertEqual(self.node.asked, [("end_of_input",)])
 
@@ -109,7 +109,7 @@ class PasteTests(SynchronousTestCase):
         self.assertEqual(self.node.asked, [("say", "\n".join(lines))])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_a_line_that_waits_to_be_read_belongs_to_it(self) -> None:
+    def test_unread_line_belongs_to_the_paste(self) -> None:
         self.ui.on_line("one")
         self.more = True
         self.clock.advance(60 * DEFAULTS.paste_gap)
@@ -118,7 +118,7 @@ class PasteTests(SynchronousTestCase):
         self.clock.advance(DEFAULTS.paste_gap)
         self.assertEqual(self.node.asked, [("say", "one\n/quit")])
 
-    def test_lines_that_somebody_types_are_a_message_each(self) -> None:
+    def test_typed_lines_are_separate_messages(self) -> None:
         for line in ("one", "two"):
             self.ui.on_line(line)
             self.clock.advance(DEFAULTS.paste_gap)
@@ -130,7 +130,7 @@ class PasteTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(self.node.asked, [("say", "/first\n\n/quit\n//x")])
 
-    def test_a_command_before_it_is_one(self) -> None:
+    def test_command_before_a_paste_runs(self) -> None:
         self.ui.on_line("/names")
         self.ui.on_line("")
         self.clock.advance(1)
@@ -142,7 +142,7 @@ class PasteTests(SynchronousTestCase):
         self.ui.on_line("two")
         self.assertEqual(self.node.asked, [("say", "one"), ("say", "two")])
 
-    def test_the_end_of_input_ends_it(self) -> None:
+    def test_end_of_input_ends_the_paste(self) -> None:
         self.ui.on_line("one")
         self.ui.on_line("two")
         self.ui.on_end()
@@ -150,7 +150,7 @@ class PasteTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     @given(st.lists(st.text(min_size=1, max_size=5000).filter(str.strip), min_size=1))
-    def test_a_long_one_is_said_in_several_of_whole_lines(self, lines: list[str]) -> None:
+    def test_long_paste_is_sent_in_several_messages(self, lines: list[str]) -> None:
         said: list[str] = []
         paste = Paste(self.clock, said.append)
         for line in lines:

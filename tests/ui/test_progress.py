@@ -27,7 +27,7 @@ class ProgressTests(SynchronousTestCase):
         self.assertEqual(line.rstrip(), "film.mkv 50% 10 B/s 1:02:05")
         self.assertEqual(progress_line(moving(state="done", offset=2), 40).split()[1], "100%")
 
-    def test_is_not_whole_before_it_is_done(self) -> None:
+    def test_is_below_100_percent_before_the_end(self) -> None:
         self.assertIn(" 99%", progress_line(moving(offset=2), 40))
 
     def screen(self, lines: ProgressLines, *events: dict[str, Any]) -> list[str]:
@@ -39,7 +39,7 @@ class ProgressTests(SynchronousTestCase):
     def feed(self, text: str) -> None:
         pyte.Stream(self.terminal).feed(text.replace("\n", "\r\n"))
 
-    def test_each_file_has_a_line_until_it_is_over(self) -> None:
+    def test_each_file_has_a_line_until_its_end(self) -> None:
         self.terminal = pyte.Screen(40, 12)
         self.feed("$ chatclient receive\n")
         lines = ProgressLines(simple=False)
@@ -61,7 +61,7 @@ class ProgressTests(SynchronousTestCase):
         self.assertEqual(self.screen(lines)[-2:], ["f3 50% 2.0 KB/s", "interrupted"])
         self.assertEqual(lines.left(), "")
 
-    def test_there_are_no_more_than_fit_and_those_that_move_come_first(self) -> None:
+    def test_lines_are_limited_and_moving_files_come_first(self) -> None:
         self.terminal = pyte.Screen(40, 6)
         lines = ProgressLines(simple=False)
         waiting = [moving(id=n, name=f"f{n}", state="offered", progress=False) for n in range(9)]

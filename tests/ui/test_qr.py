@@ -33,7 +33,7 @@ class QrTests(SynchronousTestCase):
         drawn = [list(row) for row in wanted.matrix_iter(1, 2)]
         self.assertEqual(rows[: len(drawn)], drawn)
 
-    def test_none_where_it_does_not_fit_or_is_not_wanted(self) -> None:
+    def test_no_code_without_room(self) -> None:
         self.assertEqual(qr_lines(verify(), 28, 24), [TOO_SMALL])
         self.assertEqual(qr_lines(verify(), 80, 12), [TOO_SMALL])
         self.assertEqual(qr_lines(verify(verified=True), 80, 24), [])

@@ -68,7 +68,7 @@ class MessageTests(Case):
         super().setUp()
         self.script = Asking(self.node.client)
 
-    def test_a_message_ends_when_it_is_in_the_log_of_the_peer(self) -> None:
+    def test_message_ends_when_the_peer_has_stored_it(self) -> None:
         bob = self.talking()
         self.script.ask("msg", 7, text="hi")
         self.assertEqual(self.script.of(7), ["sent"])
@@ -76,14 +76,14 @@ class MessageTests(Case):
         self.assertEqual(bob.texts, ["hi"])
         self.assertEqual(self.script.of(7), ["sent", "delivered", "done delivered"])
 
-    def test_one_that_is_kept_ends_then_and_its_delivery_still_has_the_reference(self) -> None:
+    def test_queued_message_ends_and_keeps_its_reference(self) -> None:
         self.script.ask("msg", "a", to="bob", text="later")
         self.assertEqual(self.script.of("a"), ["notice", "done queued"])
         self.talking()
         self.net.settle()
         self.assertEqual(self.script.of("a"), ["notice", "done queued", "sent", "delivered"])
 
-    def test_two_messages_said_before_the_conversation_opens_are_told_apart(self) -> None:
+    def test_messages_before_the_opening_keep_their_references(self) -> None:
         self.node.chat(BOB)
         self.script.ask("msg", 1, text="one")
         self.script.ask("msg", 2, text="two")
@@ -124,7 +124,7 @@ class MessageTests(Case):
         self.net.wait(60)
         self.assertIn("done connection-refused", self.script.of(2))
 
-    def test_answers_carry_the_reference_of_who_asked(self) -> None:
+    def test_answers_carry_their_reference(self) -> None:
         self.script.ask("id", 1)
         self.script.ask("who", 2)
         self.script.ask("over", 3)
@@ -142,7 +142,7 @@ class MessageTests(Case):
         for ref in (1, 2):
             self.assertEqual(sum(one.startswith("done") for one in self.script.of(ref)), 1)
 
-    def test_a_reference_may_be_used_again_when_it_is_over(self) -> None:
+    def test_reference_can_be_reused_after_its_end(self) -> None:
         self.script.ask("id", 1)
         self.script.ask("id", 1)
         self.assertEqual(self.script.of(1), ["answer", "done ok"] * 2)
@@ -151,7 +151,7 @@ class MessageTests(Case):
         self.script.ask("msg", 2, text="hi again")
         self.assertEqual(self.script.of(2), ["error"])
 
-    def test_what_is_no_reference_is_refused(self) -> None:
+    def test_invalid_reference_is_refused(self) -> None:
         wrong: tuple[Any, ...] = (
             True,
             1.5,
@@ -201,14 +201,14 @@ class MessageTests(Case):
         self.work()
         self.assertEqual(self.script.of(3)[-1], "done ok")
 
-    def test_a_file_that_is_not_there_fails(self) -> None:
+    def test_missing_file_fails(self) -> None:
         self.talking()
         self.script.ask("send", 1, paths=[str(self.home / "missing")])
         self.work()
         self.assertEqual(self.script.of(1), ["error", "done file-trouble"])
 
     @given(st.lists(st.sampled_from(["msg", "chat", "cut", "open", "wait", "leave"]), max_size=12))
-    def test_whatever_happens_each_has_exactly_one_end(self, steps: list[str]) -> None:
+    def test_every_command_has_exactly_one_end(self, steps: list[str]) -> None:
         self.begin()
         self.script = Asking(self.node.client)
         far: list[Any] = []
@@ -265,7 +265,7 @@ class TurnTests(Case):
         (one,) = self.node.client.calls.all
         return str(one.name)
 
-    def test_the_end_of_the_conversation_tells_that_it_stays_queued(self) -> None:
+    def test_end_of_the_conversation_reports_queued(self) -> None:
         bob = self.talking()
         for ref in (1, 2, 3):
             self.script.ask("msg", ref, text=f"text {ref}")
@@ -282,7 +282,7 @@ class TurnTests(Case):
         self.net.settle()
         self.assertEqual(self.script.of(3)[3:], ["notice", "sent", "delivered"])
 
-    def test_to_a_key_that_is_not_pinned_it_is_lost_then(self) -> None:
+    def test_message_to_an_unpinned_key_fails_at_the_end(self) -> None:
         self.known = ()
         self.half()
         self.node.chat(BOB)
@@ -294,7 +294,7 @@ class TurnTests(Case):
         self.net.settle()
         self.assertEqual(self.script.of(2), ["notice", "done queued", "undelivered"])
 
-    def test_what_is_said_before_the_conversation_opens_waits_for_a_turn_then(self) -> None:
+    def test_message_before_the_opening_waits_for_the_turn(self) -> None:
         self.node.chat(BOB)
         for ref in (1, 2, 3):
             self.script.ask("msg", ref, text=f"text {ref}")
@@ -309,7 +309,7 @@ class TurnTests(Case):
         self.assertEqual(self.script.of(2)[2:], ["sent", "delivered"])
         self.assertEqual(self.script.of(3)[2:], [])
 
-    def test_many_that_wait_since_it_opened_are_told_as_a_number(self) -> None:
+    def test_many_queued_messages_are_reported_as_a_number(self) -> None:
         self.node.chat(BOB)
         for ref in range(10):
             self.script.ask("msg", ref, text=f"text {ref}")
@@ -319,7 +319,7 @@ class TurnTests(Case):
         notices = [one["text"] for one in self.script.written if one["event"] == "notice"]
         self.assertEqual([one.split()[0] for one in notices], ["9"])
 
-    def test_one_that_is_taken_back_or_outlives_a_break_still_has_its_reference(self) -> None:
+    def test_withdrawn_or_resumed_message_keeps_its_reference(self) -> None:
         bob = self.talking()
         for ref in (1, 2, 3):
             self.script.ask("msg", ref, text=f"text {ref}")
@@ -352,9 +352,7 @@ class TurnTests(Case):
             max_size=16,
         )
     )
-    def test_whatever_happens_each_has_exactly_one_end_though_the_program_runs(
-        self, steps: list[str]
-    ) -> None:
+    def test_every_command_has_exactly_one_end_while_running(self, steps: list[str]) -> None:
         self.half(waiting_messages=3)
         far: list[Any] = []
         asked = []
@@ -413,7 +411,7 @@ class PlainTurnTests(plain_program.Case):
         self.net.wait(1)
         self.assertEqual(self.script.of(3), ["notice", "done queued", "undelivered"])
 
-    def test_what_is_said_before_the_conversation_opens_waits_for_a_turn_then(self) -> None:
+    def test_message_before_the_opening_waits_for_the_turn(self) -> None:
         self.node.chat(plain_program.BOB)
         for ref in (1, 2):
             self.script.ask("msg", ref, text=f"text {ref}")
@@ -465,7 +463,7 @@ class ServerTests(Case):
         ),
         st.booleans(),
     )
-    def test_whatever_happens_each_command_has_exactly_one_end(
+    def test_every_command_has_exactly_one_end_with_a_server(
         self, steps: list[str], quits: bool
     ) -> None:
         self.begin()
@@ -499,7 +497,7 @@ class ServerTests(Case):
             self.work()
         self.assertEqual(script.ends_of(asked), [1] * len(asked))
 
-    def test_a_message_to_one_who_is_no_contact_calls_them(self) -> None:
+    def test_message_to_an_unknown_peer_calls_it(self) -> None:
         script = Asking(self.node.client)
         self.directory.knows("zoe", key_of("eve"), (BOB_HOST, 5002))
         script.ask("msg", 1, to="zoe", text="hi")
@@ -524,7 +522,7 @@ class ServerTests(Case):
 
 
 class RoomTests(room_ends.Case):
-    def test_a_message_to_a_room_ends_when_the_room_has_it(self) -> None:
+    def test_room_message_ends_when_the_server_has_it(self) -> None:
         script = Asking(self.node.client)
         script.ask("join", 1, room="#den")
         script.ask("msg", 2, text="one")
@@ -534,7 +532,7 @@ class RoomTests(room_ends.Case):
         self.assertEqual(script.of(2), ["sent", "done delivered"])
         self.assertEqual(script.of(3), ["sent", "done delivered"])
 
-    def test_what_is_said_while_the_server_is_lost_is_queued(self) -> None:
+    def test_room_message_without_a_server_is_queued(self) -> None:
         script = Asking(self.node.client)
         self.alice.joins()
         script.ask("msg", 1, text="one")
@@ -557,7 +555,7 @@ class RoomTests(room_ends.Case):
             self.assertEqual(script.of(ref)[1], "done queued")
             self.assertIn(script.of(ref)[2], ("undelivered", "uncertain"))
 
-    def test_what_is_not_said_in_a_room_that_is_left_fails(self) -> None:
+    def test_unsent_message_of_a_left_room_fails(self) -> None:
         script = Asking(self.node.client)
         self.alice.joins()
         self.alice.breaks()
@@ -572,7 +570,7 @@ class RoomTests(room_ends.Case):
             max_size=14,
         )
     )
-    def test_whatever_the_server_does_each_has_exactly_one_end(self, steps: list[str]) -> None:
+    def test_every_room_message_has_exactly_one_end(self, steps: list[str]) -> None:
         self.setUp()
         self.hall.person("bob")
         script = Asking(self.node.client)

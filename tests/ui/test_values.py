@@ -157,7 +157,7 @@ def told_of(line: str) -> tuple[list[tuple[object, ...]], list[tuple[object, ...
 
 
 class ValuesTests(SynchronousTestCase):
-    def test_a_line_with_a_reference_has_one_end_whatever_is_wrong_with_it(self) -> None:
+    def test_invalid_line_with_a_reference_has_one_end(self) -> None:
         for line, ref in (
             ('{"ref": 8}', 8),
             ('{"ref": 8, "text": "a secret"}', 8),
@@ -176,13 +176,13 @@ class ValuesTests(SynchronousTestCase):
             )
         self.assertEqual(carried_out('{"text": 1}')[0], [("say", '{"text": 1}')])
 
-    def test_each_object_asks_what_its_line_asks(self) -> None:
+    def test_each_object_does_the_same_as_its_line(self) -> None:
         for line, values in WRITTEN:
             asked, shown = carried_out(json.dumps(values))
             self.assertIsNone(shown, values)
             self.assertEqual(asked, carried_out(line)[0], line)
 
-    def test_every_command_has_such_a_form(self) -> None:
+    def test_every_command_has_a_json_form(self) -> None:
         self.assertEqual(set(ROWS) - {values["do"] for _, values in WRITTEN}, {"help", "drop"})
         for row in ROWS.values():
             for field in row.fields:
@@ -198,7 +198,7 @@ class ValuesTests(SynchronousTestCase):
         _, shown = carried_out('{"do": "help", "command": "msg"}')
         self.assertEqual(getattr(shown, "command", ""), "help")
 
-    def test_what_cannot_be_read_is_one_sentence_and_asks_nothing(self) -> None:
+    def test_invalid_object_is_one_sentence(self) -> None:
         for line, words in REFUSED:
             asked, shown = carried_out(line)
             assert isinstance(shown, Failed), line[:80]
@@ -216,7 +216,7 @@ class ValuesTests(SynchronousTestCase):
         self.assertEqual(asked, [("send", path, "@#-'")])
 
     @given(st.lists(PATHS, min_size=1))
-    def test_any_path_comes_out_as_it_went_in(self, paths: list[str]) -> None:
+    def test_any_path_is_unchanged(self, paths: list[str]) -> None:
         work = SendFiles("bob", tuple(dict.fromkeys(paths)))
         work.heard(
             {"event": "answer", "command": "who", "conversations": [{"id": "bob", "state": "open"}]}
@@ -240,7 +240,7 @@ class ValuesTests(SynchronousTestCase):
             self.assertEqual(asked, [("send", os.fsdecode(name))])
 
     @given(TEXTS)
-    def test_any_text_comes_out_as_it_went_in(self, text: str) -> None:
+    def test_any_text_is_unchanged(self, text: str) -> None:
         for given_ in (
             SendText("bob", text)
             .heard(
@@ -257,7 +257,7 @@ class ValuesTests(SynchronousTestCase):
                 self.assertEqual((asked, shown), ([("msg", text, "bob")], None))
 
     @given(st.text())
-    def test_any_name_comes_out_as_it_went_in_or_is_refused(self, name: str) -> None:
+    def test_any_name_is_unchanged_or_refused(self, name: str) -> None:
         for do, key in (("chat", "to"), ("switch", "to"), ("ignore", "id"), ("names", "room")):
             asked, shown = carried_out(json.dumps({"do": do, key: name}))
             if name:

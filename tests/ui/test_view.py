@@ -339,10 +339,10 @@ class PlainTests(SynchronousTestCase):
         self.assertEqual(plain_lines(late, Wall(NOW), times=True), ["00:46 bob> hi"])
         self.assertEqual(plain_lines(Bye("bob"), Wall(NOW), times=True), ["01:46 * bob left"])
 
-    def test_every_event_there_is_is_shown_here(self) -> None:
+    def test_every_event_is_covered(self) -> None:
         self.assertEqual({type(event) for event, _ in SHOWN}, EVENTS)
 
-    def test_an_event_nobody_wrote_lines_for_is_our_mistake(self) -> None:
+    def test_event_without_lines_is_an_error(self) -> None:
         with self.assertRaises(TypeError):
             plain_lines(Event(), Wall(NOW))
 
@@ -425,7 +425,7 @@ FOREIGN: st.SearchStrategy[Event] = st.one_of(
 
 class PlainProperties(SynchronousTestCase):
     @given(FOREIGN)
-    def test_text_of_peers_is_harmless_and_looks_like_no_other_message(self, event: Event) -> None:
+    def test_peer_text_is_harmless_and_unambiguous(self, event: Event) -> None:
         for line in plain_lines(event, Wall(NOW)):
             self.assertFalse(harmful(line), line)
             self.assertTrue(
@@ -442,7 +442,7 @@ class PlainProperties(SynchronousTestCase):
             self.assertFalse(harmful(line))
 
     @given(NAMES, NAMES, TEXTS)
-    def test_in_a_room_too(self, room: str, name: str, text: str) -> None:
+    def test_room_text_is_harmless_and_unambiguous(self, room: str, name: str, text: str) -> None:
         lines = plain_lines(MessageReceived(name, text, room=room), Wall(NOW))
         place, who, _ = lines[0].split(" ", 2)
         self.assertTrue(place.startswith("#") and who.endswith(">"))
@@ -472,7 +472,7 @@ class JsonTests(SynchronousTestCase):
             self.assertEqual(next(iter(json_object(event, Wall(0)))), "event")
             self.assertEqual(json_object(event, Wall(0))["event"], event.event)
 
-    def test_said_is_when_it_was_said_and_time_when_it_was_told(self) -> None:
+    def test_said_is_the_date_and_time_the_moment_of_the_event(self) -> None:
         found = json_object(MessageReceived("bob", "hi", said=Wall(NOW - 1.5)), Wall(NOW))
         self.assertEqual(found["time"], "2001-09-09T01:46:40.000Z")
         self.assertEqual(found["said"], "2001-09-09T01:46:38.500Z")
@@ -495,7 +495,7 @@ class JsonTests(SynchronousTestCase):
         self.assertEqual(list(found), ["event", "time", "id", "state", "encrypted", "turn"])
         self.assertIs(found["encrypted"], False)
 
-    def test_bridged_to_nobody_is_nulls(self) -> None:
+    def test_bridge_without_a_peer_is_nulls(self) -> None:
         found = json_object(Bridged(None, None, None), Wall(0))
         self.assertEqual(
             [found[key] for key in ("id", "host", "port", "key")], [None, None, None, None]
@@ -506,7 +506,7 @@ class JsonTests(SynchronousTestCase):
         self.assertEqual(list(found), ["event", "time", "command", "id"])
         self.assertEqual((found["command"], found["id"]), ("id", "alice"))
 
-    def test_data_cannot_stand_in_for_what_every_object_has(self) -> None:
+    def test_data_cannot_replace_common_fields(self) -> None:
         data = {"event": "message", "time": "never", "command": "x", "more": 1}
         found = json_object(CommandOutput("who", (), data), Wall(0))
         self.assertEqual((found["event"], found["command"]), ("answer", "who"))
@@ -520,5 +520,5 @@ class JsonTests(SynchronousTestCase):
             )
 
     @given(TEXTS)
-    def test_a_text_is_what_was_said_with_nothing_replaced(self, text: str) -> None:
+    def test_text_is_unchanged(self, text: str) -> None:
         self.assertEqual(json_object(MessageReceived("bob", text), Wall(0))["text"], text)

@@ -18,7 +18,7 @@ ALICE = Me("alice", "127.0.0.1", 3000)
 
 class ActionTests(SynchronousTestCase):
     @given(st.text().filter(lambda text: not text.startswith(MARK)))
-    def test_a_text_and_its_kind_come_back(self, text: str) -> None:
+    def test_text_and_kind_survive(self, text: str) -> None:
         for kind in ("", ACTION):
             self.assertEqual(split_mark(marked(text, kind)), (text, kind))
         self.assertEqual(spoken(text), text)

@@ -36,7 +36,7 @@ def through(message: Any, sender: Sender) -> Any:
 
 class AnyTextTests(SynchronousTestCase):
     @given(st.text())
-    def test_a_message_to_a_person(self, text: str) -> None:
+    def test_message_to_a_peer(self, text: str) -> None:
         found = through(Msg(1, AT, text), Sender.PEER)
         self.assertIn(getattr(found, "text", None), (text, None))
         if text.strip():

@@ -54,7 +54,7 @@ class ValueTests(SynchronousTestCase):
             found = read(f"{OFFER}Content-Length: {len(body.encode())}\r\n\r\n{body}")
             self.assertIsInstance(found, RemoteError, body)
 
-    def test_what_would_be_refused_is_not_sent(self) -> None:
+    def test_invalid_values_are_not_sent(self) -> None:
         for path in ("", "a\r\nb", "a\0", "\ud800", "\x85"):
             offer = bcp2_files.Offer(1, "a", 5, DATE, "folder", ((5, path),))
             self.assertEqual(self.assertRaises(LocalError, encode, offer).status, 400)
@@ -90,7 +90,7 @@ class ValueTests(SynchronousTestCase):
         )
 
     @given(st.lists(st.tuples(st.integers(0, 2**53), PATHS), max_size=6))
-    def test_any_list_comes_back_as_it_was(self, files: list[tuple[int, str]]) -> None:
+    def test_any_list_is_read_as_written(self, files: list[tuple[int, str]]) -> None:
         offer = bcp2_files.Offer(1, "a", 5, DATE, "folder", tuple(files))
         self.assertEqual(decode(Sender.PEER, encode(offer)), [offer])
 
@@ -103,7 +103,7 @@ class ValueTests(SynchronousTestCase):
 class BodyTests(SynchronousTestCase):
     """A large body is not copied more than once."""
 
-    def test_a_piece_that_comes_whole_is_the_body(self) -> None:
+    def test_complete_chunk_is_the_body(self) -> None:
         decoder = StrictReceiver(Sender.PEER)
         body = bytes(65536)
         decoder.read(encode(bcp2_files.Data(1, 0, body)).removesuffix(body))
@@ -111,7 +111,7 @@ class BodyTests(SynchronousTestCase):
         assert isinstance(message, bcp2_files.Data)
         self.assertIs(message.data, body)
 
-    def test_a_head_that_came_before_does_not_make_the_body_copied(self) -> None:
+    def test_earlier_head_does_not_copy_the_body(self) -> None:
         """A read may end in the middle of a head; what follows is not put behind it."""
         whole = encode(bcp2_files.Data(1, 0, bytes(65536)))
         for cut in (1, 5, 20, len(whole) - 65536 - 1):

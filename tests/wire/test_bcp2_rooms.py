@@ -36,7 +36,7 @@ class RoomMessageTests(SynchronousTestCase):
         self.assertEqual(asked, bcp2_rooms.Join(1, "#tea.room"))
         self.assertEqual(encode(bcp2_rooms.Part(1, "#TEA")), encode(bcp2_rooms.Part(1, "#tea")))
 
-    def test_what_is_no_room_is_refused(self) -> None:
+    def test_invalid_room_is_refused(self) -> None:
         for name in ("tea", "#", "#-tea", "##tea", "#te a", "#té", "#K\u212a", "#" + "a" * 64, ""):
             error = self.assertRaises(RemoteError, read_room, name)
             self.assertEqual(error.status, 400)
@@ -54,11 +54,11 @@ class RoomMessageTests(SynchronousTestCase):
         encode(bcp2_rooms.Join(1, "#tea", "ü" * 100))
         self.assertRaises(LocalError, encode, bcp2_rooms.Join(1, "#tea", "ü" * 101))
 
-    def test_an_empty_key_is_another_thing_than_none(self) -> None:
+    def test_empty_key_differs_from_none(self) -> None:
         self.assertIn(b"Secret: \r\n", encode(bcp2_rooms.Settings(1, "#tea", "")))
         self.assertNotIn(b"Secret", encode(bcp2_rooms.Settings(1, "#tea")))
 
-    def test_what_is_said_has_at_most_8_kib(self) -> None:
+    def test_room_message_has_at_most_8_kib(self) -> None:
         encode(bcp2_rooms.Say(1, "#tea", "x" * 8192))
         error = self.assertRaises(LocalError, encode, bcp2_rooms.Say(1, "#tea", "x" * 8193))
         self.assertEqual(error.status, 413)
@@ -81,7 +81,7 @@ class RoomMessageTests(SynchronousTestCase):
 
     @given(texts, st.integers(1, 2**53))
     @example(MARK + "waves", 1)
-    def test_what_is_sent_most_is_written_as_all_else_is(self, text: str, number: int) -> None:
+    def test_quick_writers_agree_with_encode(self, text: str, number: int) -> None:
         words, kind = split_mark(text)  # a text with the mark is an action
         said = bcp2_rooms.Said("#tea", "alice", number, DATE, words, kind=kind)
         made = bcp2_rooms.said_bytes("#tea", "alice", number, DATE, text)

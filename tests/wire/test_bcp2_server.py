@@ -21,7 +21,7 @@ CHAT = f"CHAT\r\nclientID: a\r\nMode: full\r\nStream: {STREAM}\r\n"
 
 
 class MessageTests(SynchronousTestCase):
-    def test_every_message_there_is_comes_back_as_it_was(self) -> None:
+    def test_every_message_is_read_as_written(self) -> None:
         for sender, messages in MESSAGES.items():
             self.assertEqual({type(message) for message in messages}, set(SAYS[sender]))
             for message in messages:
@@ -35,7 +35,7 @@ class MessageTests(SynchronousTestCase):
                 numbered = any(header.name == "CSeq" for header in kind.headers)
                 self.assertEqual(numbered, kind.method not in pushes, kind.method)
 
-    def test_what_is_left_out_is_not_sent(self) -> None:
+    def test_default_values_are_not_sent(self) -> None:
         self.assertEqual(encode(bcp2_server.BridgeAck(2)), b"BRIDGEACK\r\nCSeq: 2\r\n\r\n")
         self.assertEqual(encode(bcp2_common.Ping()), b"PING\r\n\r\n")
 
@@ -149,7 +149,7 @@ class ReadingTests(SynchronousTestCase):
                 f"BRIDGEACK\r\nCSeq: 1\r\nRelay: {host}:5\r\n", sender=Sender.SERVER
             )
 
-    def test_nothing_is_known_of_no_stream(self) -> None:
+    def test_position_without_stream_is_empty(self) -> None:
         message = self.read(f"{CHAT}Have: - 0\r\n", Sender.PEER)
         assert isinstance(message, bcp2_peer.Chat)
         self.assertEqual(message.have, ("", 0))
@@ -171,7 +171,7 @@ class ReadingTests(SynchronousTestCase):
             sender=Sender.PEER,
         )
 
-    def test_what_is_told_once_is_numbered_from_one(self) -> None:
+    def test_entries_are_numbered_from_one(self) -> None:
         for line in (
             "TURN\r\nID: 0\r\n",
             "MODE\r\nID: 0\r\nMode: half\r\n",
@@ -261,7 +261,7 @@ class SendingTests(SynchronousTestCase):
             encode(bcp2_server.RegAck(1, "alice", 60, ("fe80::1%eth0", 5))),
         )
 
-    def test_what_crosses_a_limit_is_not_sent(self) -> None:
+    def test_messages_over_a_limit_are_not_sent(self) -> None:
         self.assert_not_sent(bcp2_peer.Msg(1, AT, "x" * 65537), 413)
         self.assert_not_sent(bcp2_peer.Quit("x" * 1017), 413)
         self.assertEqual(len(decode(Sender.PEER, encode(bcp2_peer.Quit("x" * 1016)))), 1)
@@ -270,7 +270,7 @@ class SendingTests(SynchronousTestCase):
         self.assert_not_sent(replace(register, allow=(KEY,) * 17), 413)
 
     @given(st.data())
-    def test_whatever_is_sent_is_read_as_it_was(self, data: st.DataObject) -> None:
+    def test_any_sent_message_is_read_as_written(self, data: st.DataObject) -> None:
         text = st.text(max_size=20) | st.sampled_from(
             ["alice", "full", STREAM, DATE, KEY, "online", "10.0.0.1", "a\r\nb"]
         )

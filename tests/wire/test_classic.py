@@ -77,13 +77,13 @@ class EveryMessage(SynchronousTestCase):
         for message, _, data in BYTES:
             self.assertEqual(encode(message), data)
 
-    def test_is_read_back_from_who_may_send_it(self) -> None:
+    def test_is_read_from_its_sender(self) -> None:
         for message, sender, data in BYTES:
             block = data.removesuffix(b"\r\n\r\n").split(b"\r\n")
             read = read_message(block, sender)
             self.assertEqual((type(read), read), (type(message), message))
 
-    def test_is_405_from_anybody_else(self) -> None:
+    def test_is_405_from_other_senders(self) -> None:
         for message, _, data in BYTES:
             for sender, kinds in SAYS.items():
                 if type(message) not in kinds:
@@ -125,7 +125,7 @@ class AnError(SynchronousTestCase):
 
 
 class AValue(SynchronousTestCase):
-    def test_that_would_be_misread_is_not_sent(self) -> None:
+    def test_ambiguous_is_not_sent(self) -> None:
         for text in ("a\r\nIP: x", "a\nb", "a\rb", "a\0b", "a\x1bb", "a\x85b", " a", "a ", "a\t"):
             for message in (
                 ClassicRegAck(text, "127.0.0.1", 1),
@@ -135,7 +135,7 @@ class AValue(SynchronousTestCase):
                 self.assertRaises(LocalError, encode, message)
             self.assertRaises(LocalError, encode, ClassicInfoAck((Contact(text, "h\r\n", 1),)))
 
-    def test_that_is_no_unicode_text_is_not_sent(self) -> None:
+    def test_invalid_unicode_is_not_sent(self) -> None:
         self.assertRaises(LocalError, encode, ClassicRegAck("\udc80", "127.0.0.1", 1))
 
     def test_of_any_script_is_sent(self) -> None:
@@ -145,6 +145,6 @@ class AValue(SynchronousTestCase):
         for text in ("127.0.0.1", "::1", "[::1]", "localhost", "my-pc.lan", "0.0.0.0"):
             self.assertEqual(read_claimed_ip(text), text)
 
-    def test_that_is_no_address_and_no_name_is_malformed(self) -> None:
+    def test_neither_address_nor_name_is_malformed(self) -> None:
         for text in ("", "999.1.1.1", "1.2.3", "a b", "a..b", "-a", "x" * 254, "::g", "1.2.3.4\n"):
             self.assertEqual(self.assertRaises(RemoteError, read_claimed_ip, text).status, 400)

@@ -174,7 +174,7 @@ class ARequest(SynchronousTestCase):
         data = b"REGISTER\r\nport: 3000\r\nIp: 127.0.0.1\r\nCLIENTID: alice\r\n\r\n"
         self.assertEqual(read(data), told([ALICE]))
 
-    def test_may_have_headers_that_nobody_knows(self) -> None:
+    def test_may_have_unknown_headers(self) -> None:
         self.assertEqual(read(b"PROBE\r\nMood: fine\r\n\r\n"), told([ClassicProbe()]))
 
     def test_may_stand_behind_stray_line_ends(self) -> None:
@@ -246,7 +246,7 @@ class Padding(SynchronousTestCase):
             self.assertEqual(told(decoder.read(REGISTER.ljust(4096, b"\0"))), told([ALICE]))
             self.assertEqual(decoder.pending, 0)
 
-    def test_of_what_the_buffer_held_before_is_nothing(self) -> None:
+    def test_of_old_buffer_contents_is_ignored(self) -> None:
         for stale in (b"P: 127.0.0.1\r\nPort: 3000\r\n\r\n", b"ort: 3000"):
             decoder = classic_receiver()
             padded = (REGISTER + b"\0" + stale).ljust(1024, b"\0")
@@ -255,7 +255,7 @@ class Padding(SynchronousTestCase):
                 self.assertEqual(told(found), told([ALICE]))
             self.assertFalse(decoder.unreadable)
 
-    def test_that_ends_without_a_nul_hides_no_request(self) -> None:
+    def test_without_a_final_nul_hides_no_request(self) -> None:
         for rest in (b"Z" * 90, b"Z" * 4000, b"\xfe\x01\0x\ny", b"\n\0UN"):
             decoder = classic_receiver()
             for message, data in ((ALICE, REGISTER), (ClassicProbe(), b"PROBE\n\n")):
@@ -361,7 +361,7 @@ class ARequestWithoutItsBlankLine(SynchronousTestCase):
             self.assertFalse(decoder.unfinished)
             self.assertEqual(told(decoder.finish()), [400])
 
-    def test_is_nothing_when_nothing_was_begun(self) -> None:
+    def test_is_none_between_blocks(self) -> None:
         decoder = classic_receiver()
         decoder.read(REGISTER + b"\r\n")
         self.assertEqual(decoder.finish(), [])

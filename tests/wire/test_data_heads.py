@@ -35,7 +35,7 @@ def read(data: bytes) -> tuple[list[object], bool, str]:
 
 
 class DataHeadTests(SynchronousTestCase):
-    def test_what_is_usual_is_read_where_it_stands(self) -> None:
+    def test_usual_head_is_read_in_place(self) -> None:
         self.assertEqual(
             read_data_head(b"PING" + HEAD + b"12345", 4), DataHead(17, 65536, 5, 4 + len(HEAD))
         )
@@ -63,11 +63,11 @@ class DataHeadTests(SynchronousTestCase):
         self.assertIn(head, (None, whole.removesuffix(data)) if data else (None, whole))
         self.assertEqual(head is None, id >= 10**15 or offset >= 10**15)
 
-    def test_a_number_that_no_message_has_is_left_to_the_slow_way(self) -> None:
+    def test_impossible_number_is_left_to_the_parser(self) -> None:
         for id, offset in ((0, 0), (-1, 0), (1, -1)):
             self.assertIsNone(write_data_head(Data(id, offset, b"")))
 
-    def test_where_a_limit_is_less_than_a_usual_head_each_is_read_the_slow_way(self) -> None:
+    def test_small_limits_disable_the_short_cut(self) -> None:
         self.assertTrue(fits_data(DEFAULTS))
         longest = write_data_head(Data(10**15 - 1, 10**15 - 1, b""))
         assert longest is not None
@@ -87,7 +87,7 @@ class DataHeadTests(SynchronousTestCase):
 
 
 class ApartTests(SynchronousTestCase):
-    def test_a_body_is_not_copied_on_its_way_out(self) -> None:
+    def test_sent_body_is_not_copied(self) -> None:
         body = bytes(DEFAULTS.chunk)
         head, there = encode_apart(Data(1, 0, body))
         self.assertIs(there, body)
@@ -110,7 +110,7 @@ class ApartTests(SynchronousTestCase):
             )
 
     @given(st.lists(st.integers(0, 200_300), max_size=6))
-    def test_large_bodies_come_whole_however_they_are_cut(self, cuts: list[int]) -> None:
+    def test_large_bodies_are_complete_in_any_pieces(self, cuts: list[int]) -> None:
         body = bytes(range(256)) * 256
         sent = [Data(1, 65536 * at, body[at:] + body[:at]) for at in range(3)]
         whole = b"".join(map(encode, sent))

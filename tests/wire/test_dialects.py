@@ -67,7 +67,7 @@ class RowTests(SynchronousTestCase):
                     wanted = b"hi\r\n" if row.name == "crlf" else b"hi" + end
                     self.assertEqual(row.frame(ALICE, "hi", end), wanted)
 
-    def test_a_line_end_would_end_a_frame_and_is_a_blank_there(self) -> None:
+    def test_line_end_in_a_frame_becomes_a_blank(self) -> None:
         for row in DIALECTS.values():
             frame = row.frame(ALICE, "one\r\n\r\nQUIT\n\0two", b"")
             if row.bare:
@@ -79,7 +79,7 @@ class RowTests(SynchronousTestCase):
         st.sampled_from(list(DIALECTS.values())),
         st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"])),
     )
-    def test_any_line_is_sent_as_it_is(self, row: Dialect, text: str) -> None:
+    def test_any_line_is_sent_unchanged(self, row: Dialect, text: str) -> None:
         self.assertIn(text.encode(), row.frame(ALICE, text, b""))
 
     def test_braces_are_only_braces(self) -> None:
@@ -92,12 +92,12 @@ class RowTests(SynchronousTestCase):
             COUNTED % (5, "gr\u00fcn".encode()),
         )
 
-    def test_what_is_no_text_is_our_own_mistake(self) -> None:
+    def test_invalid_text_is_a_local_error(self) -> None:
         for row in DIALECTS.values():
             error = self.assertRaises(LocalError, row.frame, ALICE, "\ud800", b"")
             self.assertEqual(error.status, 400)
 
-    def test_who_leaves_without_a_word_says_quit(self) -> None:
+    def test_leave_without_a_word_sends_quit(self) -> None:
         self.assertEqual(DIALECTS["raw"].farewell(ALICE, "", b"\r\n"), b"quit\r\n")
         self.assertEqual(DIALECTS["chatmsg"].farewell(ALICE, "", b""), b"QUIT\r\nquit\r\n\r\n")
 

@@ -41,7 +41,7 @@ class PlainBlockTests(SynchronousTestCase):
         ):
             self.assertEqual(encode(message), data)
 
-    def test_what_would_be_refused_is_not_written(self) -> None:
+    def test_invalid_values_are_not_written(self) -> None:
         for value in ("", "a b", "a\r\nb", "é", "a" * 65):
             self.assertRaises(LocalError, encode, Punch(value))
 
@@ -56,7 +56,7 @@ class PlainBlockTests(SynchronousTestCase):
         self.assertIsNone(read_first(part, EACH))
 
     @given(st.binary(max_size=40))
-    def test_what_cannot_become_one_is_told_apart_and_never_crashes(self, data: bytes) -> None:
+    def test_other_input_is_recognised_without_errors(self, data: bytes) -> None:
         for kind in (TO_PEER, TO_SERVER):
             start = kind[0].method.encode() + b"\r\n"
             expected = data[: len(start)] == start[: len(data)]
@@ -83,6 +83,6 @@ class PlainBlockTests(SynchronousTestCase):
             error = self.assertRaises(RemoteError, read_first, data, TO_SERVER)
             self.assertEqual(error.status, status, data)
 
-    def test_headers_that_nobody_knows_are_nothing(self) -> None:
+    def test_unknown_headers_are_ignored(self) -> None:
         found = read_first(b"RELAY\r\nX: y\r\nticket:A\r\n\r\n", TO_SERVER)
         self.assertEqual(found, (Relay("A"), b""))

@@ -114,7 +114,7 @@ class RecognisingTests(SynchronousTestCase):
                 items = reader.feed(both) + reader.silence()
                 self.assertEqual(items, [opened(row), PlainMessage("hello")], row.name)
 
-    def test_headers_come_freely(self) -> None:
+    def test_headers_may_vary(self) -> None:
         for block in (
             b"CHAT\nclientID:zoe\nIP:10.0.0.9\nPort:3000\n\n",
             b"CHAT\r\nPORT:   3000\r\nip: 10.0.0.9\r\nClientId: zoe\r\n\r\n",
@@ -137,7 +137,7 @@ class RecognisingTests(SynchronousTestCase):
         self.assertEqual(reader.silence(), [opened(DIALECTS["canon"])])
         self.assertEqual(reader.feed(b"\r\n") + reader.silence(), [])
 
-    def test_an_opener_is_waited_for_only_while_it_can_be_one(self) -> None:
+    def test_reader_waits_only_for_a_possible_opener(self) -> None:
         for text in ("ID: 5\nhow are you", "CHAT\nhello there", "CHAT\nTypewriter", "CHAT \nx:"):
             reader = Reader()
             self.assertEqual(reader.feed(text.encode()), [])
@@ -153,7 +153,7 @@ class RecognisingTests(SynchronousTestCase):
         self.assertEqual(reader.feed(DIALECTS["announce"].opener(ZOE)[:-1]), [])
         self.assertEqual(reader.silence(), [opened(DIALECTS["announce"])])
 
-    def test_an_announcement_may_name_anybody_anywhere(self) -> None:
+    def test_opener_may_announce_any_address(self) -> None:
         for line, client_id, host, port in (
             (b"\xff 10.0.0.9:3000\n", None, "10.0.0.9", 3000),
             (b"zoe ::1:3000\r\n", "zoe", "::1", 3000),
@@ -176,7 +176,7 @@ class RecognisingTests(SynchronousTestCase):
                 Reader().feed(block), [DialectKnown(DIALECTS["canon"], "zoe", None, 3000)]
             )
 
-    def test_a_block_that_no_row_has_is_shown_as_words(self) -> None:
+    def test_unknown_block_is_shown_as_text(self) -> None:
         for block, row in (
             (b"CHAT\nwhat: ever\n\n", "raw"),
             (b"CHAT\n\n", "raw"),
@@ -260,13 +260,13 @@ class ReadingTests(SynchronousTestCase):
                 items = reader.feed(text.encode() + b"\r\n") + reader.silence()
                 self.assertEqual(items, [PlainMessage(text)], name)
 
-    def test_in_the_lobby_everything_is_somebodys_words(self) -> None:
+    def test_lobby_lines_are_always_text(self) -> None:
         for text in ("QUIT", "quit", "/quit", "hi\nQUIT", "ID: 5", "CHAT\nType: quit"):
             reader = self.called("lobby")
             items = reader.feed(text.encode() + b"\n\n") + reader.silence()
             self.assertEqual(items, [PlainMessage(text)])
 
-    def test_a_framed_text_is_whatever_it_looks_like(self) -> None:
+    def test_framed_text_is_never_parsed(self) -> None:
         for text in ("content: x", "Type: quit", "clientID: y", "IP: 1", "text: x", "CHAT"):
             for row in FRAMED:
                 reader = self.called(row.name)
@@ -343,7 +343,7 @@ class ReadingTests(SynchronousTestCase):
         with self.assertRaises(RemoteError):
             reader.feed(b"x" * 60)
 
-    def test_the_first_frame_of_one_whom_we_called_tells_their_dialect(self) -> None:
+    def test_first_frame_of_a_callee_sets_the_dialect(self) -> None:
         for row in FRAMED:
             for name in ("canon", "raw", "chatreq", "announce"):
                 reader = self.called(name)
@@ -363,7 +363,7 @@ class ReadingTests(SynchronousTestCase):
         frame = b"CHAT\r\nType: MESSAGE\r\nLength: 4\r\n\r\nhi\r\n"
         self.assertEqual(reader.feed(frame + frame), [PlainMessage("hi"), PlainMessage("hi")])
 
-    def test_a_frame_cut_by_the_end_of_input_is_read_as_far_as_it_came(self) -> None:
+    def test_cut_frame_is_read_as_far_as_received(self) -> None:
         for data, items in (
             (b"CHAT\r\nType: MESSAGE\r\nLength: 9\r\n\r\nhi", [PlainMessage("hi"), Left("")]),
             (b"CHAT\r\nType: MESSAGE\r\nLength: 9\r\n\r\n", [Left("")]),
@@ -402,7 +402,7 @@ class ReadingTests(SynchronousTestCase):
         reader.feed(b"hi")
         self.assertEqual(reader.end(), [PlainMessage("hi"), Left("")])
 
-    def test_one_whom_we_called_may_answer_in_another_frame(self) -> None:
+    def test_callee_may_answer_in_another_frame(self) -> None:
         reader = self.called("canon")
         items = reader.feed(b"CHAT\r\nType: message\r\nMessage: hi\r\n\r\n")
         self.assertEqual(items, [PlainMessage("hi")])

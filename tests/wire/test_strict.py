@@ -111,7 +111,7 @@ class ReadingTests(SynchronousTestCase):
         data = "PING\r\nCSeq: 1\r\n\u212aey: x\r\n\r\n".encode()
         self.assertEqual(self.ended(data), (400, 1))
 
-    def test_what_is_wrong_is_answered_by_its_number_and_the_next_is_read(self) -> None:
+    def test_malformed_message_keeps_its_number_and_the_next_is_read(self) -> None:
         data = (
             b"WATCH\r\nCSeq: 7\r\n\r\n"
             b"DANCE\r\nCSeq: 8\r\nContent-Length: 3\r\n\r\nabc"
@@ -153,7 +153,7 @@ class ReadingTests(SynchronousTestCase):
         )
         self.assertEqual(outcomes(decode(Sender.SERVER, encode(bcp2_server.Bridge(1)))), [(405, 1)])
 
-    def test_what_cannot_be_read_on_ends_it(self) -> None:
+    def test_framing_error_closes_the_parser(self) -> None:
         for data in (
             b"PING\nCSeq: 1\r\n\r\n", b"PI\rNG\r\n\r\n", b"\r\n\r\n", b"PING\r\nA: \0\r\n\r\n",
             b"PING\r\nCSeq 1\r\n\r\n", b"PING\r\nCSeq: 1\r\nCSeq: 1\r\n\r\n", b"PING\r\n: 1\r\n\r\n",
@@ -175,11 +175,11 @@ class ReadingTests(SynchronousTestCase):
         data = b"MSG\r\nID: 1\r\nDate: 2026-11-21T05:00:00Z\r\n\r\n"
         self.assertEqual(outcomes(decode(Sender.PEER, data)), [(400, None)])
 
-    def test_a_body_that_a_message_does_not_have_is_passed_over(self) -> None:
+    def test_unexpected_body_is_skipped(self) -> None:
         data = b"PING\r\nCSeq: 1\r\nContent-Length: 6\r\n\r\nPING\r\n"
         self.assertEqual(decode(Sender.CLIENT, data * 2), [bcp2_common.Ping(1)] * 2)
 
-    def test_it_says_what_it_waits_for(self) -> None:
+    def test_unfinished_part_is_reported(self) -> None:
         decoder = StrictReceiver(Sender.PEER)
         data = encode(bcp2_peer.Msg(1, AT, "hello"))
         head = data.index(b"hello")
@@ -208,7 +208,7 @@ class LimitTests(SynchronousTestCase):
         self.refused(b"PING\r\nA: " + b"x" * 38)
         self.refused(b"PING\r\nA: " + b"x" * 38 + b"\r\n\r\n")
 
-    def test_what_comes_after_a_line_too_long_changes_nothing(self) -> None:
+    def test_input_after_a_too_long_line_is_ignored(self) -> None:
         self.refused(b"A" * 41 + b"\n")
         self.refused(b"A" * 41 + b"\0\r\n")
 
@@ -231,7 +231,7 @@ class LimitTests(SynchronousTestCase):
             encode(bcp2_server.Watch(7, f"{longest}b"), limits)
         self.assertEqual(raised.exception.status, 413)
 
-    def test_a_body_too_large_is_refused_before_it_comes_and_by_its_number(self) -> None:
+    def test_too_large_body_is_refused_early_with_its_number(self) -> None:
         self.taken(b"PING\r\nContent-Length: 10\r\n\r\n0123456789")
         self.assertEqual(self.refused(b"PING\r\nCSeq: 7\r\nContent-Length: 11\r\n\r\n"), 7)
         self.refused(b"DANCE\r\nContent-Length: 11\r\n\r\n")
@@ -239,9 +239,7 @@ class LimitTests(SynchronousTestCase):
         self.refused(b"MSG\r\nContent-Length: 99999999\r\n\r\n", Sender.PEER)
 
     @given(st.sampled_from(list(Sender)), st.lists(SOUP, max_size=6))
-    def test_nothing_raises_or_is_kept_past_a_limit(
-        self, sender: Sender, chunks: list[bytes]
-    ) -> None:
+    def test_any_input_respects_the_limits(self, sender: Sender, chunks: list[bytes]) -> None:
         decoder = StrictReceiver(sender, self.limits)
         body = self.limits.body_from_server if sender is Sender.SERVER else 10
         for chunk in chunks:
@@ -252,7 +250,7 @@ class LimitTests(SynchronousTestCase):
             if decoder.unreadable:
                 self.assertEqual(lines, 0)
 
-    def test_a_body_that_nobody_reads_is_not_kept(self) -> None:
+    def test_unread_body_is_not_stored(self) -> None:
         decoder = StrictReceiver(Sender.SERVER)
         decoder.read(b"DANCE\r\nContent-Length: 200000\r\n\r\n" + b"x" * 100_000)
         self.assertEqual((decoder._parser._parts, decoder.unfinished), ([], "body"))
@@ -267,7 +265,7 @@ class LimitTests(SynchronousTestCase):
         assert isinstance(message, bcp2_peer.Msg)
         self.assertEqual(message.text, "xy" * 32_768)
 
-    def test_a_large_piece_is_kept_as_it_came(self) -> None:
+    def test_large_chunk_is_not_copied(self) -> None:
         """Keep large pieces as they came: nothing is copied until the body is complete."""
         decoder = StrictReceiver(Sender.PEER)
         decoder.read(b"MSG\r\nID: 1\r\nDate: 2026-11-21T05:00:00Z\r\nContent-Length: 65536\r\n\r\n")

@@ -21,7 +21,7 @@ class CallingTests(HallCase):
             await each.register()
         return one, two, alice, bob
 
-    async def test_who_is_called_hears_of_it_once_at_its_server(self) -> None:
+    async def test_callee_gets_one_introduce_at_its_server(self) -> None:
         _, _, alice, bob = await self.people()
         found = await bob.answer(Bridge, "alice")
         called = await alice.told(bcp2_server.Introduce)
@@ -32,7 +32,7 @@ class CallingTests(HallCase):
         self.assertEqual((found.ticket, called.ticket), ("A" * 26, "B" * 26))
         self.assertEqual(len(alice.of(bcp2_server.Introduce)), 1)
 
-    async def test_a_hidden_client_is_found_by_those_whom_it_allows(self) -> None:
+    async def test_unlisted_client_is_found_by_allowed_keys(self) -> None:
         _one, two, alice, bob = await self.people()
         await alice.register(listed=False, allow=(key(3),))
         self.assertEqual((await bob.answer(Bridge, "alice")).status, 404)
@@ -65,7 +65,7 @@ class CallingTests(HallCase):
         await carol.register()
         self.assertEqual((await bob.answer(Bridge, "")).client_id, "carol")
 
-    async def test_introductions_have_a_bound(self) -> None:
+    async def test_introductions_are_limited(self) -> None:
         self.limits = SERVER_DEFAULTS.with_values(["introductions-from=2"])
         _, _, _, bob = await self.people()
         found = [await bob.answer(Bridge, "alice") for _ in range(3)]
@@ -91,7 +91,7 @@ class CallingTests(HallCase):
         self.assertTrue(await two.directory.expel("bob", free=True))
         self.assertEqual((await bob.told(Error)).status, 403)
 
-    async def test_a_login_knows_who_owns_the_id(self) -> None:
+    async def test_login_finds_the_owner_of_the_id(self) -> None:
         _, two, _, _ = await self.people()
         self.assertTrue(await two.directory.owns(key(1), "alice"))
         self.assertFalse(await two.directory.owns(key(2), "alice"))
@@ -107,7 +107,7 @@ class CallingTests(HallCase):
         self.assertIsInstance(await real.register(), RegAck)
         await self.until(lambda: alice.gone)
 
-    async def test_a_client_whose_server_has_just_gone_is_away(self) -> None:
+    async def test_client_of_a_stopped_server_is_away(self) -> None:
         one, _two, _, bob = await self.people()
         await self.ask(one.client, "HDEL", "chatproto:nodes", one.node.name)
         self.assertEqual((await bob.answer(Bridge, "alice")).status, 480)

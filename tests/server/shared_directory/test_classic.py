@@ -39,7 +39,7 @@ class ClassicTests(HallCase):
         self.assertIsInstance(await ben.register("ann"), ClassicRegAck)
         self.assertEqual(await ben.ask(ClassicProbe()), ProbeAck())
 
-    async def test_who_finds_nobody_waits_and_is_found(self) -> None:
+    async def test_client_without_a_peer_is_queued_and_found(self) -> None:
         one, two = await self.servers()
         ann, ben = one.caller(), two.caller()
         await ann.register("ann")
@@ -60,7 +60,7 @@ class ClassicTests(HallCase):
         self.assertEqual((await ann.ask(ClassicBridge("ann"))).client_id, "alice")
         self.assertEqual((await alice.answer(Bridge, "ann")).client_id, "ann")
 
-    async def test_an_account_has_its_name_from_a_classic_client_that_has_left(self) -> None:
+    async def test_account_takes_its_name_from_a_gone_classic_client(self) -> None:
         one, two = await self.servers()
         for name, at in (("ann", one), ("ben", two)):
             classic = at.caller()
@@ -117,7 +117,7 @@ class ClassicTests(HallCase):
         info = await other.ask(ClassicInfo())
         self.assertEqual(info.contacts, ())
 
-    async def test_a_client_that_was_returned_is_free_again_when_it_registers_again(self) -> None:
+    async def test_paired_client_is_free_again_after_registering(self) -> None:
         one, two = await self.servers()
         ann, ben = one.caller(), two.caller()
         await ann.register("ann")
@@ -126,7 +126,7 @@ class ClassicTests(HallCase):
         await ann.register("ann")
         self.assertEqual((await ben.ask(ClassicBridge("carl"))).client_id, "ann")
 
-    async def test_an_id_is_kept_for_a_minute_after_each_last_request(self) -> None:
+    async def test_id_is_reserved_for_a_minute_after_the_last_request(self) -> None:
         one, two = await self.servers()
         ann, other = one.caller(), two.caller()
         await ann.register("ann")
@@ -142,7 +142,7 @@ class ClassicTests(HallCase):
         self.ahead(30)
         self.assertIsInstance(await other.register("ann"), ClassicRegAck)
 
-    async def test_an_address_has_a_bound_and_its_longest_silent_makes_room(self) -> None:
+    async def test_address_over_its_limit_loses_its_longest_silent_client(self) -> None:
         self.limits = SERVER_DEFAULTS.with_values(["registrations-per-address=2"])
         one, two = await self.servers()
         callers: list[Caller] = []
@@ -154,7 +154,7 @@ class ClassicTests(HallCase):
         info = await third.ask(ClassicInfo())
         self.assertEqual([each.client_id for each in info.contacts], ["ann1", "ann2"])
 
-    async def test_all_have_a_bound_and_the_longest_silent_makes_room(self) -> None:
+    async def test_server_over_its_limit_loses_the_longest_silent_client(self) -> None:
         self.limits = SERVER_DEFAULTS.with_values(["registrations=2"])
         one, two = await self.servers()
         for number in range(2):

@@ -23,7 +23,7 @@ Presence = bcp2_server.Presence
 
 
 class FaultTests(HallCase):
-    async def test_redis_away_is_503_and_all_is_there_afterwards(self) -> None:
+    async def test_unreachable_redis_is_503_and_loses_nothing(self) -> None:
         one, two = await self.servers()
         alice, bob = one.person("alice", 1), two.person("bob", 2)
         await alice.register()
@@ -40,7 +40,7 @@ class FaultTests(HallCase):
         await one.settled()
         self.assertEqual((await bob.answer(Bridge, "alice")).status, 480)
 
-    async def test_nothing_is_answered_before_the_others_know_of_this_server(self) -> None:
+    async def test_requests_are_refused_before_the_first_beat(self) -> None:
         one = await self.server("node0", beat=False)
         alice, classic = one.person("alice", 1), one.caller()
         self.assertEqual((await alice.register()).status, 503)
@@ -86,7 +86,7 @@ class FaultTests(HallCase):
         self.patch(one.store, "commit", changed)
         self.assertEqual((await one.person("alice", 1).register()).status, 503)
 
-    async def test_too_many_requests_under_way_are_503(self) -> None:
+    async def test_too_many_pending_requests_are_503(self) -> None:
         self.limits = SERVER_DEFAULTS.with_values(["log-waiting=1"])
         one, _ = await self.servers()
         first, second = one.person("alice", 1), one.person("bob", 2)
@@ -94,7 +94,7 @@ class FaultTests(HallCase):
         self.assertEqual((await second.register()).status, 503)
         self.assertIsInstance(await first.answered(cseq), RegAck)
 
-    async def test_an_emptied_redis_gets_what_is_connected_and_the_older_counts(self) -> None:
+    async def test_emptied_redis_is_filled_with_connected_clients(self) -> None:
         one, two = await self.servers()
         alice, ann = one.person("alice", 1), one.caller()
         await alice.register()
@@ -143,7 +143,7 @@ class FaultTests(HallCase):
         await alice.register(away="x")
         await self.until(lambda: bob.of(Presence)[-1].away == "x")
 
-    async def test_poison_in_one_group_harms_nobody_else(self) -> None:
+    async def test_invalid_group_affects_no_other(self) -> None:
         one, two = await self.servers()
         poison = ('{"presences": {"x": 7}}', "[" * 5000, "7", "nonsense")
         for letter, data in zip("wxyz", poison, strict=True):
@@ -162,7 +162,7 @@ class FaultTests(HallCase):
         await bob.answer(Bridge, "alice")
         await alice.told(bcp2_server.Introduce)
 
-    async def test_what_is_as_it_should_be_is_not_written_again(self) -> None:
+    async def test_unchanged_group_is_not_written_again(self) -> None:
         one, two = await self.servers()
         alice, bob = one.person("alice", 1), two.person("bob", 2)
         for each in (alice, bob):

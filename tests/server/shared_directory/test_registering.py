@@ -45,7 +45,7 @@ class RegisteringTests(HallCase):
         self.assertEqual(len([one for one in found if isinstance(one, RegAck)]), 3)
         self.assertEqual({one.status for one in found if isinstance(one, Error)}, {403})
 
-    async def test_of_many_new_ids_at_once_there_are_no_more_than_the_limit(self) -> None:
+    async def test_simultaneous_new_ids_keep_the_limit(self) -> None:
         self.limits = SERVER_DEFAULTS.with_values(["names=3"])
         servers = await self.servers()
         people = [servers[number % 2].person(f"name{number}", number) for number in range(8)]
@@ -76,7 +76,7 @@ class RegisteringTests(HallCase):
         found = (await two.store.load("alice")).presences["alice"].registration
         self.assertEqual((found.connected, found.client.node), (True, two.node.name))
 
-    async def test_a_client_that_registers_again_has_registered_last(self) -> None:
+    async def test_renewed_registration_is_the_newest(self) -> None:
         one, two = await self.servers()
         alice, bob, carol = (one.person("alice", 1), two.person("bob", 2), one.person("carol", 3))
         for each in (alice, bob, carol, alice):
@@ -178,7 +178,7 @@ class RegisteringTests(HallCase):
         await alice.answered(1)
         self.assertFalse(one.directory.holds(alice.client, join, alice))
 
-    async def test_a_connection_that_ends_while_it_registers_is_away(self) -> None:
+    async def test_connection_lost_while_registering_is_away(self) -> None:
         one, _ = await self.servers()
         alice = one.person("alice", 1)
         alice.ask(Register, "alice", 5000)

@@ -45,14 +45,14 @@ class SettlerTests(SynchronousTestCase):
         self.settler = Settler(context, lambda client_id: None)
         self.settler.ask("alice")
 
-    def test_what_could_not_be_settled_is_tried_again(self) -> None:
+    def test_failed_group_is_settled_again_later(self) -> None:
         self.clock.advance(AGAIN)
         self.groups.away = False
         self.clock.advance(AGAIN)
         self.assertEqual(self.groups.asked, ["alice"] * 3)
         self.assertEqual((len(self.settler), self.clock.getDelayedCalls()), (0, []))
 
-    def test_at_the_end_nothing_is_tried_again(self) -> None:
+    def test_stop_cancels_the_retries(self) -> None:
         self.settler.stop()
         self.settler.ask("bob")
         self.assertEqual((len(self.settler), self.clock.getDelayedCalls()), (0, []))

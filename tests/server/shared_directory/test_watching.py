@@ -27,7 +27,7 @@ class WatchingTests(HallCase):
         await bob.answer(Watch, "alice")
         return one, two, alice, bob
 
-    async def test_coming_and_going_is_told_at_another_server_after_the_grace(self) -> None:
+    async def test_presence_reaches_watchers_at_another_server(self) -> None:
         one, two, alice, bob = await self.watched()
         self.assertEqual(statuses(bob), ["online"])
         alice.leave()
@@ -44,13 +44,13 @@ class WatchingTests(HallCase):
         await self.until(lambda: len(statuses(bob)) == 3)
         self.assertEqual(bob.of(Presence)[-1].away, "at lunch")
 
-    async def test_an_ended_registration_is_told_at_once(self) -> None:
+    async def test_ended_registration_is_reported_at_once(self) -> None:
         _, _, alice, bob = await self.watched()
         await alice.register("alice", expires=0)
         await bob.told(Presence, 2)
         self.assertEqual(statuses(bob), ["online", "offline"])
 
-    async def test_nobody_is_told_any_more_who_watches_no_more(self) -> None:
+    async def test_former_watchers_get_no_presence(self) -> None:
         one, _two, alice, bob = await self.watched()
         await bob.answer(bcp2_server.Unwatch, "alice")
         await alice.register(away="x")
@@ -65,7 +65,7 @@ class WatchingTests(HallCase):
         self.assertEqual((await bob.answer(Watch, "bob")).status, 413)
         self.assertEqual((await bob.server.person("x", 3).answer(Watch, "alice")).status, 401)
 
-    async def test_clients_of_a_dead_server_are_away_and_told_offline(self) -> None:
+    async def test_clients_of_a_stopped_server_are_reported_offline(self) -> None:
         one, two, _, bob = await self.watched()
         await self.die(one, two)
         self.assertEqual((await bob.answer(Bridge, "alice")).status, 480)
@@ -78,7 +78,7 @@ class WatchingTests(HallCase):
         self.assertEqual([each.client_id for each in await two.store.listed("", "", 9)], ["bob"])
         self.assertEqual((await two.person("alice", 5).register()).status, 409)
 
-    async def test_a_sweep_goes_on_while_it_finds_clients_of_dead_servers(self) -> None:
+    async def test_sweep_continues_while_it_finds_lost_clients(self) -> None:
         self.patch(directory_module, "SWEPT", 2)
         self.patch(directory_module, "MOST_SWEPT", 1)
         one, two = await self.servers()
@@ -88,7 +88,7 @@ class WatchingTests(HallCase):
         await two.directory.due()
         self.assertEqual(await two.store.listed("", "", 9), [])
 
-    async def test_the_list_is_looked_at_again_only_after_a_server_has_gone(self) -> None:
+    async def test_list_is_swept_only_after_a_server_stopped(self) -> None:
         one, two = await self.servers()
         await one.person("ann", 1).register()
         listed, looks = two.store.listed, list[str]()
@@ -126,7 +126,7 @@ class WatchingTests(HallCase):
         await alice.told(bcp2_server.Introduce)
         await self.until(lambda: statuses(bob) == ["online", "offline", "online"])
 
-    async def test_a_server_that_was_given_up_hears_of_those_it_watches(self) -> None:
+    async def test_removed_server_reloads_its_watched_ids(self) -> None:
         one, two, alice, bob = await self.watched()
         await self.die(two, one)
         await two.beats.beat()
@@ -137,7 +137,7 @@ class WatchingTests(HallCase):
         await alice.register(away="x")
         await self.until(lambda: bob.of(Presence)[-1].away == "x")
 
-    async def test_notices_that_were_lost_are_asked_about(self) -> None:
+    async def test_lost_notices_are_replaced_by_queries(self) -> None:
         one, two, alice, bob = await self.watched()
         two.inbox.stopService()
         await alice.register(away="x")

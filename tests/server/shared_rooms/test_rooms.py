@@ -234,7 +234,7 @@ class SharedRoomsTests(SharedRoomsCase):
         await self.until(lambda: len(bob.of(bcp2_rooms.Parted)) == 2)
         self.assertEqual(bob.of(bcp2_rooms.Parted)[1].reason, "kicked")
 
-    async def test_a_ban_races_with_joins_and_nobody_banned_stays(self) -> None:
+    async def test_ban_racing_with_joins_leaves_no_banned_member(self) -> None:
         alice, bob = await self.people()
         banned = [bob.server.person(f"guest{number}", 3) for number in range(8)]
         for one in banned[:4]:
@@ -249,7 +249,7 @@ class SharedRoomsTests(SharedRoomsCase):
             assert copy is not None
             await self.until(lambda copy=copy: set(copy.members) == {"alice", "bob"})  # type: ignore[misc]  # bound now
 
-    async def test_two_open_a_room_at_once_and_one_owns_it(self) -> None:
+    async def test_simultaneous_creation_has_one_owner(self) -> None:
         one, other = await self.servers()
         alice, bob = one.person("alice", 1), other.person("bob", 2)
         for each in (alice, bob):
@@ -308,7 +308,7 @@ class SharedRoomsTests(SharedRoomsCase):
         bob = other.person("guest-2", 2)
         self.assertEqual((await bob.answer(bcp2_rooms.Join, LOBBY)).status, 409)
 
-    async def test_rooms_have_a_bound_and_unused_ones_make_room(self) -> None:
+    async def test_room_limit_removes_unused_rooms(self) -> None:
         self.limits = self.limits.with_values(["rooms=2", "keep-rooms=0"])
         one, other = await self.servers()
         alice, bob = one.person("alice", 1), other.person("bob", 2)
@@ -365,7 +365,7 @@ class SharedRoomsTests(SharedRoomsCase):
         names = await bob.answer(bcp2_rooms.Names, TEA)
         self.assertEqual([one.id for one in names.members], ["alice", "bob"])
 
-    async def test_a_connection_that_was_replaced_while_it_joins_takes_nobodys_place(self) -> None:
+    async def test_replaced_connection_does_not_join(self) -> None:
         alice, bob = await self.people()
         server = bob.server
         old, new = server.person("carol", 3), server.person("carol", 3)
@@ -406,7 +406,7 @@ class SharedRoomsTests(SharedRoomsCase):
         lines = [*(await other.shared.lines())]
         self.assertEqual(lines, ["#lobby: 1 member"])
 
-    async def test_a_ban_holds_in_a_lobby_that_nobody_is_in(self) -> None:
+    async def test_ban_holds_in_an_empty_lobby(self) -> None:
         one, other = await self.servers()
         for server, name in ((one, "guest-1"), (other, "guest-2")):
             server.lobby.raw_joined(name)
@@ -445,7 +445,7 @@ class SharedRoomsTests(SharedRoomsCase):
             ["#bobs: 1 member, not open to all", "#tea: 2 members, topic: milk"],
         )
 
-    async def test_guesses_at_a_room_s_key_are_told_to_its_owner_at_another_server(self) -> None:
+    async def test_wrong_keys_are_reported_to_the_owner_at_another_server(self) -> None:
         alice, bob = await self.people()
         await alice.answer(bcp2_rooms.Settings, TEA, secret="earl grey")
         member = bob.server.person("carol", 3)
@@ -459,7 +459,7 @@ class SharedRoomsTests(SharedRoomsCase):
             [(who, one.what, one.key) for who, one in bob.server.told], [("alice", "ban", key(3))]
         )
 
-    async def test_an_invitation_reaches_a_client_wherever_it_is(self) -> None:
+    async def test_invitation_reaches_a_client_at_any_server(self) -> None:
         alice, _ = await self.people()
         self.owners["carol"] = key(3)
         await alice.answer(bcp2_rooms.Invite, TEA, "carol")
@@ -481,7 +481,7 @@ class TroubleTests(SharedRoomsCase):
         [first, second] = alice.of(bcp2_rooms.SayAck)
         self.assertEqual((second.cseq, second.id), (cseq, first.id + 1))
 
-    async def test_a_lost_ban_is_told_and_nobody_banned_comes_in_again(self) -> None:
+    async def test_lost_ban_is_applied_again_and_holds(self) -> None:
         alice, bob = await self.people()
         watch = bob.server.watch
         assert watch._connection is not None
@@ -496,7 +496,7 @@ class TroubleTests(SharedRoomsCase):
         self.assertEqual((await bob.answer(bcp2_rooms.Join, TEA)).status, 403)
         self.assertEqual((await alice.answer(bcp2_rooms.Names, TEA)).count, 1)
 
-    async def test_a_server_puts_out_whom_one_has_banned_that_ended_then(self) -> None:
+    async def test_ban_of_a_stopped_server_is_completed(self) -> None:
         alice, bob = await self.people()
         copy = bob.server.watch.find(TEA)
         assert copy is not None
@@ -535,7 +535,7 @@ class TroubleTests(SharedRoomsCase):
         answers = [one for one in alice.got if getattr(one, "cseq", None) == cseq]
         self.assertEqual(answers, [bcp2_rooms.BanAck(cseq, TEA, True)])
 
-    async def test_an_operator_with_a_banned_address_stays_when_its_server_comes_in_again(
+    async def test_op_with_a_banned_address_stays_after_a_rejoin(
         self,
     ) -> None:
         alice, bob = await self.people()
@@ -548,7 +548,7 @@ class TroubleTests(SharedRoomsCase):
         await bob.answer(bcp2_rooms.Say, TEA, "still here")
         self.assertEqual(len(bob.of(bcp2_rooms.Parted)), 1)
 
-    async def test_members_of_a_server_that_nobody_saw_go_are_put_out(self) -> None:
+    async def test_members_of_an_unnoticed_stopped_server_are_removed(self) -> None:
         alice, bob = await self.people()
         client = await self.client()
         await self.ask(
@@ -567,7 +567,7 @@ class TroubleTests(SharedRoomsCase):
             await self.until(lambda each=each: bool(each.of(bcp2_rooms.Parted)))  # type: ignore[misc]  # bound now
             self.assertEqual([one.peer_id for one in each.of(bcp2_rooms.Parted)], ["ghost"])
 
-    async def test_members_of_dead_servers_leave_rooms_that_nobody_watches(self) -> None:
+    async def test_members_of_stopped_servers_leave_unwatched_rooms(self) -> None:
         one, other = await self.servers()
         alice, bob = one.person("alice", 1), other.person("bob", 2)
         await alice.answer(bcp2_rooms.Join, TEA)
@@ -581,7 +581,7 @@ class TroubleTests(SharedRoomsCase):
             [line for line in lines if "lobby" not in line], ["#bobs: 0 members", "#tea: 1 member"]
         )
 
-    async def test_a_client_that_goes_while_it_joins_is_in_no_room(self) -> None:
+    async def test_client_lost_while_joining_is_in_no_room(self) -> None:
         alice, bob = await self.people()
         member = bob.server.person("carol", 3)
         member.ask(bcp2_rooms.Join, TEA)
@@ -591,7 +591,7 @@ class TroubleTests(SharedRoomsCase):
         assert copy is not None
         await self.until(lambda: set(copy.members) == {"alice", "bob"})
 
-    async def test_people_of_a_dead_server_leave(self) -> None:
+    async def test_members_of_a_stopped_server_leave(self) -> None:
         alice, bob = await self.people()
         for each in (alice, bob, alice):
             await each.server.beats.beat()

@@ -67,7 +67,7 @@ class RoomViewTests(SynchronousTestCase):
         self.delivery.apply([LineSent(room, 2, "away0", 1.0, "hello", None, 0)])
         self.clock.advance(0)
 
-    def test_members_of_other_servers_are_not_looked_up_for_what_is_said(self) -> None:
+    def test_lines_need_no_lookup_of_remote_members(self) -> None:
         room = self.room(3, 20)
         self.say(room)
         joined = bcp2_rooms.Joined(TEA, "away20", "member")
@@ -75,12 +75,12 @@ class RoomViewTests(SynchronousTestCase):
         self.assertEqual(self.connections.looked_up, 6)
         self.assertEqual([len(one.got) for one in self.connections.values()], [2, 2, 2])
 
-    def test_a_room_is_large_by_its_members_here(self) -> None:
+    def test_room_size_counts_local_members(self) -> None:
         room = self.room(2, AT_ONCE)
         self.say(room)
         self.assertEqual([len(one.got) for one in self.connections.values()], [1, 1])
 
-    def test_a_member_that_moves_to_another_server_is_here_no_more(self) -> None:
+    def test_moved_member_is_no_longer_local(self) -> None:
         room = self.room(2, 1)
         seat = RoomSeat("there", 9, key(0), "192.0.2.2")
         self.views.sit(room, "here0", seat)
@@ -94,7 +94,7 @@ class RoomViewTests(SynchronousTestCase):
         room.remove("away0")
         self.assertEqual((len(room.here), [*room.members]), (0, ["here0"]))
 
-    def test_a_client_without_a_connection_that_is_known_here_is_elsewhere(self) -> None:
+    def test_client_without_a_local_connection_is_remote(self) -> None:
         room = self.room(1, 0)
         self.views.sit(room, "ghost", RoomSeat("here", 99, key(7), "192.0.2.3"))
         self.assertEqual([*room.here], ["here0"])

@@ -47,7 +47,7 @@ class DirectoryCase(RedisCase):
 
 
 class GroupTests(DirectoryCase):
-    async def test_a_group_is_loaded_as_it_was_committed(self) -> None:
+    async def test_group_is_loaded_unchanged(self) -> None:
         directory = await self.directory()
         self.assertEqual(await directory.load("Alice"), GroupState("allce"))
         state = await self.put(directory, "Alice")
@@ -61,7 +61,7 @@ class GroupTests(DirectoryCase):
         left = [one for one in await self.ask(client, "KEYS", "*") if ":t:" not in one]
         self.assertEqual(left, [])
 
-    async def test_of_two_servers_that_claim_look_alikes_one_decides_again(self) -> None:
+    async def test_concurrent_claims_of_similar_ids_conflict_once(self) -> None:
         one, other = await self.directory(), await self.directory()
         work: Any = [ensureDeferred(self.put(one, "bob")), ensureDeferred(self.put(other, "b0b"))]
         results = await DeferredList(work, consumeErrors=True)
@@ -109,7 +109,7 @@ class GroupTests(DirectoryCase):
         self.assertEqual((await directory.load("bob")).version, 0)
         self.assertEqual((await directory.commit(former, state, NOW, (), "here")).version, FIRST)
 
-    async def test_of_many_new_ids_at_once_there_are_no_more_than_there_may_be(self) -> None:
+    async def test_simultaneous_new_ids_keep_the_limit(self) -> None:
         directories = [await self.directory() for _ in range(3)]
         await self.put(directories[0], "bob")
 
@@ -128,7 +128,7 @@ class GroupTests(DirectoryCase):
         await self.ask(client, "SET", OWNED, "poison")
         await take(100)
 
-    async def test_a_group_lasts_as_long_as_what_is_in_it(self) -> None:
+    async def test_group_expires_after_its_contents(self) -> None:
         directory = await self.directory()
         client, slack = directory._client, group_store_module.SLACK
 
@@ -173,7 +173,7 @@ class GroupTests(DirectoryCase):
         await self.put(directory, "carol")
         self.assertEqual((await directory.load("carol")).version, FIRST)
 
-    async def test_notices_reach_the_servers_that_are_there(self) -> None:
+    async def test_notices_reach_running_servers(self) -> None:
         directory = await self.directory()
         client = directory._client
         await self.ask(client, "HSET", NODES, "here", "1")
@@ -189,7 +189,7 @@ class GroupTests(DirectoryCase):
 
 
 class ListTests(DirectoryCase):
-    async def test_clients_are_listed_by_id_by_age_and_by_who_takes_plain_calls(self) -> None:
+    async def test_clients_are_listed_by_id_age_and_plain_calls(self) -> None:
         directory = await self.directory()
         for client_id in ("anna", "ann", "ann-b", "bob"):
             await self.put(directory, client_id)
@@ -220,7 +220,7 @@ class ListTests(DirectoryCase):
 
 
 class ReserveTests(DirectoryCase):
-    async def test_of_four_at_once_three_are_reserved(self) -> None:
+    async def test_simultaneous_reservations_keep_the_limit(self) -> None:
         directories = [await self.directory() for _ in range(4)]
         work = [
             ensureDeferred(one.reserve(KEY, f"id{number}", 3, NOW + number))
@@ -240,7 +240,7 @@ class ReserveTests(DirectoryCase):
 
 
 class PairTests(DirectoryCase):
-    async def test_two_that_want_the_same_one_at_once_do_not_both_get_it(self) -> None:
+    async def test_one_peer_is_given_to_one_of_two_askers(self) -> None:
         one, other = await self.directory(), await self.directory()
         for number, client_id in enumerate(("ann", "bob", "carl")):
             await self.put(one, client_id, classic=classic(client_id, heard=NOW + number))
@@ -269,7 +269,7 @@ class PairTests(DirectoryCase):
         await self.put(directory, "bob", classic=again)
         self.assertEqual((await directory.pairing("eve")).free, ("bob", "carl"))
 
-    async def test_those_who_wait_keep_their_places(self) -> None:
+    async def test_waiting_clients_keep_their_places(self) -> None:
         directory = await self.directory()
         for number, client_id in enumerate(("ann", "bob", "ann")):
             await directory.wait(client_id, NOW + number)
@@ -290,7 +290,7 @@ class PairTests(DirectoryCase):
 
 
 class NodeTests(DirectoryCase):
-    async def test_when_a_server_went(self) -> None:
+    async def test_end_of_a_server_is_stored(self) -> None:
         directory = await self.directory()
         client = directory._client
         self.table.see({"here": 1}, 0.0)

@@ -90,7 +90,7 @@ def fields_of(shared: SharedPresence) -> Any:
 
 
 class GroupTexts(SynchronousTestCase):
-    def test_a_group_is_read_as_it_was_written(self) -> None:
+    def test_group_is_read_as_written(self) -> None:
         wanted = state()
         found = read_group("ann", 3, write_group(wanted))
         for name in ("fold", "version", "owner", "owned", "watching", "unknown"):
@@ -130,7 +130,7 @@ class GroupTexts(SynchronousTestCase):
         self.assertRaises(POISON, read_notice, text)
 
     @given(some.data())
-    def test_values_of_other_types_are_poison(self, data: some.DataObject) -> None:
+    def test_values_of_other_types_are_refused(self, data: some.DataObject) -> None:
         fields = json.loads(write_group(state()))
         part = data.draw(some.sampled_from(["owner", "ids", "presences", "classic", "watching"]))
         poison = data.draw(
@@ -180,7 +180,7 @@ class Lists(SynchronousTestCase):
         changes = list_changes(former, after, SERVER_DEFAULTS)
         return {(one.what, one.key, one.member.split(" ")[0]) for one in changes}
 
-    def test_follow_who_comes_and_goes(self) -> None:
+    def test_follow_registrations(self) -> None:
         empty = GroupState("ann")
         came = replace(
             empty,

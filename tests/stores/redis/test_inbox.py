@@ -67,7 +67,7 @@ class InboxCase(RedisCase):
 
 
 class InboxTests(InboxCase):
-    async def test_notices_come_in_order_also_those_from_before_and_after_a_break(self) -> None:
+    async def test_notices_arrive_in_order_across_a_break(self) -> None:
         lossy = Lossy(self.redis.port)
         self.addCleanup(lambda: ensureDeferred(lossy.close()))
         sender, inbox = await self.sender(), self.inbox(lossy.url)
@@ -93,7 +93,7 @@ class InboxTests(InboxCase):
         await self.until(lambda: len(lossy.connections) > 3)
         self.assertEqual(len(lines), 1)
 
-    async def test_what_was_trimmed_before_it_was_read_is_missed(self) -> None:
+    async def test_trimmed_notices_are_reported_as_missed(self) -> None:
         self.patch(inbox_module, "AT_ONCE", 2)
         sender, inbox = await self.sender(), self.inbox()
         await self.send(sender, 1, 2, 3, 4, 5)
@@ -121,7 +121,7 @@ class InboxTests(InboxCase):
         await self.send(sender, 3)
         await self.hears(1, 2, "missed", 3)
 
-    async def test_what_came_under_a_former_name_is_not_handed_on(self) -> None:
+    async def test_notices_for_a_former_name_are_dropped(self) -> None:
         sender, inbox = await self.sender(), self.inbox()
         inbox.startService()
         while "blocked_clients:1" not in await self.ask(sender._client, "INFO", "clients"):

@@ -190,10 +190,10 @@ def try_many(port: int, count: int) -> None:
     each()
 
 
-def test_what_other_programs_write_harms_nobody_else(port: int) -> None:
+def test_invalid_data_of_other_programs_affect_no_other_client(port: int) -> None:
     try_many(port, 2)
 
 
 @LONG
-def test_whatever_other_programs_write_harms_nobody_else(port: int) -> None:
+def test_any_data_of_other_programs_affect_no_other_client(port: int) -> None:
     try_many(port, 1000)

@@ -51,7 +51,7 @@ class ReplicaTests(RedisCase):
         state = GroupState(name, watching=frozenset({"node"}))
         return await directory.commit(GroupState(name), state, 1e6)
 
-    async def test_what_is_acknowledged_is_at_the_replica(self) -> None:
+    async def test_acknowledged_change_is_at_the_replica(self) -> None:
         directory = await self.directory()
         names = [f"ann{number}" for number in range(20)]
         await gatherResults([ensureDeferred(self.put(directory, name)) for name in names])
@@ -64,7 +64,7 @@ class ReplicaTests(RedisCase):
         self.assertIn(b"version", self.replica.ask("HGETALL", room_key("#tea")))
         self.assertIn(b"ann:hash", self.replica.ask("HGET", "chatproto:accounts", "ann"))
 
-    async def test_what_no_replica_has_in_time_is_uncertain_and_the_rest_goes_on(self) -> None:
+    async def test_change_without_a_replica_is_unconfirmed(self) -> None:
         self.patch(client_module, "REPLICATED", 0.2)
         directory = await self.directory()
         self.replica.signal(signal.SIGSTOP)
@@ -92,14 +92,14 @@ class ReplicaTests(RedisCase):
         self.replica.signal(signal.SIGCONT)
         await self.waits.confirmed()
 
-    async def test_a_redis_that_may_not_be_asked_leaves_it_uncertain(self) -> None:
+    async def test_forbidden_wait_command_leaves_changes_unconfirmed(self) -> None:
         directory = await self.directory()
         self.redis.ask("ACL", "SETUSER", "default", "-wait")
         why = await self.assertFailure(ensureDeferred(self.put(directory, "ann")), OutcomeUncertain)
         self.assertIn("no word of the replicas", str(why))
         self.assertEqual((await directory.load("ann")).version, 10**12)
 
-    async def test_a_primary_that_goes_meanwhile_leaves_it_uncertain(self) -> None:
+    async def test_lost_primary_leaves_changes_unconfirmed(self) -> None:
         directory = await self.directory()
         self.replica.signal(signal.SIGSTOP)
         uncertain = ensureDeferred(self.put(directory, "ann"))

@@ -46,7 +46,7 @@ class RoomTextTests(SynchronousTestCase):
         self.assertEqual(event, (number, said))
         self.assertIsInstance(said, LineSaid)
 
-    def test_a_policy_keeps_what_it_does_not_know(self) -> None:
+    def test_policy_keeps_unknown_fields(self) -> None:
         policy = RoomPolicy("#tea", "owner", "topic", version=4).with_mute("key", 9.0, 1.0, 5)
         policy = policy.with_ban(BanRecord("id", "bob"), 1.0, 5)
         fields = json.loads(json.dumps(written_policy(policy, {"colour": ["red"]})))
@@ -59,9 +59,7 @@ class RoomTextTests(SynchronousTestCase):
         st.sampled_from(["1", "x", "", "9" * 5000]),
         JSON,
     )
-    def test_whatever_stands_there_is_an_event_or_poison(
-        self, kind: str, name: str, value: Any
-    ) -> None:
+    def test_any_text_is_an_event_or_refused(self, kind: str, name: str, value: Any) -> None:
         with contextlib.suppress(*POISON):
             number, event = read_event(f"{name} {kind} {name} {json.dumps(value)}", "#tea")
             self.assertEqual(number, 1)

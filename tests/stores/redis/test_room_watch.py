@@ -178,7 +178,7 @@ class SharedRoomTests(WatchCase):
         await one.say("still watched")
         await self.until(lambda: other.texts() == ["still watched"])
 
-    async def test_a_ban_while_somebody_joins(self) -> None:
+    async def test_ban_during_a_join_holds(self) -> None:
         one, other = await self.several()
         copy = other.watch.find(TEA)
         assert copy is not None
@@ -217,7 +217,7 @@ class SharedRoomTests(WatchCase):
         self.assertIn('"colour":"red"', await self.ask(one.client, "HGET", ROOM, "policy"))
         await self.until(lambda: self.agreed(one, other))
 
-    async def test_a_line_is_said_only_with_the_place_that_its_speaker_has(self) -> None:
+    async def test_line_needs_the_present_seat_of_its_speaker(self) -> None:
         one, other = await self.several()
         await one.enter("alice")
         lines = [("alice", 5.0, "hi", SpokenBy("node0", 1, 7))]
@@ -228,7 +228,7 @@ class SharedRoomTests(WatchCase):
         again = await other.rooms.say(TEA, 1, True, lines, 0, [other.seat()])
         self.assertEqual(again, [said[0] + 1])
 
-    async def test_a_member_comes_in_only_in_the_place_that_was_seen(self) -> None:
+    async def test_join_needs_the_seat_that_was_seen(self) -> None:
         one, other = await self.several()
         enter, seat = one.rooms.enter, one.seat()
         event = await enter(TEA, 1, "alice", seat)
@@ -238,7 +238,7 @@ class SharedRoomTests(WatchCase):
             await self.assertFailure(late, Conflict)
         self.assertEqual(await other.enter("alice"), event + 2)
 
-    async def test_a_server_that_was_given_up_lets_nobody_in(self) -> None:
+    async def test_removed_server_admits_no_member(self) -> None:
         one, other = await self.several()
         await self.ask(one.client, "ZADD", GONE, "5.0", one.name)
         await self.assertFailure(ensureDeferred(one.enter("alice")), Conflict)
@@ -264,7 +264,7 @@ class SharedRoomTests(WatchCase):
         self.assertEqual(await one.rooms.unused(10.0, 5), [TEA])
         self.assertEqual(await one.rooms.listed("", 5), [TEA])
 
-    async def test_a_change_puts_out_those_who_have_the_place_that_is_meant(self) -> None:
+    async def test_change_removes_members_with_the_expected_seat(self) -> None:
         one, other = await self.several()
         for who in ("alice", "bob"):
             event = await one.enter(who)
@@ -282,7 +282,7 @@ class SharedRoomTests(WatchCase):
         await one.rooms.change(copy, copy.policy, None, 9.0, gone=[("bob", one.seat())])
         self.assertEqual(await one.rooms.unused(10.0, 5), [TEA])
 
-    async def test_an_unused_room_is_forgotten_unless_somebody_is_in_it(self) -> None:
+    async def test_unused_room_is_removed_unless_it_has_members(self) -> None:
         one, other = await self.several()
         policy = RoomPolicy(TEA, KEY, version=1)
         self.assertTrue(await one.rooms.reserve(KEY, TEA, 1, 9.0))
@@ -453,7 +453,7 @@ class LostTests(WatchCase):
         trouble = await self.assertFailure(unread, StoreTrouble)
         self.assertIn(f"{ROOM} in Redis cannot be read", str(trouble))
 
-    async def test_random_changes_with_lost_events_are_told_once_and_in_order(self) -> None:
+    async def test_random_changes_with_lost_events_arrive_once_in_order(self) -> None:
         chance = random.Random(16)
         servers = await self.several(3)
         said: list[str] = []
@@ -490,7 +490,7 @@ class LostTests(WatchCase):
 class NodeTests(WatchCase):
     limits = SERVER_DEFAULTS.with_values(["server-lapse=60"])
 
-    async def test_a_silent_server_is_given_up_and_learns_it(self) -> None:
+    async def test_silent_server_is_removed_and_rejoins(self) -> None:
         one, other = await self.several()
         await one.beats.beat()
         await other.beats.beat()
@@ -507,7 +507,7 @@ class NodeTests(WatchCase):
         await one.beats.beat()
         self.assertTrue(one.beats.knows(other.node.name))
 
-    async def test_members_of_a_server_that_nobody_saw_go_are_noticed_at_the_second_beat(
+    async def test_members_of_an_unknown_server_are_removed_at_the_second_beat(
         self,
     ) -> None:
         one, other = await self.several()
@@ -520,7 +520,7 @@ class NodeTests(WatchCase):
         await one.beats.beat()
         self.assertEqual((one.parted, one.counts), (["long gone"], [1, 1]))
 
-    async def test_a_server_that_ends_says_so(self) -> None:
+    async def test_stopping_server_reports_its_end(self) -> None:
         one, other = await self.several()
         for server in (one, other):
             server.beats.startService()
@@ -563,7 +563,7 @@ class NodeTests(WatchCase):
         self.assertEqual(one.watch._readings, set())
         self.flushLoggedErrors()
 
-    async def test_nobody_is_given_up_while_redis_is_away(self) -> None:
+    async def test_no_server_is_removed_while_redis_is_unreachable(self) -> None:
         one, other = await self.several()
         for server in (one, other, one):
             await server.beats.beat()

@@ -70,7 +70,7 @@ class ScriptCase(RedisCase):
 
 
 class CommitTests(ScriptCase):
-    async def test_two_that_claim_one_name_at_once_do_not_both_get_it(self) -> None:
+    async def test_one_of_two_simultaneous_claims_succeeds(self) -> None:
         one, other = await self.client(), await self.client()
         work = [self.commit(one, 0, "one's"), self.commit(other, 0, "the other's")]
         versions: list[int] = await gatherResults([ensureDeferred(each) for each in work])
@@ -162,7 +162,7 @@ class ReserveTests(ScriptCase):
 
 
 class SayTests(ScriptCase):
-    async def test_lines_of_all_have_one_order_and_numbers_without_a_gap(self) -> None:
+    async def test_lines_of_all_servers_have_consecutive_numbers(self) -> None:
         clients = [await self.client() for _ in range(3)]
         await self.room(clients[0])
         work: list[Deferred[Any]] = [
@@ -192,7 +192,7 @@ class SayTests(ScriptCase):
         self.assertEqual(await self.say(client, 2, "a", "b"), [0, 0])
         self.assertEqual(await self.ask(client, "EXISTS", f"{ROOM}:s"), 0)
 
-    async def test_a_line_of_a_member_that_has_moved_is_not_said_also_at_a_retry(self) -> None:
+    async def test_line_of_a_moved_member_is_refused_even_on_retry(self) -> None:
         client = await self.client()
         await self.room(client)
         await self.ask(client, "HSET", f"{ROOM}:m", "bob", "seat")
@@ -233,7 +233,7 @@ class BeatTests(ScriptCase):
         self.assertEqual(count, 2)
         self.assertEqual((await self.beat(client, "one"))[2], ["one", "2", "two", "1"])
 
-    async def test_a_node_that_was_given_up_learns_it(self) -> None:
+    async def test_removed_node_learns_of_its_removal(self) -> None:
         client = await self.client()
         await self.beat(client, "one", "1")
         await self.ask(client, "ZADD", GONE, "10", "long gone")
@@ -251,7 +251,7 @@ class BeatTests(ScriptCase):
 
 
 class LostTests(ScriptCase):
-    async def test_a_client_says_why_and_comes_back(self) -> None:
+    async def test_client_reports_the_outage_and_recovers(self) -> None:
         client = await self.client()
         self.redis.kill()
         await self.until(lambda: bool(client.why))
@@ -261,14 +261,14 @@ class LostTests(ScriptCase):
         self.assertEqual(await self.commit(client, 0, "x"), 1)
         self.flushLoggedErrors()
 
-    def test_what_is_lost_is_named(self) -> None:
+    def test_exceptions_of_a_lost_connection_are_listed(self) -> None:
         self.assertIn(StoreTrouble, LOST)
         self.assertNotIn(OutcomeUncertain, LOST)
         self.assertIsNotNone(reactor)
 
 
 class StopTests(SynchronousTestCase):
-    def test_nobody_waits_for_a_connection_when_the_client_has_stopped(self) -> None:
+    def test_stop_resumes_callers_that_wait_for_a_connection(self) -> None:
         client = RedisClient(MemoryReactorClock(), RedisUrl("redis://127.0.0.1:6379/0"))
         client.startService()
         waiting = Deferred.fromCoroutine(client.wait_connected(60.0))

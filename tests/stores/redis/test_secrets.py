@@ -229,7 +229,7 @@ class SecretTests(TestCase):
         async with connected(reactor, url) as connection:
             return await connection.ask(*command)
 
-    async def test_an_unknown_certificate_and_a_wrong_password_are_named_without_it(self) -> None:
+    async def test_wrong_certificate_and_password_are_reported_without_the_secret(self) -> None:
         pem = self.pem.read_bytes()
         unknown = self.client(RedisUrl(self.url, None, SECRET, None, pem))
         self.assertIn("certificate", await self.until_why(unknown))
@@ -240,7 +240,7 @@ class SecretTests(TestCase):
 
 
 class PlaceTests(SynchronousTestCase):
-    def test_no_error_repeats_what_may_be_a_password(self) -> None:
+    def test_no_error_repeats_a_possible_password(self) -> None:
         for url in (
             f"redis://:{SECRET}@host:6379/0",
             f"redis://user:{SECRET}@host",

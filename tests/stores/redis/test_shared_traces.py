@@ -90,24 +90,24 @@ def test_a_classic_lease_ends_after_the_last_request_though_the_connection_lasts
     compare(trace, SHARED_LIMITS.with_values(["classic-lease=300"]))
 
 
-def test_who_is_not_registered_is_told_so_whatever_is_asked() -> None:
+def test_unregistered_client_gets_401_for_any_request() -> None:
     compare([keyed(1, bcp2_rooms.Say(1, "#tea", "hi")), keyed(2, bcp2_rooms.Names(1, "#tea"))])
 
 
-def test_a_classic_client_keeps_its_id_though_a_key_has_what_looks_like_it() -> None:
+def test_classic_client_keeps_its_id_beside_a_similar_keyed_one() -> None:
     register = plain(10, classic.ClassicRegister("dora", "198.51.100.1", 3000))
     d0ra = keyed(3, bcp2_server.Register(1, "d0ra", 5000))
     compare([register, d0ra, ("wait", "61"), register])
 
 
-def test_who_watches_too_many_is_told_first_that_there_is_no_such_client() -> None:
+def test_unknown_id_is_404_before_the_watch_limit() -> None:
     names = "ann", "bob", "carl"
     register = [keyed(at, bcp2_server.Register(1, name, 5000)) for at, name in enumerate(names, 1)]
     watches = [bcp2_server.Watch(2, name) for name in (*names, "dora")]
     compare([*register, keyed(1, *watches)])
 
 
-def test_a_line_to_a_foreign_room_is_refused_after_what_was_said_before() -> None:
+def test_refusal_of_a_line_follows_earlier_lines() -> None:
     lines = [bcp2_rooms.Say(3, "#tea", "hi"), bcp2_rooms.Say(4, "#den", "you too")]
     register, join = bcp2_server.Register(1, "ann", 5000), bcp2_rooms.Join(2, "#tea")
     compare([keyed(1, register, join), keyed(1, *lines, bcp2_rooms.Say(5, "#tea", "again"))])

@@ -128,7 +128,7 @@ def test_a_classic_registration_is_not_undone_by_an_older_request(
     assert hall.group("ann").classic["ann"].lease.port == 4000
 
 
-def test_a_live_connection_goes_on_after_its_server_continued(hall: Stopped) -> None:
+def test_live_connection_survives_a_stopped_server(hall: Stopped) -> None:
     hall.told(ALICE, REGISTER(1, "alice", 5000))
     hall.told(BOB, REGISTER(1, "bob", 5000))
     hall.stop()
@@ -157,9 +157,7 @@ def test_a_join_of_such_a_connection_takes_no_place_from_the_newer_one(
 
 
 @pytest.mark.parametrize("after", [0.0, 0.001, 0.5, 3.0])
-def test_a_ban_of_such_a_connection_is_not_made_after_it_was_lifted(
-    hall: Stopped, after: float
-) -> None:
+def test_delayed_ban_is_not_made_after_an_unban(hall: Stopped, after: float) -> None:
     for number, name in ((ALICE, "alice"), (BOB, "bob")):
         hall.told(number, REGISTER(1, name, 5000))
         hall.told(number, bcp2_rooms.Join(2, ROOM))
@@ -176,7 +174,7 @@ def test_a_ban_of_such_a_connection_is_not_made_after_it_was_lifted(
     assert isinstance(hall.told(3, bcp2_rooms.Join(2, ROOM)), bcp2_rooms.JoinAck)
 
 
-def test_a_moderator_who_was_deposed_meanwhile_puts_nobody_out(hall: Stopped) -> None:
+def test_delayed_kick_of_a_deposed_moderator_is_refused(hall: Stopped) -> None:
     hall.at |= {ALICE: 2, BOB: 0}
     for number, name in ((ALICE, "alice"), (BOB, "bob"), (3, "carl")):
         hall.told(number, REGISTER(1, name, 5000))

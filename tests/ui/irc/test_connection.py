@@ -20,14 +20,14 @@ class RegistrationTests(Case):
     def test_nick_and_user_are_enough(self) -> None:
         self.assertEqual(IrcClient(self.face).commands(), WELCOME)
 
-    def test_the_nickname_is_the_id_whatever_was_asked(self) -> None:
+    def test_nickname_is_always_the_id(self) -> None:
         one = IrcClient(self.face, "foo")
         lines = one.read()
         self.assertEqual(lines[0], ":chat 001 foo :Welcome to chatproto, foo")
         self.assertEqual(lines[-1], ":foo!alice@chat NICK alice")
         self.assertEqual(one.asks("NICK zed"), [":alice!alice@chat NICK alice"])
 
-    def test_it_waits_for_the_end_of_capabilities(self) -> None:
+    def test_registration_waits_for_cap_end(self) -> None:
         one = IrcClient(self.face, nick="")
         one.say("CAP LS 302", "NICK alice", "USER me 0 * :Me")
         (offer,) = one.read()
@@ -42,7 +42,7 @@ class RegistrationTests(Case):
         one.say("CAP END")
         self.assertEqual(one.commands(), WELCOME)
 
-    def test_nothing_else_is_done_before(self) -> None:
+    def test_commands_before_registration_are_refused(self) -> None:
         one = IrcClient(self.face, nick="")
         self.assertEqual(one.asks("JOIN #den", "PING x", "NICK")[0].split(" ")[1], "451")
         self.assertEqual(self.alice.changes(), [])
@@ -69,7 +69,7 @@ class RegistrationTests(Case):
         clients[0].end()
         self.assertIsNotNone(self.face.buildProtocol(None))
 
-    def test_strangers_who_do_not_register_keep_nobody_out(self) -> None:
+    def test_unregistered_connections_make_room(self) -> None:
         good = IrcClient(self.face)
         strangers = [IrcClient(self.face, nick="") for _ in range(face.IRC_CONNECTIONS)]
         self.assertEqual(len(self.face), face.IRC_CONNECTIONS)
@@ -86,12 +86,12 @@ class PasswordTests(Case):
         super().setUp()
         self.face = face_of(self.node.client, password="geheim é")
 
-    def test_lets_in_who_has_it(self) -> None:
+    def test_admits_clients_with_the_password(self) -> None:
         one = IrcClient(self.face, nick="")
         one.say("PASS :geheim é", "NICK alice", "USER me 0 * :Me")
         self.assertEqual(one.commands(), WELCOME)
 
-    def test_nobody_else_learns_anything(self) -> None:
+    def test_others_receive_nothing(self) -> None:
         self.alice.joins()
         for before in ((), ("PASS wrong",), ("PASS :geheim ",), ("PASS",)):
             one = IrcClient(self.face, nick="")
@@ -137,7 +137,7 @@ class LineTests(Case):
         too_long = f"@label={'x' * 65} PING x"
         self.assertEqual(self.irc.asks(too_long), [":chat PONG chat x"])
 
-    def test_it_does_not_matter_how_lines_are_cut(self) -> None:
+    def test_lines_can_be_split_anywhere(self) -> None:
         data = b"PING a\r\nPING b\nNAMES #den\r\n"
         for byte in data:
             self.irc.send(bytes([byte]))
@@ -185,7 +185,7 @@ class LineTests(Case):
         self.assertEqual(commands.count("PRIVMSG"), 20)
         self.assertGreaterEqual(commands.index("PONG"), 18)
 
-    def test_the_end_of_the_program_is_told(self) -> None:
+    def test_end_of_the_program_is_reported(self) -> None:
         self.node.stop()
         self.hall.clock.advance(EXIT_WAIT)
         self.assertEqual(self.irc.read()[-1], "ERROR :Closing link: the program ends")

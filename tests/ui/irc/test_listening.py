@@ -45,7 +45,7 @@ class PasswordTests(Case):
         self.assertEqual(read_password(self.home), "my word")
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
 
-    def test_that_cannot_be_one_stops_the_start(self) -> None:
+    def test_invalid_prevents_the_start(self) -> None:
         for data in (b"", b"\n", b"x" * (LONGEST + 1), b"\xff\n"):
             self.path.write_bytes(data)
             self.assertIn(
@@ -68,7 +68,7 @@ class ListenerTests(Case):
         self.successResultOf(listener.stopService())
         self.assertIn(str(self.path), listener.where())
 
-    def test_a_port_that_is_taken_is_told(self) -> None:
+    def test_taken_port_is_reported(self) -> None:
         class Taken(MemoryReactor):
             def listenTCP(self, *given: Any, **named: Any) -> Any:
                 raise CannotListenError("127.0.0.1", 6667, OSError(98, "Address already in use"))
@@ -97,7 +97,7 @@ class ListenerTests(Case):
         wrong = f"IRC clients cannot connect to {path}: it is there already, and is no socket"
         self.assertEqual((self.complaints, path.read_text()), ([wrong], "mine"))
 
-    def test_a_socket_that_cannot_be_is_told(self) -> None:
+    def test_impossible_socket_is_reported(self) -> None:
         class Taken(MemoryReactor):
             def listenUNIX(self, address: str, *given: Any, **named: Any) -> Any:
                 raise CannotListenError(None, address, OSError(98, "Address already in use"))

@@ -21,7 +21,7 @@ class MissedTests(SynchronousTestCase):
         texts = [str(number) for number in range(MOST + 5)]
         self.assertEqual(self.kept(*texts), texts[5:])
 
-    def test_their_texts_are_bounded_too(self) -> None:
+    def test_texts_of_missed_messages_are_bounded(self) -> None:
         part = CHARACTERS // 4
         self.assertEqual(len(self.kept(*("x" * part for _ in range(10)))), 4)
         self.assertEqual(self.kept("a", "x" * (CHARACTERS + 1)), ["x" * (CHARACTERS + 1)])

@@ -43,16 +43,16 @@ class WantedTests(SynchronousTestCase):
 
 
 class NickTests(SynchronousTestCase):
-    def test_the_second_of_a_name_has_a_number(self) -> None:
+    def test_second_peer_of_a_name_has_a_number(self) -> None:
         table = Nicks()
         self.assertEqual([table.of(key, "bob") for key in KEYS[:3]], ["bob", "bob_2", "bob_3"])
         self.assertEqual(table.of(KEYS[1], "bob~2"), "bob_2")
 
-    def test_case_makes_no_other_nickname(self) -> None:
+    def test_nicknames_ignore_case(self) -> None:
         table = Nicks()
         self.assertEqual([table.of(KEYS[0], "bob"), table.of(KEYS[1], "Bob")], ["bob", "Bob_2"])
 
-    def test_an_id_that_looks_marked_gives_way(self) -> None:
+    def test_id_that_looks_marked_gets_a_number(self) -> None:
         table = Nicks()
         self.assertEqual(table.of(KEYS[0], "bob_open"), "bob_open_2")
         self.assertEqual(table.of("plain", "bob~open"), "bob_open")
@@ -79,7 +79,7 @@ class NickTests(SynchronousTestCase):
                 nick = folded(table.of(key, name))
                 self.assertEqual(kept.setdefault(nick, key), key)
 
-    def test_further_people_have_a_nickname_that_nobody_can_write_to(self) -> None:
+    def test_peers_beyond_the_limit_share_an_unusable_nickname(self) -> None:
         self.patch(nicks, "MOST", 2)
         table = Nicks()
         self.assertEqual([table.of(n, name) for n, name in enumerate("abc")], ["a", "b", NOBODY])

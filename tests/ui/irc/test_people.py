@@ -65,7 +65,7 @@ class QueryTests(IrcCase):
         self.assertEqual(told, [f"{ALICE} PRIVMSG bob :\x01ACTION nods\x01"])
         self.assertEqual((bob.texts[-1], bob.heard(Msg)[-1].kind), ("nods", ACTION))
 
-    def test_ctcp_of_other_kinds_goes_nowhere_and_formats_are_taken_off(self) -> None:
+    def test_other_ctcp_is_dropped_and_formats_are_removed(self) -> None:
         bob = self.talking()
         self.irc.read()
         self.asks("PRIVMSG bob :\x01VERSION\x01", "PRIVMSG bob :a\x02b\x0304,1c", "NOTICE bob :d")
@@ -85,7 +85,7 @@ class QueryTests(IrcCase):
         self.assertTrue(all(line.startswith(BOB_SAYS) for line in told), told)
         self.assertNotIn("\u202e", "".join(told))
 
-    def test_to_a_contact_who_is_away_it_waits_and_arrives_later(self) -> None:
+    def test_message_to_an_away_contact_is_queued(self) -> None:
         self.irc.say("@label=1 PRIVMSG bob :later")
         kept, ack = self.irc.read()
         self.assertIn(f"{BOB_SAYS} NOTICE alice :message 1 is queued for bob (/msg *chat un", kept)
@@ -97,19 +97,19 @@ class QueryTests(IrcCase):
         self.assertIn(f"{ALICE} PRIVMSG bob later", told)
         self.assertIn(f"{BOB_SAYS} NOTICE alice :delivered to bob: later", told)
 
-    def test_who_cannot_be_reached_is_told_with_the_text(self) -> None:
+    def test_unreachable_peer_is_reported_with_the_text(self) -> None:
         self.asks("PRIVMSG *chat :chat 10.0.0.77:5000", "PRIVMSG 10.0.0.77_5000 :hello")
         self.net.refuse()
         told = self.asks()
         source = ":10.0.0.77_5000!10.0.0.77_5000@chat NOTICE alice :"
         self.assertTrue(any(line.startswith(f"{source}not delivered to") for line in told), told)
 
-    def test_nobody_has_401(self) -> None:
+    def test_unknown_nickname_is_401(self) -> None:
         for nick in ("zoe", "zoe_open", "a b", "x" * 90, "é", "_", "sha256:AAAA"):
             numerics = {line.split(" ")[1] for line in self.asks(f"PRIVMSG {nick} :hi")}
             self.assertTrue(numerics <= {"401", "FAIL", "NOTICE"}, (nick, numerics))
 
-    def test_what_goes_to_too_many_is_refused_by_name(self) -> None:
+    def test_too_many_recipients_are_refused(self) -> None:
         bob = self.talking()
         self.irc.read()
         told = self.asks("PRIVMSG bob,bob,bob,bob,bob,zoe :hi")
@@ -146,7 +146,7 @@ class QueryTests(IrcCase):
         self.assertEqual(len(self.irc.read()), count + 1)
         self.assertEqual(self.held, [])
 
-    def test_a_broken_and_a_closed_conversation_are_told(self) -> None:
+    def test_broken_and_closed_conversations_are_shown(self) -> None:
         bob = self.talking()
         self.irc.read()
         bob.leaves()
@@ -156,7 +156,7 @@ class QueryTests(IrcCase):
 class ServerTests(IrcCase):
     server = True
 
-    def test_a_stranger_whom_the_server_does_not_know_has_401_each_time(self) -> None:
+    def test_unregistered_peer_is_401_each_time(self) -> None:
         self.talking()
         self.irc.read()
         for first in ((), ("PRIVMSG bob :hi",)):  # a call beside a conversation is shown
@@ -168,7 +168,7 @@ class ServerTests(IrcCase):
 
 
 class TurnTests(IrcCase):
-    def test_a_line_out_of_turn_is_over_at_once_and_shown_when_it_is_sent(self) -> None:
+    def test_line_out_of_turn_is_echoed_when_sent(self) -> None:
         bob = self.talking()
         other = IrcClient(self.face, nick="other")
         self.asks("PRIVMSG bob :hi")
@@ -283,7 +283,7 @@ class KnownNameTests(IrcCase):
 class TwoServersTests(IrcCase):
     pins = (("carol", "bobby", "eve"), ("eve", "bobby", "server"))
 
-    def test_bob_at_two_servers_is_two_people(self) -> None:
+    def test_same_id_at_two_servers_is_two_peers(self) -> None:
         (refused,) = self.asks("PRIVMSG bobby :hi")
         self.assertIn(" 401 alice bobby :", refused)
         self.assertIn("several servers", refused)
@@ -302,7 +302,7 @@ class TwoServersTests(IrcCase):
 class ChatTests(IrcCase):
     """Commands to `*chat`."""
 
-    def test_an_incoming_call_is_asked_about_and_accepted(self) -> None:
+    def test_incoming_call_can_be_accepted(self) -> None:
         eve = self.called("eve", IDENTITIES["eve"])
         first, how = self.asks()
         self.assertIn(":*chat!chat@chat NOTICE alice :Incoming chat request from eve?", first)
@@ -312,7 +312,7 @@ class ChatTests(IrcCase):
         eve.says("hi")
         self.assertIn(":eve_unconfirmed!eve@chat PRIVMSG alice hi", self.asks())
 
-    def test_files_come_and_go(self) -> None:
+    def test_files_are_sent_and_received(self) -> None:
         bob = self.talking()
         self.irc.read()
         path = self.home / "a file.txt"
@@ -329,7 +329,7 @@ class ChatTests(IrcCase):
         )
         self.assertIn("needs a path", self.asks("PRIVMSG *chat :send @bob")[0])
 
-    def test_commands_are_answered_to_who_asked_only(self) -> None:
+    def test_answers_go_to_the_asking_client_only(self) -> None:
         other = IrcClient(self.face)
         other.read()
         (line,) = self.asks("@label=9 PRIVMSG *chat :/who")
@@ -348,7 +348,7 @@ class ChatTests(IrcCase):
         self.assertEqual([type(event) for event in screen[1:]], [CommandOutput, Failed])
         self.assertEqual(self.asks(), [])
 
-    def test_a_screen_without_own_messages_is_told_what_irc_says(self) -> None:
+    def test_screen_shows_messages_sent_by_irc(self) -> None:
         self.talking()
         told: list[Event] = []
         self.node.publish.listen(self.face.beside(told.append, spoken=True))
@@ -367,7 +367,7 @@ class ChatTests(IrcCase):
         self.asks("PRIVMSG *chat :switch bob", "PRIVMSG bob :hi")
         self.assertIs(self.node.target, before)
 
-    def test_a_command_that_names_nobody_is_about_who_was_written_to_last(self) -> None:
+    def test_command_without_a_name_uses_the_last_recipient(self) -> None:
         self.talking()
         eve = self.called("eve", IDENTITIES["eve"])
         self.asks("PRIVMSG *chat :accept", "PRIVMSG eve_unconfirmed :hi", "PRIVMSG bob :hi")
@@ -379,7 +379,7 @@ class ChatTests(IrcCase):
         self.asks("PRIVMSG *chat :leave")
         self.assertTrue(eve.over)
 
-    def test_history_is_shown_where_it_was_said(self) -> None:
+    def test_history_is_shown_in_its_window(self) -> None:
         bob = self.talking()
         self.asks("PRIVMSG bob :one")
         bob.says("two")
@@ -395,7 +395,7 @@ class ChatTests(IrcCase):
     def test_away_is_for_a_server(self) -> None:
         self.assertEqual(self.asks("AWAY :lunch")[0][:17], ":chat FAIL AWAY N")
 
-    def test_a_call_by_address_becomes_a_person(self) -> None:
+    def test_call_by_address_gets_the_peer_s_nickname(self) -> None:
         self.asks(f"PRIVMSG *chat :chat {BOB}")
         self.person()
         told = self.asks()

@@ -47,7 +47,7 @@ class RoomTests(Case):
         self.assertEqual(self.asks("TOPIC #den"), [":chat 332 alice #den :tea and cake"])
         self.assertEqual(self.asks("JOIN #den"), [])
 
-    def test_who_comes_later_who_goes_and_what_is_said(self) -> None:
+    def test_joins_parts_and_messages_are_shown(self) -> None:
         self.both()
         self.bob.node.say("hello\nyou")
         self.bob.node.say(marked("waves", ACTION))
@@ -119,7 +119,7 @@ class RoomTests(Case):
         self.asks("MODE #den -ik x")
         self.assertEqual(self.asks("MODE #den"), [":chat 324 alice #den +"])
 
-    def test_orders_of_others(self) -> None:
+    def test_orders_of_other_members_are_shown(self) -> None:
         self.bob.joins()
         self.asks("JOIN #den")
         self.assertEqual(
@@ -213,7 +213,7 @@ class RoomTests(Case):
         self.assertEqual(self.asks("JOIN #den,#two its-key,")[0], f"{ALICE} JOIN #den")
         self.assertEqual(self.asks("PART #den,#two"), [f"{ALICE} PART #den", f"{ALICE} PART #two"])
 
-    def test_a_lost_server_and_what_was_missed(self) -> None:
+    def test_lost_server_and_missed_messages_are_shown(self) -> None:
         self.both()
         self.alice.breaks()
         self.hall.person("carol").joins()
@@ -228,7 +228,7 @@ class RoomTests(Case):
         self.assertEqual(sorted(lines[:2]), [f"{BOB} PART #den", ":carol!carol@chat JOIN #den"])
         self.assertEqual(lines[2:], [f"{BOB} PRIVMSG #den :did you hear?"])
 
-    def test_who_connects_later_finds_everything_and_what_was_missed(self) -> None:
+    def test_later_client_gets_the_state_and_missed_messages(self) -> None:
         self.both()
         self.irc.end()
         self.bob.node.say("nobody is there")
@@ -247,7 +247,7 @@ class RoomTests(Case):
         later = IrcClient(self.face)
         self.assertNotIn("nobody is there", later.read()[-1])
 
-    def test_a_client_without_times_is_told_them(self) -> None:
+    def test_client_without_server_time_gets_times_in_texts(self) -> None:
         self.both()
         self.irc.end()
         self.bob.node.say("early")
@@ -286,7 +286,7 @@ class OtherKeyTests(Case):
         """Return what came, but for notices."""
         return [line for line in bare(self.irc.read()) if " NOTICE " not in line]
 
-    def test_member_with_another_key_has_the_nickname_of_somebody_unconfirmed(self) -> None:
+    def test_member_with_another_key_has_an_unconfirmed_nickname(self) -> None:
         self.both_join()
         self.assertEqual(
             [line for line in self.shown() if "alice" in line],

@@ -24,7 +24,7 @@ class TextTests(SynchronousTestCase):
             texts_of(action, 100), ["\x01ACTION waves\x01", "\x01ACTION and smiles\x01"]
         )
 
-    def test_what_looks_like_ctcp_is_shown(self) -> None:
+    def test_text_that_looks_like_ctcp_is_shown(self) -> None:
         self.assertEqual(texts_of("\x01VERSION\x01", 100), ["␁VERSION␁"])
         self.assertEqual(texts_of("a\x01ACTION b", 100), ["a␁ACTION b"])
 
