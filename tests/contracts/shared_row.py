@@ -40,10 +40,12 @@ BEAT = 10.0
 STEP = 0.01
 """Seconds between two steps, so that nothing ends in the moment of a request."""
 SHARED_LIMITS = LIMITS.with_values(
-    [f"server-beat={BEAT}", "server-lapse=60", "classic-lease=36000"]
+    [f"server-beat={BEAT}", "server-lapse=60", "classic-lease=36000", "lease-most=150"]
 )
 """Small ones, but a beat is rare, so that hours cost little.
 
+A registration ends before an unused id gets free, as with the default limits. Otherwise an id whose client is
+away would be free for a look-alike in memory, where the two are stored apart, and not in a shared group.
 A classic lease that has ended is listed until the next sweep, and so does not end in what is compared.
 """
 
