@@ -345,6 +345,7 @@ class KeyedDirectory:
             if presence.client_id != client_id:
                 raise RemoteError(404, "that is not registered here")
             self._presences.forget(client_id)
+            self._use(presence, now)
             effects = self._watchers.tell(client_id, "offline", presence)
             self._forget(client_id)
             client.client_id = None
@@ -381,6 +382,7 @@ class KeyedDirectory:
                 replaced += self._end(other, theirs)
         if former is not None and former.client_id != client_id:
             replaced += self._watchers.tell(former.client_id, "offline", former)
+            self._use(former, now)
             self._forget(former.client_id)
         self._forget(client_id)
         client.client_id, client.listens = client_id, message.port

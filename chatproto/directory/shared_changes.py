@@ -82,6 +82,21 @@ def _used(known: OwnedId, presence: Registration, now: float, limits: ServerLimi
     return replace(known, until=until, trial=trial, allow=allow)
 
 
+def unregistered(state: GroupState, client_id: str, now: float, limits: ServerLimits) -> GroupState:
+    """Return the group after a client has ended its registration: until now it has used its id."""
+    owned = _used_until(state, client_id, state.presences[client_id].registration, now, limits)
+    return ended(replace(state, owned=owned), client_id)
+
+
+def _used_until(
+    state: GroupState, client_id: str, presence: Registration, now: float, limits: ServerLimits
+) -> dict[str, OwnedId]:
+    """Return the owned ids of a group after `presence`, which was connected, has ended."""
+    known = state.owned.get(client_id)
+    used = {} if known is None else {client_id: _used(known, presence, now, limits)}
+    return {**state.owned, **used}
+
+
 def ended(state: GroupState, client_id: str) -> GroupState:
     """Return the group without the registration of `client_id`, with a key or without."""
     presences = {one: there for one, there in state.presences.items() if one != client_id}
@@ -138,7 +153,7 @@ def settled(
     Args: own, leases: registrations of this server, by id. node: its name; is_own: returns True for its
     present and former names.
     """
-    result = Settled(_without_gone(state, own, is_own, now))
+    result = Settled(_without_gone(state, own, is_own, now, limits))
     for client_id, mine in own.items():
         if fold(client_id) == state.fold:
             result = _with_own(result, client_id, mine, node, is_own, now, limits)
@@ -150,15 +165,16 @@ def _without_gone(
     own: Mapping[str, OwnPresence],
     is_own: Callable[[str], bool],
     now: float,
+    limits: ServerLimits,
 ) -> GroupState:
-    presences = dict(state.presences)
     for client_id, there in state.presences.items():
-        client, mine = there.registration.client, own.get(client_id)
-        if is_own(client.node) and (
-            mine is None or mine.registration.client.number != client.number
-        ):
-            presences[client_id] = away_since(there, now)
-    return replace(state, presences=presences)
+        presence, mine = there.registration, own.get(client_id)
+        is_gone = mine is None or mine.registration.client.number != presence.client.number
+        if presence.connected and is_own(presence.client.node) and is_gone:
+            owned = _used_until(state, client_id, presence, now, limits)
+            presences = {**state.presences, client_id: away_since(there, now)}
+            state = replace(state, owned=owned, presences=presences)
+    return state
 
 
 def _with_own(

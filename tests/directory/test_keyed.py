@@ -150,6 +150,16 @@ class ARegistration(Hosted):
         self.hall.pass_time(2)
         self.assertIsNone(self.hall.names.owner("alice"))
 
+    def test_counts_its_name_as_used_until_it_is_ended_or_another_one_is_registered(self) -> None:
+        for name, expires in (("alice", 0), ("alicia", None)):
+            alice = self.hall.come("alice", 1)
+            self.hall.pass_time(self.hall.limits.keep_unused / 4)
+            self.hall.ask(alice, bcp2_server.Register(2, name, 5000, expires=expires))
+            self.hall.pass_time(self.hall.limits.keep_unused - 1)
+            self.assertEqual(self.hall.names.owner("alice"), key(1))
+            self.hall.pass_time(2)
+            self.assertIsNone(self.hall.names.owner("alice"))
+
     def test_ends_at_its_time_after_the_connection_and_not_before(self) -> None:
         caller = self.hall.come("caller", 9)
         alice = self.hall.come("alice", 1, expires=100)

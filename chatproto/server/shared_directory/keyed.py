@@ -9,7 +9,7 @@ from chatproto.directory.introducing import IntroductionMaker
 from chatproto.directory.keyed import count_new_id, new_ids_limiter
 from chatproto.directory.registrations import ClientConnection, Dismiss, Effect, Registration
 from chatproto.directory.shared import GroupState, ListedClient, Notice, SharedPresence, ToClient
-from chatproto.directory.shared_changes import OwnPresence, ended, registered
+from chatproto.directory.shared_changes import OwnPresence, registered, unregistered
 from chatproto.directory.shared_store import NoRoom
 from chatproto.server.shared_directory.classic import partner
 from chatproto.server.shared_directory.groups import DirectoryContext, GroupDecision
@@ -197,7 +197,8 @@ class SharedKeyed:
             client = there.registration.client
             if client.number != number or client.node not in self._context.own.node:
                 return None  # registered by another connection
-            return GroupDecision(ended(state, client_id))
+            now, limits = self._context.now(), self._context.limits
+            return GroupDecision(unregistered(state, client_id, now, limits))
 
         await self._context.groups.change(client_id, decide)
 

@@ -153,3 +153,14 @@ def test_the_news_of_two_ids_of_one_client_come_in_any_order() -> None:
     ann, other = (keyed(1, bcp2_server.Register(1, name, 5000)) for name in ("ann", "Ann"))
     watches = bcp2_server.Watch(2, "ann"), bcp2_server.Watch(3, "Ann")
     compare([other, ann, keyed(2, bcp2_server.Register(1, "bob", 5000), *watches), other])
+
+
+def test_an_id_was_used_until_the_end_of_its_registration() -> None:
+    ann, other = (keyed(number, bcp2_server.Register(1, "ann", 5000)) for number in (1, 2))
+    wait = "wait", "61"
+    for end in (
+        ("leave", "1"),
+        keyed(1, bcp2_server.Register(2, "ann", 5000, expires=0)),
+        keyed(1, bcp2_server.Register(2, "eve", 5000)),
+    ):
+        compare([ann, wait, end, wait, wait, wait, other, ("wait", "31"), other])
