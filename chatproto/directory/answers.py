@@ -109,8 +109,10 @@ class Directory:
         if self.registry.confirm(message, source, now):
             return ClassicRegAck(*message)
         client_id, ip, port = message
-        lease = self.registry.find(client_id)
         owner = self._names.owner(client_id) if self._names is not None else None
+        if owner is None and self.registry.renew(message, source, now):
+            return ClassicRegAck(*message)
+        lease = self.registry.find(client_id)
         group = Group(owner, classic={client_id: lease} if lease is not None else {})
         heard, wait = self.registry.heard_at(client_id), self.limits.takeover_wait
         made = group.decide_classic(client_id, source.claimed(ip), port, source, heard, now, wait)

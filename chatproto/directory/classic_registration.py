@@ -73,8 +73,7 @@ class ClassicRegistration:
         )
 
     def renewed_by(self, message: ClassicRegister, source: Origin) -> bool:
-        """Return True if `message` changes nothing but the connection, and the former connection has
-        ended.
+        """Return True if `message` changes nothing but the connection.
 
         All loopback addresses count as one, as in the limits. False for a client that claims the
         server's own address, since it may be registered at another one.
@@ -84,7 +83,6 @@ class ClassicRegistration:
             self.port == message.port
             and self.ip == message.ip != source.server
             and held.local == source.local
-            and not held.alive
             and (held.host == source.host or (is_loopback(held.host) and is_loopback(source.host)))
             and self.key is None
         )

@@ -38,8 +38,9 @@ class Registry(Protocol):
         """Renew the lease that `message` repeats on another connection of the same host, or of
         loopback.
 
-        Returns False if its own connection is up, or if `message` differs in anything. Call this only
-        if no key owns the id. Short cut like `confirm`, for clients that connect for each request.
+        The lease then belongs to that connection. Returns False if `message` differs in anything. Call
+        this only if no key owns the id. Short cut like `confirm`, for clients that connect for each
+        request.
         """
 
     def keep(self, lease: ClassicRegistration, now: float) -> None:
